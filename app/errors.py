@@ -1,0 +1,82 @@
+"""Every error that this project raises on purpose, as one tree.
+
+OrderFlowError
+├── SettingError            the environment holds a value that is not allowed
+├── RecordRejected          one broker record can't be used; carries the counted reason
+├── TapeError               a tape file can't be read; names file, column and row
+├── BadTicker               a text that is no ticker
+├── BadHistory              a text that is no history of 10 s to 1 h
+├── StoreUnavailable        Redis does not answer
+├── StateOvertaken          another worker advanced the ticker since its state was read
+├── StateUnreadable         what is stored as a ticker's state can't be decoded
+└── NoAnswer                nothing can be said of a ticker now; says why and what to check
+    ├── UnknownTicker
+    ├── NoQuotes
+    ├── BrokerSilent
+    ├── AnalysisNotRunning
+    └── AnalysisFailing
+"""
+
+
+class OrderFlowError(Exception):
+    """Base of all errors raised on purpose."""
+
+
+class SettingError(OrderFlowError):
+    """Raised when the environment holds a value that is not allowed."""
+
+
+class RecordRejected(OrderFlowError):
+    """Raised when a broker record can't be used; `reason` is the counted word."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+
+class TapeError(OrderFlowError):
+    """Raised when a tape file can't be read."""
+
+
+class BadTicker(OrderFlowError):
+    """Raised when a text is no ticker."""
+
+
+class BadHistory(OrderFlowError):
+    """Raised when a text is no history of 10 seconds to 1 hour."""
+
+
+class StoreUnavailable(OrderFlowError):
+    """Raised when Redis does not answer."""
+
+
+class StateOvertaken(OrderFlowError):
+    """Raised when another worker advanced the ticker since its state was read."""
+
+
+class StateUnreadable(OrderFlowError):
+    """Raised when what is stored as a ticker's state can't be decoded."""
+
+
+class NoAnswer(OrderFlowError):
+    """Raised when nothing can be said of a ticker now."""
+
+
+class UnknownTicker(NoAnswer):
+    """Raised when no record of a ticker is known."""
+
+
+class NoQuotes(NoAnswer):
+    """Raised when a ticker has trades but no quotes."""
+
+
+class BrokerSilent(NoAnswer):
+    """Raised when a ticker's newest quote is too old for it to be analysed."""
+
+
+class AnalysisNotRunning(NoAnswer):
+    """Raised when records come in and no tick analyses them."""
+
+
+class AnalysisFailing(NoAnswer):
+    """Raised when every tick of a ticker fails."""

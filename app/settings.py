@@ -1,0 +1,94 @@
+"""The environment, read and checked once at a process's start."""
+
+import functools
+import os
+import sys
+from typing import Annotated, Literal
+
+from pydantic import AliasChoices, Field, SecretStr, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from app.errors import SettingError
+
+Port = Annotated[int, Field(ge=1, le=65535)]
+
+
+def _env(name: str) -> AliasChoices:
+    return AliasChoices(name)
+
+
+class Settings(BaseSettings):
+    """All settings; each field's alias is the name of its environment variable."""
+
+    model_config = SettingsConfigDict(env_ignore_empty=True, extra="ignore", hide_input_in_errors=True)
+
+    redis_url_given: SecretStr | None = Field(None, validation_alias=_env("REDIS_URL"))
+    redis_host: str = Field("127.0.0.1", validation_alias=_env("REDIS_HOST"))
+    redis_port: Port = Field(6379, validation_alias=_env("REDIS_PORT"))
+    redis_db: int = Field(0, ge=0, le=1023, validation_alias=_env("REDIS_DB"))
+    redis_password: SecretStr | None = Field(None, validation_alias=_env("REDIS_PASSWORD"))
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", validation_alias=_env("LOG_LEVEL"))
+    log_format: Literal["text", "json"] = Field("text", validation_alias=_env("ORDERFLOW_LOG_FORMAT"))
+    interval_seconds: int = Field(1, ge=1, le=30, validation_alias=_env("PROCESSOR_INTERVAL"))
+    settle_ms: int = Field(200, ge=0, le=900, validation_alias=_env("ORDERFLOW_SETTLE_MS"))
+    retention_seconds: int = Field(3600, ge=60, le=86400, validation_alias=_env("ORDERFLOW_RETENTION_SECONDS"))
+    max_records: int = Field(100_000, ge=1000, le=10_000_000, validation_alias=_env("ORDERFLOW_MAX_RECORDS"))
+    shards: int = Field(3, ge=1, le=64, validation_alias=_env("ORDERFLOW_SHARDS"))
+    shard: int | None = Field(None, ge=0, le=63, validation_alias=_env("ORDERFLOW_SHARD"))
+    workers: int = Field(3, ge=1, le=64, validation_alias=_env("ORDERFLOW_WORKERS"))
+    feed: str = Field("simulate", validation_alias=_env("ORDERFLOW_FEED"))
+    broker_url_given: SecretStr | None = Field(None, validation_alias=_env("ORDERFLOW_BROKER_URL"))
+    cluster: bool = Field(default=False, validation_alias=_env("ORDERFLOW_CLUSTER"))
+    mcp_host: str = Field("127.0.0.1", validation_alias=_env("ORDERFLOW_MCP_HOST"))
+    mcp_port: Port = Field(8765, validation_alias=_env("ORDERFLOW_MCP_PORT"))
+    flower_host: str = Field("127.0.0.1", validation_alias=_env("ORDERFLOW_FLOWER_HOST"))
+    flower_port: Port = Field(5555, validation_alias=_env("ORDERFLOW_FLOWER_PORT"))
+
+    @property
+    def redis_url(self) -> str:
+        """Return the address of Redis, password included: never to be logged."""
+        if self.redis_url_given is not None:
+            return self.redis_url_given.get_secret_value()
+        secret = f":{self.redis_password.get_secret_value()}@" if self.redis_password else ""
+        return f"redis://{secret}{self.redis_host}:{self.redis_port}/{self.redis_db}"
+
+    @property
+    def broker_url(self) -> str:
+        """Return the address of Celery's broker, password included: the same Redis unless given."""
+        if self.broker_url_given is not None:
+            return self.broker_url_given.get_secret_value()
+        return self.redis_url
+
+    @property
+    def interval_ms(self) -> int:
+        """Return the time from one tick to the next in milliseconds."""
+        return self.interval_seconds * 1000
+
+
+def _described(error: ValidationError) -> str:
+    lines = []
+    for fault in error.errors(include_url=False, include_context=False):
+        name = str(fault["loc"][0])
+        value = "(hidden)" if "PASSWORD" in name or "URL" in name else repr(os.environ.get(name))
+        lines.append(f"{name}={value} is not allowed: {fault['msg']}")
+    return "; ".join(lines)
+
+
+def read_settings() -> Settings:
+    """Read the environment.
+
+    Raises `SettingError` with a line that names variable, value and what is allowed.
+    """
+    try:
+        return Settings()
+    except ValidationError as error:
+        raise SettingError(_described(error)) from None
+
+
+@functools.cache
+def settings() -> Settings:
+    """Return the process's settings; a wrong value ends the process with its line."""
+    try:
+        return read_settings()
+    except SettingError as error:
+        sys.exit(f"orderflow: {error}")
