@@ -1,0 +1,333 @@
+"""One second of a ticker, such that seconds add up to any window.
+
+A bar covers (end − 1 s, end]. Its sums are additive; its last fields describe the end of the second.
+"""
+
+import math
+from operator import attrgetter
+
+import msgspec
+
+from app.records import BUY, PRICE_UNITS, SELL, UNSIGNED, Quote, Trade
+
+SECOND_MS = 1000
+
+Number = int | float
+"""A bar's sum: the whole 0 takes one byte where a float takes nine."""
+
+
+class Bar(msgspec.Struct, array_like=True, gc=False):
+    """One second; prices and spreads in 1e-8, times in ms, 0 where a price or threshold is unknown.
+
+    `compared` counts quotes that had one before them, `scored` those of them whose log-OFI could
+    be scaled; `mid2` is twice the valid mid and `spread` the valid spread at the end; `large_*` and `depth` are the thresholds in force
+    after the second; `stored` counts members of the broker's keys by score, readable or not.
+    """
+
+    end: int
+    quote_count: int = 0
+    compared: int = 0
+    scored: int = 0
+    bid_lifts: int = 0
+    bid_drops: int = 0
+    ask_lifts: int = 0
+    ask_drops: int = 0
+    large_bids: int = 0
+    large_asks: int = 0
+    covered_ms: Number = 0
+    bid_size_ms: Number = 0
+    ask_size_ms: Number = 0
+    imbalance_ms: Number = 0
+    imbalance_time_ms: Number = 0
+    spread_ms: Number = 0
+    spread_bps_ms: Number = 0
+    spread_time_ms: Number = 0
+    ofi: Number = 0
+    log_ofi: Number = 0
+    size_turnover: Number = 0
+    squared_return: Number = 0
+    returns: int = 0
+    trade_count: int = 0
+    buy_volume: Number = 0
+    sell_volume: Number = 0
+    unsigned_volume: Number = 0
+    notional: Number = 0
+    effective_spread_bps_volume: Number = 0
+    effective_spread_volume: Number = 0
+    inside_volume: Number = 0
+    stored: int = 0
+    min_spread: Number = 0
+    max_spread: Number = 0
+    stood: int = 0
+    bid_price: int = 0
+    bid_size: Number = 0
+    ask_price: int = 0
+    ask_size: Number = 0
+    mid2: int = 0
+    spread: int = 0
+    weighted_mid: Number = 0
+    large_bid_size: Number = 0
+    large_ask_size: Number = 0
+    depth: Number = 0
+    trades_seen: int = 0
+    first_quote: Quote | None = None
+    quality: dict[str, int] | None = None
+
+
+COLUMNS = tuple(f for f in Bar.__struct_fields__ if f not in ("end", "first_quote", "quality"))
+ADDITIVE = COLUMNS[: COLUMNS.index("stored") + 1]
+row_of = attrgetter(*COLUMNS)
+
+
+class Side(msgspec.Struct, gc=False):
+    """What a print says: its taker (BUY, SELL, UNSIGNED), whether that was given, and where it fell."""
+
+    taker: int
+    is_given: bool
+    is_inside: bool
+
+
+class Market(msgspec.Struct, array_like=True):
+    """The book's best as it stands in the stream, and what signs a print."""
+
+    quote: Quote | None = None
+    last_valid: Quote | None = None
+    last_price: int = 0
+    last_direction: int = UNSIGNED
+
+    def quoted(self, quote: Quote) -> None:
+        """Let `quote` stand."""
+        self.quote = quote
+        if quote.bid_price < quote.ask_price and quote.bid_size > 0 and quote.ask_size > 0:
+            self.last_valid = quote
+
+    @property
+    def valid(self) -> Quote | None:
+        """Return the quote that has spread and mid now, None while a side is empty."""
+        quote = self.quote
+        if quote is None or quote.bid_size <= 0 or quote.ask_size <= 0:
+            return None
+        return self.last_valid
+
+    def printed(self, trade: Trade) -> Side:
+        """Sign a print by its given aggressor, else the quote rule, else the tick rule."""
+        inside = False
+        quote = self.quote
+        if quote is not None and quote.bid_size > 0 and quote.ask_size > 0:
+            inside = quote.bid_price < trade.price < quote.ask_price
+        if trade.price != self.last_price:
+            if self.last_price:
+                self.last_direction = BUY if trade.price > self.last_price else SELL
+            self.last_price = trade.price
+        if trade.aggressor != UNSIGNED:
+            return Side(trade.aggressor, is_given=True, is_inside=inside)
+        valid = self.valid
+        if valid is not None:
+            distance = 2 * trade.price - valid.bid_price - valid.ask_price
+            if distance:
+                return Side(BUY if distance > 0 else SELL, is_given=False, is_inside=inside)
+        return Side(self.last_direction, is_given=False, is_inside=inside)
+
+
+class BarFold(msgspec.Struct, array_like=True):
+    """Turns records into bars, in stream order; `large_*` and `depth` are set at each whole second."""
+
+    bar: Bar
+    market: Market
+    integrated_to: float = 0
+    bid: int = 0
+    ask: int = 0
+    last_mid2: int = 0
+    large_bid_size: float = 0
+    large_ask_size: float = 0
+    depth: float = 0
+    trades_seen: int = 0
+
+    def copied(self) -> "BarFold":
+        """Return the same fold, to go on from independently."""
+        market = self.market
+        return BarFold(
+            Bar(self.bar.end),
+            Market(market.quote, market.last_valid, market.last_price, market.last_direction),
+            self.integrated_to,
+            self.bid,
+            self.ask,
+            self.last_mid2,
+            self.large_bid_size,
+            self.large_ask_size,
+            self.depth,
+            self.trades_seen,
+        )
+
+    def quoted(self, quote: Quote) -> None:
+        """Add a quote."""
+        bar = self.bar
+        before = self.market.quote
+        bar.quote_count += 1
+        if before is None:
+            bar.first_quote = quote
+            self.integrated_to = quote.stamp
+        else:
+            if quote.stamp > self.integrated_to:
+                self._integrate(quote.stamp)
+            self._compare(before, quote)
+        if quote.bid_size > 0:
+            self.bid = quote.bid_price
+        if quote.ask_size > 0:
+            self.ask = quote.ask_price
+        self.market.quoted(quote)
+        if self.market.last_valid is not quote:
+            self.fault(_oddity(quote))
+
+    def _compare(self, before: Quote, quote: Quote) -> None:
+        bar = self.bar
+        bar.compared += 1
+        old, new = before.bid_size, quote.bid_size
+        if new > 0 and quote.bid_price != self.bid and self.bid:
+            if quote.bid_price > self.bid:
+                flow = new
+                bar.bid_lifts += old > 0
+            else:
+                flow = -old
+                bar.bid_drops += old > 0
+        else:
+            flow = new - old
+            if old > 0 and new > 0:
+                bar.size_turnover += abs(flow)
+        if old < self.large_bid_size <= new:
+            bar.large_bids += 1
+        old, new = before.ask_size, quote.ask_size
+        if new > 0 and quote.ask_price != self.ask and self.ask:
+            if quote.ask_price > self.ask:
+                flow += old
+                bar.ask_lifts += old > 0
+            else:
+                flow -= new
+                bar.ask_drops += old > 0
+        else:
+            flow -= new - old
+            if old > 0 and new > 0:
+                bar.size_turnover += abs(new - old)
+        if old < self.large_ask_size <= new:
+            bar.large_asks += 1
+        bar.ofi += flow
+        if self.depth:
+            bar.scored += 1
+            if flow:
+                bar.log_ofi += math.copysign(math.log1p(abs(flow) / self.depth), flow)
+
+    def printed(self, trade: Trade) -> Side:
+        """Add a print."""
+        bar = self.bar
+        side = self.market.printed(trade)
+        self.trades_seen = 1
+        bar.trade_count += 1
+        bar.notional += trade.price / PRICE_UNITS * trade.size
+        if side.is_inside:
+            bar.inside_volume += trade.size
+        if side.taker == UNSIGNED:
+            bar.unsigned_volume += trade.size
+            return side
+        if side.taker == BUY:
+            bar.buy_volume += trade.size
+        else:
+            bar.sell_volume += trade.size
+        valid = self.market.valid
+        if valid is not None:
+            mid2 = valid.bid_price + valid.ask_price
+            bps = 2e4 * side.taker * (2 * trade.price - mid2) / mid2
+            bar.effective_spread_bps_volume += bps * trade.size
+            bar.effective_spread_volume += trade.size
+        return side
+
+    def fault(self, name: str) -> None:
+        """Count something about the records of this second by name."""
+        if self.bar.quality is None:
+            self.bar.quality = {}
+        self.bar.quality[name] = self.bar.quality.get(name, 0) + 1
+
+    def _integrate(self, to: float) -> None:
+        quote = self.market.quote
+        if quote is None:
+            return
+        bar = self.bar
+        duration = to - self.integrated_to
+        self.integrated_to = to
+        bar.covered_ms += duration
+        bid_size, ask_size = quote.bid_size, quote.ask_size
+        bar.bid_size_ms += bid_size * duration
+        bar.ask_size_ms += ask_size * duration
+        if bid_size or ask_size:
+            bar.imbalance_ms += (bid_size - ask_size) / (bid_size + ask_size) * duration
+            bar.imbalance_time_ms += duration
+        valid = self.market.last_valid
+        if valid is None or bid_size <= 0 or ask_size <= 0:
+            return
+        spread = valid.ask_price - valid.bid_price
+        bar.spread_ms += spread * duration
+        bar.spread_bps_ms += 2e4 * spread / (valid.ask_price + valid.bid_price) * duration
+        bar.spread_time_ms += duration
+        if not bar.min_spread or spread < bar.min_spread:
+            bar.min_spread = spread
+        if spread > bar.max_spread:
+            bar.max_spread = spread
+
+    def close(self) -> Bar:
+        """End the second and begin the next; returns the finished bar, thresholds not yet renewed."""
+        bar = self.bar
+        if self.integrated_to < bar.end:
+            self._integrate(float(bar.end))
+        self._close_mid(bar)
+        quote = self.market.quote
+        if quote is not None:
+            bar.stood = 1
+            bar.bid_price, bar.bid_size = quote.bid_price, quote.bid_size
+            bar.ask_price, bar.ask_size = quote.ask_price, quote.ask_size
+        bar.trades_seen = self.trades_seen
+        self.bar = Bar(bar.end + SECOND_MS)
+        return bar
+
+    def _close_mid(self, bar: Bar) -> None:
+        last = self.market.last_valid
+        if last is None:
+            return
+        mid2 = last.bid_price + last.ask_price
+        if self.last_mid2:
+            bar.returns = 1
+            if mid2 != self.last_mid2:
+                bar.squared_return = math.log(mid2 / self.last_mid2) ** 2
+        self.last_mid2 = mid2
+        if self.market.valid is not None:
+            bar.mid2 = mid2
+            bar.spread = last.ask_price - last.bid_price
+            bar.weighted_mid = weighted_mid(last)
+
+    def renew_thresholds(self, bar: Bar, large_bid: float, large_ask: float, depth: float) -> None:
+        """Put the thresholds of the next second in force, and note them in the bar just ended."""
+        self.large_bid_size = bar.large_bid_size = large_bid
+        self.large_ask_size = bar.large_ask_size = large_ask
+        self.depth = bar.depth = depth
+
+    def keep_thresholds(self, bar: Bar, known: Bar) -> None:
+        """Do the same with thresholds that an earlier bar of this second already carries."""
+        self.renew_thresholds(bar, known.large_bid_size, known.large_ask_size, known.depth)
+
+
+def weighted_mid(quote: Quote) -> float:
+    r"""Place the price between bid and ask by the opposite side's size.
+
+    .. math:: W = \frac{P_b q_a + P_a q_b}{q_b + q_a}
+
+    Stoikov (2018), "The micro-price", Quantitative Finance 18(12).
+
+    >>> weighted_mid(Quote(0.0, 0, 10 * PRICE_UNITS, 300, 11 * PRICE_UNITS, 100))
+    10.75
+    """
+    bid, ask = quote.bid_price / PRICE_UNITS, quote.ask_price / PRICE_UNITS
+    return (bid * quote.ask_size + ask * quote.bid_size) / (quote.bid_size + quote.ask_size)
+
+
+def _oddity(quote: Quote) -> str:
+    if not quote.is_two_sided:
+        return "one_sided"
+    return "locked" if quote.bid_price == quote.ask_price else "crossed"

@@ -1,0 +1,532 @@
+"""Fold a ticker's records in event order, and say at any whole second what is going on.
+
+`Engine` alone knows the detectors and their order. It has no clock: time comes in as `as_of`.
+"""
+
+import math
+from collections.abc import Callable, Iterable, Mapping
+
+import msgspec
+
+from app.bar_tables import BarTable
+from app.bars import SECOND_MS, Bar, BarFold, Market
+from app.behaviors import Behaviors, behaviors_of
+from app.keys import WEAK_PATTERN_LIFETIME_SECONDS, WINDOWS
+from app.levels import PublishedLevel, SideLevels
+from app.metrics import Fields, metrics_of
+from app.patterns.absorption import Absorption, SuspectedAbsorption
+from app.patterns.detector import Detector
+from app.patterns.events import Event, Events, whole_second
+from app.patterns.hidden import HiddenPrints
+from app.patterns.icebergs import Icebergs, SuspectedRefills
+from app.patterns.momentum import MomentumShifts
+from app.patterns.spreads import PriceGaps, QuoteBursts, SpreadRegimes
+from app.patterns.sweeps import Sweeps
+from app.patterns.walls import Pulling, Stacking, Walls
+from app.records import UNSIGNED, Batch, Quote, Record, Trade
+from app.scene import NEVER, Scene
+from app.touch import BookSecond, Moves, Visit, is_better, taken_side
+from app.usual import SecondFacts, Tick, Usual
+
+ENGINE = "1"
+SLEEP_AFTER_SECONDS = 300
+LATE_MS = 2000
+SPANS = tuple(WINDOWS.values())
+MEDIAN_STRENGTH = 0.5
+WEAK_MS = WEAK_PATTERN_LIFETIME_SECONDS * SECOND_MS
+ACCEPTED_ODDITIES = frozenset(
+    {"late", "duplicate", "unnumbered", "stamp_mismatch", "crossed", "locked", "one_sided"}
+)
+
+Faults = dict[int, list[str]]
+Quality = dict[str, int | list[str] | list[list[float]] | dict[str, int]]
+HOOKS = (
+    "quoted",
+    "entered",
+    "resized",
+    "left",
+    "printed",
+    "jumped",
+    "moment_ended",
+    "timed",
+    "second",
+)
+
+
+class Detectors(msgspec.Struct, array_like=True):
+    """All detectors' memories, in the order in which they are told."""
+
+    sweeps: Sweeps = msgspec.field(default_factory=Sweeps)
+    icebergs: Icebergs = msgspec.field(default_factory=Icebergs)
+    suspected_refills: SuspectedRefills = msgspec.field(default_factory=SuspectedRefills)
+    hidden: HiddenPrints = msgspec.field(default_factory=HiddenPrints)
+    walls: Walls = msgspec.field(default_factory=Walls)
+    stacking: Stacking = msgspec.field(default_factory=Stacking)
+    suspected_absorption: SuspectedAbsorption = msgspec.field(default_factory=SuspectedAbsorption)
+    spreads: SpreadRegimes = msgspec.field(default_factory=SpreadRegimes)
+    gaps: PriceGaps = msgspec.field(default_factory=PriceGaps)
+    pulling: Pulling = msgspec.field(default_factory=Pulling)
+    absorption: Absorption = msgspec.field(default_factory=Absorption)
+    momentum: MomentumShifts = msgspec.field(default_factory=MomentumShifts)
+    bursts: QuoteBursts = msgspec.field(default_factory=QuoteBursts)
+
+
+class Gap(msgspec.Struct, array_like=True):
+    """Event time whose records were lost or trimmed before they could be folded."""
+
+    start: float
+    end: float
+
+
+class Snapshot(msgspec.Struct, array_like=True):
+    """The bar fold as it was at a whole second, to fold late records into the seconds after it."""
+
+    end: int
+    fold: BarFold
+
+
+class State(msgspec.Struct, array_like=True):
+    """All that the fold remembers of a ticker, save the bars that no late record can change.
+
+    `recent` are the bars of the last 2 s, `snapshots` the folds at their starts; `failed` tells when
+    a detector last failed; `weak` which closed events go early, as (when, opened_at, id).
+    """
+
+    ticker: str
+    scene: Scene
+    fold: BarFold
+    detectors: Detectors
+    levels: list[SideLevels]
+    as_of: int = 0
+    newest_second: int = 0
+    is_asleep: bool = False
+    moment: float = 0.0
+    recent: list[Bar] = []
+    snapshots: list[Snapshot] = []
+    failed: dict[str, int] = {}
+    gaps: list[Gap] = []
+    rebuilt_at: int = 0
+    last_sweep: Event | None = None
+    first_quote: Quote | None = None
+    weak: list[tuple[float, float, str]] = []
+
+
+def new_state(ticker: str) -> State:
+    """Return the state of a ticker of which nothing was seen."""
+    market = Market()
+    scene = Scene(ticker, market, Usual(), Events(ticker, {}, [], {}), Tick(seen=[]))
+    fold = BarFold(Bar(0), Market())
+    return State(ticker, scene, fold, Detectors(), [SideLevels(0, {}, touched=[]), SideLevels(1, {}, touched=[])])
+
+
+class Analysis(msgspec.Struct):
+    """What one call of the fold found, as of `as_of`.
+
+    By window: `metrics`, `quality`, `last_sweep`. `changed` events and `levels` (None: as before)
+    are to be published, `forgotten` ones (opened_at, id) to be removed; `sealed` bars can't change any more;
+    `failures` are the detectors that failed in this call.
+    """
+
+    as_of: int
+    metrics: dict[str, Fields]
+    quality: dict[str, Quality]
+    last_sweep: dict[str, Event | None]
+    behaviors: Behaviors
+    changed: list[Event]
+    forgotten: list[tuple[float, str]]
+    levels: list[list[PublishedLevel] | None]
+    sealed: list[Bar]
+    failures: dict[str, Exception]
+
+
+class Engine:
+    """One ticker's fold: its state, the table of its newest bars, and the detectors' hooks."""
+
+    def __init__(self, state: State, table: BarTable) -> None:
+        self.state = state
+        self.table = table
+        self._failures: dict[str, Exception] = {}
+        self._sealed: list[Bar] = []
+        self._levels_changed = [False, False]
+        self._find_hooks()
+
+    @classmethod
+    def new(cls, ticker: str) -> "Engine":
+        """Begin with a ticker of which nothing was seen."""
+        return cls(new_state(ticker), BarTable(max(SPANS)))
+
+    def _find_hooks(self) -> None:
+        detectors = self.state.detectors
+        members = [getattr(detectors, name) for name in detectors.__struct_fields__]
+        self._hooks: dict[str, list[Callable[..., None]]] = {
+            hook: [getattr(d, hook) for d in members if getattr(type(d), hook) is not getattr(Detector, hook)]
+            for hook in HOOKS
+        }
+        self._on_quoted = self._hooks["quoted"]
+        self._on_resized = self._hooks["resized"]
+
+    def _tell(self, hook: str, *facts: object) -> None:
+        for method in self._hooks[hook]:
+            try:
+                method(self.state.scene, *facts)
+            except Exception as error:  # noqa: BLE001 - one detector's fault must not stop the tick
+                self._detector_failed(method, error)
+
+    def _detector_failed(self, method: Callable[..., None], error: Exception) -> None:
+        """Begin that detector anew, end its events, and let the quality name it."""
+        detector = method.__self__  # type: ignore[attr-defined]
+        state = self.state
+        name = next(n for n in state.detectors.__struct_fields__ if getattr(state.detectors, n) is detector)
+        setattr(state.detectors, name, type(detector)())
+        second = state.fold.bar.end
+        for event in [e for e in state.scene.events.live.values() if e.type == detector.finds]:
+            state.scene.events.closing(event, float(second), "detector_failed")
+        state.failed[detector.finds] = second
+        self._failures[detector.finds] = error
+        self._find_hooks()
+
+    def advance(self, batch: Batch, as_of: int, stored: Mapping[int, int] | None = None) -> Analysis:
+        """Fold records stamped after the last `as_of` and up to this one, in stream order.
+
+        `as_of` is a whole second in ms; `stored` counts, by the end of their second, the members that the broker's keys hold.
+        """
+        faults = _by_second(batch.faults)
+        counts = stored or {}
+        for record in batch.records:
+            self._fold(record, faults, counts)
+        for second in sorted(faults):
+            self._reach(float(second), faults, counts)
+        self._reach_end(as_of, faults, counts)
+        self.state.as_of = as_of
+        return self._analysis(as_of)
+
+    def _fold(self, record: Record, faults: Faults, stored: Mapping[int, int]) -> None:
+        self._reach(record.stamp, faults, stored)
+        state = self.state
+        stamp = record.stamp
+        if state.moment and stamp > state.moment:
+            self._end_moment()
+        if stamp > state.scene.next_due:
+            self._fire(stamp)
+        if type(record) is Quote:
+            self._quote(record)
+        else:
+            self._trade(record)
+
+    def _reach(self, stamp: float, faults: Faults, stored: Mapping[int, int]) -> None:
+        """Close the seconds that end before a stamp, so that the current one holds it."""
+        bar = self.state.fold.bar
+        if stamp > bar.end:
+            if not bar.end or self.state.is_asleep:
+                self._wake(stamp)
+                return
+            end = whole_second(stamp)
+            while self.state.fold.bar.end < end and not self.state.is_asleep:
+                self._close_second(faults, stored)
+            if self.state.is_asleep:
+                self._wake(stamp)
+        self.state.newest_second = self.state.fold.bar.end
+
+    def _reach_end(self, as_of: int, faults: Faults, stored: Mapping[int, int]) -> None:
+        state = self.state
+        if not state.fold.bar.end:
+            return
+        while state.fold.bar.end <= as_of and not state.is_asleep:
+            self._close_second(faults, stored)
+        if state.is_asleep:
+            self.table.fill_to(as_of)
+
+    def _wake(self, stamp: float) -> None:
+        state = self.state
+        end = whole_second(stamp)
+        if not state.scene.first_stamp:
+            state.scene.first_stamp = stamp
+        state.fold.bar = Bar(end)
+        state.fold.integrated_to = float(end - SECOND_MS)
+        state.is_asleep = False
+        state.newest_second = end
+        state.snapshots = []
+
+    def _fire(self, before: float) -> None:
+        """Fire timers due before an instant, each at its time."""
+        scene = self.state.scene
+        while scene.next_due < before:
+            due, scene.next_due = scene.next_due, NEVER
+            self._tell("timed", due)
+
+    def _end_moment(self) -> None:
+        stamp, self.state.moment = self.state.moment, 0.0
+        self._tell("moment_ended", stamp)
+
+    def _quote(self, quote: Quote) -> None:
+        state = self.state
+        scene = state.scene
+        state.fold.quoted(quote)
+        scene.market.quoted(quote)
+        self._side(0, quote.bid_price, quote.bid_size, quote.stamp)
+        self._side(1, quote.ask_price, quote.ask_size, quote.stamp)
+        for method in self._on_quoted:
+            try:
+                method(scene, quote)
+            except Exception as error:  # noqa: BLE001 - as in _tell, which would cost a call a quote
+                self._detector_failed(method, error)
+
+    def _side(self, side: int, price: int, size: float, stamp: float) -> None:
+        """Move one side of the touch."""
+        scene = self.state.scene
+        visit = scene.visits[side]
+        if visit is not None and size > 0 and price == visit.price:
+            before = visit.size
+            if size != before:
+                self._resize(side, visit, size, stamp, before)
+            visit.printed_since_quote = 0.0
+            return
+        to = price if size > 0 else None
+        if visit is not None:
+            if to is None or not is_better(side, to, visit.price):
+                scene.book.remove(side, stamp, visit.size)
+            self._tell("left", side, visit, stamp, to)
+            self.state.levels[side].leave(stamp, to)
+            scene.visits[side] = None
+        if to is not None:
+            self._enter(side, to, size, stamp, visit)
+
+    def _resize(self, side: int, visit: Visit, size: float, stamp: float, before: float) -> None:
+        scene = self.state.scene
+        visit.size = size
+        if size < before:
+            visit.decreased += before - size
+            scene.book.remove(side, stamp, before - size)
+        else:
+            visit.increased += size - before
+            scene.book.removed[side] -= size - before
+        self.state.levels[side].resize(size, stamp)
+        for method in self._on_resized:
+            try:
+                method(scene, side, visit, stamp, before)
+            except Exception as error:  # noqa: BLE001 - as in _tell
+                self._detector_failed(method, error)
+
+    def _enter(self, side: int, price: int, size: float, stamp: float, left: Visit | None) -> None:
+        scene = self.state.scene
+        scene.tick.quoted(price)
+        visit = scene.visits[side] = Visit(price, stamp, size, size)
+        self.state.levels[side].enter(price, size, stamp)
+        self._tell("entered", side, visit)
+        if left is None:
+            return
+        moves, book = scene.moves[side], scene.book
+        book.changes += 1
+        book.undone += moves.changed(stamp, left.price, price)
+        jump = moves.jump(stamp, left.price, price)
+        book.jump = max(book.jump, jump)
+        self._tell("jumped", side, visit, jump, left.price)
+
+    def _trade(self, trade: Trade) -> None:
+        state = self.state
+        scene = state.scene
+        state.fold.printed(trade)
+        side = scene.market.printed(trade)
+        scene.trades_seen = True
+        scene.given_seen = scene.given_seen or side.is_given
+        self._tell("printed", trade, side)
+        state.moment = trade.stamp
+        if side.taker == UNSIGNED:
+            return
+        taken = taken_side(side.taker)
+        visit = scene.visits[taken]
+        if visit is not None and visit.price == trade.price:
+            visit.printed_since_quote += trade.size
+            scene.book.traded[taken] += trade.size
+
+    def _close_second(self, faults: Faults, stored: Mapping[int, int]) -> None:
+        state = self.state
+        scene, fold = state.scene, state.fold
+        end = fold.bar.end
+        if state.moment:
+            self._end_moment()
+        if scene.next_due <= end:
+            self._fire(math.nextafter(end, NEVER))
+        for name in faults.pop(end, ()):
+            fold.fault(name)
+        fold.bar.stored = stored.get(end, 0)
+        depth_was_known = bool(fold.depth)
+        bar = fold.close()
+        scene.facts = self._facts(bar, depth_was_known)
+        scene.usual.gather(scene.facts)
+        self._tell("second", end)
+        scene.usual.sample(scene.facts, scene.tick.size)
+        past = scene.past
+        fold.renew_thresholds(bar, past.large_size[0] or 0.0, past.large_size[1] or 0.0, past.depth or 0.0)
+        scene.events.settle(end)
+        scene.facts, scene.book = None, BookSecond(removed=[0.0, 0.0], first_removal=[0.0, 0.0], traded=[0.0, 0.0])
+        for side in (0, 1):
+            self._levels_changed[side] |= state.levels[side].second(end)
+        self._keep(bar)
+        if end - state.newest_second >= SLEEP_AFTER_SECONDS * SECOND_MS:
+            self._sleep(end)
+
+    def _facts(self, bar: Bar, depth_was_known: bool) -> SecondFacts:
+        scene = self.state.scene
+        book, valid = scene.book, scene.market.valid
+        mid2 = 0 if valid is None else valid.bid_price + valid.ask_price
+        before, scene.mid2 = scene.mid2, mid2
+        return SecondFacts(
+            quote=scene.market.quote,
+            spread=None if valid is None else valid.ask_price - valid.bid_price,
+            mid_move=(mid2 - before) / 2 if mid2 and before else None,
+            signed_volume=float(bar.buy_volume - bar.sell_volume),
+            log_ofi=float(bar.log_ofi) if depth_was_known else None,
+            quote_count=bar.quote_count,
+            trade_count=bar.trade_count,
+            flicker_share=book.undone / book.changes if book.changes else None,
+            jump=book.jump,
+            removals=[book.net_removal(0), book.net_removal(1)],
+            trades_seen=scene.trades_seen,
+        )
+
+    def _keep(self, bar: Bar) -> None:
+        state = self.state
+        self.table.add(bar)
+        state.first_quote = self.table.first_quote
+        state.recent.append(bar)
+        state.snapshots.append(Snapshot(bar.end, state.fold.copied()))
+        oldest = bar.end - LATE_MS
+        while state.recent[0].end <= oldest:
+            self._sealed.append(state.recent.pop(0))
+        while state.snapshots[0].end < oldest:
+            del state.snapshots[0]
+
+    def _sleep(self, end: int) -> None:
+        state = self.state
+        scene = state.scene
+        scene.events.close_all(float(end), "silence")
+        state.detectors = Detectors()
+        scene.visits = [None, None]
+        scene.moves = [Moves(recent=[]), Moves(recent=[])]
+        scene.mid2 = 0
+        scene.next_due = NEVER
+        scene.usual.forget_recent()
+        for levels in state.levels:
+            levels.leave(float(end), None)
+        state.is_asleep = True
+        self._sealed.extend(state.recent)
+        state.recent = []
+        self._find_hooks()
+
+    def _analysis(self, as_of: int) -> Analysis:
+        state = self.state
+        windows = self.table.windows(as_of, SPANS)
+        changed = state.scene.events.take_changed()
+        for event in changed:
+            self._note_ended(event)
+        analysis = Analysis(
+            as_of=as_of,
+            metrics={name: metrics_of(window) for name, window in zip(WINDOWS, windows, strict=True)},
+            quality={name: self._quality(as_of, span) for name, span in WINDOWS.items()},
+            last_sweep={name: self._sweep_since(as_of - span * SECOND_MS) for name, span in WINDOWS.items()},
+            behaviors=behaviors_of(state.scene, state.detectors.momentum),
+            changed=changed,
+            forgotten=self._forgotten(as_of),
+            levels=[
+                levels.top() if is_changed else None
+                for levels, is_changed in zip(state.levels, self._levels_changed, strict=True)
+            ],
+            sealed=self._sealed,
+            failures=self._failures,
+        )
+        self._sealed, self._failures, self._levels_changed = [], {}, [False, False]
+        return analysis
+
+    def _note_ended(self, event: Event) -> None:
+        state = self.state
+        newest = state.last_sweep
+        if event.type == "sweep" and (newest is None or event.opened_at >= newest.opened_at):
+            state.last_sweep = msgspec.structs.replace(event)
+        if event.closed_at is not None and event.strength is not None and event.strength < MEDIAN_STRENGTH:
+            state.weak.append((event.closed_at + WEAK_MS, event.opened_at, event.id))
+
+    def _forgotten(self, as_of: int) -> list[tuple[float, str]]:
+        state = self.state
+        gone = [(opened_at, name) for when, opened_at, name in state.weak if when <= as_of]
+        if gone:
+            state.weak = [entry for entry in state.weak if entry[0] > as_of]
+        return gone
+
+    def _sweep_since(self, start: int) -> Event | None:
+        sweep = self.state.last_sweep
+        return sweep if sweep is not None and sweep.opened_at > start else None
+
+    def _quality(self, as_of: int, seconds: int) -> Quality:
+        state = self.state
+        start = as_of - seconds * SECOND_MS
+        quality: Quality = quality_of(self.table.quality(as_of, seconds))
+        gaps = [[gap.start, gap.end] for gap in state.gaps if gap.end > start]
+        if gaps:
+            quality["gaps"] = gaps
+        if state.rebuilt_at:
+            quality["rebuilt_at"] = state.rebuilt_at
+        failed = sorted(name for name, second in state.failed.items() if second > start)
+        if failed:
+            quality["failed_detectors"] = failed
+        return quality
+
+    def refold(self, batch: Batch, stored: Mapping[int, int]) -> int:
+        """Fold the records of the last 2 s again, late ones now in their places; returns how many.
+
+        Only bars change: events, levels and scales stay as the records in time made them.
+        """
+        state = self.state
+        if not state.snapshots or not state.recent or state.recent[0].end != state.snapshots[0].end + SECOND_MS:
+            return 0
+        fold = state.snapshots[0].fold.copied()
+        faults = _by_second(batch.faults)
+        known, state.recent = state.recent, []
+        state.snapshots = state.snapshots[:1]
+        waiting = iter(batch.records)
+        record = next(waiting, None)
+        late = 0
+        for old in known:
+            fold.bar = Bar(old.end)
+            while record is not None and record.stamp <= old.end:
+                if type(record) is Quote:
+                    fold.quoted(record)
+                else:
+                    fold.printed(record)
+                record = next(waiting, None)
+            late += self._refolded(fold, old, faults)
+            self.state.recent[-1].stored = stored.get(old.end, 0)
+        state.fold = fold
+        return late
+
+    def _refolded(self, fold: BarFold, old: Bar, faults: Faults) -> int:
+        new = fold.bar
+        late = new.quote_count + new.trade_count - old.quote_count - old.trade_count
+        already = (old.quality or {}).get("late", 0)
+        for name in faults.pop(old.end, ()):
+            fold.fault(name)
+        if late + already > 0:
+            new.quality = {**(new.quality or {}), "late": max(0, late) + already}
+        fold.close()
+        fold.keep_thresholds(new, old)
+        new.stored = old.stored
+        self.table.add(new)
+        self.state.recent.append(new)
+        self.state.snapshots.append(Snapshot(new.end, fold.copied()))
+        return max(0, late)
+
+
+def quality_of(counts: Mapping[str, int]) -> Quality:
+    """Sort counted oddities: what was rejected apart, by reason."""
+    rejected = {name: n for name, n in counts.items() if name not in ACCEPTED_ODDITIES}
+    quality: Quality = {name: n for name, n in counts.items() if name in ACCEPTED_ODDITIES}
+    if rejected:
+        quality["rejected"] = rejected
+    return quality
+
+
+def _by_second(faults: Iterable[tuple[float, str]]) -> Faults:
+    found: Faults = {}
+    for stamp, name in faults:
+        found.setdefault(whole_second(stamp), []).append(name)
+    return found

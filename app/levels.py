@@ -1,0 +1,193 @@
+"""Prices that were the best of their side: how often, with what size, and how that ended."""
+
+from operator import attrgetter
+
+import msgspec
+
+from app.bars import SECOND_MS
+from app.records import PRICE_UNITS
+from app.touch import SIDE_NAMES, is_better
+
+STAY_MS = 1000.0
+GONE_MS = 15 * 60 * SECOND_MS
+KEPT = 64
+PUBLISHED = 20
+RESIZED = 0.01
+NEVER = float("inf")
+
+
+class PublishedLevel(msgspec.Struct, array_like=True):
+    """A level as the reader sees it (contract, section 5)."""
+
+    price: float
+    side: str
+    appearances: int
+    size: float
+    first_seen: float
+    last_seen: float
+    held: int
+    broke: int
+    significance: float
+
+
+_by_significance = attrgetter("significance", "price")
+
+
+class Level(msgspec.Struct, array_like=True):
+    """One price of one side; `went_better` tells where the best departed to, None to nowhere."""
+
+    price: int
+    first_seen: float
+    last_seen: float
+    stay_since: float
+    appearances: int = 1
+    held: int = 0
+    broke: int = 0
+    size_ms: float = 0.0
+    time_ms: float = 0.0
+    shown: float = 0.0
+    left_at: float = 0.0
+    went_better: bool | None = None
+    published: PublishedLevel | None = None
+
+    @property
+    def size(self) -> float:
+        """Return the time-weighted mean size while best; the first shown where no time passed."""
+        return self.size_ms / self.time_ms if self.time_ms else self.shown
+
+    @property
+    def significance(self) -> float:
+        """Return size × appearances."""
+        return self.size * self.appearances
+
+    def end_stay(self) -> None:
+        """Count how the stay that ended at `left_at` ended."""
+        if self.left_at - self.stay_since >= STAY_MS and self.went_better is not None:
+            if self.went_better:
+                self.held += 1
+            else:
+                self.broke += 1
+        self.left_at = 0.0
+
+
+class SideLevels(msgspec.Struct, array_like=True):
+    """The levels of one side, and the one that is best now.
+
+    `touched` are the prices whose stay may end or whose form may be renewed at the next second;
+    nothing was last seen before `oldest_seen`.
+    """
+
+    side: int
+    levels: dict[int, Level] = {}
+    best: int = 0
+    size: float = 0.0
+    since: float = 0.0
+    touched: list[int] = []
+    oldest_seen: float = NEVER
+
+    def enter(self, price: int, size: float, stamp: float) -> None:
+        """Let a price become the best."""
+        level = self.levels.get(price)
+        if level is None:
+            self.levels[price] = Level(price, stamp, stamp, stamp, shown=size)
+        elif level.left_at and stamp - level.left_at < STAY_MS:
+            level.left_at = 0.0
+        else:
+            if level.left_at:
+                level.end_stay()
+            level.appearances += 1
+            level.stay_since = stamp
+        self.best, self.size, self.since = price, size, stamp
+        self.oldest_seen = min(self.oldest_seen, stamp)
+        if price not in self.touched:
+            self.touched.append(price)
+
+    def resize(self, size: float, stamp: float) -> None:
+        """Let the best price show another size."""
+        self._weigh(stamp)
+        self.size = size
+
+    def leave(self, stamp: float, to: int | None) -> None:
+        """Let the best price depart."""
+        self._weigh(stamp)
+        level = self.levels.get(self.best)
+        if level is not None:
+            level.left_at = stamp
+            level.went_better = None if to is None else is_better(self.side, to, self.best)
+        self.best = 0
+
+    def _weigh(self, to: float) -> None:
+        level = self.levels.get(self.best)
+        if level is None:
+            return
+        level.size_ms += self.size * (to - self.since)
+        level.time_ms += to - self.since
+        level.last_seen = to
+        self.since = to
+
+    def second(self, end: int) -> bool:
+        """End stays, drop what is gone, renew published forms; tells whether any changed."""
+        if self.best:
+            self._weigh(float(end))
+        changed = False
+        still_touched = []
+        for price in self.touched:
+            level = self.levels.get(price)
+            if level is None:
+                continue
+            if level.left_at and end - level.left_at >= STAY_MS:
+                level.end_stay()
+            if level.left_at or price == self.best:
+                still_touched.append(price)
+            changed |= _renewed(level, self.side)
+        self.touched = still_touched
+        if end - self.oldest_seen >= GONE_MS:
+            changed |= self._drop_gone(end)
+        if len(self.levels) > KEPT:
+            self._drop_least()
+            changed = True
+        return changed
+
+    def _drop_gone(self, end: int) -> bool:
+        kept = {p: level for p, level in self.levels.items() if end - level.last_seen < GONE_MS}
+        dropped = len(kept) < len(self.levels)
+        self.levels = kept
+        self.oldest_seen = min((level.last_seen for level in kept.values()), default=NEVER)
+        return dropped
+
+    def _drop_least(self) -> None:
+        others = [level for level in self.levels.values() if level.price != self.best]
+        others.sort(key=attrgetter("significance", "last_seen", "price"))
+        for level in others[: len(self.levels) - KEPT]:
+            del self.levels[level.price]
+
+    def top(self) -> list[PublishedLevel]:
+        """Return the published forms of the most significant levels, greatest first."""
+        forms = [level.published for level in self.levels.values() if level.published is not None]
+        forms.sort(key=_by_significance, reverse=True)
+        return forms[:PUBLISHED]
+
+
+def _renewed(level: Level, side: int) -> bool:
+    form = level.published
+    size = level.size
+    if (
+        form is not None
+        and form.appearances == level.appearances
+        and form.held == level.held
+        and form.broke == level.broke
+        and abs(size - form.size) <= RESIZED * form.size
+    ):
+        return False
+    level.published = PublishedLevel(
+        price=level.price / PRICE_UNITS,
+        side=SIDE_NAMES[side],
+        appearances=level.appearances,
+        size=size,
+        first_seen=level.first_seen,
+        last_seen=level.last_seen,
+        held=level.held,
+        broke=level.broke,
+        significance=level.significance,
+    )
+    return True

@@ -1,0 +1,1 @@
+"""The event machine, and one file a family of patterns."""

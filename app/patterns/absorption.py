@@ -1,0 +1,300 @@
+"""Strong one-sided flow that a price takes without giving way, and its quotes-only hint."""
+
+from typing import ClassVar
+
+import msgspec
+
+from app.bars import SECOND_MS, Side
+from app.patterns.detector import Detector
+from app.patterns.events import Evidence, Opening
+from app.records import BID, UNSIGNED, Trade
+from app.scene import Scene
+from app.touch import SIDE_NAMES, Visit, is_better
+
+FLOW_SECONDS = 30
+STRONG = 1.5
+FADED = 0.75
+YIELDED = 0.25
+AT_LEVEL = 0.5
+
+
+class Flow(msgspec.Struct, gc=False):
+    """The last 30 s of taking, against what is usual and what met it."""
+
+    shares: float
+    usual: float
+    direction: int
+    expected: float
+    moved: float
+    level: int
+    level_shares: float
+    taken_shares: float
+    displayed: float
+
+    @property
+    def is_absorbed(self) -> bool:
+        """Tell whether the price yielded little, and most of the flow met one price."""
+        return (
+            self.moved <= YIELDED * self.expected and self.level_shares >= AT_LEVEL * self.taken_shares
+        )
+
+    def evidence(self, tick: int) -> Evidence:
+        """Return what is shown of it."""
+        return {
+            "flow_shares": self.shares,
+            "usual_flow_shares": self.usual,
+            "expected_ticks": self.expected / tick,
+            "moved_ticks": self.moved / tick,
+            "level_shares": self.level_shares,
+            "level_share": self.level_shares / self.taken_shares,
+            "displayed_shares": self.displayed,
+        }
+
+
+class Run(msgspec.Struct, array_like=True):
+    """A candidate: strong flow one way, with the usual flow as it was when it began."""
+
+    direction: int
+    usual: float
+    peak: float
+
+
+class Watch(msgspec.Struct, array_like=True):
+    """What an event froze when it opened."""
+
+    id: str
+    level: int
+    usual: float
+
+
+class Absorption(Detector):
+    """Compares, each second, flow with the move that it should have made and where it was met."""
+
+    finds: ClassVar[str] = "absorption"
+
+    current: dict[int, float] = {}
+    taken: list[dict[int, float]] = []
+    mids: list[int] = []
+    run: Run | None = None
+    watches: list[Watch | None] = msgspec.field(default_factory=lambda: [None, None])
+
+    def printed(self, scene: Scene, trade: Trade, side: Side) -> None:
+        """Add the print to its taker's volume at its price; sellers' prices count negative."""
+        if side.taker != UNSIGNED:
+            at = trade.price * side.taker
+            self.current[at] = self.current.get(at, 0.0) + trade.size
+
+    def second(self, scene: Scene, end: int) -> None:
+        """Follow the flow: its candidate, the open events, and whether one opens."""
+        self._push(_mid2(scene))
+        shares = scene.usual.flow_30s
+        direction = (shares > 0) - (shares < 0)
+        self._follow_run(scene, end, shares, direction)
+        for side in (0, 1):
+            if not self._follow_event(scene, side, end, shares, direction):
+                continue
+            if direction == (-1 if side == BID else 1):
+                self._look(scene, side, end, shares, direction)
+
+    def _push(self, mid2: int) -> None:
+        self.taken.append(self.current)
+        self.current = {}
+        self.mids.append(mid2)
+        if len(self.taken) > FLOW_SECONDS:
+            del self.taken[0]
+        if len(self.mids) > FLOW_SECONDS + 1:
+            del self.mids[0]
+
+    def _follow_run(self, scene: Scene, end: int, shares: float, direction: int) -> None:
+        run = self.run
+        if run is not None and (direction != run.direction or abs(shares) < FADED * run.usual):
+            scene.events.of_type("absorption").ended(end, run.peak)
+            run = self.run = None
+        usual = scene.past.flow
+        if run is not None:
+            run.peak = max(run.peak, abs(shares) / run.usual)
+        elif usual and abs(shares) >= STRONG * usual:
+            self.run = Run(direction, usual, abs(shares) / usual)
+
+    def _follow_event(self, scene: Scene, side: int, end: int, shares: float, direction: int) -> bool:
+        """Close the side's event where it is over; False in the second that closes it."""
+        watch = self.watches[side]
+        event = scene.events.find("absorption", SIDE_NAMES[side])
+        if watch is None or event is None:
+            return True
+        price = scene.price(side)
+        reason = None
+        if price is None or is_better(side, watch.level, price):
+            reason = "broke"
+        elif direction != (-1 if side == BID else 1):
+            reason = "turned"
+        elif abs(shares) < FADED * watch.usual:
+            reason = "faded"
+        if reason is not None:
+            scene.events.closing(event, end, reason)
+            return False
+        if abs(shares) / watch.usual > event.statistic:
+            flow = self._flow(scene, side, shares, direction, watch.usual)
+            scene.events.peaked(event, abs(shares) / watch.usual)
+            if flow is not None:
+                scene.events.updated(event, end, flow.evidence(scene.tick.size))
+        return True
+
+    def _look(self, scene: Scene, side: int, end: int, shares: float, direction: int) -> None:
+        usual = scene.past.flow
+        if not usual or abs(shares) < STRONG * usual:
+            return
+        flow = self._flow(scene, side, shares, direction, usual)
+        if flow is None or flow.expected < scene.tick.size or not flow.is_absorbed:
+            return
+        event = scene.events.opened(
+            Opening(
+                type="absorption",
+                side=SIDE_NAMES[side],
+                opened_at=max(float(end - FLOW_SECONDS * SECOND_MS), scene.first_stamp),
+                completed_at=end,
+                statistic=abs(shares) / usual,
+                threshold=STRONG,
+                evidence_class=scene.flow_class,
+                evidence=flow.evidence(scene.tick.size),
+                price_low=flow.level,
+                price_high=flow.level,
+                key=SIDE_NAMES[side],
+            )
+        )
+        watch = self.watches[side]
+        if watch is None or watch.id != event.id:
+            self.watches[side] = Watch(event.id, flow.level, usual)
+
+    def _flow(
+        self, scene: Scene, side: int, shares: float, direction: int, usual: float
+    ) -> Flow | None:
+        impact = scene.past.impact
+        visit = scene.visits[side]
+        unknown = len(self.mids) <= FLOW_SECONDS or not self.mids[0] or not self.mids[-1]
+        if not impact or impact < 0 or not scene.tick.size or visit is None or unknown:
+            return None
+        at_level = all_taken = 0.0
+        for second in self.taken:
+            at_level += second.get(visit.price * direction, 0.0)
+            all_taken += sum(size for at, size in second.items() if (at > 0) == (direction > 0))
+        return Flow(
+            shares=shares,
+            usual=usual,
+            direction=direction,
+            expected=impact * abs(shares),
+            moved=(self.mids[-1] - self.mids[0]) / 2 * direction,
+            level=visit.price,
+            level_shares=at_level,
+            taken_shares=all_taken,
+            displayed=visit.size,
+        )
+
+
+def _mid2(scene: Scene) -> int:
+    valid = scene.market.valid
+    return 0 if valid is None else valid.bid_price + valid.ask_price
+
+
+class SuspectedAbsorption(Detector):
+    """A best price that loses and regains several times its size, where no trades come."""
+
+    finds: ClassVar[str] = "absorption_suspected"
+
+    is_open: list[bool] = msgspec.field(default_factory=lambda: [False, False])
+    is_spent: list[bool] = msgspec.field(default_factory=lambda: [False, False])
+    closes_at: list[float] = msgspec.field(default_factory=lambda: [0.0, 0.0])
+
+    def entered(self, scene: Scene, side: int, visit: Visit) -> None:
+        """Wait for the visit to be 2 s old."""
+        self.is_open[side] = self.is_spent[side] = False
+        scene.wake(visit.since + SUSPECTED_AGE_MS)
+
+    def resized(self, scene: Scene, side: int, visit: Visit, stamp: float, before: float) -> None:
+        """Look again, once the visit is old enough."""
+        if visit.decreased >= SUSPECTED_DECREASE * visit.start_size:
+            self._look(scene, side, visit, stamp)
+
+    def timed(self, scene: Scene, at: float) -> None:
+        """Look at a visit that is 2 s old; close an event after 60 s."""
+        for side in (0, 1):
+            visit = scene.visits[side]
+            if visit is None:
+                continue
+            due = visit.since + SUSPECTED_AGE_MS
+            if due > at:
+                scene.wake(due)
+            elif due == at:
+                self._look(scene, side, visit, at)
+            if self.is_open[side]:
+                self._time_out(scene, side, visit, at)
+
+    def _time_out(self, scene: Scene, side: int, visit: Visit, at: float) -> None:
+        if self.closes_at[side] > at:
+            scene.wake(self.closes_at[side])
+            return
+        self._close(scene, side, visit, self.closes_at[side], "elapsed")
+
+    def _look(self, scene: Scene, side: int, visit: Visit, at: float) -> None:
+        old_enough = at - visit.since >= SUSPECTED_AGE_MS
+        if scene.trades_seen or not old_enough or self.is_spent[side]:
+            return
+        enough = (
+            visit.decreased >= SUSPECTED_DECREASE * visit.start_size
+            and visit.increased >= SUSPECTED_REGAIN * visit.decreased
+        )
+        statistic = visit.decreased / visit.start_size
+        evidence: Evidence = {
+            "start_shares": visit.start_size,
+            "decreased_shares": visit.decreased,
+            "increased_shares": visit.increased,
+            "age_seconds": (at - visit.since) / SECOND_MS,
+        }
+        if self.is_open[side]:
+            event = scene.events.find("absorption_suspected", visit.key(side))
+            if event is not None:
+                scene.events.peaked(event, statistic)
+                scene.events.updated(event, at, evidence)
+        elif enough:
+            self.is_open[side] = True
+            scene.events.opened(self._opening(side, visit, at, statistic, evidence))
+            self.closes_at[side] = at + SUSPECTED_MS
+            scene.wake(self.closes_at[side])
+
+    def _opening(
+        self, side: int, visit: Visit, at: float, statistic: float, evidence: Evidence
+    ) -> Opening:
+        return Opening(
+            type="absorption_suspected",
+            side=SIDE_NAMES[side],
+            opened_at=visit.since,
+            completed_at=at,
+            statistic=statistic,
+            threshold=SUSPECTED_DECREASE,
+            evidence_class="C",
+            evidence=evidence,
+            price_low=visit.price,
+            price_high=visit.price,
+            key=visit.key(side),
+        )
+
+    def left(self, scene: Scene, side: int, visit: Visit, stamp: float, to: int | None) -> None:
+        """End with the visit."""
+        old_enough = stamp - visit.since >= SUSPECTED_AGE_MS
+        if not scene.trades_seen and old_enough and visit.decreased >= visit.start_size:
+            peak = visit.decreased / visit.start_size
+            scene.events.of_type("absorption_suspected").ended(stamp, peak)
+        if self.is_open[side]:
+            self._close(scene, side, visit, stamp, "level_lost")
+
+    def _close(self, scene: Scene, side: int, visit: Visit, at: float, reason: str) -> None:
+        self.is_open[side], self.is_spent[side] = False, True
+        event = scene.events.find("absorption_suspected", visit.key(side))
+        if event is not None:
+            scene.events.closing(event, at, reason)
+
+
+SUSPECTED_AGE_MS = 2000.0
+SUSPECTED_DECREASE = 3.0
+SUSPECTED_REGAIN = 0.7
+SUSPECTED_MS = 60_000.0

@@ -1,0 +1,43 @@
+"""What a detector may be told; each does nothing until a family says otherwise."""
+
+from typing import ClassVar
+
+import msgspec
+
+from app.bars import Side
+from app.records import Quote, Trade
+from app.scene import Scene
+from app.touch import Visit
+
+
+class Detector(msgspec.Struct, array_like=True):
+    """One pattern's memory and rules. Only the hooks that a family overrides are called."""
+
+    finds: ClassVar[str] = ""
+
+    def quoted(self, scene: Scene, quote: Quote) -> None:
+        """Look at a quote, after the touch has moved."""
+
+    def entered(self, scene: Scene, side: int, visit: Visit) -> None:
+        """A price became the best of its side."""
+
+    def resized(self, scene: Scene, side: int, visit: Visit, stamp: float, before: float) -> None:
+        """The size at an unchanged best price changed."""
+
+    def left(self, scene: Scene, side: int, visit: Visit, stamp: float, to: int | None) -> None:
+        """The best price of a side changed to `to`; `visit` is the one that ended."""
+
+    def printed(self, scene: Scene, trade: Trade, side: Side) -> None:
+        """A trade printed; the touch is as it was just before."""
+
+    def jumped(self, scene: Scene, side: int, visit: Visit, jump: int, before: int) -> None:
+        """A best price is `jump` from where it stood 5 ms ago; it changed from `before`."""
+
+    def moment_ended(self, scene: Scene, stamp: float) -> None:
+        """All records of a stamp that had a print are folded."""
+
+    def timed(self, scene: Scene, at: float) -> None:
+        """A timer came: do all that is due at or before `at`, and ask for the next one."""
+
+    def second(self, scene: Scene, end: int) -> None:
+        """A second ended; thresholds are those of the second before."""

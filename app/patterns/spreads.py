@@ -1,0 +1,280 @@
+"""Spreads far from the usual, and best prices that jump."""
+
+from typing import ClassVar
+
+import msgspec
+
+from app.patterns.detector import Detector
+from app.patterns.events import Evidence, Opening
+from app.records import PRICE_UNITS, Quote
+from app.scene import Scene
+from app.touch import SIDE_NAMES, Visit
+
+TIGHT, WIDE = 0.5, 2.0
+NORMAL_LOW, NORMAL_HIGH = 0.8, 1.25
+HOLD_MS = 1000.0
+ONE_TICK_MARKET = 0.8
+GAP_TICKS = 2
+JUMP_MS = 5.0
+POINT_MS = 1000.0
+
+
+class Regime(msgspec.Struct, array_like=True):
+    """A spread beyond the usual: which way, since when, over which median, and how far at most."""
+
+    name: str
+    since: float
+    median: float
+    peak: float
+    spread: int
+    bid: int
+    ask: int
+    is_open: bool = False
+
+    def distance(self, spread: int) -> float:
+        """Return how far a spread is beyond the median, as a factor ≥ 1 in the regime's sense."""
+        return spread / self.median if self.name == "wide" else self.median / spread
+
+
+class SpreadRegimes(Detector):
+    """Opens where the spread stays at half or twice its own recent median for 1 s."""
+
+    finds: ClassVar[str] = "spread_regime"
+
+    regime: Regime | None = None
+    standing: Regime | None = None
+
+    def quoted(self, scene: Scene, quote: Quote) -> None:
+        """Follow the valid spread."""
+        valid = scene.market.valid
+        spread = 0 if valid is None else valid.ask_price - valid.bid_price
+        if self.standing is not None:
+            self._follow(scene, self.standing, quote.stamp, spread)
+        regime = self.regime
+        if regime is not None and not _stays(regime, spread):
+            scene.events.of_type("spread_regime").ended(quote.stamp, regime.peak)
+            regime = self.regime = None
+        if regime is not None:
+            regime.peak = max(regime.peak, regime.distance(spread))
+        elif valid is not None:
+            self._begin(scene, quote.stamp, spread, valid)
+
+    def _begin(self, scene: Scene, stamp: float, spread: int, valid: Quote) -> None:
+        median = scene.past.recent_spread
+        if not median:
+            return
+        ratio = spread / median
+        if ratio >= WIDE:
+            name = "wide"
+        elif ratio <= TIGHT and scene.past.one_tick_share <= ONE_TICK_MARKET:
+            name = "tight"
+        else:
+            return
+        regime = Regime(name, stamp, median, 1.0, spread, valid.bid_price, valid.ask_price)
+        regime.peak = regime.distance(spread)
+        self.regime = regime
+        scene.wake(stamp + HOLD_MS)
+
+    def timed(self, scene: Scene, at: float) -> None:
+        """Open what has held for 1 s."""
+        regime = self.regime
+        if regime is None or regime.is_open:
+            return
+        due = regime.since + HOLD_MS
+        if due > at:
+            scene.wake(due)
+            return
+        regime.is_open = True
+        scene.events.opened(
+            Opening(
+                type="spread_regime",
+                side="both",
+                opened_at=regime.since,
+                completed_at=due,
+                statistic=regime.peak,
+                threshold=WIDE,
+                evidence_class="C",
+                evidence=_evidence(scene, regime, regime.spread),
+                price_low=regime.bid,
+                price_high=regime.ask,
+                key=regime.name,
+            )
+        )
+        standing = self.standing
+        if standing is None or standing.name != regime.name:
+            self.standing = Regime(
+                regime.name, regime.since, regime.median, regime.peak, regime.spread, regime.bid, regime.ask
+            )
+
+    def _follow(self, scene: Scene, standing: Regime, stamp: float, spread: int) -> None:
+        event = scene.events.find("spread_regime", standing.name)
+        if event is None:
+            self.standing = None
+            return
+        ratio = spread / standing.median
+        reason = None
+        if not spread:
+            reason = "one_sided"
+        elif NORMAL_LOW <= ratio <= NORMAL_HIGH or (ratio > 1) == (standing.name == "tight"):
+            reason = "normal"
+        if reason is not None:
+            scene.events.closing(event, stamp, reason)
+            self.standing = None
+        elif standing.distance(spread) > event.statistic:
+            scene.events.peaked(event, standing.distance(spread))
+            scene.events.updated(event, stamp, _evidence(scene, standing, spread))
+
+
+def _stays(regime: Regime, spread: int) -> bool:
+    if not spread:
+        return False
+    ratio = spread / regime.median
+    return ratio >= WIDE if regime.name == "wide" else ratio <= TIGHT
+
+
+def _evidence(scene: Scene, regime: Regime, spread: int) -> Evidence:
+    evidence: Evidence = {
+        "regime": regime.name,
+        "ratio": spread / regime.median,
+        "median_spread": regime.median / PRICE_UNITS,
+    }
+    if scene.tick.size:
+        evidence["spread_ticks"] = spread / scene.tick.size
+    return evidence
+
+
+class PriceGaps(Detector):
+    """Points at which a best price is far from where it stood 5 ms before."""
+
+    finds: ClassVar[str] = "price_gap"
+
+    last_opened: list[float] = msgspec.field(default_factory=lambda: [-1e18, -1e18])
+    size_before: list[float] = msgspec.field(default_factory=lambda: [0.0, 0.0])
+
+    def left(self, scene: Scene, side: int, visit: Visit, stamp: float, to: int | None) -> None:
+        """Remember the size that stood before the jump."""
+        self.size_before[side] = visit.size
+
+    def jumped(self, scene: Scene, side: int, visit: Visit, jump: int, before: int) -> None:
+        """Judge a change of a best price by its distance from 5 ms ago."""
+        tick = scene.tick.size
+        usual = scene.past.jump
+        if not tick or not usual or jump < GAP_TICKS * tick:
+            return
+        floor = max(GAP_TICKS * tick, usual)
+        scene.events.of_type("price_gap").ended(visit.since, jump / floor)
+        if jump < floor or visit.since - self.last_opened[side] <= JUMP_MS:
+            return
+        self.last_opened[side] = visit.since
+        event = scene.events.opened(
+            Opening(
+                type="price_gap",
+                side=SIDE_NAMES[side],
+                opened_at=visit.since,
+                completed_at=visit.since,
+                statistic=jump / floor,
+                threshold=1.0,
+                evidence_class="C",
+                evidence={
+                    "ticks": round(jump / tick),
+                    "size_before_shares": self.size_before[side],
+                    "size_after_shares": visit.size,
+                },
+                price_low=min(visit.price, before),
+                price_high=max(visit.price, before),
+            )
+        )
+        scene.events.closing(event, visit.since + POINT_MS, "elapsed")
+
+
+class BurstRun(msgspec.Struct, array_like=True):
+    """Seconds with many quotes; thresholds as an event froze them."""
+
+    peak: float
+    busy: float
+    burst: float
+
+
+class QuoteBursts(Detector):
+    """Seconds with far more quotes than usual, few prints, and prices that flicker."""
+
+    finds: ClassVar[str] = "quote_burst"
+
+    run: BurstRun | None = None
+    open_run: BurstRun | None = None
+    first_quote: float = 0.0
+
+    def quoted(self, scene: Scene, quote: Quote) -> None:
+        """Remember the second's first quote."""
+        if not self.first_quote:
+            self.first_quote = quote.stamp
+
+    def second(self, scene: Scene, end: int) -> None:
+        """Judge the second."""
+        facts, past = scene.facts, scene.past
+        opened_at, self.first_quote = self.first_quote, 0.0
+        if facts is None:
+            return
+        count = facts.quote_count
+        closed = self._follow(scene, end, count)
+        busy, burst = past.busy_quotes, past.burst_quotes
+        self._candidate(scene, end, count, busy, burst)
+        if closed or not burst or not busy or count < burst or not self._flickers(scene):
+            return
+        evidence: Evidence = {
+            "quotes_per_second": count,
+            "flicker_share": facts.flicker_share or 0.0,
+            "trades_per_second": facts.trade_count,
+        }
+        event = scene.events.find("quote_burst", "both")
+        if event is None:
+            self._open(scene, end, opened_at, count / burst, evidence)
+            self.open_run = self.open_run or BurstRun(count / burst, busy, burst)
+        elif self.open_run is not None and count / self.open_run.burst > event.statistic:
+            scene.events.peaked(event, count / self.open_run.burst)
+            scene.events.updated(event, end, evidence)
+
+    def _flickers(self, scene: Scene) -> bool:
+        facts, past = scene.facts, scene.past
+        if facts is None or facts.flicker_share is None or past.flicker is None:
+            return False
+        if scene.trades_seen and (past.usual_trades is None or facts.trade_count >= past.usual_trades):
+            return False
+        return facts.flicker_share > 0 and facts.flicker_share >= past.flicker
+
+    def _follow(self, scene: Scene, end: int, count: int) -> bool:
+        event = scene.events.find("quote_burst", "both")
+        if event is None or self.open_run is None or count >= self.open_run.busy:
+            return False
+        scene.events.closing(event, end, "faded")
+        self.open_run = None
+        return True
+
+    def _candidate(
+        self, scene: Scene, end: int, count: int, busy: float | None, burst: float | None
+    ) -> None:
+        run = self.run
+        if run is not None and count < run.busy:
+            scene.events.of_type("quote_burst").ended(end, run.peak)
+            run = self.run = None
+        if run is not None:
+            run.peak = max(run.peak, count / run.burst)
+        elif busy and burst and count >= busy:
+            self.run = BurstRun(count / burst, busy, burst)
+
+    def _open(
+        self, scene: Scene, end: int, opened_at: float, statistic: float, evidence: Evidence
+    ) -> None:
+        scene.events.opened(
+            Opening(
+                type="quote_burst",
+                side="both",
+                opened_at=opened_at,
+                completed_at=end,
+                statistic=statistic,
+                threshold=1.0,
+                evidence_class="C",
+                evidence=evidence,
+                key="both",
+            )
+        )

@@ -1,0 +1,158 @@
+"""Market orders that take several prices at once."""
+
+from typing import ClassVar
+
+import msgspec
+
+from app.bars import Side
+from app.patterns.detector import Detector
+from app.patterns.events import Opening
+from app.records import UNSIGNED, Trade
+from app.scene import Scene
+from app.touch import SIDE_NAMES, taken_side
+
+JOIN_MS = 5.0
+PAIRS_NEEDED = 50
+EQUAL_SHARE = 0.05
+POINT_MS = 1000.0
+
+
+class Order(msgspec.Struct, array_like=True):
+    """Prints of one taker that belong together; `joins` where a gap of 5 ms does not part them."""
+
+    taker: int
+    joins: bool
+    first: float
+    last: float
+    size: float = 0.0
+    prints: int = 0
+    prices: list[int] = []
+    inside: float = 0.0
+    inside_waiting: float = 0.0
+    is_given: bool = True
+
+    def takes(self, trade: Trade, side: Side) -> None:
+        """Add a print."""
+        self.last = trade.stamp
+        self.size += trade.size
+        self.prints += 1
+        self.inside += self.inside_waiting
+        self.inside_waiting = 0.0
+        self.is_given = self.is_given and side.is_given
+        if trade.price not in self.prices:
+            self.prices.append(trade.price)
+
+    def holds(self, stamp: float) -> bool:
+        """Tell whether a print at `stamp` still belongs to it."""
+        return stamp == self.last or (self.joins and stamp - self.last <= JOIN_MS)
+
+
+class Sweeps(Detector):
+    """Joins prints to market orders and opens a sweep for each large one over ≥ 2 prices."""
+
+    finds: ClassVar[str] = "sweep"
+
+    order: Order | None = None
+    last_taker: int = UNSIGNED
+    last_stamp: float = 0.0
+    pairs: int = 0
+    equal_pairs: int = 0
+    inside_taker: int = UNSIGNED
+    inside_stamp: float = 0.0
+    inside_size: float = 0.0
+
+    def printed(self, scene: Scene, trade: Trade, side: Side) -> None:
+        """Join the print to the running order, or begin the next."""
+        if side.taker == UNSIGNED:
+            return
+        if side.is_inside:
+            self._inside(trade, side.taker)
+            return
+        joins = self._feed_spreads_orders()
+        self._count_pair(trade.stamp, side.taker)
+        order = self.order
+        if order is None or order.taker != side.taker or not order.holds(trade.stamp):
+            if order is not None:
+                self._complete(scene, order, trade.stamp)
+            order = self.order = Order(side.taker, joins, trade.stamp, trade.stamp, prices=[])
+            if self.inside_taker == side.taker and self.inside_stamp == trade.stamp:
+                order.inside = self.inside_size
+        order.takes(trade, side)
+        if order.joins:
+            scene.wake(order.last + JOIN_MS)
+
+    def _feed_spreads_orders(self) -> bool:
+        return self.pairs >= PAIRS_NEEDED and self.equal_pairs < EQUAL_SHARE * self.pairs
+
+    def _count_pair(self, stamp: float, taker: int) -> None:
+        if taker == self.last_taker:
+            self.pairs += 1
+            self.equal_pairs += stamp == self.last_stamp
+        self.last_taker, self.last_stamp = taker, stamp
+
+    def _inside(self, trade: Trade, taker: int) -> None:
+        if self.inside_taker != taker or self.inside_stamp != trade.stamp:
+            self.inside_taker, self.inside_stamp, self.inside_size = taker, trade.stamp, 0.0
+        self.inside_size += trade.size
+        order = self.order
+        if order is not None and order.taker == taker:
+            if trade.stamp == order.last:
+                order.inside += trade.size
+            else:
+                order.inside_waiting += trade.size
+
+    def moment_ended(self, scene: Scene, stamp: float) -> None:
+        """Complete an order whose prints share one stamp."""
+        order = self.order
+        if order is not None and not order.joins:
+            self._complete(scene, order, order.last)
+
+    def timed(self, scene: Scene, at: float) -> None:
+        """Complete an order that no print joined for 5 ms."""
+        order = self.order
+        if order is None or not order.joins:
+            return
+        if order.last + JOIN_MS <= at:
+            self._complete(scene, order, order.last + JOIN_MS)
+        else:
+            scene.wake(order.last + JOIN_MS)
+
+    def _complete(self, scene: Scene, order: Order, at: float) -> None:
+        self.order = None
+        at = min(at, order.last + JOIN_MS) if order.joins else order.last
+        floor = scene.usual.order_size.quantile(0)
+        scene.usual.order_size.sample(order.size)
+        if not floor or len(order.prices) < 2:
+            return
+        if order.size >= floor:
+            self._open(scene, order, at, floor)
+        scene.events.of_type("sweep").ended(at, order.size / floor)
+
+    def _open(self, scene: Scene, order: Order, at: float, floor: float) -> None:
+        low, high = min(order.prices), max(order.prices)
+        evidence: dict[str, float | int | str] = {
+            "size_shares": order.size,
+            "floor_shares": floor,
+            "prices": len(order.prices),
+            "prints": order.prints,
+            "inside_shares": order.inside,
+        }
+        if scene.tick.size:
+            evidence["ticks"] = round((high - low) / scene.tick.size)
+        event = scene.events.opened(
+            Opening(
+                type="sweep",
+                side=SIDE_NAMES[taken_side(order.taker)],
+                opened_at=order.first,
+                completed_at=at,
+                statistic=order.size / floor,
+                threshold=1.0,
+                evidence_class="A" if order.is_given else "B",
+                evidence=evidence,
+                price_low=low,
+                price_high=high,
+            )
+        )
+        scene.events.closing(event, order.last + POINT_MS, "elapsed")
+
+

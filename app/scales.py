@@ -1,0 +1,153 @@
+"""What is usual for this ticker: decayed histograms with their quantiles."""
+
+import math
+
+import msgspec
+
+HALF_LIFE_SAMPLES = 1800
+_LOG_RATIO = math.log(1.05)
+_FARTHEST_BIN = 480
+_RESCALE_AT = 2.0**40
+
+
+def samples_needed(q: float) -> int:
+    """Return how many samples a quantile needs before it is a number.
+
+    >>> [samples_needed(q) for q in (0.5, 0.75, 0.9, 0.95, 0.99)]
+    [20, 40, 100, 200, 1000]
+    """
+    return round(10 / (1 - q))
+
+
+class Tracked(msgspec.Struct, array_like=True):
+    """A quantile kept at its place while samples come: `below` is the weight under bin `at`."""
+
+    q: float
+    at: int = -1
+    below: float = 0.0
+
+
+class Scale(msgspec.Struct, array_like=True):
+    """A decayed log-binned histogram of samples ≥ 0, past only.
+
+    Each sample weighs 2^(1/half-life) times the one before. Bins have a ratio of 1.05, anchored
+    at the first non-zero sample, so that sizes × a power of two give the very same bins; zeros
+    have a bin of their own. O(1) a sample; quantiles are tracked, not searched.
+    """
+
+    quantiles: list[Tracked]
+    half_life: int = HALF_LIFE_SAMPLES
+    n: int = 0
+    weight: float = 1.0
+    total: float = 0.0
+    zeros: float = 0.0
+    anchor: float = 0.0
+    first_bin: int = 0
+    bins: list[float] = []
+
+    def sample(self, x: float) -> None:
+        """Add a sample; a negative one is a programming error."""
+        weight = self.weight
+        self.n += 1
+        self.total += weight
+        if x > 0:
+            self._add(self._bin(x), weight)
+        else:
+            self.zeros += weight
+            for tracked in self.quantiles:
+                tracked.below += weight
+        for tracked in self.quantiles:
+            self._settle(tracked)
+        self.weight = weight * 2.0 ** (1.0 / self.half_life)
+        if self.weight > _RESCALE_AT:
+            self._rescale()
+
+    def _bin(self, x: float) -> int:
+        if not self.anchor:
+            self.anchor = float(x)
+            self.bins = [0.0]
+            for tracked in self.quantiles:
+                tracked.at, tracked.below = 0, self.zeros
+        place = math.floor(math.log(x / self.anchor) / _LOG_RATIO)
+        return max(-_FARTHEST_BIN, min(_FARTHEST_BIN, place))
+
+    def _add(self, place: int, weight: float) -> None:
+        index = place - self.first_bin
+        if index < 0:
+            self.bins[:0] = [0.0] * -index
+            self.first_bin = place
+            index = 0
+        elif index >= len(self.bins):
+            self.bins.extend([0.0] * (index - len(self.bins) + 1))
+        self.bins[index] += weight
+        for tracked in self.quantiles:
+            if place < tracked.at:
+                tracked.below += weight
+
+    def _settle(self, tracked: Tracked) -> None:
+        """Move to the first bin whose cumulative weight exceeds q × total."""
+        if not self.anchor:
+            return
+        goal = tracked.q * self.total
+        bins, first = self.bins, self.first_bin
+        index = tracked.at - first
+        while index > 0 and tracked.below > goal:
+            index -= 1
+            tracked.below -= bins[index]
+        last = len(bins) - 1
+        while index < last and tracked.below + bins[index] <= goal:
+            tracked.below += bins[index]
+            index += 1
+        tracked.at = index + first
+
+    def _rescale(self) -> None:
+        """Divide all weights by a power of two, which changes no digit of any result."""
+        k = 1.0 / _RESCALE_AT
+        self.weight *= k
+        self.total *= k
+        self.zeros *= k
+        self.bins = [b * k for b in self.bins]
+        for tracked in self.quantiles:
+            tracked.below *= k
+
+    def quantile(self, place: int) -> float | None:
+        """Return the tracked quantile number `place`, None while warming."""
+        tracked = self.quantiles[place]
+        if self.n < samples_needed(tracked.q):
+            return None
+        goal = tracked.q * self.total
+        if not self.anchor or goal < self.zeros:
+            return 0.0
+        weight = self.bins[tracked.at - self.first_bin]
+        inside = (goal - tracked.below) / weight if weight else 0.0
+        return self.anchor * math.exp(_LOG_RATIO * (tracked.at + min(1.0, max(0.0, inside))))
+
+    def needed(self, place: int) -> int:
+        """Return how many samples the tracked quantile number `place` needs."""
+        return samples_needed(self.quantiles[place].q)
+
+
+def scale(*quantiles: float, half_life: int = HALF_LIFE_SAMPLES) -> Scale:
+    """Make an empty scale that tracks `quantiles`."""
+    return Scale([Tracked(q) for q in quantiles], half_life, bins=[])
+
+
+class Decayed(msgspec.Struct, array_like=True):
+    """An exponentially weighted mean of a ratio's two parts, each sample 2^(1/1800) of the next."""
+
+    n: int = 0
+    upper: float = 0.0
+    lower: float = 0.0
+
+    def sample(self, upper: float, lower: float) -> None:
+        """Add a pair."""
+        k = 2.0 ** (-1.0 / HALF_LIFE_SAMPLES)
+        self.n += 1
+        self.upper = self.upper * k + upper
+        self.lower = self.lower * k + lower
+
+    def ratio(self, needed: int) -> float | None:
+        """Return Σ upper/Σ lower, None before `needed` samples or over 0."""
+        if self.n < needed or self.lower <= 0:
+            return None
+        return self.upper / self.lower

@@ -1,0 +1,53 @@
+"""What every detector may look at while the stream is folded."""
+
+import msgspec
+
+from app.bars import Market
+from app.patterns.events import Events
+from app.touch import BookSecond, Moves, Visit
+from app.usual import InForce, SecondFacts, Tick, Usual
+
+NEVER = float("inf")
+
+
+class Scene(msgspec.Struct, array_like=True):
+    """The ticker's book, its past, and its events; detectors read it and open events through it.
+
+    `facts` are those of the second that is being closed, `mid2` twice the valid mid at the last whole
+    second (0: none), `next_due` the earliest timer.
+    """
+
+    ticker: str
+    market: Market
+    usual: Usual
+    events: Events
+    tick: Tick
+    visits: list[Visit | None] = msgspec.field(default_factory=lambda: [None, None])
+    moves: list[Moves] = msgspec.field(default_factory=lambda: [Moves(), Moves()])
+    book: BookSecond = msgspec.field(default_factory=BookSecond)
+    trades_seen: bool = False
+    given_seen: bool = False
+    first_stamp: float = 0.0
+    mid2: int = 0
+    next_due: float = NEVER
+    facts: SecondFacts | None = None
+
+    @property
+    def past(self) -> InForce:
+        """Return the thresholds in force."""
+        return self.usual.in_force
+
+    def wake(self, at: float) -> None:
+        """Ask for a timer at `at`."""
+        if at < self.next_due:
+            self.next_due = at
+
+    def price(self, side: int) -> int | None:
+        """Return the best price of a side, None where it is empty."""
+        visit = self.visits[side]
+        return None if visit is None else visit.price
+
+    @property
+    def flow_class(self) -> str:
+        """Return the evidence class of what rests on all trades so far."""
+        return "A" if self.given_seen else "B"

@@ -1,0 +1,82 @@
+"""The best price of each side as the stream moves it: visits, and what a second did to them."""
+
+import msgspec
+
+from app.records import BID, BUY
+
+SIDE_NAMES = ("bid", "ask")
+SIGN = (1, -1)
+FLICKER_MS = 100.0
+JUMP_MS = 5.0
+
+
+def is_better(side: int, price: int, than: int) -> bool:
+    """Tell whether `price` is higher for a bid, lower for an ask."""
+    return price > than if side == BID else price < than
+
+
+def taken_side(taker: int) -> int:
+    """Return the side of the book that a taker's print took."""
+    return 1 if taker == BUY else 0
+
+
+class Visit(msgspec.Struct, array_like=True, gc=False):
+    """One price's time as the best of its side.
+
+    `printed_since_quote` is the takers' volume at the price since the last quote that showed it.
+    """
+
+    price: int
+    since: float
+    start_size: float
+    size: float
+    decreased: float = 0.0
+    increased: float = 0.0
+    printed_since_quote: float = 0.0
+
+    def key(self, side: int) -> str:
+        """Name this visit among all of its ticker."""
+        return f"{SIDE_NAMES[side]}:{self.price}:{self.since}"
+
+
+class Moves(msgspec.Struct, array_like=True):
+    """Best-price changes of one side, as far back as flickers and jumps look."""
+
+    changed_at: float = 0.0
+    changed_from: int = 0
+    recent: list[tuple[float, int]] = []
+
+    def changed(self, stamp: float, before: int, price: int) -> bool:
+        """Note a change; tells whether it undoes the one before within 100 ms."""
+        undone = price == self.changed_from and stamp - self.changed_at <= FLICKER_MS
+        self.changed_at, self.changed_from = stamp, before
+        return undone
+
+    def jump(self, stamp: float, before: int, price: int) -> int:
+        """Return the distance from the price that stood 5 ms ago."""
+        recent = [change for change in self.recent if change[0] > stamp - JUMP_MS]
+        base = recent[0][1] if recent else before
+        recent.append((stamp, before))
+        self.recent = recent
+        return abs(price - base)
+
+
+class BookSecond(msgspec.Struct, array_like=True):
+    """What the current second did to the best prices, by side where there are two numbers."""
+
+    changes: int = 0
+    undone: int = 0
+    jump: int = 0
+    removed: list[float] = msgspec.field(default_factory=lambda: [0.0, 0.0])
+    first_removal: list[float] = msgspec.field(default_factory=lambda: [0.0, 0.0])
+    traded: list[float] = msgspec.field(default_factory=lambda: [0.0, 0.0])
+
+    def remove(self, side: int, stamp: float, size: float) -> None:
+        """Note that displayed size went."""
+        if not self.first_removal[side]:
+            self.first_removal[side] = stamp
+        self.removed[side] += size
+
+    def net_removal(self, side: int) -> float:
+        """Return displayed size that went, came back and was traded, netted."""
+        return self.removed[side] - self.traded[side]

@@ -1,0 +1,218 @@
+"""All scales of one ticker, sampled by the second, and the thresholds they put in force."""
+
+import math
+
+import msgspec
+
+from app.records import Quote
+from app.scales import Decayed, Scale, samples_needed, scale
+
+_FLOW_SECONDS = 30
+_SHORT_SECONDS = 10
+_SLOPE_SECONDS = 5
+IMPACT_SAMPLES = 300
+DRIFT_SAMPLES = 200
+_TICK_PRICES = 20
+
+
+class Tick(msgspec.Struct, array_like=True):
+    """Greatest common divisor of the differences of quoted prices; 0 before 20 distinct prices."""
+
+    first: int = 0
+    divisor: int = 0
+    seen: list[int] = []
+
+    def quoted(self, price: int) -> None:
+        """Add a quoted price."""
+        if not self.first:
+            self.first = price
+        self.divisor = math.gcd(self.divisor, price - self.first)
+        if len(self.seen) < _TICK_PRICES and price not in self.seen:
+            self.seen.append(price)
+
+    @property
+    def size(self) -> int:
+        """Return the tick in 1e-8, 0 while warming."""
+        return self.divisor if len(self.seen) >= _TICK_PRICES else 0
+
+
+class SecondFacts(msgspec.Struct, array_like=True, gc=False):
+    """What one second adds to the scales; None where it can't be known."""
+
+    quote: Quote | None
+    spread: int | None
+    mid_move: float | None
+    signed_volume: float
+    log_ofi: float | None
+    quote_count: int
+    trade_count: int
+    flicker_share: float | None
+    jump: int
+    removals: list[float]
+    trades_seen: bool
+
+
+class InForce(msgspec.Struct, array_like=True):
+    """Thresholds from the ticker's own past as of the last whole second; None while warming."""
+
+    median_size: list[float | None] = msgspec.field(default_factory=lambda: [None, None])
+    large_size: list[float | None] = msgspec.field(default_factory=lambda: [None, None])
+    depth: float | None = None
+    spread: float | None = None
+    recent_spread: float | None = None
+    one_tick_share: float = 0.0
+    flow: float | None = None
+    taker_flow: float | None = None
+    quote_flow: float | None = None
+    removal: float | None = None
+    busy_quotes: float | None = None
+    burst_quotes: float | None = None
+    usual_trades: float | None = None
+    flicker: float | None = None
+    jump: float | None = None
+    spread_slope: float | None = None
+    impact: float | None = None
+    drift: float | None = None
+
+
+def _two_sizes() -> list[Scale]:
+    return [scale(0.5, 0.95), scale(0.5, 0.95)]
+
+
+class Usual(msgspec.Struct, array_like=True):
+    """What is usual for a ticker; definitions and quantiles in docs/patterns.md, Scales."""
+
+    sizes: list[Scale] = msgspec.field(default_factory=_two_sizes)
+    depth: Scale = msgspec.field(default_factory=lambda: scale(0.5))
+    spread: Scale = msgspec.field(default_factory=lambda: scale(0.5))
+    recent_spread: Scale = msgspec.field(default_factory=lambda: scale(0.5, half_life=150))
+    flow: Scale = msgspec.field(default_factory=lambda: scale(0.5))
+    taker_flow: Scale = msgspec.field(default_factory=lambda: scale(0.95))
+    quote_flow: Scale = msgspec.field(default_factory=lambda: scale(0.95))
+    removal: Scale = msgspec.field(default_factory=lambda: scale(0.95))
+    quote_rate: Scale = msgspec.field(default_factory=lambda: scale(0.95, 0.99))
+    trade_rate: Scale = msgspec.field(default_factory=lambda: scale(0.75))
+    flicker: Scale = msgspec.field(default_factory=lambda: scale(0.95))
+    jump: Scale = msgspec.field(default_factory=lambda: scale(0.99))
+    order_size: Scale = msgspec.field(default_factory=lambda: scale(0.75))
+    spread_slope: Scale = msgspec.field(default_factory=lambda: scale(0.9))
+    impact: Decayed = msgspec.field(default_factory=Decayed)
+    drift: Decayed = msgspec.field(default_factory=Decayed)
+    one_tick: Decayed = msgspec.field(default_factory=Decayed)
+    signed: list[float] = []
+    log_ofis: list[float] = []
+    spreads: list[int] = []
+    in_force: InForce = msgspec.field(default_factory=InForce)
+
+    @property
+    def flow_30s(self) -> float:
+        """Return the signed taker volume of the last 30 seconds."""
+        return sum(self.signed)
+
+    @property
+    def flow_10s(self) -> float:
+        """Return the signed taker volume of the last 10 seconds."""
+        return sum(self.signed[-_SHORT_SECONDS:])
+
+    @property
+    def log_ofi_10s(self) -> float:
+        """Return the log-OFI of the last 10 seconds."""
+        return sum(self.log_ofis)
+
+    def forget_recent(self) -> None:
+        """Drop the sums of the last seconds, as after a sleep; scales stay."""
+        self.signed, self.log_ofis, self.spreads = [], [], []
+
+    def gather(self, facts: SecondFacts) -> None:
+        """Let the second's flows enter the recent sums, before the detectors look at them."""
+        _push(self.signed, facts.signed_volume, _FLOW_SECONDS)
+        _push(self.log_ofis, facts.log_ofi or 0.0, _SHORT_SECONDS)
+        if facts.spread is None:
+            self.spreads = []
+        else:
+            _push(self.spreads, facts.spread, 2 * _SLOPE_SECONDS)
+
+    @property
+    def tightening(self) -> float | None:
+        """Return how much the last 5 seconds' spreads lie under the 5 before, in usual spreads."""
+        usual = self.in_force.spread
+        if not usual or len(self.spreads) < 2 * _SLOPE_SECONDS:
+            return None
+        earlier, later = self.spreads[:_SLOPE_SECONDS], self.spreads[_SLOPE_SECONDS:]
+        return (sum(earlier) - sum(later)) / _SLOPE_SECONDS / usual
+
+    def sample(self, facts: SecondFacts, tick: int) -> None:
+        """Take the second's samples, after the detectors have looked, and renew what is in force."""
+        tightening = self.tightening
+        if tightening is not None:
+            self.spread_slope.sample(max(0.0, tightening))
+        self._sample_book(facts, tick)
+        self._sample_rates(facts)
+        self._sample_flows(facts)
+        self._renew()
+
+    def _sample_book(self, facts: SecondFacts, tick: int) -> None:
+        quote = facts.quote
+        if quote is not None:
+            if quote.bid_size > 0:
+                self.sizes[0].sample(quote.bid_size)
+            if quote.ask_size > 0:
+                self.sizes[1].sample(quote.ask_size)
+            if quote.bid_size + quote.ask_size > 0:
+                self.depth.sample((quote.bid_size + quote.ask_size) / 2)
+        if facts.spread is not None:
+            self.spread.sample(facts.spread)
+            self.recent_spread.sample(facts.spread)
+            if tick:
+                self.one_tick.sample(1.0 if facts.spread <= tick else 0.0, 1.0)
+
+    def _sample_rates(self, facts: SecondFacts) -> None:
+        for removal in facts.removals:
+            if removal > 0:
+                self.removal.sample(removal)
+        self.quote_rate.sample(facts.quote_count)
+        self.trade_rate.sample(facts.trade_count)
+        if facts.flicker_share is not None:
+            self.flicker.sample(facts.flicker_share)
+        if facts.jump:
+            self.jump.sample(facts.jump)
+
+    def _sample_flows(self, facts: SecondFacts) -> None:
+        if facts.log_ofi is not None:
+            self.quote_flow.sample(abs(self.log_ofi_10s))
+            self.drift.sample(facts.log_ofi * facts.log_ofi, 1.0)
+        if not facts.trades_seen:
+            return
+        self.flow.sample(abs(self.flow_30s))
+        self.taker_flow.sample(abs(self.flow_10s))
+        if facts.mid_move is not None:
+            x = facts.signed_volume
+            self.impact.sample(x * facts.mid_move, x * x)
+
+    def _renew(self) -> None:
+        self.in_force = InForce(
+            median_size=[s.quantile(0) for s in self.sizes],
+            large_size=[s.quantile(1) for s in self.sizes],
+            depth=self.depth.quantile(0),
+            spread=self.spread.quantile(0),
+            recent_spread=self.recent_spread.quantile(0),
+            one_tick_share=self.one_tick.ratio(samples_needed(0.5)) or 0.0,
+            flow=self.flow.quantile(0),
+            taker_flow=self.taker_flow.quantile(0),
+            quote_flow=self.quote_flow.quantile(0),
+            removal=self.removal.quantile(0),
+            busy_quotes=self.quote_rate.quantile(0),
+            burst_quotes=self.quote_rate.quantile(1),
+            usual_trades=self.trade_rate.quantile(0),
+            flicker=self.flicker.quantile(0),
+            jump=self.jump.quantile(0),
+            spread_slope=self.spread_slope.quantile(0),
+            impact=self.impact.ratio(IMPACT_SAMPLES),
+            drift=self.drift.ratio(DRIFT_SAMPLES),
+        )
+
+
+def _push(values: list[float] | list[int], value: float, kept: int) -> None:
+    values.append(value)  # type: ignore[arg-type]
+    if len(values) > kept:
+        del values[0]
