@@ -1,0 +1,60 @@
+-- What one tick needs to know, in one round trip.
+--
+-- KEYS  1 state  2 quotes  3 trades  4 bars  5 patterns
+-- ARGV  1 version of the state that the caller holds, "" for none
+--       2 as_of, epoch ms
+--       3 oldest stamp worth reading where there is no state, epoch ms
+--       4 most records a key to read
+-- Reply {version or "", fields of the state unless the version is ARGV[1], what the state's
+--        loss left behind (0/1), quotes, trades (member, score, …), records behind the fold
+--        that the state does not know of, quotes, trades of the last 2 s in case there are any,
+--        records stamped over 5 s ahead, scores that look like seconds, newest quote's score,
+--        records that stand behind this as_of}
+
+local OLDEST = 1e12
+local STATE_TYPE = redis.call('TYPE', KEYS[1]).ok
+if STATE_TYPE ~= 'hash' and STATE_TYPE ~= 'none' then
+  redis.call('RENAME', KEYS[1], string.gsub(KEYS[1], '^orderflow:', 'orderflow:bad:', 1))
+end
+
+local as_of = tonumber(ARGV[2])
+local known = redis.call('HMGET', KEYS[1], 'version', 'as_of', 'behind', 'recent_count')
+local version = known[1] or ''
+local folded_to = tonumber(known[2])
+local fields, residue = {}, 0
+if version == '' then
+  residue = redis.call('EXISTS', KEYS[4], KEYS[5])
+  folded_to = tonumber(ARGV[3])
+elseif version ~= ARGV[1] then
+  fields = redis.call('HGETALL', KEYS[1])
+end
+
+local function between(key, from, to, limit)
+  return redis.call('ZRANGEBYSCORE', key, from, to, 'WITHSCORES', 'LIMIT', 0, limit)
+end
+
+local function count(from, to)
+  return redis.call('ZCOUNT', KEYS[2], from, to) + redis.call('ZCOUNT', KEYS[3], from, to)
+end
+
+-- A stamp may differ from its score by 1 ms: the margins are read twice and sorted out by stamp.
+local quotes = between(KEYS[2], string.format('(%.17g', folded_to - 1), as_of + 1, ARGV[4])
+local trades = between(KEYS[3], string.format('(%.17g', folded_to - 1), as_of + 1, ARGV[4])
+
+local unknown, late_quotes, late_trades = 0, {}, {}
+if version ~= '' then
+  unknown = count(OLDEST, folded_to) - tonumber(known[3])
+  local recent = count(string.format('(%.17g', folded_to - 2000), folded_to)
+  if recent ~= tonumber(known[4]) then
+    late_quotes = between(KEYS[2], folded_to - 2001, folded_to + 1, 1000000)
+    late_trades = between(KEYS[3], folded_to - 2001, folded_to + 1, 1000000)
+  end
+end
+
+local newest = redis.call('ZREVRANGEBYSCORE', KEYS[2], as_of + 5000, OLDEST, 'WITHSCORES', 'LIMIT', 0, 1)
+return {
+  version, fields, residue, quotes, trades, unknown, late_quotes, late_trades,
+  count(string.format('(%.17g', as_of + 5000), '+inf'),
+  count('-inf', string.format('(%.17g', OLDEST)),
+  newest[2] or '', count(OLDEST, as_of),
+}

@@ -1,0 +1,99 @@
+-- All that one tick writes, as one step, if the state is still the one that was read.
+--
+-- KEYS  1 state  2 quotes  3 trades  4 bars  5 patterns  6 bid levels  7 ask levels  8… metrics
+-- ARGV  1 version that was read, "" for none
+--       2 cmsgpack map, see store.py, `_parcel`
+--       3 how many bars follow; then end and packed bar of each, then names and values of the state
+-- Reply 1 if written, 0 if another worker was first
+
+local p = cmsgpack.unpack(ARGV[2])
+local bars = tonumber(ARGV[3])
+if (redis.call('HGET', KEYS[1], 'version') or '') ~= ARGV[1] then
+  return 0
+end
+
+local function owned(key, kind)
+  local found = redis.call('TYPE', key).ok
+  if found ~= kind and found ~= 'none' then
+    redis.call('RENAME', key, string.gsub(key, '^orderflow:', 'orderflow:bad:', 1))
+  end
+end
+
+owned(KEYS[4], 'stream')
+for i = 5, 7 do
+  owned(KEYS[i], 'zset')
+end
+
+for i, window in ipairs(p.metrics) do
+  redis.call('DEL', KEYS[7 + i])
+  redis.call('HSET', KEYS[7 + i], unpack(window.fields))
+  redis.call('EXPIRE', KEYS[7 + i], window.lifetime)
+end
+
+local function remove(opened_at, start)
+  for _, member in ipairs(redis.call('ZRANGEBYSCORE', KEYS[5], opened_at, opened_at)) do
+    if string.sub(member, 1, #start) == start then
+      redis.call('ZREM', KEYS[5], member)
+    end
+  end
+end
+
+if p.oldest_event then
+  redis.call('ZREMRANGEBYSCORE', KEYS[5], '-inf', p.oldest_event)
+end
+for _, event in ipairs(p.events) do
+  remove(event[1], event[2])
+  if event[3] then
+    redis.call('ZADD', KEYS[5], event[1], event[3])
+  end
+end
+if #p.events > 0 or p.oldest_event then
+  redis.call('EXPIRE', KEYS[5], p.patterns_lifetime)
+end
+
+for side = 1, 2 do
+  local members = p.levels[side]
+  if members then
+    redis.call('DEL', KEYS[5 + side])
+    if #members > 0 then
+      redis.call('ZADD', KEYS[5 + side], unpack(members))
+    end
+  end
+  if members or p.oldest_event then
+    redis.call('EXPIRE', KEYS[5 + side], p.levels_lifetime)
+  end
+end
+
+if bars > 0 then
+  local last = redis.call('XREVRANGE', KEYS[4], '+', '-', 'COUNT', 1)[1]
+  local newest = last and tonumber(string.match(last[1], '^%d+')) or 0
+  for i = 4, 2 + 2 * bars, 2 do
+    if tonumber(ARGV[i]) > newest then
+      redis.call('XADD', KEYS[4], ARGV[i] .. '-0', 'b', ARGV[i + 1])
+    end
+  end
+  redis.call('EXPIRE', KEYS[4], p.bars_lifetime)
+end
+
+local behind = p.behind
+if p.oldest_event then
+  redis.call('XTRIM', KEYS[4], 'MINID', '~', p.oldest_bar)
+  for i = 2, 3 do
+    behind = behind - redis.call('ZREMRANGEBYSCORE', KEYS[i], 1e12, p.oldest_record)
+    local excess = redis.call('ZCOUNT', KEYS[i], 1e12, '+inf') - p.most_records
+    if excess > 0 then
+      local first = redis.call('ZCOUNT', KEYS[i], '-inf', '(1e12')
+      local folded = redis.call('ZCOUNT', KEYS[i], 1e12, p.as_of)
+      redis.call('ZREMRANGEBYRANK', KEYS[i], first, first + excess - 1)
+      behind = behind - math.min(excess, folded)
+      if excess > folded then
+        local oldest = redis.call('ZRANGE', KEYS[i], first, first, 'WITHSCORES')[2]
+        redis.call('HSET', KEYS[1], 'lost_to', oldest)
+      end
+    end
+  end
+end
+
+redis.call('HSET', KEYS[1], 'behind', behind, unpack(ARGV, 4 + 2 * bars))
+redis.call('EXPIRE', KEYS[1], p.state_lifetime)
+return 1

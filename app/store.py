@@ -1,0 +1,379 @@
+"""A ticker's records in, its state and results in and out: one round trip each way a tick."""
+
+import zlib
+from collections import Counter, OrderedDict
+from collections.abc import Iterable, Sequence
+from importlib.resources import files
+from typing import Any
+from uuid import uuid4
+
+import msgspec
+import redis
+import structlog
+
+from app import codec, keys
+from app.bar_tables import BarTable
+from app.bars import SECOND_MS
+from app.connect import connect
+from app.engine import ENGINE, SPANS, Analysis, Engine, Gap, Quality
+from app.errors import StateUnreadable
+from app.keys import SIDES, WINDOWS, Keys
+from app.patterns.events import Event, whole_second
+from app.records import Batch, Stored, batch_of
+from app.settings import Settings
+
+MOST_RECORDS_READ = 4000
+HOUSEKEEPING_SECONDS = 10
+WARM_TICKERS = 5000
+
+_log = structlog.stdlib.get_logger("orderflow.store")
+
+
+class TickReport(msgspec.Struct):
+    """What became of one tick: `written`, `overtaken` by another worker, or `idle` without records.
+
+    `newest_quote_ms` is None where there is none.
+    """
+
+    outcome: str
+    failed_detectors: dict[str, Exception] = {}
+    folded_records: int = 0
+    late_records: int = 0
+    behind_seconds: float = 0.0
+    newest_quote_ms: float | None = None
+
+
+class Reading(msgspec.Struct):
+    """The reply of read.lua."""
+
+    version: str
+    fields: dict[str, bytes]
+    residue: bool
+    quotes: list[tuple[bytes, float]]
+    trades: list[tuple[bytes, float]]
+    unknown: int
+    late_quotes: list[tuple[bytes, float]]
+    late_trades: list[tuple[bytes, float]]
+    ahead: int
+    seconds_not_ms: int
+    newest_quote_ms: float | None
+    behind: int
+
+
+class Warm(msgspec.Struct):
+    """A ticker's engine as of a version of its state in Redis."""
+
+    version: str
+    engine: Engine
+
+
+class Store:
+    """The tick's side of Redis; keeps engines warm and checks them by version at each read."""
+
+    def __init__(self, settings: Settings, client: redis.Redis | None = None) -> None:
+        self._settings = settings
+        self._redis: Any = client or connect(settings)
+        self._keys = Keys(cluster=settings.cluster)
+        self._read = self._redis.register_script(_script("read"))
+        self._write = self._redis.register_script(_script("write"))
+        self._warm: OrderedDict[str, Warm] = OrderedDict()
+
+    def advance(self, ticker: str, as_of: int) -> TickReport:
+        """Fold what `ticker` recorded up to `as_of` (epoch ms) and publish the result.
+
+        Where more waits than a tick's time allows, it folds up to an earlier whole second, says so in
+        the quality, and the next tick goes on from there.
+        """
+        warm = self._warm.pop(ticker, None)
+        reading = self._reading(ticker, as_of, warm.version if warm else "", MOST_RECORDS_READ)
+        engine = self._engine(ticker, reading, warm)
+        if engine is None:
+            return TickReport("overtaken", newest_quote_ms=reading.newest_quote_ms)
+        if engine.state.as_of >= as_of:
+            self._keep(ticker, Warm(reading.version, engine))
+            return TickReport("overtaken", newest_quote_ms=reading.newest_quote_ms)
+        report, analysis = self._fold(ticker, engine, reading, as_of)
+        if analysis is None:
+            return report
+        version = f"{analysis.as_of}-{uuid4().hex[:12]}"
+        if not self._written(ticker, reading, engine, analysis, version):
+            report.outcome = "overtaken"
+            return report
+        self._keep(ticker, Warm(version, engine))
+        return report
+
+    def note_failure(self, ticker: str, as_of: int, error: Exception) -> None:
+        """Count a tick that failed, for the ticker's answers."""
+        name = self._keys.failures(ticker)
+        pipe = self._redis.pipeline()
+        pipe.hincrby(name, "count", 1)
+        pipe.hset(name, mapping={"as_of": as_of, "error": type(error).__name__})
+        pipe.expire(name, keys.FAILURES_LIFETIME_SECONDS)
+        pipe.execute()
+
+    def _keep(self, ticker: str, warm: Warm) -> None:
+        self._warm[ticker] = warm
+        if len(self._warm) > WARM_TICKERS:
+            self._warm.popitem(last=False)
+
+    def _reading(self, ticker: str, as_of: int, version: str, most: int) -> Reading:
+        k = self._keys
+        names = [k.state(ticker), k.quotes(ticker), k.trades(ticker), k.bars(ticker), k.patterns(ticker)]
+        oldest = as_of - self._settings.retention_seconds * SECOND_MS
+        reply = self._read(keys=names, args=[version, as_of, oldest, most])
+        return Reading(
+            version=reply[0].decode(),
+            fields=dict(zip((f.decode() for f in reply[1][::2]), reply[1][1::2], strict=True)),
+            residue=bool(reply[2]),
+            quotes=_pairs(reply[3]),
+            trades=_pairs(reply[4]),
+            unknown=reply[5],
+            late_quotes=_pairs(reply[6]),
+            late_trades=_pairs(reply[7]),
+            ahead=reply[8],
+            seconds_not_ms=reply[9],
+            newest_quote_ms=float(reply[10]) if reply[10] else None,
+            behind=reply[11],
+        )
+
+    def _engine(self, ticker: str, reading: Reading, warm: Warm | None) -> Engine | None:
+        """Return the engine of the state that was read; None where a newer engine owns it."""
+        if warm is not None and warm.version == reading.version:
+            return warm.engine
+        if not reading.version:
+            engine = Engine.new(ticker)
+            if warm is not None or reading.residue:
+                engine.state.rebuilt_at = -1
+            return engine
+        theirs = reading.fields["engine"].decode()
+        if _newer(theirs, ENGINE):
+            return None
+        if theirs == ENGINE:
+            try:
+                return self._thawed(ticker, reading.fields)
+            except StateUnreadable as error:
+                _log.warning("state unreadable, rebuilding", ticker=ticker, error=str(error)[:200])
+        self._set_aside(ticker, reading)
+        return None
+
+    def _thawed(self, ticker: str, fields: dict[str, bytes]) -> Engine:
+        candidates = {name[2:]: packed for name, packed in fields.items() if name.startswith("c:")}
+        state = codec.decode_state(fields["blob"], candidates)
+        state.recent = codec.decode_bars(fields["recent"])
+        end = state.recent[0].end if state.recent else state.as_of
+        oldest = end - (max(SPANS) + 1) * SECOND_MS
+        stored = self._redis.xrange(self._keys.bars(ticker), oldest, end - 1)
+        bars = [codec.decode_bar(entry[b"b"]) for _, entry in stored]
+        table = BarTable.of([*bars, *state.recent], max(SPANS))
+        table.first_quote = state.first_quote
+        if state.recent or bars:
+            table.fill_to(state.as_of)
+        return Engine(state, table)
+
+    def _set_aside(self, ticker: str, reading: Reading) -> None:
+        """Move a state that can't be gone on from out of the way; the next tick rebuilds it."""
+        name = self._keys.state(ticker)
+        pipe = self._redis.pipeline()
+        pipe.rename(name, keys.bad(name))
+        pipe.expire(keys.bad(name), keys.BAD_LIFETIME_SECONDS)
+        pipe.execute()
+
+    def _fold(
+        self, ticker: str, engine: Engine, reading: Reading, as_of: int
+    ) -> tuple[TickReport, Analysis | None]:
+        state = engine.state
+        reached = self._within_budget(reading, state.as_of, as_of)
+        if reached <= state.as_of:
+            return self._fold_long_second(ticker, engine, reading, as_of)
+        if "lost_to" in reading.fields:
+            state.gaps.append(Gap(float(state.as_of), float(reading.fields["lost_to"])))
+        late = self._late(engine, reading)
+        batch = _between(batch_of(reading.quotes, reading.trades), state.as_of, reached)
+        stored = _stored_by_second((reading.quotes, reading.trades), state.as_of, reached)
+        if not state.as_of and not batch.records and not batch.faults:
+            return TickReport("idle", newest_quote_ms=reading.newest_quote_ms), None
+        if late:
+            batch.faults.extend([(float(reached), "late")] * late)
+        if state.rebuilt_at < 0:
+            state.rebuilt_at = reached
+        analysis = engine.advance(batch, reached, stored)
+        for quality in analysis.quality.values():
+            _add_now(quality, reading, (as_of - reached) / SECOND_MS)
+        report = TickReport(
+            "written",
+            analysis.failures,
+            len(batch.records),
+            max(0, reading.unknown),
+            (as_of - reached) / SECOND_MS,
+            reading.newest_quote_ms,
+        )
+        return report, analysis
+
+    def _within_budget(self, reading: Reading, folded_to: int, as_of: int) -> int:
+        """Return the last whole second that lies wholly in what was read."""
+        full = [
+            records[-1][1]
+            for records in (reading.quotes, reading.trades)
+            if len(records) >= MOST_RECORDS_READ
+        ]
+        if not full:
+            return as_of
+        return min(as_of, int((min(full) - 1) // SECOND_MS) * SECOND_MS)
+
+    def _fold_long_second(
+        self, ticker: str, engine: Engine, reading: Reading, as_of: int
+    ) -> tuple[TickReport, Analysis | None]:
+        """Take all of one second that holds more records than a tick usually reads."""
+        end = whole_second(min(r[-1][1] for r in (reading.quotes, reading.trades) if r))
+        whole = self._reading(ticker, min(end, as_of), reading.version, self._settings.max_records)
+        whole.fields = reading.fields
+        state = engine.state
+        batch = _between(batch_of(whole.quotes, whole.trades), state.as_of, min(end, as_of))
+        stored = _stored_by_second((whole.quotes, whole.trades), state.as_of, min(end, as_of))
+        analysis = engine.advance(batch, min(end, as_of), stored)
+        reading.behind = whole.behind
+        behind = (as_of - analysis.as_of) / SECOND_MS
+        for quality in analysis.quality.values():
+            _add_now(quality, reading, behind)
+        return TickReport("written", analysis.failures, len(batch.records), 0, behind), analysis
+
+    def _late(self, engine: Engine, reading: Reading) -> int:
+        """Fold late records of the last 2 s into their bars; return how many came later than that."""
+        placed = 0
+        if reading.late_quotes or reading.late_trades:
+            batch = batch_of(reading.late_quotes, reading.late_trades)
+            as_of = engine.state.as_of
+            counts = _stored_by_second(
+                (reading.late_quotes, reading.late_trades), as_of - 2 * SECOND_MS, as_of
+            )
+            placed = sum(counts.values()) - sum(bar.stored for bar in engine.state.recent)
+            engine.refold(_between(batch, as_of - 2 * SECOND_MS, as_of), counts)
+        return max(0, reading.unknown - max(0, placed))
+
+    def _written(
+        self, ticker: str, reading: Reading, engine: Engine, analysis: Analysis, version: str
+    ) -> bool:
+        k = self._keys
+        names = [
+            k.state(ticker),
+            k.quotes(ticker),
+            k.trades(ticker),
+            k.bars(ticker),
+            k.patterns(ticker),
+            *(k.levels(ticker, side) for side in SIDES),
+            *(k.metrics(ticker, window) for window in WINDOWS),
+        ]
+        parcel = self._parcel(ticker, reading, engine, analysis)
+        args: list[Any] = [reading.version, parcel, len(analysis.sealed)]
+        for bar in analysis.sealed:
+            args += (bar.end, codec.encode_bar(bar))
+        args += _flat(self._state_fields(engine, version, whole=not reading.version))
+        return bool(self._write(keys=names, args=args))
+
+    def _parcel(self, ticker: str, reading: Reading, engine: Engine, analysis: Analysis) -> bytes:
+        """Pack what write.lua needs and is text; cmsgpack there knows no binary."""
+        state = engine.state
+        as_of = analysis.as_of
+        keeps_house = (as_of // SECOND_MS + zlib.crc32(ticker.encode())) % HOUSEKEEPING_SECONDS == 0
+        parcel = {
+            "as_of": as_of,
+            "metrics": [
+                {"fields": _flat(codec.window_fields(analysis, name)), "lifetime": lifetime}
+                for name, lifetime in keys.METRICS_LIFETIME_SECONDS.items()
+            ],
+            "events": [*_events(ticker, analysis)],
+            "levels": [_scored(levels) for levels in analysis.levels],
+            "behind": reading.behind,
+            "patterns_lifetime": keys.PATTERNS_LIFETIME_SECONDS,
+            "levels_lifetime": keys.LEVELS_LIFETIME_SECONDS,
+            "bars_lifetime": keys.BARS_LIFETIME_SECONDS,
+            "state_lifetime": keys.STATE_LIFETIME_SECONDS,
+        }
+        if keeps_house:
+            oldest_event = as_of - keys.PATTERNS_LIFETIME_SECONDS * SECOND_MS
+            old = [e for e in state.scene.events.live.values() if e.opened_at <= oldest_event]
+            parcel["events"] += [_event(e) for e in old]
+            parcel["oldest_event"] = oldest_event
+            parcel["oldest_bar"] = as_of - keys.BARS_LIFETIME_SECONDS * SECOND_MS
+            parcel["oldest_record"] = f"({as_of - self._settings.retention_seconds * SECOND_MS}"
+            parcel["most_records"] = self._settings.max_records
+        return msgspec.msgpack.encode(parcel)
+
+    def _state_fields(self, engine: Engine, version: str, *, whole: bool) -> dict[str, Any]:
+        state = engine.state
+        candidates = codec.encode_candidates(state, changed_only=not whole)
+        for packed in state.scene.events.candidates.values():
+            packed.is_changed = False
+        return {
+            "version": version,
+            "as_of": state.as_of,
+            "engine": ENGINE,
+            "recent": codec.encode_bars(state.recent),
+            "recent_count": sum(bar.stored for bar in state.recent),
+            "blob": codec.encode_state(state),
+            **{f"c:{kind}": packed for kind, packed in candidates.items()},
+        }
+
+
+def _script(name: str) -> str:
+    return files("app").joinpath("lua", f"{name}.lua").read_text()
+
+
+def _pairs(flat: Sequence[bytes]) -> list[tuple[bytes, float]]:
+    return list(zip(flat[::2], map(float, flat[1::2]), strict=True))
+
+
+def _newer(theirs: str, ours: str) -> bool:
+    return [int(part) for part in theirs.split(".")] > [int(part) for part in ours.split(".")]
+
+
+def _between(batch: Batch, after: int, to: int) -> Batch:
+    return Batch(
+        [record for record in batch.records if after < record.stamp <= to],
+        [fault for fault in batch.faults if after < fault[0] <= to],
+    )
+
+
+def _stored_by_second(both: Iterable[Stored], after: int, to: int) -> Counter[int]:
+    counts: Counter[int] = Counter()
+    for stored in both:
+        counts.update(whole_second(score) for _, score in stored if after < score <= to)
+    return counts
+
+
+def _add_now(quality: Quality, reading: Reading, behind_seconds: float) -> None:
+    """Add what is true of the keys now and not of the window's records."""
+    if reading.ahead:
+        quality["ahead"] = reading.ahead
+    if reading.seconds_not_ms:
+        quality["seconds_not_ms"] = reading.seconds_not_ms
+    if behind_seconds:
+        quality["behind_seconds"] = int(behind_seconds)
+
+
+def _flat(fields: dict[str, Any]) -> list[Any]:
+    flat: list[Any] = []
+    for name, value in fields.items():
+        flat.append(name)
+        flat.append(value if isinstance(value, (str, bytes)) else repr(value))
+    return flat
+
+
+def _event(event: Event) -> tuple[str, str, str | bool]:
+    return repr(event.opened_at), f'{{"id":"{event.id}"', codec.event_json(event).decode()
+
+
+def _events(ticker: str, analysis: Analysis) -> Iterable[tuple[str, str, str | bool]]:
+    for event in analysis.changed:
+        yield _event(event)
+    for opened_at, name in analysis.forgotten:
+        yield repr(opened_at), f'{{"id":"{name}"', False
+
+
+def _scored(levels: Sequence[Any] | None) -> list[Any] | bool:
+    if levels is None:
+        return False
+    flat: list[Any] = []
+    for level in levels:
+        flat += (repr(level.significance), codec.level_json(level).decode())
+    return flat
