@@ -1,0 +1,1 @@
+"""Feeds: records written to Redis exactly as a broker would write them."""

@@ -1,0 +1,260 @@
+"""`orderflow feed`: write to Redis what a broker would write."""
+
+import signal
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from threading import Event
+from types import FrameType
+
+import click
+from redis import Redis
+from tqdm import tqdm
+
+from app import logs
+from app.clock import now_ms
+from app.connect import connect
+from app.errors import BadTicker, TapeError
+from app.feeds.publish import Backoff, Outbox, Posting, log, publish_when_due
+from app.feeds.replay import Lap, Replay, read_all, tapes_among
+from app.feeds.simulate import (
+    DEFAULT_TICKERS,
+    TAPE_START_MS,
+    Course,
+    Labelled,
+    first_second,
+    postings,
+    write_label,
+    write_labels,
+    write_tape,
+)
+from app.feeds.simulation import Label
+from app.keys import Keys
+from app.outage import AWAY, Outage
+from app.settings import Settings, settings
+from app.tape import Tape
+from app.tickers import checked_ticker
+
+TAPE_SECONDS = 3600
+
+
+@click.group()
+def feed() -> None:
+    """Publish records, as a broker would."""
+
+
+@feed.command()
+@click.argument(
+    "files", nargs=-1, required=True, type=click.Path(exists=True, dir_okay=False, path_type=Path)
+)
+@click.option(
+    "--ticker",
+    help="Name of the one tape's ticker; else the file's name up to its first _ or .quotes.",
+)
+@click.option(
+    "--speed",
+    type=click.FloatRange(min=0, min_open=True),
+    default=1.0,
+    show_default=True,
+    help="Other than 1: stamps come so much closer together, from the tape's first second on.",
+)
+@click.option("--loop", is_flag=True, help="Begin again at the end, with a new shift; seq goes on.")
+def replay(files: tuple[Path, ...], ticker: str | None, speed: float, *, loop: bool) -> None:
+    """Publish tapes as if they happened now.
+
+    Each FILE is NAME.quotes.csv[.gz]; NAME.trades.csv[.gz] beside it is played along. Stamps are
+    shifted by a whole number of seconds, which is printed as shift_ms=N.
+    """
+    try:
+        tapes = read_all(tapes_among(files, ticker))
+    except (TapeError, BadTicker) as error:
+        raise click.ClickException(str(error)) from error
+    for name, tape in tapes.items():
+        if tape.rejected:
+            click.echo(f"ticker={name} left_out={dict(tape.rejected)}")
+    _play(tapes, speed=speed, loop=loop)
+
+
+def _play(tapes: dict[str, Tape], *, speed: float, loop: bool) -> None:
+    checked = settings()
+    logs.set_up(checked)
+    total = None if loop else sum(len(tape.records) for tape in tapes.values())
+    with _until_told_to_stop() as stop, connect(checked) as redis, _progress(total) as bar:
+        outbox = Outbox(redis, checked)
+        stream = Replay(now_ms, _say_lap, speed, loop).postings(tapes)
+        publish_when_due(_counted(stream, bar), outbox, stop)
+    _close(outbox)
+
+
+def _say_lap(lap: Lap) -> None:
+    with tqdm.external_write_mode():
+        click.echo(
+            f"shift_ms={lap.shift_ms} ticker={lap.ticker} records={lap.records} lap={lap.number}"
+        )
+
+
+@feed.command()
+@click.option(
+    "--tickers",
+    default=",".join(DEFAULT_TICKERS),
+    show_default=True,
+    help="With commas between them; a name not among these gets a price of its own.",
+)
+@click.option(
+    "--seed", default=0, show_default=True, help="The same seed and start give the same records."
+)
+@click.option(
+    "--seconds",
+    type=click.IntRange(min=1),
+    help=f"How long; else until Ctrl-C, and {TAPE_SECONDS} with --tape.",
+)
+@click.option(
+    "--backfill-seconds",
+    type=click.IntRange(min=0),
+    default=600,
+    show_default=True,
+    help="How much past to write at the start.",
+)
+@click.option(
+    "--labels",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="File for what was planted, as JSON lines.",
+)
+@click.option("--no-trades", is_flag=True, help="Quotes only.")
+@click.option(
+    "--tape",
+    "folder",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Folder for tapes and labels.csv, written at once instead of publishing.",
+)
+def simulate(  # noqa: PLR0913 - click hands over each option
+    tickers: str,
+    *,
+    seed: int,
+    seconds: int | None,
+    backfill_seconds: int,
+    labels: Path | None,
+    no_trades: bool,
+    folder: Path | None,
+) -> None:
+    """Publish simulated books with planted icebergs, absorptions, walls, sweeps and drifts."""
+    names = _tickers(tickers)
+    if folder is not None:
+        length = seconds or TAPE_SECONDS
+        _record(
+            folder, [Course(name, seed, TAPE_START_MS, length, not no_trades) for name in names]
+        )
+        return
+    with ExitStack() as stack:
+        labelled = _to_file(stack, labels)
+        _simulate_live(names, seed, seconds, backfill_seconds, labelled, with_trades=not no_trades)
+
+
+def _tickers(text: str) -> list[str]:
+    try:
+        return list(dict.fromkeys(checked_ticker(name.strip()) for name in text.split(",")))
+    except BadTicker as error:
+        raise click.BadParameter(str(error), param_hint="--tickers") from error
+
+
+def _to_file(stack: ExitStack, path: Path | None) -> Labelled:
+    if path is None:
+        return lambda _ticker, _label: None
+    file = stack.enter_context(path.open("w"))
+    return lambda ticker, label: write_label(file, ticker, label)
+
+
+def _simulate_live(  # noqa: PLR0913 - what the options say
+    names: list[str],
+    seed: int,
+    seconds: int | None,
+    backfill_seconds: int,
+    labelled: Labelled,
+    *,
+    with_trades: bool,
+) -> None:
+    checked = settings()
+    logs.set_up(checked)
+    with _until_told_to_stop() as stop, connect(checked) as redis:
+        outbox = Outbox(redis, checked)
+        starts = _starts(redis, checked, names, backfill_seconds, stop)
+        end_ms = None if seconds is None else int(now_ms()) + 1000 * seconds
+        courses = [
+            Course(
+                name,
+                seed,
+                start,
+                None if end_ms is None else max(0, (end_ms - start) // 1000),
+                with_trades,
+            )
+            for name, start in starts.items()
+        ]
+        click.echo(
+            f"simulating {', '.join(starts)} with {backfill_seconds} s of past; Ctrl-C ends it"
+        )
+        publish_when_due(postings(courses, labelled), outbox, stop)
+    _close(outbox)
+
+
+def _starts(
+    redis: Redis, checked: Settings, names: list[str], backfill_seconds: int, stop: Event
+) -> dict[str, int]:
+    """Ask Redis, as soon as it answers, where each ticker's records end."""
+    keys, outage, backoff = Keys(cluster=checked.cluster), Outage(log), Backoff()
+    while not stop.is_set():
+        try:
+            starts = {
+                name: first_second(redis, keys, name, now_ms(), backfill_seconds) for name in names
+            }
+        except AWAY as error:
+            outage.met(error)
+            backoff.failed()
+            stop.wait(backoff.pause_seconds)
+            continue
+        outage.over()
+        return starts
+    return {}
+
+
+def _record(folder: Path, courses: list[Course]) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    labels: dict[str, list[Label]] = {}
+    with _progress(None) as bar:
+        for course in courses:
+            labels[course.ticker] = write_tape(folder, course, lambda _: bar.update())
+    write_labels(folder / "labels.csv", labels)
+    click.echo(
+        f"wrote {len(courses)} tapes and {sum(map(len, labels.values()))} labels to {folder}"
+    )
+
+
+@contextmanager
+def _until_told_to_stop() -> Iterator[Event]:
+    """Turn Ctrl-C and SIGTERM into an event, so that what is under way is finished first."""
+    stop = Event()
+
+    def tell(_number: int, _frame: FrameType | None) -> None:
+        stop.set()
+
+    before = {number: signal.signal(number, tell) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield stop
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _progress(total: int | None) -> "tqdm[None]":
+    # `disable=None` shows the bar on a terminal only.
+    return tqdm(total=total, unit=" records", disable=None, leave=False)
+
+
+def _counted(stream: Iterator[Posting], bar: "tqdm[None]") -> Iterator[Posting]:
+    for posting in stream:
+        yield posting
+        bar.update()
+
+
+def _close(outbox: Outbox) -> None:
+    unsent = f", {outbox.waiting} not sent" if outbox.waiting else ""
+    click.echo(f"published {outbox.published} records{unsent}")

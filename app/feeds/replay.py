@@ -1,0 +1,155 @@
+"""Tapes played again as if they happened now."""
+
+import math
+import re
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from heapq import merge
+from operator import attrgetter
+from pathlib import Path
+
+from msgspec.structs import replace
+
+from app.errors import TapeError
+from app.feeds.publish import Posting
+from app.records import Record
+from app.tape import Tape, read_tape
+from app.tickers import checked_ticker
+
+_NAME = re.compile(r"(?P<stem>.*?)\.?(?P<kind>quotes|trades)?(?P<end>\.csv(?:\.gz)?)")
+
+
+@dataclass(frozen=True, slots=True)
+class TapeFiles:
+    """The files of one ticker's tape."""
+
+    ticker: str
+    quotes: Path
+    trades: Path | None
+
+
+@dataclass(frozen=True, slots=True)
+class Lap:
+    """One run through a tape: what was added to its stamps."""
+
+    ticker: str
+    number: int
+    shift_ms: int
+    records: int
+
+
+def tapes_among(paths: Iterable[Path], ticker: str | None = None) -> list[TapeFiles]:
+    """Pair quotes with the trades that lie beside them; the file's name tells the ticker.
+
+    Raises `TapeError` where that does not give one tape a ticker.
+    """
+    quotes = list(dict.fromkeys(_quotes_of(path) for path in paths))
+    if ticker is not None and len(quotes) > 1:
+        raise TapeError(
+            f"one ticker, {ticker}, is named for {len(quotes)} tapes; allowed is one tape"
+        )
+    tapes: dict[str, TapeFiles] = {}
+    for path in quotes:
+        name = checked_ticker(ticker or _ticker_of(path))
+        if name in tapes:
+            raise TapeError(
+                f"{tapes[name].quotes} and {path} are both of {name}; allowed is one tape a ticker"
+            )
+        tapes[name] = TapeFiles(name, path, _trades_of(path))
+    return list(tapes.values())
+
+
+def _parts(path: Path) -> re.Match[str]:
+    parts = _NAME.fullmatch(path.name)
+    if parts is None:
+        raise TapeError(
+            f"{path}: a tape's name ends in .quotes.csv[.gz], its trades' in .trades.csv[.gz]"
+        )
+    return parts
+
+
+def _ticker_of(path: Path) -> str:
+    """Return the name up to its first `_` or `.quotes`.
+
+    >>> _ticker_of(Path("AAPL_2012-06-21.quotes.csv.gz")), _ticker_of(Path("BRK.B.quotes.csv"))
+    ('AAPL', 'BRK.B')
+    """
+    return _parts(path)["stem"].split("_")[0]
+
+
+def _quotes_of(path: Path) -> Path:
+    return _sibling(path, "trades", "quotes") or path
+
+
+def _trades_of(path: Path) -> Path | None:
+    trades = _sibling(path, "quotes", "trades")
+    return trades if trades is not None and trades.exists() else None
+
+
+def _sibling(path: Path, kind: str, other: str) -> Path | None:
+    parts = _parts(path)
+    if parts["kind"] != kind:
+        return None
+    head = path.name[: parts.start("kind")]
+    return path.with_name(f"{head}{other}{parts['end']}")
+
+
+def read_all(tapes: list[TapeFiles]) -> dict[str, Tape]:
+    """Read the tapes by ticker.
+
+    Raises `TapeError` where one can't be read or holds no usable record.
+    """
+    read = {files.ticker: read_tape(files.quotes, files.trades) for files in tapes}
+    for files in tapes:
+        tape = read[files.ticker]
+        if not tape.records:
+            raise TapeError(f"{files.quotes}: no usable record; left out: {dict(tape.rejected)}")
+    return read
+
+
+@dataclass(frozen=True, slots=True)
+class Replay:
+    """How tapes are played: by which clock, how fast, once or over and over.
+
+    At a speed other than 1, the time since a tape's first whole second is divided by it.
+    `started` hears of each lap.
+    """
+
+    now_ms: Callable[[], float]
+    started: Callable[[Lap], None]
+    speed: float = 1.0
+    loop: bool = False
+
+    def postings(self, tapes: dict[str, Tape]) -> Iterator[Posting]:
+        """Give the tapes' records with stamps of today, in the order in which they fall due.
+
+        Each tape begins now, shifted by a whole number of seconds, so that its seconds stay whole.
+        """
+        lanes = (self._laps(ticker, tape.records) for ticker, tape in tapes.items())
+        return merge(*lanes, key=attrgetter("stamp"))
+
+    def _laps(self, ticker: str, records: list[Record]) -> Iterator[Posting]:
+        numbers_a_lap = max(record.seq for record in records) + 1
+        first_ms, earliest_ms = records[0].stamp, self.now_ms()
+        lap = 0
+        while lap == 0 or self.loop:
+            shift_ms = whole_second_shift(first_ms, earliest_ms)
+            self.started(Lap(ticker, lap + 1, shift_ms, len(records)))
+            stamp = first_ms
+            for record in records:
+                stamp = self._paced(record.stamp, first_ms) + shift_ms
+                seq = record.seq + lap * numbers_a_lap
+                yield Posting(stamp, ticker, replace(record, stamp=stamp, seq=seq))
+            earliest_ms = max(self.now_ms(), stamp)
+            lap += 1
+
+    def _paced(self, stamp: float, first_ms: float) -> float:
+        if self.speed == 1.0:
+            return stamp
+        origin_ms = 1000.0 * math.floor(first_ms / 1000.0)
+        return origin_ms + (stamp - origin_ms) / self.speed
+
+
+def whole_second_shift(first_stamp: float, start_ms: float) -> int:
+    """Return the least whole seconds, in ms, that bring `first_stamp` to `start_ms` or after."""
+    return 1000 * math.ceil((start_ms - first_stamp) / 1000.0)

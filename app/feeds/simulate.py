@@ -1,0 +1,143 @@
+"""Simulated tickers as a feed, live or as tapes."""
+
+import csv
+import gzip
+import io
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from heapq import merge
+from pathlib import Path
+from typing import Self, TextIO, cast
+
+import msgspec
+from redis import Redis
+
+from app.feeds.publish import Posting
+from app.feeds.simulation import PROFILES, Label, profile_of, simulate
+from app.keys import Keys
+from app.records import BUY, PRICE_UNITS, Quote, Record, Trade
+
+DEFAULT_TICKERS = tuple(PROFILES)
+TAPE_START_MS = 1_704_205_800_000
+"""2024-01-02 14:30 UTC: any fixed start will do, so that a seed gives the same tape for ever."""
+
+_QUOTE_HEADER = ("ts_ms", "bid_price", "bid_size", "ask_price", "ask_size", "seq")
+_TRADE_HEADER = ("ts_ms", "price", "size", "aggressor", "seq")
+_LABEL_HEADER = ("ticker", "kind", "side", "start_ms", "end_ms", "price", "size", "form")
+
+Labelled = Callable[[str, Label], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Course:
+    """One ticker's simulation: from when, and for how long (None: for ever)."""
+
+    ticker: str
+    seed: int
+    start_ms: int
+    seconds: int | None
+    with_trades: bool = True
+
+    def records(self, labelled: Labelled) -> Iterator[Record]:
+        """Give the records in stream order; `labelled` hears of each happening once it is over."""
+        profile = profile_of(self.ticker)
+        for records, labels in simulate(
+            self.ticker, self.seed, self.start_ms, self.seconds, profile
+        ):
+            for label in labels:
+                labelled(self.ticker, label)
+            yield from (
+                record for record in records if self.with_trades or isinstance(record, Quote)
+            )
+
+
+def postings(courses: Iterable[Course], labelled: Labelled) -> Iterator[Posting]:
+    """Give the records of all courses in the order in which they fall due."""
+    lanes = (_lane(course, labelled) for course in courses)
+    return merge(*lanes, key=lambda posting: posting.stamp)
+
+
+def _lane(course: Course, labelled: Labelled) -> Iterator[Posting]:
+    for record in course.records(labelled):
+        yield Posting(record.stamp, course.ticker, record)
+
+
+def first_second(
+    redis: Redis, keys: Keys, ticker: str, now_ms: float, backfill_seconds: int
+) -> int:
+    """Return where a ticker's backfill begins: never before what its keys hold already.
+
+    A feed that was started again would otherwise write a second past over the first.
+    """
+    start_ms = now_ms - 1000.0 * backfill_seconds
+    for key in (keys.quotes(ticker), keys.trades(ticker)):
+        # redis-py types a reply as everything that any options could make of it.
+        newest = cast("list[tuple[bytes, float]]", redis.zrange(key, -1, -1, withscores=True))
+        start_ms = max([start_ms, *(min(score, now_ms) + 1.0 for _, score in newest)])
+    return 1000 * -int(-start_ms // 1000.0)
+
+
+def write_label(file: TextIO, ticker: str, label: Label) -> None:
+    """Append a label as a line of JSON."""
+    line = {"ticker": ticker} | msgspec.to_builtins(label)
+    file.write(msgspec.json.encode(line).decode() + "\n")
+    file.flush()
+
+
+def write_tape(folder: Path, course: Course, heard: Callable[[Record], None]) -> list[Label]:
+    """Write a course as tape files into `folder`; `heard` learns of each record.
+
+    Returns its labels.
+    """
+    stem = f"{course.ticker.replace('/', '-')}_seed{course.seed}"
+    labels: list[Label] = []
+    with (
+        _Table(folder / f"{stem}.quotes.csv.gz", _QUOTE_HEADER) as quotes,
+        _Table(folder / f"{stem}.trades.csv.gz", _TRADE_HEADER) as trades,
+    ):
+        for record in course.records(lambda _, label: labels.append(label)):
+            heard(record)
+            if isinstance(record, Trade):
+                trades.write(_trade_row(record))
+            else:
+                quotes.write(_quote_row(record))
+    return labels
+
+
+def write_labels(path: Path, labels: dict[str, list[Label]]) -> None:
+    """Write all tickers' labels as one CSV file."""
+    with path.open("w", newline="") as file:
+        rows = csv.writer(file, lineterminator="\n")
+        rows.writerow(_LABEL_HEADER)
+        for ticker, own in labels.items():
+            rows.writerows((ticker, *msgspec.to_builtins(label).values()) for label in own)
+
+
+class _Table:
+    """A gzipped CSV file, the same bytes for the same rows."""
+
+    def __init__(self, path: Path, header: tuple[str, ...]) -> None:
+        # The time of writing has no place in a file that a seed determines.
+        self._zipped = gzip.GzipFile(path, "wb", mtime=0)
+        self._text = io.TextIOWrapper(self._zipped, newline="")
+        self._rows = csv.writer(self._text, lineterminator="\n")
+        self._rows.writerow(header)
+
+    def write(self, row: tuple[object, ...]) -> None:
+        self._rows.writerow(row)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._text.close()
+
+
+def _quote_row(quote: Quote) -> tuple[object, ...]:
+    bid, ask = quote.bid_price / PRICE_UNITS, quote.ask_price / PRICE_UNITS
+    return quote.stamp, bid, quote.bid_size, ask, quote.ask_size, quote.seq
+
+
+def _trade_row(trade: Trade) -> tuple[object, ...]:
+    side = "buy" if trade.aggressor == BUY else "sell"
+    return trade.stamp, trade.price / PRICE_UNITS, trade.size, side, trade.seq

@@ -1,0 +1,189 @@
+"""The matching engine: two sides of first-in-first-out levels, in ticks and lots."""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import Protocol
+
+BID, ASK = "bid", "ask"
+OPPOSITE = {BID: ASK, ASK: BID}
+_DIRECTION = {BID: 1, ASK: -1}
+
+
+class Owner(Protocol):
+    """Whoever wants to hear that an order of theirs was hit."""
+
+    def order_was_hit(self, order: Order, lots: int) -> None:
+        """Learn of a fill, right after it; placing the next order at once is allowed."""
+
+
+class Order:
+    """Lots resting at a price; 0 lots are left once it is filled or cancelled."""
+
+    __slots__ = ("lots", "owner", "price", "side")
+
+    def __init__(self, side: str, price: int, lots: int, owner: Owner | None = None) -> None:
+        self.side = side
+        self.price = price
+        self.lots = lots
+        self.owner = owner
+
+
+class Level:
+    """The queue of orders at a price."""
+
+    __slots__ = ("lots", "orders")
+
+    def __init__(self) -> None:
+        self.lots = 0
+        self.orders: deque[Order] = deque()
+
+
+class BookSide:
+    """One side's levels by rank: the price, mirrored for asks, so that the best is the highest.
+
+    Its length is its number of orders.
+    """
+
+    def __init__(self, side: str) -> None:
+        self._direction = _DIRECTION[side]
+        self._levels: dict[int, Level] = {}
+        self._best_rank: int | None = None
+        self._orders = 0
+
+    def __len__(self) -> int:
+        return self._orders
+
+    @property
+    def best(self) -> int | None:
+        """The best price, None where nothing rests."""
+        return None if self._best_rank is None else self._best_rank * self._direction
+
+    @property
+    def best_lots(self) -> int:
+        """Displayed lots at the best price."""
+        return 0 if self._best_rank is None else self._levels[self._best_rank].lots
+
+    @property
+    def prices(self) -> list[int]:
+        """All prices, best first."""
+        return [rank * self._direction for rank in sorted(self._levels, reverse=True)]
+
+    @property
+    def is_down_to_one_price(self) -> bool:
+        """Tell whether taking the best price would leave nothing."""
+        return len(self._levels) < 2  # noqa: PLR2004 - it is what the name says
+
+    def lots_at(self, price: int) -> int:
+        """Return the displayed lots at `price`."""
+        level = self._levels.get(price * self._direction)
+        return level.lots if level else 0
+
+    def lots_of_best(self, prices: int) -> int:
+        """Return the displayed lots at the best so many prices."""
+        return sum(self.lots_at(price) for price in self.prices[:prices])
+
+    def first(self) -> Order | None:
+        """Return the order that is next to be filled."""
+        return None if self._best_rank is None else self._levels[self._best_rank].orders[0]
+
+    def newest_at_best(self) -> Order | None:
+        """Return the last order of the best price's queue."""
+        return None if self._best_rank is None else self._levels[self._best_rank].orders[-1]
+
+    def add(self, order: Order) -> None:
+        """Let `order` queue up at its price."""
+        rank = order.price * self._direction
+        level = self._levels.get(rank)
+        if level is None:
+            level = self._levels[rank] = Level()
+            if self._best_rank is None or rank > self._best_rank:
+                self._best_rank = rank
+        level.orders.append(order)
+        level.lots += order.lots
+        self._orders += 1
+
+    def remove(self, order: Order) -> None:
+        """Cancel `order`; one that is gone already stays gone."""
+        if order.lots == 0:
+            return
+        rank = order.price * self._direction
+        level = self._levels[rank]
+        level.orders.remove(order)
+        self._orders -= 1
+        level.lots -= order.lots
+        order.lots = 0
+        self._forget_if_empty(rank, level)
+
+    def fill_first(self, lots: int) -> None:
+        """Take `lots` from the order that is next, at most what it shows."""
+        if self._best_rank is None:
+            return
+        level = self._levels[self._best_rank]
+        order = level.orders[0]
+        order.lots -= lots
+        level.lots -= lots
+        if order.lots == 0:
+            level.orders.popleft()
+            self._orders -= 1
+            self._forget_if_empty(self._best_rank, level)
+
+    def _forget_if_empty(self, rank: int, level: Level) -> None:
+        if level.orders:
+            return
+        del self._levels[rank]
+        if rank == self._best_rank:
+            self._best_rank = max(self._levels, default=None)
+
+
+class Fills(Protocol):
+    """Whoever writes down what the engine does."""
+
+    def printed(self, resting_side: str, price: int, lots: int) -> None:
+        """Learn of an execution before the book shows it."""
+
+    def book_changed(self) -> None:
+        """Look at the best quote again."""
+
+
+class Book:
+    """Bids and asks, and the rule by which an order meets them."""
+
+    def __init__(self, listener: Fills) -> None:
+        self.sides = {BID: BookSide(BID), ASK: BookSide(ASK)}
+        self._listener = listener
+
+    def place(self, order: Order) -> None:
+        """Execute what `order` crosses; let the rest of it queue up."""
+        order.lots, _ = self.take(OPPOSITE[order.side], order.lots, order.price)
+        if order.lots:
+            self.sides[order.side].add(order)
+            self._listener.book_changed()
+
+    def cancel(self, order: Order) -> None:
+        """Take `order` out of the book."""
+        if order.lots:
+            self.sides[order.side].remove(order)
+            self._listener.book_changed()
+
+    def take(self, side: str, lots: int, worst_price: int) -> tuple[int, set[int]]:
+        """Execute up to `lots` against `side`, no further than `worst_price`.
+
+        Returns the lots left over and the prices that were hit.
+        """
+        resting = self.sides[side]
+        toward = _DIRECTION[side]
+        prices: set[int] = set()
+        while lots:
+            order = resting.first()
+            if order is None or (order.price - worst_price) * toward < 0:
+                break
+            filled = min(lots, order.lots)
+            self._listener.printed(side, order.price, filled)
+            resting.fill_first(filled)
+            self._listener.book_changed()
+            prices.add(order.price)
+            lots -= filled
+            if order.owner is not None:
+                order.owner.order_was_hit(order, filled)
+        return lots, prices

@@ -1,0 +1,66 @@
+"""What the market sends out: prints and best quotes, numbered in one sequence."""
+
+from app.feeds.simulation.book import ASK, BID, Book
+from app.feeds.simulation.profiles import Profile
+from app.records import BUY, SELL, Quote, Record, Trade
+
+_AGGRESSOR = {BID: SELL, ASK: BUY}
+
+
+class Recorder:
+    """Numbered records since they were last taken; silent until it is switched on."""
+
+    def __init__(self, profile: Profile, start_ms: float) -> None:
+        self._tick_units = profile.tick_units
+        self._lots_per_unit = profile.lots_per_unit
+        self._start_ms = start_ms
+        self._records: list[Record] = []
+        self._last: tuple[int, int, int, int] | None = None
+        self._seq = 0
+        self.book = Book(self)
+        self.now_ms = 0.0
+        self.is_on = False
+
+    def taken(self) -> list[Record]:
+        """Return the records since the last call."""
+        records, self._records = self._records, []
+        return records
+
+    def printed(self, resting_side: str, price: int, lots: int) -> None:
+        """Write down an execution."""
+        if self.is_on:
+            side = _AGGRESSOR[resting_side]
+            stamp, seq = self._stamp(), self._next_seq()
+            self._records.append(
+                Trade(stamp, seq, price * self._tick_units, self._size(lots), side)
+            )
+
+    def book_changed(self) -> None:
+        """Write down the best quote if it is another one."""
+        bids, asks = self.book.sides[BID], self.book.sides[ASK]
+        best = (bids.best or 0, bids.best_lots, asks.best or 0, asks.best_lots)
+        if best == self._last or not self.is_on:
+            return
+        self._last = best
+        bid, bid_lots, ask, ask_lots = best
+        units = self._tick_units
+        quote = Quote(
+            self._stamp(),
+            self._next_seq(),
+            bid * units,
+            self._size(bid_lots),
+            ask * units,
+            self._size(ask_lots),
+        )
+        self._records.append(quote)
+
+    def _stamp(self) -> float:
+        """Return the stamp to the microsecond, as feeds have it."""
+        return round(self._start_ms + self.now_ms, 3)
+
+    def _next_seq(self) -> int:
+        self._seq += 1
+        return self._seq
+
+    def _size(self, lots: int) -> float:
+        return lots / self._lots_per_unit

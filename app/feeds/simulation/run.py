@@ -1,0 +1,36 @@
+"""The simulation from outside: a ticker, a seed and a start give records and labels."""
+
+from collections.abc import Iterator
+from random import Random
+
+from app.feeds.simulation.actors import Crowd
+from app.feeds.simulation.market import Label, Market
+from app.feeds.simulation.plants import planted
+from app.feeds.simulation.profiles import Profile
+from app.records import Record
+
+
+def simulate(
+    ticker: str, seed: int, start_ms: int, seconds: int | None, profile: Profile
+) -> Iterator[tuple[list[Record], list[Label]]]:
+    """Give each simulated second's records, in stream order, and the labels that ended in it.
+
+    The same arguments give the same records; without `seconds` it never ends.
+    """
+    rng = Random(f"{ticker}/{seed}")  # noqa: S311 - a market, no secret
+    market = _opened(Market(profile, rng, start_ms))
+    second = 0
+    while seconds is None or second < seconds:
+        second += 1
+        market.run_until(1000.0 * second)
+        labels, market.labels = market.labels, []
+        yield market.recorder.taken(), labels
+
+
+def _opened(market: Market) -> Market:
+    crowd = Crowd(market)
+    crowd.fill_book()
+    market.recorder.is_on = True
+    for process in (crowd.moods(), crowd.bursts(), market.watch_touch(), planted(market)):
+        market.run(process)
+    return market

