@@ -1,0 +1,38 @@
+# Needs Python >= 3.11 and make, nothing else. `make run PYTHON=python3.12` takes another Python.
+PYTHON ?= python3
+BIN := .venv/bin
+STAMP := .venv/installed
+
+.PHONY: install run test check format
+
+install: $(STAMP)
+	@:
+
+# The constraints hold for what builds the package as well; the second name is newer pips'.
+$(STAMP): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "Python 3.11 or newer is needed: make PYTHON=python3.12 ..."; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' || \
+		{ echo "This Python lacks venv or ensurepip: on Debian and Ubuntu, apt install python3-venv"; exit 1; }
+	@echo "Installing into .venv, once"
+	@$(PYTHON) -m venv .venv
+	@PIP_CONSTRAINT=constraints.txt PIP_BUILD_CONSTRAINT=constraints.txt \
+		$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[dev]'
+	@touch $(STAMP)
+
+# exec: with no shell in between the run ends when make is killed.
+run: $(STAMP)
+	@exec $(BIN)/python -m app.supervise --end-with-parent
+
+test: $(STAMP)
+	@$(BIN)/python -m pytest $(ARGS)
+
+check: $(STAMP)
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+
+format: $(STAMP)
+	@$(BIN)/ruff check --fix .
+	@$(BIN)/ruff format .

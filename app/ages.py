@@ -1,0 +1,46 @@
+"""Times as people read them: how long ago, and when in UTC."""
+
+from datetime import UTC, datetime
+
+TENTHS_BELOW_SECONDS = 10
+SECONDS_BELOW_SECONDS = 600
+MINUTES_BELOW_SECONDS = 7200
+TODAY_MS = 12 * 3_600_000
+# What the clocks of one house differ by is not worth a word.
+CLOCK_SKEW_SECONDS = 0.25
+
+
+def age(seconds: float) -> str:
+    """Return a duration in the unit that suits its size.
+
+    >>> age(1.25), age(42.4), age(412), age(5400), age(90000)
+    ('1.2 s', '42 s', '412 s', '90 min', '25.0 h')
+    """
+    if seconds < TENTHS_BELOW_SECONDS:
+        return f"{max(0.0, seconds):.1f} s"
+    if seconds < SECONDS_BELOW_SECONDS:
+        return f"{seconds:.0f} s"
+    if seconds < MINUTES_BELOW_SECONDS:
+        return f"{seconds / 60:.0f} min"
+    return f"{seconds / 3600:.1f} h"
+
+
+def ago(stamp_ms: float, now_ms: float) -> str:
+    """Return how long before `now_ms` a stamp lies; one ahead of the clock says so.
+
+    >>> ago(1000, 3500), ago(9000, 1000)
+    ('2.5 s ago', '8.0 s ahead')
+    """
+    seconds = (now_ms - stamp_ms) / 1000
+    return f"{age(-seconds)} ahead" if seconds < -CLOCK_SKEW_SECONDS else f"{age(seconds)} ago"
+
+
+def since(stamp_ms: float, now_ms: float) -> str:
+    """Return a stamp as a moment in UTC and how long it is past.
+
+    >>> since(1340285400123, 1340285412123)
+    '13:30:00 UTC (12 s ago)'
+    """
+    moment = datetime.fromtimestamp(stamp_ms / 1000, UTC)
+    form = "%H:%M:%S UTC" if now_ms - stamp_ms < TODAY_MS else "%Y-%m-%d %H:%M:%S UTC"
+    return f"{moment.strftime(form)} ({ago(stamp_ms, now_ms)})"

@@ -1,0 +1,378 @@
+"""What is answered of a ticker: typed models whose fields are the published schema.
+
+Numbers are rounded here, once, so that text and JSON carry the same facts.
+"""
+
+import math
+from collections.abc import Iterable, Mapping
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
+
+from app.published import (
+    BookSide,
+    Event,
+    EvidenceClass,
+    Level,
+    PatternSide,
+    PatternType,
+    Quality,
+    Value,
+)
+from app.reader import Snapshot
+
+MAX_EVENTS = 5
+MAX_LEVELS_A_SIDE = 3
+
+
+def lean(schema: dict[str, Any]) -> None:
+    """Strip a JSON schema of what costs tokens and says nothing: titles, nulls, null defaults."""
+    schema.pop("title", None)
+    for fields in schema.get("properties", {}).values():
+        fields.pop("title", None)
+        if "default" in fields and fields["default"] is None:
+            del fields["default"]
+        kinds = [kind for kind in fields.get("anyOf", ()) if kind != {"type": "null"}]
+        if len(kinds) == 1:
+            del fields["anyOf"]
+            fields.update(kinds[0])
+
+
+class Facts(BaseModel):
+    """A part of an answer; a field that is absent is not known."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, json_schema_extra=lean)
+
+
+Number = Annotated[int | float, WithJsonSchema({"type": "number"})]
+Known = Number | None
+EpochMs = Annotated[int | None, Field(description="epoch ms")]
+Shares = Annotated[Known, Field(description="shares")]
+Price = Annotated[Known, Field(description="price")]
+Bp = Annotated[Known, Field(description="bp of mid")]
+SizeTrend = Literal["INCREASING", "STABLE", "DECREASING"]
+
+
+class Metrics(Facts):
+    """Measures over the history; bid_/ask_ price and size stand at as_of."""
+
+    quote_count: int | None = None
+    quotes_per_second: Known = None
+    bid_price: Price = None
+    bid_size: Shares = None
+    ask_price: Price = None
+    ask_size: Shares = None
+    weighted_mid: Price = None
+    bid_price_movement: Price = None
+    ask_price_movement: Price = None
+    net_bid_size_change: Shares = None
+    net_ask_size_change: Shares = None
+    bid_lift_count: int | None = None
+    bid_drop_count: int | None = None
+    ask_lift_count: int | None = None
+    ask_drop_count: int | None = None
+    avg_bid_size: Shares = None
+    avg_ask_size: Shares = None
+    large_bids_appeared: int | None = None
+    large_asks_appeared: int | None = None
+    large_bid_size: Annotated[Known, Field(description="shares; the ticker's own threshold")] = None
+    large_ask_size: Shares = None
+    bid_size_acceleration: SizeTrend | None = None
+    ask_size_acceleration: SizeTrend | None = None
+    avg_spread: Price = None
+    min_spread: Price = None
+    max_spread: Price = None
+    spread_bps: Bp = None
+    spread_trend: Literal["TIGHTENING", "STABLE", "WIDENING"] | None = None
+    queue_imbalance: Annotated[Known, Field(description="-1..1, above 0: more bid size")] = None
+    ofi: Annotated[Known, Field(description="order flow imbalance, shares")] = None
+    log_ofi: Known = None
+    realized_volatility_bps: Annotated[Known, Field(description="bp")] = None
+    price_velocity: Annotated[Known, Field(description="price/s")] = None
+    size_turnover: Annotated[Known, Field(description="shares/s")] = None
+    trade_count: int | None = None
+    buy_volume: Annotated[Known, Field(description="shares by buying aggressors")] = None
+    sell_volume: Annotated[Known, Field(description="shares by selling aggressors")] = None
+    unsigned_volume: Shares = None
+    signed_volume: Shares = None
+    trade_imbalance: Annotated[Known, Field(description="-1..1")] = None
+    vwap: Price = None
+    effective_spread_bps: Bp = None
+    inside_volume: Annotated[Known, Field(description="shares inside the spread")] = None
+
+
+class EventFacts(Facts):
+    """A pattern event; side is the book's side where it happens."""
+
+    id: str
+    type: PatternType
+    side: PatternSide
+    status: Literal["open", "closed"]
+    opened_at: Annotated[int, Field(description="epoch ms")]
+    closed_at: EpochMs = None
+    close_reason: str | None = None
+    price_low: Price = None
+    price_high: Price = None
+    strength: Annotated[
+        Known, Field(description="0..1, rank among the ticker's own candidates")
+    ] = None
+    evidence_class: EvidenceClass
+    statistic: Known = None
+    threshold: Known = None
+    evidence: dict[str, Number | str] = {}
+
+
+class LevelFacts(Facts):
+    """A price that was the best of its side for long; held, broke: how it was left."""
+
+    side: BookSide
+    price: Number
+    size: Annotated[Number, Field(description="mean shares shown")]
+    appearances: int
+    held: int
+    broke: int
+    last_seen: Annotated[int, Field(description="epoch ms")]
+    distance_bps: Annotated[Known, Field(description="bp from mid")] = None
+
+
+class QualityFacts(Facts):
+    """What was odd about the records of the history."""
+
+    counts: dict[str, int] = {}
+    gap_seconds: Known = None
+    rebuilt_at: EpochMs = None
+    failed_detectors: list[PatternType] = []
+
+
+class FailureFacts(Facts):
+    """Ticks of this ticker that failed."""
+
+    count: int
+    last_at: EpochMs = None
+    error: str | None = None
+
+
+class Answer(Facts):
+    """Order flow of a ticker over a history that ends at as_of. Times are epoch ms."""
+
+    ticker: str
+    now: int
+    as_of: EpochMs = None
+    age_seconds: Annotated[Known, Field(description="now - as_of")] = None
+    history_seconds: int
+    covered_seconds: Annotated[Known, Field(description="seconds of the history with data")] = None
+    newest_quote_at: int
+    newest_quote_age_seconds: Number
+    stale: Annotated[bool, Field(description="no tick for over 3 intervals; see note")]
+    quiet: Annotated[bool, Field(description="no quote for unusually long")]
+    warming: Annotated[bool, Field(description="younger than the history")]
+    ready_in_seconds: Known = None
+    note: str | None = None
+    evidence_class: Annotated[
+        EvidenceClass,
+        Field(description="A trades with aggressor, B aggressor inferred, C quotes only"),
+    ]
+    not_observable: list[Literal["trades"]] = []
+    metrics: Metrics
+    behaviors: Annotated[dict[str, str], Field(description="on, off, or unknown: reason")] = {}
+    events: Annotated[
+        list[EventFacts] | None, Field(description="open first; absent: not asked for")
+    ] = None
+    events_left_out: int | None = None
+    last_sweep: Annotated[EventFacts | None, Field(description="where not among events")] = None
+    levels: list[LevelFacts] = []
+    levels_left_out: int | None = None
+    quality: QualityFacts
+    failed_ticks: FailureFacts | None = None
+    engine: str | None = None
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the structured form: what is not known, or empty, is absent."""
+        return self.model_dump(mode="json", exclude_defaults=True)
+
+
+def answer_of(snapshot: Snapshot) -> Answer:
+    """Put a snapshot into the published form: rounded, and cut to the strongest events and levels."""
+    metrics = {name: _rounded(name, value) for name, value in snapshot.metrics.items()}
+    metrics.pop("as_of", None)
+    metrics.pop("covered_seconds", None)
+    events = None if snapshot.events is None else shown_events(snapshot.events)
+    mid = _mid(snapshot.metrics)
+    levels = shown_levels(snapshot.levels)
+    return Answer(
+        ticker=snapshot.ticker,
+        now=round(snapshot.now_ms),
+        as_of=snapshot.as_of_ms,
+        age_seconds=None
+        if snapshot.as_of_ms is None
+        else _seconds(snapshot.now_ms - snapshot.as_of_ms),
+        history_seconds=snapshot.history_seconds,
+        covered_seconds=_covered(snapshot.metrics),
+        newest_quote_at=round(snapshot.newest_quote_ms),
+        newest_quote_age_seconds=_seconds(snapshot.now_ms - snapshot.newest_quote_ms),
+        stale=snapshot.stale,
+        quiet=snapshot.quiet,
+        warming=snapshot.warming,
+        ready_in_seconds=None
+        if snapshot.ready_in_seconds is None
+        else math.ceil(snapshot.ready_in_seconds),
+        note=snapshot.cause,
+        evidence_class=snapshot.evidence_class,
+        not_observable=["trades"] if snapshot.evidence_class == "C" else [],
+        metrics=Metrics.model_validate(metrics),
+        behaviors=dict(snapshot.behaviors),
+        events=None if events is None else [event_facts(event) for event in events],
+        events_left_out=_left_out(snapshot.events, events),
+        last_sweep=_unless_shown(snapshot.last_sweep, events),
+        levels=[level_facts(level, mid) for level in levels],
+        levels_left_out=_left_out(snapshot.levels, levels),
+        quality=quality_facts(snapshot.quality),
+        failed_ticks=_failures(snapshot),
+        engine=snapshot.engine,
+    )
+
+
+def _covered(metrics: Mapping[str, Value]) -> Number | None:
+    covered = metrics.get("covered_seconds")
+    return _short(covered, 6) if isinstance(covered, (int, float)) else None
+
+
+def shown_events(events: Iterable[Event]) -> list[Event]:
+    """Choose the events to tell: open ones first, strongest first, newest first."""
+    return sorted(events, key=_weight, reverse=True)[:MAX_EVENTS]
+
+
+def _weight(event: Event) -> tuple[bool, float, float]:
+    return (
+        event.status == "open",
+        -1.0 if event.strength is None else event.strength,
+        event.opened_at,
+    )
+
+
+def shown_levels(levels: Iterable[Level]) -> list[Level]:
+    """Choose the most significant levels of each side, bids first."""
+    ranked = sorted(levels, key=lambda level: level.size * level.appearances, reverse=True)
+    return [
+        level
+        for side in ("bid", "ask")
+        for level in [level for level in ranked if level.side == side][:MAX_LEVELS_A_SIDE]
+    ]
+
+
+def _left_out(all_of_them: Iterable[object] | None, shown: Iterable[object] | None) -> int | None:
+    missing = len(list(all_of_them or ())) - len(list(shown or ()))
+    return missing or None
+
+
+def _unless_shown(sweep: Event | None, shown: list[Event] | None) -> EventFacts | None:
+    if sweep is None or any(event.id == sweep.id for event in shown or ()):
+        return None
+    return event_facts(sweep)
+
+
+def event_facts(event: Event) -> EventFacts:
+    """Put an event into the published form."""
+    return EventFacts(
+        id=event.id,
+        type=event.type,
+        side=event.side,
+        status=event.status,
+        opened_at=round(event.opened_at),
+        closed_at=None if event.closed_at is None else round(event.closed_at),
+        close_reason=event.close_reason,
+        price_low=event.price_low,
+        price_high=event.price_high,
+        strength=_significant(event.strength, 2),
+        evidence_class=event.evidence_class,
+        statistic=_significant(event.statistic, 3),
+        threshold=_significant(event.threshold, 3),
+        evidence={name: _evidence(value) for name, value in event.evidence.items()},
+    )
+
+
+def _evidence(value: Value) -> Value:
+    return value if isinstance(value, str) else _short(value, 4)
+
+
+def level_facts(level: Level, mid: float | None) -> LevelFacts:
+    """Put a level into the published form, with its distance from the mid."""
+    return LevelFacts(
+        side=level.side,
+        price=_whole(level.price),
+        size=_short(level.size, 4),
+        appearances=level.appearances,
+        held=level.held,
+        broke=level.broke,
+        last_seen=round(level.last_seen),
+        distance_bps=None if mid is None else _short(abs(level.price / mid - 1) * 1e4, 3),
+    )
+
+
+def quality_facts(quality: Quality) -> QualityFacts:
+    """Put a window's quality into the published form."""
+    return QualityFacts(
+        counts=dict(quality.counts),
+        gap_seconds=_short(quality.gap_seconds, 4) if quality.gaps else None,
+        rebuilt_at=None if quality.rebuilt_at is None else round(quality.rebuilt_at),
+        failed_detectors=list(quality.failed_detectors),
+    )
+
+
+def _failures(snapshot: Snapshot) -> FailureFacts | None:
+    failures = snapshot.failures
+    if not failures.count:
+        return None
+    last_at = None if failures.last_ms is None else round(failures.last_ms)
+    return FailureFacts(count=failures.count, last_at=last_at, error=failures.error)
+
+
+def _mid(metrics: Mapping[str, Value]) -> float | None:
+    bid, ask = metrics.get("bid_price"), metrics.get("ask_price")
+    if isinstance(bid, (int, float)) and isinstance(ask, (int, float)) and bid + ask > 0:
+        return (bid + ask) / 2
+    return None
+
+
+def _seconds(ms: float) -> Number:
+    return _whole(round(ms / 1000, 1))
+
+
+_EXACT = frozenset(
+    (
+        "bid_price",
+        "ask_price",
+        "bid_price_movement",
+        "ask_price_movement",
+        "min_spread",
+        "max_spread",
+    )
+)
+_PRECISE = frozenset(("vwap", "weighted_mid"))
+
+
+def _rounded(name: str, value: Value) -> Value:
+    if isinstance(value, str):
+        return value
+    if name in _EXACT:
+        return _whole(round(value, 8))
+    return _short(value, 9 if name in _PRECISE else 6)
+
+
+def _significant(value: float | None, digits: int) -> Number | None:
+    return None if value is None else _short(value, digits)
+
+
+def _short(value: float, digits: int) -> Number:
+    """Round to significant digits, never left of the decimal point.
+
+    >>> _short(1234.5678, 6), _short(0.00123456789, 3), _short(1234567.8, 3), _short(200.0, 6)
+    (1234.57, 0.00123, 1234568, 200)
+    """
+    if not math.isfinite(value) or value == 0:
+        return 0
+    return _whole(round(value, max(0, digits - 1 - math.floor(math.log10(abs(value))))))
+
+
+def _whole(value: float) -> Number:
+    return int(value) if float(value).is_integer() else value

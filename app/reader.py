@@ -1,0 +1,298 @@
+"""What may be said of a ticker now: fresh, stale, quiet, warming or absent."""
+
+import contextlib
+import dataclasses
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+import redis
+
+from app import clock, keys
+from app.activity import ACTIVE_MS
+from app.ages import ago, since
+from app.bars import SECOND_MS
+from app.connect import connect
+from app.errors import (
+    AnalysisFailing,
+    AnalysisNotRunning,
+    BrokerSilent,
+    NoAnswer,
+    NoQuotes,
+    StoreUnavailable,
+    UnknownTicker,
+)
+from app.glance import WINDOW_OF_SECONDS, Glance, Glances, Question
+from app.published import (
+    Event,
+    EvidenceClass,
+    Level,
+    Quality,
+    Value,
+    behaviors_of,
+    engine_of,
+    events_of,
+    levels_of,
+    metrics_in,
+    number_of,
+    quality_of,
+)
+from app.settings import Settings
+from app.tickers import is_ticker
+from app.trouble import BEHIND, TICKS_FAIL, Failures, Pulse, who_is_active, why_no_tick
+
+# Together with one more try, early enough for an answer within two seconds.
+TIMEOUT_SECONDS = 0.5
+STALE_INTERVALS = 3
+QUIET_SECONDS = 10.0
+QUIET_GAPS = 20
+DISCOVERY_SECONDS = 2
+# Counts in a quality that tell of the keys at the tick, whatever the window.
+TRUE_NOW = frozenset(("ahead", "seconds_not_ms", "behind_seconds"))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Snapshot:
+    """All that is known of a ticker at `now_ms`; `as_of_ms` is None before its first tick.
+
+    `ready_in_seconds` tells when the history asked for will be covered, None where it is;
+    `cause` says why a stale snapshot is not fresh; `events` is None where they were not asked for.
+    """
+
+    ticker: str
+    now_ms: float
+    history_seconds: int
+    newest_quote_ms: float
+    evidence_class: EvidenceClass
+    as_of_ms: int | None = None
+    metrics: Mapping[str, Value] = field(default_factory=dict)
+    behaviors: Mapping[str, str] = field(default_factory=dict)
+    quality: Quality = field(default_factory=Quality)
+    events: tuple[Event, ...] | None = ()
+    last_sweep: Event | None = None
+    levels: tuple[Level, ...] = ()
+    stale: bool = False
+    quiet: bool = False
+    ready_in_seconds: float | None = None
+    cause: str | None = None
+    failures: Failures = field(default_factory=Failures)
+    engine: str | None = None
+
+    @property
+    def warming(self) -> bool:
+        """Tell whether the ticker is younger than the history asked for."""
+        return self.ready_in_seconds is not None
+
+
+@contextlib.contextmanager
+def store_errors(client: redis.Redis) -> Iterator[None]:
+    """Turn what redis-py raises into `StoreUnavailable`, in a line without secrets."""
+    try:
+        yield
+    except redis.RedisError as error:
+        raise StoreUnavailable(f"Redis at {address_of(client)} {_fault(error)}") from error
+
+
+def address_of(client: redis.Redis) -> str:
+    """Return where a client's Redis is, without user or password."""
+    given = client.get_connection_kwargs()
+    return str(given.get("path") or f"{given.get('host', 'localhost')}:{given.get('port', 6379)}")
+
+
+def _fault(error: redis.RedisError) -> str:
+    match error:
+        case redis.AuthenticationError() | redis.exceptions.NoPermissionError():
+            return "refuses the user or password: check REDIS_PASSWORD or REDIS_URL"
+        case redis.BusyLoadingError():
+            return "is still loading its data: ask again in some seconds"
+        case redis.TimeoutError():
+            return "does not answer in time: check that it runs and is not overloaded"
+        case redis.ConnectionError():
+            return "can't be reached: check that it runs and that REDIS_URL or REDIS_HOST names it"
+    return f"answers with an error ({type(error).__name__}): see its log"
+
+
+class Reader:
+    """Answers what is known of a ticker now; keeps nothing but its connections."""
+
+    def __init__(self, client: redis.Redis, settings: Settings) -> None:
+        self._redis = client
+        self._settings = settings
+        self._glances = Glances(client, keys.Keys(cluster=settings.cluster))
+
+    @classmethod
+    def of(cls, settings: Settings) -> "Reader":
+        """Make a reader with a pool of its own."""
+        return cls(connect(settings, timeout_seconds=TIMEOUT_SECONDS), settings)
+
+    def close(self) -> None:
+        """Let the connections go."""
+        self._redis.close()
+
+    def snapshot(
+        self, ticker: str, history_seconds: int, *, include_patterns: bool = True
+    ) -> Snapshot:
+        """Return what is known of `ticker`, over exactly the last `history_seconds`.
+
+        Raises `NoAnswer` with what is missing and what to check, `StoreUnavailable` without Redis.
+        """
+        question = Question(ticker, history_seconds, clock.now_ms())
+        with store_errors(self._redis):
+            # A tick is at most three intervals old, or the bars are read once more.
+            glance = self._glances.of(question, newest_tick_after_ms=self._stale_before(question))
+            snapshot = self._said(question, glance)
+        return snapshot if include_patterns else dataclasses.replace(snapshot, events=None)
+
+    def active(self, now_ms: float) -> list[str]:
+        """Return the tickers whose newest quote is at most 300 s old, as discovery saw them."""
+        store: Any = self._redis
+        found = store.zrevrangebyscore(keys.TICKERS, "+inf", now_ms - ACTIVE_MS)
+        names = (name.decode("ascii", "replace") for name in found)
+        return [name for name in names if is_ticker(name)]
+
+    def _stale_before(self, question: Question) -> float:
+        return question.now_ms - STALE_INTERVALS * self._settings.interval_ms
+
+    def _said(self, question: Question, glance: Glance) -> Snapshot:
+        ticker, now_ms = question.ticker, question.now_ms
+        quote_ms, as_of_ms = glance.newest_quote_ms, glance.as_of_ms
+        if quote_ms is None:
+            raise self._no_quotes(question, glance)
+        if now_ms - quote_ms > ACTIVE_MS:
+            raise BrokerSilent(
+                f"{ticker}: the broker is silent: the newest quote came {since(quote_ms, now_ms)}; "
+                "check the broker or feed, and whether the market is open"
+            )
+        if as_of_ms is None or now_ms - as_of_ms > ACTIVE_MS:
+            return self._young(question, glance, quote_ms)
+        return self._known(question, glance, quote_ms, as_of_ms)
+
+    def _no_quotes(self, question: Question, glance: Glance) -> NoAnswer:
+        ticker, now_ms = question.ticker, question.now_ms
+        if glance.stamps_are_seconds:
+            return NoQuotes(
+                f"{ticker}: its quotes are stamped in seconds, not milliseconds, and left out: "
+                "the broker must score them by epoch milliseconds"
+            )
+        if glance.trade:
+            newest_ms = glance.newest_trade_ms
+            seen = "" if newest_ms is None else f", the newest {since(newest_ms, now_ms)}"
+            return NoQuotes(
+                f"{ticker}: has trades{seen} but no quotes: "
+                "check that the broker writes its quotes too"
+            )
+        return UnknownTicker(
+            f"{ticker}: no record of this ticker in Redis; "
+            f"{who_is_active(ticker, self.active(now_ms))}. "
+            "Case counts; check the spelling and that the broker writes this ticker"
+        )
+
+    def _why_no_tick(self, question: Question, failures: Failures) -> str | None:
+        store: Any = self._redis
+        pulse = Pulse.of(store.hgetall(keys.PULSE), question.now_ms)
+        return why_no_tick(pulse, failures, self._settings)
+
+    def _young(self, question: Question, glance: Glance, quote_ms: float) -> Snapshot:
+        """Say what the newest quote says; the first tick will come, unless nothing runs."""
+        failures = Failures.of(glance.failures)
+        reason = self._why_no_tick(question, failures)
+        if reason is not None:
+            kind = AnalysisFailing if reason.startswith(TICKS_FAIL) else AnalysisNotRunning
+            newest = ago(quote_ms, question.now_ms)
+            raise kind(f"{question.ticker}: quotes come in (the newest {newest}), but {reason}")
+        return Snapshot(
+            ticker=question.ticker,
+            now_ms=question.now_ms,
+            history_seconds=question.seconds,
+            newest_quote_ms=quote_ms,
+            evidence_class=glance.evidence_class,
+            metrics=glance.standing(),
+            ready_in_seconds=float(self._settings.interval_seconds + DISCOVERY_SECONDS),
+            cause="no tick has seen this ticker yet; what is known is its newest quote",
+            failures=failures,
+        )
+
+    def _known(
+        self, question: Question, glance: Glance, quote_ms: float, as_of_ms: int
+    ) -> Snapshot:
+        seconds = question.seconds
+        stale = as_of_ms < self._stale_before(question)
+        window = self._window(question, glance, as_of_ms, stale=stale)
+        start_ms = as_of_ms - seconds * SECOND_MS
+        events = events_of(glance.events, question.ticker)
+        failures = Failures.of(glance.failures)
+        return Snapshot(
+            ticker=question.ticker,
+            now_ms=question.now_ms,
+            as_of_ms=as_of_ms,
+            history_seconds=seconds,
+            newest_quote_ms=quote_ms,
+            evidence_class=glance.evidence_class,
+            metrics=window.metrics,
+            behaviors=behaviors_of(glance.five_minutes.get(b"behaviors")),
+            quality=window.quality,
+            events=_live_since(start_ms, events),
+            last_sweep=_last_sweep(start_ms, events),
+            levels=tuple(levels_of([*glance.levels, *glance.ask_levels])),
+            stale=stale,
+            quiet=_is_quiet(question.now_ms - quote_ms, glance),
+            # Under a second is the part of the first quote's second that lies before it.
+            ready_in_seconds=window.unseen_seconds if window.unseen_seconds >= 1 else None,
+            cause=(self._why_no_tick(question, failures) or BEHIND) if stale else None,
+            failures=failures,
+            engine=engine_of(glance.five_minutes.get(b"engine")),
+        )
+
+    def _window(
+        self, question: Question, glance: Glance, as_of_ms: int, *, stale: bool
+    ) -> "_Window":
+        """Measure the history: a hash where there is one for it, else from bars."""
+        has_hash = question.seconds in WINDOW_OF_SECONDS
+        if has_hash and number_of(glance.window.get(b"as_of")) == as_of_ms:
+            return _hashed(question, glance, as_of_ms)
+        if stale or has_hash:
+            glance = self._glances.with_bars(glance, question, as_of_ms)
+        added = glance.added_up(as_of_ms, question.seconds)
+        known = quality_of(glance.five_minutes.get(b"quality"))
+        now = {name: count for name, count in known.counts.items() if name in TRUE_NOW}
+        quality = dataclasses.replace(known, counts={**added.counts, **now})
+        return _Window(added.metrics, quality, added.unseen_seconds)
+
+
+class _Window(NamedTuple):
+    metrics: Mapping[str, Value]
+    quality: Quality
+    unseen_seconds: float
+
+
+def _hashed(question: Question, glance: Glance, as_of_ms: int) -> _Window:
+    metrics = metrics_in(glance.window)
+    quality = quality_of(glance.window.get(b"quality"), as_of_ms - question.seconds * SECOND_MS)
+    covered = number_of(glance.window.get(b"covered_seconds"))
+    unseen = 0.0 if covered is None else question.seconds - covered - quality.gap_seconds
+    return _Window(metrics, quality, unseen)
+
+
+def _live_since(start_ms: float, events: list[Event]) -> tuple[Event, ...]:
+    return tuple(
+        event
+        for event in events
+        if event.status == "open" or (event.closed_at is not None and event.closed_at > start_ms)
+    )
+
+
+def _last_sweep(start_ms: float, events: list[Event]) -> Event | None:
+    sweeps = [event for event in events if event.type == "sweep" and event.opened_at > start_ms]
+    return max(sweeps, key=lambda event: event.opened_at, default=None)
+
+
+def _is_quiet(silence_ms: float, glance: Glance) -> bool:
+    """Compare the silence with the usual gap; the mean over 5 min stands for the median.
+
+    A mean gap is never below the median of gaps as skewed as quotes', so that this errs towards
+    calling a ticker not quiet.
+    """
+    count = number_of(glance.five_minutes.get(b"quote_count"))
+    covered = number_of(glance.five_minutes.get(b"covered_seconds"))
+    gap_seconds = covered / count if count and covered else 0.0
+    return silence_ms / 1000 > max(QUIET_SECONDS, QUIET_GAPS * gap_seconds)

@@ -1,0 +1,187 @@
+"""How everything fares: Redis, fan-out, workers, tickers, refused records, failures."""
+
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any
+
+import redis
+
+from app import clock, keys
+from app.activity import ACTIVE_MS, SCAN_COUNT
+from app.ages import ago
+from app.glance import MIN_EPOCH_MS
+from app.published import number_of
+from app.reader import address_of, store_errors
+from app.settings import Settings
+from app.tickers import is_ticker
+from app.trouble import Failures, Pulse
+
+MAX_NAMED = 20
+_BATCH = 500
+_COUNTER = re.compile(r"[a-z_:.]{1,60}")
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """What an operator asks first; `troubles` is empty while all is well."""
+
+    redis: str
+    pulse: Pulse
+    active: int
+    behind: Sequence[str]
+    counters: Mapping[str, int]
+    seconds_not_ms: Sequence[str]
+    failing: Mapping[str, Failures]
+    troubles: Sequence[str] = field(default=())
+
+
+class Inspection:
+    """Reads how everything fares; an operator's question, so that it may take many round trips."""
+
+    def __init__(self, client: redis.Redis, settings: Settings) -> None:
+        self._client = client
+        # `Any`: redis-py's annotations promise an awaitable beside every answer.
+        self._redis: Any = client
+        self._settings = settings
+        self._keys = keys.Keys(cluster=settings.cluster)
+
+    def status(self) -> Status:
+        """Return how everything fares now.
+
+        Raises `StoreUnavailable` without Redis.
+        """
+        with store_errors(self._client):
+            now_ms = clock.now_ms()
+            pulse = Pulse.of(self._redis.hgetall(keys.PULSE), now_ms)
+            active = self._active(now_ms)
+            status = Status(
+                redis=address_of(self._client),
+                pulse=pulse,
+                active=len(active),
+                behind=self._behind(active, now_ms),
+                counters=self._counters(),
+                seconds_not_ms=self._stamped_in_seconds(),
+                failing=self._failing(active),
+            )
+        return _with_troubles(status, self._settings)
+
+    def _active(self, now_ms: float) -> list[str]:
+        found = self._redis.zrangebyscore(keys.TICKERS, now_ms - ACTIVE_MS, "+inf")
+        names = (name.decode("ascii", "replace") for name in found)
+        return [name for name in names if is_ticker(name)]
+
+    def _behind(self, active: list[str], now_ms: float) -> list[str]:
+        """Name the active tickers whose newest tick is stale."""
+        oldest_ms = now_ms - 3 * self._settings.interval_ms
+        ticks = self._each(
+            active, lambda pipe, ticker: pipe.hget(self._keys.metrics(ticker, "10s"), "as_of")
+        )
+        return [ticker for ticker, as_of in ticks if (number_of(as_of) or 0) < oldest_ms]
+
+    def _failing(self, active: list[str]) -> dict[str, Failures]:
+        found = self._each(active, lambda pipe, ticker: pipe.hgetall(self._keys.failures(ticker)))
+        failures = {
+            ticker: Failures.of(fields) for ticker, fields in found if isinstance(fields, dict)
+        }
+        return {ticker: failed for ticker, failed in failures.items() if failed.count}
+
+    def _counters(self) -> dict[str, int]:
+        fields = self._redis.hgetall(keys.COUNTERS)
+        named = (
+            (name.decode("ascii", "replace"), number_of(value)) for name, value in fields.items()
+        )
+        return {
+            name: int(value)
+            for name, value in sorted(named)
+            if value is not None and _COUNTER.fullmatch(name)
+        }
+
+    def _stamped_in_seconds(self) -> list[str]:
+        """Name the broker keys whose oldest score can't be milliseconds."""
+        oldest = self._each(
+            list(self._broker_keys()), lambda pipe, key: pipe.zrange(key, 0, 0, withscores=True)
+        )
+        return [
+            key
+            for key, found in oldest
+            if isinstance(found, list) and found and found[0][1] < MIN_EPOCH_MS
+        ]
+
+    def _broker_keys(self) -> Iterator[str]:
+        for kind in ("quotes", "trades"):
+            for key in self._redis.scan_iter(
+                f"{keys.PREFIX}{kind}:*", count=SCAN_COUNT, _type="zset"
+            ):
+                name = key.decode("ascii", "replace")
+                if (
+                    self._keys.ticker_of_quotes(name.replace(f":{kind}:", ":quotes:", 1))
+                    is not None
+                ):
+                    yield name
+
+    def _each(
+        self, names: list[str], asked: Callable[[Any, str], object]
+    ) -> Iterator[tuple[str, Any]]:
+        for start in range(0, len(names), _BATCH):
+            some = names[start : start + _BATCH]
+            pipe = self._redis.pipeline(transaction=False)
+            for name in some:
+                asked(pipe, name)
+            yield from zip(some, pipe.execute(raise_on_error=False), strict=True)
+
+
+def _with_troubles(status: Status, settings: Settings) -> Status:
+    return replace(status, troubles=tuple(_troubles(status, settings)))
+
+
+def _troubles(status: Status, settings: Settings) -> Iterator[str]:
+    pulse = status.pulse
+    if not pulse.has(pulse.fanout_ms, settings):
+        seen = pulse.seen(pulse.fanout_ms)
+        yield f"fan-out {seen}: start `celery -A tasks beat` and `celery -A tasks worker`"
+    elif status.active and not pulse.has(pulse.tick_ms, settings):
+        seen = pulse.seen(pulse.tick_ms)
+        yield f"ticks {seen}: start `celery -A tasks worker` or look at its log"
+    if status.behind:
+        yield f"no fresh tick of {_named(status.behind)}"
+    if status.failing:
+        yield f"ticks fail of {_named(list(status.failing))}"
+    if status.seconds_not_ms:
+        yield f"stamped in seconds, not milliseconds, and left out: {_named(status.seconds_not_ms)}"
+    if not status.active:
+        yield "no ticker is active: no quote in the last 300 s"
+
+
+def _named(names: Sequence[str]) -> str:
+    more = len(names) - MAX_NAMED
+    return ", ".join(names[:MAX_NAMED]) + (f" and {more} more" if more > 0 else "")
+
+
+def as_text(status: Status) -> str:
+    """Return a status for a person."""
+    return "\n".join(_lines(status))
+
+
+def _lines(status: Status) -> Iterator[str]:
+    pulse = status.pulse
+    yield f"redis: {status.redis}"
+    yield f"fan-out: {pulse.seen(pulse.fanout_ms)}"
+    yield f"ticks: {pulse.seen(pulse.tick_ms)}"
+    yield f"tickers: {status.active} active, {status.active - len(status.behind)} with a fresh tick"
+    yield from (
+        f"failed ticks of {ticker}: {_failed(failed, pulse)}"
+        for ticker, failed in status.failing.items()
+    )
+    yield from (f"{name}: {count}" for name, count in status.counters.items())
+    yield from (f"TROUBLE: {trouble}" for trouble in status.troubles)
+
+
+def _failed(failed: Failures, pulse: Pulse) -> str:
+    when = "" if failed.last_ms is None else f", last {ago(failed.last_ms, pulse.now_ms)}"
+    return f"{failed.count}{when}, {failed.error}"
+
+
+def as_json(status: Status) -> dict[str, Any]:
+    """Return a status for a program."""
+    return asdict(status)

@@ -1,0 +1,25 @@
+"""Once a second: which tickers are active."""
+
+from app import clock
+from app.outage import AWAY
+from app.settings import settings
+from tasks import app
+from tasks.edge import activity, outage, tally, won
+from tasks.schedule import DISCOVERY_INTERVAL_MS, discovery_phase_ms, newest_beat_ms
+
+_NO_SHARD = -1  # stands where a fan-out's guard has its shard
+
+
+@app.task(name="tasks.discover", send_events=False)
+def discover() -> None:
+    """Take the next slice of the keys and note the active tickers; a second beat finds it done."""
+    now_ms = clock.now_ms()
+    try:
+        phase_ms = discovery_phase_ms(settings().settle_ms)
+        if won(newest_beat_ms(now_ms, DISCOVERY_INTERVAL_MS, phase_ms), _NO_SHARD):
+            activity().look(now_ms)
+        tally.flush_when_due()
+    except AWAY as error:
+        outage.met(error)
+    else:
+        outage.over()

@@ -1,0 +1,119 @@
+"""Once an interval and shard: one tick for each active ticker."""
+
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from typing import Any
+
+from kombu import Producer
+from kombu.exceptions import BatchPublishError, OperationalError
+
+from app.errors import SettingError
+from app.outage import AWAY
+from app.settings import settings
+from tasks import app
+from tasks.edge import activity, log, outage, tally, won
+from tasks.queues import shard_of, tick_queue
+from tasks.schedule import newest_as_of_ms
+
+TICK_TASK = "tasks.tick"
+_BATCH_SIZE = 200
+_AHEAD_INTERVALS = 1
+_GRACE_MS = 500
+_GOLDEN_RATIO = 0.6180339887498949
+
+
+@app.task(name="tasks.fan_out")
+def fan_out(shard: int, beat_as_of_ms: int = 0) -> None:
+    """Publish the newest due tick of each active ticker of a shard.
+
+    `beat_as_of_ms` is the tick that beat meant. A message that comes late takes a newer one; a
+    host whose clock lags behind beat's takes beat's.
+    """
+    as_of_ms = due_as_of_ms(beat_as_of_ms)
+    try:
+        if won(as_of_ms, shard):
+            _run(shard, as_of_ms)
+        tally.flush_when_due()
+    except (*AWAY, OperationalError, BatchPublishError) as error:
+        outage.met(error)
+    else:
+        outage.over()
+
+
+def due_as_of_ms(beat_as_of_ms: int) -> int:
+    """Return the newest tick that is due by this host's clock or by beat's."""
+    here_ms = newest_as_of_ms(settings().interval_ms, settings().settle_ms)
+    furthest_ms = here_ms + _AHEAD_INTERVALS * settings().interval_ms
+    return max(here_ms, min(beat_as_of_ms, furthest_ms))
+
+
+def _run(shard: int, as_of_ms: int) -> None:
+    tickers = [
+        ticker
+        for ticker in activity().active(as_of_ms)
+        if shard_of(ticker, settings().shards) == shard
+    ]
+    with app.producer_or_acquire() as producer:
+        skipped = _drop_leftovers(producer, shard)
+        publish_ticks(producer, tick_queue(shard), rotated(tickers, as_of_ms), as_of_ms)
+    tally.count("fanouts")
+    tally.count("ticks_published", len(tickers))
+    tally.count("ticks_skipped", skipped)
+    tally.beat("fanout", as_of_ms)
+    log.debug("fanned out", shard=shard, as_of=as_of_ms, tickers=len(tickers), skipped=skipped)
+
+
+def _drop_leftovers(producer: Producer, shard: int) -> int:
+    """Empty the shard's queue: the new ticks cover the records of those that found no worker.
+
+    So the queue holds an interval's ticks at most, whatever the load, and no worker spends its
+    time on reading messages only to find them expired.
+    """
+    return int(producer.channel.queue_purge(tick_queue(shard)))
+
+
+def rotated(tickers: Iterable[str], as_of_ms: int) -> list[str]:
+    """Order tickers with another one first at each tick, so that overload skips all alike.
+
+    >>> rotated(["C", "A", "B"], 0), rotated(["C", "A", "B"], 1000)
+    (['A', 'B', 'C'], ['B', 'C', 'A'])
+    """
+    ordered = sorted(tickers)
+    turn = as_of_ms // settings().interval_ms * _GOLDEN_RATIO % 1.0
+    first = int(turn * len(ordered))
+    return ordered[first:] + ordered[:first]
+
+
+def publish_ticks(producer: Producer, queue: str, tickers: Iterable[str], as_of_ms: int) -> None:
+    """Publish a tick for each ticker in batches of 200, a round trip each.
+
+    The message is Celery's own, built once; only id and arguments differ between tickers. With
+    `apply_async` for each it is the same message at 280 µs instead of 40 to 50.
+    """
+    if not producer.supports_batch_publish:
+        raise SettingError("the broker's transport options turn batched publishing off")
+    message: Any = app.amqp.as_task_v2(
+        "",
+        TICK_TASK,
+        expires=_expiry(as_of_ms),
+        ignore_result=True,
+        argsrepr="",
+        kwargsrepr="",
+    )
+    _, no_kwargs, embedded = message.body
+    with producer.batch(max_size=_BATCH_SIZE):
+        for ticker in tickers:
+            task_id = f"{ticker}@{as_of_ms}"
+            producer.publish(
+                ((ticker, as_of_ms), no_kwargs, embedded),
+                routing_key=queue,
+                serializer="json",
+                headers={**message.headers, "id": task_id, "root_id": task_id},
+                correlation_id=task_id,
+            )
+
+
+def _expiry(as_of_ms: int) -> datetime:
+    """Return when a tick is stale: half a second after the next one's start."""
+    lifetime_ms = settings().settle_ms + settings().interval_ms + _GRACE_MS
+    return datetime.fromtimestamp((as_of_ms + lifetime_ms) / 1000.0, tz=UTC)

@@ -1,0 +1,79 @@
+"""One ticker's tick."""
+
+import functools
+from typing import TYPE_CHECKING, Any
+
+from celery import Task
+from celery.signals import worker_shutdown
+from redis.exceptions import RedisError
+
+from app.outage import AWAY
+from app.settings import settings
+from tasks import app
+from tasks.edge import log, outage, tally
+from tasks.fanout import TICK_TASK
+
+if TYPE_CHECKING:
+    from app.store import Store
+
+
+@functools.cache
+def store() -> "Store":
+    """Return this process's store, made at its first tick."""
+    # Imported late: beat and Flower load this module too, and need no analysis (60 MB).
+    from app.store import Store  # noqa: PLC0415
+
+    return Store(settings())
+
+
+@app.task(name=TICK_TASK, bind=True, typing=False, send_events=False)
+def tick(task: Task, ticker: str, as_of_ms: int) -> None:
+    """Fold what `ticker` recorded up to `as_of_ms` and publish the result.
+
+    What fails concerns this ticker and tick alone, and is not repeated: the next tick covers it.
+    """
+    try:
+        report = store().advance(ticker, as_of_ms)
+        outage.over()
+        for name, fault in report.failed_detectors.items():
+            log.error("detector failed", name=name, ticker=ticker, as_of=as_of_ms, exc_info=fault)
+        _count(report.outcome, as_of_ms)
+    except AWAY as error:
+        outage.met(error)
+    except Exception as error:  # noqa: BLE001 - any fault of one ticker must leave the others alone
+        _note_failure(task, ticker, as_of_ms, error)
+
+
+def _count(outcome: str, as_of_ms: int) -> None:
+    if outcome == "written":
+        tally.count("ticks_done")
+        tally.beat("tick", as_of_ms)
+    else:
+        tally.count(f"ticks_{outcome}")
+    tally.flush_when_due()
+
+
+def _note_failure(task: Task, ticker: str, as_of_ms: int, error: Exception) -> None:
+    log.error("tick failed", ticker=ticker, as_of=as_of_ms, exc_info=error)
+    tally.count("ticks_failed")
+    try:
+        store().note_failure(ticker, as_of_ms, error)
+        tally.flush()
+    except RedisError as away:
+        outage.met(away)
+    _show_failure(task, ticker, as_of_ms, error)
+
+
+def _show_failure(task: Task, ticker: str, as_of_ms: int, error: Exception) -> None:
+    """Let Flower show the failed tick; ticks send no events otherwise."""
+    fields: dict[str, Any] = {"name": TICK_TASK, "args": f"('{ticker}', {as_of_ms})"}
+    task.send_event("task-received", retry=False, **fields)
+    task.send_event("task-failed", retry=False, exception=repr(error), traceback="", **fields)
+
+
+@worker_shutdown.connect
+def _write_counts(**_: object) -> None:
+    try:
+        tally.flush()
+    except RedisError as error:
+        outage.met(error)

