@@ -212,8 +212,9 @@ def _levels(answer: Answer) -> Iterator[str]:
 def _level(level: LevelFacts, now: int) -> str:
     distance = "" if level.distance_bps is None else f", {_plain(level.distance_bps)} bp off mid"
     return (
-        f"{level.side} {_plain(level.price)}: {_plain(level.size)} shares, best {level.appearances} times, "
-        f"held {level.held}, broke {level.broke}, last {ago(level.last_seen, now)}{distance}"
+        f"{level.side} {_plain(level.price)}: {_plain(level.size)} shares, "
+        f"best {level.appearances} times, held {level.held}, broke {level.broke}, "
+        f"last {ago(level.last_seen, now)}{distance}"
     )
 
 

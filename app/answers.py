@@ -192,7 +192,7 @@ class Answer(Facts):
 
 
 def answer_of(snapshot: Snapshot) -> Answer:
-    """Put a snapshot into the published form: rounded, and cut to the strongest events and levels."""
+    """Put a snapshot into the published form: rounded, cut to the strongest events and levels."""
     metrics = {name: _rounded(name, value) for name, value in snapshot.metrics.items()}
     metrics.pop("as_of", None)
     metrics.pop("covered_seconds", None)

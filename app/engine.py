@@ -235,6 +235,7 @@ class Engine:
             self._close_second(faults, stored)
         if state.is_asleep:
             self.table.fill_to(as_of)
+            self._look_at_levels(as_of)
 
     def _wake(self, stamp: float) -> None:
         state = self.state
@@ -328,7 +329,6 @@ class Engine:
         state.fold.printed(trade)
         side = scene.market.printed(trade)
         scene.trades_seen = True
-        scene.given_seen = scene.given_seen or side.is_given
         self._tell("printed", trade, side)
         state.moment = trade.stamp
         if side.taker == UNSIGNED:
@@ -338,6 +338,7 @@ class Engine:
         if visit is not None and visit.price == trade.price:
             visit.printed_since_quote += trade.size
             scene.book.traded[taken] += trade.size
+            scene.book.traded_given[taken] &= side.is_given
 
     def _close_second(self, faults: Faults, stored: Mapping[int, int]) -> None:
         state = self.state
@@ -352,19 +353,24 @@ class Engine:
         fold.bar.stored = stored.get(end, 0)
         depth_was_known = bool(fold.depth)
         bar = fold.close()
+        falls_asleep = end - state.newest_second >= SLEEP_AFTER_SECONDS * SECOND_MS
         scene.facts = self._facts(bar, depth_was_known)
-        scene.usual.gather(scene.facts)
-        self._tell("second", end)
-        scene.usual.sample(scene.facts, scene.tick.size)
+        if not falls_asleep:
+            scene.usual.gather(scene.facts)
+            self._tell("second", end)
+            scene.usual.sample(scene.facts, scene.tick.size)
         past = scene.past
         fold.renew_thresholds(bar, past.large_size[0] or 0.0, past.large_size[1] or 0.0, past.depth or 0.0)
         scene.events.settle(end)
-        scene.facts, scene.book = None, BookSecond(removed=[0.0, 0.0], first_removal=[0.0, 0.0], traded=[0.0, 0.0])
-        for side in (0, 1):
-            self._levels_changed[side] |= state.levels[side].second(end)
+        scene.facts, scene.book = None, BookSecond()
+        self._look_at_levels(end)
         self._keep(bar)
-        if end - state.newest_second >= SLEEP_AFTER_SECONDS * SECOND_MS:
+        if falls_asleep:
             self._sleep(end)
+
+    def _look_at_levels(self, end: int) -> None:
+        for side, levels in enumerate(self.state.levels):
+            self._levels_changed[side] |= levels.second(end)
 
     def _facts(self, bar: Bar, depth_was_known: bool) -> SecondFacts:
         scene = self.state.scene

@@ -26,6 +26,8 @@ Hash = Mapping[bytes, bytes]
 Scored = Sequence[tuple[bytes, float]]
 Entries = Sequence[tuple[bytes, Hash]]
 _NO_FIELDS: Hash = {}
+# redis-py's annotations promise an awaitable beside every answer.
+_Pipeline = Any
 
 
 class Question(NamedTuple):
@@ -168,7 +170,7 @@ class Glances:
         bars, bar_before = _answered(pipe, Glance._fields.index("bars"))
         return glance._replace(bars=bars, bar_before=bar_before)
 
-    def _ask_bars(self, pipe: Any, question: Question, oldest_as_of_ms: int) -> None:
+    def _ask_bars(self, pipe: _Pipeline, question: Question, oldest_as_of_ms: int) -> None:
         key = self._keys.bars(question.ticker)
         start_ms = max(0, oldest_as_of_ms - question.seconds * SECOND_MS)
         pipe.xrange(key, start_ms + 1, "+")
@@ -179,12 +181,12 @@ class Glances:
 _EMPTY = tuple(Glance._field_defaults.values())
 
 
-def _answered(pipe: Any, first: int = 0) -> list[Any]:
+def _answered(pipe: _Pipeline, first: int = 0) -> list[Any]:
     replies = pipe.execute(raise_on_error=False)
     return [_usable(reply, _EMPTY[first + i]) for i, reply in enumerate(replies)]
 
 
-def _usable(reply: Any, empty: Any) -> Any:
+def _usable(reply: object, empty: object) -> object:
     if not isinstance(reply, Exception):
         return reply
     if isinstance(reply, redis.ResponseError) and str(reply).startswith("WRONGTYPE"):

@@ -24,8 +24,8 @@ def parse_history(text: str) -> int:
 
     Raises `BadHistory`, which lists the accepted forms, for anything else.
 
-    >>> parse_history("5mins"), parse_history("10 minutes"), parse_history("1h"), parse_history("90")
-    (300, 600, 3600, 90)
+    >>> [parse_history(text) for text in ("5mins", "10 minutes", "1h", "90")]
+    [300, 600, 3600, 90]
     """
     found = _HISTORY.fullmatch(text)
     unit_seconds = _UNIT_SECONDS.get(found[2].lower()) if found else None

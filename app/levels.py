@@ -45,15 +45,14 @@ class Level(msgspec.Struct, array_like=True):
     broke: int = 0
     size_ms: float = 0.0
     time_ms: float = 0.0
-    shown: float = 0.0
     left_at: float = 0.0
     went_better: bool | None = None
     published: PublishedLevel | None = None
 
     @property
     def size(self) -> float:
-        """Return the time-weighted mean size while best; the first shown where no time passed."""
-        return self.size_ms / self.time_ms if self.time_ms else self.shown
+        """Return the time-weighted mean size while best; 0 where no time passed."""
+        return self.size_ms / self.time_ms if self.time_ms else 0.0
 
     @property
     def significance(self) -> float:
@@ -89,7 +88,7 @@ class SideLevels(msgspec.Struct, array_like=True):
         """Let a price become the best."""
         level = self.levels.get(price)
         if level is None:
-            self.levels[price] = Level(price, stamp, stamp, stamp, shown=size)
+            self.levels[price] = Level(price, stamp, stamp, stamp)
         elif level.left_at and stamp - level.left_at < STAY_MS:
             level.left_at = 0.0
         else:
@@ -171,7 +170,7 @@ class SideLevels(msgspec.Struct, array_like=True):
 def _renewed(level: Level, side: int) -> bool:
     form = level.published
     size = level.size
-    if (
+    if not level.time_ms or (
         form is not None
         and form.appearances == level.appearances
         and form.held == level.held

@@ -27,19 +27,21 @@ BookSide = Literal["bid", "ask"]
 OTHER = "other"
 
 CLOSE_REASONS = frozenset((
-    "broke", "consumed", "detector_failed", "elapsed", "faded", "flicker", "improved", "level_lost", "lost", "normal",
-    "one_sided", "opposite", "pulled", "removed", "silence", "tight", "turned", "wide",
+    "broke", "consumed", "detector_failed", "elapsed", "faded", "flicker", "improved",
+    "level_lost", "lost", "normal", "one_sided", "opposite", "pulled", "removed", "silence",
+    "tight", "turned", "wide",
 ))  # fmt: skip
 EVIDENCE_NAMES = frozenset((
-    "added_shares", "age_seconds", "cause", "decreased_shares", "dip_shares", "displayed_shares",
-    "executed_shares", "expected_ticks", "flicker_share", "floor_shares", "flow_shares",
-    "increased_shares", "inside_shares", "kind", "largest_refill_shares", "level_share",
-    "level_shares", "mean_after", "mean_before", "median_delay_ms", "median_shares",
-    "median_spread", "mid_move", "moved_ticks", "native_refills", "prices", "prints",
-    "quotes_per_second", "ratio", "recoveries", "refills", "regime", "removed_shares", "seconds",
-    "size_after_shares", "size_before_shares", "size_shares", "spread_ticks", "start_shares",
-    "threshold_shares", "through_refills", "ticks", "traded_shares", "trades_per_second",
-    "usual_flow_shares", "volume_share", "volume_shares",
+    "added_shares", "age_seconds", "cause", "decreased_shares", "dip_shares",
+    "displayed_shares", "executed_shares", "expected_ticks", "flicker_share", "floor_shares",
+    "flow_shares", "increased_shares", "inside_shares", "kind", "largest_refill_shares",
+    "level_share", "level_shares", "mean_after", "mean_before", "median_delay_ms",
+    "median_shares", "median_spread", "mid_move", "moved_ticks", "native_refills", "prices",
+    "prints", "quotes_per_second", "ratio", "recoveries", "refills", "regime",
+    "removed_shares", "seconds", "size_after_shares", "size_before_shares", "size_shares",
+    "spread_ticks", "start_shares", "threshold_shares", "through_refills", "ticks",
+    "traded_shares", "trades_per_second", "usual_flow_shares", "volume_share",
+    "volume_shares",
 ))  # fmt: skip
 EVIDENCE_WORDS = frozenset((
     "cancelled", "native", "synthetic", "through", "tight", "unknown", "wide",
@@ -54,10 +56,11 @@ _UNKNOWN_REASON = re.compile(
     r"|no valid spread in all of the last 10 s"
 )
 QUALITY_COUNTS = frozenset((
-    "ahead", "behind_seconds", "boolean_number", "crossed", "duplicate", "inferred", "late", "late_dropped", "locked",
-    "missing_number", "missing_score", "negative_size", "non_positive_price", "not_finite",
-    "not_json", "one_sided", "out_of_range", "rejected", "seconds_not_ms", "stamp_mismatch",
-    "too_late", "too_long", "trimmed", "unnumbered", "zero_size",
+    "ahead", "behind_seconds", "boolean_number", "crossed", "duplicate", "inferred", "late",
+    "late_dropped", "locked", "missing_number", "missing_score", "negative_size",
+    "non_positive_price", "not_finite", "not_json", "one_sided", "out_of_range", "rejected",
+    "seconds_not_ms", "stamp_mismatch", "too_late", "too_long", "trimmed", "unnumbered",
+    "zero_size",
 ))  # fmt: skip
 WORDS = {
     "bid_size_acceleration": frozenset(("INCREASING", "STABLE", "DECREASING")),
@@ -66,13 +69,14 @@ WORDS = {
 }
 NUMBERS = frozenset((
     "as_of", "covered_seconds", "quote_count", "quotes_per_second", "bid_price", "bid_size",
-    "ask_price", "ask_size", "bid_price_movement", "ask_price_movement", "net_bid_size_change",
-    "net_ask_size_change", "bid_lift_count", "bid_drop_count", "ask_lift_count", "ask_drop_count",
-    "avg_bid_size", "avg_ask_size", "large_bids_appeared", "large_asks_appeared", "large_bid_size",
-    "large_ask_size", "avg_spread", "min_spread", "max_spread", "spread_bps", "queue_imbalance",
-    "weighted_mid", "ofi", "log_ofi", "realized_volatility_bps", "price_velocity", "size_turnover",
-    "trade_count", "buy_volume", "sell_volume", "unsigned_volume", "signed_volume",
-    "trade_imbalance", "vwap", "effective_spread_bps", "inside_volume",
+    "ask_price", "ask_size", "bid_price_movement", "ask_price_movement",
+    "net_bid_size_change", "net_ask_size_change", "bid_lift_count", "bid_drop_count",
+    "ask_lift_count", "ask_drop_count", "avg_bid_size", "avg_ask_size", "large_bids_appeared",
+    "large_asks_appeared", "large_bid_size", "large_ask_size", "avg_spread", "min_spread",
+    "max_spread", "spread_bps", "queue_imbalance", "weighted_mid", "ofi", "log_ofi",
+    "realized_volatility_bps", "price_velocity", "size_turnover", "trade_count", "buy_volume",
+    "sell_volume", "unsigned_volume", "signed_volume", "trade_imbalance", "vwap",
+    "effective_spread_bps", "inside_volume",
 ))  # fmt: skip
 
 _ID_END = re.compile(r"~[0-9a-z]{8}")

@@ -26,7 +26,6 @@ class Scene(msgspec.Struct, array_like=True):
     moves: list[Moves] = msgspec.field(default_factory=lambda: [Moves(), Moves()])
     book: BookSecond = msgspec.field(default_factory=BookSecond)
     trades_seen: bool = False
-    given_seen: bool = False
     first_stamp: float = 0.0
     mid2: int = 0
     next_due: float = NEVER
@@ -46,8 +45,3 @@ class Scene(msgspec.Struct, array_like=True):
         """Return the best price of a side, None where it is empty."""
         visit = self.visits[side]
         return None if visit is None else visit.price
-
-    @property
-    def flow_class(self) -> str:
-        """Return the evidence class of what rests on all trades so far."""
-        return "A" if self.given_seen else "B"

@@ -49,7 +49,7 @@ def feed(given: str) -> list[Program]:
     if given == "none":
         return []
     words = ["simulate"] if given == "simulate" else ["replay", *shlex.split(given), "--loop"]
-    return [Program("feed", _python("app.cli", "feed", *words))]
+    return [Program("feed", _python("app", "feed", *words))]
 
 
 def programs(config: Settings) -> list[Program]:

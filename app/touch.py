@@ -70,6 +70,7 @@ class BookSecond(msgspec.Struct, array_like=True):
     removed: list[float] = msgspec.field(default_factory=lambda: [0.0, 0.0])
     first_removal: list[float] = msgspec.field(default_factory=lambda: [0.0, 0.0])
     traded: list[float] = msgspec.field(default_factory=lambda: [0.0, 0.0])
+    traded_given: list[bool] = msgspec.field(default_factory=lambda: [True, True])
 
     def remove(self, side: int, stamp: float, size: float) -> None:
         """Note that displayed size went."""

@@ -69,7 +69,8 @@ def why_no_tick(pulse: Pulse, failures: Failures, settings: Settings) -> str | N
     ):
         return (
             f"{TICKS_FAIL}: {failures.count} so far, "
-            f"the last {since(failures.last_ms, pulse.now_ms)} with {failures.error}; see the workers' log"
+            f"the last {since(failures.last_ms, pulse.now_ms)} with {failures.error}; "
+            "see the workers' log"
         )
     if not pulse.has(pulse.tick_ms, settings):
         return (

@@ -13,6 +13,8 @@ _SLOPE_SECONDS = 5
 IMPACT_SAMPLES = 300
 DRIFT_SAMPLES = 200
 _TICK_PRICES = 20
+PAIRS_NEEDED = 50
+EQUAL_SHARE = 0.05
 
 
 class Tick(msgspec.Struct, array_like=True):
@@ -99,6 +101,8 @@ class Usual(msgspec.Struct, array_like=True):
     impact: Decayed = msgspec.field(default_factory=Decayed)
     drift: Decayed = msgspec.field(default_factory=Decayed)
     one_tick: Decayed = msgspec.field(default_factory=Decayed)
+    pairs: int = 0
+    equal_pairs: int = 0
     signed: list[float] = []
     log_ofis: list[float] = []
     spreads: list[int] = []
@@ -118,6 +122,16 @@ class Usual(msgspec.Struct, array_like=True):
     def log_ofi_10s(self) -> float:
         """Return the log-OFI of the last 10 seconds."""
         return sum(self.log_ofis)
+
+    def count_pair(self, *, is_equal: bool) -> None:
+        """Count two successive prints of one taker, and whether they shared their stamp."""
+        self.pairs += 1
+        self.equal_pairs += is_equal
+
+    @property
+    def orders_are_spread(self) -> bool:
+        """Tell whether this feed stamps the prints of one market order apart."""
+        return self.pairs >= PAIRS_NEEDED and self.equal_pairs < EQUAL_SHARE * self.pairs
 
     def forget_recent(self) -> None:
         """Drop the sums of the last seconds, as after a sleep; scales stay."""

@@ -29,7 +29,7 @@ async def analyze_order_flow_tool(
     context: Context[Reader, Any],
     ticker: Annotated[str, Field(description="e.g. SPY; case counts")],
     history: Annotated[str, Field(description="10 s to 1 h: 30s, 5mins, 1h")] = "5mins",
-    include_patterns: Annotated[bool, Field(description="list pattern events")] = True,  # noqa: FBT002 - contracted
+    include_patterns: Annotated[bool, Field(description="list pattern events")] = True,  # noqa: FBT002
 ) -> Annotated[CallToolResult, Answer]:
     """Tell what a ticker's order flow was over the last `history`.
 
@@ -65,8 +65,9 @@ def tools() -> list[Tool]:
             analyze_order_flow_tool,
             title="Order flow of a ticker",
             description=(
-                "Facts about a ticker's order flow over the last `history`: best bid and ask, spread, "
-                "sizes, flow imbalance, trades, behaviors, pattern events, price levels, and how old the data is."
+                "Facts about a ticker's order flow over the last `history`: best bid and ask, "
+                "spread, sizes, flow imbalance, trades, behaviors, pattern events, price levels, "
+                "and how old the data is."
             ),
             annotations=ToolAnnotations(
                 title="Order flow of a ticker",

@@ -16,6 +16,10 @@ STRONG = 1.5
 FADED = 0.75
 YIELDED = 0.25
 AT_LEVEL = 0.5
+SUSPECTED_AGE_MS = 2000.0
+SUSPECTED_DECREASE = 3.0
+SUSPECTED_REGAIN = 0.7
+SUSPECTED_MS = 60_000.0
 
 
 class Flow(msgspec.Struct, gc=False):
@@ -75,6 +79,8 @@ class Absorption(Detector):
     current: dict[int, float] = {}
     taken: list[dict[int, float]] = []
     mids: list[int] = []
+    current_given: bool = True
+    given: list[bool] = []
     run: Run | None = None
     watches: list[Watch | None] = msgspec.field(default_factory=lambda: [None, None])
 
@@ -83,6 +89,11 @@ class Absorption(Detector):
         if side.taker != UNSIGNED:
             at = trade.price * side.taker
             self.current[at] = self.current.get(at, 0.0) + trade.size
+            self.current_given = self.current_given and side.is_given
+
+    @property
+    def _evidence_class(self) -> str:
+        return "A" if all(self.given) else "B"
 
     def second(self, scene: Scene, end: int) -> None:
         """Follow the flow: its candidate, the open events, and whether one opens."""
@@ -98,10 +109,11 @@ class Absorption(Detector):
 
     def _push(self, mid2: int) -> None:
         self.taken.append(self.current)
-        self.current = {}
+        self.given.append(self.current_given)
+        self.current, self.current_given = {}, True
         self.mids.append(mid2)
         if len(self.taken) > FLOW_SECONDS:
-            del self.taken[0]
+            del self.taken[0], self.given[0]
         if len(self.mids) > FLOW_SECONDS + 1:
             del self.mids[0]
 
@@ -124,7 +136,7 @@ class Absorption(Detector):
             return True
         price = scene.price(side)
         reason = None
-        if price is None or is_better(side, watch.level, price):
+        if price is not None and is_better(side, watch.level, price):
             reason = "broke"
         elif direction != (-1 if side == BID else 1):
             reason = "turned"
@@ -135,9 +147,10 @@ class Absorption(Detector):
             return False
         if abs(shares) / watch.usual > event.statistic:
             flow = self._flow(scene, side, shares, direction, watch.usual)
-            scene.events.peaked(event, abs(shares) / watch.usual)
             if flow is not None:
-                scene.events.updated(event, end, flow.evidence(scene.tick.size))
+                scene.events.downgraded(event, end, self._evidence_class)
+                statistic = abs(shares) / watch.usual
+                scene.events.updated(event, end, statistic, flow.evidence(scene.tick.size))
         return True
 
     def _look(self, scene: Scene, side: int, end: int, shares: float, direction: int) -> None:
@@ -155,7 +168,7 @@ class Absorption(Detector):
                 completed_at=end,
                 statistic=abs(shares) / usual,
                 threshold=STRONG,
-                evidence_class=scene.flow_class,
+                evidence_class=self._evidence_class,
                 evidence=flow.evidence(scene.tick.size),
                 price_low=flow.level,
                 price_high=flow.level,
@@ -212,7 +225,7 @@ class SuspectedAbsorption(Detector):
 
     def resized(self, scene: Scene, side: int, visit: Visit, stamp: float, before: float) -> None:
         """Look again, once the visit is old enough."""
-        if visit.decreased >= SUSPECTED_DECREASE * visit.start_size:
+        if self.is_open[side] or visit.decreased >= SUSPECTED_DECREASE * visit.start_size:
             self._look(scene, side, visit, stamp)
 
     def timed(self, scene: Scene, at: float) -> None:
@@ -237,7 +250,7 @@ class SuspectedAbsorption(Detector):
 
     def _look(self, scene: Scene, side: int, visit: Visit, at: float) -> None:
         old_enough = at - visit.since >= SUSPECTED_AGE_MS
-        if scene.trades_seen or not old_enough or self.is_spent[side]:
+        if not old_enough or self.is_spent[side]:
             return
         enough = (
             visit.decreased >= SUSPECTED_DECREASE * visit.start_size
@@ -253,9 +266,8 @@ class SuspectedAbsorption(Detector):
         if self.is_open[side]:
             event = scene.events.find("absorption_suspected", visit.key(side))
             if event is not None:
-                scene.events.peaked(event, statistic)
-                scene.events.updated(event, at, evidence)
-        elif enough:
+                scene.events.updated(event, at, statistic, evidence)
+        elif enough and not scene.trades_seen:
             self.is_open[side] = True
             scene.events.opened(self._opening(side, visit, at, statistic, evidence))
             self.closes_at[side] = at + SUSPECTED_MS
@@ -292,9 +304,3 @@ class SuspectedAbsorption(Detector):
         event = scene.events.find("absorption_suspected", visit.key(side))
         if event is not None:
             scene.events.closing(event, at, reason)
-
-
-SUSPECTED_AGE_MS = 2000.0
-SUSPECTED_DECREASE = 3.0
-SUSPECTED_REGAIN = 0.7
-SUSPECTED_MS = 60_000.0

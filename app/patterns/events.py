@@ -143,8 +143,9 @@ class Events(msgspec.Struct, array_like=True):
             event = None
         if event is None:
             event = self.live[name] = self._made(opening, name)
-        else:
+        elif event.closing_at is not None:
             event.closing_at = None
+            self.updated(event, opening.completed_at, opening.statistic, opening.evidence)
         return event
 
     def _made(self, opening: Opening, name: str) -> Event:
@@ -181,17 +182,24 @@ class Events(msgspec.Struct, array_like=True):
         event = self.live.get(f"{kind}|{key}")
         return event if event is not None and event.closing_at is None else None
 
-    def peaked(self, event: Event, statistic: float) -> None:
-        """Raise an event's statistic, if it is a new peak."""
-        if statistic > event.statistic:
+    def updated(self, event: Event, at: float, statistic: float, evidence: Evidence) -> None:
+        """Renew an event's evidence at an instant, and its strength where the statistic is a new peak."""
+        peaked = statistic > event.statistic
+        if not peaked and event.evidence == evidence:
+            return
+        if peaked:
             event.statistic = float(statistic)
             event.strength = self.of_type(event.type).strength(statistic, event.opened_at)
-
-    def updated(self, event: Event, at: float, evidence: Evidence) -> None:
-        """Renew an event's evidence at an instant."""
-        event.evidence.update(evidence)
-        event.updated_at = whole_second(at)
+        event.evidence = evidence
+        event.updated_at = max(event.updated_at, whole_second(at))
         event.is_changed = True
+
+    def downgraded(self, event: Event, at: float, evidence_class: str) -> None:
+        """Lower an event's evidence class to B once one of its prints had an inferred aggressor."""
+        if evidence_class == "B" and event.evidence_class == "A":
+            event.evidence_class = "B"
+            event.updated_at = max(event.updated_at, whole_second(at))
+            event.is_changed = True
 
     def closing(self, event: Event, at: float, reason: str) -> None:
         """Note that a closing condition came true."""

@@ -74,9 +74,8 @@ class HiddenPrints(Detector):
             )
         )
         if cluster.prints > PRINTS_NEEDED:
-            scene.events.peaked(event, cluster.prints)
-            scene.events.updated(event, trade.stamp, evidence)
-            event.evidence_class = "A" if cluster.is_given else "B"
+            scene.events.downgraded(event, trade.stamp, "A" if cluster.is_given else "B")
+            scene.events.updated(event, trade.stamp, cluster.prints, evidence)
 
     def timed(self, scene: Scene, at: float) -> None:
         """End clusters that are 10 s silent."""

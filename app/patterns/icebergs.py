@@ -101,9 +101,13 @@ class Icebergs(Detector):
         """Find prices that gave more than they showed and are still best."""
         for side in (0, 1):
             for through in self.throughs[side].values():
-                if through.printed > through.displayed and scene.price(side) == through.price:
+                visit = scene.visits[side]
+                if visit is None or visit.price != through.price:
+                    continue
+                if through.printed > through.displayed:
                     taking = Taking(stamp, through.displayed, through.printed, through.is_given)
-                    self._refill(scene, side, through.price, taking, Refill(stamp, 0.0, through=True))
+                    refill = Refill(stamp, 0.0, through=True)
+                    self._refill(scene, side, through.price, taking, refill, visit.size)
             self.throughs[side].clear()
 
     def left(self, scene: Scene, side: int, visit: Visit, stamp: float, to: int | None) -> None:
@@ -120,20 +124,29 @@ class Icebergs(Detector):
                 scene.wake(stamp + LOST_MS)
 
     def entered(self, scene: Scene, side: int, visit: Visit) -> None:
-        """Take a level's return for a refill, where it was taken just before."""
+        """See whether a level is back that was taken just before."""
         for reserve in self.reserves[side].values():
             if not is_better(side, reserve.price, visit.price):
                 reserve.lost_at = 0.0
-        taking = self.takings[side].pop(visit.price, None)
-        if taking is None or visit.start_size < taking.displayed / 2:
+        self._returned(scene, side, visit, visit.since)
+
+    def resized(self, scene: Scene, side: int, visit: Visit, stamp: float, before: float) -> None:
+        """See whether a level that came back smaller is back in full."""
+        if self.takings[side]:
+            self._returned(scene, side, visit, stamp)
+
+    def _returned(self, scene: Scene, side: int, visit: Visit, stamp: float) -> None:
+        taking = self.takings[side].get(visit.price)
+        if taking is None or visit.size < taking.displayed / 2:
             return
-        delay = visit.since - taking.at
+        del self.takings[side][visit.price]
+        delay = stamp - taking.at
         if delay <= REFILL_MS:
-            refill = Refill(visit.since, delay, through=False)
-            self._refill(scene, side, visit.price, taking, refill, visit.start_size)
+            refill = Refill(stamp, delay, through=False)
+            self._refill(scene, side, visit.price, taking, refill, visit.size)
 
     def _refill(
-        self, scene: Scene, side: int, price: int, taking: Taking, refill: Refill, shown: float = 0.0
+        self, scene: Scene, side: int, price: int, taking: Taking, refill: Refill, shown: float
     ) -> None:
         reserve = self.reserves[side].get(price)
         if reserve is None:
@@ -177,10 +190,8 @@ class Icebergs(Detector):
         event = scene.events.find("iceberg", _key(side, reserve.price))
         if event is None:
             return
-        scene.events.peaked(event, reserve.peak)
-        if not reserve.is_given:
-            event.evidence_class = "B"
-        scene.events.updated(event, at, _evidence(reserve))
+        scene.events.downgraded(event, at, "A" if reserve.is_given else "B")
+        scene.events.updated(event, at, reserve.peak, _evidence(reserve))
 
     def timed(self, scene: Scene, at: float) -> None:
         """Forget takings that nothing refilled, and reserves that are lost or silent."""
@@ -237,9 +248,9 @@ def _evidence(reserve: Reserve) -> Evidence:
         "through_refills": reserve.through,
         "displayed_shares": reserve.displayed,
         "executed_shares": reserve.executed,
+        "largest_refill_shares": reserve.largest,
     }
     if after:
-        evidence["largest_refill_shares"] = reserve.largest
         evidence["median_delay_ms"] = median(after)
     return evidence
 
@@ -271,8 +282,6 @@ class SuspectedRefills(Detector):
 
     def resized(self, scene: Scene, side: int, visit: Visit, stamp: float, before: float) -> None:
         """Note a dip, or a recovery from one."""
-        if scene.trades_seen:
-            return
         dips = self.sides[side]
         dip = dips.dip
         if dip is not None and stamp - dip.at > REFILL_MS:
@@ -296,13 +305,12 @@ class SuspectedRefills(Detector):
             "median_delay_ms": median(dips.delays),
         }
         recent = [at for at in dips.recoveries if at >= stamp - SILENT_MS]
-        if len(recent) >= REFILLS_NEEDED:
+        if len(recent) >= REFILLS_NEEDED and not scene.trades_seen:
             dips.is_open = True
             self._open(scene, side, visit, recent[-REFILLS_NEEDED], stamp, evidence)
         event = scene.events.find("refill_suspected", visit.key(side)) if dips.is_open else None
         if event is not None:
-            scene.events.peaked(event, len(dips.recoveries))
-            scene.events.updated(event, stamp, evidence)
+            scene.events.updated(event, stamp, len(dips.recoveries), evidence)
 
     def _open(
         self, scene: Scene, side: int, visit: Visit, first: float, at: float, evidence: Evidence
@@ -327,7 +335,8 @@ class SuspectedRefills(Detector):
         """End with the visit."""
         dips = self.sides[side]
         if dips.recoveries:
-            scene.events.of_type("refill_suspected").ended(stamp, len(dips.recoveries))
+            if not scene.trades_seen:
+                scene.events.of_type("refill_suspected").ended(stamp, len(dips.recoveries))
             self._close(scene, side, visit, stamp, "level_lost")
         if dips.recoveries or dips.dip is not None:
             self.sides[side] = Dips(recoveries=[], delays=[])

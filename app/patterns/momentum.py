@@ -31,6 +31,7 @@ class Excursion(msgspec.Struct, array_like=True):
     before: float | None = None
     total: float = 0.0
     seconds: int = 0
+    noticed: int = 0
     grew: bool = False
 
 
@@ -51,6 +52,7 @@ class MomentumShifts(Detector):
         if facts is None or facts.log_ofi is None:
             return
         if drift:
+            self._time_out(scene, end)
             z = max(-CLIP, min(CLIP, facts.log_ofi / math.sqrt(drift)))
             for direction in (0, 1):
                 now = self._begun(direction, end, before)
@@ -70,24 +72,27 @@ class MomentumShifts(Detector):
         self.sums[direction] = now
         return now
 
-    def _judge(self, scene: Scene, direction: int, end: int) -> None:
-        now = self.sums[direction]
-        event = scene.events.find("momentum_shift", DIRECTIONS[direction])
-        if now.sum >= ALARM and event is None:
-            self._open(scene, direction, end, now)
-        elif event is not None:
-            if now.sum < FADED:
-                scene.events.closing(event, end, "faded")
-                self._restart(scene, direction, end)
-            elif end >= event.noticed_at + ELAPSED_MS:
+    def _time_out(self, scene: Scene, end: int) -> None:
+        for direction in (0, 1):
+            event = scene.events.find("momentum_shift", DIRECTIONS[direction])
+            if event is not None and end >= self.sums[direction].noticed + ELAPSED_MS:
                 scene.events.closing(event, end, "elapsed")
                 self._restart(scene, 0, end)
                 self._restart(scene, 1, end)
-            else:
-                scene.events.peaked(event, now.peak)
-                scene.events.updated(event, end, self._evidence(now))
-        elif not now.sum:
+
+    def _judge(self, scene: Scene, direction: int, end: int) -> None:
+        now = self.sums[direction]
+        event = scene.events.find("momentum_shift", DIRECTIONS[direction])
+        if event is None:
+            if now.sum >= ALARM:
+                self._open(scene, direction, end, now)
+            elif not now.sum:
+                self._restart(scene, direction, end)
+        elif now.sum < FADED:
+            scene.events.closing(event, end, "faded")
             self._restart(scene, direction, end)
+        else:
+            scene.events.updated(event, end, now.peak, self._evidence(now))
 
     def _restart(self, scene: Scene, direction: int, end: int) -> None:
         if self.sums[direction].peak >= FADED:
@@ -98,6 +103,7 @@ class MomentumShifts(Detector):
         opposite = scene.events.find("momentum_shift", DIRECTIONS[1 - direction])
         if opposite is not None:
             scene.events.closing(opposite, end, "opposite")
+            self._restart(scene, 1 - direction, end)
         scene.events.opened(
             Opening(
                 type="momentum_shift",
@@ -111,6 +117,7 @@ class MomentumShifts(Detector):
                 key=DIRECTIONS[direction],
             )
         )
+        now.noticed = end
 
     def _evidence(self, now: Excursion) -> Evidence:
         evidence: Evidence = {"mean_after": now.total / now.seconds, "seconds": now.seconds}

@@ -27,13 +27,16 @@ class Regime(msgspec.Struct, array_like=True):
     median: float
     peak: float
     spread: int
-    bid: int
-    ask: int
     is_open: bool = False
 
     def distance(self, spread: int) -> float:
         """Return how far a spread is beyond the median, as a factor ≥ 1 in the regime's sense."""
         return spread / self.median if self.name == "wide" else self.median / spread
+
+    def widen(self, spread: int) -> None:
+        """Keep the farthest spread."""
+        if self.distance(spread) > self.peak:
+            self.peak, self.spread = self.distance(spread), spread
 
 
 class SpreadRegimes(Detector):
@@ -55,11 +58,11 @@ class SpreadRegimes(Detector):
             scene.events.of_type("spread_regime").ended(quote.stamp, regime.peak)
             regime = self.regime = None
         if regime is not None:
-            regime.peak = max(regime.peak, regime.distance(spread))
+            regime.widen(spread)
         elif valid is not None:
-            self._begin(scene, quote.stamp, spread, valid)
+            self._begin(scene, quote.stamp, spread)
 
-    def _begin(self, scene: Scene, stamp: float, spread: int, valid: Quote) -> None:
+    def _begin(self, scene: Scene, stamp: float, spread: int) -> None:
         median = scene.past.recent_spread
         if not median:
             return
@@ -70,9 +73,8 @@ class SpreadRegimes(Detector):
             name = "tight"
         else:
             return
-        regime = Regime(name, stamp, median, 1.0, spread, valid.bid_price, valid.ask_price)
-        regime.peak = regime.distance(spread)
-        self.regime = regime
+        self.regime = Regime(name, stamp, median, 0.0, spread)
+        self.regime.widen(spread)
         scene.wake(stamp + HOLD_MS)
 
     def timed(self, scene: Scene, at: float) -> None:
@@ -95,16 +97,12 @@ class SpreadRegimes(Detector):
                 threshold=WIDE,
                 evidence_class="C",
                 evidence=_evidence(scene, regime, regime.spread),
-                price_low=regime.bid,
-                price_high=regime.ask,
                 key=regime.name,
             )
         )
         standing = self.standing
         if standing is None or standing.name != regime.name:
-            self.standing = Regime(
-                regime.name, regime.since, regime.median, regime.peak, regime.spread, regime.bid, regime.ask
-            )
+            self.standing = msgspec.structs.replace(regime)
 
     def _follow(self, scene: Scene, standing: Regime, stamp: float, spread: int) -> None:
         event = scene.events.find("spread_regime", standing.name)
@@ -121,8 +119,8 @@ class SpreadRegimes(Detector):
             scene.events.closing(event, stamp, reason)
             self.standing = None
         elif standing.distance(spread) > event.statistic:
-            scene.events.peaked(event, standing.distance(spread))
-            scene.events.updated(event, stamp, _evidence(scene, standing, spread))
+            evidence = _evidence(scene, standing, spread)
+            scene.events.updated(event, stamp, standing.distance(spread), evidence)
 
 
 def _stays(regime: Regime, spread: int) -> bool:
@@ -231,8 +229,7 @@ class QuoteBursts(Detector):
             self._open(scene, end, opened_at, count / burst, evidence)
             self.open_run = self.open_run or BurstRun(count / burst, busy, burst)
         elif self.open_run is not None and count / self.open_run.burst > event.statistic:
-            scene.events.peaked(event, count / self.open_run.burst)
-            scene.events.updated(event, end, evidence)
+            scene.events.updated(event, end, count / self.open_run.burst, evidence)
 
     def _flickers(self, scene: Scene) -> bool:
         facts, past = scene.facts, scene.past

@@ -12,8 +12,6 @@ from app.scene import Scene
 from app.touch import SIDE_NAMES, taken_side
 
 JOIN_MS = 5.0
-PAIRS_NEEDED = 50
-EQUAL_SHARE = 0.05
 POINT_MS = 1000.0
 
 
@@ -55,8 +53,6 @@ class Sweeps(Detector):
     order: Order | None = None
     last_taker: int = UNSIGNED
     last_stamp: float = 0.0
-    pairs: int = 0
-    equal_pairs: int = 0
     inside_taker: int = UNSIGNED
     inside_stamp: float = 0.0
     inside_size: float = 0.0
@@ -68,8 +64,8 @@ class Sweeps(Detector):
         if side.is_inside:
             self._inside(trade, side.taker)
             return
-        joins = self._feed_spreads_orders()
-        self._count_pair(trade.stamp, side.taker)
+        self._count_pair(scene, trade.stamp, side.taker)
+        joins = scene.usual.orders_are_spread
         order = self.order
         if order is None or order.taker != side.taker or not order.holds(trade.stamp):
             if order is not None:
@@ -81,13 +77,9 @@ class Sweeps(Detector):
         if order.joins:
             scene.wake(order.last + JOIN_MS)
 
-    def _feed_spreads_orders(self) -> bool:
-        return self.pairs >= PAIRS_NEEDED and self.equal_pairs < EQUAL_SHARE * self.pairs
-
-    def _count_pair(self, stamp: float, taker: int) -> None:
+    def _count_pair(self, scene: Scene, stamp: float, taker: int) -> None:
         if taker == self.last_taker:
-            self.pairs += 1
-            self.equal_pairs += stamp == self.last_stamp
+            scene.usual.count_pair(is_equal=stamp == self.last_stamp)
         self.last_taker, self.last_stamp = taker, stamp
 
     def _inside(self, trade: Trade, taker: int) -> None:

@@ -82,8 +82,10 @@ class Walls(Detector):
     def _shrink(self, scene: Scene, side: int, visit: Visit, stamp: float, wall: Standing) -> None:
         if wall.is_waiting and visit.size < wall.floor:
             wall.is_waiting = False
+            self._grow(scene, side, visit, stamp)
         elif wall.is_open and visit.size < WALL_OFF * wall.floor:
             wall.is_open = False
+            self._update(scene, side, visit, stamp, wall)
             self._close(scene, side, visit, stamp, self._reason(scene, wall))
         elif wall.is_open:
             self._update(scene, side, visit, stamp, wall)
@@ -128,8 +130,7 @@ class Walls(Detector):
     def _update(self, scene: Scene, side: int, visit: Visit, stamp: float, wall: Standing) -> None:
         event = scene.events.find("wall", visit.key(side))
         if event is not None:
-            scene.events.peaked(event, wall.peak / wall.floor)
-            scene.events.updated(event, stamp, _wall_evidence(wall))
+            scene.events.updated(event, stamp, wall.peak / wall.floor, _wall_evidence(wall))
 
     def left(self, scene: Scene, side: int, visit: Visit, stamp: float, to: int | None) -> None:
         """End with the visit."""
@@ -231,8 +232,8 @@ class Stacking(Detector):
             stack.peak = visit.size
             event = scene.events.find("stacking", visit.key(side)) if stack.is_open else None
             if event is not None:
-                scene.events.peaked(event, stack.peak / stack.median)
-                scene.events.updated(event, stamp, _stack_evidence(stack))
+                statistic = stack.peak / stack.median
+                scene.events.updated(event, stamp, statistic, _stack_evidence(stack))
         elif stack.is_open and visit.size < UNSTACKED * stack.start:
             self._close(scene, side, visit, stamp, "faded")
 
@@ -330,6 +331,13 @@ class Pulling(Detector):
         scene.events.of_type("pulling").ended(end, removed / usual)
         if removed < usual:
             return
+        event = scene.events.find("pulling", SIDE_NAMES[side])
+        if event is not None:
+            if removed / usual > event.statistic:
+                scene.events.downgraded(event, end, _pull_class(scene, side))
+                evidence = _pull_evidence(scene, side, displayed)
+                scene.events.updated(event, end, removed / usual, evidence)
+            return
         opening = Opening(
             type="pulling",
             side=SIDE_NAMES[side],
@@ -337,7 +345,7 @@ class Pulling(Detector):
             completed_at=end,
             statistic=removed / usual,
             threshold=1.0,
-            evidence_class=scene.flow_class if scene.trades_seen else "C",
+            evidence_class=_pull_class(scene, side),
             evidence=_pull_evidence(scene, side, displayed),
             price_low=price,
             price_high=price,
@@ -346,6 +354,12 @@ class Pulling(Detector):
         scene.events.opened(opening)
         self.pulls[side] = Pull(price, displayed, end)
         scene.wake(end + PULLING_MS)
+
+
+def _pull_class(scene: Scene, side: int) -> str:
+    if not scene.trades_seen:
+        return "C"
+    return "A" if scene.book.traded_given[side] else "B"
 
 
 def _pull_evidence(scene: Scene, side: int, displayed: float) -> Evidence:

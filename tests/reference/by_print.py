@@ -339,9 +339,10 @@ def _iceberg_evidence(refills: list[Refill]) -> Evidence:
         "native_refills": native,
         "through_refills": through,
         "displayed_shares": refills[0].displayed,
-        "largest_refill_shares": max(refill.shown for refill in refills),
     }
     if delays:
+        after = [refill.shown for refill in refills if not refill.through]
+        evidence["largest_refill_shares"] = max(after)
         evidence["median_delay_ms"] = median(delays)
     return evidence
 

@@ -104,8 +104,6 @@ class Shelf:
                         self._quote(index)
                 self._stand_until(at)
                 self._second(at)
-            self._stand_until(stretch.sleep)
-            self._say(stretch.sleep)
             self._leave(stretch.sleep, None)
             self.best = None
 

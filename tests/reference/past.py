@@ -92,8 +92,8 @@ class Stretch:
     sleep: int
 
     def seconds(self) -> range:
-        """Its whole seconds; at `sleep` itself nothing is looked at any more."""
-        return range(self.first_second, self.sleep, 1000)
+        """Its whole seconds, the one at which it falls asleep included."""
+        return range(self.first_second, self.sleep + 1000, 1000)
 
 
 class Past:

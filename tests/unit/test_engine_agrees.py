@@ -25,7 +25,7 @@ FIELDS = (
     "id type side status opened_at noticed_at updated_at closed_at close_reason price_low "
     "price_high strength evidence_class statistic threshold evidence"
 ).split()
-UNMADE = {"pulling", "quote_burst", "price_gap"}
+UNMADE: set[str] = set()
 """Patterns that the reference has and the engine has not yet."""
 
 

@@ -1,0 +1,54 @@
+"""`orderflow ask` and `orderflow status`: what a person in a shell wants to know."""
+
+import json
+import sys
+from typing import NoReturn
+
+import click
+
+from app import asking, status
+from app.answer_text import as_text
+from app.connect import connect
+from app.errors import OrderFlowError
+from app.reader import Reader
+from app.settings import settings
+
+
+@click.command()
+@click.argument("ticker")
+@click.option("--history", default="5mins", show_default=True, help="10 s to 1 h: 30s, 5mins, 1h.")
+@click.option("--json", "as_json", is_flag=True, help="Print the structured form.")
+def ask(ticker: str, history: str, *, as_json: bool) -> None:
+    """Print what the MCP tool would answer about TICKER."""
+    reader = Reader.of(settings())
+    try:
+        answer = asking.ask(reader, ticker, history)
+    except OrderFlowError as error:
+        _fail(error)
+    finally:
+        reader.close()
+    click.echo(_compact(answer.as_json()) if as_json else as_text(answer))
+
+
+@click.command(name="status")
+@click.option("--json", "as_json", is_flag=True, help="Print it for a program.")
+@click.option("--check", is_flag=True, help="Exit with 1 where something is wrong.")
+def show_status(*, as_json: bool, check: bool) -> None:
+    """Print how Redis, the analysis and the tickers fare."""
+    with connect(settings()) as client:
+        try:
+            found = status.Inspection(client, settings()).status()
+        except OrderFlowError as error:
+            _fail(error)
+    click.echo(_compact(status.as_json(found)) if as_json else status.as_text(found))
+    if check and found.troubles:
+        sys.exit(1)
+
+
+def _compact(value: object) -> str:
+    return json.dumps(value, separators=(",", ":"))
+
+
+def _fail(error: OrderFlowError) -> NoReturn:
+    click.echo(f"orderflow: {error}", err=True)
+    sys.exit(1)
