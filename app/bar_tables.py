@@ -81,12 +81,12 @@ class BarTable:
         self.fill_to(bar.end - SECOND_MS)
         self._append(bar.end, row_of(bar))
 
-    def fill_to(self, end: int) -> None:
-        """Add the silent seconds after the newest bar, up to `end`."""
+    def fill_to(self, end: int, *, is_covered: bool = True) -> None:
+        """Add the silent seconds after the newest bar, up to `end`; or seconds lost in a gap."""
         if self._count:
             first = max(self.end + SECOND_MS, end - self._kept * SECOND_MS)
             for missing in range(first, end + 1, SECOND_MS):
-                self._append(missing, _silent_after(self._rows[self._count - 1]))
+                self._append(missing, _silent_after(self._rows[self._count - 1], is_covered=is_covered))
 
     def _append(self, end: int, row: object) -> None:
         if self._count == len(self._rows):
@@ -185,11 +185,11 @@ class _Tails:
         return self._low[place], self._high[place]
 
 
-def _silent_after(before: Rows) -> Rows:
+def _silent_after(before: Rows, *, is_covered: bool) -> Rows:
     end = _BarEnding._make(before[_ENDING:].tolist())
     row = np.zeros(len(COLUMNS))
     row[_ENDING:] = before[_ENDING:]
-    if not end.stood:
+    if not end.stood or not is_covered:
         return row
     row[_COLUMN["returns"]] = 1.0 if end.mid2 else before[_COLUMN["returns"]]
     standing = {"covered_ms": 1.0, "bid_size_ms": end.bid_size, "ask_size_ms": end.ask_size}

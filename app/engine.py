@@ -105,6 +105,7 @@ class State(msgspec.Struct, array_like=True):
     snapshots: list[Snapshot] = []
     failed: dict[str, int] = {}
     gaps: list[Gap] = []
+    lost_to: float = 0.0
     rebuilt_at: int = 0
     last_sweep: Event | None = None
     first_quote: Quote | None = None
@@ -185,10 +186,16 @@ class Engine:
         self._failures[detector.finds] = error
         self._find_hooks()
 
-    def advance(self, batch: Batch, as_of: int, stored: Mapping[int, int] | None = None) -> Analysis:
+    def advance(self, batch: Batch, as_of: int) -> Analysis:
+        """Fold records stamped after the last `as_of` and up to this one, and say what is going on."""
+        self.fold(batch, as_of)
+        return self.analysis()
+
+    def fold(self, batch: Batch, as_of: int, stored: Mapping[int, int] | None = None) -> None:
         """Fold records stamped after the last `as_of` and up to this one, in stream order.
 
-        `as_of` is a whole second in ms; `stored` counts, by the end of their second, the members that the broker's keys hold.
+        `as_of` is a whole second in ms; `stored` counts, by the end of their second, the members
+        that the broker's keys hold.
         """
         faults = _by_second(batch.faults)
         counts = stored or {}
@@ -198,7 +205,6 @@ class Engine:
             self._reach(float(second), faults, counts)
         self._reach_end(as_of, faults, counts)
         self.state.as_of = as_of
-        return self._analysis(as_of)
 
     def _fold(self, record: Record, faults: Faults, stored: Mapping[int, int]) -> None:
         self._reach(record.stamp, faults, stored)
@@ -243,7 +249,7 @@ class Engine:
         if not state.scene.first_stamp:
             state.scene.first_stamp = stamp
         state.fold.bar = Bar(end)
-        state.fold.integrated_to = float(end - SECOND_MS)
+        state.fold.integrated_to = max(float(end - SECOND_MS), state.lost_to)
         state.is_asleep = False
         state.newest_second = end
         state.snapshots = []
@@ -403,10 +409,25 @@ class Engine:
         while state.snapshots[0].end < oldest:
             del state.snapshots[0]
 
+    def lose(self, to: float) -> None:
+        """Go on after a gap: all records from the last `as_of` to an instant are lost."""
+        state = self.state
+        if not state.fold.bar.end or to <= state.as_of:
+            return
+        state.gaps.append(Gap(float(state.as_of), to))
+        if not state.is_asleep:
+            self._rest(state.as_of, "gap")
+        self.table.fill_to(whole_second(to) - SECOND_MS, is_covered=False)
+        state.lost_to = to
+
     def _sleep(self, end: int) -> None:
+        self._rest(end, "silence")
+
+    def _rest(self, end: int, reason: str) -> None:
+        """End what is open, forget what was running, and wait for the next record."""
         state = self.state
         scene = state.scene
-        scene.events.close_all(float(end), "silence")
+        scene.events.close_all(float(end), reason)
         state.detectors = Detectors()
         scene.visits = [None, None]
         scene.moves = [Moves(recent=[]), Moves(recent=[])]
@@ -420,8 +441,10 @@ class Engine:
         state.recent = []
         self._find_hooks()
 
-    def _analysis(self, as_of: int) -> Analysis:
+    def analysis(self) -> Analysis:
+        """Say what is going on as of the last whole second folded; changes are told once."""
         state = self.state
+        as_of = state.as_of
         windows = self.table.windows(as_of, SPANS)
         changed = state.scene.events.take_changed()
         for event in changed:

@@ -6,7 +6,7 @@ epoch milliseconds as floats, exactly as they came (a double holds them to 0.24 
 
 import math
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from operator import attrgetter
 from typing import Any
 
@@ -222,7 +222,7 @@ def _stamp_of(timestamp: float | None, score: float) -> tuple[float, bool]:
     return timestamp, False
 
 
-Stored = Iterable[tuple[bytes, float]]
+Stored = Sequence[tuple[bytes, float]]
 """Members of a broker's sorted set with their scores, in the set's order."""
 
 in_stream_order = attrgetter("stamp", "seq")

@@ -1,9 +1,13 @@
 """A ticker's records in, its state and results in and out: one round trip each way a tick."""
 
+import math
+import time
 import zlib
+from bisect import bisect_right
 from collections import Counter, OrderedDict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from importlib.resources import files
+from operator import itemgetter
 from typing import Any
 from uuid import uuid4
 
@@ -15,14 +19,17 @@ from app import codec, keys
 from app.bar_tables import BarTable
 from app.bars import SECOND_MS
 from app.connect import connect
-from app.engine import ENGINE, SPANS, Analysis, Engine, Gap, Quality
+from app.engine import ENGINE, LATE_MS, SPANS, Analysis, Engine, Quality
 from app.errors import StateUnreadable
 from app.keys import SIDES, WINDOWS, Keys
 from app.patterns.events import Event, whole_second
 from app.records import Batch, Stored, batch_of
 from app.settings import Settings
 
-MOST_RECORDS_READ = 4000
+MOST_RECORDS_READ = 20_000
+PIECE_RECORDS = 250
+FOLD_BUDGET_SECONDS = 0.05
+MARGIN_MS = 1.0
 HOUSEKEEPING_SECONDS = 10
 WARM_TICKERS = 5000
 
@@ -32,7 +39,8 @@ _log = structlog.stdlib.get_logger("orderflow.store")
 class TickReport(msgspec.Struct):
     """What became of one tick: `written`, `overtaken` by another worker, or `idle` without records.
 
-    `newest_quote_ms` is None where there is none.
+    `newest_quote_ms` is None where there is none; `late_records` came over 2 s late; `oddities` counts
+    records that were rejected or odd, by name.
     """
 
     outcome: str
@@ -41,6 +49,7 @@ class TickReport(msgspec.Struct):
     late_records: int = 0
     behind_seconds: float = 0.0
     newest_quote_ms: float | None = None
+    oddities: Counter[str] = msgspec.field(default_factory=Counter)
 
 
 class Reading(msgspec.Struct):
@@ -58,6 +67,14 @@ class Reading(msgspec.Struct):
     seconds_not_ms: int
     newest_quote_ms: float | None
     behind: int
+    lost_to: float | None
+    start: int
+    is_cut_at: float | None = None
+
+    def piece(self, after: int, to: int) -> tuple[Batch, Counter[int]]:
+        """Parse the records stamped in (after, to], and count all members by score and second."""
+        both = (_scored_in(self.quotes, after, to), _scored_in(self.trades, after, to))
+        return _between(batch_of(*both), after, to), _stored_by_second(both, after, to)
 
 
 class Warm(msgspec.Struct):
@@ -92,9 +109,15 @@ class Store:
         if engine.state.as_of >= as_of:
             self._keep(ticker, Warm(reading.version, engine))
             return TickReport("overtaken", newest_quote_ms=reading.newest_quote_ms)
-        report, analysis = self._fold(ticker, engine, reading, as_of)
-        if analysis is None:
-            return report
+        if not engine.state.as_of and not reading.quotes and not reading.trades:
+            return TickReport("idle", newest_quote_ms=reading.newest_quote_ms)
+        if reading.is_cut_at is not None and reading.is_cut_at <= engine.state.as_of + SECOND_MS:
+            self._whole_second(ticker, reading, engine.state.as_of)
+        report = self._fold(engine, reading, as_of)
+        analysis = engine.analysis()
+        report.failed_detectors = analysis.failures
+        for quality in analysis.quality.values():
+            _add_now(quality, reading, report.behind_seconds)
         version = f"{analysis.as_of}-{uuid4().hex[:12]}"
         if not self._written(ticker, reading, engine, analysis, version):
             report.outcome = "overtaken"
@@ -121,7 +144,7 @@ class Store:
         names = [k.state(ticker), k.quotes(ticker), k.trades(ticker), k.bars(ticker), k.patterns(ticker)]
         oldest = as_of - self._settings.retention_seconds * SECOND_MS
         reply = self._read(keys=names, args=[version, as_of, oldest, most])
-        return Reading(
+        reading = Reading(
             version=reply[0].decode(),
             fields=dict(zip((f.decode() for f in reply[1][::2]), reply[1][1::2], strict=True)),
             residue=bool(reply[2]),
@@ -134,7 +157,12 @@ class Store:
             seconds_not_ms=reply[9],
             newest_quote_ms=float(reply[10]) if reply[10] else None,
             behind=reply[11],
+            lost_to=float(reply[12]) if reply[12] else None,
+            start=oldest,
         )
+        full = [r[-1][1] for r in (reading.quotes, reading.trades) if len(r) >= most]
+        reading.is_cut_at = min(full) if full else None
+        return reading
 
     def _engine(self, ticker: str, reading: Reading, warm: Warm | None) -> Engine | None:
         """Return the engine of the state that was read; None where a newer engine owns it."""
@@ -178,77 +206,48 @@ class Store:
         pipe.expire(keys.bad(name), keys.BAD_LIFETIME_SECONDS)
         pipe.execute()
 
-    def _fold(
-        self, ticker: str, engine: Engine, reading: Reading, as_of: int
-    ) -> tuple[TickReport, Analysis | None]:
+    def _fold(self, engine: Engine, reading: Reading, as_of: int) -> TickReport:
+        """Fold what was read, piece by piece, until it is done or the tick's time is over."""
         state = engine.state
-        reached = self._within_budget(reading, state.as_of, as_of)
-        if reached <= state.as_of:
-            return self._fold_long_second(ticker, engine, reading, as_of)
-        if "lost_to" in reading.fields:
-            state.gaps.append(Gap(float(state.as_of), float(reading.fields["lost_to"])))
-        late = self._late(engine, reading)
-        batch = _between(batch_of(reading.quotes, reading.trades), state.as_of, reached)
-        stored = _stored_by_second((reading.quotes, reading.trades), state.as_of, reached)
-        if not state.as_of and not batch.records and not batch.faults:
-            return TickReport("idle", newest_quote_ms=reading.newest_quote_ms), None
-        if late:
-            batch.faults.extend([(float(reached), "late")] * late)
+        began = time.perf_counter()
+        report = TickReport("written", newest_quote_ms=reading.newest_quote_ms)
+        if reading.lost_to is not None:
+            engine.lose(reading.lost_to)
+        self._fold_late(engine, reading, report)
         if state.rebuilt_at < 0:
-            state.rebuilt_at = reached
-        analysis = engine.advance(batch, reached, stored)
-        for quality in analysis.quality.values():
-            _add_now(quality, reading, (as_of - reached) / SECOND_MS)
-        report = TickReport(
-            "written",
-            analysis.failures,
-            len(batch.records),
-            max(0, reading.unknown),
-            (as_of - reached) / SECOND_MS,
-            reading.newest_quote_ms,
-        )
-        return report, analysis
+            state.rebuilt_at = as_of
+        after = state.as_of or reading.start
+        for end in _piece_ends(reading, after, as_of):
+            batch, stored = reading.piece(after, end)
+            if after == (state.as_of or reading.start):
+                batch.faults.extend([(float(end), "late")] * report.late_records)
+            engine.fold(batch, end, stored)
+            report.folded_records += len(batch.records)
+            report.oddities.update(name for _, name in batch.faults)
+            reading.behind += sum(stored.values())
+            after = end
+            if time.perf_counter() - began > FOLD_BUDGET_SECONDS:
+                break
+        report.behind_seconds = (as_of - after) / SECOND_MS
+        return report
 
-    def _within_budget(self, reading: Reading, folded_to: int, as_of: int) -> int:
-        """Return the last whole second that lies wholly in what was read."""
-        full = [
-            records[-1][1]
-            for records in (reading.quotes, reading.trades)
-            if len(records) >= MOST_RECORDS_READ
-        ]
-        if not full:
-            return as_of
-        return min(as_of, int((min(full) - 1) // SECOND_MS) * SECOND_MS)
+    def _whole_second(self, ticker: str, reading: Reading, folded_to: int) -> None:
+        """Read all of one second that holds more records than a tick usually reads."""
+        waiting = [records[0][1] for records in (reading.quotes, reading.trades) if records]
+        end = whole_second(max(min(waiting), folded_to + 1))
+        whole = self._reading(ticker, end, reading.version, self._settings.max_records)
+        reading.quotes, reading.trades, reading.is_cut_at = whole.quotes, whole.trades, float(end + 1)
 
-    def _fold_long_second(
-        self, ticker: str, engine: Engine, reading: Reading, as_of: int
-    ) -> tuple[TickReport, Analysis | None]:
-        """Take all of one second that holds more records than a tick usually reads."""
-        end = whole_second(min(r[-1][1] for r in (reading.quotes, reading.trades) if r))
-        whole = self._reading(ticker, min(end, as_of), reading.version, self._settings.max_records)
-        whole.fields = reading.fields
-        state = engine.state
-        batch = _between(batch_of(whole.quotes, whole.trades), state.as_of, min(end, as_of))
-        stored = _stored_by_second((whole.quotes, whole.trades), state.as_of, min(end, as_of))
-        analysis = engine.advance(batch, min(end, as_of), stored)
-        reading.behind = whole.behind
-        behind = (as_of - analysis.as_of) / SECOND_MS
-        for quality in analysis.quality.values():
-            _add_now(quality, reading, behind)
-        return TickReport("written", analysis.failures, len(batch.records), 0, behind), analysis
-
-    def _late(self, engine: Engine, reading: Reading) -> int:
-        """Fold late records of the last 2 s into their bars; return how many came later than that."""
+    def _fold_late(self, engine: Engine, reading: Reading, report: TickReport) -> None:
+        """Fold late records of the last 2 s into their bars; count those that came later than that."""
         placed = 0
         if reading.late_quotes or reading.late_trades:
-            batch = batch_of(reading.late_quotes, reading.late_trades)
             as_of = engine.state.as_of
-            counts = _stored_by_second(
-                (reading.late_quotes, reading.late_trades), as_of - 2 * SECOND_MS, as_of
-            )
+            both = (reading.late_quotes, reading.late_trades)
+            counts = _stored_by_second(both, as_of - LATE_MS, as_of)
             placed = sum(counts.values()) - sum(bar.stored for bar in engine.state.recent)
-            engine.refold(_between(batch, as_of - 2 * SECOND_MS, as_of), counts)
-        return max(0, reading.unknown - max(0, placed))
+            engine.refold(_between(batch_of(*both), as_of - LATE_MS, as_of), counts)
+        report.late_records = max(0, reading.unknown - max(0, placed))
 
     def _written(
         self, ticker: str, reading: Reading, engine: Engine, analysis: Analysis, version: str
@@ -332,6 +331,27 @@ def _between(batch: Batch, after: int, to: int) -> Batch:
         [record for record in batch.records if after < record.stamp <= to],
         [fault for fault in batch.faults if after < fault[0] <= to],
     )
+
+
+def _scored_in(stored: Stored, after: int, to: int) -> list[tuple[bytes, float]]:
+    """Return the members whose stamps may lie in (after, to]: a score may be 1 ms off its stamp."""
+    start = bisect_right(stored, after - MARGIN_MS, key=itemgetter(1))
+    return stored[start : bisect_right(stored, to + MARGIN_MS, key=itemgetter(1))]
+
+
+def _piece_ends(reading: Reading, after: int, as_of: int) -> Iterator[int]:
+    """Cut what was read at whole seconds into pieces of some hundred records; the last ends at `as_of`."""
+    last = as_of
+    if reading.is_cut_at is not None:
+        last = min(as_of, math.floor((reading.is_cut_at - MARGIN_MS) / SECOND_MS) * SECOND_MS)
+    scores = sorted(score for r in (reading.quotes, reading.trades) for _, score in r if after < score <= last)
+    end = after
+    for score in scores[PIECE_RECORDS::PIECE_RECORDS]:
+        if whole_second(score) > end and whole_second(score) < last:
+            end = whole_second(score)
+            yield end
+    if last > end:
+        yield last
 
 
 def _stored_by_second(both: Iterable[Stored], after: int, to: int) -> Counter[int]:

@@ -14,7 +14,7 @@ from tasks.edge import log, outage, tally
 from tasks.fanout import TICK_TASK
 
 if TYPE_CHECKING:
-    from app.store import Store
+    from app.store import Store, TickReport
 
 
 @functools.cache
@@ -37,19 +37,22 @@ def tick(task: Task, ticker: str, as_of_ms: int) -> None:
         outage.over()
         for name, fault in report.failed_detectors.items():
             log.error("detector failed", name=name, ticker=ticker, as_of=as_of_ms, exc_info=fault)
-        _count(report.outcome, as_of_ms)
+        _count(report, as_of_ms)
     except AWAY as error:
         outage.met(error)
     except Exception as error:  # noqa: BLE001 - any fault of one ticker must leave the others alone
         _note_failure(task, ticker, as_of_ms, error)
 
 
-def _count(outcome: str, as_of_ms: int) -> None:
-    if outcome == "written":
+def _count(report: "TickReport", as_of_ms: int) -> None:
+    if report.outcome == "written":
         tally.count("ticks_done")
         tally.beat("tick", as_of_ms)
+        tally.count("records_folded", report.folded_records)
+        for name, number in report.oddities.items():
+            tally.count(f"records_{name}", number)
     else:
-        tally.count(f"ticks_{outcome}")
+        tally.count(f"ticks_{report.outcome}")
     tally.flush_when_due()
 
 

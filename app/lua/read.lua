@@ -9,7 +9,7 @@
 --        loss left behind (0/1), quotes, trades (member, score, …), records behind the fold
 --        that the state does not know of, quotes, trades of the last 2 s in case there are any,
 --        records stamped over 5 s ahead, scores that look like seconds, newest quote's score,
---        records that stand behind this as_of}
+--        records behind the fold, "" or the oldest stamp left after trimming cut into what waits}
 
 local OLDEST = 1e12
 local STATE_TYPE = redis.call('TYPE', KEYS[1]).ok
@@ -18,7 +18,7 @@ if STATE_TYPE ~= 'hash' and STATE_TYPE ~= 'none' then
 end
 
 local as_of = tonumber(ARGV[2])
-local known = redis.call('HMGET', KEYS[1], 'version', 'as_of', 'behind', 'recent_count')
+local known = redis.call('HMGET', KEYS[1], 'version', 'as_of', 'behind', 'recent_count', 'lost_to')
 local version = known[1] or ''
 local folded_to = tonumber(known[2])
 local fields, residue = {}, 0
@@ -41,9 +41,10 @@ end
 local quotes = between(KEYS[2], string.format('(%.17g', folded_to - 1), as_of + 1, ARGV[4])
 local trades = between(KEYS[3], string.format('(%.17g', folded_to - 1), as_of + 1, ARGV[4])
 
+local behind = count(OLDEST, folded_to)
 local unknown, late_quotes, late_trades = 0, {}, {}
 if version ~= '' then
-  unknown = count(OLDEST, folded_to) - tonumber(known[3])
+  unknown = behind - tonumber(known[3])
   local recent = count(string.format('(%.17g', folded_to - 2000), folded_to)
   if recent ~= tonumber(known[4]) then
     late_quotes = between(KEYS[2], folded_to - 2001, folded_to + 1, 1000000)
@@ -56,5 +57,5 @@ return {
   version, fields, residue, quotes, trades, unknown, late_quotes, late_trades,
   count(string.format('(%.17g', as_of + 5000), '+inf'),
   count('-inf', string.format('(%.17g', OLDEST)),
-  newest[2] or '', count(OLDEST, as_of),
+  newest[2] or '', behind, known[5] or '',
 }

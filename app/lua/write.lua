@@ -76,6 +76,7 @@ if bars > 0 then
 end
 
 local behind = p.behind
+redis.call('HDEL', KEYS[1], 'lost_to')
 if p.oldest_event then
   redis.call('XTRIM', KEYS[4], 'MINID', '~', p.oldest_bar)
   for i = 2, 3 do

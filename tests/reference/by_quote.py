@@ -100,10 +100,7 @@ def _mostly_one_tick(scales: Scales, at: float) -> bool:
 def _open_regime(past: Past, lives: Lives, run: Run, at: float) -> None:
     event = lives.living(run.tight, at)
     if event is None:
-        first = past.valid[run.ratios[0][2]]
-        assert first is not None
-        prices = (past.quotes[first].bid_price, past.quotes[first].ask_price)
-        event = lives.open(run.tight, "both", run.start, at, prices, 2.0, "C")
+        event = lives.open(run.tight, "both", run.start, at, (None, None), 2.0, "C")
         event.notes = [run]
         for when, ratio, index in run.ratios:
             if when <= at:
