@@ -3,13 +3,30 @@
 Numbers are rounded here, once, so that text and JSON carry the same facts.
 """
 
+import dataclasses
 import math
-from collections.abc import Iterable, Mapping
-from typing import Annotated, Any, Literal
+from collections.abc import Callable, Iterable, Mapping
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
+from pydantic import Field
 
+from app.facts import (
+    Bp,
+    EpochMs,
+    Facts,
+    Known,
+    Number,
+    Price,
+    Reply,
+    Shares,
+    rounded,
+    seconds_of,
+    short,
+    significant,
+    whole,
+)
 from app.published import (
+    BEHAVIORS,
     BookSide,
     Event,
     EvidenceClass,
@@ -23,33 +40,19 @@ from app.reader import Snapshot
 
 MAX_EVENTS = 5
 MAX_LEVELS_A_SIDE = 3
+# The rest of an event's evidence is told by explain_pattern.
+MAX_EVIDENCE = 2
+BRIEF_METRICS = (
+    "bid_price",
+    "bid_size",
+    "ask_price",
+    "ask_size",
+    "spread_bps",
+    "queue_imbalance",
+    "ofi",
+    "trade_imbalance",
+)
 
-
-def lean(schema: dict[str, Any]) -> None:
-    """Strip a JSON schema of what costs tokens and says nothing: titles, nulls, null defaults."""
-    schema.pop("title", None)
-    for fields in schema.get("properties", {}).values():
-        fields.pop("title", None)
-        if "default" in fields and fields["default"] is None:
-            del fields["default"]
-        kinds = [kind for kind in fields.get("anyOf", ()) if kind != {"type": "null"}]
-        if len(kinds) == 1:
-            del fields["anyOf"]
-            fields.update(kinds[0])
-
-
-class Facts(BaseModel):
-    """A part of an answer; a field that is absent is not known."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, json_schema_extra=lean)
-
-
-Number = Annotated[int | float, WithJsonSchema({"type": "number"})]
-Known = Number | None
-EpochMs = Annotated[int | None, Field(description="epoch ms")]
-Shares = Annotated[Known, Field(description="shares")]
-Price = Annotated[Known, Field(description="price")]
-Bp = Annotated[Known, Field(description="bp of mid")]
 SizeTrend = Literal["INCREASING", "STABLE", "DECREASING"]
 
 
@@ -75,7 +78,7 @@ class Metrics(Facts):
     avg_ask_size: Shares = None
     large_bids_appeared: int | None = None
     large_asks_appeared: int | None = None
-    large_bid_size: Annotated[Known, Field(description="shares; the ticker's own threshold")] = None
+    large_bid_size: Annotated[Known, Field(description="the ticker's own threshold")] = None
     large_ask_size: Shares = None
     bid_size_acceleration: SizeTrend | None = None
     ask_size_acceleration: SizeTrend | None = None
@@ -85,20 +88,20 @@ class Metrics(Facts):
     spread_bps: Bp = None
     spread_trend: Literal["TIGHTENING", "STABLE", "WIDENING"] | None = None
     queue_imbalance: Annotated[Known, Field(description="-1..1, above 0: more bid size")] = None
-    ofi: Annotated[Known, Field(description="order flow imbalance, shares")] = None
+    ofi: Annotated[Known, Field(description="order flow imbalance, in sizes")] = None
     log_ofi: Known = None
     realized_volatility_bps: Annotated[Known, Field(description="bp")] = None
     price_velocity: Annotated[Known, Field(description="price/s")] = None
-    size_turnover: Annotated[Known, Field(description="shares/s")] = None
+    size_turnover: Annotated[Known, Field(description="size/s")] = None
     trade_count: int | None = None
-    buy_volume: Annotated[Known, Field(description="shares by buying aggressors")] = None
-    sell_volume: Annotated[Known, Field(description="shares by selling aggressors")] = None
+    buy_volume: Annotated[Known, Field(description="by buying aggressors")] = None
+    sell_volume: Annotated[Known, Field(description="by selling aggressors")] = None
     unsigned_volume: Shares = None
     signed_volume: Shares = None
     trade_imbalance: Annotated[Known, Field(description="-1..1")] = None
     vwap: Price = None
     effective_spread_bps: Bp = None
-    inside_volume: Annotated[Known, Field(description="shares inside the spread")] = None
+    inside_volume: Annotated[Known, Field(description="inside the spread")] = None
 
 
 class EventFacts(Facts):
@@ -127,7 +130,7 @@ class LevelFacts(Facts):
 
     side: BookSide
     price: Number
-    size: Annotated[Number, Field(description="mean shares shown")]
+    size: Annotated[Number, Field(description="mean size shown")]
     appearances: int
     held: int
     broke: int
@@ -152,7 +155,7 @@ class FailureFacts(Facts):
     error: str | None = None
 
 
-class Answer(Facts):
+class Answer(Reply):
     """Order flow of a ticker over a history that ends at as_of. Times are epoch ms."""
 
     ticker: str
@@ -178,6 +181,9 @@ class Answer(Facts):
     events: Annotated[
         list[EventFacts] | None, Field(description="open first; absent: not asked for")
     ] = None
+    open_patterns: Annotated[
+        list[str] | None, Field(description="brief: type, side, strength of open events")
+    ] = None
     events_left_out: int | None = None
     last_sweep: Annotated[EventFacts | None, Field(description="where not among events")] = None
     levels: list[LevelFacts] = []
@@ -186,30 +192,79 @@ class Answer(Facts):
     failed_ticks: FailureFacts | None = None
     engine: str | None = None
 
-    def as_json(self) -> dict[str, Any]:
-        """Return the structured form: what is not known, or empty, is absent."""
-        return self.model_dump(mode="json", exclude_defaults=True)
-
 
 def answer_of(snapshot: Snapshot) -> Answer:
     """Put a snapshot into the published form: rounded, cut to the strongest events and levels."""
-    metrics = {name: _rounded(name, value) for name, value in snapshot.metrics.items()}
+    events = None if snapshot.events is None else shown_events(snapshot.events)
+    return _answer(snapshot, events, shown_levels(snapshot.levels))
+
+
+def fitted(snapshot: Snapshot, cost: Callable[[Answer], float]) -> Answer:
+    """Return the answer whose cost is at most 1, or the smallest: see `_without_least`."""
+    events = None if snapshot.events is None else shown_events(snapshot.events)
+    levels = shown_levels(snapshot.levels)
+    answer = _answer(snapshot, events, levels)
+    while cost(answer) > 1 and (events or levels):
+        events, levels = _without_least(events, levels)
+        answer = _answer(snapshot, events, levels)
+    return answer
+
+
+def _without_least(
+    events: list[Event] | None, levels: list[Level]
+) -> tuple[list[Event] | None, list[Level]]:
+    """Leave out one: the weakest closed event, else the least level, else the weakest open one."""
+    if events and (events[-1].status == "closed" or not levels):
+        return events[:-1], levels
+    least = min(levels, key=significance)
+    return events, [level for level in levels if level is not least]
+
+
+def brief_of(snapshot: Snapshot) -> Answer:
+    """Put a snapshot into its shortest form: the book, the balance, what is open or on."""
+    metrics = {n: v for n, v in snapshot.metrics.items() if n in (*BRIEF_METRICS, "covered_seconds")}
+    metrics = {n: short(v, 3) if n in _BALANCES else v for n, v in metrics.items()}
+    on = [name for name in BEHAVIORS if snapshot.behaviors.get(name) == "on"]
+    short_snapshot = dataclasses.replace(
+        snapshot, metrics=metrics, behaviors=dict.fromkeys(on, "on"), events=None, levels=(),
+        last_sweep=None, engine=None,
+    )  # fmt: skip
+    patterns = None if snapshot.events is None else open_patterns(snapshot.events)
+    return _answer(short_snapshot, None, []).model_copy(update={"open_patterns": patterns})
+
+
+_BALANCES = frozenset(("spread_bps", "queue_imbalance", "trade_imbalance"))
+
+
+def open_patterns(events: Iterable[Event]) -> list[str]:
+    """Name the strongest open events: type, side and strength where it is known."""
+    ranked = [event for event in sorted(events, key=weight, reverse=True) if event.status == "open"]
+    named = [_named(event) for event in ranked[:MAX_EVENTS]]
+    more = len(ranked) - len(named)
+    return [*named, f"{more} more"] if more else named
+
+
+def _named(event: Event) -> str:
+    strength = "" if event.strength is None else f" {short(event.strength, 2)}"
+    return f"{event.type} {event.side}{strength}"
+
+
+def _answer(snapshot: Snapshot, events: list[Event] | None, levels: list[Level]) -> Answer:
+    metrics = {name: rounded(name, value) for name, value in snapshot.metrics.items()}
     metrics.pop("as_of", None)
     metrics.pop("covered_seconds", None)
-    events = None if snapshot.events is None else shown_events(snapshot.events)
-    mid = _mid(snapshot.metrics)
-    levels = shown_levels(snapshot.levels)
+    mid = mid_of(snapshot.metrics)
     return Answer(
         ticker=snapshot.ticker,
         now=round(snapshot.now_ms),
         as_of=snapshot.as_of_ms,
         age_seconds=None
         if snapshot.as_of_ms is None
-        else _seconds(snapshot.now_ms - snapshot.as_of_ms),
+        else seconds_of(snapshot.now_ms - snapshot.as_of_ms),
         history_seconds=snapshot.history_seconds,
         covered_seconds=_covered(snapshot.metrics),
         newest_quote_at=round(snapshot.newest_quote_ms),
-        newest_quote_age_seconds=_seconds(snapshot.now_ms - snapshot.newest_quote_ms),
+        newest_quote_age_seconds=seconds_of(snapshot.now_ms - snapshot.newest_quote_ms),
         stale=snapshot.stale,
         quiet=snapshot.quiet,
         warming=snapshot.warming,
@@ -234,15 +289,16 @@ def answer_of(snapshot: Snapshot) -> Answer:
 
 def _covered(metrics: Mapping[str, Value]) -> Number | None:
     covered = metrics.get("covered_seconds")
-    return _short(covered, 6) if isinstance(covered, (int, float)) else None
+    return short(covered, 6) if isinstance(covered, (int, float)) else None
 
 
 def shown_events(events: Iterable[Event]) -> list[Event]:
     """Choose the events to tell: open ones first, strongest first, newest first."""
-    return sorted(events, key=_weight, reverse=True)[:MAX_EVENTS]
+    return sorted(events, key=weight, reverse=True)[:MAX_EVENTS]
 
 
-def _weight(event: Event) -> tuple[bool, float, float]:
+def weight(event: Event) -> tuple[bool, float, float]:
+    """Order events by how much they tell: open, strong, new."""
     return (
         event.status == "open",
         -1.0 if event.strength is None else event.strength,
@@ -252,12 +308,17 @@ def _weight(event: Event) -> tuple[bool, float, float]:
 
 def shown_levels(levels: Iterable[Level]) -> list[Level]:
     """Choose the most significant levels of each side, bids first."""
-    ranked = sorted(levels, key=lambda level: level.size * level.appearances, reverse=True)
+    ranked = sorted(levels, key=significance, reverse=True)
     return [
         level
         for side in ("bid", "ask")
         for level in [level for level in ranked if level.side == side][:MAX_LEVELS_A_SIDE]
     ]
+
+
+def significance(level: Level) -> float:
+    """Return size × appearances."""
+    return level.size * level.appearances
 
 
 def _left_out(all_of_them: Iterable[object] | None, shown: Iterable[object] | None) -> int | None:
@@ -271,8 +332,9 @@ def _unless_shown(sweep: Event | None, shown: list[Event] | None) -> EventFacts 
     return event_facts(sweep)
 
 
-def event_facts(event: Event) -> EventFacts:
-    """Put an event into the published form."""
+def event_facts(event: Event, *, evidence: int = MAX_EVIDENCE) -> EventFacts:
+    """Put an event into the published form, with the first facts of its evidence."""
+    facts = list(event.evidence.items())[:evidence]
     return EventFacts(
         id=event.id,
         type=event.type,
@@ -283,29 +345,29 @@ def event_facts(event: Event) -> EventFacts:
         close_reason=event.close_reason,
         price_low=event.price_low,
         price_high=event.price_high,
-        strength=_significant(event.strength, 2),
+        strength=significant(event.strength, 2),
         evidence_class=event.evidence_class,
-        statistic=_significant(event.statistic, 3),
-        threshold=_significant(event.threshold, 3),
-        evidence={name: _evidence(value) for name, value in event.evidence.items()},
+        statistic=significant(event.statistic, 3),
+        threshold=significant(event.threshold, 3),
+        evidence={name: _evidence(value) for name, value in facts},
     )
 
 
 def _evidence(value: Value) -> Value:
-    return value if isinstance(value, str) else _short(value, 4)
+    return value if isinstance(value, str) else short(value, 4)
 
 
 def level_facts(level: Level, mid: float | None) -> LevelFacts:
     """Put a level into the published form, with its distance from the mid."""
     return LevelFacts(
         side=level.side,
-        price=_whole(level.price),
-        size=_short(level.size, 4),
+        price=whole(level.price),
+        size=short(level.size, 4),
         appearances=level.appearances,
         held=level.held,
         broke=level.broke,
         last_seen=round(level.last_seen),
-        distance_bps=None if mid is None else _short(abs(level.price / mid - 1) * 1e4, 3),
+        distance_bps=None if mid is None else short(abs(level.price / mid - 1) * 1e4, 3),
     )
 
 
@@ -313,7 +375,7 @@ def quality_facts(quality: Quality) -> QualityFacts:
     """Put a window's quality into the published form."""
     return QualityFacts(
         counts=dict(quality.counts),
-        gap_seconds=_short(quality.gap_seconds, 4) if quality.gaps else None,
+        gap_seconds=short(quality.gap_seconds, 4) if quality.gaps else None,
         rebuilt_at=None if quality.rebuilt_at is None else round(quality.rebuilt_at),
         failed_detectors=list(quality.failed_detectors),
     )
@@ -327,52 +389,9 @@ def _failures(snapshot: Snapshot) -> FailureFacts | None:
     return FailureFacts(count=failures.count, last_at=last_at, error=failures.error)
 
 
-def _mid(metrics: Mapping[str, Value]) -> float | None:
+def mid_of(metrics: Mapping[str, Value]) -> float | None:
+    """Return the mid of the standing quote where both sides have a price."""
     bid, ask = metrics.get("bid_price"), metrics.get("ask_price")
     if isinstance(bid, (int, float)) and isinstance(ask, (int, float)) and bid + ask > 0:
         return (bid + ask) / 2
     return None
-
-
-def _seconds(ms: float) -> Number:
-    return _whole(round(ms / 1000, 1))
-
-
-_EXACT = frozenset(
-    (
-        "bid_price",
-        "ask_price",
-        "bid_price_movement",
-        "ask_price_movement",
-        "min_spread",
-        "max_spread",
-    )
-)
-_PRECISE = frozenset(("vwap", "weighted_mid"))
-
-
-def _rounded(name: str, value: Value) -> Value:
-    if isinstance(value, str):
-        return value
-    if name in _EXACT:
-        return _whole(round(value, 8))
-    return _short(value, 9 if name in _PRECISE else 6)
-
-
-def _significant(value: float | None, digits: int) -> Number | None:
-    return None if value is None else _short(value, digits)
-
-
-def _short(value: float, digits: int) -> Number:
-    """Round to significant digits, never left of the decimal point.
-
-    >>> _short(1234.5678, 6), _short(0.00123456789, 3), _short(1234567.8, 3), _short(200.0, 6)
-    (1234.57, 0.00123, 1234568, 200)
-    """
-    if not math.isfinite(value) or value == 0:
-        return 0
-    return _whole(round(value, max(0, digits - 1 - math.floor(math.log10(abs(value))))))
-
-
-def _whole(value: float) -> Number:
-    return int(value) if float(value).is_integer() else value

@@ -6,11 +6,15 @@ OrderFlowError
 ├── TapeError               a tape file can't be read; names file, column and row
 ├── BadTicker               a text that is no ticker
 ├── BadHistory              a text that is no history of 10 s to 1 h
+├── BadMoment               a text that is no moment of the last hour
+├── BadQuestion             another argument that can't be answered; lists what is accepted
 ├── StoreUnavailable        Redis does not answer
 ├── StateOvertaken          another worker advanced the ticker since its state was read
 ├── StateUnreadable         what is stored as a ticker's state can't be decoded
 └── NoAnswer                nothing can be said of a ticker now; says why and what to check
     ├── UnknownTicker
+    ├── UnknownEvent
+    ├── UnknownAnswer
     ├── NoQuotes
     ├── BrokerSilent
     ├── AnalysisNotRunning
@@ -46,6 +50,14 @@ class BadHistory(OrderFlowError):
     """Raised when a text is no history of 10 seconds to 1 hour."""
 
 
+class BadMoment(OrderFlowError):
+    """Raised when a text is no moment of the last hour."""
+
+
+class BadQuestion(OrderFlowError):
+    """Raised when an argument can't be answered."""
+
+
 class StoreUnavailable(OrderFlowError):
     """Raised when Redis does not answer."""
 
@@ -64,6 +76,14 @@ class NoAnswer(OrderFlowError):
 
 class UnknownTicker(NoAnswer):
     """Raised when no record of a ticker is known."""
+
+
+class UnknownEvent(NoAnswer):
+    """Raised when no pattern event of an id is kept."""
+
+
+class UnknownAnswer(NoAnswer):
+    """Raised when no answer of an id is kept."""
 
 
 class NoQuotes(NoAnswer):

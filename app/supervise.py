@@ -38,8 +38,13 @@ def _python(*arguments: str) -> tuple[str, ...]:
     return (sys.executable, "-m", *arguments)
 
 
+def _celery(*arguments: str) -> tuple[str, ...]:
+    """Quiet: banners of twenty lines a process would push the addresses off the screen."""
+    return _python("celery", "--quiet", "-A", "tasks", *arguments)
+
+
 def _worker(number: int) -> Program:
-    command = _python("celery", "-A", "tasks", "worker", "-P", "solo", "-n", f"worker{number}@%h")
+    command = _celery("worker", "-P", "solo", "-n", f"worker{number}@%h")
     quick = ("--without-gossip", "--without-mingle")  # mingling makes each start a second longer
     return Program(f"worker.{number}", (*command, *quick), {"ORDERFLOW_SHARD": str(number - 1)})
 
@@ -56,10 +61,10 @@ def programs(config: Settings) -> list[Program]:
     """List what runs besides Redis."""
     web = ("--http", "--host", config.mcp_host, "--port", str(config.mcp_port))
     return [
-        Program("beat", _python("celery", "-A", "tasks", "beat")),
+        Program("beat", _celery("beat")),
         *(_worker(number) for number in range(1, config.workers + 1)),
         *feed(config.feed),
-        Program("flower", _python("celery", "-A", "tasks", "flower")),
+        Program("flower", _celery("flower", "--logging=warning")),
         Program("mcp", _python("mcp_app", *web)),
     ]
 

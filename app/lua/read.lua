@@ -14,7 +14,7 @@
 local OLDEST = 1e12
 local STATE_TYPE = redis.call('TYPE', KEYS[1]).ok
 if STATE_TYPE ~= 'hash' and STATE_TYPE ~= 'none' then
-  redis.call('RENAME', KEYS[1], string.gsub(KEYS[1], '^orderflow:', 'orderflow:bad:', 1))
+  redis.call('RENAME', KEYS[1], (string.gsub(KEYS[1], '^orderflow:', 'orderflow:bad:', 1)))
 end
 
 local as_of = tonumber(ARGV[2])

@@ -15,7 +15,7 @@ end
 local function owned(key, kind)
   local found = redis.call('TYPE', key).ok
   if found ~= kind and found ~= 'none' then
-    redis.call('RENAME', key, string.gsub(key, '^orderflow:', 'orderflow:bad:', 1))
+    redis.call('RENAME', key, (string.gsub(key, '^orderflow:', 'orderflow:bad:', 1)))
   end
 end
 

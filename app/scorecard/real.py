@@ -1,21 +1,20 @@
 """Real tapes against what their labels say is true."""
 
-from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 import pandas as pd
 
 from app.bars import Market
 from app.patterns.events import Event
-from app.records import PRICE_UNITS, Quote, Record
-from app.scorecard.folding import Findings
+from app.records import Quote, Record
 from app.scorecard.tallies import Share, Tally
-from app.scorecard.truths import Truth, tally
+from app.scorecard.truths import Truth, tally, units
 
 CHAIN_REFILLS = 3
+CHAIN_GAP_MS = 60_000.0
+SWEPT_PRICES = 2
+JOIN_MS = 5.0
 TAKEN_SIDE = {"buy": "ask", "sell": "bid"}
 
 
@@ -36,19 +35,83 @@ def inside_prints(records: Iterable[Record], hidden: Sequence[bool]) -> Tally:
 def hidden_clusters(labels: pd.DataFrame) -> list[Truth]:
     """Return labelled clusters of hidden prints."""
     return [
-        Truth("hidden_print", row.resting_side, row.start_ms, row.end_ms, _units(row.price))
+        Truth("hidden_print", row.resting_side, row.start_ms, row.end_ms, units(row.price))
         for row in labels.itertuples()
     ]
 
 
-def sweeps(orders: pd.DataFrame, events: Sequence[Event]) -> Tally:
-    """Score sweeps against market orders with two or more visible prices, as large as the floor.
+def refill_chains(refills: pd.DataFrame) -> list[Truth]:
+    """Return chains of three or more labelled refills at one side and price.
 
-    The floor is past-only: that of the sweep itself, otherwise the q75 of all visible sizes
-    before, known from 40 of them on.
+    A chain that another order broke has a new id but goes on within 60 s: it counts once.
     """
-    return Tally()
+    chains: list[Truth] = []
+    for (side, price), rows in refills.groupby(["side", "price"]):
+        stamps = rows["ts_ms"].sort_values().to_numpy()
+        breaks = np.flatnonzero(np.diff(stamps) > CHAIN_GAP_MS) + 1
+        chains += [
+            Truth("iceberg", str(side), float(run[0]), float(run[-1]), units(float(price)))
+            for run in np.split(stamps, breaks)
+            if len(run) >= CHAIN_REFILLS
+        ]
+    return chains
 
 
-def _units(price: float) -> int:
-    return round(price * PRICE_UNITS)
+def unbroken_chains(refills: pd.DataFrame) -> list[Truth]:
+    """Return chains of three or more refills by the label's own id."""
+    return [
+        Truth(
+            "iceberg",
+            rows["side"].iloc[0],
+            float(rows["ts_ms"].min()),
+            float(rows["ts_ms"].max()),
+            units(float(rows["price"].iloc[0])),
+        )
+        for _, rows in refills.groupby("chain_id")
+        if len(rows) >= CHAIN_REFILLS
+    ]
+
+
+def single_refills(refills: pd.DataFrame) -> list[Truth]:
+    """Return each labelled refill as a happening of its own."""
+    return [
+        Truth("iceberg", row.side, row.ts_ms, row.ts_ms, units(row.price))
+        for row in refills.itertuples()
+    ]
+
+
+def native_icebergs(events: Sequence[Event], refills: pd.DataFrame, hours: float) -> Tally:
+    """Score native icebergs: precision against any refill in them, recall against chains."""
+    native = [event for event in events if event.evidence.get("kind") == "native"]
+    by_refill = tally(native, single_refills(refills), hours)
+    by_chain = tally(native, unbroken_chains(refills), hours)
+    return Tally(by_refill.precision, by_chain.recall, by_chain.delays_seconds, hours)
+
+
+def sweeps(events: Sequence[Event], orders: pd.DataFrame, hours: float) -> Tally:
+    """Score sweeps against market orders that took two or more visible prices.
+
+    Only orders as large as the ticker's floor then are to be found: the floor that the newest
+    sweep before told, so that none is judged before the first one.
+    """
+    taken = orders[orders["visible_prices"] >= SWEPT_PRICES]
+    order_stamps = taken["ts_ms"].to_numpy()
+    order_sides = taken["aggressor"].map(TAKEN_SIDE).to_numpy()
+    sizes = (taken["size"] - taken["hidden_size"]).to_numpy()
+    by_stamp = sorted(events, key=lambda event: event.opened_at)
+    stamps = np.array([event.opened_at for event in by_stamp])
+    right: set[int] = set()
+    known = hit = 0
+    for stamp, side, size in zip(order_stamps, order_sides, sizes, strict=True):
+        near = range(
+            int(np.searchsorted(stamps, stamp - JOIN_MS)),
+            int(np.searchsorted(stamps, stamp + JOIN_MS, side="right")),
+        )
+        matched = [i for i in near if by_stamp[i].side == side]
+        right.update(matched)
+        earlier = int(np.searchsorted(stamps, stamp)) - 1
+        told = matched[0] if matched else earlier
+        if told >= 0 and size >= float(by_stamp[told].evidence["floor_shares"]):
+            known += 1
+            hit += bool(matched)
+    return Tally(Share(len(right), len(events)), Share(hit, known), [], hours)
