@@ -112,14 +112,16 @@ class Glance(NamedTuple):
     def added_up(self, as_of_ms: int, seconds: int) -> "AddedUp":
         """Return what the bars say of the `seconds` up to `as_of_ms`."""
         bars = self._bars(as_of_ms)
-        # Without bars, one that says nothing: a table needs an end.
-        table = BarTable.of(bars or [Bar(as_of_ms)], seconds)
-        table.fill_to(as_of_ms)
+        table = _table(bars, as_of_ms, seconds)
         [window] = table.windows(as_of_ms, [seconds])
         unseen_ms = bars[0].end - SECOND_MS - (as_of_ms - seconds * SECOND_MS) if bars else 0
         return AddedUp(
             metrics_of(window), counts_of(table.quality(as_of_ms, seconds)), unseen_ms / SECOND_MS
         )
+
+    def table(self, as_of_ms: int, seconds: int) -> BarTable:
+        """Return the `seconds` up to `as_of_ms` one by one."""
+        return _table(self._bars(as_of_ms), as_of_ms, seconds)
 
     def _bars(self, as_of_ms: int) -> list[Bar]:
         recent = self.state[1] if len(self.state) > 1 else None
@@ -131,6 +133,13 @@ class Glance(NamedTuple):
             # Bars of another version of the definitions say nothing here.
             return []
         return [bars[end] for end in sorted(bars) if end <= as_of_ms]
+
+
+def _table(bars: list[Bar], as_of_ms: int, seconds: int) -> BarTable:
+    # Without bars, one that says nothing: a table needs an end.
+    table = BarTable.of(bars or [Bar(as_of_ms)], seconds)
+    table.fill_to(as_of_ms)
+    return table
 
 
 def _stamp(newest: Scored) -> float | None:
@@ -162,6 +171,10 @@ class Glances:
         if question.seconds not in WINDOW_OF_SECONDS:
             self._ask_bars(pipe, question, int(newest_tick_after_ms))
         return Glance(*_answered(pipe))
+
+    def state_of(self, ticker: str) -> Glance:
+        """Read only what the newest bars are in."""
+        return Glance(state=self._redis.hmget(self._keys.state(ticker), "as_of", "recent"))
 
     def with_bars(self, glance: Glance, question: Question, as_of_ms: int) -> Glance:
         """Read the bars of the history that ends at an older tick into a glance."""

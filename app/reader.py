@@ -6,12 +6,16 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
+import msgspec
 import redis
 
 from app import clock, keys
 from app.activity import ACTIVE_MS
 from app.ages import ago, since
+from app.around import Around, records_around
+from app.bar_tables import BarTable
 from app.bars import SECOND_MS
+from app.board import Board, Overview
 from app.connect import connect
 from app.errors import (
     AnalysisFailing,
@@ -22,7 +26,8 @@ from app.errors import (
     StoreUnavailable,
     UnknownTicker,
 )
-from app.glance import WINDOW_OF_SECONDS, Glance, Glances, Question
+from app.glance import MAX_EVENTS_READ, WINDOW_OF_SECONDS, Glance, Glances, Question
+from app.kept import Answers, Kept
 from app.published import (
     Event,
     EvidenceClass,
@@ -38,15 +43,17 @@ from app.published import (
     quality_of,
 )
 from app.settings import Settings
+from app.silence import STALE_INTERVALS, is_quiet
 from app.tickers import is_ticker
 from app.trouble import BEHIND, TICKS_FAIL, Failures, Pulse, who_is_active, why_no_tick
 
 # Together with one more try, early enough for an answer within two seconds.
 TIMEOUT_SECONDS = 0.5
-STALE_INTERVALS = 3
-QUIET_SECONDS = 10.0
-QUIET_GAPS = 20
 DISCOVERY_SECONDS = 2
+PAST_NOTE = (
+    "an earlier moment, as asked: metrics exact from the kept seconds; events opened by then with "
+    "their status then, their strength and evidence as known now; levels and behaviors not kept"
+)
 # Counts in a quality that tell of the keys at the tick, whatever the window.
 TRUE_NOW = frozenset(("ahead", "seconds_not_ms", "behind_seconds"))
 
@@ -55,7 +62,7 @@ TRUE_NOW = frozenset(("ahead", "seconds_not_ms", "behind_seconds"))
 class Snapshot:
     """All that is known of a ticker at `now_ms`; `as_of_ms` is None before its first tick.
 
-    `ready_in_seconds` tells when the history asked for will be covered, None where it is;
+    `past` tells that an earlier moment was asked for. `ready_in_seconds` tells when the history asked for will be covered, None where it is;
     `cause` says why a stale snapshot is not fresh; `events` is None where they were not asked for.
     """
 
@@ -77,6 +84,7 @@ class Snapshot:
     cause: str | None = None
     failures: Failures = field(default_factory=Failures)
     engine: str | None = None
+    past: bool = False
 
     @property
     def warming(self) -> bool:
@@ -118,7 +126,10 @@ class Reader:
     def __init__(self, client: redis.Redis, settings: Settings) -> None:
         self._redis = client
         self._settings = settings
-        self._glances = Glances(client, keys.Keys(cluster=settings.cluster))
+        self._keys = keys.Keys(cluster=settings.cluster)
+        self._glances = Glances(client, self._keys)
+        self._board = Board(client, settings)
+        self._answers = Answers(client)
 
     @classmethod
     def of(cls, settings: Settings) -> "Reader":
@@ -130,9 +141,16 @@ class Reader:
         self._redis.close()
 
     def snapshot(
-        self, ticker: str, history_seconds: int, *, include_patterns: bool = True
+        self,
+        ticker: str,
+        history_seconds: int,
+        *,
+        include_patterns: bool = True,
+        at_ms: int | None = None,
     ) -> Snapshot:
         """Return what is known of `ticker`, over exactly the last `history_seconds`.
+
+        `at_ms` asks for an earlier moment; not earlier than the newest tick, it changes nothing.
 
         Raises `NoAnswer` with what is missing and what to check, `StoreUnavailable` without Redis.
         """
@@ -141,7 +159,42 @@ class Reader:
             # A tick is at most three intervals old, or the bars are read once more.
             glance = self._glances.of(question, newest_tick_after_ms=self._stale_before(question))
             snapshot = self._said(question, glance)
+            if at_ms is not None and snapshot.as_of_ms is not None and at_ms < snapshot.as_of_ms:
+                snapshot = self._at(question, glance, snapshot, at_ms)
         return snapshot if include_patterns else dataclasses.replace(snapshot, events=None)
+
+    def look_around(self) -> Overview:
+        """Return all active tickers, as their newest ticks left them.
+
+        Raises `NoAnswer` where none is active, with the cause; `StoreUnavailable` without Redis.
+        """
+        with store_errors(self._redis):
+            return self._board.overview(clock.now_ms())
+
+    def table(self, ticker: str, as_of_ms: int, seconds: int) -> BarTable:
+        """Return the seconds of a history one by one."""
+        question = Question(ticker, seconds, as_of_ms)
+        with store_errors(self._redis):
+            glance = self._glances.with_bars(self._glances.state_of(ticker), question, as_of_ms)
+        return glance.table(as_of_ms, seconds)
+
+    def event(self, ticker: str, event_id: str) -> Event | None:
+        """Return a ticker's event by its id, None where it is not kept."""
+        store: Any = self._redis
+        with store_errors(self._redis):
+            members = store.zrevrange(self._keys.patterns(ticker), 0, MAX_EVENTS_READ - 1)
+        wanted = event_id.encode()
+        found = events_of((member for member in members if wanted in member), ticker)
+        return next((event for event in found if event.id == event_id), None)
+
+    def records(self, ticker: str, from_ms: float, to_ms: float) -> Around:
+        """Return the records of (from, to], at most some thousands of each kind."""
+        with store_errors(self._redis):
+            return records_around(self._redis, self._keys, ticker, from_ms, to_ms)
+
+    def keep(self, answer_id: str, forms: Kept) -> bool:
+        """Keep what is said for an hour; tells whether Redis took it."""
+        return self._answers.keep(answer_id, forms)
 
     def active(self, now_ms: float) -> list[str]:
         """Return the tickers whose newest quote is at most 300 s old, as discovery saw them."""
@@ -243,6 +296,29 @@ class Reader:
             engine=engine_of(glance.five_minutes.get(b"engine")),
         )
 
+    def _at(self, question: Question, glance: Glance, newest: Snapshot, at_ms: int) -> Snapshot:
+        """Say what was known at an earlier moment: metrics from the bars, events by their times."""
+        glance = self._glances.with_bars(glance, question, at_ms)
+        added = glance.added_up(at_ms, question.seconds)
+        start_ms = at_ms - question.seconds * SECOND_MS
+        events = [event_at(event, at_ms) for event in events_of(glance.events, question.ticker)
+                  if event.opened_at <= at_ms]  # fmt: skip
+        return dataclasses.replace(
+            newest,
+            as_of_ms=at_ms,
+            past=True,
+            metrics=added.metrics,
+            quality=dataclasses.replace(newest.quality, counts=added.counts),
+            behaviors={},
+            levels=(),
+            events=_live_since(start_ms, events),
+            last_sweep=_last_sweep(start_ms, events),
+            ready_in_seconds=None,
+            stale=False,
+            quiet=False,
+            cause=f"{PAST_NOTE}; now {newest.cause}" if newest.cause else PAST_NOTE,
+        )
+
     def _window(
         self, question: Question, glance: Glance, as_of_ms: int, *, stale: bool
     ) -> "_Window":
@@ -257,6 +333,13 @@ class Reader:
         now = {name: count for name, count in known.counts.items() if name in TRUE_NOW}
         quality = dataclasses.replace(known, counts={**added.counts, **now})
         return _Window(added.metrics, quality, added.unseen_seconds)
+
+
+def event_at(event: Event, at_ms: float) -> Event:
+    """Return an event as open where it had not closed by `at_ms`."""
+    if event.closed_at is None or event.closed_at <= at_ms:
+        return event
+    return msgspec.structs.replace(event, status="open", closed_at=None, close_reason=None)
 
 
 class _Window(NamedTuple):
@@ -287,12 +370,5 @@ def _last_sweep(start_ms: float, events: list[Event]) -> Event | None:
 
 
 def _is_quiet(silence_ms: float, glance: Glance) -> bool:
-    """Compare the silence with the usual gap; the mean over 5 min stands for the median.
-
-    A mean gap is never below the median of gaps as skewed as quotes', so that this errs towards
-    calling a ticker not quiet.
-    """
-    count = number_of(glance.five_minutes.get(b"quote_count"))
-    covered = number_of(glance.five_minutes.get(b"covered_seconds"))
-    gap_seconds = covered / count if count and covered else 0.0
-    return silence_ms / 1000 > max(QUIET_SECONDS, QUIET_GAPS * gap_seconds)
+    fields = glance.five_minutes
+    return is_quiet(silence_ms, fields.get(b"quote_count"), fields.get(b"covered_seconds"))

@@ -53,7 +53,9 @@ def _tightening(scales: Scales, regimes: Lives, second: Second | None, as_of: in
     return _word(tight or steepens, known=steep is not None and slope is not None)
 
 
-def _say_momentum(scales: Scales, sums: Sums, second: Second | None, as_of: int, said: dict[str, str]) -> None:
+def _say_momentum(
+    scales: Scales, sums: Sums, second: Second | None, as_of: int, said: dict[str, str]
+) -> None:
     name = "momentum_building"
     if scales.drift_before(as_of) is None:
         said[name] = WARMING

@@ -1,0 +1,107 @@
+"""A tape replayed live gives, tick by tick, what `orderflow analyze` writes for it."""
+
+import json
+import re
+import time
+from pathlib import Path
+
+import pytest
+import redis
+
+from app import codec
+from app.analyze import Ticks, analyses
+from app.engine import Engine
+from app.keys import WINDOWS
+from app.tape import read_tape
+from tests.processes import Running, Start, wait_until
+from tests.tapes import FOLDER
+
+AAPL = FOLDER / "AAPL_2012-06-21.quotes.csv.gz"
+TRADES = FOLDER / "AAPL_2012-06-21.trades.csv.gz"
+TICKS = 15
+OLDEST_MS = 2000.0
+SHIFT = re.compile(r"shift_ms=(-?\d+)")
+
+pytestmark = [
+    pytest.mark.system,
+    pytest.mark.skipif(not AAPL.exists(), reason="the AAPL tape is not here"),
+]
+
+Hashes = dict[str, dict[str, str]]
+
+
+class Sampler:
+    """Collects the hashes of each new tick, and how old each was when it was first seen."""
+
+    def __init__(self, client: redis.Redis) -> None:
+        self._client = client
+        self.seen: dict[int, Hashes] = {}
+        self.ages_ms: list[float] = []
+
+    def look(self) -> bool:
+        pipe = self._client.pipeline(transaction=True)
+        for window in WINDOWS:
+            pipe.hgetall(f"orderflow:metrics:AAPL:{window}")
+        found = pipe.execute()
+        now_ms = time.time() * 1000
+        if all(found):
+            texts = [{k.decode(): v.decode() for k, v in fields.items()} for fields in found]
+            stamps = {int(fields["as_of"]) for fields in texts}
+            assert len(stamps) == 1, "one tick's three windows appear in one step"
+            self.ages_ms.append(now_ms - stamps.copy().pop())
+            self.seen.setdefault(stamps.pop(), dict(zip(WINDOWS, texts, strict=True)))
+        return len(self.seen) >= TICKS
+
+
+def shift_of(replay: Running) -> int:
+    wait_until(lambda: SHIFT.search(replay.said()) is not None, "the shift is printed")
+    found = SHIFT.search(replay.said())
+    assert found is not None
+    return int(found[1])
+
+
+def expected(shift_ms: int, last: int) -> tuple[dict[int, Hashes], Engine]:
+    """What the engine says of the same tape without Redis, up to a tick."""
+    tape = read_tape(AAPL, TRADES, shift_ms)
+    engine = Engine.new("AAPL")
+    said: dict[int, Hashes] = {}
+    for analysis in analyses(engine, tape, Ticks.of(tape, 1000)):
+        said[analysis.as_of] = {
+            window: {
+                name: value if isinstance(value, str) else repr(value)
+                for name, value in codec.window_fields(analysis, window).items()
+            }
+            for window in WINDOWS
+        }
+        if analysis.as_of >= last:
+            break
+    return said, engine
+
+
+def members(client: redis.Redis, key: str) -> list[dict[str, object]]:
+    return [json.loads(member) for member in client.zrange(key, 0, -1)]
+
+
+def test_a_live_replay_publishes_what_analyze_writes(
+    redis_client: redis.Redis, start: Start
+) -> None:
+    worker = start("celery", "-A", "tasks", "worker", "-P", "solo", "--without-mingle")
+    start("celery", "-A", "tasks", "beat")
+    wait_until(lambda: " ready." in worker.said(), "the worker is ready")
+    replay = start("app", "feed", "replay", str(Path(AAPL)))
+    shift_ms = shift_of(replay)
+    sampler = Sampler(redis_client)
+
+    wait_until(sampler.look, f"{TICKS} ticks", seconds=60)
+
+    said, _ = expected(shift_ms, max(sampler.seen))
+    assert {as_of: said[as_of] for as_of in sampler.seen} == sampler.seen
+    # Half of all looks may not depend on this machine's load; all must on none but that.
+    ages = sorted(sampler.ages_ms)
+    assert ages[len(ages) // 2] <= OLDEST_MS
+    events = members(redis_client, "orderflow:patterns:AAPL")
+    assert events
+    assert len({event["id"] for event in events}) == len(events)
+    for side in ("bid", "ask"):
+        levels = members(redis_client, f"orderflow:levels:AAPL:{side}")
+        assert len({level["price"] for level in levels}) == len(levels)
