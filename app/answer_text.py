@@ -1,6 +1,6 @@
 """An answer as compact text: the same facts as its JSON, a third of the tokens.
 
-`a/b` is bid/ask throughout; units stand once beside their names.
+`a/b` is bid/ask throughout; sizes are in the feed's unit, other units stand beside their names.
 """
 
 from collections.abc import Iterator, Mapping
@@ -8,12 +8,13 @@ from decimal import Decimal
 
 from app.ages import age, ago
 from app.answers import Answer, EventFacts, LevelFacts, Metrics
+from app.facts import seconds_of
 from app.published import BEHAVIORS
 
 _CLASSES = {
-    "A": "A (trades with aggressor)",
-    "B": "B (trades, aggressor inferred)",
-    "C": "C (quotes only, no trades)",
+    "A": "A (aggressors given)",
+    "B": "B (aggressors inferred)",
+    "C": "C (quotes only)",
 }
 
 # Label of a line, and what stands in it: name and field, or name and the fields of bid and ask.
@@ -22,14 +23,14 @@ _LINES: tuple[tuple[str, tuple[tuple[str, tuple[str, ...]], ...]], ...] = (
         "book bid/ask",
         (
             ("price", ("bid_price", "ask_price")),
-            ("shares", ("bid_size", "ask_size")),
+            ("size", ("bid_size", "ask_size")),
             ("moved", ("bid_price_movement", "ask_price_movement")),
-            ("shares change", ("net_bid_size_change", "net_ask_size_change")),
+            ("size change", ("net_bid_size_change", "net_ask_size_change")),
             ("lifts", ("bid_lift_count", "ask_lift_count")),
             ("drops", ("bid_drop_count", "ask_drop_count")),
-            ("avg shares", ("avg_bid_size", "avg_ask_size")),
-            ("size", ("bid_size_acceleration", "ask_size_acceleration")),
-            ("large shares", ("large_bid_size", "large_ask_size")),
+            ("avg size", ("avg_bid_size", "avg_ask_size")),
+            ("size trend", ("bid_size_acceleration", "ask_size_acceleration")),
+            ("large size", ("large_bid_size", "large_ask_size")),
             ("large appeared", ("large_bids_appeared", "large_asks_appeared")),
         ),
     ),
@@ -50,25 +51,25 @@ _LINES: tuple[tuple[str, tuple[tuple[str, tuple[str, ...]], ...]], ...] = (
             ("quotes", ("quote_count",)),
             ("quotes/s", ("quotes_per_second",)),
             ("queue imbalance", ("queue_imbalance",)),
-            ("ofi shares", ("ofi",)),
+            ("ofi", ("ofi",)),
             ("log ofi", ("log_ofi",)),
             ("volatility bp", ("realized_volatility_bps",)),
-            ("velocity price/s", ("price_velocity",)),
-            ("turnover shares/s", ("size_turnover",)),
+            ("velocity/s", ("price_velocity",)),
+            ("turnover/s", ("size_turnover",)),
         ),
     ),
     (
         "trades",
         (
             ("count", ("trade_count",)),
-            ("by buyers shares", ("buy_volume",)),
+            ("by buyers", ("buy_volume",)),
             ("by sellers", ("sell_volume",)),
             ("unsigned", ("unsigned_volume",)),
             ("net", ("signed_volume",)),
             ("imbalance", ("trade_imbalance",)),
             ("vwap", ("vwap",)),
-            ("effective spread bp", ("effective_spread_bps",)),
-            ("inside shares", ("inside_volume",)),
+            ("effective bp", ("effective_spread_bps",)),
+            ("inside", ("inside_volume",)),
         ),
     ),
 )
@@ -89,6 +90,13 @@ def _lines(answer: Answer) -> Iterator[str]:
     yield from _events(answer)
     yield from _levels(answer)
     yield f"quality: {', '.join(_quality(answer)) or 'nothing odd'}"
+    yield from id_line(answer.answer_id)
+
+
+def id_line(answer_id: str | None) -> Iterator[str]:
+    """Say under which id an answer is kept."""
+    if answer_id is not None:
+        yield f"answer {answer_id}"
 
 
 def _heading(answer: Answer) -> Iterator[str]:
@@ -97,7 +105,7 @@ def _heading(answer: Answer) -> Iterator[str]:
         yield f"covered {answer.covered_seconds} s"
     if answer.age_seconds is not None:
         yield f"as of {age(answer.age_seconds)} ago"
-    yield f"newest quote {age(answer.newest_quote_age_seconds)} ago"
+    yield f"quote {age(answer.newest_quote_age_seconds)} ago"
     yield f"evidence {_CLASSES[answer.evidence_class]}"
     if answer.engine is not None:
         yield f"engine {answer.engine}"
@@ -131,13 +139,13 @@ def _metrics(metrics: Metrics) -> Iterator[str]:
 
 
 def _joined(fields: tuple[str, ...], known: Mapping[str, object]) -> str:
-    return "/".join(_plain(known.get(field, "-")) for field in fields)
+    return "/".join(plain(known.get(field, "-")) for field in fields)
 
 
-def _plain(value: object) -> str:
+def plain(value: object) -> str:
     """Write a number without exponent, for eyes and tokenizers.
 
-    >>> _plain(0.00000123), _plain(12), _plain(-0.5), _plain("STABLE")
+    >>> plain(0.00000123), plain(12), plain(-0.5), plain("STABLE")
     ('0.00000123', '12', '-0.5', 'STABLE')
     """
     return format(Decimal(repr(value)), "f") if isinstance(value, float) else str(value)
@@ -151,70 +159,84 @@ def _behaviors(behaviors: Mapping[str, str]) -> Iterator[str]:
             by_state.setdefault(behaviors[name], []).append(
                 f"{name} {direction}" if direction else name
             )
+    if all(name in behaviors for name in BEHAVIORS) and len(by_state.get("off", ())) > 1:
+        by_state["off"] = [f"the other {len(by_state['off'])}"]
     said = [
         f"{state.replace('unknown: ', 'unknown ')}: {', '.join(names)}"
-        for state, names in sorted(by_state.items(), key=_on_first)
+        for state, names in sorted(by_state.items(), key=_on_first_off_last)
     ]
     if said:
         yield f"behaviors {'; '.join(said)}"
 
 
-def _on_first(item: tuple[str, list[str]]) -> tuple[bool, str]:
-    return item[0] != "on", item[0]
+def _on_first_off_last(item: tuple[str, list[str]]) -> tuple[bool, bool, str]:
+    return item[0] != "on", item[0] == "off", item[0]
 
 
 def _events(answer: Answer) -> Iterator[str]:
-    if answer.events is None:
+    if answer.open_patterns is not None:
+        yield f"open: {', '.join(answer.open_patterns) or 'none'}"
+    elif answer.events is None:
         yield "events: not asked for"
-    elif not answer.events:
-        yield "events: none"
+    elif answer.events or answer.events_left_out:
+        yield f"events: {_shown(len(answer.events), answer.events_left_out)} {EVENT_COLUMNS}"
+        yield from (f"- {event_line(event, answer.now)}" for event in answer.events)
     else:
-        yield f"events: {_shown(len(answer.events), answer.events_left_out)}"
-        yield from (f"- {_event(event, answer.now)}" for event in answer.events)
+        yield "events: none"
     if answer.last_sweep is not None:
-        yield f"last sweep: {_event(answer.last_sweep, answer.now)}"
+        yield f"last sweep: {event_line(answer.last_sweep, answer.now)}"
+
+
+EVENT_COLUMNS = "(strength, statistic/threshold, class, id)"
 
 
 def _shown(count: int, left_out: int | None) -> str:
     return f"{count} shown, {left_out} left out" if left_out else str(count)
 
 
-def _event(event: EventFacts, now: int) -> str:
+def event_line(event: EventFacts, now: int) -> str:
+    """Say an event in a line."""
     return ", ".join(_event_parts(event, now))
 
 
 def _event_parts(event: EventFacts, now: int) -> Iterator[str]:
-    where = "" if event.price_low is None else f" at {_prices(event)}"
+    where = "" if event.price_low is None else f" {prices(event.price_low, event.price_high)}"
     yield f"{event.type} {event.side}{where}"
-    yield f"{event.status}, opened {ago(event.opened_at, now)}"
-    if event.closed_at is not None:
-        reason = "" if event.close_reason is None else f" {event.close_reason}"
-        yield f"closed{reason} {ago(event.closed_at, now)}"
-    yield f"strength {'unknown' if event.strength is None else event.strength}"
+    yield _life(event, now)
+    yield "?" if event.strength is None else plain(event.strength)
     if event.statistic is not None:
-        yield f"statistic {_plain(event.statistic)} of {_plain(event.threshold)}"
-    yield f"class {event.evidence_class}"
-    yield from (f"{name} {_plain(value)}" for name, value in event.evidence.items())
+        yield f"{plain(event.statistic)}/{plain(event.threshold)}"
+    yield event.evidence_class
     yield event.id
 
 
-def _prices(event: EventFacts) -> str:
-    low, high = _plain(event.price_low), _plain(event.price_high)
-    return low if event.price_high in (None, event.price_low) else f"{low}..{high}"
+def _life(event: EventFacts, now: int) -> str:
+    if event.closed_at is None:
+        return f"{event.status} {age((now - event.opened_at) / 1000)}"
+    reason = event.close_reason or "closed"
+    return f"{age((now - event.opened_at) / 1000)} to {ago(event.closed_at, now)} ({reason})"
+
+
+def prices(low: object, high: object) -> str:
+    """Say one price, or the two ends of a range."""
+    return plain(low) if high in (None, low) else f"{plain(low)}..{plain(high)}"
 
 
 def _levels(answer: Answer) -> Iterator[str]:
-    if answer.levels:
-        yield f"levels: {_shown(len(answer.levels), answer.levels_left_out)}"
-        yield from (f"- {_level(level, answer.now)}" for level in answer.levels)
+    if answer.levels or answer.levels_left_out:
+        count = _shown(len(answer.levels), answer.levels_left_out)
+        yield f"levels: {count} (price: mean size, visits, held/broke, s unseen, bp off mid)"
+    for side in ("bid", "ask"):
+        found = [_level(level, answer.now) for level in answer.levels if level.side == side]
+        if found:
+            yield f"- {side} {'; '.join(found)}"
 
 
 def _level(level: LevelFacts, now: int) -> str:
-    distance = "" if level.distance_bps is None else f", {_plain(level.distance_bps)} bp off mid"
+    distance = "" if level.distance_bps is None else f", {plain(level.distance_bps)}"
     return (
-        f"{level.side} {_plain(level.price)}: {_plain(level.size)} shares, "
-        f"best {level.appearances} times, held {level.held}, broke {level.broke}, "
-        f"last {ago(level.last_seen, now)}{distance}"
+        f"{plain(level.price)}: {plain(level.size)}, {level.appearances}, "
+        f"{level.held}/{level.broke}, {plain(seconds_of(now - level.last_seen))}{distance}"
     )
 
 

@@ -40,13 +40,9 @@ from app.reader import Snapshot
 
 MAX_EVENTS = 5
 MAX_LEVELS_A_SIDE = 3
-# The rest of an event's evidence is told by explain_pattern.
-MAX_EVIDENCE = 2
 BRIEF_METRICS = (
     "bid_price",
-    "bid_size",
     "ask_price",
-    "ask_size",
     "spread_bps",
     "queue_imbalance",
     "ofi",
@@ -122,7 +118,6 @@ class EventFacts(Facts):
     evidence_class: EvidenceClass
     statistic: Known = None
     threshold: Known = None
-    evidence: dict[str, Number | str] = {}
 
 
 class LevelFacts(Facts):
@@ -164,7 +159,7 @@ class Answer(Reply):
     age_seconds: Annotated[Known, Field(description="now - as_of")] = None
     history_seconds: int
     covered_seconds: Annotated[Known, Field(description="seconds of the history with data")] = None
-    newest_quote_at: int
+    newest_quote_at: EpochMs = None
     newest_quote_age_seconds: Number
     stale: Annotated[bool, Field(description="no tick for over 3 intervals; see note")]
     quiet: Annotated[bool, Field(description="no quote for unusually long")]
@@ -220,26 +215,41 @@ def _without_least(
     return events, [level for level in levels if level is not least]
 
 
-def brief_of(snapshot: Snapshot) -> Answer:
-    """Put a snapshot into its shortest form: the book, the balance, what is open or on."""
-    metrics = {n: v for n, v in snapshot.metrics.items() if n in (*BRIEF_METRICS, "covered_seconds")}
-    metrics = {n: short(v, 3) if n in _BALANCES else v for n, v in metrics.items()}
+def brief_of(snapshot: Snapshot, names: Iterable[str] = BRIEF_METRICS) -> Answer:
+    """Put a snapshot into its shortest form: some metrics, and what is open or on."""
+    wanted = {*names, "covered_seconds"}
+    metrics = {n: _brief(n, v) for n, v in snapshot.metrics.items() if n in wanted}
     on = [name for name in BEHAVIORS if snapshot.behaviors.get(name) == "on"]
-    short_snapshot = dataclasses.replace(
-        snapshot, metrics=metrics, behaviors=dict.fromkeys(on, "on"), events=None, levels=(),
-        last_sweep=None, engine=None,
-    )  # fmt: skip
+    shortened = dataclasses.replace(
+        snapshot, metrics=metrics, behaviors=dict.fromkeys(on, "on"), last_sweep=None, engine=None
+    )
     patterns = None if snapshot.events is None else open_patterns(snapshot.events)
-    return _answer(short_snapshot, None, []).model_copy(update={"open_patterns": patterns})
+    left_out = dict.fromkeys(("newest_quote_at", "levels_left_out", "events_left_out"))
+    answer = _answer(shortened, None, [])
+    return answer.model_copy(update={"open_patterns": patterns, **left_out})
 
 
-_BALANCES = frozenset(("spread_bps", "queue_imbalance", "trade_imbalance"))
+def brief_fitted(snapshot: Snapshot, cost: Callable[[Answer], float]) -> Answer:
+    """Return the brief answer whose cost is at most 1: with as many open events as fit."""
+    answer = brief_of(snapshot)
+    for most in range(MAX_EVENTS - 1, -1, -1):
+        if cost(answer) <= 1 or snapshot.events is None:
+            break
+        answer = answer.model_copy(update={"open_patterns": open_patterns(snapshot.events, most)})
+    return answer
 
 
-def open_patterns(events: Iterable[Event]) -> list[str]:
+def _brief(name: str, value: Value) -> Value:
+    return short(value, 3) if name in _RATIOS and not isinstance(value, str) else value
+
+
+_RATIOS = frozenset(("spread_bps", "queue_imbalance", "trade_imbalance"))
+
+
+def open_patterns(events: Iterable[Event], most: int = MAX_EVENTS) -> list[str]:
     """Name the strongest open events: type, side and strength where it is known."""
     ranked = [event for event in sorted(events, key=weight, reverse=True) if event.status == "open"]
-    named = [_named(event) for event in ranked[:MAX_EVENTS]]
+    named = [_named(event) for event in ranked[:most]]
     more = len(ranked) - len(named)
     return [*named, f"{more} more"] if more else named
 
@@ -317,7 +327,7 @@ def shown_levels(levels: Iterable[Level]) -> list[Level]:
 
 
 def significance(level: Level) -> float:
-    """Return size × appearances."""
+    """Return a level's size times its appearances."""
     return level.size * level.appearances
 
 
@@ -332,9 +342,8 @@ def _unless_shown(sweep: Event | None, shown: list[Event] | None) -> EventFacts 
     return event_facts(sweep)
 
 
-def event_facts(event: Event, *, evidence: int = MAX_EVIDENCE) -> EventFacts:
-    """Put an event into the published form, with the first facts of its evidence."""
-    facts = list(event.evidence.items())[:evidence]
+def event_facts(event: Event) -> EventFacts:
+    """Put an event into the published form; what it was made from is told by explain_pattern."""
     return EventFacts(
         id=event.id,
         type=event.type,
@@ -349,12 +358,7 @@ def event_facts(event: Event, *, evidence: int = MAX_EVIDENCE) -> EventFacts:
         evidence_class=event.evidence_class,
         statistic=significant(event.statistic, 3),
         threshold=significant(event.threshold, 3),
-        evidence={name: _evidence(value) for name, value in facts},
     )
-
-
-def _evidence(value: Value) -> Value:
-    return value if isinstance(value, str) else short(value, 4)
 
 
 def level_facts(level: Level, mid: float | None) -> LevelFacts:

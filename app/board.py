@@ -8,8 +8,8 @@ import redis
 
 from app import keys
 from app.activity import ACTIVE_MS, AHEAD_MS
-from app.ages import since
-from app.errors import AnalysisNotRunning, BrokerSilent, NoAnswer, RecordRejected
+from app.errors import AnalysisNotRunning, BrokerSilent, NoAnswer
+from app.glance import evidence_class_of
 from app.published import (
     Event,
     EvidenceClass,
@@ -18,9 +18,8 @@ from app.published import (
     number_of,
     quality_of,
 )
-from app.records import UNSIGNED, parse_trade
 from app.settings import Settings
-from app.silence import STALE_INTERVALS, is_quiet
+from app.silence import STALE_INTERVALS, is_quiet, silence
 from app.tickers import is_ticker
 from app.trouble import Failures, Pulse, why_no_tick
 
@@ -93,18 +92,15 @@ class Board:
         if why is not None:
             return AnalysisNotRunning(f"no ticker is known to be active, and {why}")
         newest = self._redis.zrevrange(keys.TICKERS, 0, 0, withscores=True)
-        when = f"the newest quote came {since(newest[0][1], now_ms)}" if newest else "no quote came"
-        return BrokerSilent(
-            f"no ticker is active: the broker is silent: {when}; "
-            "check the broker or feed, and whether the market is open"
-        )
+        why = silence(newest[0][1], now_ms) if newest else "no quote ever came; check the broker"
+        return BrokerSilent(f"no ticker is active: {why}")
 
     def _seen(self, names: Sequence[str], now_ms: float) -> Iterator[Seen]:
         for start in range(0, len(names), _BATCH):
             some = names[start : start + _BATCH]
             replies = iter(self._replies(some, now_ms))
             for name, four in zip(some, zip(*[replies] * 4, strict=True), strict=True):
-                seen = self._one(name, now_ms, *four)
+                seen = self._one(name, now_ms, four)
                 if seen is not None:
                     yield seen
 
@@ -118,9 +114,8 @@ class Board:
         replies = pipe.execute(raise_on_error=False)
         return [_usable(reply) for reply in replies]
 
-    def _one(
-        self, name: str, now_ms: float, fields: Any, quote: Any, trade: Any, events: Any  # noqa: ANN401
-    ) -> Seen | None:
+    def _one(self, name: str, now_ms: float, replies: tuple[Any, ...]) -> Seen | None:
+        fields, quote, trade, events = replies
         if not quote:
             return None
         as_of, covered, count, rate, quality = fields or [None] * len(_METRICS)
@@ -141,28 +136,16 @@ class Board:
             quotes_per_second=number_of(rate),
             evidence_class=evidence_class_of(trade),
             counts=quality_of(quality).counts,
-            flags=[flag for flag in ("stale", "quiet", "warming") if found[flag]],  # type: ignore[misc]
+            flags=[flag for flag in ("stale", "quiet", "warming") if found[flag]],
             events=events_of(events or (), name),
         )
-
-
-def evidence_class_of(trade: Sequence[tuple[bytes, float]]) -> EvidenceClass:
-    """Return A where trades carry their aggressor, B where they don't, C without trades."""
-    if not trade:
-        return "C"
-    try:
-        parsed, _ = parse_trade(*trade[0])
-    except RecordRejected:
-        return "B"
-    return "B" if parsed.aggressor == UNSIGNED else "A"
 
 
 def _silence(tickers: Sequence[Seen], now_ms: float) -> str | None:
     if not all("quiet" in seen.flags for seen in tickers):
         return None
     newest_ms = max((seen.newest_quote_ms for seen in tickers), default=None)
-    when = "" if newest_ms is None else f": the newest quote came {since(newest_ms, now_ms)}"
-    return f"the broker is silent{when}; check the broker or feed, and whether the market is open"
+    return None if newest_ms is None else silence(newest_ms, now_ms)
 
 
 def _usable(reply: object) -> object:

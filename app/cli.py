@@ -8,8 +8,11 @@ import click
 # Importing pandas, which some of them need, takes longer than an answer.
 _COMMANDS: Mapping[str, str] = {
     "analyze": "app.analyze:analyze",
+    "answers": "app.auditing:answers",
     "ask": "app.shell:ask",
     "feed": "app.feeds.commands:feed",
+    "figures": "app.figures.command:figures",
+    "scorecard": "app.scorecard.command:scorecard",
     "status": "app.shell:show_status",
 }
 

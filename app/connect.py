@@ -22,3 +22,9 @@ def connect(settings: Settings, *, timeout_seconds: float = TIMEOUT_SECONDS) -> 
         socket_connect_timeout=timeout_seconds,
         retry=Retry(NoBackoff(), 1),
     )
+
+
+def address_of(client: redis.Redis) -> str:
+    """Return where a client's Redis is, without user or password."""
+    given = client.get_connection_kwargs()
+    return str(given.get("path") or f"{given.get('host', 'localhost')}:{given.get('port', 6379)}")

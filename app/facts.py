@@ -77,12 +77,12 @@ _PRECISE = frozenset(("vwap", "weighted_mid", "mid"))
 
 
 def rounded(name: str, value: Value) -> Value:
-    """Round a metric for text and JSON alike: prices as they are, the rest to six digits."""
+    """Round a metric for text and JSON alike: prices as they are, the rest to four digits."""
     if isinstance(value, str):
         return value
     if name in _EXACT:
         return whole(round(value, 8))
-    return short(value, 9 if name in _PRECISE else 6)
+    return short(value, 9 if name in _PRECISE else 4)
 
 
 def significant(value: float | None, digits: int) -> Number | None:

@@ -101,13 +101,7 @@ class Glance(NamedTuple):
     @property
     def evidence_class(self) -> EvidenceClass:
         """Return A where trades carry their aggressor, B where they don't, C without trades."""
-        if not self.trade:
-            return "C"
-        try:
-            trade, _ = parse_trade(*self.trade[0])
-        except RecordRejected:
-            return "B"
-        return "B" if trade.aggressor == UNSIGNED else "A"
+        return evidence_class_of(self.trade)
 
     def added_up(self, as_of_ms: int, seconds: int) -> "AddedUp":
         """Return what the bars say of the `seconds` up to `as_of_ms`."""
@@ -133,6 +127,17 @@ class Glance(NamedTuple):
             # Bars of another version of the definitions say nothing here.
             return []
         return [bars[end] for end in sorted(bars) if end <= as_of_ms]
+
+
+def evidence_class_of(trade: Sequence[tuple[bytes, float]]) -> EvidenceClass:
+    """Return A where trades carry their aggressor, B where they don't, C without trades."""
+    if not trade:
+        return "C"
+    try:
+        parsed, _ = parse_trade(*trade[0])
+    except RecordRejected:
+        return "B"
+    return "B" if parsed.aggressor == UNSIGNED else "A"
 
 
 def _table(bars: list[Bar], as_of_ms: int, seconds: int) -> BarTable:

@@ -1,9 +1,6 @@
 """What was said, kept for an hour, so that a decision can be audited.
 
-The only keys that a server writes:
-
-    HASH   orderflow:answers:{id}       `text`, `json` and `png`, byte for byte as they were sent
-    ZSET   orderflow:answers            their ids by the time they were kept
+`text`, `json` and `png` are kept byte for byte as they were sent.
 """
 
 import base64
@@ -14,13 +11,10 @@ from typing import Any
 
 import redis
 
-from app import clock
+from app import clock, keys
 from app.errors import UnknownAnswer
-from app.keys import PREFIX
 
-LIFETIME_SECONDS = 3600
 MAX_KEPT = 5000
-INDEX = PREFIX + "answers"
 _ID = re.compile(r"[a-z2-7]{8}")
 
 Kept = Mapping[str, bytes]
@@ -43,17 +37,19 @@ class Answers:
         """Keep an answer; tells whether Redis took it."""
         now_ms = clock.now_ms()
         pipe = self._redis.pipeline(transaction=False)
-        pipe.hset(_key(answer_id), mapping=dict(forms))
-        pipe.expire(_key(answer_id), LIFETIME_SECONDS)
-        pipe.zadd(INDEX, {answer_id: now_ms})
-        pipe.zremrangebyscore(INDEX, "-inf", now_ms - LIFETIME_SECONDS * 1000)
-        pipe.expire(INDEX, LIFETIME_SECONDS)
-        pipe.zrange(INDEX, 0, -MAX_KEPT - 1)
+        pipe.hset(keys.answer(answer_id), mapping=dict(forms))
+        pipe.expire(keys.answer(answer_id), keys.ANSWERS_LIFETIME_SECONDS)
+        pipe.zadd(keys.NEWEST_ANSWERS, {answer_id: now_ms})
+        forgotten_ms = now_ms - keys.ANSWERS_LIFETIME_SECONDS * 1000
+        pipe.zremrangebyscore(keys.NEWEST_ANSWERS, "-inf", forgotten_ms)
+        pipe.expire(keys.NEWEST_ANSWERS, keys.ANSWERS_LIFETIME_SECONDS)
+        pipe.zrange(keys.NEWEST_ANSWERS, 0, -MAX_KEPT - 1)
         try:
             *_, too_old = pipe.execute()
             if too_old:
-                self._redis.zrem(INDEX, *too_old)
-                self._redis.unlink(*(_key(name.decode("ascii", "replace")) for name in too_old))
+                names = (name.decode("ascii", "replace") for name in too_old)
+                self._redis.zrem(keys.NEWEST_ANSWERS, *too_old)
+                self._redis.unlink(*(keys.answer(name) for name in names))
         except redis.RedisError:
             # The answer itself stands; without an id nobody will look for it here.
             return False
@@ -64,14 +60,10 @@ class Answers:
 
         Raises `UnknownAnswer`.
         """
-        found = self._redis.hgetall(_key(answer_id)) if _ID.fullmatch(answer_id) else {}
+        found = self._redis.hgetall(keys.answer(answer_id)) if _ID.fullmatch(answer_id) else {}
         if not found:
             raise UnknownAnswer(
                 f"no answer {answer_id[:40]!r} is kept; answers are kept for an hour, "
                 f"the newest {MAX_KEPT} at most"
             )
         return {name.decode("ascii", "replace"): form for name, form in found.items()}
-
-
-def _key(answer_id: str) -> str:
-    return f"{INDEX}:{answer_id}"

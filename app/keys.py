@@ -21,6 +21,8 @@ Written by the machinery:
     HASH   orderflow:counters                   totals since Redis started: ticks done, failed …
     STRING orderflow:guard:{as_of}:{shard}      one fan-out an `as_of` and shard
     STRING orderflow:scan                       where discovery's SCAN goes on
+    HASH   orderflow:answers:{id}               what a server said: `text`, `json`, `png`
+    ZSET   orderflow:answers:newest             their ids by time; the only keys a server writes
     any    orderflow:bad:{key}                  a key of ours that held the wrong type
 
 With `ORDERFLOW_CLUSTER=1` the ticker stands in braces, so that all of its keys share a slot.
@@ -45,11 +47,15 @@ COUNTERS_LIFETIME_SECONDS = 7 * 86400
 GUARD_LIFETIME_SECONDS = 60
 SCAN_LIFETIME_SECONDS = 60
 BAD_LIFETIME_SECONDS = 86400
+ANSWERS_LIFETIME_SECONDS = 3600
 
 TICKERS = PREFIX + "tickers"
 PULSE = PREFIX + "pulse"
 COUNTERS = PREFIX + "counters"
 SCAN = PREFIX + "scan"
+NEWEST_ANSWERS = PREFIX + "answers:newest"
+# PUBLISH of a tick's `as_of`, to whoever wants to know of it at once.
+TICKED_CHANNEL = PREFIX + "ticked:"
 
 
 class Keys:
@@ -119,6 +125,11 @@ class Keys:
 def guard(as_of_ms: int, shard: int) -> str:
     """STRING that lets one fan-out through for an `as_of` and shard."""
     return f"{PREFIX}guard:{as_of_ms}:{shard}"
+
+
+def answer(answer_id: str) -> str:
+    """HASH of what a server said under an id."""
+    return f"{PREFIX}answers:{answer_id}"
 
 
 def bad(key: str) -> str:

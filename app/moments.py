@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from app.bars import SECOND_MS
 from app.errors import BadMoment
 
+MAX_DIGITS = 20
 PAST_MS = 3600 * SECOND_MS
 # What the clocks of asker and server may differ by.
 AHEAD_MS = 1000
@@ -37,7 +38,7 @@ def parse_moment(text: str, now_ms: float) -> int | None:
 
 def _stamp_of(text: str) -> float | None:
     if text.isascii() and text.replace(".", "", 1).isdecimal():
-        return float(text) if len(text) <= 20 else None
+        return float(text) if len(text) <= MAX_DIGITS else None
     try:
         moment = datetime.fromisoformat(text)
         return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp() * 1000

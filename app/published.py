@@ -27,9 +27,9 @@ BookSide = Literal["bid", "ask"]
 OTHER = "other"
 
 CLOSE_REASONS = frozenset((
-    "broke", "consumed", "detector_failed", "elapsed", "faded", "flicker", "improved",
+    "broke", "consumed", "detector_failed", "elapsed", "faded", "flicker", "gap", "improved",
     "level_lost", "lost", "normal", "one_sided", "opposite", "pulled", "removed", "silence",
-    "tight", "turned", "wide",
+    "turned",
 ))  # fmt: skip
 EVIDENCE_NAMES = frozenset((
     "added_shares", "age_seconds", "cause", "decreased_shares", "dip_shares",
@@ -56,11 +56,10 @@ _UNKNOWN_REASON = re.compile(
     r"|no valid spread in all of the last 10 s"
 )
 QUALITY_COUNTS = frozenset((
-    "ahead", "behind_seconds", "boolean_number", "crossed", "duplicate", "inferred", "late",
-    "late_dropped", "locked", "missing_number", "missing_score", "negative_size",
-    "non_positive_price", "not_finite", "not_json", "one_sided", "out_of_range", "rejected",
-    "seconds_not_ms", "stamp_mismatch", "too_late", "too_long", "trimmed", "unnumbered",
-    "zero_size",
+    "ahead", "behind_seconds", "boolean_number", "crossed", "duplicate", "late", "locked",
+    "missing_number", "negative_size", "non_positive_price", "not_finite", "not_json",
+    "one_sided", "out_of_range", "rejected", "seconds_not_ms", "stamp_mismatch", "too_long",
+    "unnumbered", "zero_size",
 ))  # fmt: skip
 WORDS = {
     "bid_size_acceleration": frozenset(("INCREASING", "STABLE", "DECREASING")),

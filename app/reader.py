@@ -16,7 +16,7 @@ from app.around import Around, records_around
 from app.bar_tables import BarTable
 from app.bars import SECOND_MS
 from app.board import Board, Overview
-from app.connect import connect
+from app.connect import address_of, connect
 from app.errors import (
     AnalysisFailing,
     AnalysisNotRunning,
@@ -43,7 +43,7 @@ from app.published import (
     quality_of,
 )
 from app.settings import Settings
-from app.silence import STALE_INTERVALS, is_quiet
+from app.silence import STALE_INTERVALS, is_quiet, silence
 from app.tickers import is_ticker
 from app.trouble import BEHIND, TICKS_FAIL, Failures, Pulse, who_is_active, why_no_tick
 
@@ -62,8 +62,9 @@ TRUE_NOW = frozenset(("ahead", "seconds_not_ms", "behind_seconds"))
 class Snapshot:
     """All that is known of a ticker at `now_ms`; `as_of_ms` is None before its first tick.
 
-    `past` tells that an earlier moment was asked for. `ready_in_seconds` tells when the history asked for will be covered, None where it is;
-    `cause` says why a stale snapshot is not fresh; `events` is None where they were not asked for.
+    `past` tells that an earlier moment was asked for. `ready_in_seconds` tells when the history
+    asked for will be covered, None where it is; `cause` says why a snapshot is stale or quiet;
+    `events` is None where they were not asked for.
     """
 
     ticker: str
@@ -99,12 +100,6 @@ def store_errors(client: redis.Redis) -> Iterator[None]:
         yield
     except redis.RedisError as error:
         raise StoreUnavailable(f"Redis at {address_of(client)} {_fault(error)}") from error
-
-
-def address_of(client: redis.Redis) -> str:
-    """Return where a client's Redis is, without user or password."""
-    given = client.get_connection_kwargs()
-    return str(given.get("path") or f"{given.get('host', 'localhost')}:{given.get('port', 6379)}")
 
 
 def _fault(error: redis.RedisError) -> str:
@@ -274,6 +269,7 @@ class Reader:
         start_ms = as_of_ms - seconds * SECOND_MS
         events = events_of(glance.events, question.ticker)
         failures = Failures.of(glance.failures)
+        quiet = _is_quiet(question.now_ms - quote_ms, glance)
         return Snapshot(
             ticker=question.ticker,
             now_ms=question.now_ms,
@@ -288,10 +284,14 @@ class Reader:
             last_sweep=_last_sweep(start_ms, events),
             levels=tuple(levels_of([*glance.levels, *glance.ask_levels])),
             stale=stale,
-            quiet=_is_quiet(question.now_ms - quote_ms, glance),
+            quiet=quiet,
             # Under a second is the part of the first quote's second that lies before it.
             ready_in_seconds=window.unseen_seconds if window.unseen_seconds >= 1 else None,
-            cause=(self._why_no_tick(question, failures) or BEHIND) if stale else None,
+            cause=(self._why_no_tick(question, failures) or BEHIND)
+            if stale
+            else silence(quote_ms, question.now_ms)
+            if quiet
+            else None,
             failures=failures,
             engine=engine_of(glance.five_minutes.get(b"engine")),
         )

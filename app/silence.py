@@ -1,10 +1,19 @@
 """When a ticker's ticks or quotes have been away for too long."""
 
+from app.ages import since
 from app.published import number_of
 
 STALE_INTERVALS = 3
 QUIET_SECONDS = 10.0
 QUIET_GAPS = 20
+
+
+def silence(newest_quote_ms: float, now_ms: float) -> str:
+    """Say since when no quote came, and what to check."""
+    return (
+        f"the broker is silent: the newest quote came {since(newest_quote_ms, now_ms)}; "
+        "check the broker or feed, and whether the market is open"
+    )
 
 
 def is_quiet(silence_ms: float, quote_count: bytes | None, covered_seconds: bytes | None) -> bool:

@@ -10,9 +10,10 @@ import redis
 from app import clock, keys
 from app.activity import ACTIVE_MS, SCAN_COUNT
 from app.ages import ago
+from app.connect import address_of
 from app.glance import MIN_EPOCH_MS
 from app.published import number_of
-from app.reader import address_of, store_errors
+from app.reader import store_errors
 from app.settings import Settings
 from app.tickers import is_ticker
 from app.trouble import Failures, Pulse

@@ -16,12 +16,14 @@ import time
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import click
 import redis
 
-from app import embedded
-from app.connect import connect
+from app import clock, embedded
+from app.connect import address_of, connect
+from app.keys import Keys
 from app.lifeline import die_with
 from app.processes import Program, Supervised
 from app.settings import Settings, settings
@@ -29,6 +31,7 @@ from app.settings import Settings, settings
 ROOT = Path(__file__).parent.parent
 STOP_SECONDS = 3.0
 REDIS_START_SECONDS = 10.0
+CAUGHT_UP_EACH_SECONDS = 0.5
 _COLOURS = ("cyan", "yellow", "green", "magenta", "blue", "bright_cyan", "bright_yellow")
 _FIRST_TICKER = "SPY"
 _OWN_NAME = "orderflow"
@@ -64,7 +67,7 @@ def programs(config: Settings) -> list[Program]:
         Program("beat", _celery("beat")),
         *(_worker(number) for number in range(1, config.workers + 1)),
         *feed(config.feed),
-        Program("flower", _celery("flower", "--logging=warning")),
+        Program("flower", _celery("flower", "--logging=error")),
         Program("mcp", _python("mcp_app", *web)),
     ]
 
@@ -111,19 +114,27 @@ class Printer:
             signal.raise_signal(signal.SIGHUP)
 
 
-def _where(config: Settings) -> str:
-    own = "given" if embedded.is_given(config) else "embedded"
-    host = config.redis_host if config.redis_url_given is None else "REDIS_URL"
+def _question(config: Settings) -> str:
+    """Return the line that asks a first question, with the settings that another shell lacks."""
     ask = Path(sys.executable).parent / "orderflow"
     shown = ask.relative_to(Path.cwd()) if ask.is_relative_to(Path.cwd()) else ask
-    return "\n".join(
-        (
-            f"  Redis   {host}:{config.redis_port} ({own})",
-            f"  MCP     http://{config.mcp_host}:{config.mcp_port}/mcp",
-            f"  Flower  http://{config.flower_host}:{config.flower_port}",
-            f"  ask     {shown} ask {_FIRST_TICKER}",
-            "  end     Ctrl-C",
-        )
+    needed = {"redis_host": "REDIS_HOST", "redis_port": "REDIS_PORT", "redis_db": "REDIS_DB"}
+    given = "".join(
+        f"{variable}={getattr(config, name)} "
+        for name, variable in needed.items()
+        if getattr(config, name) != Settings.model_fields[name].default
+    )
+    return f"{given}{shown} ask {_FIRST_TICKER}"
+
+
+def _where(config: Settings) -> tuple[str, ...]:
+    own = "given" if embedded.is_given(config) else "embedded"
+    return (
+        f"  Redis   {address_of(connect(config))} ({own})",
+        f"  MCP     http://{config.mcp_host}:{config.mcp_port}/mcp",
+        f"  Flower  http://{config.flower_host}:{config.flower_port}",
+        f"  ask     {_question(config)}",
+        "  end     Ctrl-C",
     )
 
 
@@ -153,8 +164,9 @@ class Supervisor:
             self._keep(self._own)
             await self._redis_answers()
             self._keep(self._rest)
-            for line in _where(self._config).splitlines():
+            for line in _where(self._config):
                 self.say(line)
+            self._tasks.append(asyncio.create_task(self._say_when_caught_up()))
             await self._stop.wait()
         finally:
             await self._end()
@@ -177,6 +189,22 @@ class Supervisor:
                 client.ping()
                 return
             await asyncio.sleep(0.05)
+
+    async def _say_when_caught_up(self) -> None:
+        """Say once that the simulation's ten minutes of past are folded: until then it is early."""
+        if self._config.feed != "simulate":
+            return
+        # `Any`: redis-py's annotations promise an awaitable beside every answer.
+        client: Any = connect(self._config, timeout_seconds=0.5)
+        key = Keys(cluster=self._config.cluster).metrics(_FIRST_TICKER, "10s")
+        oldest_ms = 3 * self._config.interval_ms
+        while True:
+            with suppress(redis.RedisError):
+                as_of = client.hget(key, "as_of")
+                if as_of is not None and clock.now_ms() - float(as_of) <= oldest_ms:
+                    break
+            await asyncio.sleep(CAUGHT_UP_EACH_SECONDS)
+        self.say(f"{_FIRST_TICKER} is up to date: {_question(self._config)}")
 
     async def _end(self) -> None:
         """End all within 3 s: Redis last, so that nobody complains of its absence meanwhile."""

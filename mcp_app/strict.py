@@ -8,7 +8,7 @@ from mcp.server.mcpserver.tools import Tool
 from pydantic import ConfigDict, ValidationError
 from pydantic_core import ErrorDetails
 
-from app.answers import lean
+from app.facts import lean
 
 
 class StrictTool(Tool):

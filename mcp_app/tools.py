@@ -1,80 +1,190 @@
-"""What an agent can ask."""
+"""What an agent can ask; all of it only reads."""
 
 import functools
-from collections.abc import Callable
-from typing import Annotated, Any, TypeVar
+from collections.abc import Callable, Mapping, Sequence
+from typing import Annotated, Any, NamedTuple
 
-import anyio
-from anyio import to_thread
-from mcp.server.mcpserver import Context
-from mcp.server.mcpserver.exceptions import ToolError
 from mcp.server.mcpserver.tools import Tool
-from mcp.types import CallToolResult, TextContent, ToolAnnotations
+from mcp.types import CallToolResult, ToolAnnotations
 from pydantic import Field
 
-from app.answer_text import as_text
 from app.answers import Answer
-from app.asking import ask
-from app.errors import BadHistory, BadTicker, NoAnswer, StoreUnavailable
-from app.reader import Reader
+from app.asking import Detail, ask
+from app.chart import ChartFacts, chart
+from app.comparing import Comparison, compare
+from app.explaining import Explanation, explain
+from app.listing import Listing, list_tickers
+from app.scanning import Scan, scan
+from app.series import Series, series
+from mcp_app.calls import Asked, answered, pictured
+from mcp_app.page import PAGE_URI, order_flow_page
 from mcp_app.strict import StrictTool
 
-# An answer, whatever it says, comes within two seconds.
-DEADLINE_SECONDS = 1.8
-
-_Found = TypeVar("_Found")
+Ticker = Annotated[str, Field(description="e.g. SPY; case counts")]
+History = Annotated[str, Field(description="10 s to 1 h: 30s, 5mins, 1h")]
 
 
-async def analyze_order_flow_tool(
-    context: Context[Reader, Any],
-    ticker: Annotated[str, Field(description="e.g. SPY; case counts")],
-    history: Annotated[str, Field(description="10 s to 1 h: 30s, 5mins, 1h")] = "5mins",
-    include_patterns: Annotated[bool, Field(description="list pattern events")] = True,  # noqa: FBT002
+async def analyze_order_flow_tool(  # noqa: PLR0913, PLR0917 - the contract's arguments
+    context: Asked,
+    ticker: Ticker,
+    history: History = "5mins",
+    include_patterns: bool = True,  # noqa: FBT001, FBT002
+    detail: Detail = "full",
+    as_of: Annotated[str, Field(description="earlier moment: ISO 8601, epoch ms")] = "",
 ) -> Annotated[CallToolResult, Answer]:
-    """Tell what a ticker's order flow was over the last `history`.
-
-    Quotes, spread, sizes, flow, trades, behaviors, pattern events and price levels, with their age.
-    """
-    reader = context.request_context.lifespan_context
-    answer = await _in_time(
-        functools.partial(ask, reader, ticker, history, include_patterns=include_patterns)
+    """Tell what a ticker's order flow was over the last `history`."""
+    return await answered(
+        context,
+        functools.partial(
+            ask,
+            ticker=ticker,
+            history=history,
+            include_patterns=include_patterns,
+            detail=detail,
+            as_of=as_of,
+        ),
     )
-    return CallToolResult(
-        content=[TextContent(type="text", text=as_text(answer))],
-        structured_content=answer.as_json(),
+
+
+async def list_tickers_tool(context: Asked) -> Annotated[CallToolResult, Listing]:
+    """List the active tickers."""
+    return await answered(context, list_tickers)
+
+
+async def scan_order_flow(
+    context: Asked,
+    pattern: Annotated[str, Field(description="e.g. absorption, iceberg, sweep, wall")] = "any",
+    side: Annotated[str, Field(description="bid, ask, up, down, both, any")] = "any",
+    min_strength: Annotated[float, Field(description="0..1")] = 0,
+    limit: int = 10,
+) -> Annotated[CallToolResult, Scan]:
+    """Find pattern events of now in all tickers."""
+    return await answered(
+        context,
+        functools.partial(scan, pattern=pattern, side=side, min_strength=min_strength, limit=limit),
     )
 
 
-async def _in_time(question: Callable[[], _Found]) -> _Found:
-    try:
-        with anyio.fail_after(DEADLINE_SECONDS):
-            return await to_thread.run_sync(question, abandon_on_cancel=True)
-    except TimeoutError:
-        raise ToolError(
-            f"no answer within {DEADLINE_SECONDS} s: Redis is slow or away; "
-            "check that it runs, then ask again"
-        ) from None
-    except (BadTicker, BadHistory, NoAnswer, StoreUnavailable) as error:
-        raise ToolError(str(error)) from error
+async def compare_order_flow(
+    context: Asked,
+    tickers: Annotated[list[str], Field(description="up to 10")],
+    history: History = "5mins",
+) -> Annotated[CallToolResult, Comparison]:
+    """Compare tickers."""
+    return await answered(context, functools.partial(compare, tickers=tickers, history=history))
+
+
+async def explain_pattern(
+    context: Asked,
+    id: Annotated[str, Field(description="e.g. SPY~k3f9x2ab")],  # noqa: A002
+) -> Annotated[CallToolResult, Explanation]:
+    """Explain one event."""
+    return await answered(context, functools.partial(explain, event_id=id))
+
+
+async def order_flow_series(
+    context: Asked,
+    ticker: Ticker,
+    fields: Annotated[list[str], Field(description="mid or metrics, e.g. ofi, avg_bid_size")],
+    history: History = "5mins",
+    points: Annotated[int, Field(description="2 to 60")] = 12,
+) -> Annotated[CallToolResult, Series]:
+    """Measure change over time."""
+    return await answered(
+        context,
+        functools.partial(series, ticker=ticker, fields=fields, history=history, points=points),
+    )
+
+
+async def order_flow_chart(
+    context: Asked, ticker: Ticker, history: History = "5mins"
+) -> Annotated[CallToolResult, ChartFacts]:
+    """Draw a ticker's history."""
+    return await pictured(context, functools.partial(chart, ticker=ticker, history=history))
+
+
+class Offer(NamedTuple):
+    """A tool's name, title and description as clients see them."""
+
+    fn: Callable[..., Any]
+    name: str
+    title: str
+    description: str
+    meta: Mapping[str, Any] | None = None
+
+
+OFFERS: Sequence[Offer] = (
+    Offer(
+        analyze_order_flow_tool,
+        "analyze_order_flow_tool",
+        "Order flow of a ticker",
+        "Facts about a ticker's order flow over the last `history`: best bid and ask, spread, "
+        "sizes, flow imbalance, trades, behaviors, pattern events, price levels, data age.",
+    ),
+    Offer(
+        list_tickers_tool,
+        "list_tickers",
+        "Active tickers",
+        "Active tickers with quote age and rate, evidence class and open patterns.",
+    ),
+    Offer(
+        scan_order_flow,
+        "scan_order_flow",
+        "Pattern events now",
+        "Pattern events open or new now across all tickers, strongest first.",
+    ),
+    Offer(
+        compare_order_flow,
+        "compare_order_flow",
+        "Tickers side by side",
+        "Key measures of several tickers over the same history, a row each.",
+    ),
+    Offer(
+        explain_pattern,
+        "explain_pattern",
+        "Evidence of an event",
+        "The whole evidence of one pattern event, and quotes and trades around it, summarised.",
+    ),
+    Offer(
+        order_flow_series,
+        "order_flow_series",
+        "Measures over time",
+        "Columns of measures over equal steps of a history, oldest first.",
+    ),
+    Offer(
+        order_flow_chart,
+        "order_flow_chart",
+        "Chart of a ticker",
+        "A picture of mid, spread, sizes, flow, levels and events.",
+        {"ui": {"resourceUri": PAGE_URI}},
+    ),
+    Offer(
+        order_flow_page,
+        "order_flow_page",
+        "Data of the live page",
+        "What the live page draws.",
+        {"ui": {"visibility": ["app"]}},
+    ),
+)
 
 
 def tools() -> list[Tool]:
-    """Return the tools; all only read."""
-    return [
-        StrictTool.from_function(
-            analyze_order_flow_tool,
-            title="Order flow of a ticker",
-            description=(
-                "Facts about a ticker's order flow over the last `history`: best bid and ask, "
-                "spread, sizes, flow imbalance, trades, behaviors, pattern events, price levels, "
-                "and how old the data is."
-            ),
-            annotations=ToolAnnotations(
-                title="Order flow of a ticker",
-                read_only_hint=True,
-                destructive_hint=False,
-                idempotent_hint=True,
-                open_world_hint=False,
-            ),
-        )
-    ]
+    """Return the tools."""
+    return [_tool(offer) for offer in OFFERS]
+
+
+def _tool(offer: Offer) -> Tool:
+    return StrictTool.from_function(
+        offer.fn,
+        name=offer.name,
+        title=offer.title,
+        description=offer.description,
+        meta=None if offer.meta is None else dict(offer.meta),
+        annotations=ToolAnnotations(
+            title=offer.title,
+            read_only_hint=True,
+            destructive_hint=False,
+            idempotent_hint=True,
+            open_world_hint=False,
+        ),
+    )

@@ -98,6 +98,10 @@ class Hand:
             f"orderflow:quotes:{ticker}", {json.dumps(quote | {"timestamp": stamp}): stamp}
         )
 
+    def clear_quotes(self, ticker: str = "SPY") -> None:
+        """Take a ticker's quotes away."""
+        self._redis.delete(f"orderflow:quotes:{ticker}")
+
     def trade(self, ticker: str = "SPY", *, aggressor: str | None = "buy") -> None:
         """Add a trade as a broker does."""
         trade = {"timestamp": self.now, "price": 585.94, "size": 100, "aggressor": aggressor}

@@ -54,7 +54,7 @@ class _Feed:
         if self.random.random() < self.flavour.silence_share:
             return self.random.choice(SILENCES)
         gap = self.random.choice(GAPS)
-        return gap * self.flavour.pace if gap >= 0.05 else gap  # noqa: PLR2004
+        return gap * self.flavour.pace if gap >= 0.05 else gap
 
     def _quote(self) -> Quote:
         draw = self.random
@@ -67,21 +67,21 @@ class _Feed:
         if draw.random() < self.flavour.odd_share:
             kind = draw.randrange(4)
             spread = {2: 0, 3: -1}.get(kind, spread)
-            if kind < 2:  # noqa: PLR2004 - 0, 1: that side shows nothing
+            if kind < 2:
                 sizes[kind] = 0.0
         bid, ask = self.bid * TICK, (self.bid + spread) * TICK
         return quote(at=self.at, bid=bid, ask=ask, bid_size=sizes[0], ask_size=sizes[1])
 
     def _size(self, now: float) -> float:
         draw = self.random.random()
-        if draw < 0.02:  # noqa: PLR2004
+        if draw < 0.02:
             return 1e9
-        if draw < 0.3:  # noqa: PLR2004
+        if draw < 0.3:
             return max(1.0, now // 2)
-        return float(self.random.choice(SIZES)) if draw < 0.8 else now  # noqa: PLR2004
+        return float(self.random.choice(SIZES)) if draw < 0.8 else now
 
     def _trade(self) -> Trade:
-        buys = self.random.random() < 0.5  # noqa: PLR2004
+        buys = self.random.random() < 0.5
         ticks = self.bid + self.spread if buys else self.bid
         ticks += self.random.choice((0, 0, 0, 0, 1, -1))
         given = self.random.random() < self.flavour.given_share
@@ -124,4 +124,4 @@ _trades = st.builds(
 few_records = st.lists(st.one_of(_quotes, _quotes, _trades), min_size=1, max_size=40).map(
     lambda records: stream(*records)
 )
-"""A handful of records that a failure shrinks well, over up to 50 minutes on quarters of a second."""
+"""A handful of records that a failure shrinks well, over up to 50 minutes."""

@@ -1,16 +1,18 @@
 """The engine over records, reduced to the events that it published."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import msgspec
 
+from app.bar_tables import BarTable
 from app.bars import SECOND_MS
-from app.engine import Engine
+from app.codec import decode_state, encode_candidates, encode_state
+from app.engine import Analysis, Engine
 from app.patterns.events import Event, whole_second
 from app.records import Batch, Record
 
-SETTLED_AFTER_MS = 10 * SECOND_MS
+LONGEST_WINDOW_SECONDS = 300
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,19 +27,81 @@ class Findings:
         return [event for event in self.events if event.type == kind]
 
 
-def findings(records: Sequence[Record], ticker: str = "SCORE") -> Findings:
+@dataclass(frozen=True, slots=True)
+class Checkpoint:
+    """An engine's memory at a whole second; any number of continuations start from it."""
+
+    second: int
+    state: bytes
+    candidates: dict[str, bytes]
+
+    @classmethod
+    def of(cls, engine: Engine, second: int) -> "Checkpoint":
+        """Keep what the engine remembers now."""
+        candidates = encode_candidates(engine.state, changed_only=False)
+        return cls(second, encode_state(engine.state), candidates)
+
+    def findings(self, records: Sequence[Record], until_ms: float) -> Findings:
+        """Return the events that were noticed while these records followed."""
+        engine = Engine(decode_state(self.state, self.candidates), BarTable(LONGEST_WINDOW_SECONDS))
+        last = whole_second(until_ms)
+        found = _events(_advanced(engine, records, self.second + SECOND_MS, last))
+        new = [event for event in found if event.noticed_at > self.second]
+        return Findings(new, (last - self.second) / 3.6e6)
+
+
+def checkpoints(
+    records: Sequence[Record], first: int, every_seconds: int
+) -> tuple[list[Checkpoint], Findings]:
+    """Fold all records and keep checkpoints from a whole second on; also what was found."""
+    engine = Engine.new("SCORE")
+    start, last = whole_second(records[0].stamp), whole_second(records[-1].stamp)
+    kept: list[Checkpoint] = []
+
+    def folded() -> Iterator[Analysis]:
+        for analysis in _advanced(engine, records, start, last):
+            since = analysis.as_of - first
+            if since >= 0 and since % (every_seconds * SECOND_MS) == 0:
+                kept.append(Checkpoint.of(engine, analysis.as_of))
+            yield analysis
+
+    events = _events(folded())
+    return kept, Findings(events, (last - start) / 3.6e6)
+
+
+def findings(self, records: Sequence[Record]) -> Findings:
+        """Return the events that opened while these records followed."""
+        state = decode_state(self._state, self._candidates)
+        engine = Engine(state, BarTable(LONGEST_WINDOW_SECONDS))
+        last = whole_second(records[-1].stamp)
+        found = _events(_advanced(engine, records, self._until + SECOND_MS, last))
+        return Findings(
+            [event for event in found if event.noticed_at > self._until],
+            (last - self._until) / 3.6e6,
+        )
+
+
+def findings(records: Sequence[Record]) -> Findings:
     """Fold records second by second, as the ticks do."""
-    engine = Engine.new(ticker)
-    newest: dict[str, Event] = {}
     first, last = whole_second(records[0].stamp), whole_second(records[-1].stamp)
+    found = _events(_advanced(Engine.new("SCORE"), records, first, last))
+    return Findings(found, (last - first) / 3.6e6)
+
+
+def _advanced(engine: Engine, records: Sequence[Record], first: int, last: int) -> Iterator[Analysis]:
     place = 0
-    for end in range(first, last + SETTLED_AFTER_MS + 1, SECOND_MS):
+    for end in range(first, last + 1, SECOND_MS):
         start = place
         while place < len(records) and records[place].stamp <= end:
             place += 1
         analysis = engine.advance(Batch(list(records[start:place]), []), end)
         for error in analysis.failures.values():
             raise error
+        yield analysis
+
+
+def _events(analyses: Iterable[Analysis]) -> list[Event]:
+    newest: dict[str, Event] = {}
+    for analysis in analyses:
         newest |= {event.id: msgspec.structs.replace(event) for event in analysis.changed}
-    events = sorted(newest.values(), key=lambda event: (event.noticed_at, event.id))
-    return Findings(events, (last - first) / 3.6e6)
+    return sorted(newest.values(), key=lambda event: (event.noticed_at, event.id))

@@ -64,7 +64,7 @@ def evidence_in(tree: ast.Module) -> Iterator[ast.Dict]:
                     for part in ast.walk(node)
                     if isinstance(part, ast.Return) and isinstance(part.value, ast.Dict)
                 )
-            case ast.AnnAssign(annotation=ast.Name(id="Evidence"), value=ast.Dict() as value):
+            case ast.AnnAssign(target=ast.Name(id="evidence"), value=ast.Dict() as value):
                 yield value
             case ast.keyword(arg="evidence", value=ast.Dict() as value):
                 yield value
@@ -107,15 +107,25 @@ def emitted_reasons() -> set[str]:
     return reasons
 
 
+def faults_in(call: ast.Call) -> Iterator[str]:
+    """Names in (stamp, name), as faults are added, and in numpy's choice of them."""
+    for node in ast.walk(call):
+        match node:
+            case ast.Tuple(elts=[_, ast.Constant(value=str(name))]):
+                yield name
+            case ast.List(elts=[ast.Constant(value=str()), *_] as names):
+                yield from (text for name in names for text in results_of(name))
+
+
 def emitted_oddities() -> set[str]:
     names: set[str] = set()
     for tree in trees("records.py", "tape.py", "bars.py", "engine.py", "store.py"):
         for node in ast.walk(tree):
             if isinstance(node, ast.Call) and called(node, "RecordRejected", "fault"):
                 names.update(text for argument in node.args for text in results_of(argument))
+            if isinstance(node, ast.Call) and called(node, "append", "extend", "select"):
+                names.update(faults_in(node))
             match node:
-                case ast.Tuple(elts=[_, ast.Constant(value=str(name))]):
-                    names.add(name)  # (stamp, name): a fault
                 case ast.FunctionDef(name="_oddity"):
                     for part in ast.walk(node):
                         if isinstance(part, ast.Return):
@@ -130,7 +140,7 @@ def emitted_oddities() -> set[str]:
 
 
 def unknown_states() -> list[str]:
-    """What a behaviour may say when it can't be told, any number in place of a computed one."""
+    """Return what a behaviour may say when it can't be told, 12 in place of computed numbers."""
     [tree] = trees("behaviors.py")
     found = []
     inside = {

@@ -32,7 +32,7 @@ DETECTORS = (
 
 
 class Reference:
-    """All that may be said of one ticker's records, which are in stream order, without duplicates."""
+    """All that may be said of one ticker's records, in stream order and without duplicates."""
 
     def __init__(self, records: list[Quote | Trade], ticker: str = "TEST") -> None:
         self.ticker = ticker
@@ -59,7 +59,7 @@ class Reference:
         return by_second.cusums(self.past, self.scales, Lives("momentum_shift"))
 
     def metrics(self, as_of_ms: int, window_seconds: int) -> dict[str, float | int | str]:
-        """The fields of contract section 3 that are known; behaviours, sweeps and quality apart."""
+        """Return the known fields of contract section 3; behaviours, sweep and quality apart."""
         return metrics(self.past, self.scales, as_of_ms, window_seconds)
 
     def quality_counts(self, as_of_ms: int, window_seconds: int) -> dict[str, int]:
@@ -81,12 +81,12 @@ class Reference:
         return sorted(forms, key=lambda form: (form["noticed_at"], form["opened_at"], form["id"]))
 
     def levels(self, until_ms: int) -> dict[str, list[dict[str, object]]]:
-        """The published levels of both sides, most significant first."""
+        """Return the published levels of both sides, most significant first."""
         bid, ask = self.shelves
         return {"bid": published_at(bid, until_ms), "ask": published_at(ask, until_ms)}
 
     def scale(self, name: str, at_ms: float, q: float) -> float | None:
-        """A quantile as sampled up to and with the last whole second at or before `at_ms`."""
+        """Return a quantile as sampled up to and with the last whole second by `at_ms`."""
         if name == "order_size":
             assert self.lives  # market orders are found, and sampled, by the sweeps
         return self.scales.named[name].through(at_ms, q)

@@ -106,7 +106,7 @@ def _open_sweep(past: Past, lives: Lives, order: Order, size: float, floor: floa
         order.complete_at,
         (min(prices), max(prices)),
         1.0,
-        letter_of(given),
+        letter_of(given=given),
     )
     evidence: Evidence = {
         "size_shares": size,
@@ -122,7 +122,7 @@ def _open_sweep(past: Past, lives: Lives, order: Order, size: float, floor: floa
     tick = past.tick_at(order.complete_at)
     if tick is not None:
         evidence["ticks"] = (max(prices) - min(prices)) / tick
-    event.show(order.complete_at, size / floor, evidence, given)
+    event.show(order.complete_at, size / floor, evidence, given=given)
     over = max(last.stamp + 1000, order.complete_at)
     event.end(last.stamp + 1000, "elapsed", shown_at=over)
 
@@ -208,7 +208,7 @@ def _back(past: Past, side: int, price: int, displayed: float, indices: range) -
     return None
 
 
-def icebergs(past: Past, scales: Scales) -> Lives:
+def icebergs(past: Past, _: Scales) -> Lives:
     """Prices that are refilled again and again, or beyond what they showed."""
     lives = Lives("iceberg")
     for stretch in past.stretches:
@@ -259,7 +259,7 @@ def _lost_at(past: Past, refill: Refill) -> float | None:
 
 
 def _executed(past: Past, first: Refill, until: float) -> list[Print]:
-    """The takers' prints at the price from the first refill on."""
+    """Return the takers' prints at the price from the first refill on."""
     return [
         one
         for one in past.prints_between(
@@ -271,7 +271,7 @@ def _executed(past: Past, first: Refill, until: float) -> list[Print]:
 
 
 def _opens(refills: list[Refill], number: int) -> int | None:
-    """Number of the first of the refills that open an iceberg with this one, if they do."""
+    """Return number of the first of the refills that open an iceberg with this one, if they do."""
     if refills[number].through:
         return number
     for native in (True, False):
@@ -325,7 +325,7 @@ def _show_iceberg(past: Past, event: Happening, start: float, end: float) -> Non
         executed = sum(one.size for one in so_far)
         evidence = _iceberg_evidence(refills) | {"executed_shares": executed}
         given = all(one.given for one in so_far)
-        event.show(at, executed / first.displayed, evidence, given)
+        event.show(at, executed / first.displayed, evidence, given=given)
 
 
 def _iceberg_evidence(refills: list[Refill]) -> Evidence:
@@ -339,10 +339,9 @@ def _iceberg_evidence(refills: list[Refill]) -> Evidence:
         "native_refills": native,
         "through_refills": through,
         "displayed_shares": refills[0].displayed,
+        "largest_refill_shares": max(refill.shown for refill in refills),
     }
     if delays:
-        after = [refill.shown for refill in refills if not refill.through]
-        evidence["largest_refill_shares"] = max(after)
         evidence["median_delay_ms"] = median(delays)
     return evidence
 
@@ -495,7 +494,7 @@ def _open_absorption(past: Past, lives: Lives, flow: Flow) -> None:
 def _show_absorption(event: Happening, flow: Flow, usual: float) -> None:
     evidence = flow.evidence | {"usual_flow_shares": usual}
     given = all(one.given for one in flow.prints)
-    event.show_if_peak(flow.at, abs(flow.signed) / usual, evidence, given)
+    event.show_if_peak(flow.at, abs(flow.signed) / usual, evidence, given=given)
 
 
 # --- hidden prints -----------------------------------------------------------------------------
@@ -513,8 +512,8 @@ class Run:
         return self.prints[-1].stamp + HIDDEN_GAP_MS
 
 
-def hidden_prints(past: Past, scales: Scales) -> Lives:
-    """Runs of prints strictly inside the quote before them."""
+def hidden_prints(past: Past, _: Scales) -> Lives:
+    """Return runs of prints strictly inside the quote before them."""
     lives = Lives("hidden_print")
     for stretch in past.stretches:
         signed = [one for one in past.prints_of(stretch) if one.inside and one.taker != 0]
@@ -562,4 +561,4 @@ def _show_hidden(past: Past, event: Happening, at: float) -> None:
         "volume_shares": volume,
         "volume_share": volume / everything,
     }
-    event.show(at, len(prints), evidence, all(one.given for one in prints))
+    event.show(at, len(prints), evidence, given=all(one.given for one in prints))

@@ -8,6 +8,7 @@ from tests.reference.scales import JUMP_MS, Scales
 
 HELD_MS = 1000
 ONE_TICK_SHARE = 0.8
+TIGHT, WIDE = 0.5, 2.0
 
 
 # --- spread regime -----------------------------------------------------------------------------
@@ -32,8 +33,8 @@ def _ratio_at(past: Past, index: int, usual: float) -> float | None:
     return (quote.ask_price - quote.bid_price) / usual
 
 
-def _is_beyond(tight: bool, ratio: float) -> bool:
-    return ratio <= 0.5 if tight else ratio >= 2
+def _is_beyond(ratio: float, *, tight: bool) -> bool:
+    return ratio <= TIGHT if tight else ratio >= WIDE
 
 
 def _runs(past: Past, scales: Scales, indices: range) -> list[Run]:
@@ -43,19 +44,18 @@ def _runs(past: Past, scales: Scales, indices: range) -> list[Run]:
         if found and found[-1].end is None:
             run = found[-1]
             ratio = _ratio_at(past, index, run.usual)
-            if ratio is not None and _is_beyond(run.tight, ratio):
+            if ratio is not None and _is_beyond(ratio, tight=run.tight):
                 run.ratios.append((at, ratio, index))
                 continue
             run.end = at
         usual = scales.named["recent_spread"].before(at, 0.5)
         ratio = None if usual is None else _ratio_at(past, index, usual)
-        for tight in (True, False):
-            if ratio is not None and usual is not None and _is_beyond(tight, ratio):
-                found.append(Run(tight, at, usual, [(at, ratio, index)]))
+        if ratio is not None and usual is not None and (ratio <= TIGHT or ratio >= WIDE):
+            found.append(Run(ratio <= TIGHT, at, usual, [(at, ratio, index)]))
     return found
 
 
-def _strength_of(tight: bool, ratio: float) -> float:
+def _beyond(ratio: float, *, tight: bool) -> float:
     return 1 / ratio if tight else ratio
 
 
@@ -67,7 +67,7 @@ def spread_regimes(past: Past, scales: Scales) -> Lives:
         runs = _runs(past, scales, indices)
         for run in runs:
             if run.end is not None:
-                peak = max(_strength_of(run.tight, ratio) for _, ratio, _ in run.ratios)
+                peak = max(_beyond(ratio, tight=run.tight) for _, ratio, _ in run.ratios)
                 lives.candidate(run.end, peak)
         for tight in (True, False):
             of_kind = [run for run in runs if run.tight == tight]
@@ -125,7 +125,7 @@ def _show_regime(past: Past, event: Happening, at: float, ratio: float, index: i
     }
     if tick is not None:
         evidence["spread_ticks"] = (quote.ask_price - quote.bid_price) / tick
-    event.show_if_peak(at, _strength_of(run.tight, ratio), evidence)
+    event.show_if_peak(at, _beyond(ratio, tight=run.tight), evidence)
 
 
 def _regime_quote(past: Past, lives: Lives, runs: list[Run], index: int) -> None:

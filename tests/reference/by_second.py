@@ -56,7 +56,7 @@ def _pulling_second(past: Past, scales: Scales, lives: Lives, second: Second, si
     event = lives.living(side, at, by_second=True)
     given = all(one.given for one in taken_at_best(past, side, at))
     if event is None:
-        letter = letter_of(given) if second.traded else "C"
+        letter = letter_of(given=given) if second.traded else "C"
         event = lives.open(side, side, first, at, (price, price), 1.0, letter)
         event.notes = [usual]
     frozen: float = event.notes[0]
@@ -67,7 +67,7 @@ def _pulling_second(past: Past, scales: Scales, lives: Lives, second: Second, si
         "cause": "cancelled" if event.letter != "C" else "unknown",
     }
     already = event.closing is not None and at < event.closing[0]
-    event.show_if_peak(at, net / frozen, evidence, given or event.letter == "C")
+    event.show_if_peak(at, net / frozen, evidence, given=given or event.letter == "C")
     if not already:
         event.closing = None
         event.close(*_pulling_over(past, side, at, price, displayed))
@@ -138,7 +138,7 @@ def momentum_shifts(past: Past, scales: Scales) -> Lives:
 
 
 def z_of(scales: Scales, second: Second) -> float | None:
-    """The second's log-OFI in units of its usual size, held to ±4; None while warming."""
+    """Return the second's log-OFI in units of its usual size, held to ±4; None while warming."""
     drift = scales.drift_before(second.at)
     if second.log_flow is None or not drift:
         return None
@@ -149,6 +149,23 @@ def _momentum_second(
     past: Past, scales: Scales, lives: Lives, second: Second, pair: tuple[Climb, Climb]
 ) -> None:
     at = second.at
+    _elapse(lives, at, pair)
+    z = z_of(scales, second)
+    if z is None:
+        for climb in pair:
+            climb.zero_at = at if climb.value == 0 else climb.zero_at
+        return
+    came = [climb.step(at, z, lives) for climb in pair]
+    for climb, other, opens in zip(pair, pair[::-1], came, strict=True):
+        _shift_or_fade(lives, at, climb, other, opens=opens)
+    for climb in pair:
+        event = lives.living(climb.name, at, by_second=True)
+        if event is not None and event.closing is None:
+            _show_shift(past, scales, event, climb, at)
+
+
+def _elapse(lives: Lives, at: int, pair: tuple[Climb, Climb]) -> None:
+    """Close what has been open for 120 s; both sums start at 0 again."""
     for climb in pair:
         event = lives.living(climb.name, at, by_second=True)
         if event is not None and event.closing is None and at >= event.notes[0] + SHIFT_MS:
@@ -157,26 +174,17 @@ def _momentum_second(
             for one in pair:
                 one.restart(over, lives)
                 one.zero_at = over
-    z = z_of(scales, second)
-    if z is None:
-        for climb in pair:
-            if climb.value == 0:
-                climb.zero_at = at
-        return
-    came = [climb.step(at, z, lives) for climb in pair]
-    for climb, other, opens in zip(pair, pair[::-1], came, strict=True):
-        event = lives.living(climb.name, at, by_second=True)
-        if opens and (event is None or event.closing is not None):
-            _begin_shift(lives, climb, event, at)
-            against = lives.living(other.name, at, by_second=True)
-            if against is not None:
-                against.close(at, "opposite")
-        elif event is not None and event.closing is None and climb.value < NOTABLE:
-            event.close(at, "faded")
-    for climb in pair:
-        event = lives.living(climb.name, at, by_second=True)
-        if event is not None and event.closing is None:
-            _show_shift(past, scales, event, climb, at)
+
+
+def _shift_or_fade(lives: Lives, at: int, climb: Climb, other: Climb, *, opens: bool) -> None:
+    event = lives.living(climb.name, at, by_second=True)
+    if opens and (event is None or event.closing is not None):
+        _begin_shift(lives, climb, event, at)
+        against = lives.living(other.name, at, by_second=True)
+        if against is not None:
+            against.close(at, "opposite")
+    elif event is not None and event.closing is None and climb.value < NOTABLE:
+        event.close(at, "faded")
 
 
 def _begin_shift(lives: Lives, climb: Climb, event: Happening | None, at: int) -> None:

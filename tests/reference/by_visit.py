@@ -1,6 +1,7 @@
 """Walls, stackings and the suspected forms: what one visit of a best price shows."""
 
 from dataclasses import dataclass
+from itertools import pairwise
 from statistics import median
 
 from tests.reference.lives import Evidence, Happening, Lives
@@ -46,7 +47,7 @@ def all_visits(past: Past) -> list[tuple[int, list[Visit]]]:
 
 
 def size_at(steps: list[Step], at: float) -> float:
-    """The size displayed after the records of an instant."""
+    """Return the size displayed after the records of an instant."""
     return [step.size for step in steps if step.at <= at][-1]
 
 
@@ -97,9 +98,11 @@ def _walls_of(past: Past, scales: Scales, lives: Lives, visit: Visit) -> None:
     moments: list[tuple[float, int, int, Step | Height]] = [
         (step.at, 0, step.position, step) for step in quotes + _takings(past, visit)
     ]
-    for height in heights:
-        if height.broken_at is None or height.broken_at > height.stands_at:
-            moments.append((height.stands_at, 1, 0, height))
+    moments += [
+        (height.stands_at, 1, 0, height)
+        for height in heights
+        if height.broken_at is None or height.broken_at > height.stands_at
+    ]
     timeline = sorted(moments, key=lambda moment: moment[:3])
     done: list[Step] = []
     for at, _, _, moment in timeline:
@@ -134,16 +137,16 @@ def _heights(scales: Scales, visit: Visit, quotes: list[Step]) -> list[Height]:
 
 
 def _takings(past: Past, visit: Visit) -> list[Step]:
-    """Prints at the visit's price that took from its side, from its first quote to its end."""
+    """Return prints at the visit's price that took from its side while it stood."""
     start = past.quote_positions[visit.first]
-    found = []
-    for one in past.prints_between(start, visit.over):
-        if one.takes(visit.side) and one.price == visit.price:
-            found.append(Step(one.stamp, one.position, 0.0, traded=one.size))
-    return found
+    return [
+        Step(one.stamp, one.position, 0.0, traded=one.size)
+        for one in past.prints_between(start, visit.over)
+        if one.takes(visit.side) and one.price == visit.price
+    ]
 
 
-def _raise_wall(
+def _raise_wall(  # noqa: PLR0913, PLR0917 - a wall, where it stands, and what led to it
     lives: Lives,
     key: tuple[int, int],
     visit: Visit,
@@ -265,7 +268,7 @@ def _show_stacking(event: Happening, visit: Visit, at: float, size: float, usual
 # --- absorption_suspected ----------------------------------------------------------------------
 
 
-def suspected_absorptions(past: Past, scales: Scales) -> Lives:
+def suspected_absorptions(past: Past, _: Scales) -> Lives:
     """Prices that lose and regain several times their size."""
     lives = Lives("absorption_suspected")
     for sleep, visits in all_visits(past):
@@ -342,7 +345,7 @@ class Recovery:
     delay: float
 
 
-def suspected_refills(past: Past, scales: Scales) -> Lives:
+def suspected_refills(past: Past, _: Scales) -> Lives:
     """Prices whose size dips and recovers again and again."""
     lives = Lives("refill_suspected")
     for sleep, visits in all_visits(past):
@@ -358,7 +361,7 @@ def _recoveries(past: Past, visit: Visit) -> list[Recovery]:
     found: list[Recovery] = []
     dip: tuple[float, float] | None = None  # when, from what size
     steps = steps_of(past, visit)
-    for before, step in zip(steps, steps[1:], strict=False):
+    for before, step in pairwise(steps):
         if dip is not None and step.at > dip[0] + REFILL_MS:
             dip = None
         if dip is not None and step.size >= dip[1]:
@@ -371,9 +374,8 @@ def _recoveries(past: Past, visit: Visit) -> list[Recovery]:
 
 
 def _suspected_refill(past: Past, lives: Lives, visit: Visit, recoveries: list[Recovery]) -> None:
-    if visit.end is not None and visit.end_index is not None:
-        if untraded(past, past.quote_positions[visit.end_index]):
-            lives.candidate(visit.end, len(recoveries))
+    if visit.end is not None and untraded(past, visit.over):
+        lives.candidate(visit.end, len(recoveries))
     key, prices = (visit.side, visit.first), (visit.price, visit.price)
     for number, recovery in enumerate(recoveries):
         event = lives.living(key, recovery.at)

@@ -104,6 +104,8 @@ class Shelf:
                         self._quote(index)
                 self._stand_until(at)
                 self._second(at)
+            self._stand_until(stretch.sleep)
+            self._say(stretch.sleep)
             self._leave(stretch.sleep, None)
             self.best = None
 
@@ -168,7 +170,7 @@ class Shelf:
 
 
 def published_at(shelf: Shelf, until: int) -> list[dict[str, object]]:
-    """A side's published levels at a whole second, most significant first."""
+    """Return a side's published levels at a whole second, most significant first."""
     seconds = [at for at in shelf.published if at <= until]
     shown = shelf.published[seconds[-1]] if seconds else []
     forms = [form for last_seen, form in shown if until - last_seen < GONE_MS]

@@ -54,7 +54,7 @@ class Happening:
         """First whole second at or after the opening."""
         return ceil_second(self.instant)
 
-    def show(self, at: float, statistic: float, evidence: Evidence, given: bool = True) -> None:
+    def show(self, at: float, statistic: float, evidence: Evidence, *, given: bool = True) -> None:
         """Say what it is now; the statistic shown is its peak."""
         self.peak = max(self.peak, statistic)
         if not given:
@@ -62,11 +62,11 @@ class Happening:
         self._add(Shown(ceil_second(at), "open", self.peak, self.letter, evidence))
 
     def show_if_peak(
-        self, at: float, statistic: float, evidence: Evidence, given: bool = True
+        self, at: float, statistic: float, evidence: Evidence, *, given: bool = True
     ) -> None:
         """Say what it is now if it never was as strong."""
         if not self.history or statistic > self.peak:
-            self.show(at, statistic, evidence, given)
+            self.show(at, statistic, evidence, given=given)
 
     def close(self, at: float, reason: str) -> None:
         """Begin to close; what closes already keeps its first reason."""
@@ -100,7 +100,7 @@ class Happening:
         self.history.append(shown)
 
     def shown_at(self, second: int) -> tuple[int, Shown]:
-        """The last second at which it changed, and what it is, both as of `second`."""
+        """Return the last second at which it changed, and what it is, both as of `second`."""
         by_second: dict[int, Shown] = {}
         for shown in self.history:
             if shown.second <= second:
@@ -159,8 +159,8 @@ class Lives:
         """Remember the peak of a candidate that ended."""
         self.candidates.append(Candidate(ended, peak))
 
-    def living(self, key: object, at: float, by_second: bool = False) -> Happening | None:
-        """The key's event, open or closing at an instant."""
+    def living(self, key: object, at: float, *, by_second: bool = False) -> Happening | None:
+        """Return the key's event, open or closing at an instant."""
         event = self.latest.get(key)
         if event is None or event.closed:
             return None
@@ -171,7 +171,7 @@ class Lives:
                 return None
         return event
 
-    def open(
+    def open(  # noqa: PLR0913, PLR0917 - what an event is at its opening
         self,
         key: object,
         side: int | str,
@@ -215,13 +215,13 @@ class Lives:
 def event_id(
     ticker: str, event_type: str, side: str, opened_at: float, price_low: int | None
 ) -> str:
-    """The event's name, the same on every run over the same records."""
+    """Return the event's name, the same on every run over the same records."""
     low = "" if price_low is None else str(price_low)
     text = f"{event_type}:{side}:{round(opened_at * 1000)}:{low}"
     digest = hashlib.blake2b(text.encode(), digest_size=5).digest()
     return f"{ticker}~{base64.b32encode(digest).decode().lower()}"
 
 
-def letter_of(given: bool) -> str:
+def letter_of(*, given: bool) -> str:
     """Evidence class of something seen in trades."""
     return "A" if given else "B"

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 
 from app.records import Quote
 from tests.reference.past import (
@@ -273,7 +274,7 @@ def _moves(window: Window) -> Part:
             mids.append(mid)
     found: Part = {}
     if len(mids) >= 2:
-        returns = [math.log(now / was) for was, now in zip(mids, mids[1:], strict=False)]
+        returns = [math.log(now / was) for was, now in pairwise(mids)]
         found["realized_volatility_bps"] = 1e4 * math.sqrt(sum(r * r for r in returns))
     first = window.first_index()
     valid = past.valid[first] if first >= 0 else None

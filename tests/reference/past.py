@@ -15,20 +15,20 @@ PRICES_FOR_A_TICK = 20
 
 
 def ceil_second(stamp: float) -> int:
-    """The first whole second at or after an instant, in ms."""
+    """Return the first whole second at or after an instant, in ms."""
     floor = int(stamp) // 1000 * 1000
     return floor if floor == stamp else floor + 1000
 
 
 def price_of(quote: Quote | None, side: int) -> int | None:
-    """A side's best price; None where it shows no size."""
+    """Return a side's best price; None where it shows no size."""
     if quote is None or size_of(quote, side) == 0:
         return None
     return quote.bid_price if side == BID else quote.ask_price
 
 
 def size_of(quote: Quote, side: int) -> float:
-    """A side's displayed size."""
+    """Return a side's displayed size."""
     return quote.bid_size if side == BID else quote.ask_size
 
 
@@ -43,7 +43,7 @@ def is_valid(quote: Quote) -> bool:
 
 
 def side_taken(taker: int) -> int:
-    """The side that a print took: the ask where the taker bought."""
+    """Return the side that a print took: the ask where the taker bought."""
     return ASK if taker > 0 else BID
 
 
@@ -92,8 +92,8 @@ class Stretch:
     sleep: int
 
     def seconds(self) -> range:
-        """Its whole seconds, the one at which it falls asleep included."""
-        return range(self.first_second, self.sleep + 1000, 1000)
+        """Its whole seconds; at `sleep` itself nothing is looked at any more."""
+        return range(self.first_second, self.sleep, 1000)
 
 
 class Past:
@@ -171,23 +171,23 @@ class Past:
         return bisect_right(self.quote_stamps, at) - 1
 
     def standing(self, at: float) -> Quote | None:
-        """The last quote stamped at or before an instant."""
+        """Return the last quote stamped at or before an instant."""
         index = self.standing_index(at)
         return self.quotes[index] if index >= 0 else None
 
     def valid_at(self, at: float) -> Quote | None:
-        """The valid quote at an instant."""
+        """Return the valid quote at an instant."""
         index = self.standing_index(at)
         valid = self.valid[index] if index >= 0 else None
         return None if valid is None else self.quotes[valid]
 
     def mid_at(self, at: float) -> float | None:
-        """The mid at an instant, in units of 1e-8."""
+        """Return the mid at an instant, in units of 1e-8."""
         quote = self.valid_at(at)
         return None if quote is None else mid_of(quote)
 
     def quotes_in(self, start: float, end: float) -> range:
-        """Indices of the quotes stamped in (start, end]."""
+        """Return indices of the quotes stamped in (start, end]."""
         return range(bisect_right(self.quote_stamps, start), bisect_right(self.quote_stamps, end))
 
     def prints_in(self, start: float, end: float) -> list[Print]:
@@ -229,7 +229,7 @@ class Past:
         return known
 
     def tick_at(self, at: float) -> int | None:
-        """The tick as known after the records of an instant."""
+        """Return the tick as known after the records of an instant."""
         index = self.standing_index(at)
         return self.ticks[index] if index >= 0 else None
 
@@ -254,7 +254,7 @@ class Past:
         ]
 
     def quotes_of(self, stretch: Stretch) -> range:
-        """Indices of a stretch's quotes."""
+        """Return indices of a stretch's quotes."""
         return range(
             bisect_left(self.quote_positions, stretch.first),
             bisect_left(self.quote_positions, stretch.end),
@@ -265,7 +265,7 @@ class Past:
         return [one for one in self.prints if stretch.first <= one.position < stretch.end]
 
     def visits(self, side: int, stretch: Stretch) -> list[Visit]:
-        """A side's visits in a stretch, in order."""
+        """Return a side's visits in a stretch, in order."""
         found: list[Visit] = []
         current: Visit | None = None
         for index in self.quotes_of(stretch):
@@ -295,12 +295,12 @@ def how_left(side: int, price: int, now: int | None) -> str:
 
 
 def mid_of(quote: Quote) -> float:
-    """A quote's mid, in units of 1e-8."""
+    """Return a quote's mid, in units of 1e-8."""
     return (quote.bid_price + quote.ask_price) / 2
 
 
 def order_flow(past: Past, index: int) -> float:
-    """The quote's contribution e to the order flow imbalance; a missing price is the last known."""
+    """Return the quote's e of the order flow imbalance; a missing price is the last known."""
     quote, before = past.quotes[index], past.quotes[index - 1]
     bid, bid_before = _carried(past, BID, index), _carried(past, BID, index - 1)
     ask, ask_before = _carried(past, ASK, index), _carried(past, ASK, index - 1)

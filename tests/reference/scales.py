@@ -53,15 +53,15 @@ class Scale:
         self.values.append(value)
 
     def before(self, at: float, q: float) -> float | None:
-        """The q-quantile of the samples taken before an instant."""
+        """Return the q-quantile of the samples taken before an instant."""
         return self.of_first(bisect_left(self.times, at), q)
 
     def through(self, at: float, q: float) -> float | None:
-        """The q-quantile of the samples taken at or before an instant."""
+        """Return the q-quantile of the samples taken at or before an instant."""
         return self.of_first(bisect_right(self.times, at), q)
 
     def of_first(self, count: int, q: float) -> float | None:
-        """The q-quantile of the first `count` samples; None while warming."""
+        """Return the q-quantile of the first `count` samples; None while warming."""
         if count < round(10 / (1 - q)):
             return None
         if (count, q) not in self.known:
@@ -72,7 +72,7 @@ class Scale:
         bins = self._bins(count) - ZERO_BIN
         by_bin = np.bincount(bins, weights(count, self.half_life))
         wanted = q * by_bin.sum()
-        below = 0.0
+        below = weight = 0.0
         for number in np.flatnonzero(by_bin):
             weight = float(by_bin[number])
             if below + weight > wanted:
@@ -117,10 +117,22 @@ class Second:
     slope: float | None = None
 
 
-NAMES = (
-    "bid_size ask_size depth spread flow taker_flow quote_flow removal quote_rate trade_rate "
-    "flicker jump order_size spread_slope"
-).split()
+NAMES = [
+    "bid_size",
+    "ask_size",
+    "depth",
+    "spread",
+    "flow",
+    "taker_flow",
+    "quote_flow",
+    "removal",
+    "quote_rate",
+    "trade_rate",
+    "flicker",
+    "jump",
+    "order_size",
+    "spread_slope",
+]
 
 
 class Scales:
@@ -280,7 +292,7 @@ def taker_flow(past: Past, at: float, seconds: int) -> float:
 
 
 def net_removal(past: Past, side: int, at: int) -> tuple[float, float, float | None]:
-    """A side's net removal of the second, its traded part, and the first removing quote's stamp."""
+    """Return a side's net removal, its traded part and when the first quote removed."""
     removed, first = 0.0, None
     for index in past.quotes_in(at - 1000, at):
         if index == 0:
@@ -294,7 +306,7 @@ def net_removal(past: Past, side: int, at: int) -> tuple[float, float, float | N
 
 
 def taken_at_best(past: Past, side: int, at: int) -> list[Print]:
-    """The second's prints at the side's best by takers of that side."""
+    """Return the second's prints at the side's best by takers of that side."""
     return [
         one
         for one in past.prints_in(at - 1000, at)
@@ -320,7 +332,7 @@ def jumps(past: Past, index: int) -> list[int]:
 
 
 def price_change(past: Past, side: int, index: int) -> tuple[int, int] | None:
-    """A quote's change of a side's best price (from, to); None where there is none."""
+    """Return a quote's change of a side's best price (from, to); None where there is none."""
     if index == 0:
         return None
     was, now = price_of(past.quotes[index - 1], side), price_of(past.quotes[index], side)

@@ -20,11 +20,25 @@ Fields = dict[str, Any]
 
 WINDOWS = {"10s": 10, "1min": 60, "5min": 300}
 SAID_ELSEWHERE = {"behaviors", "last_sweep", "quality", "engine"}
-EVENT_FIELDS = (
-    "id type side status opened_at noticed_at updated_at closed_at close_reason price_low "
-    "price_high strength evidence_class statistic threshold evidence"
-).split()
-LEVEL_FIELDS = "price side appearances size first_seen last_seen held broke".split()
+EVENT_FIELDS = [
+    "id",
+    "type",
+    "side",
+    "status",
+    "opened_at",
+    "noticed_at",
+    "updated_at",
+    "closed_at",
+    "close_reason",
+    "price_low",
+    "price_high",
+    "strength",
+    "evidence_class",
+    "statistic",
+    "threshold",
+    "evidence",
+]
+LEVEL_FIELDS = ["price", "side", "appearances", "size", "first_seen", "last_seen", "held", "broke"]
 CLOSE = 1e-9
 SHOWN = 20
 AAPL = "AAPL_2012-06-21"
@@ -127,8 +141,8 @@ class Told:
         """Compare both sides' published levels, price by price."""
         found = []
         for side, forms in zip(("bid", "ask"), self.levels, strict=True):
-            ours = {form["price"]: form for form in forms}
-            theirs = {form["price"]: form for form in reference.levels(until)[side]}
+            ours = {str(form["price"]): form for form in forms}
+            theirs = {str(form["price"]): form for form in reference.levels(until)[side]}
             found += [f"{side} {line}" for line in differences(ours, theirs, slack)]
         return found
 

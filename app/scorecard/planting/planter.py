@@ -1,7 +1,7 @@
 """Plants one kind of happening again and again into a stretch of a tape."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from random import Random
 
 import msgspec
@@ -40,53 +40,47 @@ Planter = Callable[[Spot], Edit | None]
 
 @dataclass(frozen=True, slots=True)
 class Planted:
-    """A tape with happenings planted into it; `records` begin where planting begins."""
+    """A piece of a tape with one happening planted into it."""
 
     records: list[Record]
-    truths: list[Truth] = field(default_factory=list)
+    truths: list[Truth]
+    end_ms: float
+
+
+SEARCH_SECONDS = 25
 
 
 def plant(
-    stretch: Stretch, planter: Planter, strength: float, draw: Random, gap_ms: float
-) -> Planted:
-    """Plant wherever it can be done, with at least `gap_ms` between two happenings."""
-    edits: list[Edit] = []
-    at_ms = stretch.plant_from_ms + gap_ms
-    while at_ms < stretch.end_ms - gap_ms:
+    stretch: Stretch, planter: Planter, strength: float, draw: Random, from_ms: float, tail_ms: float
+) -> Planted | None:
+    """Plant once, some seconds after `from_ms`, where it can be done.
+
+    The piece begins at `from_ms` and goes on for `tail_ms` after what was planted.
+    """
+    for seconds in range(3, SEARCH_SECONDS):
+        at_ms = from_ms + 1000.0 * (seconds + draw.random())
         edit = planter(Spot(stretch, at_ms, strength, draw))
-        if edit is None or edit.end_ms > stretch.end_ms:
-            at_ms += 1000.0
-            continue
-        edits.append(edit)
-        at_ms = edit.end_ms + gap_ms * draw.uniform(1.0, 1.5)
-    return _edited(stretch, edits)
+        if edit is not None and edit.end_ms + tail_ms < stretch.end_ms:
+            return _edited(stretch, edit, from_ms, edit.end_ms + tail_ms)
+    return None
 
 
-def _edited(stretch: Stretch, edits: Sequence[Edit]) -> Planted:
-    planted = Planted([])
-    at_ms, shift = stretch.plant_from_ms, 0
-    for edit in edits:
-        planted.records.extend(_shifted(stretch.between(at_ms, edit.start_ms), shift))
-        planted.records.extend(_shifted(edit.records, shift))
-        planted.truths.extend(_moved(truth, shift) for truth in edit.truths)
-        at_ms, shift = edit.end_ms, shift + edit.price_shift
-    planted.records.extend(_shifted(stretch.between(at_ms, stretch.end_ms), shift))
-    for seq, record in enumerate(planted.records):
-        record.seq = 10**9 + seq
-    return planted
-
-
-def _moved(truth: Truth, shift: int) -> Truth:
-    price = None if truth.price is None else truth.price + shift
-    return Truth(truth.kind, truth.side, truth.start_ms, truth.end_ms, price, truth.form)
+def _edited(stretch: Stretch, edit: Edit, from_ms: float, end_ms: float) -> Planted:
+    records = _shifted(stretch.between(from_ms, edit.start_ms), 0)
+    records += edit.records
+    records += _shifted(stretch.between(edit.end_ms, end_ms), edit.price_shift)
+    for seq, record in enumerate(records):
+        record.seq = 10**12 + seq
+    return Planted(records, list(edit.truths), end_ms)
 
 
 def _shifted(records: Sequence[Record], shift: int) -> list[Record]:
     """Copy records, all prices moved."""
-    return [_shifted_one(record, shift) for record in records]
+    return [shifted(record, shift) for record in records]
 
 
-def _shifted_one(record: Record, shift: int) -> Record:
+def shifted(record: Record, shift: int) -> Record:
+    """Copy a record, its prices moved."""
     if isinstance(record, Quote):
         bid, ask = record.bid_price + shift, record.ask_price + shift
         return msgspec.structs.replace(record, bid_price=bid, ask_price=ask)

@@ -114,6 +114,13 @@ class Stretch:
         return int(np.gcd.reduce(np.abs(np.diff(prices))))
 
     @cached_property
+    def lot(self) -> float:
+        """Least step of displayed sizes."""
+        sizes = np.unique(np.abs([quote.bid_size for quote in self.quotes[:5000]]))
+        steps = np.diff(sizes)
+        return float(min(1.0, steps.min())) if len(steps) else 1.0
+
+    @cached_property
     def depth(self) -> float:
         """Median of the mean of both sides' sizes."""
         return float(np.median([(q.bid_size + q.ask_size) / 2 for q in self._sampled]))

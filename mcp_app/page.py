@@ -1,0 +1,50 @@
+"""The page that shows a ticker live inside a chat (MCP Apps), and the tool that feeds it."""
+
+from importlib.resources import files
+from typing import Annotated
+
+from mcp.server.apps import Apps
+from mcp.types import CallToolResult
+
+from app.answers import open_patterns
+from app.histories import parse_history
+from app.reader import Reader
+from app.saying import Said
+from app.series import Series, series
+from app.tickers import checked_ticker
+from mcp_app.calls import Asked, in_time, reader_of, result_of
+
+PAGE_URI = "ui://orderflow/live.html"
+POINTS = 60
+FIELDS = ["mid", "spread_bps", "avg_bid_size", "avg_ask_size", "ofi"]
+
+
+class PageData(Series):
+    """What the page draws."""
+
+    open_patterns: list[str] = []
+
+
+async def order_flow_page(
+    context: Asked, ticker: str, history: str = "5mins"
+) -> Annotated[CallToolResult, PageData]:
+    """Return what the page draws; asked each second or two, so that it is not kept."""
+    reader = reader_of(context)
+    return result_of(await in_time(lambda: _page_data(reader, ticker, history)))
+
+
+def _page_data(reader: Reader, ticker: str, history: str) -> Said:
+    drawn = series(reader, ticker, FIELDS, history, POINTS)
+    snapshot = reader.snapshot(checked_ticker(ticker), parse_history(history))
+    data = PageData(**drawn.model_dump(), open_patterns=open_patterns(snapshot.events or ()))
+    return Said(f"{ticker}: data of the live page", data.as_json())
+
+
+def apps() -> Apps:
+    """Return the extension that serves the page."""
+    made = Apps()
+    page = files("mcp_app").joinpath("live.html").read_text(encoding="utf-8")
+    made.add_html_resource(
+        PAGE_URI, page, name="live", title="Order flow live", description="A ticker, drawn live."
+    )
+    return made

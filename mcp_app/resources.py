@@ -1,0 +1,75 @@
+"""What a client may read and watch: tickers, and each one's snapshot and patterns."""
+
+from collections.abc import Callable
+
+from mcp.server import MCPServer
+from mcp.server.mcpserver.exceptions import ResourceError, ResourceNotFoundError, ToolError
+from mcp.server.mcpserver.resources import ResourceSecurity
+
+from app.answer_text import EVENT_COLUMNS, event_line
+from app.answers import event_facts, weight
+from app.asking import ask
+from app.errors import BadTicker, UnknownTicker
+from app.histories import parse_history
+from app.listing import list_tickers
+from app.reader import Reader
+from app.saying import text_of
+from app.tickers import checked_ticker
+from mcp_app.calls import in_time
+
+TICKERS = "orderflow://tickers"
+SNAPSHOT = "orderflow://{ticker}/snapshot"
+PATTERNS = "orderflow://{ticker}/patterns"
+MAX_EVENTS = 20
+
+
+def add_resources(server: MCPServer[Reader], reader: Reader) -> None:
+    """Add the resources; a ticker is percent-encoded in its address."""
+    # A ticker is checked by its own rule and never used as a path.
+    rule = ResourceSecurity(exempt_params={"ticker"})
+
+    @server.resource(
+        TICKERS, name="tickers", title="Active tickers", description="Active tickers, one a line."
+    )
+    async def tickers() -> str:
+        return await _read(lambda: text_of(list_tickers(reader)))
+
+    @server.resource(
+        SNAPSHOT,
+        name="snapshot",
+        title="A ticker's last five minutes",
+        description="The order flow of a ticker over its last five minutes.",
+        security=rule,
+    )
+    async def snapshot(ticker: str) -> str:
+        return await _read(lambda: text_of(ask(reader, ticker)))
+
+    @server.resource(
+        PATTERNS,
+        name="patterns",
+        title="A ticker's pattern events",
+        description="Pattern events of a ticker's last hour, open and strong ones first.",
+        security=rule,
+    )
+    async def patterns(ticker: str) -> str:
+        return await _read(lambda: _patterns(reader, ticker))
+
+
+async def _read(said: Callable[[], str]) -> str:
+    try:
+        return await in_time(said)
+    except ToolError as error:
+        if isinstance(error.__cause__, (BadTicker, UnknownTicker)):
+            raise ResourceNotFoundError(str(error)) from error
+        raise ResourceError(str(error)) from error
+
+
+def _patterns(reader: Reader, ticker: str) -> str:
+    snapshot = reader.snapshot(checked_ticker(ticker), parse_history("1h"))
+    events = sorted(snapshot.events or (), key=weight, reverse=True)
+    age = "" if snapshot.as_of_ms is None else f", as of {snapshot.as_of_ms} (epoch ms)"
+    lines = [f"{ticker}: {len(events)} events in the last hour{age} {EVENT_COLUMNS}"]
+    lines += [f"note: {snapshot.cause}"] if snapshot.cause else []
+    now = round(snapshot.now_ms)
+    lines += [f"- {event_line(event_facts(event), now)}" for event in events[:MAX_EVENTS]]
+    return "\n".join(lines)

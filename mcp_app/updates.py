@@ -1,0 +1,112 @@
+"""Tells clients of both eras that a resource changed, when a tick was made; at most each second."""
+
+import asyncio
+from collections import defaultdict
+from collections.abc import AsyncIterator, Iterable
+from contextlib import asynccontextmanager, suppress
+from urllib.parse import quote
+from weakref import WeakSet
+
+import redis
+import redis.asyncio
+import structlog
+from mcp.server import MCPServer
+from mcp.server.context import ServerRequestContext
+from mcp.server.session import ServerSession
+from mcp.server.subscriptions import InMemorySubscriptionBus, ResourceUpdated
+from mcp.types import EmptyResult, SubscribeRequestParams, UnsubscribeRequestParams
+
+from app.keys import TICKED_CHANNEL
+from app.reader import Reader
+from app.settings import Settings
+from app.tickers import is_ticker
+from mcp_app.resources import PATTERNS, SNAPSHOT, TICKERS
+
+PAUSE_SECONDS = 1.0
+RETRY_SECONDS = 2.0
+
+_log = structlog.get_logger()
+
+
+class Updates:
+    """Who watches what, and the loop that tells them."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.bus = InMemorySubscriptionBus()
+        self._settings = settings
+        self._watchers: defaultdict[str, WeakSet[ServerSession]] = defaultdict(WeakSet)
+
+    def serve(self, server: MCPServer[Reader]) -> None:
+        """Let clients of 2025 subscribe; those of 2026 listen to the bus."""
+        low = server._lowlevel_server  # noqa: SLF001 - the SDK's own advice: no public way yet
+        low.add_request_handler("resources/subscribe", SubscribeRequestParams, self._subscribe)
+        low.add_request_handler("resources/unsubscribe", UnsubscribeRequestParams, self._leave)
+
+    async def _subscribe(
+        self, ctx: ServerRequestContext[Reader], params: SubscribeRequestParams
+    ) -> EmptyResult:
+        self._watchers[str(params.uri)].add(ctx.session)
+        return EmptyResult()
+
+    async def _leave(
+        self, ctx: ServerRequestContext[Reader], params: UnsubscribeRequestParams
+    ) -> EmptyResult:
+        self._watchers[str(params.uri)].discard(ctx.session)
+        return EmptyResult()
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        """Tell of ticks as long as the context lasts."""
+        telling = asyncio.create_task(self._tell_for_ever())
+        try:
+            yield
+        finally:
+            telling.cancel()
+            with suppress(asyncio.CancelledError):
+                await telling
+
+    async def _tell_for_ever(self) -> None:
+        while True:
+            try:
+                await self._tell()
+            except (redis.RedisError, OSError) as error:
+                # Tools say themselves that Redis is away; here it is enough to come back.
+                _log.debug("updates_wait_for_redis", error=type(error).__name__)
+                await asyncio.sleep(RETRY_SECONDS)
+
+    async def _tell(self) -> None:
+        client = redis.asyncio.Redis.from_url(self._settings.redis_url, socket_timeout=None)
+        async with client, client.pubsub() as channel:
+            await channel.psubscribe(f"{TICKED_CHANNEL}*")
+            while True:
+                await self._told(await _ticked(channel))
+                await asyncio.sleep(PAUSE_SECONDS)
+
+    async def _told(self, tickers: Iterable[str]) -> None:
+        names = {uri for ticker in tickers for uri in addresses_of(ticker)}
+        for uri in names | {TICKERS} if names else names:
+            await self.bus.publish(ResourceUpdated(uri))
+            for session in list(self._watchers.get(uri, ())):
+                with suppress(Exception):  # a client that left is no news
+                    await session.send_resource_updated(uri)
+
+
+def addresses_of(ticker: str) -> list[str]:
+    """Return the addresses of a ticker's resources.
+
+    >>> addresses_of("BTC/USDT")
+    ['orderflow://BTC%2FUSDT/snapshot', 'orderflow://BTC%2FUSDT/patterns']
+    """
+    return [form.replace("{ticker}", quote(ticker, safe="")) for form in (SNAPSHOT, PATTERNS)]
+
+
+async def _ticked(channel: "redis.asyncio.client.PubSub") -> set[str]:
+    """Wait for a tick, and return all tickers that have had one by now."""
+    tickers: set[str] = set()
+    message = await channel.get_message(ignore_subscribe_messages=True, timeout=None)
+    while message is not None:
+        name = message["channel"].decode("ascii", "replace").removeprefix(TICKED_CHANNEL)
+        if is_ticker(name):
+            tickers.add(name)
+        message = await channel.get_message(ignore_subscribe_messages=True, timeout=0)
+    return tickers

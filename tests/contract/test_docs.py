@@ -1,0 +1,217 @@
+"""What the code knows by name, a document explains: names are read from the code at run time."""
+
+import ast
+import json
+import tomllib
+from typing import Any, get_args
+
+import click
+import pytest
+
+from app import keys, published
+from app.settings import Settings
+from tests.contract.documents import ROOT, commands, named, rows, text_of
+
+README = text_of("README.md")
+METRICS = text_of("docs/metrics.md")
+PATTERNS = text_of("docs/patterns.md")
+OPERATIONS = text_of("docs/operations.md")
+ARCHITECTURE = text_of("docs/architecture.md")
+
+
+def assert_named(names: set[str], text: str, what: str) -> None:
+    missing = sorted(names - named(text))
+    assert not missing, f"{what} to be named: {', '.join(missing)}"
+
+
+def test_every_metric_field_has_its_row_in_the_metrics() -> None:
+    fields = published.NUMBERS | set(published.WORDS)
+    json_fields = {"behaviors", "last_sweep", "quality", "engine"}
+
+    assert not sorted((fields | json_fields) - set(rows(METRICS)))
+
+
+def test_no_metric_is_explained_that_does_not_exist() -> None:
+    sections = METRICS.split("\n## ")
+    of_fields = ("Which tick", "Quotes", "Sizes", "Spread and mid", "Flow", "Trades")
+    explained = {
+        name for section in sections if section.startswith(of_fields) for name in rows(section)
+    }
+
+    assert explained == published.NUMBERS | set(published.WORDS)
+
+
+@pytest.mark.parametrize("name", sorted(published.WORDS))
+def test_every_word_of_a_metric_is_explained(name: str) -> None:
+    assert_named(set(published.WORDS[name]), METRICS, f"words of {name}")
+
+
+def test_every_behavior_and_direction_is_explained_in_both_documents() -> None:
+    names = {*published.BEHAVIORS, *published.DIRECTIONS}
+
+    assert_named(names, METRICS, "behaviours in the metrics")
+    assert_named(names, PATTERNS, "behaviours in the patterns")
+
+
+def test_every_oddity_of_the_quality_is_explained() -> None:
+    assert set(rows(METRICS)) >= published.QUALITY_COUNTS
+    assert_named({"gaps", "rebuilt_at", "failed_detectors"}, METRICS, "parts of the quality")
+
+
+def test_every_pattern_type_has_its_own_section() -> None:
+    sections = {line.strip("# ") for line in PATTERNS.splitlines() if line.startswith("### ")}
+
+    assert not sorted(set(get_args(published.PatternType)) - sections)
+
+
+def test_every_name_and_word_of_evidence_is_explained() -> None:
+    assert_named(set(published.EVIDENCE_NAMES), PATTERNS, "evidence")
+    assert_named(set(published.EVIDENCE_WORDS), PATTERNS, "words of evidence")
+
+
+def test_every_close_reason_is_explained() -> None:
+    assert_named(set(published.CLOSE_REASONS), PATTERNS, "close reasons")
+
+
+def settings() -> list[tuple[str, Any]]:
+    fields: list[Any] = list(Settings.model_fields.values())
+    return [(str(field.validation_alias.choices[0]), field) for field in fields]
+
+
+@pytest.mark.parametrize(("variable", "field"), settings())
+def test_every_setting_has_its_row_with_its_default_and_range(variable: str, field: Any) -> None:
+    _, _, default, allowed, meaning, _ = rows(README)[variable].split("|")
+
+    shown = "-" if field.default is None else f"`{str(field.default).lower()}`"
+    assert default.strip().lower() == shown
+    for bound in field.metadata:
+        limit = getattr(bound, "ge", getattr(bound, "le", None))
+        assert limit is None or str(limit) in allowed
+    assert meaning.strip()
+
+
+def test_no_setting_is_explained_that_does_not_exist() -> None:
+    section = README.split("\n## Settings")[1].split("\n## ")[0]
+
+    assert set(rows(section)) == {variable for variable, _ in settings()}
+
+
+def key_names() -> set[str]:
+    """Names of the table at the top of app/keys.py."""
+    lines = (keys.__doc__ or "").splitlines()
+    words = [line.split() for line in lines]
+    return {found[1] for found in words if len(found) > 1 and found[1].startswith(keys.PREFIX)}
+
+
+def test_every_key_has_its_row() -> None:
+    section = README.split("\n## Keys")[1].split("\n## ")[0]
+
+    assert set(rows(section)) == key_names()
+
+
+def test_every_key_that_is_built_is_in_the_table_of_keys() -> None:
+    names = keys.Keys()
+    built = {
+        names.quotes("{ticker}"),
+        names.trades("{ticker}"),
+        names.metrics("{ticker}", "{window}"),
+        names.patterns("{ticker}"),
+        names.levels("{ticker}", "{side}"),
+        names.bars("{ticker}"),
+        names.state("{ticker}"),
+        names.failures("{ticker}"),
+        keys.TICKERS,
+        keys.PULSE,
+        keys.COUNTERS,
+        keys.SCAN,
+        keys.bad("{key}"),
+    }
+
+    assert built <= key_names()
+
+
+def test_every_lifetime_of_a_key_is_said() -> None:
+    section = README.split("\n## Keys")[1].split("\n## ")[0]
+    lifetimes = {
+        str(seconds)
+        for name, value in vars(keys).items()
+        if name.endswith("_LIFETIME_SECONDS")
+        for seconds in (value.values() if isinstance(value, dict) else [value])
+    }
+
+    assert not sorted(seconds for seconds in lifetimes if f" {seconds}" not in section)
+
+
+def undocumented(path: str, command: click.Command) -> list[str]:
+    """Name the options of a command that its row does not list."""
+    lines = [line for name, line in rows(OPERATIONS).items() if f"{name} ".startswith(f"{path} ")]
+    options = [
+        option
+        for parameter in command.params
+        if isinstance(parameter, click.Option)
+        for option in parameter.opts
+    ]
+    return [f"{path} {option}" for option in options if f"`{option}" not in "".join(lines)]
+
+
+def test_every_command_is_named_and_its_options_are_listed() -> None:
+    found = list(commands())
+
+    assert len(found) > 4
+    assert not [path for path, _ in found if f"`{path}" not in README]
+    assert not [option for path, command in found for option in undocumented(path, command)]
+
+
+def test_every_target_of_make_is_named() -> None:
+    makefile = text_of("Makefile")
+    [declared] = [line for line in makefile.splitlines() if line.startswith(".PHONY:")]
+    targets = {f"make {name}" for name in declared.partition(":")[2].split()}
+
+    assert_named(targets, README, "targets")
+
+
+def test_every_total_of_the_status_is_explained() -> None:
+    counted: set[str] = set()
+    for path in (ROOT / "tasks").glob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            match node:
+                case ast.Call(
+                    func=ast.Attribute(value=ast.Name(id="tally"), attr="count"),
+                    args=[ast.Constant(value=str(name)), *_],
+                ):
+                    counted.add(name)
+
+    assert {"fanouts", "ticks_done"} <= counted
+    assert not sorted(counted - set(rows(OPERATIONS)))
+
+
+def test_every_import_rule_is_explained() -> None:
+    project = tomllib.loads(text_of("pyproject.toml"))
+    contracts = {contract["name"] for contract in project["tool"]["importlinter"]["contracts"]}
+
+    assert not sorted(name for name in contracts if name not in ARCHITECTURE)
+
+
+def test_every_file_that_a_document_names_exists() -> None:
+    documents = [README, ARCHITECTURE, METRICS, PATTERNS, OPERATIONS]
+    mentioned = {
+        name
+        for text in documents
+        for name in named(text)
+        if name.startswith(("app/", "tasks/", "mcp_app/", "tests/"))
+    }
+
+    assert len(mentioned) > 30
+    assert not sorted(name for name in mentioned if not (ROOT / name).exists())
+
+
+def test_the_reasons_for_not_knowing_that_are_shown_are_ones_that_come() -> None:
+    line = next(line for line in METRICS.splitlines() if line.startswith("Reasons for `unknown`"))
+    shown = named(METRICS.split("Reasons for `unknown`")[1].split("\n\n")[0])
+
+    assert line
+    assert len(shown) == 3
+    for reason in shown:
+        state = f"unknown: {reason}"
+        read = published.behaviors_of(json.dumps({"quote_pressure": state}).encode())
+        assert read == {"quote_pressure": state}
