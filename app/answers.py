@@ -121,7 +121,7 @@ class EventFacts(Facts):
 
 
 class LevelFacts(Facts):
-    """A price that was the best of its side for long; held, broke: how it was left."""
+    """A price that was the best of its side; held, broke: how often it was left."""
 
     side: BookSide
     price: Number

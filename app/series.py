@@ -29,7 +29,7 @@ Column = Annotated[
 
 
 class Series(Reply):
-    """Columns of equal length: entry i measures the step that ends at first_end + i steps."""
+    """Columns of equal length: value i measures the step that ends at first_end + i steps."""
 
     ticker: str
     now: Annotated[int, Field(description="epoch ms")]

@@ -115,16 +115,22 @@ class Printer:
 
 
 def _question(config: Settings) -> str:
-    """Return the line that asks a first question, with the settings that another shell lacks."""
+    """Return the line that asks a first question, with the settings that another shell lacks.
+
+    Those that may hold a password are named only.
+    """
     ask = Path(sys.executable).parent / "orderflow"
     shown = ask.relative_to(Path.cwd()) if ask.is_relative_to(Path.cwd()) else ask
-    needed = {"redis_host": "REDIS_HOST", "redis_port": "REDIS_PORT", "redis_db": "REDIS_DB"}
-    given = "".join(
-        f"{variable}={getattr(config, name)} "
-        for name, variable in needed.items()
-        if getattr(config, name) != Settings.model_fields[name].default
-    )
-    return f"{given}{shown} ask {_FIRST_TICKER}"
+    needed = {
+        "REDIS_URL": config.redis_url_given and "…",
+        "REDIS_HOST": config.redis_host,
+        "REDIS_PORT": config.redis_port,
+        "REDIS_DB": config.redis_db,
+        "REDIS_PASSWORD": config.redis_password and "…",
+    }
+    usual = {"REDIS_HOST": "127.0.0.1", "REDIS_PORT": 6379, "REDIS_DB": 0}
+    given = [f"{name}={value}" for name, value in needed.items() if value != usual.get(name)]
+    return " ".join((*given, str(shown), "ask", _FIRST_TICKER))
 
 
 def _where(config: Settings) -> tuple[str, ...]:

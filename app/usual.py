@@ -95,7 +95,7 @@ class Usual(msgspec.Struct, array_like=True):
     quote_rate: Scale = msgspec.field(default_factory=lambda: scale(0.95, 0.99))
     trade_rate: Scale = msgspec.field(default_factory=lambda: scale(0.75))
     flicker: Scale = msgspec.field(default_factory=lambda: scale(0.95))
-    jump: Scale = msgspec.field(default_factory=lambda: scale(0.99))
+    jump: Scale = msgspec.field(default_factory=lambda: scale(0.95))
     order_size: Scale = msgspec.field(default_factory=lambda: scale(0.75))
     spread_slope: Scale = msgspec.field(default_factory=lambda: scale(0.9))
     impact: Decayed = msgspec.field(default_factory=Decayed)

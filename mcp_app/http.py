@@ -18,7 +18,8 @@ def http_app(server: MCPServer[Reader], host: str) -> Starlette:
     server.custom_route("/health", methods=["GET"])(_health)
     return server.streamable_http_app(
         json_response=True,
-        stateless_http=True,
+        # Sessions for clients of 2025, who are told of updates in them; those of 2026 have none.
+        stateless_http=False,
         # Given even for 0.0.0.0, where the SDK would silently check neither Host nor Origin.
         transport_security=security(host),
         host=host,

@@ -5,12 +5,12 @@ from collections import defaultdict
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager, suppress
 from urllib.parse import quote
-from weakref import WeakSet
 
 import redis
 import redis.asyncio
 import structlog
 from mcp.server import MCPServer
+from mcp.server.connection import Connection
 from mcp.server.context import ServerRequestContext
 from mcp.server.session import ServerSession
 from mcp.server.subscriptions import InMemorySubscriptionBus, ResourceUpdated
@@ -34,7 +34,7 @@ class Updates:
     def __init__(self, settings: Settings) -> None:
         self.bus = InMemorySubscriptionBus()
         self._settings = settings
-        self._watchers: defaultdict[str, WeakSet[ServerSession]] = defaultdict(WeakSet)
+        self._watchers: defaultdict[str, dict[Connection, ServerSession]] = defaultdict(dict)
 
     def serve(self, server: MCPServer[Reader]) -> None:
         """Let clients of 2025 subscribe; those of 2026 listen to the bus."""
@@ -45,13 +45,16 @@ class Updates:
     async def _subscribe(
         self, ctx: ServerRequestContext[Reader], params: SubscribeRequestParams
     ) -> EmptyResult:
-        self._watchers[str(params.uri)].add(ctx.session)
+        connection, uri = _connection(ctx), str(params.uri)
+        if connection not in self._watchers[uri]:
+            connection.exit_stack.callback(self._watchers[uri].pop, connection, None)
+        self._watchers[uri][connection] = ctx.session
         return EmptyResult()
 
     async def _leave(
         self, ctx: ServerRequestContext[Reader], params: UnsubscribeRequestParams
     ) -> EmptyResult:
-        self._watchers[str(params.uri)].discard(ctx.session)
+        self._watchers[str(params.uri)].pop(_connection(ctx), None)
         return EmptyResult()
 
     @asynccontextmanager
@@ -86,9 +89,14 @@ class Updates:
         names = {uri for ticker in tickers for uri in addresses_of(ticker)}
         for uri in names | {TICKERS} if names else names:
             await self.bus.publish(ResourceUpdated(uri))
-            for session in list(self._watchers.get(uri, ())):
+            for session in list(self._watchers.get(uri, {}).values()):
                 with suppress(Exception):  # a client that left is no news
                     await session.send_resource_updated(uri)
+
+
+def _connection(ctx: ServerRequestContext[Reader]) -> Connection:
+    # A session lives for one request only; what it speaks over lives as long as the client.
+    return ctx.session._connection  # noqa: SLF001
 
 
 def addresses_of(ticker: str) -> list[str]:

@@ -16,6 +16,7 @@ STRONG = 1.5
 FADED = 0.75
 YIELDED = 0.25
 AT_LEVEL = 0.5
+TOUCHES = 3.0
 SUSPECTED_AGE_MS = 2000.0
 SUSPECTED_DECREASE = 3.0
 SUSPECTED_REGAIN = 0.7
@@ -158,7 +159,8 @@ class Absorption(Detector):
         if not usual or abs(shares) < STRONG * usual:
             return
         flow = self._flow(scene, side, shares, direction, usual)
-        if flow is None or flow.expected < scene.tick.size or not flow.is_absorbed:
+        touch = scene.past.median_size[side]
+        if flow is None or not touch or flow.level_shares < TOUCHES * touch or not flow.is_absorbed:
             return
         event = scene.events.opened(
             Opening(
@@ -252,8 +254,10 @@ class SuspectedAbsorption(Detector):
         old_enough = at - visit.since >= SUSPECTED_AGE_MS
         if not old_enough or self.is_spent[side]:
             return
+        touch = scene.past.median_size[side]
         enough = (
-            visit.decreased >= SUSPECTED_DECREASE * visit.start_size
+            touch is not None
+            and visit.decreased >= SUSPECTED_DECREASE * max(visit.start_size, touch)
             and visit.increased >= SUSPECTED_REGAIN * visit.decreased
         )
         statistic = visit.decreased / visit.start_size

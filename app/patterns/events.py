@@ -56,7 +56,7 @@ class Event(msgspec.Struct):
         """Tell whether it was closing so long ago that it can't go on."""
         if self.closing_at is None:
             return False
-        return at > self.closing_at + (0.0 if self.type in POINTS else LINGER_MS)
+        return at >= self.closing_at + (0.0 if self.type in POINTS else LINGER_MS)
 
 
 PUBLISHED = Event.__struct_fields__[: Event.__struct_fields__.index("evidence") + 1]

@@ -17,6 +17,7 @@ REFILL_MS = 500.0
 LOST_MS = 500.0
 SILENT_MS = 60_000.0
 REFILLS_NEEDED = 3
+SAME_SIZE = 0.1
 
 
 class Taking(msgspec.Struct, array_like=True, gc=False):
@@ -26,6 +27,18 @@ class Taking(msgspec.Struct, array_like=True, gc=False):
     displayed: float
     printed: float
     is_given: bool
+    start: float = 0.0
+
+    def is_refilled_by(self, size: float, delay: float, usual: float | None) -> bool:
+        """Tell whether a returned size is a refill and no other order.
+
+        Within 1 ms half of what stood is enough. Later, anyone may have joined: it must be what
+        stood last or at the visit's start, within 10 %, and no less than the side's median size.
+        """
+        if delay <= NATIVE_MS:
+            return size >= self.displayed / 2
+        same = any(abs(size - before) <= SAME_SIZE * before for before in (self.displayed, self.start))
+        return same and usual is not None and size >= usual
 
 
 class Refill(msgspec.Struct, array_like=True, gc=False):
@@ -115,7 +128,8 @@ class Icebergs(Detector):
         if to is not None and is_better(side, to, visit.price):
             return
         if visit.printed_since_quote >= visit.size:
-            taking = Taking(stamp, visit.size, visit.printed_since_quote, self.given[side])
+            printed, given = visit.printed_since_quote, self.given[side]
+            taking = Taking(stamp, visit.size, printed, given, visit.start_size)
             self.takings[side][visit.price] = taking
             scene.wake(stamp + REFILL_MS)
         for reserve in self.reserves[side].values():
@@ -137,11 +151,12 @@ class Icebergs(Detector):
 
     def _returned(self, scene: Scene, side: int, visit: Visit, stamp: float) -> None:
         taking = self.takings[side].get(visit.price)
-        if taking is None or visit.size < taking.displayed / 2:
+        if taking is None:
             return
-        del self.takings[side][visit.price]
         delay = stamp - taking.at
-        if delay <= REFILL_MS:
+        usual = scene.past.median_size[side]
+        if delay <= REFILL_MS and taking.is_refilled_by(visit.size, delay, usual):
+            del self.takings[side][visit.price]
             refill = Refill(stamp, delay, through=False)
             self._refill(scene, side, visit.price, taking, refill, visit.size)
 

@@ -14,7 +14,9 @@ TIGHT, WIDE = 0.5, 2.0
 NORMAL_LOW, NORMAL_HIGH = 0.8, 1.25
 HOLD_MS = 1000.0
 ONE_TICK_MARKET = 0.8
+NEWS_TICKS = 2
 GAP_TICKS = 2
+GAP_USUAL = 1.5
 JUMP_MS = 5.0
 POINT_MS = 1000.0
 
@@ -63,13 +65,15 @@ class SpreadRegimes(Detector):
             self._begin(scene, quote.stamp, spread)
 
     def _begin(self, scene: Scene, stamp: float, spread: int) -> None:
-        median = scene.past.recent_spread
-        if not median:
+        tick, median = scene.tick.size, scene.past.recent_spread
+        if not tick or not median:
             return
-        ratio = spread / median
-        if ratio >= WIDE:
+        median = max(1, round(median / tick)) * tick
+        if abs(spread - median) < NEWS_TICKS * tick:
+            return
+        if spread >= WIDE * median:
             name = "wide"
-        elif ratio <= TIGHT and scene.past.one_tick_share <= ONE_TICK_MARKET:
+        elif spread <= TIGHT * median and scene.past.one_tick_share <= ONE_TICK_MARKET:
             name = "tight"
         else:
             return
@@ -159,7 +163,7 @@ class PriceGaps(Detector):
         usual = scene.past.jump
         if not tick or not usual or jump < GAP_TICKS * tick:
             return
-        floor = max(GAP_TICKS * tick, usual)
+        floor = max(GAP_TICKS * tick, GAP_USUAL * usual)
         scene.events.of_type("price_gap").ended(visit.since, jump / floor)
         if jump < floor or visit.since - self.last_opened[side] <= JUMP_MS:
             return

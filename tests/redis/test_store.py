@@ -128,9 +128,7 @@ def test_skipped_ticks_change_nothing_of_what_comes_after(
     assert [shaken[end] for end in some] == [calm[end] for end in some]
 
 
-def test_an_overtaken_worker_writes_nothing(
-    redis_client: redis.Redis, new_store: NewStore
-) -> None:
+def test_an_overtaken_worker_writes_nothing(redis_client: redis.Redis, new_store: NewStore) -> None:
     records = busy_feed(4)
     publish(redis_client, TICKER, records)
     slow, quick = new_store(), new_store()
@@ -272,7 +270,9 @@ def test_records_later_than_two_seconds_are_counted_and_change_no_number(
     assert numbers(seen[29]["1min"]) == numbers(calm[29]["1min"])
 
 
-def test_duplicates_change_nothing(redis_client: redis.Redis, store: Store, new_store: NewStore) -> None:
+def test_duplicates_change_nothing(
+    redis_client: redis.Redis, store: Store, new_store: NewStore
+) -> None:
     records = busy_feed(9, records=200)
     ends = ends_of(records)[:20]
     calm = run(redis_client, records, ends, lambda _: new_store())
@@ -300,12 +300,28 @@ BROKEN = [
     ("quotes", "", "not_json"),
     ("quotes", "[1, 2]", "not_json"),
     ("quotes", '{"bid_price": 1, "bid_size": 1, "ask_price": 2}', "missing_number"),
-    ("quotes", '{"bid_price": null, "bid_size": 1, "ask_price": 2, "ask_size": 1}', "missing_number"),
-    ("quotes", '{"bid_price": true, "bid_size": 1, "ask_price": 2, "ask_size": 1}', "boolean_number"),
+    (
+        "quotes",
+        '{"bid_price": null, "bid_size": 1, "ask_price": 2, "ask_size": 1}',
+        "missing_number",
+    ),
+    (
+        "quotes",
+        '{"bid_price": true, "bid_size": 1, "ask_price": 2, "ask_size": 1}',
+        "boolean_number",
+    ),
     ("quotes", '{"bid_price": "inf", "bid_size": 1, "ask_price": 2, "ask_size": 1}', "not_finite"),
     ("quotes", '{"bid_price": 1, "bid_size": -1, "ask_price": 2, "ask_size": 1}', "negative_size"),
-    ("quotes", '{"bid_price": 0, "bid_size": 1, "ask_price": 2, "ask_size": 1}', "non_positive_price"),
-    ("quotes", '{"bid_price": 1e300, "bid_size": 1, "ask_price": 2, "ask_size": 1}', "out_of_range"),
+    (
+        "quotes",
+        '{"bid_price": 0, "bid_size": 1, "ask_price": 2, "ask_size": 1}',
+        "non_positive_price",
+    ),
+    (
+        "quotes",
+        '{"bid_price": 1e300, "bid_size": 1, "ask_price": 2, "ask_size": 1}',
+        "out_of_range",
+    ),
     ("quotes", '{"bid_price": 1, "note": "' + "x" * 5000 + '"}', "too_long"),
     ("trades", '{"price": 1, "size": 0}', "zero_size"),
     ("trades", '{"price": -1, "size": 1}', "non_positive_price"),
@@ -403,7 +419,9 @@ def test_keys_of_the_wrong_type_are_set_aside(redis_client: redis.Redis, store: 
     }
 
 
-def test_a_newer_engines_state_is_left_alone(redis_client: redis.Redis, new_store: NewStore) -> None:
+def test_a_newer_engines_state_is_left_alone(
+    redis_client: redis.Redis, new_store: NewStore
+) -> None:
     publish(redis_client, TICKER, busy_feed(15))
     new_store().advance(TICKER, second(10))
     redis_client.hset(f"orderflow:state:{TICKER}", mapping={"engine": "999", "version": "theirs"})

@@ -1,0 +1,61 @@
+"""Clients of both eras are told when a ticker's resources change."""
+
+import asyncio
+from typing import Any
+
+import pytest
+import redis
+from mcp import Client
+from mcp.shared.subscriptions import ResourceUpdated
+from mcp.types import ResourceUpdatedNotification
+
+from app.keys import TICKED_CHANNEL
+from app.settings import Settings
+from mcp_app.server import make_server
+
+ADDRESS = "orderflow://BTC%2FUSDT/patterns"
+BOUND_SECONDS = 10
+
+
+async def tick_until(seen: asyncio.Event, redis_client: redis.Redis) -> None:
+    """Publish ticks until one is seen: the server may not listen yet."""
+    while not seen.is_set():
+        redis_client.publish(f"{TICKED_CHANNEL}BTC/USDT", "1")
+        await asyncio.sleep(0.05)
+
+
+@pytest.mark.filterwarnings("ignore::mcp.shared.exceptions.MCPDeprecationWarning")
+def test_a_client_of_2025_is_told(settings: Settings, redis_client: redis.Redis) -> None:
+    async def session() -> None:
+        seen = asyncio.Event()
+
+        async def noticed(message: Any) -> None:
+            if isinstance(message, ResourceUpdatedNotification) and message.params.uri == ADDRESS:
+                seen.set()
+
+        async with Client(make_server(settings), mode="legacy", message_handler=noticed) as client:
+            await client.subscribe_resource(ADDRESS)
+            await asyncio.wait_for(tick_until(seen, redis_client), BOUND_SECONDS)
+
+    asyncio.run(session())
+
+
+def test_a_client_of_2026_is_told(settings: Settings, redis_client: redis.Redis) -> None:
+    async def session() -> str:
+        async with (
+            Client(make_server(settings)) as client,
+            client.listen(resource_subscriptions=[ADDRESS]) as heard,
+        ):
+            seen = asyncio.Event()
+            ticking = asyncio.create_task(tick_until(seen, redis_client))
+            try:
+                async with asyncio.timeout(BOUND_SECONDS):
+                    async for event in heard:
+                        assert isinstance(event, ResourceUpdated)
+                        return event.uri
+            finally:
+                seen.set()
+                await ticking
+        pytest.fail("the stream ended")
+
+    assert asyncio.run(session()) == ADDRESS
