@@ -12,7 +12,7 @@ from tqdm import tqdm
 
 from app import codec
 from app.bars import SECOND_MS
-from app.engine import Analysis, Engine
+from app.engine import ENGINE, Analysis, Engine
 from app.errors import OrderFlowError
 from app.keys import WINDOWS
 from app.patterns.events import Event
@@ -56,7 +56,9 @@ def analyses(engine: Engine, tape: Tape, ticks: Ticks) -> Iterator[Analysis]:
             place += 1
         while fault_place < len(faults) and faults[fault_place][0] <= as_of:
             fault_place += 1
-        yield engine.advance(Batch(tape.records[start:place], faults[fault_start:fault_place]), as_of)
+        yield engine.advance(
+            Batch(tape.records[start:place], faults[fault_start:fault_place]), as_of
+        )
 
 
 def write_metrics(out: IO[bytes], analysis: Analysis) -> None:
@@ -68,7 +70,7 @@ def write_metrics(out: IO[bytes], analysis: Analysis) -> None:
         if sweep is not None:
             fields["last_sweep"] = codec.published_event(sweep)
         fields["quality"] = analysis.quality[window]
-        fields["engine"] = codec.ENGINE
+        fields["engine"] = ENGINE
         out.write(_json(fields) + b"\n")
 
 
@@ -79,7 +81,9 @@ def analyze_tape(ticker: str, tape: Tape, out: Path, interval_ms: int = SECOND_M
     events: dict[str, Event] = {}
     ticks = Ticks.of(tape, interval_ms)
     with (out / "metrics.jsonl").open("wb") as metrics:
-        for analysis in tqdm(analyses(engine, tape, ticks), total=len(ticks), unit="tick", disable=None):
+        for analysis in tqdm(
+            analyses(engine, tape, ticks), total=len(ticks), unit="tick", disable=None
+        ):
             for error in analysis.failures.values():
                 raise error
             write_metrics(metrics, analysis)
@@ -101,9 +105,13 @@ _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 @click.option("--trades", type=_FILE, help="Tape of trades.")
 @click.option("--ticker", required=True, help="Name that the results carry.")
 @click.option("--out", type=click.Path(file_okay=False, path_type=Path), required=True)
-@click.option("--shift-ms", type=int, default=0, help="Added to every stamp, as `feed replay` does.")
-@click.option("--interval", type=click.IntRange(1, 30), default=1, help="Seconds from tick to tick.")
-def analyze(
+@click.option(
+    "--shift-ms", type=int, default=0, help="Added to every stamp, as `feed replay` does."
+)
+@click.option(
+    "--interval", type=click.IntRange(1, 30), default=1, help="Seconds from tick to tick."
+)
+def analyze(  # noqa: PLR0913, PLR0917 - one parameter an option
     quotes: Path, trades: Path | None, ticker: str, out: Path, shift_ms: int, interval: int
 ) -> None:
     """Analyse a tape, without Redis, as the ticks would have."""
@@ -118,5 +126,3 @@ def analyze(
     click.echo(f"{len(tape.records)} records, {ticks} ticks -> {out}", err=True)
     if tape.rejected:
         click.echo(f"left out: {dict(tape.rejected)}", err=True)
-
-

@@ -1,6 +1,6 @@
 """The newest seconds of a ticker as one table of numbers, and the sums of its windows."""
 
-from collections import Counter
+from collections import Counter, namedtuple
 from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
@@ -18,8 +18,10 @@ _MIN, _MAX = _COLUMN["min_spread"], _COLUMN["max_spread"]
 _ENDING = _COLUMN["stood"]
 _SPARE_ROWS = 16
 
-_BarSums = NamedTuple("_BarSums", [(name, float) for name in ADDITIVE])  # type: ignore[misc]
-_BarEnding = NamedTuple("_BarEnding", [(name, float) for name in COLUMNS[_ENDING:]])  # type: ignore[misc]
+# Called by another name, since the fields are Bar's and no type checker can list them.
+_named: Any = namedtuple
+_BarSums = _named("_BarSums", ADDITIVE)
+_BarEnding = _named("_BarEnding", COLUMNS[_ENDING:])
 Sums = Any
 """Sums of a bar's additive fields, by their names."""
 Ending = Any
@@ -29,7 +31,7 @@ NOTHING_STOOD: Ending = _BarEnding._make([0.0] * (len(COLUMNS) - _ENDING))
 
 
 class Window(NamedTuple):
-    """All that the metrics of (as_of − seconds, as_of] are made from.
+    """All that the metrics of (as_of - seconds, as_of] are made from.
 
     `late_half` and `late_fifth` sum the last ⌈W/2⌉ and ⌈W/5⌉ seconds; spreads are in 1e-8, 0 where
     none stood; `start` is None where the table holds nothing that old, `first_quote` the ticker's
@@ -86,9 +88,11 @@ class BarTable:
         if self._count:
             first = max(self.end + SECOND_MS, end - self._kept * SECOND_MS)
             for missing in range(first, end + 1, SECOND_MS):
-                self._append(missing, _silent_after(self._rows[self._count - 1], is_covered=is_covered))
+                self._append(
+                    missing, _silent_after(self._rows[self._count - 1], is_covered=is_covered)
+                )
 
-    def _append(self, end: int, row: object) -> None:
+    def _append(self, end: int, row: Sequence[float] | Rows) -> None:
         if self._count == len(self._rows):
             self._rows[: self._kept] = self._rows[_SPARE_ROWS:].copy()
             self._count = self._kept
@@ -102,7 +106,7 @@ class BarTable:
         return self._count - 1 - (self.end - end) // SECOND_MS
 
     def column(self, name: str, as_of: int, seconds: int) -> list[float]:
-        """Return a field of the `seconds` up to `as_of`, oldest first; fewer where fewer are here."""
+        """Return a field of the `seconds` up to `as_of`, oldest first, or all there are."""
         stop = self._row_at(as_of) + 1
         values: list[float] = self._rows[max(0, stop - seconds) : stop, _COLUMN[name]].tolist()
         return values
@@ -118,7 +122,9 @@ class BarTable:
         """Gather the windows of `spans` seconds that end at `as_of`, in one pass over the rows."""
         stop = self._row_at(as_of) + 1
         lengths = {n: min(n, stop) for span in spans for n in _parts(span)}
-        tails = _Tails(self._rows, stop, sorted({n for n in lengths.values() if n > 0}, reverse=True))
+        tails = _Tails(
+            self._rows, stop, sorted({n for n in lengths.values() if n > 0}, reverse=True)
+        )
         end = self.ending(as_of) or NOTHING_STOOD
         found = []
         for span in spans:
@@ -195,7 +201,10 @@ def _silent_after(before: Rows, *, is_covered: bool) -> Rows:
     standing = {"covered_ms": 1.0, "bid_size_ms": end.bid_size, "ask_size_ms": end.ask_size}
     depth = end.bid_size + end.ask_size
     if depth:
-        standing |= {"imbalance_ms": (end.bid_size - end.ask_size) / depth, "imbalance_time_ms": 1.0}
+        standing |= {
+            "imbalance_ms": (end.bid_size - end.ask_size) / depth,
+            "imbalance_time_ms": 1.0,
+        }
     if end.mid2:
         bps = 2e4 * end.spread / end.mid2
         standing |= {"spread_ms": end.spread, "spread_bps_ms": bps, "spread_time_ms": 1.0}

@@ -1,6 +1,6 @@
 """One second of a ticker, such that seconds add up to any window.
 
-A bar covers (end − 1 s, end]. Its sums are additive; its last fields describe the end of the second.
+A bar covers (end - 1 s, end]. Its sums are additive; its last fields tell how the second ended.
 """
 
 import math
@@ -20,8 +20,9 @@ class Bar(msgspec.Struct, array_like=True, gc=False):
     """One second; prices and spreads in 1e-8, times in ms, 0 where a price or threshold is unknown.
 
     `compared` counts quotes that had one before them, `scored` those of them whose log-OFI could
-    be scaled; `mid2` is twice the valid mid and `spread` the valid spread at the end; `large_*` and `depth` are the thresholds in force
-    after the second; `stored` counts members of the broker's keys by score, readable or not.
+    be scaled; `mid2` is twice the valid mid and `spread` the valid spread at the end; `large_*`
+    and `depth` are the thresholds in force after the second; `stored` counts members of the
+    broker's keys by score, readable or not.
     """
 
     end: int
@@ -80,7 +81,7 @@ row_of = attrgetter(*COLUMNS)
 
 
 class Side(msgspec.Struct, gc=False):
-    """What a print says: its taker (BUY, SELL, UNSIGNED), whether that was given, and where it fell."""
+    """What a print says: its taker, whether that was given, and whether it fell inside."""
 
     taker: int
     is_given: bool
@@ -130,7 +131,7 @@ class Market(msgspec.Struct, array_like=True):
 
 
 class BarFold(msgspec.Struct, array_like=True):
-    """Turns records into bars, in stream order; `large_*` and `depth` are set at each whole second."""
+    """Turns records into bars, in stream order; its thresholds are renewed at each whole second."""
 
     bar: Bar
     market: Market
@@ -179,7 +180,7 @@ class BarFold(msgspec.Struct, array_like=True):
         if self.market.last_valid is not quote:
             self.fault(_oddity(quote))
 
-    def _compare(self, before: Quote, quote: Quote) -> None:
+    def _compare(self, before: Quote, quote: Quote) -> None:  # noqa: C901, PLR0912 - hot path
         bar = self.bar
         bar.compared += 1
         old, new = before.bid_size, quote.bid_size
@@ -269,11 +270,10 @@ class BarFold(msgspec.Struct, array_like=True):
         bar.spread_time_ms += duration
         if not bar.min_spread or spread < bar.min_spread:
             bar.min_spread = spread
-        if spread > bar.max_spread:
-            bar.max_spread = spread
+        bar.max_spread = max(bar.max_spread, spread)
 
     def close(self) -> Bar:
-        """End the second and begin the next; returns the finished bar, thresholds not yet renewed."""
+        """End the second and begin the next; returns the finished bar without thresholds."""
         bar = self.bar
         if self.integrated_to < bar.end:
             self._integrate(float(bar.end))

@@ -41,7 +41,9 @@ def decode_state(blob: bytes, candidates: Mapping[str, bytes]) -> State:
     """
     try:
         state = _decode_state(blob)
-        state.scene.events.candidates = {kind: Candidates(packed) for kind, packed in candidates.items()}
+        state.scene.events.candidates = {
+            kind: Candidates(packed) for kind, packed in candidates.items()
+        }
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, ValueError) as error:
         raise StateUnreadable(str(error)) from None
     return state

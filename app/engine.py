@@ -214,7 +214,7 @@ class Engine:
             self._end_moment()
         if stamp > state.scene.next_due:
             self._fire(stamp)
-        if type(record) is Quote:
+        if isinstance(record, Quote):
             self._quote(record)
         else:
             self._trade(record)
@@ -518,7 +518,7 @@ class Engine:
         for old in known:
             fold.bar = Bar(old.end)
             while record is not None and record.stamp <= old.end:
-                if type(record) is Quote:
+                if isinstance(record, Quote):
                     fold.quoted(record)
                 else:
                     fold.printed(record)

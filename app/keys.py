@@ -123,7 +123,7 @@ class Keys:
 
 
 def guard(as_of_ms: int, shard: int) -> str:
-    """STRING that lets one fan-out through for an `as_of` and shard."""
+    """Name the STRING that lets one fan-out through for an `as_of` and shard."""
     return f"{PREFIX}guard:{as_of_ms}:{shard}"
 
 

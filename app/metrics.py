@@ -12,6 +12,10 @@ from app.records import PRICE_UNITS, Quote
 Value = float | int | str
 Fields = dict[str, Value]
 
+_MORE, _LESS = 1.2, 0.8
+# A rest of rounding errors is no time: stamps are exact to 1/4096 ms.
+_NO_TIME_MS = 1e-4
+
 
 def metrics_of(window: Window) -> Fields:
     """Return all that is known of a window, by field name."""
@@ -91,8 +95,7 @@ def _ratio(whole: Sums, late: Sums, integral: str, time: str) -> float | None:
     """Return the late part's time-weighted mean over the earlier rest's; infinite over 0."""
     late_time = getattr(late, time)
     early_time = getattr(whole, time) - late_time
-    # A rest of rounding errors is no time: stamps are exact to 1/4096 ms.
-    if late_time <= 0 or early_time < 1e-4:
+    if late_time <= 0 or early_time < _NO_TIME_MS:
         return None
     late_mean = getattr(late, integral) / late_time
     early_mean = (getattr(whole, integral) - getattr(late, integral)) / early_time
@@ -102,7 +105,7 @@ def _ratio(whole: Sums, late: Sums, integral: str, time: str) -> float | None:
 
 
 def _word(ratio: float, below: str, above: str) -> str:
-    return above if ratio > 1.2 else below if ratio < 0.8 else "STABLE"
+    return above if ratio > _MORE else below if ratio < _LESS else "STABLE"
 
 
 def _spreads(window: Window) -> Iterator[tuple[str, Value]]:
@@ -159,5 +162,8 @@ def _trades(window: Window) -> Iterator[tuple[str, Value]]:
     if volume:
         yield "vwap", sums.notional / volume
     if sums.effective_spread_volume:
-        yield "effective_spread_bps", sums.effective_spread_bps_volume / sums.effective_spread_volume
+        yield (
+            "effective_spread_bps",
+            sums.effective_spread_bps_volume / sums.effective_spread_volume,
+        )
     yield "inside_volume", sums.inside_volume

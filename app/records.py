@@ -133,19 +133,25 @@ def _loaded(member: bytes) -> dict[str, Any]:
 def _raw_quote(member: bytes) -> _RawQuote:
     """Read an unusual quote with care: numbers in strings, odd `seq` or `timestamp`."""
     fields = _loaded(member)
-    numbers = (_as_number(fields.get(n)) for n in ("bid_price", "bid_size", "ask_price", "ask_size"))
-    return _RawQuote(*numbers, _as_stamp(fields.get("timestamp")), _as_seq(fields.get("seq")))
+    return _RawQuote(
+        bid_price=_as_number(fields.get("bid_price")),
+        bid_size=_as_number(fields.get("bid_size")),
+        ask_price=_as_number(fields.get("ask_price")),
+        ask_size=_as_number(fields.get("ask_size")),
+        timestamp=_as_stamp(fields.get("timestamp")),
+        seq=_as_seq(fields.get("seq")),
+    )
 
 
 def _raw_trade(member: bytes) -> _RawTrade:
     fields = _loaded(member)
-    numbers = (_as_number(fields.get(n)) for n in ("price", "size"))
     aggressor = fields.get("aggressor")
     return _RawTrade(
-        *numbers,
-        _as_stamp(fields.get("timestamp")),
-        _as_seq(fields.get("seq")),
-        aggressor if isinstance(aggressor, str) else None,
+        price=_as_number(fields.get("price")),
+        size=_as_number(fields.get("size")),
+        timestamp=_as_stamp(fields.get("timestamp")),
+        seq=_as_seq(fields.get("seq")),
+        aggressor=aggressor if isinstance(aggressor, str) else None,
     )
 
 
@@ -160,7 +166,9 @@ def _check_quote(raw: _RawQuote) -> None:
         and raw.bid_size <= MAX_SIZE
         and raw.ask_size <= MAX_SIZE
     ):
-        raise RecordRejected("out_of_range" if math.isfinite(raw.bid_price + raw.ask_price) else "not_finite")
+        raise RecordRejected(
+            "out_of_range" if math.isfinite(raw.bid_price + raw.ask_price) else "not_finite"
+        )
 
 
 def _check_trade(raw: _RawTrade) -> None:

@@ -31,7 +31,7 @@ class Scale(msgspec.Struct, array_like=True):
     """A decayed log-binned histogram of samples ≥ 0, past only.
 
     Each sample weighs 2^(1/half-life) times the one before. Bins have a ratio of 1.05, anchored
-    at the first non-zero sample, so that sizes × a power of two give the very same bins; zeros
+    at the first non-zero sample, so that sizes times a power of two give the very same bins; zeros
     have a bin of their own. O(1) a sample; quantiles are tracked, not searched.
     """
 
@@ -85,7 +85,7 @@ class Scale(msgspec.Struct, array_like=True):
                 tracked.below += weight
 
     def _settle(self, tracked: Tracked) -> None:
-        """Move to the first bin whose cumulative weight exceeds q × total."""
+        """Move to the first bin whose cumulative weight exceeds q * total."""
         if not self.anchor:
             return
         goal = tracked.q * self.total

@@ -13,8 +13,8 @@ NEVER = float("inf")
 class Scene(msgspec.Struct, array_like=True):
     """The ticker's book, its past, and its events; detectors read it and open events through it.
 
-    `facts` are those of the second that is being closed, `mid2` twice the valid mid at the last whole
-    second (0: none), `next_due` the earliest timer.
+    `facts` are those of the second that is being closed, `mid2` twice the valid mid at the last
+    whole second (0: none), `next_due` the earliest timer.
     """
 
     ticker: str
@@ -38,8 +38,7 @@ class Scene(msgspec.Struct, array_like=True):
 
     def wake(self, at: float) -> None:
         """Ask for a timer at `at`."""
-        if at < self.next_due:
-            self.next_due = at
+        self.next_due = min(self.next_due, at)
 
     def price(self, side: int) -> int | None:
         """Return the best price of a side, None where it is empty."""

@@ -20,19 +20,29 @@ def _env(name: str) -> AliasChoices:
 class Settings(BaseSettings):
     """All settings; each field's alias is the name of its environment variable."""
 
-    model_config = SettingsConfigDict(env_ignore_empty=True, extra="ignore", hide_input_in_errors=True)
+    model_config = SettingsConfigDict(
+        env_ignore_empty=True, extra="ignore", hide_input_in_errors=True
+    )
 
     redis_url_given: SecretStr | None = Field(None, validation_alias=_env("REDIS_URL"))
     redis_host: str = Field("127.0.0.1", validation_alias=_env("REDIS_HOST"))
     redis_port: Port = Field(6379, validation_alias=_env("REDIS_PORT"))
     redis_db: int = Field(0, ge=0, le=1023, validation_alias=_env("REDIS_DB"))
     redis_password: SecretStr | None = Field(None, validation_alias=_env("REDIS_PASSWORD"))
-    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", validation_alias=_env("LOG_LEVEL"))
-    log_format: Literal["text", "json"] = Field("text", validation_alias=_env("ORDERFLOW_LOG_FORMAT"))
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
+        "INFO", validation_alias=_env("LOG_LEVEL")
+    )
+    log_format: Literal["text", "json"] = Field(
+        "text", validation_alias=_env("ORDERFLOW_LOG_FORMAT")
+    )
     interval_seconds: int = Field(1, ge=1, le=30, validation_alias=_env("PROCESSOR_INTERVAL"))
     settle_ms: int = Field(200, ge=0, le=900, validation_alias=_env("ORDERFLOW_SETTLE_MS"))
-    retention_seconds: int = Field(3600, ge=60, le=86400, validation_alias=_env("ORDERFLOW_RETENTION_SECONDS"))
-    max_records: int = Field(100_000, ge=1000, le=10_000_000, validation_alias=_env("ORDERFLOW_MAX_RECORDS"))
+    retention_seconds: int = Field(
+        3600, ge=60, le=86400, validation_alias=_env("ORDERFLOW_RETENTION_SECONDS")
+    )
+    max_records: int = Field(
+        100_000, ge=1000, le=10_000_000, validation_alias=_env("ORDERFLOW_MAX_RECORDS")
+    )
     shards: int = Field(3, ge=1, le=64, validation_alias=_env("ORDERFLOW_SHARDS"))
     shard: int | None = Field(None, ge=0, le=63, validation_alias=_env("ORDERFLOW_SHARD"))
     workers: int = Field(3, ge=1, le=64, validation_alias=_env("ORDERFLOW_WORKERS"))

@@ -39,8 +39,8 @@ _log = structlog.stdlib.get_logger("orderflow.store")
 class TickReport(msgspec.Struct):
     """What became of one tick: `written`, `overtaken` by another worker, or `idle` without records.
 
-    `newest_quote_ms` is None where there is none; `late_records` came over 2 s late; `oddities` counts
-    records that were rejected or odd, by name.
+    `newest_quote_ms` is None where there is none; `late_records` came over 2 s late; `oddities`
+    counts records that were rejected or odd, by name.
     """
 
     outcome: str
@@ -98,8 +98,8 @@ class Store:
     def advance(self, ticker: str, as_of: int) -> TickReport:
         """Fold what `ticker` recorded up to `as_of` (epoch ms) and publish the result.
 
-        Where more waits than a tick's time allows, it folds up to an earlier whole second, says so in
-        the quality, and the next tick goes on from there.
+        Where more waits than a tick's time allows, it folds up to an earlier whole second, says
+        so in the quality, and the next tick goes on from there.
         """
         warm = self._warm.pop(ticker, None)
         reading = self._reading(ticker, as_of, warm.version if warm else "", MOST_RECORDS_READ)
@@ -141,7 +141,13 @@ class Store:
 
     def _reading(self, ticker: str, as_of: int, version: str, most: int) -> Reading:
         k = self._keys
-        names = [k.state(ticker), k.quotes(ticker), k.trades(ticker), k.bars(ticker), k.patterns(ticker)]
+        names = [
+            k.state(ticker),
+            k.quotes(ticker),
+            k.trades(ticker),
+            k.bars(ticker),
+            k.patterns(ticker),
+        ]
         oldest = as_of - self._settings.retention_seconds * SECOND_MS
         reply = self._read(keys=names, args=[version, as_of, oldest, most])
         reading = Reading(
@@ -181,7 +187,7 @@ class Store:
                 return self._thawed(ticker, reading.fields)
             except StateUnreadable as error:
                 _log.warning("state unreadable, rebuilding", ticker=ticker, error=str(error)[:200])
-        self._set_aside(ticker, reading)
+        self._set_aside(ticker)
         return None
 
     def _thawed(self, ticker: str, fields: dict[str, bytes]) -> Engine:
@@ -198,7 +204,7 @@ class Store:
             table.fill_to(state.as_of)
         return Engine(state, table)
 
-    def _set_aside(self, ticker: str, reading: Reading) -> None:
+    def _set_aside(self, ticker: str) -> None:
         """Move a state that can't be gone on from out of the way; the next tick rebuilds it."""
         name = self._keys.state(ticker)
         pipe = self._redis.pipeline()
@@ -236,10 +242,14 @@ class Store:
         waiting = [records[0][1] for records in (reading.quotes, reading.trades) if records]
         end = whole_second(max(min(waiting), folded_to + 1))
         whole = self._reading(ticker, end, reading.version, self._settings.max_records)
-        reading.quotes, reading.trades, reading.is_cut_at = whole.quotes, whole.trades, float(end + 1)
+        reading.quotes, reading.trades, reading.is_cut_at = (
+            whole.quotes,
+            whole.trades,
+            float(end + 1),
+        )
 
     def _fold_late(self, engine: Engine, reading: Reading, report: TickReport) -> None:
-        """Fold late records of the last 2 s into their bars; count those that came later than that."""
+        """Fold late records of the last 2 s into their bars; count those that came even later."""
         placed = 0
         if reading.late_quotes or reading.late_trades:
             as_of = engine.state.as_of
@@ -274,13 +284,13 @@ class Store:
         state = engine.state
         as_of = analysis.as_of
         keeps_house = (as_of // SECOND_MS + zlib.crc32(ticker.encode())) % HOUSEKEEPING_SECONDS == 0
-        parcel = {
+        parcel: dict[str, Any] = {
             "as_of": as_of,
             "metrics": [
                 {"fields": _flat(codec.window_fields(analysis, name)), "lifetime": lifetime}
                 for name, lifetime in keys.METRICS_LIFETIME_SECONDS.items()
             ],
-            "events": [*_events(ticker, analysis)],
+            "events": [*_events(analysis)],
             "levels": [_scored(levels) for levels in analysis.levels],
             "behind": reading.behind,
             "patterns_lifetime": keys.PATTERNS_LIFETIME_SECONDS,
@@ -336,15 +346,17 @@ def _between(batch: Batch, after: int, to: int) -> Batch:
 def _scored_in(stored: Stored, after: int, to: int) -> list[tuple[bytes, float]]:
     """Return the members whose stamps may lie in (after, to]: a score may be 1 ms off its stamp."""
     start = bisect_right(stored, after - MARGIN_MS, key=itemgetter(1))
-    return stored[start : bisect_right(stored, to + MARGIN_MS, key=itemgetter(1))]
+    return list(stored[start : bisect_right(stored, to + MARGIN_MS, key=itemgetter(1))])
 
 
 def _piece_ends(reading: Reading, after: int, as_of: int) -> Iterator[int]:
-    """Cut what was read at whole seconds into pieces of some hundred records; the last ends at `as_of`."""
+    """Cut what was read at whole seconds into pieces of some hundred records."""
     last = as_of
     if reading.is_cut_at is not None:
         last = min(as_of, math.floor((reading.is_cut_at - MARGIN_MS) / SECOND_MS) * SECOND_MS)
-    scores = sorted(score for r in (reading.quotes, reading.trades) for _, score in r if after < score <= last)
+    scores = sorted(
+        score for r in (reading.quotes, reading.trades) for _, score in r if after < score <= last
+    )
     end = after
     for score in scores[PIECE_RECORDS::PIECE_RECORDS]:
         if whole_second(score) > end and whole_second(score) < last:
@@ -383,7 +395,7 @@ def _event(event: Event) -> tuple[str, str, str | bool]:
     return repr(event.opened_at), f'{{"id":"{event.id}"', codec.event_json(event).decode()
 
 
-def _events(ticker: str, analysis: Analysis) -> Iterable[tuple[str, str, str | bool]]:
+def _events(analysis: Analysis) -> Iterable[tuple[str, str, str | bool]]:
     for event in analysis.changed:
         yield _event(event)
     for opened_at, name in analysis.forgotten:

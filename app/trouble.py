@@ -74,7 +74,7 @@ def why_no_tick(pulse: Pulse, failures: Failures, settings: Settings) -> str | N
         )
     if not pulse.has(pulse.tick_ms, settings):
         return (
-            f"no worker finishes ticks: the last one was {pulse.seen(pulse.tick_ms)}; start "
+            f"no worker finishes ticks: they were {pulse.seen(pulse.tick_ms)}; start "
             "`celery -A tasks worker` or look at its log"
         )
     return None

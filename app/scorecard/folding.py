@@ -1,5 +1,6 @@
 """The engine over records, reduced to the events that it published."""
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
@@ -25,6 +26,11 @@ class Findings:
     def of_type(self, kind: str) -> list[Event]:
         """Return the events of one pattern."""
         return [event for event in self.events if event.type == kind]
+
+    def rates_an_hour(self) -> dict[str, float]:
+        """Return how often each pattern is found, an hour."""
+        counts = Counter(event.type for event in self.events)
+        return {kind: n / self.hours for kind, n in sorted(counts.items())}
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,7 @@
 """Real tapes against what their labels say is true."""
 
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -8,13 +9,18 @@ import pandas as pd
 from app.bars import Market
 from app.patterns.events import Event
 from app.records import Quote, Record
+from app.scorecard.folding import findings
 from app.scorecard.tallies import Share, Tally
-from app.scorecard.truths import Truth, tally, units
+from app.scorecard.truths import SLACK_MS, Truth, tally, units
+from app.tape import read_tape
 
 CHAIN_REFILLS = 3
 CHAIN_GAP_MS = 60_000.0
 SWEPT_PRICES = 2
-JOIN_MS = 5.0
+NEAR_SWEEPS = 10
+POINT_MS = 1000.0
+"""A sweep is closed so long after its last print."""
+LABELS = ("hidden_clusters", "market_orders", "reserve_refills")
 TAKEN_SIDE = {"buy": "ask", "sell": "bid"}
 
 
@@ -103,11 +109,9 @@ def sweeps(events: Sequence[Event], orders: pd.DataFrame, hours: float) -> Tally
     right: set[int] = set()
     known = hit = 0
     for stamp, side, size in zip(order_stamps, order_sides, sizes, strict=True):
-        near = range(
-            int(np.searchsorted(stamps, stamp - JOIN_MS)),
-            int(np.searchsorted(stamps, stamp + JOIN_MS, side="right")),
-        )
-        matched = [i for i in near if by_stamp[i].side == side]
+        upto = int(np.searchsorted(stamps, stamp + SLACK_MS, side="right"))
+        near = range(max(0, upto - NEAR_SWEEPS), upto)
+        matched = [i for i in near if by_stamp[i].side == side and _lasts(by_stamp[i], stamp)]
         right.update(matched)
         earlier = int(np.searchsorted(stamps, stamp)) - 1
         told = matched[0] if matched else earlier
@@ -115,3 +119,34 @@ def sweeps(events: Sequence[Event], orders: pd.DataFrame, hours: float) -> Tally
             known += 1
             hit += bool(matched)
     return Tally(Share(len(right), len(events)), Share(hit, known), [], hours)
+
+
+def _lasts(sweep: Event, stamp: float) -> bool:
+    """Tell whether a sweep's prints go on until `stamp`: feeds split and join orders by a few ms."""
+    end = sweep.closed_at if sweep.closed_at is not None else sweep.opened_at + POINT_MS
+    return stamp <= end - POINT_MS + SLACK_MS
+
+
+def rows_of_tape(
+    quotes: Path, trades: Path, folder: Path, stem: str
+) -> tuple[list[tuple[str, Tally]], dict[str, float]]:
+    """Score every pattern that a labelled tape tells the truth of; also natural rates."""
+    tape = read_tape(quotes, trades)
+    found = findings(tape.records)
+    rows: list[tuple[str, Tally]] = []
+    table = pd.read_csv(trades)
+    if "hidden" in table and (table["hidden"] == 1).any():
+        flags = table.sort_values(["ts_ms", "seq"])["hidden"] == 1
+        rows.append(("prints inside the quote", inside_prints(tape.records, flags.tolist())))
+    labels = {name: folder / f"{stem}.{name}.csv.gz" for name in LABELS}
+    if labels["hidden_clusters"].exists():
+        truths = hidden_clusters(pd.read_csv(labels["hidden_clusters"]))
+        rows.append(("hidden_print", tally(found.of_type("hidden_print"), truths, found.hours)))
+    if labels["market_orders"].exists():
+        orders = pd.read_csv(labels["market_orders"])
+        rows.append(("sweep", sweeps(found.of_type("sweep"), orders, found.hours)))
+    if labels["reserve_refills"].exists():
+        refills = pd.read_csv(labels["reserve_refills"])
+        icebergs = native_icebergs(found.of_type("iceberg"), refills, found.hours)
+        rows.append(("iceberg (native)", icebergs))
+    return rows, found.rates_an_hour()

@@ -13,14 +13,14 @@ from tests.redis.agents import call, text_of
 
 
 @pytest.fixture
-def show(settings: Settings, monkeypatch: pytest.MonkeyPatch):  # noqa: ANN201
+def show(settings: Settings, monkeypatch: pytest.MonkeyPatch):
     """Give a way to run the command against the private Redis."""
     monkeypatch.setattr("app.auditing.settings", lambda: settings)
     settings_module.settings.cache_clear()
     return lambda *words: CliRunner().invoke(main, ["answers", "show", *words])
 
 
-def test_an_answer_is_shown_as_it_was_sent(hand: Hand, settings: Settings, show) -> None:  # noqa: ANN001
+def test_an_answer_is_shown_as_it_was_sent(hand: Hand, settings: Settings, show) -> None:
     hand.whole()
     result = call(settings, "analyze_order_flow_tool", ticker="SPY")
     assert result.structured_content is not None
@@ -35,7 +35,7 @@ def test_an_answer_is_shown_as_it_was_sent(hand: Hand, settings: Settings, show)
 
 
 @pytest.mark.parametrize("answer_id", ["aaaaaaaa", "newest", "*", "../x"])
-def test_an_answer_that_is_not_kept_is_one_line_and_exit_code_1(show, answer_id: str) -> None:  # noqa: ANN001
+def test_an_answer_that_is_not_kept_is_one_line_and_exit_code_1(show, answer_id: str) -> None:
     result: Result = show(answer_id)
 
     assert result.exit_code == 1

@@ -2,6 +2,7 @@
 
 import json
 import random
+import zlib
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -149,7 +150,7 @@ def test_a_write_after_anothers_is_refused(
     publish(redis_client, TICKER, busy_feed(5))
     frozen, quick = new_store(), new_store()
     quick.advance(TICKER, second(5))
-    read = frozen._reading
+    read = frozen._reading  # noqa: SLF001 - the one place between read and write
 
     def read_then_sleep(*args: Any) -> Any:
         found = read(*args)
@@ -468,8 +469,6 @@ def test_records_beyond_the_most_are_trimmed_and_unfolded_ones_show_as_a_gap(
 
 
 def _keeps_house(as_of: int) -> bool:
-    import zlib
-
     return (as_of // 1000 + zlib.crc32(TICKER.encode())) % 10 == 0
 
 

@@ -94,9 +94,8 @@ def test_a_scan_finds_the_strongest_events_of_all_tickers(whole: Hand, settings:
     assert found(min_strength=0.9, limit=1) == ["QQQ~aaaaaaa2"]
 
 
-def test_a_comparison_has_a_row_a_ticker_and_says_which_is_unknown(
-    whole: Hand, settings: Settings
-) -> None:
+@pytest.mark.usefixtures("whole")
+def test_a_comparison_has_a_row_a_ticker_and_says_which_is_unknown(settings: Settings) -> None:
     result = call(settings, "compare_order_flow", tickers=["SPY", "NONE"], history="1min")
 
     said = result.structured_content
@@ -107,8 +106,9 @@ def test_a_comparison_has_a_row_a_ticker_and_says_which_is_unknown(
     assert "bid_price 585.33" in text_of(result)
 
 
+@pytest.mark.usefixtures("whole")
 def test_an_event_is_explained_with_all_its_evidence_and_the_records_around(
-    whole: Hand, settings: Settings
+    settings: Settings,
 ) -> None:
     said = call(settings, "explain_pattern", id=EVENT_ID).structured_content
 
@@ -137,7 +137,8 @@ def test_a_series_measures_each_step(whole: Hand, settings: Settings) -> None:
     assert said["columns"]["mid"] == [585.135, 585.235, 585.335, 585.435, 585.535, 585.635]
 
 
-def test_a_chart_is_a_picture_with_its_facts(whole: Hand, settings: Settings) -> None:
+@pytest.mark.usefixtures("whole")
+def test_a_chart_is_a_picture_with_its_facts(settings: Settings) -> None:
     async def drawn(client: Any) -> CallToolResult:
         for _ in range(5):
             result = await client.call_tool("order_flow_chart", {"ticker": "SPY"})
@@ -216,8 +217,9 @@ def test_an_event_that_closed_later_was_open_then(whole: Hand, settings: Setting
         ("list_tickers", {"tickr": "SPY"}, "list_tickers: unknown argument 'tickr'"),
     ],
 )
+@pytest.mark.usefixtures("whole")
 def test_what_is_asked_wrongly_says_what_is_accepted(
-    whole: Hand, settings: Settings, tool: str, arguments: dict[str, Any], said: str
+    settings: Settings, tool: str, arguments: dict[str, Any], said: str
 ) -> None:
     result = call(settings, tool, **arguments)
 
@@ -277,9 +279,8 @@ def test_every_tool_names_what_is_broken_within_two_seconds(
         assert cause in json.dumps(result.structured_content)
 
 
-def test_an_answer_is_kept_byte_for_byte(
-    whole: Hand, settings: Settings, redis_client: redis.Redis
-) -> None:
+@pytest.mark.usefixtures("whole")
+def test_an_answer_is_kept_byte_for_byte(settings: Settings, redis_client: redis.Redis) -> None:
     result = call(settings, "analyze_order_flow_tool", ticker="SPY")
 
     assert result.structured_content is not None
@@ -291,8 +292,9 @@ def test_an_answer_is_kept_byte_for_byte(
     assert 3500 < redis_client.ttl(f"orderflow:answers:{answer_id}") <= 3600
 
 
+@pytest.mark.usefixtures("whole")
 def test_a_server_writes_no_other_key_than_answers(
-    whole: Hand, settings: Settings, redis_client: redis.Redis
+    settings: Settings, redis_client: redis.Redis
 ) -> None:
     before = set(redis_client.keys("*"))
 
@@ -304,8 +306,9 @@ def test_a_server_writes_no_other_key_than_answers(
     assert [key for key in written if not key.startswith(b"orderflow:answers:")] == []
 
 
+@pytest.mark.usefixtures("whole")
 def test_an_answer_that_can_not_be_kept_has_no_id(
-    whole: Hand, settings: Settings, redis_client: redis.Redis
+    settings: Settings, redis_client: redis.Redis
 ) -> None:
     redis_client.set("orderflow:answers:newest", "of a wrong type")
 

@@ -35,10 +35,28 @@ SPEAKING = (
     *sorted((ROOT / "mcp_app").glob("*.py")),
     *(
         ROOT / "app" / f"{name}.py"
-        for name in (
-            "ages answer_text answers asking board chart comparing errors explaining facts "
-            "histories listing moments reader saying scanning series silence tickers trouble"
-        ).split()
+        for name in [
+            "ages",
+            "answer_text",
+            "answers",
+            "asking",
+            "board",
+            "chart",
+            "comparing",
+            "errors",
+            "explaining",
+            "facts",
+            "histories",
+            "listing",
+            "moments",
+            "reader",
+            "saying",
+            "scanning",
+            "series",
+            "silence",
+            "tickers",
+            "trouble",
+        ]
     ),
 )
 

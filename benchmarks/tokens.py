@@ -1,0 +1,108 @@
+"""What answers and the tool list cost a model, over the busiest second of the AAPL tape.
+
+    python benchmarks/tokens.py --quotes Q.csv.gz --trades T.csv.gz [--node-modules DIR]
+
+With `--node-modules`, a directory in which `npm install gpt-tokenizer` was run, tokens are o200k's
+own. Without, they are the upper estimate that the server itself cuts by (app/tokens.py), which lies
+0 to 6 % above on its answers. Exits with 1 where a budget is exceeded.
+"""
+
+import asyncio
+import json
+import shutil
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import click
+from mcp import Client
+
+from app.answer_text import as_text
+from app.asking import MAX_BRIEF_TOKENS, MAX_JSON_TOKENS, MAX_TEXT_TOKENS, ask
+from app.kept import new_id
+from app.reader import Reader
+from app.saying import compact
+from app.settings import Settings
+from app.tokens import tokens_at_most
+from benchmarks.busiest import busiest_moment
+from mcp_app.server import make_server
+
+MAX_TOOL_LIST_TOKENS = 1100
+MAX_OUTPUT_SCHEMA_TOKENS = 2500
+
+
+class Costed(NamedTuple):
+    """A text and how much it may cost."""
+
+    name: str
+    text: str
+    budget: int
+
+
+def of_answers(reader: Reader, ticker: str) -> list[Costed]:
+    """Return a ticker's answers in all forms, with the id that they are kept under."""
+    full = ask(reader, ticker).named(new_id())
+    brief = ask(reader, ticker, detail="brief").named(new_id())
+    return [
+        Costed("full text", as_text(full), MAX_TEXT_TOKENS),
+        Costed("full JSON", compact(full.as_json()), MAX_JSON_TOKENS),
+        Costed("brief text", as_text(brief), MAX_BRIEF_TOKENS),
+        Costed("brief JSON", compact(brief.as_json()), MAX_BRIEF_TOKENS),
+    ]
+
+
+def of_tools(settings: Settings) -> list[Costed]:
+    """Return the tool list that a model sees, and each tool's output schema."""
+
+    async def listed() -> list[Costed]:
+        async with Client(make_server(settings)) as client:
+            tools = (await client.list_tools()).tools
+        seen = [tool for tool in tools if (tool.meta or {}).get("ui", {}).get("visibility") is None]
+        inputs = [
+            {"name": tool.name, "description": tool.description, "inputSchema": tool.input_schema}
+            for tool in seen
+        ]
+        outputs = [
+            Costed(f"output of {t.name}", compact(t.output_schema), MAX_OUTPUT_SCHEMA_TOKENS)
+            for t in tools
+        ]
+        return [Costed("tool list", compact(inputs), MAX_TOOL_LIST_TOKENS), *outputs]
+
+    return asyncio.run(listed())
+
+
+def counted(texts: Sequence[str], node_modules: Path | None) -> list[int]:
+    """Count tokens with o200k's own vocabulary, or estimate them from above."""
+    if node_modules is None:
+        return [tokens_at_most(text) for text in texts]
+    script = node_modules.parent / "o200k.mjs"
+    shutil.copyfile(Path(__file__).with_name("o200k.mjs"), script)
+    node = shutil.which("node") or sys.exit("node is not on the PATH")
+    done = subprocess.run(  # noqa: S603 - our own script
+        [node, script], input=json.dumps(texts), capture_output=True, text=True, check=True
+    )
+    counts: list[int] = json.loads(done.stdout)
+    return counts
+
+
+@click.command()
+@click.option("--quotes", required=True, type=click.Path(exists=True, path_type=Path))
+@click.option("--trades", required=True, type=click.Path(exists=True, path_type=Path))
+@click.option("--node-modules", type=click.Path(exists=True, path_type=Path))
+def main(quotes: Path, trades: Path, node_modules: Path | None) -> None:
+    """Print what each form costs, its estimate and its budget."""
+    with busiest_moment(quotes, trades) as moment:
+        costed = [*of_answers(moment.reader, moment.ticker), *of_tools(moment.settings)]
+        print(costed[0].text, end="\n\n")
+    tokens = counted([one.text for one in costed], node_modules)
+    for one, count in zip(costed, tokens, strict=True):
+        estimate = tokens_at_most(one.text)
+        print(f"{one.name:34} {count:6} tokens, estimate {estimate:6}, budget {one.budget:6}")
+    if any(count > one.budget for one, count in zip(costed, tokens, strict=True)):
+        sys.exit(1)
+
+
+if __name__ == "__main__":
+    main()
