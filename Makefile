@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 STAMP := .venv/installed
 
-.PHONY: install run test check format
+.PHONY: install run test check format scorecard
 
 install: $(STAMP)
 	@:
@@ -36,3 +36,7 @@ check: $(STAMP)
 format: $(STAMP)
 	@$(BIN)/ruff check --fix .
 	@$(BIN)/ruff format .
+
+# With labelled tapes as well: make scorecard ARGS="--tape Q --trades T --labels DIR".
+scorecard: $(STAMP)
+	@$(BIN)/python -m app scorecard --definitions tests.reference:Reference $(ARGS)

@@ -4,6 +4,7 @@ import functools
 import os
 import sys
 from typing import Annotated, Literal
+from urllib.parse import quote
 
 from pydantic import AliasChoices, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -59,7 +60,8 @@ class Settings(BaseSettings):
         """Return the address of Redis, password included: never to be logged."""
         if self.redis_url_given is not None:
             return self.redis_url_given.get_secret_value()
-        secret = f":{self.redis_password.get_secret_value()}@" if self.redis_password else ""
+        password = self.redis_password
+        secret = f":{quote(password.get_secret_value(), safe='')}@" if password else ""
         return f"redis://{secret}{self.redis_host}:{self.redis_port}/{self.redis_db}"
 
     @property
@@ -80,8 +82,20 @@ def _described(error: ValidationError) -> str:
     for fault in error.errors(include_url=False, include_context=False):
         name = str(fault["loc"][0])
         value = "(hidden)" if "PASSWORD" in name or "URL" in name else repr(os.environ.get(name))
-        lines.append(f"{name}={value} is not allowed: {fault['msg']}")
+        lines.append(f"{name}={value} is not allowed; allowed: {_allowed(name)}")
     return "; ".join(lines)
+
+
+def _allowed(name: str) -> str:
+    """Say which values a variable takes, from the field's own schema."""
+    schema = Settings.model_json_schema(by_alias=True)["properties"][name]
+    kinds = [kind for kind in schema.get("anyOf", [schema]) if kind["type"] != "null"]
+    kind = kinds[0]
+    if "enum" in kind:
+        return ", ".join(kind["enum"])
+    if "minimum" in kind:
+        return f"whole numbers from {kind['minimum']} to {kind['maximum']}"
+    return "0, 1, true or false" if kind["type"] == "boolean" else f"a {kind['type']}"
 
 
 def read_settings() -> Settings:

@@ -22,6 +22,7 @@ from app.connect import connect
 from app.engine import ENGINE, LATE_MS, SPANS, Analysis, Engine, Quality
 from app.errors import StateUnreadable
 from app.keys import SIDES, WINDOWS, Keys
+from app.levels import PublishedLevel
 from app.patterns.events import Event, whole_second
 from app.records import Batch, Stored, batch_of
 from app.settings import Settings
@@ -78,10 +79,11 @@ class Reading(msgspec.Struct):
 
 
 class Warm(msgspec.Struct):
-    """A ticker's engine as of a version of its state in Redis."""
+    """A ticker's engine as of a version of its state in Redis, and the levels shown there."""
 
     version: str
     engine: Engine
+    shown: list[list[PublishedLevel] | None] = msgspec.field(default_factory=lambda: [None, None])
 
 
 class Store:
@@ -101,13 +103,14 @@ class Store:
         Where more waits than a tick's time allows, it folds up to an earlier whole second, says
         so in the quality, and the next tick goes on from there.
         """
-        warm = self._warm.pop(ticker, None)
-        reading = self._reading(ticker, as_of, warm.version if warm else "", MOST_RECORDS_READ)
-        engine = self._engine(ticker, reading, warm)
-        if engine is None:
+        kept = self._warm.pop(ticker, None)
+        reading = self._reading(ticker, as_of, kept.version if kept else "", MOST_RECORDS_READ)
+        warm = self._current(ticker, reading, kept)
+        if warm is None:
             return TickReport("overtaken", newest_quote_ms=reading.newest_quote_ms)
+        engine = warm.engine
         if engine.state.as_of >= as_of:
-            self._keep(ticker, Warm(reading.version, engine))
+            self._keep(ticker, warm)
             return TickReport("overtaken", newest_quote_ms=reading.newest_quote_ms)
         if not engine.state.as_of and not reading.quotes and not reading.trades:
             return TickReport("idle", newest_quote_ms=reading.newest_quote_ms)
@@ -118,11 +121,13 @@ class Store:
         report.failed_detectors = analysis.failures
         for quality in analysis.quality.values():
             _add_now(quality, reading, report.behind_seconds)
-        version = f"{analysis.as_of}-{uuid4().hex[:12]}"
-        if not self._written(ticker, reading, engine, analysis, version):
+        warm.version = f"{analysis.as_of}-{uuid4().hex[:12]}"
+        if not self._written(ticker, reading, warm, analysis):
             report.outcome = "overtaken"
             return report
-        self._keep(ticker, Warm(version, engine))
+        for side, levels in enumerate(analysis.levels):
+            warm.shown[side] = warm.shown[side] if levels is None else levels
+        self._keep(ticker, warm)
         return report
 
     def note_failure(self, ticker: str, as_of: int, error: Exception) -> None:
@@ -170,21 +175,21 @@ class Store:
         reading.is_cut_at = min(full) if full else None
         return reading
 
-    def _engine(self, ticker: str, reading: Reading, warm: Warm | None) -> Engine | None:
+    def _current(self, ticker: str, reading: Reading, kept: Warm | None) -> Warm | None:
         """Return the engine of the state that was read; None where a newer engine owns it."""
-        if warm is not None and warm.version == reading.version:
-            return warm.engine
+        if kept is not None and kept.version == reading.version:
+            return kept
         if not reading.version:
             engine = Engine.new(ticker)
-            if warm is not None or reading.residue:
+            if kept is not None or reading.residue:
                 engine.state.rebuilt_at = -1
-            return engine
+            return Warm("", engine)
         theirs = reading.fields["engine"].decode()
         if _newer(theirs, ENGINE):
             return None
         if theirs == ENGINE:
             try:
-                return self._thawed(ticker, reading.fields)
+                return Warm(reading.version, self._thawed(ticker, reading.fields))
             except StateUnreadable as error:
                 _log.warning("state unreadable, rebuilding", ticker=ticker, error=str(error)[:200])
         self._set_aside(ticker)
@@ -259,9 +264,7 @@ class Store:
             engine.refold(_between(batch_of(*both), as_of - LATE_MS, as_of), counts)
         report.late_records = max(0, reading.unknown - max(0, placed))
 
-    def _written(
-        self, ticker: str, reading: Reading, engine: Engine, analysis: Analysis, version: str
-    ) -> bool:
+    def _written(self, ticker: str, reading: Reading, warm: Warm, analysis: Analysis) -> bool:
         k = self._keys
         names = [
             k.state(ticker),
@@ -272,16 +275,16 @@ class Store:
             *(k.levels(ticker, side) for side in SIDES),
             *(k.metrics(ticker, window) for window in WINDOWS),
         ]
-        parcel = self._parcel(ticker, reading, engine, analysis)
+        parcel = self._parcel(ticker, reading, warm, analysis)
         args: list[Any] = [reading.version, parcel, len(analysis.sealed)]
         for bar in analysis.sealed:
             args += (bar.end, codec.encode_bar(bar))
-        args += _flat(self._state_fields(engine, version, whole=not reading.version))
+        args += _flat(self._state_fields(warm, whole=not reading.version))
         return bool(self._write(keys=names, args=args))
 
-    def _parcel(self, ticker: str, reading: Reading, engine: Engine, analysis: Analysis) -> bytes:
+    def _parcel(self, ticker: str, reading: Reading, warm: Warm, analysis: Analysis) -> bytes:
         """Pack what write.lua needs and is text; cmsgpack there knows no binary."""
-        state = engine.state
+        state = warm.engine.state
         as_of = analysis.as_of
         keeps_house = (as_of // SECOND_MS + zlib.crc32(ticker.encode())) % HOUSEKEEPING_SECONDS == 0
         parcel: dict[str, Any] = {
@@ -291,7 +294,7 @@ class Store:
                 for name, lifetime in keys.METRICS_LIFETIME_SECONDS.items()
             ],
             "events": [*_events(analysis)],
-            "levels": [_scored(levels) for levels in analysis.levels],
+            "levels": [*map(_level_changes, warm.shown, analysis.levels)],
             "behind": reading.behind,
             "patterns_lifetime": keys.PATTERNS_LIFETIME_SECONDS,
             "levels_lifetime": keys.LEVELS_LIFETIME_SECONDS,
@@ -308,13 +311,13 @@ class Store:
             parcel["most_records"] = self._settings.max_records
         return msgspec.msgpack.encode(parcel)
 
-    def _state_fields(self, engine: Engine, version: str, *, whole: bool) -> dict[str, Any]:
-        state = engine.state
+    def _state_fields(self, warm: Warm, *, whole: bool) -> dict[str, Any]:
+        state = warm.engine.state
         candidates = codec.encode_candidates(state, changed_only=not whole)
         for packed in state.scene.events.candidates.values():
             packed.is_changed = False
         return {
-            "version": version,
+            "version": warm.version,
             "as_of": state.as_of,
             "engine": ENGINE,
             "recent": codec.encode_bars(state.recent),
@@ -402,10 +405,21 @@ def _events(analysis: Analysis) -> Iterable[tuple[str, str, str | bool]]:
         yield repr(opened_at), f'{{"id":"{name}"', False
 
 
-def _scored(levels: Sequence[Any] | None) -> list[Any] | bool:
-    if levels is None:
+def _level_changes(
+    shown: list[PublishedLevel] | None, now: list[PublishedLevel] | None
+) -> dict[str, Any] | bool:
+    """Return what write.lua is to do to one side's levels; all of them where it can't be known.
+
+    A tick changes one or two of forty; writing all of them costs as much as all else (CPU of
+    both sides), and a form that did not change is the very same object.
+    """
+    if now is None:
         return False
-    flat: list[Any] = []
-    for level in levels:
-        flat += (repr(level.significance), codec.level_json(level).decode())
-    return flat
+    before = {id(level): level for level in shown or ()}
+    after = {id(level): level for level in now}
+    new: list[str] = []
+    for key, level in after.items():
+        if key not in before:
+            new += (repr(level.significance), codec.level_json(level).decode())
+    gone = [codec.level_json(old).decode() for key, old in before.items() if key not in after]
+    return {"anew": shown is None, "gone": gone, "new": new}

@@ -13,11 +13,15 @@ LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
 STOP_SECONDS = 3
 
 
-def http_app(server: MCPServer[Reader], host: str) -> Starlette:
-    """Return the ASGI application; it accepts requests for this machine and for `host` only."""
+def http_app(server: MCPServer[Reader], host: str, *, json_response: bool = True) -> Starlette:
+    """Return the ASGI application; it accepts requests for this machine and for `host` only.
+
+    Without `json_response` clients of 2025 get event streams, in which a tool may ask them
+    something; ours never do.
+    """
     server.custom_route("/health", methods=["GET"])(_health)
     return server.streamable_http_app(
-        json_response=True,
+        json_response=json_response,
         # Sessions for clients of 2025, who are told of updates in them; those of 2026 have none.
         stateless_http=False,
         # Given even for 0.0.0.0, where the SDK would silently check neither Host nor Origin.

@@ -2,10 +2,11 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from importlib.metadata import PackageNotFoundError, version
 
 from mcp.server import MCPServer
+from mcp.server.mcpserver.tools import Tool
 
 from app import clock
 from app.chart import load_pencils
@@ -28,8 +29,8 @@ INSTRUCTIONS = (
 )
 
 
-def make_server(settings: Settings) -> MCPServer[Reader]:
-    """Make the server; nothing connects before it runs."""
+def make_server(settings: Settings, more_tools: Sequence[Tool] = ()) -> MCPServer[Reader]:
+    """Make the server; nothing connects before it runs. `more_tools` are for suites of tests."""
     # Connects at its first question only.
     reader = Reader.of(settings)
     updates = Updates(settings)
@@ -42,13 +43,13 @@ def make_server(settings: Settings) -> MCPServer[Reader]:
         finally:
             reader.close()
 
-    served = tools()
+    served = [*tools(), *more_tools]
     server = MCPServer(
         "orderflow",
         title="Order flow",
         version=_version(),
         instructions=INSTRUCTIONS,
-        tools=[*served],
+        tools=served,
         extensions=[apps()],
         lifespan=lifespan,
         subscriptions=updates.bus,

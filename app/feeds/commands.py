@@ -111,7 +111,7 @@ def _say_lap(lap: Lap) -> None:
 @click.option(
     "--backfill-seconds",
     type=click.IntRange(min=0),
-    default=600,
+    default=330,
     show_default=True,
     help="How much past to write at the start.",
 )

@@ -54,9 +54,14 @@ end
 for side = 1, 2 do
   local members = p.levels[side]
   if members then
-    redis.call('DEL', KEYS[5 + side])
-    if #members > 0 then
-      redis.call('ZADD', KEYS[5 + side], unpack(members))
+    if members.anew then
+      redis.call('DEL', KEYS[5 + side])
+    end
+    if #members.gone > 0 then
+      redis.call('ZREM', KEYS[5 + side], unpack(members.gone))
+    end
+    if #members.new > 0 then
+      redis.call('ZADD', KEYS[5 + side], unpack(members.new))
     end
   end
   if members or p.oldest_event then

@@ -1,7 +1,7 @@
 """Planted happenings against what the detectors found."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from random import Random
 
 from app.bars import SECOND_MS
@@ -24,6 +24,7 @@ class Ground:
     stretch: Stretch
     checkpoints: list[Checkpoint]
     bare: Findings
+    is_real: bool = False
 
     @classmethod
     def of(cls, name: str, records: Sequence[Record], warm_seconds: int, every: int) -> "Ground":
@@ -34,7 +35,7 @@ class Ground:
 
     def with_checkpoints(self, most: int) -> "Ground":
         """Return the same with so many checkpoints at most."""
-        return Ground(self.name, self.stretch, self.checkpoints[:most], self.bare)
+        return replace(self, checkpoints=self.checkpoints[:most])
 
 
 def planted_tally(ground: Ground, kind: Kind, strength: float) -> Tally:
@@ -49,7 +50,7 @@ def planted_tally(ground: Ground, kind: Kind, strength: float) -> Tally:
             continue
         found = checkpoint.findings(planted.records, planted.end_ms)
         events = [event for event in found.of_type(kind.pattern) if _is_of_form(event, kind)]
-        if kind.is_natural:
+        if kind.is_natural or ground.is_real:
             events = _made_by_planting(events, ground.bare, planted.truths, kind)
         total.add(tally(events, planted.truths, found.hours, kind.grace_ms))
     return total

@@ -1,9 +1,11 @@
 """The scorecard's rows, and all of its parts run one after the other."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
+from app.records import Record
 from app.scorecard import nulls
+from app.scorecard.agreement import Definitions, agreement
 from app.scorecard.books import BOOKS, START_MS, book, quotes_only
 from app.scorecard.folding import Findings, findings
 from app.scorecard.injected import Ground, planted_tally
@@ -12,6 +14,9 @@ from app.scorecard.tallies import Share, Tally
 
 SIZES = ("small", "medium", "large")
 EVERY_SECONDS = 90
+REAL_WARM_SECONDS = 1800
+REAL_EVERY_SECONDS = 600
+AGREEMENT_SECONDS = 1500
 NULL_MARKET = "price follows flow"
 
 
@@ -52,6 +57,7 @@ class Card:
     injected: list[Row] = field(default_factory=list)
     nulls: list[Row] = field(default_factory=list)
     real: list[Row] = field(default_factory=list)
+    agreement: list[Row] = field(default_factory=list)
     rates: dict[str, dict[str, float]] = field(default_factory=dict)
 
     def pooled(self, kind: str, size: str) -> Tally:
@@ -90,6 +96,20 @@ def _planted(ground: Ground, kinds: list[Kind], card: Card) -> Iterator[None]:
         for size, strength in zip(SIZES, kind.strengths, strict=True):
             card.injected.append(Row(kind.name, ground.name, size, planted_tally(ground, kind, strength)))
             yield
+
+
+def injected_into_tape(name: str, records: list[Record], card: Card) -> Iterator[None]:
+    """Plant every kind that needs no other feed into calm stretches of a real tape."""
+    ground = Ground.of(name, records, REAL_WARM_SECONDS, REAL_EVERY_SECONDS)
+    ground = replace(ground, is_real=True)
+    yield from _planted(ground, [kind for kind in KINDS if kind.needs_trades], card)
+
+
+def agreement_rows(course: Course, plain: Definitions, card: Card) -> None:
+    """Compare the engine with plain definitions on each book."""
+    for name in course.books:
+        records = book(name, course.seed + 2, AGREEMENT_SECONDS)
+        card.agreement += [Row(kind, name, "", t) for kind, t in agreement(records, plain)]
 
 
 def null_rows(course: Course, card: Card) -> Iterator[None]:

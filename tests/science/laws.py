@@ -130,7 +130,7 @@ def changed(said: Said, change: Callable[[Named], Named], shift_ms: int = 0) -> 
 
 def _flat(event: Named) -> Named:
     """Evidence among the fields, and no id, which tells price and time."""
-    evidence = event["evidence"]
+    evidence = event.get("evidence", {})
     assert isinstance(evidence, dict)
     return {k: v for k, v in event.items() if k not in {"id", "evidence"}} | {
         f"evidence.{name}": value for name, value in evidence.items()
@@ -187,8 +187,12 @@ def _compared(where: str, one: object, other: object, rel: float, slack: float) 
     if isinstance(one, list) and isinstance(other, list):
         if len(one) != len(other):
             return [f"{where}: {len(one)} against {len(other)}: {_only(one, other)}"]
-        both = enumerate(zip(one, other, strict=True))
-        return [line for i, (a, b) in both for line in _compared(f"{where}[{i}]", a, b, rel, slack)]
+        both = zip(one, other, strict=True)
+        return [
+            line
+            for a, b in both
+            for line in _compared(f"{where} {a.get('type')} {a.get('side')}", a, b, rel, slack)
+        ]
     numbers = isinstance(one, (int, float)) and isinstance(other, (int, float))
     close = numbers and math.isclose(one, other, rel_tol=rel, abs_tol=slack)  # type: ignore[arg-type]
     return [] if close or one == other else [f"{where}: {one!r} against {other!r}"]

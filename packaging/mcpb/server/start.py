@@ -1,0 +1,5 @@
+"""Starts the server of the checkout that the bundle's settings name."""
+
+from mcp_app.__main__ import main
+
+main()
