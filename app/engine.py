@@ -221,17 +221,14 @@ class Engine:
 
     def _reach(self, stamp: float, faults: Faults, stored: Mapping[int, int]) -> None:
         """Close the seconds that end before a stamp, so that the current one holds it."""
-        bar = self.state.fold.bar
-        if stamp > bar.end:
-            if not bar.end or self.state.is_asleep:
-                self._wake(stamp)
-                return
+        state = self.state
+        if stamp > state.fold.bar.end and state.fold.bar.end:
             end = whole_second(stamp)
-            while self.state.fold.bar.end < end and not self.state.is_asleep:
+            while state.fold.bar.end < end and not state.is_asleep:
                 self._close_second(faults, stored)
-            if self.state.is_asleep:
-                self._wake(stamp)
-        self.state.newest_second = self.state.fold.bar.end
+        if state.is_asleep or not state.fold.bar.end:
+            self._wake(stamp)
+        state.newest_second = state.fold.bar.end
 
     def _reach_end(self, as_of: int, faults: Faults, stored: Mapping[int, int]) -> None:
         state = self.state

@@ -8,6 +8,7 @@ SIDE_NAMES = ("bid", "ask")
 SIGN = (1, -1)
 FLICKER_MS = 100.0
 JUMP_MS = 5.0
+ROUNDING = 1e-9
 
 
 def is_better(side: int, price: int, than: int) -> bool:
@@ -68,6 +69,7 @@ class BookSecond(msgspec.Struct, array_like=True):
     undone: int = 0
     jump: int = 0
     removed: list[float] = msgspec.field(default_factory=lambda: [0.0, 0.0])
+    gross: list[float] = msgspec.field(default_factory=lambda: [0.0, 0.0])
     first_removal: list[float] = msgspec.field(default_factory=lambda: [0.0, 0.0])
     traded: list[float] = msgspec.field(default_factory=lambda: [0.0, 0.0])
     traded_given: list[bool] = msgspec.field(default_factory=lambda: [True, True])
@@ -77,7 +79,12 @@ class BookSecond(msgspec.Struct, array_like=True):
         if not self.first_removal[side]:
             self.first_removal[side] = stamp
         self.removed[side] += size
+        self.gross[side] += size
 
     def net_removal(self, side: int) -> float:
-        """Return displayed size that went, came back and was traded, netted."""
-        return self.removed[side] - self.traded[side]
+        """Return displayed size that went, came back and was traded, netted.
+
+        What is left of fractional sizes by rounding counts as nothing.
+        """
+        net = self.removed[side] - self.traded[side]
+        return net if abs(net) > ROUNDING * self.gross[side] else 0.0

@@ -181,7 +181,7 @@ class Usual(msgspec.Struct, array_like=True):
                 self.one_tick.sample(1.0 if facts.spread <= tick else 0.0, 1.0)
 
     def _sample_rates(self, facts: SecondFacts) -> None:
-        for removal in facts.removals:
+        for removal in sorted(facts.removals):
             if removal > 0:
                 self.removal.sample(removal)
         self.quote_rate.sample(facts.quote_count)

@@ -41,7 +41,9 @@ def queue_imbalance_auc(day: Day) -> float:
     """Return how well queue imbalance, looked at each second, ranks the next mid moves (AUC)."""
     quotes = day.quotes
     imbalance = (quotes.bid_size - quotes.ask_size) / (quotes.bid_size + quotes.ask_size)
-    seconds = np.arange(np.ceil(quotes.stamp[0] / SECOND_MS) * SECOND_MS, quotes.stamp[-1], SECOND_MS)
+    seconds = np.arange(
+        np.ceil(quotes.stamp[0] / SECOND_MS) * SECOND_MS, quotes.stamp[-1], SECOND_MS
+    )
     looked = np.searchsorted(quotes.stamp, seconds, side="right") - 1
     goes_up, is_known = _next_moves(quotes)
     looked = looked[is_known[looked]]

@@ -62,7 +62,9 @@ def _of_prints(day: Day) -> list[Figure]:
             "effective spread, visible prints, bp, size-weighted",
             float(np.average(costs[visible], weights=weights)) if len(weights) else float("nan"),
         ),
-        Figure("market orders over 2 or more visible prices", prints.share_of_orders_over_prices(day)),
+        Figure(
+            "market orders over 2 or more visible prices", prints.share_of_orders_over_prices(day)
+        ),
     ]
 
 

@@ -80,9 +80,10 @@ def read_day(quotes_path: Path, trades_path: Path) -> Day:
     quotes = quotes[valid].sort_values(["ts_ms", "seq"])
     if quotes.empty:
         raise TapeError(f"{quotes_path}: no valid quote")
-    standing = Quotes(*(_floats(quotes, "ts_ms"), quotes["seq"].to_numpy(np.int64)), *(
-        _floats(quotes, name) for name in _QUOTES[1:]
-    ))
+    standing = Quotes(
+        *(_floats(quotes, "ts_ms"), quotes["seq"].to_numpy(np.int64)),
+        *(_floats(quotes, name) for name in _QUOTES[1:]),
+    )
     before = np.searchsorted(standing.seq, trades["seq"].to_numpy()) - 1
     return Day(standing, _trades(trades[before >= 0], before[before >= 0]))
 

@@ -57,7 +57,13 @@ def add_tape(card: Card, quotes: Path, trades: Path, folder: Path) -> None:
 @click.option("--out", type=click.Path(dir_okay=False, path_type=Path), default="docs/scorecard.md")
 @click.option("--quick", is_flag=True, help="A few plantings into one book only.")
 def scorecard(
-    tape: tuple[Path, ...], trades: tuple[Path, ...], labels: Path | None, place: str | None, out: Path, *, quick: bool
+    tape: tuple[Path, ...],
+    trades: tuple[Path, ...],
+    labels: Path | None,
+    place: str | None,
+    out: Path,
+    *,
+    quick: bool,
 ) -> None:
     """Score every detector against known truth and write the page."""
     if len(tape) != len(trades):

@@ -76,15 +76,15 @@ def checkpoints(
 
 
 def findings(self, records: Sequence[Record]) -> Findings:
-        """Return the events that opened while these records followed."""
-        state = decode_state(self._state, self._candidates)
-        engine = Engine(state, BarTable(LONGEST_WINDOW_SECONDS))
-        last = whole_second(records[-1].stamp)
-        found = _events(_advanced(engine, records, self._until + SECOND_MS, last))
-        return Findings(
-            [event for event in found if event.noticed_at > self._until],
-            (last - self._until) / 3.6e6,
-        )
+    """Return the events that opened while these records followed."""
+    state = decode_state(self._state, self._candidates)
+    engine = Engine(state, BarTable(LONGEST_WINDOW_SECONDS))
+    last = whole_second(records[-1].stamp)
+    found = _events(_advanced(engine, records, self._until + SECOND_MS, last))
+    return Findings(
+        [event for event in found if event.noticed_at > self._until],
+        (last - self._until) / 3.6e6,
+    )
 
 
 def findings(records: Sequence[Record]) -> Findings:
@@ -94,7 +94,9 @@ def findings(records: Sequence[Record]) -> Findings:
     return Findings(found, (last - first) / 3.6e6)
 
 
-def _advanced(engine: Engine, records: Sequence[Record], first: int, last: int) -> Iterator[Analysis]:
+def _advanced(
+    engine: Engine, records: Sequence[Record], first: int, last: int
+) -> Iterator[Analysis]:
     place = 0
     for end in range(first, last + 1, SECOND_MS):
         start = place

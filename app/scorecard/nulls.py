@@ -68,7 +68,11 @@ def price_follows_flow(start_ms: int, seconds: int, seed: int) -> list[Record]:
         quote = _around(mid, at, draw)
         price = quote.ask_price if sign > 0 else quote.bid_price
         mid += sign * size / LOTS * 0.8 * TICK + draw.gauss(0.0, 1.5 * TICK)
-        made += [quote, Trade(at, 0, price, size, BUY if sign > 0 else SELL), _around(mid, at, draw)]
+        made += [
+            quote,
+            Trade(at, 0, price, size, BUY if sign > 0 else SELL),
+            _around(mid, at, draw),
+        ]
     for seq, record in enumerate(made):
         record.seq = seq
     return made

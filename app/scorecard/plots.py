@@ -6,10 +6,10 @@ import matplotlib as mpl
 
 mpl.use("Agg")
 
-from matplotlib import pyplot as plt  # noqa: E402 - the backend must be chosen first
+from matplotlib import pyplot as plt
 
-from app.scorecard.planting import KINDS  # noqa: E402
-from app.scorecard.rows import SIZES, Card  # noqa: E402
+from app.scorecard.planting import KINDS
+from app.scorecard.rows import SIZES, Card
 
 NAMES = tuple(kind.name for kind in KINDS)
 
@@ -45,7 +45,9 @@ def _delays(card: Card, folder: Path) -> str:
     figure, axes = plt.subplots(figsize=(8, 5))
     for place, size in enumerate(SIZES):
         delays = [card.pooled(name, size).median_delay_seconds for name in NAMES]
-        axes.plot(delays, [i + (place - 1) * 0.22 for i in range(len(NAMES))], "o", ms=4, label=size)
+        axes.plot(
+            delays, [i + (place - 1) * 0.22 for i in range(len(NAMES))], "o", ms=4, label=size
+        )
     axes.set_xlabel("median delay, s")
     return _saved(figure, axes, folder / "delay.svg")
 

@@ -80,7 +80,9 @@ def _by_book(card: Card) -> str:
         "|---|" + "---|" * len(tapes),
     ]
     for kind in KINDS:
-        rows = {r.tape: r.tally for r in card.injected if r.kind == kind.name and r.size == "medium"}
+        rows = {
+            r.tape: r.tally for r in card.injected if r.kind == kind.name and r.size == "medium"
+        }
         cells = [_pair(rows.get(tape)) for tape in tapes]
         lines.append(f"| {kind.name} | " + " | ".join(cells) + " |")
     return "\n".join([*lines, ""])

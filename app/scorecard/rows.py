@@ -36,7 +36,7 @@ class Course:
         return self.warm_seconds + EVERY_SECONDS * self.plantings + 120
 
 
-FULL = Course(1800, 30, 7200, tuple(BOOKS))
+FULL = Course(1800, 20, 5400, tuple(BOOKS))
 QUICK = Course(1500, 3, 1800, ("several ticks",))
 
 
@@ -94,7 +94,9 @@ def injected(course: Course, card: Card) -> Iterator[None]:
 def _planted(ground: Ground, kinds: list[Kind], card: Card) -> Iterator[None]:
     for kind in kinds:
         for size, strength in zip(SIZES, kind.strengths, strict=True):
-            card.injected.append(Row(kind.name, ground.name, size, planted_tally(ground, kind, strength)))
+            card.injected.append(
+                Row(kind.name, ground.name, size, planted_tally(ground, kind, strength))
+            )
             yield
 
 
@@ -123,7 +125,9 @@ def null_rows(course: Course, card: Card) -> Iterator[None]:
         for kind in ("iceberg", "hidden_print", "sweep"):
             card.nulls.append(_null_row(kind, name, bare))
         shuffled = nulls.sign_randomised(book(name, course.seed + 1, seconds), course.seed)
-        card.nulls.append(_null_row("momentum_shift", f"{name}, signs randomised", findings(shuffled)))
+        card.nulls.append(
+            _null_row("momentum_shift", f"{name}, signs randomised", findings(shuffled))
+        )
     yield
 
 

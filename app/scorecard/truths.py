@@ -1,8 +1,6 @@
 """Happenings that are known to be true, and how events are matched with them."""
 
-from bisect import bisect_left
-from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from app.bars import SECOND_MS

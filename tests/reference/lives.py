@@ -2,8 +2,12 @@
 
 import base64
 import hashlib
+from bisect import bisect_left
 from dataclasses import dataclass, field
+from operator import attrgetter
 from typing import Any
+
+import numpy as np
 
 from tests.reference.past import SIDE_NAMES, UNITS, ceil_second
 
@@ -12,6 +16,11 @@ REMEMBERED = 500
 RANKED_FROM = 50
 
 Evidence = dict[str, object]
+Moment = tuple[float, int, int]
+"""An instant, what is looked at there (RECORD, TIMER or SECOND), and a place among those."""
+
+RECORD, TIMER, SECOND = 0, 1, 2
+LAST = 2**62
 
 
 @dataclass
@@ -19,6 +28,7 @@ class Shown:
     """What changes of an event, as it is from one whole second on."""
 
     second: int
+    peaked: Moment  # when the statistic came to be what it is
     status: str
     statistic: float
     letter: str
@@ -27,8 +37,9 @@ class Shown:
     close_reason: str | None = None
 
     def says_the_same(self, other: "Shown") -> bool:
-        """Tell whether nothing but the second differs."""
-        return {**vars(self), "second": 0} == {**vars(other), "second": 0}
+        """Tell whether nothing but the times differ."""
+        mine, yours = vars(self), vars(other)
+        return all(mine[name] == yours[name] for name in mine.keys() - {"second", "peaked"})
 
 
 @dataclass
@@ -47,6 +58,7 @@ class Happening:
     closing: tuple[float, str] | None = None
     closed: bool = False
     peak: float = 0.0
+    peaked: Moment = (0.0, 0, 0)
     notes: list[Any] = field(default_factory=list)  # what its detector keeps while it may go on
 
     @property
@@ -54,19 +66,28 @@ class Happening:
         """First whole second at or after the opening."""
         return ceil_second(self.instant)
 
-    def show(self, at: float, statistic: float, evidence: Evidence, *, given: bool = True) -> None:
+    def show(
+        self, moment: Moment, statistic: float, evidence: Evidence, *, given: bool = True
+    ) -> None:
         """Say what it is now; the statistic shown is its peak."""
-        self.peak = max(self.peak, statistic)
-        if not given:
+        if not self.history or statistic > self.peak:
+            self.peak, self.peaked = statistic, moment
+        if not given and self.letter == "A":
             self.letter = "B"
-        self._add(Shown(ceil_second(at), "open", self.peak, self.letter, evidence))
+        second = ceil_second(moment[0])
+        self._add(Shown(second, self.peaked, "open", self.peak, self.letter, evidence))
 
     def show_if_peak(
-        self, at: float, statistic: float, evidence: Evidence, *, given: bool = True
+        self, moment: Moment, statistic: float, evidence: Evidence, *, given: bool = True
     ) -> None:
         """Say what it is now if it never was as strong."""
         if not self.history or statistic > self.peak:
-            self.show(at, statistic, evidence, given=given)
+            self.show(moment, statistic, evidence, given=given)
+
+    @property
+    def is_open(self) -> bool:
+        """Tell whether it is open and not closing."""
+        return self.closing is None and not self.closed
 
     def close(self, at: float, reason: str) -> None:
         """Begin to close; what closes already keeps its first reason."""
@@ -86,6 +107,7 @@ class Happening:
         self._add(
             Shown(
                 ceil_second(shown_at),
+                last.peaked,
                 "closed",
                 last.statistic,
                 last.letter,
@@ -96,28 +118,23 @@ class Happening:
         )
 
     def _add(self, shown: Shown) -> None:
+        """Add what differs; a record's change counts for the whole second at or after it."""
+        if self.history and shown.says_the_same(self.history[-1]):
+            return
         assert not self.history or shown.second >= self.history[-1].second
         self.history.append(shown)
 
-    def shown_at(self, second: int) -> tuple[int, Shown]:
-        """Return the last second at which it changed, and what it is, both as of `second`."""
-        by_second: dict[int, Shown] = {}
-        for shown in self.history:
-            if shown.second <= second:
-                by_second[shown.second] = shown
-        changed, now = self.noticed_at, by_second[self.noticed_at]
-        for shown in by_second.values():
-            if not shown.says_the_same(now):
-                changed, now = shown.second, shown
-        return changed, now
+    def shown_at(self, second: int) -> Shown:
+        """Return what it is as of a whole second, with the second at which it came to be that."""
+        return [shown for shown in self.history if shown.second <= second][-1]
 
     def is_open_at(self, second: int) -> bool:
         """Tell whether its status is open at a whole second."""
-        return self.noticed_at <= second and self.shown_at(second)[1].status == "open"
+        return self.noticed_at <= second and self.shown_at(second).status == "open"
 
     def form(self, second: int, ticker: str) -> dict[str, object]:
         """Its JSON form at a whole second."""
-        updated, now = self.shown_at(second)
+        now = self.shown_at(second)
         return {
             "id": event_id(ticker, self.lives.type, self.side, self.opened_at, self.price_low),
             "type": self.lives.type,
@@ -125,12 +142,12 @@ class Happening:
             "status": now.status,
             "opened_at": self.opened_at,
             "noticed_at": self.noticed_at,
-            "updated_at": updated,
+            "updated_at": now.second,
             "closed_at": now.closed_at,
             "close_reason": now.close_reason,
             "price_low": None if self.price_low is None else self.price_low / UNITS,
             "price_high": None if self.price_high is None else self.price_high / UNITS,
-            "strength": self.lives.strength(self, now.statistic),
+            "strength": self.lives.strength(self, now),
             "evidence_class": now.letter,
             "statistic": now.statistic,
             "threshold": self.threshold,
@@ -142,8 +159,8 @@ class Happening:
 class Candidate:
     """Something that might have become an event, and has ended."""
 
-    ended: float
-    peak: float
+    ended: Moment
+    peak: np.float32
 
 
 @dataclass
@@ -155,20 +172,18 @@ class Lives:
     candidates: list[Candidate] = field(default_factory=list)
     latest: dict[object, Happening] = field(default_factory=dict)
 
-    def candidate(self, ended: float, peak: float) -> None:
-        """Remember the peak of a candidate that ended."""
-        self.candidates.append(Candidate(ended, peak))
+    def candidate(self, ended: Moment, peak: float) -> None:
+        """Remember the peak of a candidate that ended, as a 32-bit float."""
+        self.candidates.append(Candidate(ended, np.float32(peak)))
 
-    def living(self, key: object, at: float, *, by_second: bool = False) -> Happening | None:
+    def living(self, key: object, at: float) -> Happening | None:
         """Return the key's event, open or closing at an instant."""
         event = self.latest.get(key)
         if event is None or event.closed:
             return None
-        if event.closing is not None:
-            over = event.closing[0] + GO_ON_MS
-            if at > over or (by_second and at == over):
-                event.settle()
-                return None
+        if event.closing is not None and at >= event.closing[0] + GO_ON_MS:
+            event.settle()
+            return None
         return event
 
     def open(  # noqa: PLR0913, PLR0917 - what an event is at its opening
@@ -190,26 +205,29 @@ class Lives:
         return event
 
     def sleep(self, at: int) -> None:
-        """Close what is open when the ticker falls asleep."""
+        """Close what is open when the ticker falls asleep; what was closing keeps its reason."""
         for event in self.latest.values():
+            if event.closed:
+                continue
             if event.closing is not None and event.closing[0] + GO_ON_MS <= at:
                 event.settle()
-            if not event.closed:
-                event.end(at, "silence", shown_at=at)
+            else:
+                event.end(*(event.closing or (float(at), "silence")), shown_at=at)
         self.latest.clear()
 
-    def strength(self, event: Happening, peak: float) -> float | None:
-        """Rank of a peak among the candidates that ended before the event opened."""
-        known = sorted(
-            (one for one in self.candidates if one.ended <= event.instant),
-            key=lambda one: one.ended,
-        )
-        peaks = [one.peak for one in known[-REMEMBERED:] if one.ended < event.opened_at]
+    def strength(self, event: Happening, now: Shown) -> float | None:
+        """Rank of a peak, when it came to be, among the candidates of before the event's second."""
+        self.candidates.sort(key=attrgetter("ended"))
+        known = bisect_left(self.candidates, now.peaked, key=attrgetter("ended"))
+        newest = self.candidates[max(0, known - REMEMBERED) : known]
+        second = ceil_second(event.opened_at)
+        peaks = [one.peak for one in newest if ceil_second(one.ended[0]) < second]
         if len(peaks) < RANKED_FROM:
             return None
+        peak = np.float32(now.statistic)
         below = sum(other < peak for other in peaks)
         equal = sum(other == peak for other in peaks)
-        return (below + equal / 2 + 0.5) / (len(peaks) + 1)
+        return float((below + equal / 2 + 0.5) / (len(peaks) + 1))
 
 
 def event_id(

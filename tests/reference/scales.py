@@ -212,7 +212,7 @@ class Scales:
 
     def _sample_counts(self, second: Second) -> None:
         at, named = second.at, self.named
-        for removed in second.removal:
+        for removed in sorted(second.removal):
             if removed > 0:
                 named["removal"].sample(at, removed)
         named["quote_rate"].sample(at, len(second.quotes))
@@ -293,16 +293,18 @@ def taker_flow(past: Past, at: float, seconds: int) -> float:
 
 def net_removal(past: Past, side: int, at: int) -> tuple[float, float, float | None]:
     """Return a side's net removal, its traded part and when the first quote removed."""
-    removed, first = 0.0, None
+    removed, gross, first = 0.0, 0.0, None
     for index in past.quotes_in(at - 1000, at):
         if index == 0:
             continue
         change = _removed(past.quotes[index - 1], past.quotes[index], side)
         removed += change
+        gross += max(0.0, change)
         if change > 0 and first is None:
             first = past.quotes[index].stamp
     traded = sum(one.size for one in taken_at_best(past, side, at))
-    return removed - traded, traded, first
+    net = removed - traded
+    return (net if abs(net) > 1e-9 * gross else 0.0), traded, first
 
 
 def taken_at_best(past: Past, side: int, at: int) -> list[Print]:

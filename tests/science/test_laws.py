@@ -166,7 +166,9 @@ CANCELLING = RELATIVE_TO_PRICE
 
 
 def broken_by_mirror(records: Records) -> list[str]:
-    highest = max(max(r.bid_price, r.ask_price) if isinstance(r, Quote) else r.price for r in records)
+    highest = max(
+        max(r.bid_price, r.ask_price) if isinstance(r, Quote) else r.price for r in records
+    )
     about = 2 * highest + 100 * CENT
 
     def back(fields: Named) -> Named:
@@ -218,7 +220,9 @@ def broken_by_restarts(records: Records, seed: int) -> list[str]:
     at = set(draw.sample(ends, max(1, len(ends) // 20)))
     whole, again = said_of(records, ends), restarted(records, ends, at)
     encode = msgspec.json.encode
-    return [] if encode(vars(whole)) == encode(vars(again)) else differences(whole, again) or ["bytes"]
+    return (
+        [] if encode(vars(whole)) == encode(vars(again)) else differences(whole, again) or ["bytes"]
+    )
 
 
 # --- over generated feeds ----------------------------------------------------------------------

@@ -51,7 +51,12 @@ SEARCH_SECONDS = 25
 
 
 def plant(
-    stretch: Stretch, planter: Planter, strength: float, draw: Random, from_ms: float, tail_ms: float
+    stretch: Stretch,
+    planter: Planter,
+    strength: float,
+    draw: Random,
+    from_ms: float,
+    tail_ms: float,
 ) -> Planted | None:
     """Plant once, some seconds after `from_ms`, where it can be done.
 

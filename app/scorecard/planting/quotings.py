@@ -6,7 +6,7 @@ from app.records import BID, Quote, Record
 from app.scorecard.planting.courses import Script, changed, is_calm, played
 from app.scorecard.planting.planter import Edit, Spot, shifted
 from app.scorecard.planting.sizes import SIDE_NAMES, round_size
-from app.scorecard.planting.stretch import BETTER, Stretch, price_of, shown, size_of
+from app.scorecard.planting.stretch import BETTER, price_of, shown, size_of
 from app.scorecard.truths import Truth
 
 DRIFT_MS = 60_000.0
@@ -35,7 +35,9 @@ def _spread(spot: Spot, ticks: int, regime: str) -> Edit | None:
 
     def change(quote: Quote) -> Quote:
         size = quote.ask_size or quote.bid_size
-        return Quote(quote.stamp, 0, quote.bid_price, quote.bid_size or size, quote.bid_price + width, size)
+        return Quote(
+            quote.stamp, 0, quote.bid_price, quote.bid_size or size, quote.bid_price + width, size
+        )
 
     before = stretch.standing(start)
     first = shown(before, start + 1, BID, before.bid_price, before.bid_size)

@@ -1,0 +1,1 @@
+"""Faults done to a running system, and its published keys held against an undisturbed run."""

@@ -1,0 +1,96 @@
+"""The Celery app as fault plans run it: it tells who did what, waits and shifts its clock on request.
+
+`-A tests.faults.staged`. Requests are files in ORDERFLOW_FAULTS_DIR, so that they also reach a
+process whose Redis is away; what a process did is said in the hash `faults:by`.
+"""
+
+import os
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from app import clock, codec
+from app import store as stores
+from app.connect import connect
+from app.settings import settings
+from app.store import Store
+from tasks import app, fanout, ticks
+from tests.faults.staged_names import BY, REFUSED_FAN_OUTS, REFUSED_WRITES
+
+__all__ = ["app"]
+
+REQUESTS = Path(os.environ["ORDERFLOW_FAULTS_DIR"])
+LONGEST_HOLD_SECONDS = 12.0
+_LOOK_SECONDS = 0.02
+
+
+def _note(field: str, *, count: bool = False) -> None:
+    client: Any = connect(settings())
+    if count:
+        client.hincrby(BY, field, 1)
+    else:
+        client.hset(BY, field, os.getpid())
+    client.close()
+
+
+class StagedStore(Store):
+    """A store that says which process ticked, and holds a tick between its read and its write."""
+
+    def _written(self, ticker: str, *args: Any, **kwargs: Any) -> bool:
+        hold = REQUESTS / "hold"
+        if hold.exists() and hold.read_text() == ticker:
+            hold.rename(REQUESTS / "held")
+            (REQUESTS / "held").write_text(str(os.getpid()))
+            deadline = time.monotonic() + LONGEST_HOLD_SECONDS
+            while (REQUESTS / "held").exists() and time.monotonic() < deadline:
+                time.sleep(_LOOK_SECONDS)
+        written = super()._written(ticker, *args, **kwargs)
+        if written:
+            self._redis.hset(BY, ticker, os.getpid())
+        else:
+            self._redis.hincrby(BY, REFUSED_WRITES, 1)
+        return written
+
+
+def _noting(run: Callable[[int, int], None]) -> Callable[[int, int], None]:
+    def noted(shard: int, as_of_ms: int) -> None:
+        run(shard, as_of_ms)
+        _note(f"fanout {shard}")
+
+    return noted
+
+
+def _counting(won: Callable[[int, int], bool]) -> Callable[[int, int], bool]:
+    def counted(as_of_ms: int, shard: int) -> bool:
+        is_first = won(as_of_ms, shard)
+        if not is_first:
+            _note(REFUSED_FAN_OUTS, count=True)
+        return is_first
+
+    return counted
+
+
+def _follow_clock() -> None:
+    while True:
+        try:
+            clock.shift(float((REQUESTS / "clock").read_text() or 0))
+        except FileNotFoundError:
+            clock.shift(0.0)
+        time.sleep(_LOOK_SECONDS)
+
+
+def _pretend(engine: str) -> None:
+    """Be a process of another version of the definitions."""
+    stores.ENGINE = engine
+    codec.ENGINE = engine
+
+
+_store = StagedStore(settings())
+ticks.store = lambda: _store  # type: ignore[assignment]
+fanout._run = _noting(fanout._run)  # noqa: SLF001
+fanout.won = _counting(fanout.won)
+if "ORDERFLOW_FAULTS_ENGINE" in os.environ:
+    _pretend(os.environ["ORDERFLOW_FAULTS_ENGINE"])
+threading.Thread(target=_follow_clock, daemon=True).start()
