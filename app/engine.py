@@ -201,8 +201,6 @@ class Engine:
         counts = stored or {}
         for record in batch.records:
             self._fold(record, faults, counts)
-        for second in sorted(faults):
-            self._reach(float(second), faults, counts)
         self._reach_end(as_of, faults, counts)
         self.state.as_of = as_of
 

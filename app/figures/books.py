@@ -62,7 +62,7 @@ def _next_moves(quotes: Quotes) -> tuple[Flags, Flags]:
 
 
 def _auc(scores: Floats, truths: Flags) -> float:
-    """Return the share of pairs of a true and a false case that the score ranks right, ties half."""
+    """Return the share of pairs (a true, a false case) that the score ranks right, ties half."""
     if truths.all() or not truths.any():
         return float("nan")
     others = np.sort(scores[~truths])

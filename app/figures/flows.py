@@ -68,8 +68,8 @@ def _sums(edges: Floats, stamps: Floats, values: Floats) -> Floats:
     """Sum values in windows that are open on the left."""
     places = np.searchsorted(edges, stamps, side="left") - 1
     inside = (places >= 0) & (places < len(edges) - 1)
-    sums: Floats = np.bincount(places[inside], values[inside], minlength=len(edges) - 1)
-    return sums
+    sums = np.bincount(places[inside], values[inside], minlength=len(edges) - 1)
+    return sums.astype(np.float64)
 
 
 def _explained(quotes: Quotes, edges: Floats, flows: Floats) -> tuple[float, float]:

@@ -22,7 +22,10 @@ def hidden_prints_without_a_trace(day: Day) -> float:
 
 
 def quote_rule_is_right(day: Day) -> Flags:
-    """Tell for each print whether quote rule, at the mid tick rule, names its aggressor (Lee, Ready 1991)."""
+    """Tell whether the quote rule, at the mid the tick rule, names each print's aggressor.
+
+    Lee, Ready 1991.
+    """
     trades, quotes = day.trades, day.quotes
     distance = trades.price - quotes.mid[trades.before]
     direction = np.where(np.abs(distance) < quotes.tick / 100, _tick_rule(trades.price), distance)
@@ -39,7 +42,7 @@ def _tick_rule(prices: Floats) -> Floats:
 
 
 def effective_spreads_bps(day: Day) -> Floats:
-    """Return each print's 2·d·(price − mid)/mid, in basis points."""
+    """Return each print's 2·d·(price - mid)/mid, in basis points."""
     mid = day.quotes.mid[day.trades.before]
     spreads: Floats = 2 * day.trades.sign * (day.trades.price - mid) / mid * BPS
     return spreads

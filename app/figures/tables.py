@@ -46,7 +46,7 @@ class Quotes:
 class Trades:
     """Prints in stream order; `before` is the place of the quote just before each.
 
-    `sign` is +1 for a given buyer, −1 for a seller, 0 where the feed does not say.
+    `sign` is +1 for a given buyer, -1 for a seller, 0 where the feed does not say.
     """
 
     stamp: Floats
@@ -100,7 +100,7 @@ def _table(path: Path, needed: tuple[str, ...]) -> pd.DataFrame:
 
 
 def _number(quotes: pd.DataFrame, trades: pd.DataFrame) -> None:
-    """Number rows of both tables in one sequence where they have none."""
+    """Give a number to the rows of both tables in one sequence where they have none."""
     if "seq" in quotes and "seq" in trades:
         return
     stamps = np.concatenate([trades["ts_ms"], quotes["ts_ms"]])
@@ -117,7 +117,7 @@ def _trades(table: pd.DataFrame, before: Whole) -> Trades:
         table["seq"].to_numpy(np.int64),
         _floats(table, "price"),
         _floats(table, "size"),
-        aggressors.map(_SIGNS).fillna(0.0).to_numpy(np.float64),
+        aggressors.map(_SIGNS).fillna(0.0).to_numpy().astype(np.float64),
         hidden.to_numpy(np.bool_),
         before,
     )

@@ -11,9 +11,9 @@ from app.patterns.events import Evidence, Opening
 from app.records import PRICE_UNITS
 from app.scene import Scene
 
-ALLOWANCE = 0.25
+ALLOWANCE = 0.3
 ALARM = 12.0
-CLIP = 4.0
+CLIP = 3.0
 FADED = ALARM / 4
 ELAPSED_MS = 120_000
 KEPT_SECONDS = 600

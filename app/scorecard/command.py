@@ -56,7 +56,7 @@ def add_tape(card: Card, quotes: Path, trades: Path, folder: Path) -> None:
 @click.option("--definitions", "place", help="Plain definitions to agree with, module:callable.")
 @click.option("--out", type=click.Path(dir_okay=False, path_type=Path), default="docs/scorecard.md")
 @click.option("--quick", is_flag=True, help="A few plantings into one book only.")
-def scorecard(
+def scorecard(  # noqa: PLR0913 - one for each option
     tape: tuple[Path, ...],
     trades: tuple[Path, ...],
     labels: Path | None,

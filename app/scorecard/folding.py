@@ -75,18 +75,6 @@ def checkpoints(
     return kept, Findings(events, (last - start) / 3.6e6)
 
 
-def findings(self, records: Sequence[Record]) -> Findings:
-    """Return the events that opened while these records followed."""
-    state = decode_state(self._state, self._candidates)
-    engine = Engine(state, BarTable(LONGEST_WINDOW_SECONDS))
-    last = whole_second(records[-1].stamp)
-    found = _events(_advanced(engine, records, self._until + SECOND_MS, last))
-    return Findings(
-        [event for event in found if event.noticed_at > self._until],
-        (last - self._until) / 3.6e6,
-    )
-
-
 def findings(records: Sequence[Record]) -> Findings:
     """Fold records second by second, as the ticks do."""
     first, last = whole_second(records[0].stamp), whole_second(records[-1].stamp)

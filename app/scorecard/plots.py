@@ -7,6 +7,8 @@ import matplotlib as mpl
 mpl.use("Agg")
 
 from matplotlib import pyplot as plt
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 
 from app.scorecard.planting import KINDS
 from app.scorecard.rows import SIZES, Card
@@ -52,7 +54,7 @@ def _delays(card: Card, folder: Path) -> str:
     return _saved(figure, axes, folder / "delay.svg")
 
 
-def _saved(figure: plt.Figure, axes: plt.Axes, path: Path) -> str:
+def _saved(figure: Figure, axes: Axes, path: Path) -> str:
     axes.set_yticks(range(len(NAMES)), NAMES)
     axes.invert_yaxis()
     axes.legend()

@@ -15,7 +15,6 @@ from app.scorecard.truths import SLACK_MS, Truth, tally, units
 from app.tape import read_tape
 
 CHAIN_REFILLS = 3
-CHAIN_GAP_MS = 60_000.0
 SWEPT_PRICES = 2
 NEAR_SWEEPS = 10
 POINT_MS = 1000.0
@@ -41,29 +40,14 @@ def inside_prints(records: Iterable[Record], hidden: Sequence[bool]) -> Tally:
 def hidden_clusters(labels: pd.DataFrame) -> list[Truth]:
     """Return labelled clusters of hidden prints."""
     return [
-        Truth("hidden_print", row.resting_side, row.start_ms, row.end_ms, units(row.price))
-        for row in labels.itertuples()
+        Truth("hidden_print", side, start, end, units(price))
+        for side, start, end, price in zip(
+            *(labels[name] for name in ("resting_side", "start_ms", "end_ms", "price")), strict=True
+        )
     ]
 
 
 def refill_chains(refills: pd.DataFrame) -> list[Truth]:
-    """Return chains of three or more labelled refills at one side and price.
-
-    A chain that another order broke has a new id but goes on within 60 s: it counts once.
-    """
-    chains: list[Truth] = []
-    for (side, price), rows in refills.groupby(["side", "price"]):
-        stamps = rows["ts_ms"].sort_values().to_numpy()
-        breaks = np.flatnonzero(np.diff(stamps) > CHAIN_GAP_MS) + 1
-        chains += [
-            Truth("iceberg", str(side), float(run[0]), float(run[-1]), units(float(price)))
-            for run in np.split(stamps, breaks)
-            if len(run) >= CHAIN_REFILLS
-        ]
-    return chains
-
-
-def unbroken_chains(refills: pd.DataFrame) -> list[Truth]:
     """Return chains of three or more refills by the label's own id."""
     return [
         Truth(
@@ -81,8 +65,10 @@ def unbroken_chains(refills: pd.DataFrame) -> list[Truth]:
 def single_refills(refills: pd.DataFrame) -> list[Truth]:
     """Return each labelled refill as a happening of its own."""
     return [
-        Truth("iceberg", row.side, row.ts_ms, row.ts_ms, units(row.price))
-        for row in refills.itertuples()
+        Truth("iceberg", side, stamp, stamp, units(price))
+        for side, stamp, price in zip(
+            *(refills[name] for name in ("side", "ts_ms", "price")), strict=True
+        )
     ]
 
 
@@ -90,7 +76,7 @@ def native_icebergs(events: Sequence[Event], refills: pd.DataFrame, hours: float
     """Score native icebergs: precision against any refill in them, recall against chains."""
     native = [event for event in events if event.evidence.get("kind") == "native"]
     by_refill = tally(native, single_refills(refills), hours)
-    by_chain = tally(native, unbroken_chains(refills), hours)
+    by_chain = tally(native, refill_chains(refills), hours)
     return Tally(by_refill.precision, by_chain.recall, by_chain.delays_seconds, hours)
 
 
@@ -122,7 +108,7 @@ def sweeps(events: Sequence[Event], orders: pd.DataFrame, hours: float) -> Tally
 
 
 def _lasts(sweep: Event, stamp: float) -> bool:
-    """Tell whether a sweep's prints go on until `stamp`: feeds split and join orders by a few ms."""
+    """Tell whether a sweep's prints go on until `stamp`: feeds join orders a few ms apart."""
     end = sweep.closed_at if sweep.closed_at is not None else sweep.opened_at + POINT_MS
     return stamp <= end - POINT_MS + SLACK_MS
 

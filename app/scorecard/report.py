@@ -9,28 +9,36 @@ from app.scorecard.tallies import Share, Tally
 
 HEAD = """# Scorecard
 
-How good each detector is, measured against known truth by `make scorecard`; fixed seeds, the same numbers each time.
-Counts are right/all; brackets hold the Wilson 95 % interval. Nothing is tuned to the seeds below.
+How good each detector is, measured against known truth by `make scorecard`; fixed seeds, the same
+numbers each time. Counts are right/all; brackets hold the Wilson 95 % interval. Nothing is tuned
+to the seeds below.
 """
 PLANTED = """## Planted truth
 
-{plantings} plantings a pattern, size and book, into simulated books that hold none ({books}), one at a time, {warm} minutes of past or more before each.
-Small, medium and large are in units of the ticker's own scale, measured by the planter, which shares no code with the detectors.
-*Precision*: events that a planting explains, of all on the planted pieces; what the bare book holds as well at that time and side
-(walls, stacking, gaps … happen in any book) is left out here and counted under natural rates. *Delay*: from the beginning of what was planted to the second that noticed it.
+{plantings} plantings a pattern, size and book, into simulated books that hold none ({books}), one
+at a time, with {warm} minutes of past or more before each. Small, medium and large are in units of
+the ticker's own scale, measured by the planter, which shares no code with the detectors.
+
+*Precision*: events that a planting explains, of all on the planted pieces. What the bare book
+holds as well at that time and side (walls, stacking, gaps happen in any book) is left out here and
+counted under natural rates. *Delay*: from the beginning of what was planted to the second that
+noticed it. A labelled real tape of over an hour is planted into as well, in its calm stretches.
 """
 NULLS = """## Null tapes
 
-Where nothing is to be found each event is a false alarm. At most 5 an hour; icebergs, hidden prints and sweeps 1.
+Where nothing is to be found each event is a false alarm. At most 5 an hour are allowed; of
+icebergs, hidden prints and sweeps 1.
 """
 REAL = """## Real truth
 
-Labelled real tapes; the tapes are not part of the project. Sweeps: market orders over two or more visible prices, as large as the floor told by the newest sweep;
-icebergs: exchange-native ones, precision against any labelled refill in them, recall of chains of three or more.
+Labelled real tapes, which are not part of the project. Sweeps: market orders over two or more
+visible prices, as large as the floor told by the newest sweep; icebergs: exchange-native ones,
+precision against any labelled refill in them, recall of chains of three or more.
 """
 AGREEMENT = """## Agreement
 
-The engine's events against a plain, slow definition written a second time over the raw records: same type, side, opening and noticing.
+The engine's events against a plain, slow definition written a second time over the raw records:
+same type, side, opening and noticing.
 """
 RATES = """## Natural rates
 
@@ -90,7 +98,7 @@ def _by_book(card: Card) -> str:
 
 def _pair(tally: Tally | None) -> str:
     if tally is None or not tally.recall.n:
-        return "–"
+        return "-"
     return f"{number(tally.precision.value)}, {number(tally.recall.value)}"
 
 
@@ -126,10 +134,10 @@ def _rates(rates: dict[str, dict[str, float]]) -> str:
 def share(found: Share) -> str:
     """Write a share with its counts and interval."""
     if not found.n:
-        return "–"
+        return "-"
     return f"{found.value:.3f} ({found.k}/{found.n}) [{found.low:.2f}, {found.high:.2f}]"
 
 
 def number(value: float) -> str:
     """Write a number short, a dash where there is none."""
-    return "–" if math.isnan(value) else f"{value:.3g}"
+    return "-" if math.isnan(value) else f"{value:.3g}"

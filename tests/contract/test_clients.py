@@ -41,7 +41,7 @@ def test_every_shell_line_adds_the_server_to_claude_code() -> None:
 
 
 def test_every_history_it_shows_is_accepted() -> None:
-    shown = re.search(r"exactly the last `history`: (.*?) \(seconds\)", TEXT, re.DOTALL)
+    shown = re.search(r"exactly the last `history`: (.*?)\s\(seconds\)", TEXT, re.DOTALL)
 
     assert shown is not None
     histories = re.findall(r"`([^`]+)`", shown[1])

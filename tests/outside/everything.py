@@ -46,7 +46,10 @@ from mcp_app.http import http_app
 from mcp_app.server import make_server
 
 HOST = "127.0.0.1"
-PNG = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
+PNG = (
+    "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk"
+    "+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
+)
 WAV = "UklGRiQAAABXQVZFZm10IBAAAAABAAEAQB8AAIA+AAACABAAZGF0YQAAAAA="
 PAUSE_SECONDS = 0.05
 NAME = {"type": "object", "properties": {"name": {"type": "string"}}, "required": ["name"]}

@@ -1,14 +1,15 @@
 """Spread regimes and price gaps: what is looked at with each quote."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
-from tests.reference.lives import Evidence, Happening, Lives
+from tests.reference.lives import RECORD, TIMER, Evidence, Happening, Lives
 from tests.reference.past import ASK, BID, Past, price_of, size_of
-from tests.reference.scales import JUMP_MS, Scales
+from tests.reference.scales import Scales, jump_of
 
 HELD_MS = 1000
 ONE_TICK_SHARE = 0.8
 TIGHT, WIDE = 0.5, 2.0
+GAP_MS = 5
 
 
 # --- spread regime -----------------------------------------------------------------------------
@@ -20,127 +21,110 @@ class Run:
 
     tight: bool
     start: float
-    usual: float
-    ratios: list[tuple[float, float, int]]  # when, ratio, quote
-    end: float | None = None
+    usual: int
+    spreads: list[tuple[float, int]] = field(default_factory=list)
 
+    def distance(self, spread: int) -> float:
+        """How far a spread is from usual, as a factor."""
+        return self.usual / spread if self.tight else spread / self.usual
 
-def _ratio_at(past: Past, index: int, usual: float) -> float | None:
-    valid = past.valid[index]
-    if valid is None:
-        return None
-    quote = past.quotes[valid]
-    return (quote.ask_price - quote.bid_price) / usual
+    def holds(self, spread: int | None) -> bool:
+        """Tell whether it goes on with a spread."""
+        if spread is None:
+            return False
+        return spread <= TIGHT * self.usual if self.tight else spread >= WIDE * self.usual
 
-
-def _is_beyond(ratio: float, *, tight: bool) -> bool:
-    return ratio <= TIGHT if tight else ratio >= WIDE
-
-
-def _runs(past: Past, scales: Scales, indices: range) -> list[Run]:
-    found: list[Run] = []
-    for index in indices:
-        at = past.quotes[index].stamp
-        if found and found[-1].end is None:
-            run = found[-1]
-            ratio = _ratio_at(past, index, run.usual)
-            if ratio is not None and _is_beyond(ratio, tight=run.tight):
-                run.ratios.append((at, ratio, index))
-                continue
-            run.end = at
-        usual = scales.named["recent_spread"].before(at, 0.5)
-        ratio = None if usual is None else _ratio_at(past, index, usual)
-        if ratio is not None and usual is not None and (ratio <= TIGHT or ratio >= WIDE):
-            found.append(Run(ratio <= TIGHT, at, usual, [(at, ratio, index)]))
-    return found
-
-
-def _beyond(ratio: float, *, tight: bool) -> float:
-    return 1 / ratio if tight else ratio
+    def farthest(self, until: float) -> int:
+        """Return the spread farthest from usual so far."""
+        return max((one for at, one in self.spreads if at <= until), key=self.distance)
 
 
 def spread_regimes(past: Past, scales: Scales) -> Lives:
     """Spreads much under or over their own recent median."""
     lives = Lives("spread_regime")
     for stretch in past.stretches:
-        indices = past.quotes_of(stretch)
-        runs = _runs(past, scales, indices)
-        for run in runs:
-            if run.end is not None:
-                peak = max(_beyond(ratio, tight=run.tight) for _, ratio, _ in run.ratios)
-                lives.candidate(run.end, peak)
-        for tight in (True, False):
-            of_kind = [run for run in runs if run.tight == tight]
-            _live_regime(past, scales, lives, of_kind, indices)
+        run: Run | None = None
+        for index in past.quotes_of(stretch):
+            at, spread = past.quotes[index].stamp, _spread(past, index)
+            if run is not None and at > run.start + HELD_MS:
+                _hold(past, lives, run)
+            for tight in (True, False):
+                _regime_quote(past, lives, tight=tight, index=index)
+            if run is not None and not run.holds(spread):
+                peak = run.distance(run.farthest(at))
+                lives.candidate((at, RECORD, past.quote_positions[index]), peak)
+                run = None
+            if run is None:
+                run = _begun(past, scales, index)
+            if run is not None and spread is not None:
+                run.spreads.append((at, spread))
+        if run is not None:
+            _hold(past, lives, run)
         lives.sleep(stretch.sleep)
     return lives
 
 
-def _live_regime(past: Past, scales: Scales, lives: Lives, runs: list[Run], indices: range) -> None:
-    """Carry one regime's events through the stretch: its quotes, and runs that held for 1 s."""
-    moments: list[tuple[float, int, int, Run | None]] = [
-        (past.quotes[index].stamp, 0, index, None) for index in indices
-    ]
-    for run in runs:
-        at = run.start + HELD_MS
-        if run.end is None or run.end > at:
-            moments.append((at, 1, 0, run))
-    for at, _, index, held in sorted(moments, key=lambda moment: moment[:3]):
-        if held is None:
-            _regime_quote(past, lives, runs, index)
-        elif not (held.tight and _mostly_one_tick(scales, at)):
-            _open_regime(past, lives, held, at)
+def _spread(past: Past, index: int) -> int | None:
+    valid = past.valid[index]
+    if valid is None:
+        return None
+    return past.quotes[valid].ask_price - past.quotes[valid].bid_price
 
 
-def _mostly_one_tick(scales: Scales, at: float) -> bool:
-    seen = [one for when, one in scales.one_tick if when < at]
-    return sum(seen) > ONE_TICK_SHARE * len(seen)
+def _begun(past: Past, scales: Scales, index: int) -> Run | None:
+    """Return the run that a quote begins."""
+    at, tick, spread = past.quotes[index].stamp, past.ticks[index], _spread(past, index)
+    median = scales.named["recent_spread"].before(at, 0.5)
+    if tick is None or median is None or spread is None:
+        return None
+    usual = max(1, round(median / tick)) * tick
+    if abs(spread - usual) < 2 * tick:
+        return None
+    if spread >= WIDE * usual:
+        return Run(tight=False, start=at, usual=usual)
+    if spread <= TIGHT * usual and scales.one_tick_share(at) <= ONE_TICK_SHARE:
+        return Run(tight=True, start=at, usual=usual)
+    return None
 
 
-def _open_regime(past: Past, lives: Lives, run: Run, at: float) -> None:
+def _hold(past: Past, lives: Lives, run: Run) -> None:
+    """Open a regime, or let it go on, once its run has held for 1 s."""
+    at = run.start + HELD_MS
     event = lives.living(run.tight, at)
     if event is None:
         event = lives.open(run.tight, "both", run.start, at, (None, None), 2.0, "C")
-        event.notes = [run]
-        for when, ratio, index in run.ratios:
-            if when <= at:
-                _show_regime(past, event, at, ratio, index)
-    elif event.closing is not None:
-        event.closing = None
-        for when, _, index in run.ratios:
-            ratio_then = _ratio_at(past, index, event.notes[0].usual)
-            if when <= at and ratio_then is not None:
-                _show_regime(past, event, at, ratio_then, index)
+    elif event.is_open:
+        return
+    event.closing = None
+    event.notes = [run]
+    _show_regime(past, event, at, run.farthest(at), TIMER)
 
 
-def _show_regime(past: Past, event: Happening, at: float, ratio: float, index: int) -> None:
+def _show_regime(past: Past, event: Happening, at: float, spread: int, kind: int) -> None:
     run: Run = event.notes[0]
-    valid = past.valid[index]
-    assert valid is not None
-    quote, tick = past.quotes[valid], past.ticks[index]
+    tick = past.tick_at(at)
+    assert tick is not None
     evidence: Evidence = {
         "regime": "tight" if run.tight else "wide",
-        "ratio": ratio,
+        "ratio": spread / run.usual,
         "median_spread": run.usual / 100_000_000,
+        "spread_ticks": spread / tick,
     }
-    if tick is not None:
-        evidence["spread_ticks"] = (quote.ask_price - quote.bid_price) / tick
-    event.show_if_peak(at, _beyond(ratio, tight=run.tight), evidence)
+    event.show((at, kind, 0), run.distance(spread), evidence)
 
 
-def _regime_quote(past: Past, lives: Lives, runs: list[Run], index: int) -> None:
-    at = past.quotes[index].stamp
-    event = lives.living(runs[0].tight, at) if runs else None
-    if event is None or event.closing is not None:
+def _regime_quote(past: Past, lives: Lives, *, tight: bool, index: int) -> None:
+    at, spread = past.quotes[index].stamp, _spread(past, index)
+    event = lives.living(tight, at)
+    if event is None or not event.is_open:
         return
     run: Run = event.notes[0]
-    ratio = _ratio_at(past, index, run.usual)
-    if ratio is None:
+    if spread is None:
         event.close(at, "one_sided")
-    elif (ratio >= 0.8) if run.tight else (ratio <= 1.25):
+    elif (spread >= 0.8 * run.usual) if tight else (spread <= 1.25 * run.usual):
         event.close(at, "normal")
-    else:
-        _show_regime(past, event, at, ratio, index)
+    elif run.distance(spread) > event.peak:
+        _show_regime(past, event, at, spread, RECORD)
 
 
 # --- price gap ---------------------------------------------------------------------------------
@@ -150,30 +134,40 @@ def price_gaps(past: Past, scales: Scales) -> Lives:
     """Jumps of a best price within 5 ms."""
     lives = Lives("price_gap")
     newest: dict[int, float] = {}
-    for index, quote in enumerate(past.quotes):
-        before = past.standing(quote.stamp - JUMP_MS)
-        large = scales.named["jump"].before(quote.stamp, 0.99)
-        tick = past.ticks[index]
-        if before is None or large is None or tick is None:
-            continue
-        floor = max(2 * tick, large)
-        for side in (BID, ASK):
-            was, now = price_of(before, side), price_of(quote, side)
-            if was is None or now is None or abs(now - was) < 2 * tick:
-                continue
-            jump = abs(now - was)
-            lives.candidate(quote.stamp, jump / floor)
-            recent = side in newest and newest[side] >= quote.stamp - JUMP_MS
-            if jump < floor or recent:
-                continue
-            newest[side] = quote.stamp
-            prices = (min(was, now), max(was, now))
-            event = lives.open(None, side, quote.stamp, quote.stamp, prices, 1.0, "C")
-            evidence: Evidence = {
-                "ticks": jump / tick,
-                "size_before_shares": size_of(before, side),
-                "size_after_shares": size_of(quote, side),
-            }
-            event.show(quote.stamp, jump / floor, evidence)
-            event.end(quote.stamp + 1000, "elapsed", shown_at=quote.stamp + 1000)
+    for stretch in past.stretches:
+        for index in past.quotes_of(stretch)[1:]:
+            usual = scales.named["jump"].before(past.quotes[index].stamp, 0.95)
+            for side in (BID, ASK):
+                jump, tick = jump_of(past, stretch, side, index), past.ticks[index]
+                if usual is None or tick is None or jump is None or jump < 2 * tick:
+                    continue
+                _price_gap(past, lives, newest, (side, index), jump, max(2 * tick, 1.5 * usual))
     return lives
+
+
+def _price_gap(  # noqa: PLR0913, PLR0917 - a jump and where it happened
+    past: Past,
+    lives: Lives,
+    newest: dict[int, float],
+    place: tuple[int, int],
+    jump: int,
+    floor: float,
+) -> None:
+    side, index = place
+    quote, before, tick = past.quotes[index], past.quotes[index - 1], past.ticks[index]
+    was, now = price_of(before, side), price_of(quote, side)
+    assert was is not None
+    assert now is not None
+    assert tick is not None
+    at, moment = quote.stamp, (quote.stamp, RECORD, past.quote_positions[index])
+    if jump >= floor and not (side in newest and at - newest[side] <= GAP_MS):
+        newest[side] = at
+        event = lives.open(None, side, at, at, (min(was, now), max(was, now)), 1.0, "C")
+        evidence: Evidence = {
+            "ticks": jump / tick,
+            "size_before_shares": size_of(before, side),
+            "size_after_shares": size_of(quote, side),
+        }
+        event.show(moment, jump / floor, evidence)
+        event.end(at + 1000, "elapsed", shown_at=at + 1000)
+    lives.candidate(moment, jump / floor)

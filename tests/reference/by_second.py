@@ -9,8 +9,8 @@ from tests.reference.scales import Scales, Second, net_removal, taken_at_best
 
 FLICKER_MS = 500
 PULLED_FOR_MS = 5000
-SLACK = 0.25
-CLIP = 4.0
+SLACK = 0.3
+CLIP = 3.0
 SHIFTED = 12.0
 NOTABLE = 3.0
 SHIFT_MS = 120_000
@@ -138,7 +138,7 @@ def momentum_shifts(past: Past, scales: Scales) -> Lives:
 
 
 def z_of(scales: Scales, second: Second) -> float | None:
-    """Return the second's log-OFI in units of its usual size, held to ±4; None while warming."""
+    """Return the second's log-OFI in units of its usual size, held to ±3; None while warming."""
     drift = scales.drift_before(second.at)
     if second.log_flow is None or not drift:
         return None

@@ -55,6 +55,7 @@ class Print:
     price: int
     size: float
     position: int
+    index: int  # of the quote before it, -1 where there is none
     before: Quote | None
     mid_before: float | None  # in units of 1e-8
     taker: int
@@ -154,7 +155,7 @@ class Past:
         )
         given = trade.aggressor != 0
         return Print(
-            trade.stamp, trade.price, trade.size, position, before, mid, taker, given, inside
+            trade.stamp, trade.price, trade.size, position, index, before, mid, taker, given, inside
         )
 
     @staticmethod

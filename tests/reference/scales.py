@@ -30,6 +30,7 @@ JUMP_MS = 5
 FLICKER_MS = 100
 IMPACT_SAMPLES = 300
 DRIFT_SAMPLES = 200
+ONE_TICK_SAMPLES = 20
 
 
 def weights(count: int, half_life: int) -> npt.NDArray[np.float64]:
@@ -144,7 +145,7 @@ class Scales:
         self.named["recent_spread"] = Scale(RECENT_HALF_LIFE)
         self.impact: list[tuple[int, float, float]] = []
         self.drift: list[tuple[int, float]] = []
-        self.one_tick: list[tuple[int, bool]] = []
+        self.one_tick: list[tuple[int, float]] = []
         self.seconds: list[Second] = []
         for stretch in past.stretches:
             for at in stretch.seconds():
@@ -166,9 +167,15 @@ class Scales:
         )
         self.seconds.append(second)
         second.log_flow = self._log_flow(second)
-        second.removal = (net_removal(past, BID, at)[0], net_removal(past, ASK, at)[0])
-        second.flicker_share = flicker_share(past, second.quotes)
-        second.jump = max((abs(j) for i in second.quotes for j in jumps(past, i)), default=0.0)
+        second.removal = (
+            net_removal(past, stretch, BID, at)[0],
+            net_removal(past, stretch, ASK, at)[0],
+        )
+        second.flicker_share = flicker_share(past, stretch, second.quotes)
+        second.jump = max(
+            (jump_of(past, stretch, s, i) or 0 for i in second.quotes for s in (BID, ASK)),
+            default=0,
+        )
         self._sample_book(second)
         self._sample_flows(second)
         self._sample_counts(second)
@@ -183,7 +190,9 @@ class Scales:
         if second.spread is not None:
             named["spread"].sample(at, second.spread)
             named["recent_spread"].sample(at, second.spread)
-            self.one_tick.append((at, second.spread == self.past.tick_at(at)))
+            tick = self.past.tick_at(at)
+            if tick is not None:
+                self.one_tick.append((at, float(second.spread <= tick)))
         if second.slope is not None:
             named["spread_slope"].sample(at, max(0.0, second.slope))
 
@@ -207,7 +216,8 @@ class Scales:
         named["flow"].sample(at, abs(taker_flow(past, at, 30)))
         named["taker_flow"].sample(at, abs(taker_flow(past, at, 10)))
         mid, mid_before = past.mid_at(at), past.mid_at(at - 1000)
-        if mid is not None and mid_before is not None:
+        first = at == second.stretch.first_second
+        if mid is not None and mid_before is not None and not first:
             self.impact.append((at, taker_flow(past, at, 1), mid - mid_before))
 
     def _sample_counts(self, second: Second) -> None:
@@ -227,6 +237,22 @@ class Scales:
         if depth is None:
             return None
         return sum(log_flow(self.past, index, depth) for index in second.quotes if index > 0)
+
+    def one_tick_share(self, at: float) -> float:
+        """Return the weighted share of seconds with a spread of a tick, 0 while warming."""
+        count = bisect_left(self._one_tick_times, at)
+        if count < ONE_TICK_SAMPLES:
+            return 0.0
+        weight = weights(count, HALF_LIFE)
+        return float((weight * self._one_tick_column[:count]).sum() / weight.sum())
+
+    @cached_property
+    def _one_tick_times(self) -> list[int]:
+        return [at for at, _ in self.one_tick]
+
+    @cached_property
+    def _one_tick_column(self) -> npt.NDArray[np.float64]:
+        return np.array([one for _, one in self.one_tick])
 
     def recent_log_flow(self, at: int) -> float:
         """Log-OFI of the last 10 seconds, as far as they were awake."""
@@ -291,28 +317,29 @@ def taker_flow(past: Past, at: float, seconds: int) -> float:
     return sum(one.taker * one.size for one in past.prints_in(at - seconds * 1000, at))
 
 
-def net_removal(past: Past, side: int, at: int) -> tuple[float, float, float | None]:
+def net_removal(
+    past: Past, stretch: Stretch, side: int, at: int
+) -> tuple[float, float, float | None]:
     """Return a side's net removal, its traded part and when the first quote removed."""
-    removed, gross, first = 0.0, 0.0, None
+    removed, first = 0.0, None
     for index in past.quotes_in(at - 1000, at):
-        if index == 0:
+        if index == past.quotes_of(stretch).start:
             continue
         change = _removed(past.quotes[index - 1], past.quotes[index], side)
         removed += change
-        gross += max(0.0, change)
         if change > 0 and first is None:
             first = past.quotes[index].stamp
-    traded = sum(one.size for one in taken_at_best(past, side, at))
-    net = removed - traded
-    return (net if abs(net) > 1e-9 * gross else 0.0), traded, first
+    traded = sum(one.size for one in taken_at_best(past, stretch, side, at))
+    return removed - traded, traded, first
 
 
-def taken_at_best(past: Past, side: int, at: int) -> list[Print]:
+def taken_at_best(past: Past, stretch: Stretch, side: int, at: int) -> list[Print]:
     """Return the second's prints at the side's best by takers of that side."""
+    first = past.quotes_of(stretch).start
     return [
         one
         for one in past.prints_in(at - 1000, at)
-        if one.takes(side) and one.price == price_of(one.before, side)
+        if one.takes(side) and one.index >= first and one.price == price_of(one.before, side)
     ]
 
 
@@ -325,39 +352,44 @@ def _removed(before: Quote, quote: Quote, side: int) -> float:
     return size_of(before, side) - size_of(quote, side) if now == was else 0.0
 
 
-def jumps(past: Past, index: int) -> list[int]:
-    """Both sides' best minus their best 5 ms before, where both are known."""
-    quote = past.quotes[index]
-    before = past.standing(quote.stamp - JUMP_MS)
-    moves = ((price_of(quote, side), price_of(before, side)) for side in (BID, ASK))
-    return [now - was for now, was in moves if now is not None and was is not None]
+def jump_of(past: Past, stretch: Stretch, side: int, index: int) -> int | None:
+    """Return how far a quote that changes a best is from where it came from in under 5 ms."""
+    change = price_change(past, stretch, side, index)
+    if change is None:
+        return None
+    first = change
+    for other in range(index - 1, past.quotes_of(stretch).start, -1):
+        if past.quotes[other].stamp <= past.quotes[index].stamp - JUMP_MS:
+            break
+        first = price_change(past, stretch, side, other) or first
+    return abs(change[1] - first[0])
 
 
-def price_change(past: Past, side: int, index: int) -> tuple[int, int] | None:
+def price_change(past: Past, stretch: Stretch, side: int, index: int) -> tuple[int, int] | None:
     """Return a quote's change of a side's best price (from, to); None where there is none."""
-    if index == 0:
+    if index == past.quotes_of(stretch).start:
         return None
     was, now = price_of(past.quotes[index - 1], side), price_of(past.quotes[index], side)
     return (was, now) if was is not None and now is not None and was != now else None
 
 
-def flicker_share(past: Past, indices: range) -> float | None:
-    """Share of the best-price changes that undo one of the same side within 100 ms."""
+def flicker_share(past: Past, stretch: Stretch, indices: range) -> float | None:
+    """Share of the best-price changes that go back on the one before within 100 ms."""
     changes = undone = 0
     for index in indices:
         for side in (BID, ASK):
-            change = price_change(past, side, index)
+            change = price_change(past, stretch, side, index)
             if change is not None:
                 changes += 1
-                undone += _undoes(past, side, index, change)
+                undone += _undoes(past, stretch, side, index)
     return undone / changes if changes else None
 
 
-def _undoes(past: Past, side: int, index: int, change: tuple[int, int]) -> bool:
-    earliest = past.quotes[index].stamp - FLICKER_MS
-    for other in range(index - 1, -1, -1):
-        if past.quotes[other].stamp < earliest:
+def _undoes(past: Past, stretch: Stretch, side: int, index: int) -> bool:
+    for other in range(index - 1, past.quotes_of(stretch).start, -1):
+        if past.quotes[other].stamp < past.quotes[index].stamp - FLICKER_MS:
             return False
-        if price_change(past, side, other) == change[::-1]:
-            return True
+        before = price_change(past, stretch, side, other)
+        if before is not None:
+            return before[0] == price_of(past.quotes[index], side)
     return False

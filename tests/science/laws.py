@@ -23,7 +23,23 @@ Records = list[Quote | Trade]
 Named = dict[str, object]
 
 SIZES = frozenset(
-    ["bid_size", "ask_size", "net_bid_size_change", "net_ask_size_change", "avg_bid_size", "avg_ask_size", "large_bid_size", "large_ask_size", "ofi", "size_turnover", "buy_volume", "sell_volume", "unsigned_volume", "signed_volume", "inside_volume"]
+    [
+        "bid_size",
+        "ask_size",
+        "net_bid_size_change",
+        "net_ask_size_change",
+        "avg_bid_size",
+        "avg_ask_size",
+        "large_bid_size",
+        "large_ask_size",
+        "ofi",
+        "size_turnover",
+        "buy_volume",
+        "sell_volume",
+        "unsigned_volume",
+        "signed_volume",
+        "inside_volume",
+    ]
 )
 PRICES = frozenset(["bid_price", "ask_price", "weighted_mid", "vwap", "price_low", "price_high"])
 STAMPS = frozenset(["as_of", "opened_at", "noticed_at", "updated_at", "closed_at"])

@@ -48,7 +48,7 @@ needs_aapl = pytest.mark.skipif(
 
 @cache
 def aapl() -> Records:
-    """The first half hour of a real day."""
+    """Return the first minutes of a real day."""
     first = records_of(AAPL, until_ms=1_340_285_400_000 + AAPL_MINUTES * 60_000)
     assert len(first) > 5_000
     return first
@@ -64,7 +64,7 @@ def sized(records: Records, k: float) -> Records:
 
 
 def jittered(records: Records, seed: int) -> Records:
-    """Sizes that are no round multiples of each other, so that none is within 1e-9 of a threshold."""
+    """Sizes that are no round multiples of each other, so that none is on a threshold."""
     draw = random.Random(seed)  # noqa: S311 - a test's, not a secret's
     sizes: dict[float, float] = {0.0: 0.0}
 

@@ -1,5 +1,6 @@
 """The scorecard plants what it says, matches it fairly, and writes its page."""
 
+from itertools import pairwise
 from pathlib import Path
 from random import Random
 
@@ -99,9 +100,9 @@ def _mid2s(records: list[Record]) -> list[float]:
 def test_randomised_signs_keep_each_step_of_the_mid_but_not_its_direction() -> None:
     bare = book("several ticks", 2, 300)
 
-    steps = [b - a for a, b in zip(_mid2s(bare), _mid2s(bare)[1:], strict=False)]
+    steps = [b - a for a, b in pairwise(_mid2s(bare))]
     mixed = _mid2s(sign_randomised(bare, seed=1))
-    turned = [b - a for a, b in zip(mixed, mixed[1:], strict=False)]
+    turned = [b - a for a, b in pairwise(mixed)]
 
     assert [abs(step) for step in turned] == [abs(step) for step in steps]
     assert turned != steps

@@ -57,7 +57,9 @@ def played(stretch: Stretch, script: Script, start_ms: float, end_ms: float) -> 
     now = stretch.standing(start_ms)
     price, size = price_of(now, side), size_of(now, side)
     records: list[Record] = []
-    for what in merge(script.steps, others, key=lambda entry: entry.stamp):
+    course: list[Step | Quote] = [*script.steps, *others]
+    # Sorting is stable: at equal stamps the script comes first.
+    for what in sorted(course, key=lambda entry: entry.stamp):
         if isinstance(what, Quote):
             now = what
         elif what.is_print:

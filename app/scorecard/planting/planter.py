@@ -50,7 +50,7 @@ class Planted:
 SEARCH_SECONDS = 25
 
 
-def plant(
+def plant(  # noqa: PLR0913, PLR0917 - what, where and how large
     stretch: Stretch,
     planter: Planter,
     strength: float,

@@ -67,7 +67,7 @@ def round_size(stretch: Stretch, size: float) -> float:
     return lot * max(1, round(size / lot))
 
 
-def _edit(
+def _edit(  # noqa: PLR0913, PLR0917 - the facts of a planting
     stretch: Stretch,
     script: Script,
     kind: str,
