@@ -337,6 +337,7 @@ class Engine:
         taken = taken_side(side.taker)
         visit = scene.visits[taken]
         if visit is not None and visit.price == trade.price:
+            visit.printed_given = side.is_given and (visit.printed_given or not visit.printed_since_quote)
             visit.printed_since_quote += trade.size
             scene.book.traded[taken] += trade.size
             scene.book.traded_given[taken] &= side.is_given

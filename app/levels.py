@@ -87,7 +87,7 @@ class SideLevels(msgspec.Struct, array_like=True):
     def enter(self, price: int, size: float, stamp: float) -> None:
         """Let a price become the best."""
         level = self.levels.get(price)
-        if level is None:
+        if level is None or stamp - level.last_seen >= GONE_MS:
             self.levels[price] = Level(price, stamp, stamp, stamp)
         elif level.left_at and stamp - level.left_at < STAY_MS:
             level.left_at = 0.0

@@ -69,6 +69,7 @@ class Reading(msgspec.Struct):
     newest_quote_ms: float | None
     behind: int
     lost_to: float | None
+    wrong_type: int
     start: int
     is_cut_at: float | None = None
 
@@ -154,7 +155,8 @@ class Store:
             k.patterns(ticker),
         ]
         oldest = as_of - self._settings.retention_seconds * SECOND_MS
-        reply = self._read(keys=names, args=[version, as_of, oldest, most])
+        bounds = (self._settings.max_records, keys.BAD_LIFETIME_SECONDS)
+        reply = self._read(keys=names, args=[version, as_of, oldest, most, *bounds])
         reading = Reading(
             version=reply[0].decode(),
             fields=dict(zip((f.decode() for f in reply[1][::2]), reply[1][1::2], strict=True)),
@@ -169,6 +171,7 @@ class Store:
             newest_quote_ms=float(reply[10]) if reply[10] else None,
             behind=reply[11],
             lost_to=float(reply[12]) if reply[12] else None,
+            wrong_type=reply[13],
             start=oldest,
         )
         full = [r[-1][1] for r in (reading.quotes, reading.trades) if len(r) >= most]
@@ -184,25 +187,25 @@ class Store:
             if kept is not None or reading.residue:
                 engine.state.rebuilt_at = -1
             return Warm("", engine)
-        theirs = reading.fields["engine"].decode()
-        if _newer(theirs, ENGINE):
-            return None
-        if theirs == ENGINE:
-            try:
+        try:
+            theirs = _engine_of(reading.fields)
+            if theirs > _numbers(ENGINE):
+                return None
+            if theirs == _numbers(ENGINE):
                 return Warm(reading.version, self._thawed(ticker, reading.fields))
-            except StateUnreadable as error:
-                _log.warning("state unreadable, rebuilding", ticker=ticker, error=str(error)[:200])
+        except StateUnreadable as error:
+            _log.warning("state unreadable, rebuilding", ticker=ticker, error=str(error)[:200])
         self._set_aside(ticker)
         return None
 
     def _thawed(self, ticker: str, fields: dict[str, bytes]) -> Engine:
         candidates = {name[2:]: packed for name, packed in fields.items() if name.startswith("c:")}
-        state = codec.decode_state(fields["blob"], candidates)
-        state.recent = codec.decode_bars(fields["recent"])
+        state = codec.decode_state(fields.get("blob", b""), candidates)
+        state.recent = codec.decode_bars(fields.get("recent", b""))
         end = state.recent[0].end if state.recent else state.as_of
         oldest = end - (max(SPANS) + 1) * SECOND_MS
         stored = self._redis.xrange(self._keys.bars(ticker), oldest, end - 1)
-        bars = [codec.decode_bar(entry[b"b"]) for _, entry in stored]
+        bars = [codec.decode_bar(entry.get(b"b", b"")) for _, entry in stored]
         table = BarTable.of([*bars, *state.recent], max(SPANS))
         table.first_quote = state.first_quote
         if state.recent or bars:
@@ -296,12 +299,17 @@ class Store:
             "events": [*_events(analysis)],
             "levels": [*map(_level_changes, warm.shown, analysis.levels)],
             "behind": reading.behind,
+            "bad_lifetime": keys.BAD_LIFETIME_SECONDS,
             "patterns_lifetime": keys.PATTERNS_LIFETIME_SECONDS,
             "levels_lifetime": keys.LEVELS_LIFETIME_SECONDS,
             "bars_lifetime": keys.BARS_LIFETIME_SECONDS,
             "state_lifetime": keys.STATE_LIFETIME_SECONDS,
+            "channel": keys.TICKED_CHANNEL + ticker,
         }
         if keeps_house:
+            # Whole now and then: what others did to the keys meanwhile is mended so.
+            every = [[None, side.top()] for side in state.levels]
+            parcel["levels"] = [_level_changes(*both) for both in every]
             oldest_event = as_of - keys.PATTERNS_LIFETIME_SECONDS * SECOND_MS
             old = [e for e in state.scene.events.live.values() if e.opened_at <= oldest_event]
             parcel["events"] += [_event(e) for e in old]
@@ -335,8 +343,15 @@ def _pairs(flat: Sequence[bytes]) -> list[tuple[bytes, float]]:
     return list(zip(flat[::2], map(float, flat[1::2]), strict=True))
 
 
-def _newer(theirs: str, ours: str) -> bool:
-    return [int(part) for part in theirs.split(".")] > [int(part) for part in ours.split(".")]
+def _numbers(version: str) -> list[int]:
+    return [int(part) for part in version.split(".")]
+
+
+def _engine_of(fields: dict[str, bytes]) -> list[int]:
+    try:
+        return _numbers(fields["engine"].decode())
+    except (KeyError, ValueError):
+        raise StateUnreadable("no version of an engine") from None
 
 
 def _between(batch: Batch, after: int, to: int) -> Batch:
@@ -382,6 +397,8 @@ def _add_now(quality: Quality, reading: Reading, behind_seconds: float) -> None:
         quality["ahead"] = reading.ahead
     if reading.seconds_not_ms:
         quality["seconds_not_ms"] = reading.seconds_not_ms
+    if reading.wrong_type:
+        quality["wrong_type"] = reading.wrong_type
     if behind_seconds:
         quality["behind_seconds"] = int(behind_seconds)
 

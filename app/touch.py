@@ -24,7 +24,8 @@ def taken_side(taker: int) -> int:
 class Visit(msgspec.Struct, array_like=True, gc=False):
     """One price's time as the best of its side.
 
-    `printed_since_quote` is the takers' volume at the price since the last quote that showed it.
+    `printed_since_quote` is the takers' volume at the price since the last quote that showed it,
+    `printed_given` whether all their aggressors were given.
     """
 
     price: int
@@ -34,6 +35,7 @@ class Visit(msgspec.Struct, array_like=True, gc=False):
     decreased: float = 0.0
     increased: float = 0.0
     printed_since_quote: float = 0.0
+    printed_given: bool = True
 
     def key(self, side: int) -> str:
         """Name this visit among all of its ticker."""

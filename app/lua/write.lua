@@ -15,7 +15,9 @@ end
 local function owned(key, kind)
   local found = redis.call('TYPE', key).ok
   if found ~= kind and found ~= 'none' then
-    redis.call('RENAME', key, (string.gsub(key, '^orderflow:', 'orderflow:bad:', 1)))
+    local aside = string.gsub(key, '^orderflow:', 'orderflow:bad:', 1)
+    redis.call('RENAME', key, aside)
+    redis.call('EXPIRE', aside, p.bad_lifetime)
   end
 end
 
@@ -25,6 +27,7 @@ for i = 5, 7 do
 end
 
 for i, window in ipairs(p.metrics) do
+  owned(KEYS[7 + i], 'hash')
   redis.call('DEL', KEYS[7 + i])
   redis.call('HSET', KEYS[7 + i], unpack(window.fields))
   redis.call('EXPIRE', KEYS[7 + i], window.lifetime)
@@ -80,26 +83,40 @@ if bars > 0 then
   redis.call('EXPIRE', KEYS[4], p.bars_lifetime)
 end
 
-local behind = p.behind
-redis.call('HDEL', KEYS[1], 'lost_to')
-if p.oldest_event then
-  redis.call('XTRIM', KEYS[4], 'MINID', '~', p.oldest_bar)
-  for i = 2, 3 do
-    behind = behind - redis.call('ZREMRANGEBYSCORE', KEYS[i], 1e12, p.oldest_record)
-    local excess = redis.call('ZCOUNT', KEYS[i], 1e12, '+inf') - p.most_records
-    if excess > 0 then
-      local first = redis.call('ZCOUNT', KEYS[i], '-inf', '(1e12')
-      local folded = redis.call('ZCOUNT', KEYS[i], 1e12, p.as_of)
-      redis.call('ZREMRANGEBYRANK', KEYS[i], first, first + excess - 1)
-      behind = behind - math.min(excess, folded)
-      if excess > folded then
-        local oldest = redis.call('ZRANGE', KEYS[i], first, first, 'WITHSCORES')[2]
-        redis.call('HSET', KEYS[1], 'lost_to', oldest)
+local behind, lost_to = p.behind, nil
+
+local function trim(key)
+  behind = behind - redis.call('ZREMRANGEBYSCORE', key, 1e12, p.oldest_record)
+  local excess = redis.call('ZCOUNT', key, 1e12, '+inf') - p.most_records
+  if excess > 0 then
+    local first = redis.call('ZCOUNT', key, '-inf', '(1e12')
+    local folded = redis.call('ZCOUNT', key, 1e12, p.as_of)
+    redis.call('ZREMRANGEBYRANK', key, first, first + excess - 1)
+    behind = behind - math.min(excess, folded)
+    if excess > folded then
+      local oldest = redis.call('ZRANGE', key, first, first, 'WITHSCORES')[2]
+      if not lost_to or tonumber(oldest) > tonumber(lost_to) then
+        lost_to = oldest
       end
     end
   end
 end
 
+redis.call('HDEL', KEYS[1], 'lost_to')
+if p.oldest_event then
+  redis.call('XTRIM', KEYS[4], 'MINID', '~', p.oldest_bar)
+  for i = 2, 3 do
+    -- A key of another type is the broker's affair: left alone, and told by read.lua.
+    if redis.call('TYPE', KEYS[i]).ok == 'zset' then
+      trim(KEYS[i])
+    end
+  end
+end
+if lost_to then
+  redis.call('HSET', KEYS[1], 'lost_to', lost_to)
+end
+
 redis.call('HSET', KEYS[1], 'behind', behind, unpack(ARGV, 4 + 2 * bars))
 redis.call('EXPIRE', KEYS[1], p.state_lifetime)
+redis.call('PUBLISH', p.channel, p.as_of)
 return 1

@@ -65,9 +65,8 @@ class Run(msgspec.Struct, array_like=True):
 
 
 class Watch(msgspec.Struct, array_like=True):
-    """What an event froze when it opened."""
+    """What an event froze when it opened or went on."""
 
-    id: str
     level: int
     usual: float
 
@@ -139,7 +138,7 @@ class Absorption(Detector):
         reason = None
         if price is not None and is_better(side, watch.level, price):
             reason = "broke"
-        elif direction != (-1 if side == BID else 1):
+        elif direction == (1 if side == BID else -1):
             reason = "turned"
         elif abs(shares) < FADED * watch.usual:
             reason = "faded"
@@ -162,7 +161,10 @@ class Absorption(Detector):
         touch = scene.past.median_size[side]
         if flow is None or not touch or flow.level_shares < TOUCHES * touch or not flow.is_absorbed:
             return
-        event = scene.events.opened(
+        if scene.events.find("absorption", SIDE_NAMES[side]) is not None:
+            return
+        self.watches[side] = Watch(flow.level, usual)
+        scene.events.opened(
             Opening(
                 type="absorption",
                 side=SIDE_NAMES[side],
@@ -177,9 +179,6 @@ class Absorption(Detector):
                 key=SIDE_NAMES[side],
             )
         )
-        watch = self.watches[side]
-        if watch is None or watch.id != event.id:
-            self.watches[side] = Watch(event.id, flow.level, usual)
 
     def _flow(
         self, scene: Scene, side: int, shares: float, direction: int, usual: float

@@ -145,6 +145,7 @@ class Events(msgspec.Struct, array_like=True):
             event = self.live[name] = self._made(opening, name)
         elif event.closing_at is not None:
             event.closing_at = None
+            self.downgraded(event, opening.completed_at, opening.evidence_class)
             self.updated(event, opening.completed_at, opening.statistic, opening.evidence)
         return event
 

@@ -33,12 +33,12 @@ class Taking(msgspec.Struct, array_like=True, gc=False):
         """Tell whether a returned size is a refill and no other order.
 
         Within 1 ms half of what stood is enough. Later, anyone may have joined: it must be what
-        stood last or at the visit's start, within 10 %, and no less than the side's median size.
+        stood last or at the visit's start, within 10 %, and at least half of the side's median size.
         """
         if delay <= NATIVE_MS:
             return size >= self.displayed / 2
         same = any(abs(size - before) <= SAME_SIZE * before for before in (self.displayed, self.start))
-        return same and usual is not None and size >= usual
+        return same and usual is not None and size >= usual / 2
 
 
 class Refill(msgspec.Struct, array_like=True, gc=False):
@@ -85,7 +85,6 @@ class Icebergs(Detector):
 
     finds: ClassVar[str] = "iceberg"
 
-    given: list[bool] = msgspec.field(default_factory=lambda: [True, True])
     takings: list[dict[int, Taking]] = msgspec.field(default_factory=lambda: [{}, {}])
     reserves: list[dict[int, Reserve]] = msgspec.field(default_factory=lambda: [{}, {}])
     throughs: list[dict[int, Through]] = msgspec.field(default_factory=lambda: [{}, {}])
@@ -95,7 +94,6 @@ class Icebergs(Detector):
         if side.taker == UNSIGNED:
             return
         taken = taken_side(side.taker)
-        self.given[taken] = side.is_given
         reserve = self.reserves[taken].get(trade.price)
         if reserve is not None:
             reserve.executed += trade.size
@@ -128,7 +126,7 @@ class Icebergs(Detector):
         if to is not None and is_better(side, to, visit.price):
             return
         if visit.printed_since_quote >= visit.size:
-            printed, given = visit.printed_since_quote, self.given[side]
+            printed, given = visit.printed_since_quote, visit.printed_given
             taking = Taking(stamp, visit.size, printed, given, visit.start_size)
             self.takings[side][visit.price] = taking
             scene.wake(stamp + REFILL_MS)

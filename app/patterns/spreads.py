@@ -47,14 +47,14 @@ class SpreadRegimes(Detector):
     finds: ClassVar[str] = "spread_regime"
 
     regime: Regime | None = None
-    standing: Regime | None = None
+    standing: dict[str, Regime] = {}
 
     def quoted(self, scene: Scene, quote: Quote) -> None:
         """Follow the valid spread."""
         valid = scene.market.valid
         spread = 0 if valid is None else valid.ask_price - valid.bid_price
-        if self.standing is not None:
-            self._follow(scene, self.standing, quote.stamp, spread)
+        for standing in list(self.standing.values()):
+            self._follow(scene, standing, quote.stamp, spread)
         regime = self.regime
         if regime is not None and not _stays(regime, spread):
             scene.events.of_type("spread_regime").ended(quote.stamp, regime.peak)
@@ -91,6 +91,9 @@ class SpreadRegimes(Detector):
             scene.wake(due)
             return
         regime.is_open = True
+        if regime.name in self.standing:
+            return
+        self.standing[regime.name] = msgspec.structs.replace(regime)
         scene.events.opened(
             Opening(
                 type="spread_regime",
@@ -104,14 +107,11 @@ class SpreadRegimes(Detector):
                 key=regime.name,
             )
         )
-        standing = self.standing
-        if standing is None or standing.name != regime.name:
-            self.standing = msgspec.structs.replace(regime)
 
     def _follow(self, scene: Scene, standing: Regime, stamp: float, spread: int) -> None:
         event = scene.events.find("spread_regime", standing.name)
         if event is None:
-            self.standing = None
+            del self.standing[standing.name]
             return
         ratio = spread / standing.median
         reason = None
@@ -121,7 +121,7 @@ class SpreadRegimes(Detector):
             reason = "normal"
         if reason is not None:
             scene.events.closing(event, stamp, reason)
-            self.standing = None
+            del self.standing[standing.name]
         elif standing.distance(spread) > event.statistic:
             evidence = _evidence(scene, standing, spread)
             scene.events.updated(event, stamp, standing.distance(spread), evidence)

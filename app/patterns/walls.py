@@ -60,16 +60,17 @@ class Walls(Detector):
 
     def _grow(self, scene: Scene, side: int, visit: Visit, stamp: float) -> None:
         wall = self.sides[side]
+        if wall is not None:
+            wall.peak = max(wall.peak, visit.size)
         if wall is None or not (wall.is_waiting or wall.is_open):
             floor = self._floor(scene, side)
             if floor is None or visit.size < floor:
                 return
             median = scene.past.median_size[side] or 0.0
             first = floor if wall is None else wall.first_floor
-            peak = 0.0 if wall is None else wall.peak
+            peak = visit.size if wall is None else wall.peak
             wall = self.sides[side] = Standing(stamp, floor, median, first, peak)
             scene.wake(stamp + HOLD_MS)
-        wall.peak = max(wall.peak, visit.size)
         if wall.is_open:
             self._update(scene, side, visit, stamp, wall)
 
@@ -80,15 +81,14 @@ class Walls(Detector):
         return max(large, WALL_MEDIANS * median)
 
     def _shrink(self, scene: Scene, side: int, visit: Visit, stamp: float, wall: Standing) -> None:
-        if wall.is_waiting and visit.size < wall.floor:
+        if wall.is_open:
+            self._update(scene, side, visit, stamp, wall)
+            if visit.size < WALL_OFF * wall.floor:
+                wall.is_open = False
+                self._close(scene, side, visit, stamp, self._reason(scene, wall))
+        elif not wall.is_waiting or visit.size < wall.floor:
             wall.is_waiting = False
             self._grow(scene, side, visit, stamp)
-        elif wall.is_open and visit.size < WALL_OFF * wall.floor:
-            wall.is_open = False
-            self._update(scene, side, visit, stamp, wall)
-            self._close(scene, side, visit, stamp, self._reason(scene, wall))
-        elif wall.is_open:
-            self._update(scene, side, visit, stamp, wall)
 
     def printed(self, scene: Scene, trade: Trade, side: Side) -> None:
         """Count what takers print at a wall's price."""
@@ -98,6 +98,8 @@ class Walls(Detector):
         wall, visit = self.sides[taken], scene.visits[taken]
         if wall is not None and visit is not None and trade.price == visit.price:
             wall.traded += trade.size
+            if wall.is_open:
+                self._update(scene, taken, visit, trade.stamp, wall)
 
     def timed(self, scene: Scene, at: float) -> None:
         """Open what has stood for 2 s."""

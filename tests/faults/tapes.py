@@ -34,10 +34,16 @@ def _walk(seed: int, start_ms: int, seconds: int, *, odd: bool) -> list[Record]:
         stamp = record.stamp - START_MS + start_ms
         if stamp >= start_ms + seconds * 1000:
             break
-        fields = [getattr(record, name) for name in record.__struct_fields__[1:]]
+        fields = [_plain(record, name) for name in record.__struct_fields__[1:]]
         made = Quote(stamp, *fields) if isinstance(record, Quote) else Trade(stamp, *fields)
         found.append(made)
     return found
+
+
+def _plain(record: Record, name: str) -> float:
+    """Return a field; the walk's builders leave some sizes whole."""
+    value: float = getattr(record, name)
+    return float(value) if name.endswith("size") else value
 
 
 def backlog_of(seed: int, end_ms: int, records: int, seconds: int) -> list[Record]:

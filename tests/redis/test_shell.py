@@ -117,7 +117,10 @@ def test_every_subcommand_can_be_loaded(run) -> None:
     assert result.exit_code == 0
     assert re.findall(r"^  (\w+)  ", result.output, re.MULTILINE) == [
         "analyze",
+        "answers",
         "ask",
         "feed",
+        "figures",
+        "scorecard",
         "status",
     ]

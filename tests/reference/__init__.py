@@ -54,7 +54,7 @@ class Reference:
         return Shelf(self.past, BID), Shelf(self.past, ASK)
 
     @cached_property
-    def cusums(self) -> dict[int, tuple[float, float]]:
+    def cusums(self) -> by_second.Sums:
         """S⁺ and S⁻ of the momentum shifts after each awake second."""
         return by_second.cusums(self.past, self.scales, Lives("momentum_shift"))
 

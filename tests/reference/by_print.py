@@ -6,10 +6,11 @@ from itertools import groupby
 from operator import attrgetter
 from statistics import median
 
-from tests.reference.lives import Evidence, Happening, Lives, letter_of
+from tests.reference.lives import RECORD, SECOND, TIMER, Evidence, Happening, Lives, Moment, letter_of
 from tests.reference.past import (
     ASK,
     BID,
+    SIDE_NAMES,
     Past,
     Print,
     Stretch,
@@ -52,25 +53,38 @@ class Order:
             return self.ended_by.stamp
         return last + BURST_GAP_MS
 
+    @property
+    def moment(self) -> Moment:
+        """When it is complete, in order of orders."""
+        return self.complete_at, RECORD, self.prints[0].position
+
+    @property
+    def ends_before(self) -> float:
+        """Position of the other taker's print that ended it."""
+        return float("inf") if self.ended_by is None else self.ended_by.position
+
 
 def market_orders(past: Past) -> list[Order]:
     """All market orders in order."""
     orders: list[Order] = []
     pairs = equal = 0
     visible = [one for one in past.prints if one.taker != 0 and not one.inside]
-    for number, one in enumerate(visible):
-        before = visible[number - 1] if number else None
-        same = before is not None and before.taker == one.taker
-        if before is not None and same:
-            pairs += 1
-            equal += before.stamp == one.stamp
-        if orders and same and _belongs(orders[-1], one):
-            orders[-1].prints.append(one)
-            continue
-        if orders and not same:
-            orders[-1].ended_by = one
-        rare = pairs >= PAIRS_TO_JUDGE and equal < EQUAL_STAMP_SHARE * pairs
-        orders.append(Order([one], by_stamp=not rare))
+    for stretch in past.stretches:
+        before: Print | None = None
+        for one in [o for o in visible if stretch.first <= o.position < stretch.end]:
+            same = before is not None and before.taker == one.taker
+            if before is not None and same:
+                pairs += 1
+                equal += before.stamp == one.stamp
+            joins = same and _belongs(orders[-1], one)
+            if joins:
+                orders[-1].prints.append(one)
+            else:
+                if before is not None and not same:
+                    orders[-1].ended_by = one
+                rare = pairs >= PAIRS_TO_JUDGE and equal < EQUAL_STAMP_SHARE * pairs
+                orders.append(Order([one], by_stamp=not rare))
+            before = one
     return orders
 
 
@@ -89,9 +103,9 @@ def sweeps(past: Past, scales: Scales) -> Lives:
         sizes.sample(order.complete_at, size)
         if floor is None or len({one.price for one in order.prints}) < 2:
             continue
-        lives.candidate(order.complete_at, size / floor)
         if size >= floor:
             _open_sweep(past, lives, order, size, floor)
+        lives.candidate(order.moment, size / floor)
     return lives
 
 
@@ -116,13 +130,13 @@ def _open_sweep(past: Past, lives: Lives, order: Order, size: float, floor: floa
         "inside_shares": sum(
             one.size
             for one in past.prints_from(first.stamp, last.stamp)
-            if one.inside and one.taker == first.taker
+            if one.inside and one.taker == first.taker and one.position < order.ends_before
         ),
     }
     tick = past.tick_at(order.complete_at)
     if tick is not None:
         evidence["ticks"] = (max(prices) - min(prices)) / tick
-    event.show(order.complete_at, size / floor, evidence, given=given)
+    event.show(order.moment, size / floor, evidence, given=given)
     over = max(last.stamp + 1000, order.complete_at)
     event.end(last.stamp + 1000, "elapsed", shown_at=over)
 
@@ -138,6 +152,7 @@ class Refill:
     price: int
     at: float
     standing: int  # index of the quote that shows it again
+    over: int  # position of the first record after it
     through: bool
     displayed: float
     shown: float
@@ -153,81 +168,100 @@ class Refill:
 def refills_through(past: Past, side: int, stretch: Stretch) -> list[Refill]:
     """R1: more was filled within a stamp than was displayed, and the price is best after it."""
     found = []
+    first_quote = past.quotes_of(stretch).start
     for stamp, group in groupby(past.prints_of(stretch), key=attrgetter("stamp")):
         taking = [one for one in group if one.takes(side)]
-        for price in sorted({one.price for one in taking}):
+        for price in dict.fromkeys(one.price for one in taking):
             here = [one for one in taking if one.price == price]
-            before = here[0].before
+            while here and (here[0].index < first_quote or price_of(here[0].before, side) != price):
+                del here[0]
             after = past.standing_index(stamp)
-            if before is None or price_of(before, side) != price:
+            if not here or here[0].before is None:
                 continue
-            filled = sum(one.size for one in here) > size_of(before, side)
+            displayed = size_of(here[0].before, side)
+            filled = sum(one.size for one in here) > displayed
             if filled and price_of(past.quotes[after], side) == price:
                 shown = size_of(past.quotes[after], side)
-                displayed = size_of(before, side)
-                found.append(Refill(side, price, stamp, after, True, displayed, shown, here))
+                end = past.position_after(stamp)
+                found.append(Refill(side, price, stamp, after, end, True, displayed, shown, here))
     return found
 
 
-def refills_after(past: Past, side: int, stretch: Stretch) -> list[Refill]:
-    """R2: all that was displayed was taken, and at least half of it is back within 500 ms."""
+def refills_after(past: Past, scales: Scales, side: int, stretch: Stretch) -> list[Refill]:
+    """R2: all that was displayed was taken, and it is back within 500 ms."""
     found = []
     prints = [one for one in past.prints_of(stretch) if one.takes(side)]
     positions = [one.position for one in prints]
-    indices = past.quotes_of(stretch)
-    for index in indices[:-1]:
-        quote, following = past.quotes[index], past.quotes[index + 1]
-        price, left = price_of(quote, side), price_of(following, side)
-        if price is None or (left is not None and not is_worse(side, left, price)):
+    usual = scales.named[SIDE_NAMES[side] + "_size"]
+    waiting: dict[int, Taking] = {}
+    start_size = 0.0
+    for index in past.quotes_of(stretch):
+        quote, before = past.quotes[index], past.quotes[index - 1] if index else None
+        price, size, at = price_of(quote, side), size_of(quote, side), quote.stamp
+        was = price_of(before, side) if index > past.quotes_of(stretch).start else None
+        changed = price != was
+        if before is not None and was is not None and changed:
+            first = bisect_right(positions, past.quote_positions[index - 1])
+            last = bisect_right(positions, past.quote_positions[index])
+            prints_here = [one for one in prints[first:last] if one.price == was]
+            displayed, gone = size_of(before, side), sum(one.size for one in prints_here)
+            if gone >= displayed and (price is None or is_worse(side, price, was)):
+                waiting[was] = Taking(at, displayed, start_size, prints_here)
+        if price is None:
             continue
-        first = bisect_right(positions, past.quote_positions[index])
-        last = bisect_right(positions, past.quote_positions[index + 1])
-        taking = [one for one in prints[first:last] if one.price == price]
-        displayed = size_of(quote, side)
-        if not taking or sum(one.size for one in taking) < displayed:
+        start_size = size if changed else start_size
+        looked_at = changed or (before is not None and size != size_of(before, side))
+        taking = waiting.get(price)
+        if taking is None or not looked_at:
             continue
-        back = _back(past, side, price, displayed, range(index + 1, indices.stop))
-        if back is not None:
-            again = past.quotes[back]
-            delay = again.stamp - following.stamp
-            shown = size_of(again, side)
-            found.append(
-                Refill(side, price, again.stamp, back, False, displayed, shown, taking, delay)
-            )
+        if taking.is_refilled_by(size, at, usual.before(at, 0.5)):
+            del waiting[price]
+            end, delay = past.quote_positions[index] + 1, at - taking.at
+            facts = (taking.displayed, size, taking.prints, delay)
+            found.append(Refill(side, price, at, index, end, False, *facts))
     return found
 
 
-def _back(past: Past, side: int, price: int, displayed: float, indices: range) -> int | None:
-    taken_at = past.quotes[indices.start].stamp
-    for index in indices:
-        quote = past.quotes[index]
-        if quote.stamp > taken_at + REFILL_MS:
-            return None
-        if price_of(quote, side) == price and size_of(quote, side) >= displayed / 2:
-            return index
-    return None
+@dataclass
+class Taking:
+    """What was displayed at a price was all taken."""
+
+    at: float
+    displayed: float
+    start_size: float
+    prints: list[Print]
+
+    def is_refilled_by(self, size: float, at: float, usual: float | None) -> bool:
+        """Tell whether a size that comes back refills it."""
+        delay = at - self.at
+        if delay <= NATIVE_MS:
+            return size >= self.displayed / 2
+        if delay > REFILL_MS or usual is None or size < usual:
+            return False
+        return any(abs(size - old) <= 0.1 * old for old in (self.displayed, self.start_size))
 
 
-def icebergs(past: Past, _: Scales) -> Lives:
+def icebergs(past: Past, scales: Scales) -> Lives:
     """Prices that are refilled again and again, or beyond what they showed."""
     lives = Lives("iceberg")
     for stretch in past.stretches:
         refills = [
             refill
             for side in (BID, ASK)
-            for refill in refills_after(past, side, stretch) + refills_through(past, side, stretch)
+            for refill in refills_after(past, scales, side, stretch)
+            + refills_through(past, side, stretch)
         ]
         refills.sort(key=lambda refill: (refill.at, refill.through))
         for key in sorted({(refill.side, refill.price) for refill in refills}):
-            _icebergs_at(past, lives, [r for r in refills if (r.side, r.price) == key])
+            here = [refill for refill in refills if (refill.side, refill.price) == key]
+            _icebergs_at(past, lives, here, stretch)
         lives.sleep(stretch.sleep)
     return lives
 
 
-def _icebergs_at(past: Past, lives: Lives, refills: list[Refill]) -> None:
+def _icebergs_at(past: Past, lives: Lives, refills: list[Refill], stretch: Stretch) -> None:
     while refills:
-        first = refills[0]
-        lost = _lost_at(past, first)
+        lost = _lost_at(past, refills[0], stretch)
         count = 1
         while (
             count < len(refills)
@@ -238,16 +272,17 @@ def _icebergs_at(past: Past, lives: Lives, refills: list[Refill]) -> None:
         silent = refills[count - 1].at + SILENT_MS
         end = silent if lost is None else min(lost, silent)
         reason = "level_lost" if end == lost else "silence"
-        executed = sum(one.size for one in _executed(past, first, end))
-        lives.candidate(end, executed / first.displayed)
+        executed = sum(one.size for one in _executed(past, refills[0], end))
+        lives.candidate((end, TIMER, 0), executed / refills[0].displayed)
         _live_iceberg(past, lives, refills[:count], end, reason)
         refills = refills[count:]
 
 
-def _lost_at(past: Past, refill: Refill) -> float | None:
+def _lost_at(past: Past, refill: Refill, stretch: Stretch) -> float | None:
     """When the side's best had been worse than the price, or none, for 500 ms."""
     since = None
-    for quote in past.quotes[refill.standing :]:
+    for index in range(refill.standing, past.quotes_of(stretch).stop):
+        quote = past.quotes[index]
         if since is not None and quote.stamp > since + LOST_MS:
             break
         best = price_of(quote, refill.side)
@@ -259,85 +294,70 @@ def _lost_at(past: Past, refill: Refill) -> float | None:
 
 
 def _executed(past: Past, first: Refill, until: float) -> list[Print]:
-    """Return the takers' prints at the price from the first refill on."""
-    return [
-        one
-        for one in past.prints_between(
-            first.taking[0].position - 1,
-            past.position_after(until),
-        )
-        if one.takes(first.side) and one.price == first.price
-    ]
+    """Return the prints that the first refill made good, and the takers' at the price after it."""
+    later = past.prints_between(first.over - 1, past.position_after(until))
+    return first.taking + [o for o in later if o.takes(first.side) and o.price == first.price]
 
 
-def _opens(refills: list[Refill], number: int) -> int | None:
-    """Return number of the first of the refills that open an iceberg with this one, if they do."""
-    if refills[number].through:
-        return number
-    for native in (True, False):
-        after = [
-            earlier
-            for earlier in range(number + 1)
-            if not refills[earlier].through and (refills[earlier].native or not native)
-        ]
-        if number in after and len(after) >= 3:
-            third = after[-3]
-            if refills[number].at - refills[third].at <= SILENT_MS:
-                return third
+def _opens(refills: list[Refill]) -> Refill | None:
+    """Return the first of the refills that open an iceberg with the newest, if they do."""
+    newest = refills[-1]
+    if newest.through:
+        return newest
+    after = [one for one in refills if not one.through and newest.at - one.at <= SILENT_MS]
+    native = [one for one in after if one.native]
+    for kind in (native if newest.native else [], after):
+        if len(kind) >= 3:
+            return kind[-3]
     return None
 
 
 def _live_iceberg(past: Past, lives: Lives, refills: list[Refill], end: float, reason: str) -> None:
     """Carry the price's event through the life of one candidate."""
-    key = (refills[0].side, refills[0].price)
+    side, price = key = (refills[0].side, refills[0].price)
     event: Happening | None = None
     for number, refill in enumerate(refills):
-        opening = _opens(refills, number)
+        opening = _opens(refills[: number + 1])
         if event is None and opening is not None:
             event = lives.living(key, refill.at)
             if event is None:
-                event = _open_iceberg(lives, key, refills[opening], refill)
-                event.notes = refills[opening:number]
-            else:
-                event.notes += refills[:number]
-                event.closing = None
-        if event is None:
-            continue
-        event.notes.append(refill)
-        following = refills[number + 1].at if number + 1 < len(refills) else end
-        _show_iceberg(past, event, refill.at, following)
+                prices = (price, price)
+                event = lives.open(key, side, opening.at, refill.at, prices, 1.0, "A")
+            event.closing = None
+            event.notes = [opening.through]
+        if event is not None:
+            following = refills[number + 1].at if number + 1 < len(refills) else end
+            _show_iceberg(past, event, refills[: number + 1], following)
     if event is not None:
         event.close(end, reason)
 
 
-def _open_iceberg(lives: Lives, key: tuple[int, int], first: Refill, refill: Refill) -> Happening:
-    side, price = key
-    return lives.open(key, side, first.at, refill.at, (price, price), 1.0, "A")
+def _show_iceberg(past: Past, event: Happening, refills: list[Refill], until: float) -> None:
+    """Show it as of its newest refill and of each print until the next one."""
+    first, newest = refills[0], refills[-1]
+    prints = _executed(past, first, until)
+    executed = sum(one.size for one in prints if one.position < newest.over)
+    given = all(one.given for one in prints if one.position < newest.over)
+    evidence = _iceberg_evidence(refills, through=event.notes[0])
+    moment = (newest.at, RECORD, newest.over)
+    shown = evidence | {"executed_shares": executed}
+    event.show(moment, executed / first.displayed, shown, given=given)
+    for one in prints:
+        if one.position >= newest.over:
+            executed += one.size
+            shown = evidence | {"executed_shares": executed}
+            moment = (one.stamp, RECORD, one.position)
+            event.show(moment, executed / first.displayed, shown, given=one.given)
 
 
-def _show_iceberg(past: Past, event: Happening, start: float, end: float) -> None:
-    """Show it as of a refill and of each print until the next one."""
-    refills: list[Refill] = event.notes
-    first = refills[0]
-    prints = _executed(past, first, end)
-    for at in sorted({start, *(one.stamp for one in prints if one.stamp > start)}):
-        so_far = [one for one in prints if one.stamp <= at]
-        executed = sum(one.size for one in so_far)
-        evidence = _iceberg_evidence(refills) | {"executed_shares": executed}
-        given = all(one.given for one in so_far)
-        event.show(at, executed / first.displayed, evidence, given=given)
-
-
-def _iceberg_evidence(refills: list[Refill]) -> Evidence:
+def _iceberg_evidence(refills: list[Refill], *, through: bool) -> Evidence:
     native = sum(refill.native for refill in refills)
-    through = sum(refill.through for refill in refills)
     delays = [refill.delay for refill in refills if not refill.through]
-    kind = "native" if native >= 3 else "through" if refills[0].through else "synthetic"
     evidence: Evidence = {
-        "kind": kind,
+        "kind": "native" if native >= 3 else "through" if through else "synthetic",
         "refills": len(refills),
         "native_refills": native,
-        "through_refills": through,
+        "through_refills": sum(refill.through for refill in refills),
         "displayed_shares": refills[0].displayed,
         "largest_refill_shares": max(refill.shown for refill in refills),
     }
@@ -365,45 +385,57 @@ class Flow:
     usual: float | None
     expected: float | None  # λ·abs(F), 1e-8
     tick: int | None
+    median: float | None  # the side's usual size
+
+    @property
+    def is_known(self) -> bool:
+        """Tell whether all of what is shown is known."""
+        known = self.tick is not None and self.move is not None and self.price is not None
+        return known and self.expected is not None and self.expected > 0
 
     @property
     def absorbs(self) -> bool:
         """Tell whether the opening condition holds."""
-        if not self.usual or self.expected is None or self.expected <= 0:
+        if not self.usual or not self.median or not self.is_known:
             return False
-        if self.tick is None or self.move is None or self.price is None:
-            return False
+        assert self.expected is not None
+        assert self.move is not None
         return (
             abs(self.signed) >= 1.5 * self.usual
-            and self.expected >= self.tick
             and self.move <= 0.25 * self.expected
             and self.at_price >= 0.5 * self.total
+            and self.at_price >= 3 * self.median
         )
 
     @property
     def evidence(self) -> Evidence:
         """Evidence of an event whose peak lies at this second; its `usual` is the event's."""
-        evidence: Evidence = {"flow_shares": self.signed}
-        if self.expected is not None and self.tick is not None:
-            evidence["expected_ticks"] = self.expected / self.tick
-        if self.move is not None and self.tick is not None:
-            evidence["moved_ticks"] = self.move / self.tick
-        if self.price is not None:
-            evidence["level_shares"] = self.at_price
-            evidence["level_share"] = self.at_price / self.total
-            evidence["displayed_shares"] = self.displayed
-        return evidence
+        assert self.expected is not None
+        assert self.move is not None
+        assert self.tick is not None
+        return {
+            "flow_shares": self.signed,
+            "expected_ticks": self.expected / self.tick,
+            "moved_ticks": self.move / self.tick,
+            "level_shares": self.at_price,
+            "level_share": self.at_price / self.total,
+            "displayed_shares": self.displayed,
+        }
 
 
-def _flow_at(past: Past, scales: Scales, at: int) -> Flow:
+def _flow_at(past: Past, scales: Scales, stretch: Stretch, at: int) -> Flow:
     signed = taker_flow(past, at, FLOW_SECONDS)
     direction = (signed > 0) - (signed < 0)
     side = side_taken(direction)
-    standing = past.standing(at)
+    index = past.standing_index(at)
+    standing = past.quotes[index] if index >= past.quotes_of(stretch).start else None
     price = price_of(standing, side)
     prints = [o for o in past.prints_in(at - FLOW_SECONDS * 1000, at) if o.taker != 0]
     along = [one for one in prints if one.taker == direction]
-    mid, mid_before = past.mid_at(at), past.mid_at(at - FLOW_SECONDS * 1000)
+    begin = at - FLOW_SECONDS * 1000
+    mid, mid_before = past.mid_at(at), past.mid_at(begin)
+    if begin < stretch.first_second:
+        mid_before = None
     impact = scales.impact_before(at) if direction else None
     return Flow(
         at,
@@ -418,6 +450,7 @@ def _flow_at(past: Past, scales: Scales, at: int) -> Flow:
         scales.named["flow"].before(at, 0.5),
         None if impact is None else impact * abs(signed),
         past.tick_at(at),
+        scales.named[SIDE_NAMES[side] + "_size"].before(at, 0.5),
     )
 
 
@@ -425,7 +458,9 @@ def absorptions(past: Past, scales: Scales) -> Lives:
     """One-sided taker flow that does not move the price."""
     lives = Lives("absorption")
     for stretch in past.stretches:
-        flows = [_flow_at(past, scales, at) for at in stretch.seconds() if past.traded_by(at)]
+        flows = [
+            _flow_at(past, scales, stretch, at) for at in stretch.seconds() if past.traded_by(at)
+        ]
         _absorption_candidates(lives, flows)
         for flow in flows:
             for side in (BID, ASK):
@@ -441,7 +476,7 @@ def _absorption_candidates(lives: Lives, flows: list[Flow]) -> None:
             usual = run[0].usual or 0.0
             turned = flow.signed * run[0].signed < 0
             if turned or abs(flow.signed) < 0.75 * usual:
-                lives.candidate(flow.at, max(abs(one.signed) for one in run) / usual)
+                lives.candidate((flow.at, SECOND, 0), max(abs(one.signed) for one in run) / usual)
                 run = []
             else:
                 run.append(flow)
@@ -451,50 +486,46 @@ def _absorption_candidates(lives: Lives, flows: list[Flow]) -> None:
 
 
 def _absorption_second(past: Past, lives: Lives, flow: Flow, side: int) -> None:
-    event = lives.living(side, flow.at, by_second=True)
-    opens = flow.absorbs and flow.side == side
-    if event is None:
-        if opens:
-            _open_absorption(past, lives, flow)
-        return
-    usual: float = event.notes[0]
-    if event.closing is None:
-        reason = _absorption_over(past, event, flow, side, usual)
+    event = lives.living(side, flow.at)
+    if event is not None and event.is_open:
+        reason = _absorption_over(past, event, flow, side)
         if reason:
             event.close(flow.at, reason)
-            return
-    elif opens:
-        event.closing = None
-    if event.closing is None and flow.side == side:
-        _show_absorption(event, flow, usual)
+        elif flow.is_known:
+            _show_absorption(event, flow)
+    elif flow.absorbs and flow.side == side:
+        _open_absorption(past, lives, flow, event)
 
 
-def _absorption_over(
-    past: Past, event: Happening, flow: Flow, side: int, usual: float
-) -> str | None:
+def _absorption_over(past: Past, event: Happening, flow: Flow, side: int) -> str | None:
+    usual, price = event.notes
     best = price_of(past.standing(flow.at), side)
     direction = 1 if side == ASK else -1
-    if best is not None and event.price_low is not None and is_worse(side, best, event.price_low):
+    if best is not None and is_worse(side, best, price):
         return "broke"
     if flow.signed * direction < 0:
         return "turned"
     return "faded" if abs(flow.signed) < 0.75 * usual else None
 
 
-def _open_absorption(past: Past, lives: Lives, flow: Flow) -> None:
-    assert flow.price is not None
-    assert flow.usual is not None
-    opened_at = max(flow.at - FLOW_SECONDS * 1000, past.records[0].stamp)
-    prices = (flow.price, flow.price)
-    event = lives.open(flow.side, flow.side, opened_at, flow.at, prices, 1.5, "A")
-    event.notes = [flow.usual]
-    _show_absorption(event, flow, flow.usual)
+def _open_absorption(past: Past, lives: Lives, flow: Flow, event: Happening | None) -> None:
+    """Open one, or let it go on with what is usual, and the price, as they are now."""
+    if event is None:
+        opened_at = max(flow.at - FLOW_SECONDS * 1000, past.records[0].stamp)
+        prices = (flow.price, flow.price)
+        event = lives.open(flow.side, flow.side, opened_at, flow.at, prices, 1.5, "A")
+    event.closing = None
+    event.notes = [flow.usual, flow.price]
+    _show_absorption(event, flow, always=True)
 
 
-def _show_absorption(event: Happening, flow: Flow, usual: float) -> None:
-    evidence = flow.evidence | {"usual_flow_shares": usual}
-    given = all(one.given for one in flow.prints)
-    event.show_if_peak(flow.at, abs(flow.signed) / usual, evidence, given=given)
+def _show_absorption(event: Happening, flow: Flow, *, always: bool = False) -> None:
+    usual: float = event.notes[0]
+    statistic = abs(flow.signed) / usual
+    if always or statistic > event.peak:
+        evidence = flow.evidence | {"usual_flow_shares": usual}
+        given = all(one.given for one in flow.prints)
+        event.show((flow.at, SECOND, 0), statistic, evidence, given=given)
 
 
 # --- hidden prints -----------------------------------------------------------------------------
@@ -519,7 +550,7 @@ def hidden_prints(past: Past, _: Scales) -> Lives:
         signed = [one for one in past.prints_of(stretch) if one.inside and one.taker != 0]
         for key in sorted({(side_taken(one.taker), one.price) for one in signed}):
             for run in _runs([o for o in signed if (side_taken(o.taker), o.price) == key]):
-                lives.candidate(run.silent_at, len(run.prints))
+                lives.candidate((run.silent_at, TIMER, 0), len(run.prints))
                 _live_hidden(past, lives, key, run)
         lives.sleep(stretch.sleep)
     return lives
@@ -544,15 +575,12 @@ def _live_hidden(past: Past, lives: Lives, key: tuple[int, int], run: Run) -> No
         opened_at = run.prints[0].stamp
         event = lives.open(key, side, opened_at, third.stamp, (price, price), 3.0, "A")
     event.closing = None
-    event.notes += run.prints[:2]
-    for one in run.prints[2:]:
-        event.notes.append(one)
-        _show_hidden(past, event, one.stamp)
+    for number in range(3, len(run.prints) + 1):
+        _show_hidden(past, event, run.prints[:number])
     event.close(run.silent_at, "silence")
 
 
-def _show_hidden(past: Past, event: Happening, at: float) -> None:
-    prints: list[Print] = event.notes
+def _show_hidden(past: Past, event: Happening, prints: list[Print]) -> None:
     volume = sum(one.size for one in prints)
     first, last = prints[0].position, prints[-1].position
     everything = sum(one.size for one in past.prints_between(first - 1, last + 1))
@@ -561,4 +589,5 @@ def _show_hidden(past: Past, event: Happening, at: float) -> None:
         "volume_shares": volume,
         "volume_share": volume / everything,
     }
-    event.show(at, len(prints), evidence, given=all(one.given for one in prints))
+    moment = (prints[-1].stamp, RECORD, last)
+    event.show(moment, len(prints), evidence, given=all(one.given for one in prints))

@@ -121,7 +121,7 @@ def _regime_quote(past: Past, lives: Lives, *, tight: bool, index: int) -> None:
     run: Run = event.notes[0]
     if spread is None:
         event.close(at, "one_sided")
-    elif (spread >= 0.8 * run.usual) if tight else (spread <= 1.25 * run.usual):
+    elif (spread / run.usual >= 0.8) if tight else (spread / run.usual <= 1.25):
         event.close(at, "normal")
     elif run.distance(spread) > event.peak:
         _show_regime(past, event, at, spread, RECORD)

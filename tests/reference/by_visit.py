@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from statistics import median
 
-from tests.reference.lives import Evidence, Happening, Lives
+from tests.reference.lives import RECORD, TIMER, Evidence, Happening, Lives, Moment
 from tests.reference.past import ASK, BID, SIDE_NAMES, Past, Visit, size_of
 from tests.reference.scales import Scales
 
@@ -71,12 +71,21 @@ class Height:
     start: Step
     theta: float
     usual: float
-    broken_at: float | None = None
+    peak: float
+    traded: float = 0.0
+    removed: float = 0.0
+    stands: bool = False
 
     @property
-    def stands_at(self) -> float:
-        """When it has stood for long enough."""
-        return self.start.at + AGE_MS
+    def evidence(self) -> Evidence:
+        """What is shown of it."""
+        return {
+            "size_shares": self.peak,
+            "threshold_shares": self.theta,
+            "median_shares": self.usual,
+            "traded_shares": self.traded,
+            "removed_shares": self.removed,
+        }
 
 
 def walls(past: Past, scales: Scales) -> Lives:
@@ -90,50 +99,44 @@ def walls(past: Past, scales: Scales) -> Lives:
 
 
 def _walls_of(past: Past, scales: Scales, lives: Lives, visit: Visit) -> None:
-    quotes = steps_of(past, visit)
-    heights = _heights(scales, visit, quotes)
-    if not heights:
-        return
+    """Follow a visit record by record; `first` is the first threshold that its size reached."""
     key = (visit.side, visit.first)
-    moments: list[tuple[float, int, int, Step | Height]] = [
-        (step.at, 0, step.position, step) for step in quotes + _takings(past, visit)
-    ]
-    moments += [
-        (height.stands_at, 1, 0, height)
-        for height in heights
-        if height.broken_at is None or height.broken_at > height.stands_at
-    ]
-    timeline = sorted(moments, key=lambda moment: moment[:3])
-    done: list[Step] = []
-    for at, _, _, moment in timeline:
-        if isinstance(moment, Height):
-            _raise_wall(lives, key, visit, moment, done, at)
-        else:
-            done.append(moment)
-            _wall_step(past, lives.living(key, at), done, moment)
-    if visit.end is not None and visit.end_index is not None:
-        first = heights[0]
-        highest = max(step.size for step in quotes if step.position >= first.start.position)
-        lives.candidate(visit.end, highest / first.theta)
-        event = lives.living(key, visit.end)
-        if event is not None:
-            _end_wall(past, event, visit, done)
+    height: Height | None = None
+    first = peak = 0.0
+    steps = sorted(steps_of(past, visit) + _takings(past, visit), key=lambda step: step.position)
+    for step in steps:
+        _raise_wall(lives, visit, height, step.at)
+        if step.traded:
+            if height is not None:
+                height.traded += step.traded
+                _show_wall(lives, key, height, step)
+            continue
+        peak = max(peak, step.size) if first else 0.0
+        looked_at = step.less or step.more or step.position == past.quote_positions[visit.first]
+        height = _follow_wall(past, lives, key, height, step)
+        if height is None and looked_at and not _closed_at(lives, key, step):
+            height = _begun(scales, visit, step, peak)
+        if height is not None:
+            first = first or height.theta
+            peak = height.peak = max(peak, step.size)
+            _show_wall(lives, key, height, step)
+    if visit.end is None or visit.end_index is None:
+        _raise_wall(lives, visit, height, float("inf"))
+        return
+    _raise_wall(lives, visit, height, visit.end)
+    if first:
+        moment = (visit.end, RECORD, past.quote_positions[visit.end_index])
+        lives.candidate(moment, peak / first)
+        if height is not None:
+            _end_wall(past, lives, visit, height, [s for s in steps if not s.traded][-1].size)
 
 
-def _heights(scales: Scales, visit: Visit, quotes: list[Step]) -> list[Height]:
+def _begun(scales: Scales, visit: Visit, step: Step, peak: float) -> Height | None:
     scale = scales.named[SIDE_NAMES[visit.side] + "_size"]
-    found: list[Height] = []
-    for step in quotes:
-        if found and found[-1].broken_at is None:
-            if step.size >= found[-1].theta:
-                continue
-            found[-1].broken_at = step.at
-        large, usual = scale.before(step.at, 0.95), scale.before(step.at, 0.5)
-        if large is not None and usual is not None and step.size >= max(large, 3 * usual):
-            found.append(Height(step, max(large, 3 * usual), usual))
-    if found and found[-1].broken_at is None:
-        found[-1].broken_at = visit.end
-    return found
+    large, usual = scale.before(step.at, 0.95), scale.before(step.at, 0.5)
+    if large is None or usual is None or step.size < max(large, 3 * usual):
+        return None
+    return Height(step, max(large, 3 * usual), usual, max(peak, step.size))
 
 
 def _takings(past: Past, visit: Visit) -> list[Step]:
@@ -146,73 +149,73 @@ def _takings(past: Past, visit: Visit) -> list[Step]:
     ]
 
 
-def _raise_wall(  # noqa: PLR0913, PLR0917 - a wall, where it stands, and what led to it
-    lives: Lives,
-    key: tuple[int, int],
-    visit: Visit,
-    height: Height,
-    done: list[Step],
-    at: float,
-) -> None:
+def _raise_wall(lives: Lives, visit: Visit, height: Height | None, before: float) -> None:
+    """Open a wall, or let it go on, once its size has stood for 2 s."""
+    if height is None or height.stands or height.start.at + AGE_MS >= before:
+        return
+    height.stands = True
+    key, at, start = (visit.side, visit.first), height.start.at + AGE_MS, height.start.at
     event = lives.living(key, at)
     if event is None:
-        prices = (visit.price, visit.price)
-        event = lives.open(key, visit.side, height.start.at, at, prices, 1.0, "C")
-        event.notes = [height]
+        event = lives.open(key, visit.side, start, at, (visit.price, visit.price), 1.0, "C")
     event.closing = None
-    _show_wall(event, done, at)
+    event.show((at, TIMER, 0), height.peak / height.theta, height.evidence)
 
 
-def _wall_step(past: Past, event: Happening | None, done: list[Step], step: Step) -> None:
-    if event is None or event.closing is not None:
-        return
-    height: Height = event.notes[0]
-    _show_wall(event, done, step.at)
-    if not step.traded and step.size < height.theta / 2:
-        event.close(step.at, _how_removed(past, height, done, step.position))
+def _show_wall(lives: Lives, key: object, height: Height, step: Step) -> None:
+    event = lives.living(key, step.at)
+    if height.stands and event is not None and event.is_open:
+        moment = (step.at, RECORD, step.position)
+        event.show(moment, height.peak / height.theta, height.evidence)
 
 
-def _since(height: Height, done: list[Step]) -> list[Step]:
-    return [step for step in done if step.position > height.start.position]
+def _follow_wall(
+    past: Past, lives: Lives, key: object, height: Height | None, step: Step
+) -> Height | None:
+    """Return the run if it goes on with a quote; a wall closes below half of its threshold."""
+    if height is None:
+        return None
+    height.removed += step.less
+    if not height.stands:
+        return height if step.size >= height.theta else None
+    if step.size >= height.theta / 2:
+        return height
+    _show_wall(lives, key, height, step)
+    event = lives.living(key, step.at)
+    if event is not None:
+        event.close(step.at, _how_removed(past, height, step.position))
+        event.notes = [step.position]
+    return None
 
 
-def _show_wall(event: Happening, done: list[Step], at: float) -> None:
-    height: Height = event.notes[0]
-    since = _since(height, done)
-    peak = max(step.size for step in [height.start, *since])
-    evidence: Evidence = {
-        "size_shares": peak,
-        "threshold_shares": height.theta,
-        "median_shares": height.usual,
-        "traded_shares": sum(step.traded for step in since),
-        "removed_shares": sum(step.less for step in since),
-    }
-    event.show(at, peak / height.theta, evidence)
+def _closed_at(lives: Lives, key: object, step: Step) -> bool:
+    """Tell whether this record closed the wall."""
+    event = lives.latest.get(key)
+    return event is not None and event.notes == [step.position]
 
 
-def _how_removed(past: Past, height: Height, done: list[Step], position: int) -> str:
+def _how_removed(past: Past, height: Height, position: int) -> str:
     if untraded(past, position):
         return "removed"
-    since = _since(height, done)
-    share = sum(step.traded for step in since) / sum(step.less for step in since)
+    share = height.traded / height.removed
     if share >= 0.75:
         return "consumed"
     return "pulled" if share < 0.25 else "faded"
 
 
-def _end_wall(past: Past, event: Happening, visit: Visit, done: list[Step]) -> None:
+def _end_wall(past: Past, lives: Lives, visit: Visit, height: Height, stood: float) -> None:
     assert visit.end is not None
     assert visit.end_index is not None
-    if event.closing is not None:
+    key, position = (visit.side, visit.first), past.quote_positions[visit.end_index]
+    event = lives.living(key, visit.end)
+    if not height.stands or event is None:
         return
     if visit.left == "better":
         event.close(visit.end, "improved")
         return
-    position = past.quote_positions[visit.end_index]
-    stood = [step for step in done if not step.traded][-1].size
-    done.append(Step(visit.end, position, 0.0, less=stood))
-    _show_wall(event, done, visit.end)
-    event.close(visit.end, _how_removed(past, event.notes[0], done, position))
+    height.removed += stood
+    _show_wall(lives, key, height, Step(visit.end, position, 0.0))
+    event.close(visit.end, _how_removed(past, height, position))
 
 
 # --- stacking ----------------------------------------------------------------------------------
@@ -239,67 +242,64 @@ def _stacking_of(past: Past, scales: Scales, lives: Lives, visit: Visit) -> None
     later = [step for step in steps if step.at > at]
     if visit.end is not None:
         peak = max([size, *(step.size for step in later)])
-        lives.candidate(visit.end, peak / usual)
+        lives.candidate((visit.end, RECORD, visit.over), peak / usual)
     if size < 2 * visit.start_size or size < 2 * usual:
         return
     key = (visit.side, visit.first)
     prices = (visit.price, visit.price)
     event = lives.open(key, visit.side, visit.start, at, prices, 2.0, "C")
-    _show_stacking(event, visit, at, size, usual)
+    _show_stacking(event, visit, (at, TIMER, 0), size, usual)
     for step in later:
         if step.size < 1.25 * visit.start_size:
             event.close(step.at, "faded")
             return
-        _show_stacking(event, visit, step.at, step.size, usual)
+        _show_stacking(event, visit, (step.at, RECORD, step.position), step.size, usual)
     if visit.end is not None:
         event.close(visit.end, "improved" if visit.left == "better" else "lost")
 
 
-def _show_stacking(event: Happening, visit: Visit, at: float, size: float, usual: float) -> None:
+def _show_stacking(
+    event: Happening, visit: Visit, moment: Moment, size: float, usual: float
+) -> None:
     evidence: Evidence = {
         "start_shares": visit.start_size,
         "size_shares": size,
         "median_shares": usual,
         "added_shares": size - visit.start_size,
     }
-    event.show_if_peak(at, size / usual, evidence)
+    event.show_if_peak(moment, size / usual, evidence)
 
 
 # --- absorption_suspected ----------------------------------------------------------------------
 
 
-def suspected_absorptions(past: Past, _: Scales) -> Lives:
+def suspected_absorptions(past: Past, scales: Scales) -> Lives:
     """Prices that lose and regain several times their size."""
     lives = Lives("absorption_suspected")
     for sleep, visits in all_visits(past):
         for visit in visits:
-            if stands_at(visit, visit.start + AGE_MS):
-                _suspected_absorption(past, lives, visit)
+            if visit.end is None or visit.end >= visit.start + AGE_MS:
+                _suspected_absorption(past, scales, lives, visit)
         lives.sleep(sleep)
     return lives
 
 
-def _suspected_absorption(past: Past, lives: Lives, visit: Visit) -> None:
+def _suspected_absorption(past: Past, scales: Scales, lives: Lives, visit: Visit) -> None:
     steps = steps_of(past, visit)
     lost_ever = sum(step.less for step in steps)
-    if visit.end_index is not None and visit.end is not None:
-        end = past.quote_positions[visit.end_index]
-        if lost_ever >= visit.start_size and untraded(past, end):
-            lives.candidate(visit.end, lost_ever / visit.start_size)
-    aged = visit.start + AGE_MS
-    at_two = [step for step in steps if step.at <= aged]
-    looks = [(aged, len(at_two))]
-    looks += [
-        (step.at, number + 1)
-        for number, step in enumerate(steps)
-        if step.at > aged and (step.less or step.more)
-    ]
+    if visit.end is not None and lost_ever >= visit.start_size and untraded(past, visit.over):
+        lives.candidate((visit.end, RECORD, visit.over), lost_ever / visit.start_size)
+    median = scales.named[SIDE_NAMES[visit.side] + "_size"]
     event: Happening | None = None
-    for at, count in looks:
+    for moment, count in _looks(past, visit, steps):
+        at = moment[0]
         lost = sum(step.less for step in steps[:count])
         won = sum(step.more for step in steps[:count])
-        if event is None and lost >= 3 * visit.start_size and won >= 0.7 * lost:
-            if not _untraded_by(past, at, steps, count, aged):
+        usual = median.before(at, 0.5)
+        enough = usual is not None and lost >= 3 * max(visit.start_size, usual)
+        if event is None and enough and won >= 0.7 * lost:
+            traded = past.traded_by(at) if moment[1] == TIMER else not untraded(past, moment[2])
+            if traded:
                 break
             key, prices = (visit.side, visit.first), (visit.price, visit.price)
             event = lives.open(key, visit.side, visit.start, at, prices, 3.0, "C")
@@ -313,16 +313,22 @@ def _suspected_absorption(past: Past, lives: Lives, visit: Visit) -> None:
             "increased_shares": won,
             "age_seconds": (at - visit.start) / 1000,
         }
-        event.show(at, lost / visit.start_size, evidence)
+        event.show(moment, lost / visit.start_size, evidence)
     if event is not None:
         _end_suspected(event, visit, event.instant + ELAPSED_MS, "elapsed")
 
 
-def _untraded_by(past: Past, at: float, steps: list[Step], count: int, aged: float) -> bool:
-    """Tell whether no trade came before a look: at a record, or at the timer of age 2 s."""
-    if at == aged and steps[count - 1].at != aged:
-        return not past.traded_by(at)
-    return untraded(past, steps[count - 1].position)
+def _looks(past: Past, visit: Visit, steps: list[Step]) -> list[tuple[Moment, int]]:
+    """When the visit is looked at: changes of size from age 2 s on, and that age itself."""
+    aged = visit.start + AGE_MS
+    looks: list[tuple[Moment, int]] = [
+        ((step.at, RECORD, step.position), number + 1)
+        for number, step in enumerate(steps)
+        if step.at >= aged and (step.less or step.more)
+    ]
+    if stands_at(visit, aged):
+        looks.append(((aged, TIMER, 0), len([step for step in steps if step.at <= aged])))
+    return sorted(looks)
 
 
 def _end_suspected(event: Happening, visit: Visit, over: float, reason: str) -> None:
@@ -375,7 +381,7 @@ def _recoveries(past: Past, visit: Visit) -> list[Recovery]:
 
 def _suspected_refill(past: Past, lives: Lives, visit: Visit, recoveries: list[Recovery]) -> None:
     if visit.end is not None and untraded(past, visit.over):
-        lives.candidate(visit.end, len(recoveries))
+        lives.candidate((visit.end, RECORD, visit.over), len(recoveries))
     key, prices = (visit.side, visit.first), (visit.price, visit.price)
     for number, recovery in enumerate(recoveries):
         event = lives.living(key, recovery.at)
@@ -405,4 +411,5 @@ def _show_refill(event: Happening, recoveries: list[Recovery]) -> None:
         "dip_shares": max(recovery.fell_from for recovery in recoveries),
         "median_delay_ms": median(recovery.delay for recovery in recoveries),
     }
-    event.show(recoveries[-1].at, len(recoveries), evidence)
+    moment = (recoveries[-1].at, RECORD, recoveries[-1].position)
+    event.show(moment, len(recoveries), evidence)

@@ -105,7 +105,7 @@ class Shelf:
                 self._stand_until(at)
                 self._second(at)
             self._stand_until(stretch.sleep)
-            self._say(stretch.sleep)
+            self._second(stretch.sleep)
             self._leave(stretch.sleep, None)
             self.best = None
 
@@ -151,22 +151,20 @@ class Shelf:
             level.settle(at)
             if at - level.last_seen >= GONE_MS:
                 del self.levels[level.price]
-        ranked = sorted(self.levels.values(), key=self._rank)
-        for level in sorted(ranked, key=lambda one: one.price != self.best)[KEPT:]:
-            del self.levels[level.price]
         for level in self.levels.values():
             level.publish()
+        others = sorted(
+            (level for level in self.levels.values() if level.price != self.best),
+            key=lambda level: (level.significance, level.last_seen, level.price),
+        )
+        for level in others[: max(0, len(self.levels) - KEPT)]:
+            del self.levels[level.price]
         self._say(at)
 
     def _say(self, at: int) -> None:
-        """Note what is published from this second on, with when each was last seen by then."""
-        ranked = sorted(self.levels.values(), key=self._rank)
-        shown = [(level.last_seen, level.form) for level in ranked if level.form is not None]
-        self.published[at] = shown[:PUBLISHED]
-
-    def _rank(self, level: Level) -> tuple[float, int]:
-        better_first = -level.price if self.side == 0 else level.price
-        return -level.significance, better_first
+        """Note the published forms from this second on, with when each was last seen by then."""
+        kept = self.levels.values()
+        self.published[at] = [(one.last_seen, one.form) for one in kept if one.form is not None]
 
 
 def published_at(shelf: Shelf, until: int) -> list[dict[str, object]]:
@@ -185,5 +183,7 @@ def published_at(shelf: Shelf, until: int) -> list[dict[str, object]]:
             "held": form.held,
             "broke": form.broke,
         }
-        for form in sorted(forms, key=lambda form: -form.size * form.appearances)
+        for form in sorted(forms, key=lambda form: (-form.size * form.appearances, -form.price))[
+            :PUBLISHED
+        ]
     ]

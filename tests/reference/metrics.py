@@ -13,7 +13,6 @@ from tests.reference.past import (
     UNITS,
     Past,
     Print,
-    is_valid,
     mid_of,
     order_flow,
     price_of,
@@ -269,7 +268,7 @@ def _moves(window: Window) -> Part:
     past = window.past
     mids = []
     for k in range(window.seconds, -1, -1):
-        mid = _last_mid(past, window.end - k * 1000)
+        mid = past.last_mid_at(window.end - k * 1000)
         if mid is not None:
             mids.append(mid)
     found: Part = {}
@@ -283,13 +282,6 @@ def _moves(window: Window) -> Part:
         move = abs(mid_now - mid_of(past.quotes[valid])) / UNITS
         found["price_velocity"] = move / window.seconds
     return found
-
-
-def _last_mid(past: Past, at: float) -> float | None:
-    for index in range(past.standing_index(at), -1, -1):
-        if is_valid(past.quotes[index]):
-            return mid_of(past.quotes[index])
-    return None
 
 
 def _trades(window: Window) -> Part:

@@ -187,6 +187,13 @@ class Past:
         quote = self.valid_at(at)
         return None if quote is None else mid_of(quote)
 
+    def last_mid_at(self, at: float) -> float | None:
+        """Return the mid last seen by an instant, in units of 1e-8."""
+        for index in range(self.standing_index(at), -1, -1):
+            if is_valid(self.quotes[index]):
+                return mid_of(self.quotes[index])
+        return None
+
     def quotes_in(self, start: float, end: float) -> range:
         """Return indices of the quotes stamped in (start, end]."""
         return range(bisect_right(self.quote_stamps, start), bisect_right(self.quote_stamps, end))

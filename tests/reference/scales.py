@@ -115,7 +115,7 @@ class Second:
     flicker_share: float | None = None
     jump: float = 0.0
     spread: float | None = None
-    slope: float | None = None
+    narrowed: float | None = None  # by how much the spreads of 5 s lie under those of 5 s before
 
 
 NAMES = [
@@ -184,7 +184,8 @@ class Scales:
         at, named = second.at, self.named
         standing, valid = self.past.standing(at), self.past.valid_at(at)
         second.spread = None if valid is None else float(valid.ask_price - valid.bid_price)
-        second.slope = self._slope(at)
+        second.narrowed = self._narrowed(at)
+        usual = named["spread"].before(at, 0.5)
         if standing is not None:
             self._sample_sizes(at, standing)
         if second.spread is not None:
@@ -193,8 +194,8 @@ class Scales:
             tick = self.past.tick_at(at)
             if tick is not None:
                 self.one_tick.append((at, float(second.spread <= tick)))
-        if second.slope is not None:
-            named["spread_slope"].sample(at, max(0.0, second.slope))
+        if second.narrowed is not None and usual:
+            named["spread_slope"].sample(at, max(0.0, second.narrowed / usual))
 
     def _sample_sizes(self, at: int, standing: Quote) -> None:
         depth = (standing.bid_size + standing.ask_size) / 2
@@ -261,15 +262,14 @@ class Scales:
             recent = [self.by_time[t] for t in range(at - 9000, at + 1, 1000) if t in self.by_time]
         return sum(second.log_flow or 0.0 for second in recent)
 
-    def _slope(self, at: int) -> float | None:
-        usual = self.named["spread"].before(at, 0.5)
+    def _narrowed(self, at: int) -> float | None:
         last = self.seconds[-10:]
-        if usual is None or len(last) < 10 or last[0].at != at - 9000:
+        if len(last) < 10 or last[0].at != at - 9000:
             return None
         spreads = [second.spread for second in last if second.spread is not None]
         if len(spreads) < 10:
             return None
-        return (sum(spreads[:5]) / 5 - sum(spreads[5:]) / 5) / usual
+        return (sum(spreads[:5]) - sum(spreads[5:])) / 5
 
     def impact_before(self, at: float) -> float | None:
         """λ: 1e-8 of price a share, from the samples before an instant."""
@@ -296,6 +296,10 @@ class Scales:
             return None
         weight = weights(count, HALF_LIFE)
         return float((weight * self._drift_squares[:count]).sum() / weight.sum())
+
+    def knows_drift(self, at: int) -> bool:
+        """Tell whether the mean square of the log-OFI is known as sampled up to a second."""
+        return bisect_right(self._drift_times, at) >= DRIFT_SAMPLES
 
     @cached_property
     def _drift_times(self) -> list[int]:

@@ -1,0 +1,176 @@
+"""A seeded plan: which faults, in which order, on which tape; and what came of it."""
+
+import tempfile
+import time
+import traceback
+from dataclasses import dataclass, field
+from pathlib import Path
+from random import Random
+
+from tests.faults.broker import Broker, Posting, postings_of
+from tests.faults.kinds import BIG, EXACT, KINDS, LATE, LOST
+from tests.faults.samples import Sampler
+from tests.faults.scene import Scene
+from tests.faults.stage import Stage
+from tests.faults.tapes import PAST_SECONDS, TICKERS, backlog_of, records_of
+from tests.faults.verdict import MOST_NAMED, judge
+from tests.processes import wait_until
+
+LIVE_SECONDS = 150
+SHORTEST_SECONDS = 15.0
+SETTLES_SECONDS = {EXACT: 3.0, LATE: 15.0, LOST: 14.0}
+RECOVERY_SECONDS = 3.0
+LOOK_SECONDS = 0.6
+SETTLE_MS = 200.0
+BACKLOG_RECORDS = 60_000
+_RANK = (EXACT, LATE, LOST)
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """Faults in their order; the same seed gives the same plan."""
+
+    seed: int
+    faults: tuple[str, ...]
+
+    @classmethod
+    def of(cls, seed: int) -> "Plan":
+        """Draw a plan; consecutive seeds go through all kinds."""
+        names = list(KINDS)
+        draw = Random(seed)  # noqa: S311 - a test's, not a secret's
+        first = names[seed % len(names)]
+        compatible = [n for n in names if n != first and not {n, first} == {"backlog"}]
+        return cls(seed, (first, draw.choice(compatible)))
+
+    @property
+    def kind(self) -> str:
+        """Return the plan's class: that of its worst fault."""
+        return max((KINDS[name][0] for name in self.faults), key=_RANK.index)
+
+
+@dataclass
+class Outcome:
+    """What came of a plan; it passed where nothing is wrong."""
+
+    plan: Plan
+    wrong: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    recoveries: list[tuple[str, float]] = field(default_factory=list)
+    compared: int = 0
+    seconds: float = 0.0
+
+    def said(self) -> str:
+        """Describe the outcome in a few lines."""
+        how = "FAILED" if self.wrong else "passed"
+        start = f"seed {self.plan.seed}: {how}, {self.plan.kind}, {' + '.join(self.plan.faults)}"
+        lines = [f"{start}; {self.compared} comparisons in {self.seconds:.0f} s"]
+        lines += [f"    {note}" for note in self.notes]
+        lines += [f"    WRONG {line[:400]}" for line in self.wrong[:MOST_NAMED]]
+        more = len(self.wrong) - MOST_NAMED
+        return "\n".join([*lines, *([f"    and {more} more"] if more > 0 else [])])
+
+
+def run(plan: Plan) -> Outcome:
+    """Run a plan on a private server; never raises for what the system does."""
+    outcome = Outcome(plan)
+    began = time.monotonic()
+    with tempfile.TemporaryDirectory(prefix="faults-") as folder:
+        stage = Stage(Path(folder))
+        try:
+            _run(plan, stage, outcome)
+        except Exception:  # noqa: BLE001 - a plan that can't go on is a failed plan
+            outcome.wrong.append(traceback.format_exc()[-600:])
+        finally:
+            logs = [one.said() for one in stage.started]
+            stage.close()
+    unexpected = [log for log in logs if "Traceback" in log]
+    outcome.wrong += [log[log.index("Traceback") - 300 :][:1500] for log in unexpected]
+    outcome.seconds = time.monotonic() - began
+    return outcome
+
+
+def _tape(plan: Plan, start_ms: int) -> list[Posting]:
+    seconds = PAST_SECONDS + LIVE_SECONDS
+    postings: list[Posting] = []
+    for ticker in TICKERS:
+        odd = plan.kind == EXACT
+        postings += postings_of(ticker, records_of(ticker, plan.seed, start_ms, seconds, odd=odd))
+    return postings
+
+
+def _run(plan: Plan, stage: Stage, outcome: Outcome) -> None:
+    stage.open()
+    start_ms = (int(time.time()) - PAST_SECONDS) * 1000
+    draw = Random(plan.seed)  # noqa: S311
+    broker = Broker(stage.port, draw, _tape(plan, start_ms))
+    if "backlog" in plan.faults:
+        broker.add(_backlog(plan.seed, start_ms))
+    sampler = Sampler(stage.port, TICKERS)
+    scene = Scene(stage, broker, sampler, draw, TICKERS)
+    try:
+        broker.begin()
+        sampler.begin()
+        wait_until(lambda: _is_live(scene), "all tickers are up to date", 30.0)
+        _do(plan, scene, outcome)
+    finally:
+        sampler.end()
+        broker.end()
+    outcome.notes = scene.notes
+    _judge(plan, scene, outcome)
+
+
+def _backlog(seed: int, start_ms: int) -> list[Posting]:
+    records = backlog_of(seed, start_ms + PAST_SECONDS * 1000, BACKLOG_RECORDS, 200)
+    postings = postings_of(BIG, records)
+    for posting in postings:
+        posting.due_ms = float("inf")
+    return postings
+
+
+def _is_live(scene: Scene) -> bool:
+    now_ms = time.time() * 1000.0
+    return all(as_of > now_ms - 3000 for as_of in scene.newest().values())
+
+
+def _do(plan: Plan, scene: Scene, outcome: Outcome) -> None:
+    began = time.monotonic()
+    for name in plan.faults:
+        time.sleep(scene.random.uniform(1.0, 2.5))
+        note = KINDS[name][1](scene)
+        scene.notes.append(f"{name}: {note}")
+    left = SHORTEST_SECONDS - (time.monotonic() - began)
+    time.sleep(max(left, SETTLES_SECONDS[plan.kind]))
+    if not _is_live(scene):
+        outcome.wrong.append("not every ticker was up to date at the end")
+
+
+def _judge(plan: Plan, scene: Scene, outcome: Outcome) -> None:
+    outcome.wrong += scene.sampler.faults
+    for ticker in scene.sampler.tickers:
+        postings = [posting for posting in scene.broker.done if posting.ticker == ticker]
+        samples = [sample for sample in scene.sampler.samples if sample.ticker == ticker]
+        kind = plan.kind if ticker in TICKERS else EXACT
+        if kind != plan.kind and plan.kind != EXACT:
+            continue
+        verdict = judge(kind, ticker, postings, samples)
+        if not verdict.compared:
+            verdict.miss(f"{ticker}: nothing could be compared")
+        outcome.compared += verdict.compared
+        outcome.wrong += verdict.misses
+    for name, end_ms in scene.ends_ms:
+        seconds = _recovery_seconds(scene, end_ms)
+        outcome.recoveries.append((name, seconds))
+        if seconds > RECOVERY_SECONDS + LOOK_SECONDS:
+            outcome.wrong.append(f"{name}: ticks came back after {seconds:.1f} s")
+
+
+def _recovery_seconds(scene: Scene, end_ms: float) -> float:
+    """Return how long after an instant each ticker showed a tick that began after it."""
+    longest = 0.0
+    due_ms = end_ms - SETTLE_MS
+    for ticker in scene.tickers:
+        mine = [s for s in scene.sampler.samples if s.ticker == ticker]
+        before = max((s.as_of for s in mine if s.at_ms <= end_ms), default=0)
+        after = [s.at_ms for s in mine if s.at_ms > end_ms and s.as_of > max(before, due_ms)]
+        longest = max(longest, (min(after) - end_ms) / 1000.0 if after else float("inf"))
+    return longest

@@ -1,0 +1,79 @@
+"""What a fault acts on, and how it finds out whether it had an effect."""
+
+import os
+import time
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from random import Random
+
+import redis
+
+from tests.faults.broker import Broker
+from tests.faults.samples import Sampler
+from tests.faults.stage import Stage
+from tests.processes import Running
+
+
+class NoEffect(AssertionError):
+    """Raised when a fault changed nothing, so that its plan shows nothing."""
+
+
+@dataclass
+class Scene:
+    """A running system under a plan; `notes` say what each fault did."""
+
+    stage: Stage
+    broker: Broker
+    sampler: Sampler
+    random: Random
+    tickers: Sequence[str]
+    notes: list[str] = field(default_factory=list)
+    ends_ms: list[tuple[str, float]] = field(default_factory=list)
+
+    def over(self, name: str) -> None:
+        """Note that a cause ended now: from here on ticks have to come back."""
+        self.ends_ms.append((name, time.time() * 1000.0))
+
+    def newest(self) -> dict[str, int]:
+        """Return each ticker's newest published tick."""
+        return {ticker: self.sampler.newest(ticker) for ticker in self.tickers}
+
+    def await_ticks_after(self, as_of: dict[str, int], seconds: float = 20.0) -> None:
+        """Wait until every ticker has a newer tick than given."""
+        self.stage.await_true(
+            lambda: all(self.sampler.newest(t) > as_of[t] for t in self.tickers),
+            "every ticker ticks on",
+            seconds,
+        )
+
+    def ticked_by(self) -> dict[str, int]:
+        """Return which process ticked each ticker last."""
+        said = self.stage.said_by()
+        return {ticker: said[ticker] for ticker in self.tickers if ticker in said}
+
+
+def must(condition: bool, what: str) -> None:  # noqa: FBT001
+    """Fail the plan where its fault had no effect."""
+    if not condition:
+        raise NoEffect(what)
+
+
+def kill(running: Running, number: int) -> None:
+    """Send a signal to a process that must be alive, and wait for its end."""
+    must(running.process.poll() is None, "the process was not alive")
+    os.kill(running.pid, number)
+    must(running.process.wait(10.0) != 0 or number == 15, "the process outlived the signal")
+
+
+def count_error(client: redis.Redis, name: str) -> int:
+    """Return how often the server refused a command so."""
+    stats = client.info("errorstats")
+    found = stats.get(f"errorstat_{name}", {})
+    return int(found.get("count", 0)) if isinstance(found, dict) else 0
+
+
+def quietly(action: Callable[[], object]) -> None:
+    """Do what may fail while Redis is away."""
+    with suppress(redis.RedisError):
+        action()

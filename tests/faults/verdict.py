@@ -1,0 +1,206 @@
+"""Holds every sample of a plan against an undisturbed run over the same records."""
+
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import msgspec
+
+from app import codec
+from app.engine import Engine
+from app.keys import WINDOWS
+from app.records import Batch, batch_of
+from tests.faults.broker import Posting
+from tests.faults.kinds import EXACT, LATE, LOST
+from tests.faults.samples import Members, Sample
+
+SECOND_MS = 1000
+LATE_ENTERS_MS = 2000
+NOW_ONLY = ("behind_seconds", "ahead")
+SCALED = (b"quality", b"behaviors", b"last_sweep", b"log_ofi", b"large_", b"engine")
+MOST_NAMED = 5
+
+
+@dataclass(slots=True)
+class Said:
+    """What an undisturbed run publishes as of one second."""
+
+    windows: dict[str, dict[bytes, bytes]]
+    patterns: Members
+    levels: tuple[Members, Members]
+
+
+@dataclass(slots=True)
+class Verdict:
+    """How many comparisons were made, and what did not agree."""
+
+    compared: int = 0
+    misses: list[str] = field(default_factory=list)
+
+    def miss(self, text: str) -> None:
+        """Note what did not agree."""
+        self.misses.append(text)
+
+
+def stored_batch(postings: Sequence[Posting]) -> Batch:
+    """Parse what the broker's keys hold as a tick does."""
+    by_kind: dict[str, list[tuple[bytes, float]]] = {"quotes": [], "trades": []}
+    for posting in sorted(postings, key=lambda p: (p.stamp, p.member)):
+        by_kind[posting.key.split(":")[1]].append((posting.member, posting.stamp))
+    return batch_of(by_kind["quotes"], by_kind["trades"])
+
+
+def undisturbed(ticker: str, postings: Sequence[Posting], wanted: set[int]) -> dict[int, Said]:
+    """Run the engine alone over all records, second by second."""
+    batch = stored_batch(postings)
+    engine = Engine.new(ticker)
+    said: dict[int, Said] = {}
+    patterns: dict[str, tuple[bytes, float]] = {}
+    levels: list[Members] = [{}, {}]
+    first = batch.records[0].stamp
+    start = -(-int(first) // SECOND_MS) * SECOND_MS
+    seconds = _by_second(batch)
+    for as_of in range(start, max(wanted) + SECOND_MS, SECOND_MS):
+        analysis = engine.advance(seconds.get(as_of, Batch([], [])), as_of)
+        for event in analysis.changed:
+            patterns[event.id] = codec.event_json(event), event.opened_at
+        for _, name in analysis.forgotten:
+            patterns.pop(name, None)
+        for side, now in enumerate(analysis.levels):
+            if now is not None:
+                levels[side] = {codec.level_json(level): level.significance for level in now}
+        if as_of in wanted:
+            windows = {name: _texts(codec.window_fields(analysis, name)) for name in WINDOWS}
+            said[as_of] = Said(windows, dict(patterns.values()), (levels[0], levels[1]))
+    return said
+
+
+def _by_second(batch: Batch) -> dict[int, Batch]:
+    found: dict[int, Batch] = defaultdict(lambda: Batch([], []))
+    for record in batch.records:
+        found[-(-record.stamp // SECOND_MS) * SECOND_MS].records.append(record)
+    for stamp, name in batch.faults:
+        found[-(-stamp // SECOND_MS) * SECOND_MS].faults.append((stamp, name))
+    return found
+
+
+def _texts(fields: Mapping[str, Any]) -> dict[bytes, bytes]:
+    texts = {k: v if isinstance(v, str) else repr(v) for k, v in fields.items()}
+    return {name.encode(): text.encode() for name, text in texts.items()}
+
+
+def _lasting(fields: dict[bytes, bytes]) -> dict[bytes, Any]:
+    """Return fields with the quality read, without what is true of the moment only."""
+    quality = msgspec.json.decode(fields[b"quality"])
+    kept = {name: count for name, count in quality.items() if name not in NOW_ONLY}
+    return {**fields, b"quality": kept}
+
+
+def _numbers(fields: dict[bytes, bytes]) -> dict[bytes, bytes]:
+    """Return the fields that no scale and no count of oddities decides."""
+    return {name: text for name, text in fields.items() if not name.startswith(SCALED)}
+
+
+def judge(kind: str, ticker: str, postings: Sequence[Posting], samples: Sequence[Sample]) -> Verdict:
+    """Hold a ticker's samples against an undisturbed run, as the plan's class demands."""
+    verdict = Verdict()
+    said = undisturbed(ticker, postings, {sample.as_of for sample in samples})
+    as_of = 0
+    for sample in samples:
+        if sample.as_of < as_of:
+            verdict.miss(f"{ticker}: as_of went back from {as_of} to {sample.as_of}")
+        as_of = sample.as_of
+    if kind == EXACT:
+        for sample in samples:
+            _exact(sample, said[sample.as_of], verdict)
+    elif kind == LATE:
+        _late(postings, samples, said, verdict)
+    elif kind == LOST:
+        _lost(samples, said, verdict, _late_ones(postings, samples))
+    return verdict
+
+
+def _exact(sample: Sample, said: Said, verdict: Verdict) -> None:
+    for window in WINDOWS:
+        verdict.compared += 1
+        seen, expected = _lasting(sample.windows[window]), _lasting(said.windows[window])
+        for line in _differences(seen, expected):
+            verdict.miss(f"{sample.ticker} {sample.as_of} {window}: {line}")
+    pairs = [("patterns", sample.patterns, said.patterns)]
+    pairs += [(s, sample.levels[n], said.levels[n]) for n, s in enumerate(("bid", "ask"))]
+    for name, found, wanted in pairs:
+        verdict.compared += 1
+        for line in _differences(found, wanted):
+            verdict.miss(f"{sample.ticker} {sample.as_of} {name}: {line}")
+
+
+def _differences(seen: Mapping[bytes, Any], expected: Mapping[bytes, Any]) -> Iterator[str]:
+    for name in sorted(seen.keys() | expected.keys()):
+        if seen.get(name) != expected.get(name):
+            yield f"{name.decode()}: {seen.get(name)!r}, undisturbed {expected.get(name)!r}"
+
+
+def _late_ones(postings: Sequence[Posting], samples: Sequence[Sample]) -> list[tuple[Posting, bool]]:
+    """Return the records that a tick may have passed, and whether by over 2 s."""
+    found = []
+    firsts: dict[int, Sample] = {}
+    for sample in samples:
+        firsts.setdefault(sample.as_of, sample)
+    for posting in postings:
+        newest = max(
+            (a for a, s in firsts.items() if s.before_ms - SECOND_MS / 2 < posting.written_ms),
+            default=0,
+        )
+        if posting.stamp <= newest:
+            found.append((posting, posting.stamp <= newest - LATE_ENTERS_MS + SECOND_MS))
+    first_as_of = min(firsts)
+    return [(p, is_lost) for p, is_lost in found if p.stamp > first_as_of]
+
+
+def _late(
+    postings: Sequence[Posting],
+    samples: Sequence[Sample],
+    said: dict[int, Said],
+    verdict: Verdict,
+) -> None:
+    late = _late_ones(postings, samples)
+    settled_ms = max((p.written_ms for p, _ in late), default=0.0) + LATE_ENTERS_MS
+    was_said = any("late" in sample.quality("5min") for sample in samples)
+    passed = [p.stamp for p, is_lost in late if is_lost and was_said]
+    for sample in samples:
+        if sample.before_ms > settled_ms:
+            _windows_without(sample, said[sample.as_of], passed, verdict)
+
+
+def _windows_without(
+    sample: Sample, said: Said, passed: Sequence[float], verdict: Verdict
+) -> None:
+    """Compare the windows that no passed record lies in."""
+    for window, seconds in WINDOWS.items():
+        start = sample.as_of - seconds * SECOND_MS
+        if passed and max(passed) > start - SECOND_MS:
+            continue
+        verdict.compared += 1
+        pair = _numbers(sample.windows[window]), _numbers(said.windows[window])
+        for line in _differences(*pair):
+            verdict.miss(f"{sample.ticker} {sample.as_of} {window}: {line}")
+
+
+def _lost(
+    samples: Sequence[Sample],
+    said: dict[int, Said],
+    verdict: Verdict,
+    late: Sequence[tuple[Posting, bool]],
+) -> None:
+    rebuilt = [s for s in samples if "rebuilt_at" in s.quality("10s")]
+    if not rebuilt:
+        verdict.miss(f"{samples[0].ticker}: rebuilt_at is never said")
+        return
+    if rebuilt[-1] is not samples[-1]:
+        verdict.miss(f"{samples[0].ticker}: rebuilt_at is no longer said")
+    at = max(int(str(s.quality("10s")["rebuilt_at"])) for s in rebuilt)
+    passed = [float(at), *(posting.stamp for posting, _ in late)]
+    for sample in rebuilt:
+        if sample.as_of > at:
+            _windows_without(sample, said[sample.as_of], passed, verdict)
