@@ -19,7 +19,7 @@ _ENDING = _COLUMN["stood"]
 _SPARE_ROWS = 16
 
 # Called by another name, since the fields are Bar's and no type checker can list them.
-_named: Any = namedtuple
+_named: Any = namedtuple  # noqa: PYI024
 _BarSums = _named("_BarSums", ADDITIVE)
 _BarEnding = _named("_BarEnding", COLUMNS[_ENDING:])
 Sums = Any

@@ -10,7 +10,11 @@ Behaviors = dict[str, str]
 
 def behaviors_of(scene: Scene, momentum: MomentumShifts) -> Behaviors:
     """Say what the book is doing now; definitions in docs/patterns.md, Behaviours."""
-    words = {f"{side}_{kind}": _open(scene, kind, side) for kind in ("stacking", "pulling") for side in ("bid", "ask")}
+    words = {
+        f"{side}_{kind}": _open(scene, kind, side)
+        for kind in ("stacking", "pulling")
+        for side in ("bid", "ask")
+    }
     words["spread_tightening"] = _tightening(scene)
     words.update(_momentum(scene, momentum))
     words.update(_aggression(scene))
@@ -76,5 +80,3 @@ def _quote_pressure(scene: Scene) -> Behaviors:
     if abs(flow) <= usual:
         return {"quote_pressure": "off"}
     return {"quote_pressure": "on", "quote_pressure_direction": "up" if flow > 0 else "down"}
-
-

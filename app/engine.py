@@ -88,8 +88,8 @@ class Snapshot(msgspec.Struct, array_like=True):
 class State(msgspec.Struct, array_like=True):
     """All that the fold remembers of a ticker, save the bars that no late record can change.
 
-    `recent` are the bars of the last 2 s, `snapshots` the folds at their starts; `failed` tells when
-    a detector last failed; `weak` which closed events go early, as (when, opened_at, id).
+    `recent` are the bars of the last 2 s, `snapshots` the folds at their starts; `failed` tells
+    when a detector last failed; `weak` which closed events go early, as (when, opened_at, id).
     """
 
     ticker: str
@@ -117,15 +117,21 @@ def new_state(ticker: str) -> State:
     market = Market()
     scene = Scene(ticker, market, Usual(), Events(ticker, {}, [], {}), Tick(seen=[]))
     fold = BarFold(Bar(0), Market())
-    return State(ticker, scene, fold, Detectors(), [SideLevels(0, {}, touched=[]), SideLevels(1, {}, touched=[])])
+    return State(
+        ticker,
+        scene,
+        fold,
+        Detectors(),
+        [SideLevels(0, {}, touched=[]), SideLevels(1, {}, touched=[])],
+    )
 
 
 class Analysis(msgspec.Struct):
     """What one call of the fold found, as of `as_of`.
 
     By window: `metrics`, `quality`, `last_sweep`. `changed` events and `levels` (None: as before)
-    are to be published, `forgotten` ones (opened_at, id) to be removed; `sealed` bars can't change any more;
-    `failures` are the detectors that failed in this call.
+    are to be published, `forgotten` ones (opened_at, id) to be removed; `sealed` bars can't change
+    any more; `failures` are the detectors that failed in this call.
     """
 
     as_of: int
@@ -160,7 +166,11 @@ class Engine:
         detectors = self.state.detectors
         members = [getattr(detectors, name) for name in detectors.__struct_fields__]
         self._hooks: dict[str, list[Callable[..., None]]] = {
-            hook: [getattr(d, hook) for d in members if getattr(type(d), hook) is not getattr(Detector, hook)]
+            hook: [
+                getattr(d, hook)
+                for d in members
+                if getattr(type(d), hook) is not getattr(Detector, hook)
+            ]
             for hook in HOOKS
         }
         self._on_quoted = self._hooks["quoted"]
@@ -177,7 +187,9 @@ class Engine:
         """Begin that detector anew, end its events, and let the quality name it."""
         detector = method.__self__  # type: ignore[attr-defined]
         state = self.state
-        name = next(n for n in state.detectors.__struct_fields__ if getattr(state.detectors, n) is detector)
+        name = next(
+            n for n in state.detectors.__struct_fields__ if getattr(state.detectors, n) is detector
+        )
         setattr(state.detectors, name, type(detector)())
         second = state.fold.bar.end
         for event in [e for e in state.scene.events.live.values() if e.type == detector.finds]:
@@ -187,7 +199,7 @@ class Engine:
         self._find_hooks()
 
     def advance(self, batch: Batch, as_of: int) -> Analysis:
-        """Fold records stamped after the last `as_of` and up to this one, and say what is going on."""
+        """Fold the records stamped after the last `as_of` up to this one, and say what is found."""
         self.fold(batch, as_of)
         return self.analysis()
 
@@ -337,7 +349,9 @@ class Engine:
         taken = taken_side(side.taker)
         visit = scene.visits[taken]
         if visit is not None and visit.price == trade.price:
-            visit.printed_given = side.is_given and (visit.printed_given or not visit.printed_since_quote)
+            visit.printed_given = side.is_given and (
+                visit.printed_given or not visit.printed_since_quote
+            )
             visit.printed_since_quote += trade.size
             scene.book.traded[taken] += trade.size
             scene.book.traded_given[taken] &= side.is_given
@@ -356,13 +370,15 @@ class Engine:
         depth_was_known = bool(fold.depth)
         bar = fold.close()
         falls_asleep = end - state.newest_second >= SLEEP_AFTER_SECONDS * SECOND_MS
-        scene.facts = self._facts(bar, depth_was_known)
+        scene.facts = self._facts(bar, depth_was_known=depth_was_known)
         if not falls_asleep:
             scene.usual.gather(scene.facts)
             self._tell("second", end)
             scene.usual.sample(scene.facts, scene.tick.size)
         past = scene.past
-        fold.renew_thresholds(bar, past.large_size[0] or 0.0, past.large_size[1] or 0.0, past.depth or 0.0)
+        fold.renew_thresholds(
+            bar, past.large_size[0] or 0.0, past.large_size[1] or 0.0, past.depth or 0.0
+        )
         scene.events.settle(end)
         scene.facts, scene.book = None, BookSecond()
         self._look_at_levels(end)
@@ -374,7 +390,7 @@ class Engine:
         for side, levels in enumerate(self.state.levels):
             self._levels_changed[side] |= levels.second(end)
 
-    def _facts(self, bar: Bar, depth_was_known: bool) -> SecondFacts:
+    def _facts(self, bar: Bar, *, depth_was_known: bool) -> SecondFacts:
         scene = self.state.scene
         book, valid = scene.book, scene.market.valid
         mid2 = 0 if valid is None else valid.bid_price + valid.ask_price
@@ -447,9 +463,13 @@ class Engine:
             self._note_ended(event)
         analysis = Analysis(
             as_of=as_of,
-            metrics={name: metrics_of(window) for name, window in zip(WINDOWS, windows, strict=True)},
+            metrics={
+                name: metrics_of(window) for name, window in zip(WINDOWS, windows, strict=True)
+            },
             quality={name: self._quality(as_of, span) for name, span in WINDOWS.items()},
-            last_sweep={name: self._sweep_since(as_of - span * SECOND_MS) for name, span in WINDOWS.items()},
+            last_sweep={
+                name: self._sweep_since(as_of - span * SECOND_MS) for name, span in WINDOWS.items()
+            },
             behaviors=behaviors_of(state.scene, state.detectors.momentum),
             changed=changed,
             forgotten=self._forgotten(as_of),
@@ -468,7 +488,11 @@ class Engine:
         newest = state.last_sweep
         if event.type == "sweep" and (newest is None or event.opened_at >= newest.opened_at):
             state.last_sweep = msgspec.structs.replace(event)
-        if event.closed_at is not None and event.strength is not None and event.strength < MEDIAN_STRENGTH:
+        if (
+            event.closed_at is not None
+            and event.strength is not None
+            and event.strength < MEDIAN_STRENGTH
+        ):
             state.weak.append((event.closed_at + WEAK_MS, event.opened_at, event.id))
 
     def _forgotten(self, as_of: int) -> list[tuple[float, str]]:
@@ -502,7 +526,11 @@ class Engine:
         Only bars change: events, levels and scales stay as the records in time made them.
         """
         state = self.state
-        if not state.snapshots or not state.recent or state.recent[0].end != state.snapshots[0].end + SECOND_MS:
+        if (
+            not state.snapshots
+            or not state.recent
+            or state.recent[0].end != state.snapshots[0].end + SECOND_MS
+        ):
             return 0
         fold = state.snapshots[0].fold.copied()
         faults = _by_second(batch.faults)

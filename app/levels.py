@@ -56,7 +56,7 @@ class Level(msgspec.Struct, array_like=True):
 
     @property
     def significance(self) -> float:
-        """Return size × appearances."""
+        """Return size times appearances."""
         return self.size * self.appearances
 
     def end_stay(self) -> None:

@@ -156,7 +156,7 @@ class Usual(msgspec.Struct, array_like=True):
         return (sum(earlier) - sum(later)) / _SLOPE_SECONDS / usual
 
     def sample(self, facts: SecondFacts, tick: int) -> None:
-        """Take the second's samples, after the detectors have looked, and renew what is in force."""
+        """Take the second's samples after the detectors have looked; renew what is in force."""
         tightening = self.tightening
         if tightening is not None:
             self.spread_slope.sample(max(0.0, tightening))

@@ -40,7 +40,8 @@ class Flow(msgspec.Struct, gc=False):
     def is_absorbed(self) -> bool:
         """Tell whether the price yielded little, and most of the flow met one price."""
         return (
-            self.moved <= YIELDED * self.expected and self.level_shares >= AT_LEVEL * self.taken_shares
+            self.moved <= YIELDED * self.expected
+            and self.level_shares >= AT_LEVEL * self.taken_shares
         )
 
     def evidence(self, tick: int) -> Evidence:
@@ -128,7 +129,9 @@ class Absorption(Detector):
         elif usual and abs(shares) >= STRONG * usual:
             self.run = Run(direction, usual, abs(shares) / usual)
 
-    def _follow_event(self, scene: Scene, side: int, end: int, shares: float, direction: int) -> bool:
+    def _follow_event(
+        self, scene: Scene, side: int, end: int, shares: float, direction: int
+    ) -> bool:
         """Close the side's event where it is over; False in the second that closes it."""
         watch = self.watches[side]
         event = scene.events.find("absorption", SIDE_NAMES[side])

@@ -19,25 +19,25 @@ class Detector(msgspec.Struct, array_like=True):
         """Look at a quote, after the touch has moved."""
 
     def entered(self, scene: Scene, side: int, visit: Visit) -> None:
-        """A price became the best of its side."""
+        """Hear that a price became the best of its side."""
 
     def resized(self, scene: Scene, side: int, visit: Visit, stamp: float, before: float) -> None:
-        """The size at an unchanged best price changed."""
+        """Hear that the size at an unchanged best price changed."""
 
     def left(self, scene: Scene, side: int, visit: Visit, stamp: float, to: int | None) -> None:
-        """The best price of a side changed to `to`; `visit` is the one that ended."""
+        """Hear that a side's best price changed to `to`; `visit` is the one that ended."""
 
     def printed(self, scene: Scene, trade: Trade, side: Side) -> None:
-        """A trade printed; the touch is as it was just before."""
+        """Hear of a print; the touch is as it was just before."""
 
     def jumped(self, scene: Scene, side: int, visit: Visit, jump: int, before: int) -> None:
-        """A best price is `jump` from where it stood 5 ms ago; it changed from `before`."""
+        """Hear that a best price changed from `before`, and is `jump` from where it was 5 ms ago."""
 
     def moment_ended(self, scene: Scene, stamp: float) -> None:
         """All records of a stamp that had a print are folded."""
 
     def timed(self, scene: Scene, at: float) -> None:
-        """A timer came: do all that is due at or before `at`, and ask for the next one."""
+        """Do all that is due at or before `at`, and ask for the next timer."""
 
     def second(self, scene: Scene, end: int) -> None:
-        """A second ended; thresholds are those of the second before."""
+        """Look at the second that ended; thresholds are those of the second before."""

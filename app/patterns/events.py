@@ -108,9 +108,9 @@ class Candidates:
             del self.seconds[0], self.peaks[0]
 
     def strength(self, peak: float, before: float) -> float | None:
-        """Rank `peak` among the candidates that ended in seconds before that of `before`, ties half.
+        """Rank `peak` among the candidates that ended in seconds before that of `before`.
 
-        (below + equal/2 + ½)/(n + 1); None where n < 50.
+        (below + equal/2 + ½)/(n + 1), so that ties count half; None where n < 50.
         """
         n = bisect_left(self.seconds, math.ceil(before / SECOND_MS))
         if n < CANDIDATES_NEEDED:
@@ -184,7 +184,7 @@ class Events(msgspec.Struct, array_like=True):
         return event if event is not None and event.closing_at is None else None
 
     def updated(self, event: Event, at: float, statistic: float, evidence: Evidence) -> None:
-        """Renew an event's evidence at an instant, and its strength where the statistic is a new peak."""
+        """Renew an event's evidence at an instant, its strength where the statistic peaks."""
         peaked = statistic > event.statistic
         if not peaked and event.evidence == evidence:
             return
@@ -209,7 +209,11 @@ class Events(msgspec.Struct, array_like=True):
 
     def settle(self, second: int) -> None:
         """End what has been closing for long enough at a whole second."""
-        over = [name for name, e in self.live.items() if e.closing_at is not None and self._is_due(e, second)]
+        over = [
+            name
+            for name, e in self.live.items()
+            if e.closing_at is not None and self._is_due(e, second)
+        ]
         for name in over:
             self._end(name)
 
@@ -232,7 +236,7 @@ class Events(msgspec.Struct, array_like=True):
             event.updated_at = whole_second(at)
 
     def take_changed(self) -> list[Event]:
-        """Return every event that changed since this was last asked, ended ones for the last time."""
+        """Return the events that changed since this was last asked, ended ones a last time."""
         changed = self.ended + [e for e in self.live.values() if e.is_changed]
         self.ended = []
         for event in changed:

@@ -43,7 +43,9 @@ class HiddenPrints(Detector):
         resting = taken_side(side.taker)
         cluster = self.clusters[resting].get(trade.price)
         if cluster is None:
-            cluster = self.clusters[resting][trade.price] = Cluster(trade.stamp, trade.stamp, before)
+            cluster = self.clusters[resting][trade.price] = Cluster(
+                trade.stamp, trade.stamp, before
+            )
         cluster.last = trade.stamp
         cluster.prints += 1
         cluster.volume += trade.size

@@ -33,11 +33,13 @@ class Taking(msgspec.Struct, array_like=True, gc=False):
         """Tell whether a returned size is a refill and no other order.
 
         Within 1 ms half of what stood is enough. Later, anyone may have joined: it must be what
-        stood last or at the visit's start, within 10 %, and at least half of the side's median size.
+        stood last or at the visit's start, within 10 %, and at least half the side's median size.
         """
         if delay <= NATIVE_MS:
             return size >= self.displayed / 2
-        same = any(abs(size - before) <= SAME_SIZE * before for before in (self.displayed, self.start))
+        same = any(
+            abs(size - before) <= SAME_SIZE * before for before in (self.displayed, self.start)
+        )
         return same and usual is not None and size >= usual / 2
 
 
@@ -158,7 +160,7 @@ class Icebergs(Detector):
             refill = Refill(stamp, delay, through=False)
             self._refill(scene, side, visit.price, taking, refill, visit.size)
 
-    def _refill(
+    def _refill(  # noqa: PLR0913, PLR0917 - what came back, where, and after what
         self, scene: Scene, side: int, price: int, taking: Taking, refill: Refill, shown: float
     ) -> None:
         reserve = self.reserves[side].get(price)
@@ -325,7 +327,7 @@ class SuspectedRefills(Detector):
         if event is not None:
             scene.events.updated(event, stamp, len(dips.recoveries), evidence)
 
-    def _open(
+    def _open(  # noqa: PLR0913, PLR0917 - all that makes the event
         self, scene: Scene, side: int, visit: Visit, first: float, at: float, evidence: Evidence
     ) -> Event:
         return scene.events.opened(

@@ -239,7 +239,9 @@ class QuoteBursts(Detector):
         facts, past = scene.facts, scene.past
         if facts is None or facts.flicker_share is None or past.flicker is None:
             return False
-        if scene.trades_seen and (past.usual_trades is None or facts.trade_count >= past.usual_trades):
+        if scene.trades_seen and (
+            past.usual_trades is None or facts.trade_count >= past.usual_trades
+        ):
             return False
         return facts.flicker_share > 0 and facts.flicker_share >= past.flicker
 

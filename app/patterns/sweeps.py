@@ -13,6 +13,7 @@ from app.touch import SIDE_NAMES, taken_side
 
 JOIN_MS = 5.0
 POINT_MS = 1000.0
+PRICES_NEEDED = 2
 
 
 class Order(msgspec.Struct, array_like=True):
@@ -114,7 +115,7 @@ class Sweeps(Detector):
         at = min(at, order.last + JOIN_MS) if order.joins else order.last
         floor = scene.usual.order_size.quantile(0)
         scene.usual.order_size.sample(order.size)
-        if not floor or len(order.prices) < 2:
+        if not floor or len(order.prices) < PRICES_NEEDED:
             return
         if order.size >= floor:
             self._open(scene, order, at, floor)
@@ -146,5 +147,3 @@ class Sweeps(Detector):
             )
         )
         scene.events.closing(event, order.last + POINT_MS, "elapsed")
-
-

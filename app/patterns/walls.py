@@ -145,7 +145,9 @@ class Walls(Detector):
             wall.removed += visit.size
         if wall.is_open:
             self._update(scene, side, visit, stamp, wall)
-            self._close(scene, side, visit, stamp, "improved" if improved else self._reason(scene, wall))
+            self._close(
+                scene, side, visit, stamp, "improved" if improved else self._reason(scene, wall)
+            )
         scene.events.of_type("wall").ended(stamp, wall.peak / wall.first_floor)
 
     def _reason(self, scene: Scene, wall: Standing) -> str:

@@ -65,7 +65,7 @@ class Outcome:
         start = f"seed {self.plan.seed}: {how}, {self.plan.kind}, {' + '.join(self.plan.faults)}"
         lines = [f"{start}; {self.compared} comparisons in {self.seconds:.0f} s"]
         lines += [f"    {note}" for note in self.notes]
-        lines += [f"    WRONG {line[:400]}" for line in self.wrong[:MOST_NAMED]]
+        lines += [f"    WRONG {line[-900:]}" for line in self.wrong[:MOST_NAMED]]
         more = len(self.wrong) - MOST_NAMED
         return "\n".join([*lines, *([f"    and {more} more"] if more > 0 else [])])
 
@@ -79,7 +79,7 @@ def run(plan: Plan) -> Outcome:
         try:
             _run(plan, stage, outcome)
         except Exception:  # noqa: BLE001 - a plan that can't go on is a failed plan
-            outcome.wrong.append(traceback.format_exc()[-600:])
+            outcome.wrong.append(traceback.format_exc()[-900:])
         finally:
             logs = [one.said() for one in stage.started]
             stage.close()

@@ -10,6 +10,7 @@ import msgspec
 from app import codec
 from app.engine import Engine
 from app.keys import WINDOWS
+from app.patterns.events import whole_second
 from app.records import Batch, batch_of
 from tests.faults.broker import Posting
 from tests.faults.kinds import EXACT, LATE, LOST
@@ -59,7 +60,7 @@ def undisturbed(ticker: str, postings: Sequence[Posting], wanted: set[int]) -> d
     patterns: dict[str, tuple[bytes, float]] = {}
     levels: list[Members] = [{}, {}]
     first = batch.records[0].stamp
-    start = -(-int(first) // SECOND_MS) * SECOND_MS
+    start = whole_second(first)
     seconds = _by_second(batch)
     for as_of in range(start, max(wanted) + SECOND_MS, SECOND_MS):
         analysis = engine.advance(seconds.get(as_of, Batch([], [])), as_of)
@@ -79,9 +80,9 @@ def undisturbed(ticker: str, postings: Sequence[Posting], wanted: set[int]) -> d
 def _by_second(batch: Batch) -> dict[int, Batch]:
     found: dict[int, Batch] = defaultdict(lambda: Batch([], []))
     for record in batch.records:
-        found[-(-record.stamp // SECOND_MS) * SECOND_MS].records.append(record)
+        found[whole_second(record.stamp)].records.append(record)
     for stamp, name in batch.faults:
-        found[-(-stamp // SECOND_MS) * SECOND_MS].faults.append((stamp, name))
+        found[whole_second(stamp)].faults.append((stamp, name))
     return found
 
 
