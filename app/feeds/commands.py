@@ -6,6 +6,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from threading import Event
 from types import FrameType
+from typing import Any
 
 import click
 from redis import Redis
@@ -244,12 +245,12 @@ def _until_told_to_stop() -> Iterator[Event]:
             signal.signal(number, handler)
 
 
-def _progress(total: int | None) -> "tqdm[None]":
+def _progress(total: int | None) -> "tqdm[Any]":
     # `disable=None` shows the bar on a terminal only.
     return tqdm(total=total, unit=" records", disable=None, leave=False)
 
 
-def _counted(stream: Iterator[Posting], bar: "tqdm[None]") -> Iterator[Posting]:
+def _counted(stream: Iterator[Posting], bar: "tqdm[Any]") -> Iterator[Posting]:
     for posting in stream:
         yield posting
         bar.update()

@@ -84,7 +84,7 @@ def write_label(file: TextIO, ticker: str, label: Label) -> None:
     file.flush()
 
 
-def write_tape(folder: Path, course: Course, heard: Callable[[Record], None]) -> list[Label]:
+def write_tape(folder: Path, course: Course, heard: Callable[[Record], object]) -> list[Label]:
     """Write a course as tape files into `folder`; `heard` learns of each record.
 
     Returns its labels.

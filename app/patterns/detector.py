@@ -31,7 +31,7 @@ class Detector(msgspec.Struct, array_like=True):
         """Hear of a print; the touch is as it was just before."""
 
     def jumped(self, scene: Scene, side: int, visit: Visit, jump: int, before: int) -> None:
-        """Hear that a best price changed from `before`, and is `jump` from where it was 5 ms ago."""
+        """Hear that a best price, now changed from `before`, is `jump` from that of 5 ms ago."""
 
     def moment_ended(self, scene: Scene, stamp: float) -> None:
         """All records of a stamp that had a print are folded."""
