@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 STAMP := .venv/installed
 
-.PHONY: install run test check format scorecard
+.PHONY: install run test check format scorecard faults bench
 
 install: $(STAMP)
 	@:
@@ -40,3 +40,11 @@ format: $(STAMP)
 # With labelled tapes as well: make scorecard ARGS="--tape Q --trades T --labels DIR".
 scorecard: $(STAMP)
 	@$(BIN)/python -m app scorecard --definitions tests.reference:Reference $(ARGS)
+
+# Seeded; make faults ARGS="--plans 20 --seed 7" runs others.
+faults: $(STAMP)
+	@$(BIN)/python -m tests.faults $(ARGS)
+
+# Half an hour on a machine that does nothing else; make bench ARGS=--quick takes ten minutes.
+bench: $(STAMP)
+	@$(BIN)/python -m benchmarks $(or $(WHAT),all) $(ARGS)

@@ -10,6 +10,7 @@ _COMMANDS: Mapping[str, str] = {
     "analyze": "app.analyze:analyze",
     "answers": "app.auditing:answers",
     "ask": "app.shell:ask",
+    "capacity": "app.capacity:capacity",
     "feed": "app.feeds.commands:feed",
     "figures": "app.figures.command:figures",
     "scorecard": "app.scorecard.command:scorecard",

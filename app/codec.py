@@ -16,6 +16,7 @@ _decode_state = msgspec.msgpack.Decoder(State).decode
 _decode_bar = msgspec.msgpack.Decoder(Bar).decode
 _decode_bars = msgspec.msgpack.Decoder(list[Bar]).decode
 _json = msgspec.json.Encoder().encode
+_LEVEL_FIELDS = tuple(f for f in PublishedLevel.__struct_fields__ if f != "significance")
 
 
 def encode_state(state: State) -> bytes:
@@ -93,9 +94,7 @@ def event_json(event: Event) -> bytes:
 
 def level_json(level: PublishedLevel) -> bytes:
     """Write a level as its member of the levels key."""
-    fields = msgspec.structs.asdict(level)
-    del fields["significance"]
-    return _json(fields)
+    return _json({name: getattr(level, name) for name in _LEVEL_FIELDS})
 
 
 def window_fields(analysis: Analysis, window: str) -> Fields:

@@ -217,9 +217,12 @@ class Engine:
         self.state.as_of = as_of
 
     def _fold(self, record: Record, faults: Faults, stored: Mapping[int, int]) -> None:
-        self._reach(record.stamp, faults, stored)
         state = self.state
-        stamp = record.stamp
+        stamp, end = record.stamp, state.fold.bar.end
+        if stamp > end or state.is_asleep:
+            self._reach(stamp, faults, stored)
+        else:
+            state.newest_second = end
         if state.moment and stamp > state.moment:
             self._end_moment()
         if stamp > state.scene.next_due:

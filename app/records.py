@@ -23,6 +23,9 @@ BUY, SELL, UNSIGNED = 1, -1, 0
 
 MAX_PRICE = 2**53 / PRICE_UNITS
 MAX_SIZE = 1e15
+# Below it ratios of two sizes leave what a float can hold.
+MIN_SIZE = 1e-15
+_MAX_SEQ = 2**63 - 1
 
 
 class Quote(msgspec.Struct, array_like=True, gc=False):
@@ -163,8 +166,8 @@ def _check_quote(raw: _RawQuote) -> None:
     if not (
         abs(raw.bid_price) < MAX_PRICE
         and abs(raw.ask_price) < MAX_PRICE
-        and raw.bid_size <= MAX_SIZE
-        and raw.ask_size <= MAX_SIZE
+        and (MIN_SIZE <= raw.bid_size <= MAX_SIZE or not raw.bid_size)
+        and (MIN_SIZE <= raw.ask_size <= MAX_SIZE or not raw.ask_size)
     ):
         raise RecordRejected(
             "out_of_range" if math.isfinite(raw.bid_price + raw.ask_price) else "not_finite"
@@ -178,7 +181,7 @@ def _check_trade(raw: _RawTrade) -> None:
         raise RecordRejected("zero_size")
     if raw.price <= 0:
         raise RecordRejected("non_positive_price")
-    if not (raw.price < MAX_PRICE and raw.size <= MAX_SIZE):
+    if not (raw.price < MAX_PRICE and MIN_SIZE <= raw.size <= MAX_SIZE):
         raise RecordRejected("out_of_range")
 
 
@@ -195,7 +198,7 @@ def parse_quote(member: bytes, score: float) -> tuple[Quote, bool]:
         raw = _raw_quote(member)
     _check_quote(raw)
     stamp, mismatch = _stamp_of(raw.timestamp, score)
-    seq = NO_SEQ if raw.seq is None else raw.seq
+    seq = _seq_of(raw.seq)
     quote = Quote(
         stamp,
         seq,
@@ -217,9 +220,14 @@ def parse_trade(member: bytes, score: float) -> tuple[Trade, bool]:
         raw = _raw_trade(member)
     _check_trade(raw)
     stamp, mismatch = _stamp_of(raw.timestamp, score)
-    seq = NO_SEQ if raw.seq is None else raw.seq
+    seq = _seq_of(raw.seq)
     side = _AGGRESSORS.get(raw.aggressor or "", UNSIGNED)
     return Trade(stamp, seq, round(raw.price * PRICE_UNITS), raw.size, side), mismatch
+
+
+def _seq_of(seq: int | None) -> int:
+    """Return a number that stored state can hold, NO_SEQ where the broker's is none."""
+    return seq if seq is not None and 0 <= seq <= _MAX_SEQ else NO_SEQ
 
 
 def _stamp_of(timestamp: float | None, score: float) -> tuple[float, bool]:

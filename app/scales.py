@@ -1,5 +1,6 @@
 """What is usual for this ticker: decayed histograms with their quantiles."""
 
+import functools
 import math
 
 import msgspec
@@ -8,8 +9,17 @@ HALF_LIFE_SAMPLES = 1800
 _LOG_RATIO = math.log(1.05)
 _FARTHEST_BIN = 480
 _RESCALE_AT = 2.0**40
+_DECAY = 2.0 ** (-1.0 / HALF_LIFE_SAMPLES)
 
 
+@functools.cache
+def _growth(half_life: int) -> float:
+    """Return how much more a sample weighs than the one before; a power costs a sample's rest."""
+    growth: float = 2.0 ** (1.0 / half_life)
+    return growth
+
+
+@functools.cache
 def samples_needed(q: float) -> int:
     """Return how many samples a quantile needs before it is a number.
 
@@ -58,7 +68,7 @@ class Scale(msgspec.Struct, array_like=True):
                 tracked.below += weight
         for tracked in self.quantiles:
             self._settle(tracked)
-        self.weight = weight * 2.0 ** (1.0 / self.half_life)
+        self.weight = weight * _growth(self.half_life)
         if self.weight > _RESCALE_AT:
             self._rescale()
 
@@ -141,7 +151,7 @@ class Decayed(msgspec.Struct, array_like=True):
 
     def sample(self, upper: float, lower: float) -> None:
         """Add a pair."""
-        k = 2.0 ** (-1.0 / HALF_LIFE_SAMPLES)
+        k = _DECAY
         self.n += 1
         self.upper = self.upper * k + upper
         self.lower = self.lower * k + lower

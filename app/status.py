@@ -33,6 +33,7 @@ class Status:
     behind: Sequence[str]
     counters: Mapping[str, int]
     seconds_not_ms: Sequence[str]
+    wrong_type: Sequence[str]
     failing: Mapping[str, Failures]
     troubles: Sequence[str] = field(default=())
 
@@ -63,6 +64,7 @@ class Inspection:
                 behind=self._behind(active, now_ms),
                 counters=self._counters(),
                 seconds_not_ms=self._stamped_in_seconds(),
+                wrong_type=self._of_another_type(),
                 failing=self._failing(active),
             )
         return _with_troubles(status, self._settings)
@@ -109,10 +111,15 @@ class Inspection:
             if isinstance(found, list) and found and found[0][1] < MIN_EPOCH_MS
         ]
 
-    def _broker_keys(self) -> Iterator[str]:
+    def _of_another_type(self) -> list[str]:
+        """Name the broker keys that are no sorted sets."""
+        right = set(self._broker_keys())
+        return sorted(set(self._broker_keys(None)) - right)
+
+    def _broker_keys(self, kept_as: str | None = "zset") -> Iterator[str]:
         for kind in ("quotes", "trades"):
             for key in self._redis.scan_iter(
-                f"{keys.PREFIX}{kind}:*", count=SCAN_COUNT, _type="zset"
+                f"{keys.PREFIX}{kind}:*", count=SCAN_COUNT, _type=kept_as
             ):
                 name = key.decode("ascii", "replace")
                 if (
@@ -150,6 +157,8 @@ def _troubles(status: Status, settings: Settings) -> Iterator[str]:
         yield f"ticks fail of {_named(list(status.failing))}"
     if status.seconds_not_ms:
         yield f"stamped in seconds, not milliseconds, and left out: {_named(status.seconds_not_ms)}"
+    if status.wrong_type:
+        yield f"not sorted sets, and left alone: {_named(status.wrong_type)}"
     if not status.active:
         yield "no ticker is active: no quote in the last 300 s"
 

@@ -6,7 +6,6 @@ import zlib
 from bisect import bisect_right
 from collections import Counter, OrderedDict
 from collections.abc import Iterable, Iterator, Sequence
-from importlib.resources import files
 from operator import itemgetter
 from typing import Any
 from uuid import uuid4
@@ -16,6 +15,7 @@ import redis
 import structlog
 
 from app import codec, keys
+from app.activity import ACTIVE_MS
 from app.bar_tables import BarTable
 from app.bars import SECOND_MS
 from app.connect import connect
@@ -25,9 +25,10 @@ from app.keys import SIDES, WINDOWS, Keys
 from app.levels import PublishedLevel
 from app.patterns.events import Event, whole_second
 from app.records import Batch, Stored, batch_of
+from app.scripts import Script
 from app.settings import Settings
 
-MOST_RECORDS_READ = 20_000
+MOST_RECORDS_READ = 5_000
 PIECE_RECORDS = 250
 FOLD_BUDGET_SECONDS = 0.05
 MARGIN_MS = 1.0
@@ -73,6 +74,14 @@ class Reading(msgspec.Struct):
     start: int
     is_cut_at: float | None = None
 
+    def oldest(self) -> float:
+        """Return the oldest score that was read."""
+        return min(records[0][1] for records in (self.quotes, self.trades) if records)
+
+    def before_all(self) -> int:
+        """Return the last whole second before all that was read."""
+        return whole_second(self.oldest()) - SECOND_MS
+
     def piece(self, after: int, to: int) -> tuple[Batch, Counter[int]]:
         """Parse the records stamped in (after, to], and count all members by score and second."""
         both = (_scored_in(self.quotes, after, to), _scored_in(self.trades, after, to))
@@ -94,9 +103,11 @@ class Store:
         self._settings = settings
         self._redis: Any = client or connect(settings)
         self._keys = Keys(cluster=settings.cluster)
-        self._read = self._redis.register_script(_script("read"))
-        self._write = self._redis.register_script(_script("write"))
+        self._read = Script(self._redis, "read")
+        self._write = Script(self._redis, "write")
         self._warm: OrderedDict[str, Warm] = OrderedDict()
+        self._birth = b""
+        self._emptied_at = -ACTIVE_MS
 
     def advance(self, ticker: str, as_of: int) -> TickReport:
         """Fold what `ticker` recorded up to `as_of` (epoch ms) and publish the result.
@@ -104,9 +115,11 @@ class Store:
         Where more waits than a tick's time allows, it folds up to an earlier whole second, says
         so in the quality, and the next tick goes on from there.
         """
+        if not self._birth:
+            self._was_emptied(as_of)
         kept = self._warm.pop(ticker, None)
         reading = self._reading(ticker, as_of, kept.version if kept else "", MOST_RECORDS_READ)
-        warm = self._current(ticker, reading, kept)
+        warm = self._current(ticker, as_of, reading, kept)
         if warm is None:
             return TickReport("overtaken", newest_quote_ms=reading.newest_quote_ms)
         engine = warm.engine
@@ -115,9 +128,13 @@ class Store:
             return TickReport("overtaken", newest_quote_ms=reading.newest_quote_ms)
         if not engine.state.as_of and not reading.quotes and not reading.trades:
             return TickReport("idle", newest_quote_ms=reading.newest_quote_ms)
-        if reading.is_cut_at is not None and reading.is_cut_at <= engine.state.as_of + SECOND_MS:
-            self._whole_second(ticker, reading, engine.state.as_of)
+        folded_to = engine.state.as_of or reading.before_all()
+        if reading.is_cut_at is not None and reading.is_cut_at <= folded_to + SECOND_MS:
+            self._whole_second(ticker, reading, folded_to)
         report = self._fold(engine, reading, as_of)
+        if not engine.state.fold.bar.end:  # what was read lies behind as_of, by under 1 ms
+            report.outcome = "idle"
+            return report
         analysis = engine.analysis()
         report.failed_detectors = analysis.failures
         for quality in analysis.quality.values():
@@ -178,13 +195,13 @@ class Store:
         reading.is_cut_at = min(full) if full else None
         return reading
 
-    def _current(self, ticker: str, reading: Reading, kept: Warm | None) -> Warm | None:
+    def _current(self, ticker: str, as_of: int, reading: Reading, kept: Warm | None) -> Warm | None:
         """Return the engine of the state that was read; None where a newer engine owns it."""
         if kept is not None and kept.version == reading.version:
             return kept
         if not reading.version:
             engine = Engine.new(ticker)
-            if kept is not None or reading.residue:
+            if self._was_emptied(as_of) or kept is not None or reading.residue:
                 engine.state.rebuilt_at = -1
             return Warm("", engine)
         try:
@@ -197,6 +214,21 @@ class Store:
             _log.warning("state unreadable, rebuilding", ticker=ticker, error=str(error)[:200])
         self._set_aside(ticker)
         return None
+
+    def _was_emptied(self, as_of: int) -> bool:
+        """Tell whether all data was lost of late, also of tickers that this process did not have.
+
+        The database bears a mark; another mark than the one known means that it began anew.
+        """
+        pipe = self._redis.pipeline()
+        pipe.hsetnx(keys.PULSE, "birth", uuid4().hex)
+        pipe.hget(keys.PULSE, "birth")
+        pipe.expire(keys.PULSE, keys.PULSE_LIFETIME_SECONDS)
+        birth = pipe.execute()[1]
+        if self._birth not in (b"", birth):
+            self._emptied_at = as_of
+        self._birth = birth
+        return as_of - self._emptied_at < ACTIVE_MS
 
     def _thawed(self, ticker: str, fields: dict[str, bytes]) -> Engine:
         candidates = {name[2:]: packed for name, packed in fields.items() if name.startswith("c:")}
@@ -223,7 +255,8 @@ class Store:
     def _fold(self, engine: Engine, reading: Reading, as_of: int) -> TickReport:
         """Fold what was read, piece by piece, until it is done or the tick's time is over."""
         state = engine.state
-        began = time.perf_counter()
+        # Its own time: on a busy machine the clock runs while others do, and backlogs would stay.
+        began = time.thread_time()
         report = TickReport("written", newest_quote_ms=reading.newest_quote_ms)
         if reading.lost_to is not None:
             engine.lose(reading.lost_to)
@@ -240,15 +273,14 @@ class Store:
             report.oddities.update(name for _, name in batch.faults)
             reading.behind += sum(stored.values())
             after = end
-            if time.perf_counter() - began > FOLD_BUDGET_SECONDS:
+            if time.thread_time() - began > FOLD_BUDGET_SECONDS:
                 break
         report.behind_seconds = (as_of - after) / SECOND_MS
         return report
 
     def _whole_second(self, ticker: str, reading: Reading, folded_to: int) -> None:
         """Read all of one second that holds more records than a tick usually reads."""
-        waiting = [records[0][1] for records in (reading.quotes, reading.trades) if records]
-        end = whole_second(max(min(waiting), folded_to + 1))
+        end = whole_second(max(reading.oldest(), folded_to + 1))
         whole = self._reading(ticker, end, reading.version, self._settings.max_records)
         reading.quotes, reading.trades, reading.is_cut_at = (
             whole.quotes,
@@ -282,7 +314,8 @@ class Store:
         args: list[Any] = [reading.version, parcel, len(analysis.sealed)]
         for bar in analysis.sealed:
             args += (bar.end, codec.encode_bar(bar))
-        args += _flat(self._state_fields(warm, whole=not reading.version))
+        for pair in self._state_fields(warm, whole=not reading.version).items():
+            args += pair
         return bool(self._write(keys=names, args=args))
 
     def _parcel(self, ticker: str, reading: Reading, warm: Warm, analysis: Analysis) -> bytes:
@@ -299,6 +332,7 @@ class Store:
             "events": [*_events(analysis)],
             "levels": [*map(_level_changes, warm.shown, analysis.levels)],
             "behind": reading.behind,
+            "most_records": self._settings.max_records,
             "bad_lifetime": keys.BAD_LIFETIME_SECONDS,
             "patterns_lifetime": keys.PATTERNS_LIFETIME_SECONDS,
             "levels_lifetime": keys.LEVELS_LIFETIME_SECONDS,
@@ -316,7 +350,6 @@ class Store:
             parcel["oldest_event"] = oldest_event
             parcel["oldest_bar"] = as_of - keys.BARS_LIFETIME_SECONDS * SECOND_MS
             parcel["oldest_record"] = f"({as_of - self._settings.retention_seconds * SECOND_MS}"
-            parcel["most_records"] = self._settings.max_records
         return msgspec.msgpack.encode(parcel)
 
     def _state_fields(self, warm: Warm, *, whole: bool) -> dict[str, Any]:
@@ -333,10 +366,6 @@ class Store:
             "blob": codec.encode_state(state),
             **{f"c:{kind}": packed for kind, packed in candidates.items()},
         }
-
-
-def _script(name: str) -> str:
-    return files("app").joinpath("lua", f"{name}.lua").read_text()
 
 
 def _pairs(flat: Sequence[bytes]) -> list[tuple[bytes, float]]:
@@ -404,10 +433,10 @@ def _add_now(quality: Quality, reading: Reading, behind_seconds: float) -> None:
 
 
 def _flat(fields: dict[str, Any]) -> list[Any]:
-    flat: list[Any] = []
-    for name, value in fields.items():
-        flat.append(name)
-        flat.append(value if isinstance(value, (str, bytes)) else repr(value))
+    """Return names and values in turn, numbers as text; without a step of Python's a field."""
+    flat: list[Any] = [None] * (2 * len(fields))
+    flat[::2] = fields
+    flat[1::2] = map(str, fields.values())
     return flat
 
 

@@ -6,6 +6,7 @@
 --       3 how many bars follow; then end and packed bar of each, then names and values of the state
 -- Reply 1 if written, 0 if another worker was first
 
+local MOST_TRIMMED = 100000
 local p = cmsgpack.unpack(ARGV[2])
 local bars = tonumber(ARGV[3])
 if (redis.call('HGET', KEYS[1], 'version') or '') ~= ARGV[1] then
@@ -26,11 +27,16 @@ for i = 5, 7 do
   owned(KEYS[i], 'zset')
 end
 
+-- A state that is built anew piece by piece starts in the past: what is published stays until
+-- that is caught up with, for a published as_of never goes back.
 for i, window in ipairs(p.metrics) do
   owned(KEYS[7 + i], 'hash')
-  redis.call('DEL', KEYS[7 + i])
-  redis.call('HSET', KEYS[7 + i], unpack(window.fields))
-  redis.call('EXPIRE', KEYS[7 + i], window.lifetime)
+  local shown = tonumber(redis.call('HGET', KEYS[7 + i], 'as_of') or 0) or 0
+  if shown <= p.as_of then
+    redis.call('DEL', KEYS[7 + i])
+    redis.call('HSET', KEYS[7 + i], unpack(window.fields))
+    redis.call('EXPIRE', KEYS[7 + i], window.lifetime)
+  end
 end
 
 local function remove(opened_at, start)
@@ -86,8 +92,11 @@ end
 local behind, lost_to = p.behind, nil
 
 local function trim(key)
-  behind = behind - redis.call('ZREMRANGEBYSCORE', key, 1e12, p.oldest_record)
-  local excess = redis.call('ZCOUNT', key, 1e12, '+inf') - p.most_records
+  if p.oldest_record then
+    behind = behind - redis.call('ZREMRANGEBYSCORE', key, 1e12, p.oldest_record)
+  end
+  -- Not all at once: a million members would hold Redis up for two seconds.
+  local excess = math.min(redis.call('ZCOUNT', key, 1e12, '+inf') - p.most_records, MOST_TRIMMED)
   if excess > 0 then
     local first = redis.call('ZCOUNT', key, '-inf', '(1e12')
     local folded = redis.call('ZCOUNT', key, 1e12, p.as_of)
@@ -105,9 +114,11 @@ end
 redis.call('HDEL', KEYS[1], 'lost_to')
 if p.oldest_event then
   redis.call('XTRIM', KEYS[4], 'MINID', '~', p.oldest_bar)
-  for i = 2, 3 do
-    -- A key of another type is the broker's affair: left alone, and told by read.lua.
-    if redis.call('TYPE', KEYS[i]).ok == 'zset' then
+end
+for i = 2, 3 do
+  -- A key of another type is the broker's affair: left alone, and told by read.lua.
+  if redis.call('TYPE', KEYS[i]).ok == 'zset' then
+    if p.oldest_record or redis.call('ZCARD', KEYS[i]) > 2 * p.most_records then
       trim(KEYS[i])
     end
   end

@@ -18,6 +18,7 @@ LOST_MS = 500.0
 SILENT_MS = 60_000.0
 REFILLS_NEEDED = 3
 SAME_SIZE = 0.1
+LEAST_USUAL = 0.7
 
 
 class Taking(msgspec.Struct, array_like=True, gc=False):
@@ -33,14 +34,14 @@ class Taking(msgspec.Struct, array_like=True, gc=False):
         """Tell whether a returned size is a refill and no other order.
 
         Within 1 ms half of what stood is enough. Later, anyone may have joined: it must be what
-        stood last or at the visit's start, within 10 %, and at least half the side's median size.
+        stood last or at the visit's start, within 10 %, and no less than 0.7 of the side's median.
         """
         if delay <= NATIVE_MS:
             return size >= self.displayed / 2
         same = any(
             abs(size - before) <= SAME_SIZE * before for before in (self.displayed, self.start)
         )
-        return same and usual is not None and size >= usual / 2
+        return same and usual is not None and size >= LEAST_USUAL * usual
 
 
 class Refill(msgspec.Struct, array_like=True, gc=False):

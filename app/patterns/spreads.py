@@ -164,9 +164,13 @@ class PriceGaps(Detector):
         if not tick or not usual or jump < GAP_TICKS * tick:
             return
         floor = max(GAP_TICKS * tick, GAP_USUAL * usual)
+        if jump >= floor and visit.since - self.last_opened[side] > JUMP_MS:
+            self._open(scene, side, visit, jump, before, floor)
         scene.events.of_type("price_gap").ended(visit.since, jump / floor)
-        if jump < floor or visit.since - self.last_opened[side] <= JUMP_MS:
-            return
+
+    def _open(  # noqa: PLR0913, PLR0917 - a jump, where it was, and what it had to reach
+        self, scene: Scene, side: int, visit: Visit, jump: int, before: int, floor: float
+    ) -> None:
         self.last_opened[side] = visit.since
         event = scene.events.opened(
             Opening(
@@ -178,7 +182,7 @@ class PriceGaps(Detector):
                 threshold=1.0,
                 evidence_class="C",
                 evidence={
-                    "ticks": round(jump / tick),
+                    "ticks": round(jump / scene.tick.size),
                     "size_before_shares": self.size_before[side],
                     "size_after_shares": visit.size,
                 },

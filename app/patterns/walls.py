@@ -332,22 +332,26 @@ class Pulling(Detector):
         usual, removed = scene.past.removal, scene.book.net_removal(side)
         if not usual or removed <= 0 or removed < PULLED_SHARE * displayed:
             return
+        if removed >= usual:
+            self._pulled(scene, side, end, price, displayed, removed / usual)
         scene.events.of_type("pulling").ended(end, removed / usual)
-        if removed < usual:
-            return
+
+    def _pulled(  # noqa: PLR0913, PLR0917 - what went, where, and how unusual that is
+        self, scene: Scene, side: int, end: int, price: int, displayed: float, statistic: float
+    ) -> None:
         event = scene.events.find("pulling", SIDE_NAMES[side])
         if event is not None:
-            if removed / usual > event.statistic:
+            if statistic > event.statistic:
                 scene.events.downgraded(event, end, _pull_class(scene, side))
                 evidence = _pull_evidence(scene, side, displayed)
-                scene.events.updated(event, end, removed / usual, evidence)
+                scene.events.updated(event, end, statistic, evidence)
             return
         opening = Opening(
             type="pulling",
             side=SIDE_NAMES[side],
             opened_at=scene.book.first_removal[side],
             completed_at=end,
-            statistic=removed / usual,
+            statistic=statistic,
             threshold=1.0,
             evidence_class=_pull_class(scene, side),
             evidence=_pull_evidence(scene, side, displayed),

@@ -18,6 +18,7 @@ from app.scorecard.rows import (
     agreement_rows,
     injected,
     injected_into_tape,
+    null_of_tape,
     null_rows,
     steps_of,
 )
@@ -44,6 +45,7 @@ def add_tape(card: Card, quotes: Path, trades: Path, folder: Path) -> None:
     if records[-1].stamp - records[0].stamp > LEAST_PLANTED_MS:
         for _ in tqdm(injected_into_tape(stem, records, card), unit="score", disable=None):
             pass
+        null_of_tape(stem, records, card)
     scored, rates = rows_of_tape(quotes, trades, folder, stem)
     card.real += [Row(name, stem, "", tally) for name, tally in scored]
     card.rates[stem] = rates

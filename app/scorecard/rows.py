@@ -131,6 +131,13 @@ def null_rows(course: Course, card: Card) -> Iterator[None]:
     yield
 
 
+def null_of_tape(name: str, records: list[Record], card: Card) -> None:
+    """Count what is found in a real tape whose drift was taken away."""
+    shuffled = findings(nulls.sign_randomised(records, FULL.seed))
+    for kind in ("absorption", "momentum_shift"):
+        card.nulls.append(_null_row(kind, f"{name}, signs randomised", shuffled))
+
+
 def _null_row(kind: str, tape: str, found: Findings) -> Row:
     events = found.of_type(kind)
     return Row(kind, tape, "", Tally(Share(0, len(events)), hours=found.hours))

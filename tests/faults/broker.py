@@ -106,7 +106,11 @@ class Broker:
             due.append(self.waiting.pop(0))
         if self.shuffles and due:
             before = [posting.stamp for posting in due]
-            later = [p for p in due if self.random.random() < 0.5 and p.due_ms > now_ms - SHUFFLE_MS]
+            later = [
+                p
+                for p in due
+                if self.random.random() < 0.5 and p.stamp - LEAD_MS > now_ms - SHUFFLE_MS
+            ]
             due = [p for p in due if p not in later]
             self.inversions += sum(p.stamp < max(before) for p in later)
             for posting in later:
@@ -144,6 +148,4 @@ class Broker:
 
 def _copy_of(posting: Posting) -> Posting:
     member = json.dumps(json.loads(posting.member) | {"again": 1}).encode()
-    return Posting(
-        posting.ticker, posting.key, member, posting.stamp, posting.due_ms, is_copy=True
-    )
+    return Posting(posting.ticker, posting.key, member, posting.stamp, posting.due_ms, is_copy=True)

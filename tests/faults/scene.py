@@ -14,6 +14,8 @@ from tests.faults.samples import Sampler
 from tests.faults.stage import Stage
 from tests.processes import Running
 
+SETTLE_MS = 200.0
+
 
 class NoEffect(AssertionError):
     """Raised when a fault changed nothing, so that its plan shows nothing."""
@@ -40,9 +42,10 @@ class Scene:
         return {ticker: self.sampler.newest(ticker) for ticker in self.tickers}
 
     def await_ticks_after(self, as_of: dict[str, int], seconds: float = 20.0) -> None:
-        """Wait until every ticker has a newer tick than given."""
+        """Wait until every ticker has a newer tick than given, which began after this moment."""
+        due_ms = time.time() * 1000.0 - SETTLE_MS
         self.stage.await_true(
-            lambda: all(self.sampler.newest(t) > as_of[t] for t in self.tickers),
+            lambda: all(self.sampler.newest(t) > max(as_of[t], due_ms) for t in self.tickers),
             "every ticker ticks on",
             seconds,
         )

@@ -32,6 +32,7 @@ class Stage:
     started: list[Running] = field(default_factory=list)
     workers: dict[int, Running] = field(default_factory=dict)
     beat: Running | None = None
+    worker_settings: dict[str, str] = field(default_factory=dict)
     server: Running | None = None
 
     def __post_init__(self) -> None:
@@ -93,7 +94,9 @@ class Stage:
         """Start a solo worker; doesn't wait for it."""
         quick = ("-P", "solo", "--without-mingle", "--without-gossip", "-n", f"w{number}@%h")
         shard = {"ORDERFLOW_SHARD": str(number % WORKERS)}
-        return self._python("celery", "-A", APP, "worker", *quick, **(shard | settings))
+        return self._python(
+            "celery", "-A", APP, "worker", *quick, **(shard | self.worker_settings | settings)
+        )
 
     @staticmethod
     def await_ready(worker: Running) -> None:

@@ -1,4 +1,4 @@
-"""The Celery app as fault plans run it: it tells who did what, waits and shifts its clock on request.
+"""The Celery app as fault plans run it: tells who did what, waits and shifts its clock.
 
 `-A tests.faults.staged`. Requests are files in ORDERFLOW_FAULTS_DIR, so that they also reach a
 process whose Redis is away; what a process did is said in the hash `faults:by`.
@@ -8,8 +8,11 @@ import os
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
+
+from redis.exceptions import RedisError
 
 from app import clock, codec
 from app import store as stores
@@ -17,7 +20,7 @@ from app.connect import connect
 from app.settings import settings
 from app.store import Store
 from tasks import app, fanout, ticks
-from tests.faults.staged_names import BY, REFUSED_FAN_OUTS, REFUSED_WRITES
+from tests.faults.staged_names import BY, REFUSED_FAN_OUTS, REFUSED_WRITES, UP
 
 __all__ = ["app"]
 
@@ -94,3 +97,5 @@ fanout.won = _counting(fanout.won)
 if "ORDERFLOW_FAULTS_ENGINE" in os.environ:
     _pretend(os.environ["ORDERFLOW_FAULTS_ENGINE"])
 threading.Thread(target=_follow_clock, daemon=True).start()
+with suppress(RedisError):  # it may start while Redis is away
+    _note(f"{UP}{os.getpid()}")

@@ -3,3 +3,4 @@
 BY = "faults:by"
 REFUSED_FAN_OUTS = "refused fan-outs"
 REFUSED_WRITES = "refused writes"
+UP = "up "

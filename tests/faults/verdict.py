@@ -103,7 +103,9 @@ def _numbers(fields: dict[bytes, bytes]) -> dict[bytes, bytes]:
     return {name: text for name, text in fields.items() if not name.startswith(SCALED)}
 
 
-def judge(kind: str, ticker: str, postings: Sequence[Posting], samples: Sequence[Sample]) -> Verdict:
+def judge(
+    kind: str, ticker: str, postings: Sequence[Posting], samples: Sequence[Sample]
+) -> Verdict:
     """Hold a ticker's samples against an undisturbed run, as the plan's class demands."""
     verdict = Verdict()
     said = undisturbed(ticker, postings, {sample.as_of for sample in samples})
@@ -142,7 +144,9 @@ def _differences(seen: Mapping[bytes, Any], expected: Mapping[bytes, Any]) -> It
             yield f"{name.decode()}: {seen.get(name)!r}, undisturbed {expected.get(name)!r}"
 
 
-def _late_ones(postings: Sequence[Posting], samples: Sequence[Sample]) -> list[tuple[Posting, bool]]:
+def _late_ones(
+    postings: Sequence[Posting], samples: Sequence[Sample]
+) -> list[tuple[Posting, bool]]:
     """Return the records that a tick may have passed, and whether by over 2 s."""
     found = []
     firsts: dict[int, Sample] = {}
@@ -174,9 +178,7 @@ def _late(
             _windows_without(sample, said[sample.as_of], passed, verdict)
 
 
-def _windows_without(
-    sample: Sample, said: Said, passed: Sequence[float], verdict: Verdict
-) -> None:
+def _windows_without(sample: Sample, said: Said, passed: Sequence[float], verdict: Verdict) -> None:
     """Compare the windows that no passed record lies in."""
     for window, seconds in WINDOWS.items():
         start = sample.as_of - seconds * SECOND_MS

@@ -1,71 +1,113 @@
-"""Suites that others wrote, in Node: found, installed once, or skipped in a loud line."""
+"""Suites and clients that others wrote: installed once, or skipped in a loud line.
 
+`ORDERFLOW_OUTSIDE=1` runs them; `ORDERFLOW_OUTSIDE_DIR` names a directory that keeps what is
+installed for the next run.
+"""
+
+import json
 import os
 import shutil
 import subprocess
-import warnings
+import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import NoReturn
 
 import httpx2
 import pytest
 import redis
 
+from app.settings import Settings
 from tests.by_hand import Hand
 from tests.processes import Environment, Running, Start, free_port, wait_until
 
+ASKED_FOR = os.environ.get("ORDERFLOW_OUTSIDE") == "1"
 # Exact versions: the newest of the conformance suite that others are told of lacks 2026-07-28.
 PACKAGES = (
-    "node@22",
+    "node@22.23.3",
     "@modelcontextprotocol/conformance@0.2.0-alpha.12",
     "@modelcontextprotocol/inspector@2.12.0",
     "@anthropic-ai/mcpb@2.1.2",
+    "playwright-core@1.65.1",
 )
+CLIENTS = {
+    "fastmcp": "fastmcp==4.1.2",
+    "langchain": "langchain-mcp-adapters==0.3.2",
+    "openai_agents": "openai-agents==0.24.0",
+}
 INSTALL_SECONDS = 300
 Node = Callable[..., subprocess.CompletedProcess[str]]
 
-
-class SuitesMissing(UserWarning):
-    """Warns that suites which others wrote were not run."""
+_not_run: list[str] = []
 
 
-def _skip(reason: str) -> None:
-    with warnings.catch_warnings():
-        # Loud, and no error where warnings are errors.
-        warnings.simplefilter("always")
-        warnings.warn(f"OUTSIDE SUITES NOT RUN: {reason}", SuitesMissing, stacklevel=2)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave what others wrote out of the everyday run: it is to stay short."""
+    if ASKED_FOR:
+        return
+    outside = [item for item in items if item.get_closest_marker("outside")]
+    if outside:
+        config.hook.pytest_deselected(items=outside)
+        items[:] = [item for item in items if item not in outside]
+        _not_run.append(f"{len(outside)} tests: ORDERFLOW_OUTSIDE=1 runs them")
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say loudly what was not run."""
+    for reason in dict.fromkeys(_not_run):
+        terminalreporter.write_line(f"OUTSIDE SUITES NOT RUN: {reason}", yellow=True, bold=True)
+
+
+def _skip(reason: str) -> NoReturn:
+    _not_run.append(reason)
     pytest.skip(f"OUTSIDE SUITES NOT RUN: {reason}")
 
 
 @pytest.fixture(scope="session")
-def node_modules(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Give a directory with the suites: `ORDERFLOW_NODE_MODULES`, or one made by npm now."""
-    given = os.environ.get("ORDERFLOW_NODE_MODULES")
-    if given:
-        return Path(given)
+def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Give the directory that suites and clients are installed in."""
+    given = os.environ.get("ORDERFLOW_OUTSIDE_DIR")
+    return Path(given).absolute() if given else tmp_path_factory.mktemp("outside")
+
+
+def _install(what: str, *command: str, home: Path) -> None:
+    home.mkdir(parents=True, exist_ok=True)
+    try:
+        subprocess.run(
+            command, cwd=home, capture_output=True, text=True, timeout=INSTALL_SECONDS, check=True
+        )
+    except subprocess.TimeoutExpired:
+        _skip(f"{what}: not installed within {INSTALL_SECONDS} s")
+    except subprocess.CalledProcessError as error:
+        _skip(f"{what}: can't be installed: {error.stderr.strip().splitlines()[-1:]}")
+
+
+@pytest.fixture(scope="session")
+def node_modules(installed: Path) -> Path:
+    """Give the directory with the suites in Node."""
     npm = shutil.which("npm")
     if npm is None:
-        _skip("npm is not on the PATH, and ORDERFLOW_NODE_MODULES names no directory")
-    home = tmp_path_factory.mktemp("node")
-    quiet = ("--no-audit", "--no-fund", "--no-progress")
-    done = subprocess.run(
-        [str(npm), "install", *quiet, *PACKAGES],
-        cwd=home,
-        capture_output=True,
-        text=True,
-        timeout=INSTALL_SECONDS,
-        check=False,
-    )
-    if done.returncode:
-        _skip(f"npm can't install them: {done.stderr.strip().splitlines()[-1:]}")
+        _skip("npm is not on the PATH")
+    # One directory a set of versions: another set is installed anew.
+    home = installed / "node"
+    wanted = json.dumps({"private": True, "allowScripts": {"node": True}, "with": PACKAGES})
+    done = home / "installed.json"
+    if not done.exists() or done.read_text() != wanted:
+        home.mkdir(parents=True, exist_ok=True)
+        (home / "package.json").write_text(wanted)
+        quiet = ("--no-audit", "--no-fund", "--no-progress")
+        _install("suites in Node", npm, "install", *quiet, *PACKAGES, home=home)
+        done.write_text(wanted)
     return home / "node_modules"
 
 
 @pytest.fixture
 def node(node_modules: Path) -> Node:
-    """Give a way to run a script of the suites."""
+    """Give a way to run a script of the suites, or one of our own that uses them."""
 
-    def run(script: str, *words: str, seconds: float = 100) -> subprocess.CompletedProcess[str]:
+    def run(
+        script: str | Path, *words: str, seconds: float = 100
+    ) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
             [str(node_modules / ".bin" / "node"), str(node_modules / script), *words],
             capture_output=True,
@@ -77,6 +119,40 @@ def node(node_modules: Path) -> Node:
     return run
 
 
+@pytest.fixture(scope="session")
+def chromium() -> Path:
+    """Give the browser."""
+    found = shutil.which("chromium") or shutil.which("chromium-browser")
+    if found is None:
+        _skip("chromium is not on the PATH: on Debian, apt install chromium")
+    return Path(found)
+
+
+@pytest.fixture(scope="session")
+def client_python(installed: Path) -> Callable[[str], Path]:
+    """Give a way to get the Python of a client's own environment."""
+
+    def python_of(client: str) -> Path:
+        wanted = CLIENTS[client]
+        home = installed / wanted
+        python = home / "bin" / "python"
+        done = home / "installed"
+        if not done.exists():
+            _install(wanted, sys.executable, "-m", "venv", str(home), home=home)
+            pip = (str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check")
+            _install(wanted, *pip, wanted, home=home)
+            done.touch()
+        return python
+
+    return python_of
+
+
+@pytest.fixture
+def settings(environment: Environment) -> Settings:
+    """Give settings that name the private Redis."""
+    return Settings(REDIS_HOST=environment["REDIS_HOST"], REDIS_PORT=environment["REDIS_PORT"])
+
+
 @pytest.fixture
 def healthy(redis_client: redis.Redis) -> Hand:
     """Give a ticker that everything is known of."""
@@ -86,19 +162,20 @@ def healthy(redis_client: redis.Redis) -> Hand:
 
 
 @pytest.fixture
-def served(start: Start, environment: Environment) -> Callable[..., str]:
+def served(start: Start) -> Callable[..., str]:
     """Give a way to start a server and wait until it listens; returns its address."""
 
     def serve(*module: str) -> str:
         port = free_port()
         running: Running = start(*(word.format(port=port) for word in module))
         wait_until(
-            lambda: _answers(port) or running.process.poll() is not None, "the server listens"
+            lambda: _answers(port) or running.process.poll() is not None,
+            "the server listens",
+            seconds=60,
         )
         assert running.process.poll() is None, running.said()
         return f"http://127.0.0.1:{port}/mcp"
 
-    assert environment
     return serve
 
 

@@ -10,7 +10,7 @@ import json
 import sys
 import warnings
 from collections.abc import Callable
-from typing import Any
+from typing import Annotated, Any
 
 import uvicorn
 from mcp.server import MCPServer
@@ -18,6 +18,7 @@ from mcp.server.mcpserver import Context
 from mcp.server.mcpserver.exceptions import ToolError
 from mcp.server.mcpserver.prompts.base import UserMessage
 from mcp.server.mcpserver.tools import Tool
+from mcp.server.streamable_http import EventCallback, EventMessage, EventStore
 from mcp.shared.exceptions import MCPError
 from mcp.types import (
     MISSING_REQUIRED_CLIENT_CAPABILITY,
@@ -31,6 +32,7 @@ from mcp.types import (
     EmptyResult,
     ImageContent,
     InputRequiredResult,
+    JSONRPCMessage,
     ListRootsRequest,
     MissingRequiredClientCapabilityErrorData,
     SamplingCapability,
@@ -39,10 +41,11 @@ from mcp.types import (
     TextContent,
     TextResourceContents,
 )
+from pydantic import Field
 from starlette.applications import Starlette
 
 from app.settings import Settings
-from mcp_app.http import http_app
+from mcp_app.http import Resumable, http_app
 from mcp_app.server import make_server
 
 HOST = "127.0.0.1"
@@ -53,6 +56,31 @@ PNG = (
 WAV = "UklGRiQAAABXQVZFZm10IBAAAAABAAEAQB8AAIA+AAACABAAZGF0YQAAAAA="
 PAUSE_SECONDS = 0.05
 NAME = {"type": "object", "properties": {"name": {"type": "string"}}, "required": ["name"]}
+
+SCHEMA = {
+    "$schema": "https://json-schema.org/draft/2020-12/schema",
+    "type": "object",
+    "$defs": {
+        "address": {
+            "$anchor": "addressDef",
+            "type": "object",
+            "properties": {"street": {"type": "string"}, "city": {"type": "string"}},
+        }
+    },
+    "properties": {
+        "name": {"type": "string"},
+        "address": {"$ref": "#/$defs/address"},
+        "contactMethod": {"type": "string", "enum": ["phone", "email"]},
+        "phone": {"type": "string"},
+        "email": {"type": "string"},
+    },
+    "allOf": [{"anyOf": [{"required": ["phone"]}, {"required": ["email"]}]}],
+    "if": {"properties": {"contactMethod": {"const": "phone"}}, "required": ["contactMethod"]},
+    "then": {"required": ["phone"]},
+    "else": {"required": ["email"]},
+    "additionalProperties": False,
+}
+RETRY_MS = 200
 
 image = ImageContent(type="image", data=PNG, mime_type="image/png")
 
@@ -272,6 +300,22 @@ async def test_logging_tool(ctx: Context) -> str:
     return "a line logged, where asked for"
 
 
+async def test_reconnection(ctx: Context) -> str:
+    await ctx.close_sse_stream()
+    await asyncio.sleep(PAUSE_SECONDS)
+    return "said after the client came back"
+
+
+def test_x_mcp_header(
+    region: Annotated[str, Field(json_schema_extra={"x-mcp-header": "Region"})],
+) -> str:
+    return f"region {region}"
+
+
+def json_schema_2020_12_tool() -> str:
+    return "checked by its schema"
+
+
 TOOLS: tuple[Callable[..., Any], ...] = tuple(
     value for name, value in list(globals().items()) if name.startswith("test_")
 )
@@ -280,12 +324,18 @@ TOOLS: tuple[Callable[..., Any], ...] = tuple(
 def make_everything(settings: Settings) -> MCPServer[Any]:
     """Make the shipped server with the suite's fixtures beside its own tools."""
     more = [Tool.from_function(fn, description="A fixture of the suite.") for fn in TOOLS]
-    server = make_server(settings, more)
+    server = make_server(settings, [*more, schema_tool()])
     add_resources(server)
     add_prompts(server)
     low = server._lowlevel_server
     low.add_request_handler("logging/setLevel", SetLevelRequestParams, level_set)
     return server
+
+
+def schema_tool() -> Tool:
+    """Return the tool whose input schema has all that the suite wants to see again."""
+    tool = Tool.from_function(json_schema_2020_12_tool, description="A fixture of the suite.")
+    return tool.model_copy(update={"parameters": SCHEMA})
 
 
 async def level_set(_ctx: Any, _params: SetLevelRequestParams) -> EmptyResult:
@@ -343,9 +393,31 @@ def add_prompts(server: MCPServer[Any]) -> None:
         return "with that context"
 
 
+class Sent(EventStore):
+    """What was sent in streams, for clients that come back to them."""
+
+    def __init__(self) -> None:
+        self._events: list[tuple[str, JSONRPCMessage | None]] = []
+
+    async def store_event(self, stream_id: str, message: JSONRPCMessage | None) -> str:
+        """Keep an event; its number is its id."""
+        self._events.append((stream_id, message))
+        return str(len(self._events))
+
+    async def replay_events_after(self, last_event_id: str, send: EventCallback) -> str | None:
+        """Send again what the stream of an event carried after it."""
+        last = int(last_event_id)
+        stream_id, _ = self._events[last - 1]
+        for number, (stream, message) in enumerate(self._events[last:], last + 1):
+            if stream == stream_id and message is not None:
+                await send(EventMessage(message, str(number)))
+        return stream_id
+
+
 def app(settings: Settings) -> Starlette:
     """Return the ASGI application that the suite talks to."""
-    return http_app(make_everything(settings), HOST, json_response=False)
+    resumable = Resumable(Sent(), RETRY_MS)
+    return http_app(make_everything(settings), HOST, resumable)
 
 
 if __name__ == "__main__":

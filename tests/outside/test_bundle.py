@@ -12,6 +12,7 @@ MCPB = ".bin/mcpb"
 
 
 @pytest.mark.system
+@pytest.mark.outside
 def test_the_bundle_is_valid_and_can_be_packed(node: Node, tmp_path: Path) -> None:
     packed = tmp_path / "orderflow.mcpb"
 

@@ -14,6 +14,7 @@ SHIPPED = ("mcp_app", "--http", "--port", "{port}")
 
 
 @pytest.mark.system
+@pytest.mark.outside
 @pytest.mark.usefixtures("healthy")
 @pytest.mark.parametrize("era", ["legacy", "modern"])
 def test_every_tool_answers_the_inspector(node: Node, served: Callable[..., str], era: str) -> None:
@@ -33,6 +34,7 @@ def test_every_tool_answers_the_inspector(node: Node, served: Callable[..., str]
 
 
 @pytest.mark.system
+@pytest.mark.outside
 def test_an_error_is_an_error_for_the_inspector(
     healthy: Hand, node: Node, served: Callable[..., str]
 ) -> None:

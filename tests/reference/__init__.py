@@ -12,7 +12,7 @@ from tests.reference.levels import Shelf, published_at
 from tests.reference.lives import Lives
 from tests.reference.metrics import metrics, quality_counts
 from tests.reference.past import ASK, BID, Past
-from tests.reference.scales import Scales
+from tests.reference.scales import Scales, Sizes
 
 DETECTORS = (
     by_print.sweeps,
@@ -39,9 +39,14 @@ class Reference:
         self.past = Past(records)
 
     @cached_property
+    def sizes(self) -> Sizes:
+        """The samples of the scales that the metrics look at."""
+        return Sizes(self.past)
+
+    @cached_property
     def scales(self) -> Scales:
         """The samples of all scales."""
-        return Scales(self.past)
+        return Scales(self.past, self.sizes)
 
     @cached_property
     def lives(self) -> list[Lives]:
@@ -60,7 +65,7 @@ class Reference:
 
     def metrics(self, as_of_ms: int, window_seconds: int) -> dict[str, float | int | str]:
         """Return the known fields of contract section 3; behaviours, sweep and quality apart."""
-        return metrics(self.past, self.scales, as_of_ms, window_seconds)
+        return metrics(self.past, self.sizes, as_of_ms, window_seconds)
 
     def quality_counts(self, as_of_ms: int, window_seconds: int) -> dict[str, int]:
         """How many quotes of the window were crossed, locked and one-sided."""

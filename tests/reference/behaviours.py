@@ -47,8 +47,7 @@ def _tightening(scales: Scales, regimes: Lives, as_of: int) -> str:
     steep = scales.named["spread_slope"].through(as_of, 0.9)
     usual = scales.named["spread"].through(as_of, 0.5)
     second = scales.by_time.get(as_of)
-    known = steep is not None and bool(usual) and second is not None
-    if not known or second.narrowed is None:
+    if steep is None or not usual or second is None or second.narrowed is None:
         return _word(on=tight, known=False)
     slope = second.narrowed / usual
     return _word(on=tight or (slope > 0 and slope >= steep), known=True)

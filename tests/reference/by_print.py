@@ -6,7 +6,17 @@ from itertools import groupby
 from operator import attrgetter
 from statistics import median
 
-from tests.reference.lives import RECORD, SECOND, TIMER, Evidence, Happening, Lives, Moment, letter_of
+from tests.reference.lives import (
+    LAST,
+    RECORD,
+    SECOND,
+    TIMER,
+    Evidence,
+    Happening,
+    Lives,
+    Moment,
+    letter_of,
+)
 from tests.reference.past import (
     ASK,
     BID,
@@ -236,7 +246,7 @@ class Taking:
         delay = at - self.at
         if delay <= NATIVE_MS:
             return size >= self.displayed / 2
-        if delay > REFILL_MS or usual is None or size < usual:
+        if delay > REFILL_MS or usual is None or size < 0.7 * usual:
             return False
         return any(abs(size - old) <= 0.1 * old for old in (self.displayed, self.start_size))
 
@@ -273,7 +283,8 @@ def _icebergs_at(past: Past, lives: Lives, refills: list[Refill], stretch: Stret
         end = silent if lost is None else min(lost, silent)
         reason = "level_lost" if end == lost else "silence"
         executed = sum(one.size for one in _executed(past, refills[0], end))
-        lives.candidate((end, TIMER, 0), executed / refills[0].displayed)
+        place = refills[0].side * LAST + refills[0].over
+        lives.candidate((end, TIMER, place), executed / refills[0].displayed)
         _live_iceberg(past, lives, refills[:count], end, reason)
         refills = refills[count:]
 
@@ -525,7 +536,7 @@ def _show_absorption(event: Happening, flow: Flow, *, always: bool = False) -> N
     if always or statistic > event.peak:
         evidence = flow.evidence | {"usual_flow_shares": usual}
         given = all(one.given for one in flow.prints)
-        event.show((flow.at, SECOND, 0), statistic, evidence, given=given)
+        event.show((flow.at, SECOND, 1), statistic, evidence, given=given)
 
 
 # --- hidden prints -----------------------------------------------------------------------------
@@ -550,7 +561,8 @@ def hidden_prints(past: Past, _: Scales) -> Lives:
         signed = [one for one in past.prints_of(stretch) if one.inside and one.taker != 0]
         for key in sorted({(side_taken(one.taker), one.price) for one in signed}):
             for run in _runs([o for o in signed if (side_taken(o.taker), o.price) == key]):
-                lives.candidate((run.silent_at, TIMER, 0), len(run.prints))
+                place = key[0] * LAST + run.prints[0].position
+                lives.candidate((run.silent_at, TIMER, place), len(run.prints))
                 _live_hidden(past, lives, key, run)
         lives.sleep(stretch.sleep)
     return lives

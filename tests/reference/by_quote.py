@@ -159,7 +159,7 @@ def _price_gap(  # noqa: PLR0913, PLR0917 - a jump and where it happened
     assert was is not None
     assert now is not None
     assert tick is not None
-    at, moment = quote.stamp, (quote.stamp, RECORD, past.quote_positions[index])
+    at, moment = quote.stamp, (quote.stamp, RECORD, past.quote_positions[index] * 2 + side)
     if jump >= floor and not (side in newest and at - newest[side] <= GAP_MS):
         newest[side] = at
         event = lives.open(None, side, at, at, (min(was, now), max(was, now)), 1.0, "C")

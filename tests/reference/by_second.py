@@ -50,7 +50,7 @@ def _pulling_second(past: Past, scales: Scales, lives: Lives, second: Second, si
     price, displayed = price_of(before, side), size_of(before, side)
     if price is None or net < 0.5 * displayed:
         return
-    moment = (at, SECOND, 0)
+    moment = (at, SECOND, side)
     lives.candidate(moment, net / usual)
     if net < usual or first is None:
         return
@@ -138,7 +138,7 @@ def momentum_shifts(past: Past, scales: Scales) -> Lives:
 
 
 def z_of(scales: Scales, second: Second) -> float | None:
-    """Return the second's log-OFI in units of its usual size, held to ±4; None while warming."""
+    """Return the second's log-OFI in units of its usual size, held to ±3; None while warming."""
     drift = scales.drift_before(second.at)
     if second.log_flow is None or not drift:
         return None
@@ -195,9 +195,7 @@ def _begin_shift(
     _show_shift(past, scales, event, climb, second)
 
 
-def _show_shift(
-    past: Past, scales: Scales, event: Happening, climb: Climb, second: Second
-) -> None:
+def _show_shift(past: Past, scales: Scales, event: Happening, climb: Climb, second: Second) -> None:
     at, start, first = second.at, climb.zero_at, second.stretch.first_second
     before = _flows(scales, first, start)[-BEFORE_SECONDS:]
     after = _flows(scales, start + 1000, at)
@@ -207,7 +205,7 @@ def _show_shift(
     mid, mid_before = past.last_mid_at(at), past.last_mid_at(start)
     if mid is not None and mid_before is not None and start >= first:
         evidence["mid_move"] = (mid - mid_before) / 100_000_000
-    event.show((at, SECOND, 0), climb.peak, evidence)
+    event.show((at, SECOND, 1), climb.peak, evidence)
 
 
 def _flows(scales: Scales, first: int, last: int) -> list[float]:
@@ -261,7 +259,7 @@ def _burst_second(past: Past, scales: Scales, lives: Lives, second: Second) -> N
         "trades_per_second": second.prints,
         "flicker_share": second.flicker_share,
     }
-    moment = (at, SECOND, 0)
+    moment = (at, SECOND, 1)
     if event is not None and event.is_open:
         event.show_if_peak(moment, count / event.notes[1], evidence)
         return

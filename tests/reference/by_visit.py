@@ -291,7 +291,7 @@ def _suspected_absorption(past: Past, scales: Scales, lives: Lives, visit: Visit
         lives.candidate((visit.end, RECORD, visit.over), lost_ever / visit.start_size)
     median = scales.named[SIDE_NAMES[visit.side] + "_size"]
     event: Happening | None = None
-    for moment, count in _looks(past, visit, steps):
+    for moment, count in _looks(visit, steps):
         at = moment[0]
         lost = sum(step.less for step in steps[:count])
         won = sum(step.more for step in steps[:count])
@@ -318,7 +318,7 @@ def _suspected_absorption(past: Past, scales: Scales, lives: Lives, visit: Visit
         _end_suspected(event, visit, event.instant + ELAPSED_MS, "elapsed")
 
 
-def _looks(past: Past, visit: Visit, steps: list[Step]) -> list[tuple[Moment, int]]:
+def _looks(visit: Visit, steps: list[Step]) -> list[tuple[Moment, int]]:
     """When the visit is looked at: changes of size from age 2 s on, and that age itself."""
     aged = visit.start + AGE_MS
     looks: list[tuple[Moment, int]] = [

@@ -1,5 +1,6 @@
 """Price levels: how often, how long and with what size each price was the best of its side."""
 
+from bisect import bisect_right
 from dataclasses import dataclass, field
 
 from tests.reference.past import SIDE_NAMES, UNITS, Past, how_left, price_of, size_of
@@ -94,6 +95,7 @@ class Shelf:
     best: int | None = None
     size: float = 0.0
     since: float = 0.0
+    seconds: list[int] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         for stretch in self.past.stretches:
@@ -164,13 +166,14 @@ class Shelf:
     def _say(self, at: int) -> None:
         """Note the published forms from this second on, with when each was last seen by then."""
         kept = self.levels.values()
+        self.seconds.append(at)
         self.published[at] = [(one.last_seen, one.form) for one in kept if one.form is not None]
 
 
 def published_at(shelf: Shelf, until: int) -> list[dict[str, object]]:
     """Return a side's published levels at a whole second, most significant first."""
-    seconds = [at for at in shelf.published if at <= until]
-    shown = shelf.published[seconds[-1]] if seconds else []
+    known = bisect_right(shelf.seconds, until)
+    shown = shelf.published[shelf.seconds[known - 1]] if known else []
     forms = [form for last_seen, form in shown if until - last_seen < GONE_MS]
     return [
         {

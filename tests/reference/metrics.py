@@ -1,8 +1,9 @@
 """The fields of contract section 3, each from the records of its window."""
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import pairwise
 
 from app.records import Quote
@@ -18,7 +19,7 @@ from tests.reference.past import (
     price_of,
     size_of,
 )
-from tests.reference.scales import Scales, log_flow
+from tests.reference.scales import Sizes, log_flow
 
 Fields = dict[str, float | int | str]
 
@@ -28,7 +29,7 @@ class Window:
     """(start, end], its quotes and trades, and the past they lie in."""
 
     past: Past
-    scales: Scales
+    scales: Sizes
     end: int
     seconds: int
 
@@ -58,15 +59,17 @@ class Window:
         return standing if standing >= 0 else (0 if self.quotes else -1)
 
 
-def spans(past: Past, start: float, end: float) -> Iterator[tuple[int, float]]:
+@lru_cache(maxsize=8)
+def spans(past: Past, start: float, end: float) -> list[tuple[int, float]]:
     """Quotes with the time (ms) that each stood inside (start, end]."""
-    index = max(0, past.standing_index(start))
-    while index < len(past.quotes) and past.quote_stamps[index] <= end:
-        until = past.quote_stamps[index + 1] if index + 1 < len(past.quotes) else end
-        stood = min(until, end) - max(past.quote_stamps[index], start)
+    found: list[tuple[int, float]] = []
+    stamps = past.quote_stamps
+    for index in range(max(0, past.standing_index(start)), past.standing_index(end) + 1):
+        until = stamps[index + 1] if index + 1 < len(stamps) else end
+        stood = min(until, end) - max(stamps[index], start)
         if stood > 0:
-            yield index, stood
-        index += 1
+            found.append((index, stood))
+    return found
 
 
 def time_weighted(
@@ -82,7 +85,7 @@ def time_weighted(
     return total / time if time > 0 else None
 
 
-def metrics(past: Past, scales: Scales, as_of: int, seconds: int) -> Fields:
+def metrics(past: Past, scales: Sizes, as_of: int, seconds: int) -> Fields:
     """All fields that are known."""
     window = Window(past, scales, as_of, seconds)
     found: dict[str, float | int | str | None] = {"as_of": as_of}

@@ -91,6 +91,7 @@ class Stretch:
     end: int
     first_second: int
     sleep: int
+    quotes: range | None = None
 
     def seconds(self) -> range:
         """Its whole seconds; at `sleep` itself nothing is looked at any more."""
@@ -166,6 +167,17 @@ class Past:
             if other.price != price:
                 return 1 if price > other.price else -1
         return 0
+
+    @cached_property
+    def carried(self) -> tuple[list[int | None], list[int | None]]:
+        """By side and quote: the price, a missing one as last known."""
+        known: tuple[list[int | None], list[int | None]] = ([], [])
+        for side in (BID, ASK):
+            price = None
+            for quote in self.quotes:
+                price = price_of(quote, side) or price
+                known[side].append(price)
+        return known
 
     def standing_index(self, at: float) -> int:
         """Index of the last quote stamped at or before an instant, -1 where there is none."""
@@ -263,10 +275,12 @@ class Past:
 
     def quotes_of(self, stretch: Stretch) -> range:
         """Return indices of a stretch's quotes."""
-        return range(
-            bisect_left(self.quote_positions, stretch.first),
-            bisect_left(self.quote_positions, stretch.end),
-        )
+        if stretch.quotes is None:
+            stretch.quotes = range(
+                bisect_left(self.quote_positions, stretch.first),
+                bisect_left(self.quote_positions, stretch.end),
+            )
+        return stretch.quotes
 
     def prints_of(self, stretch: Stretch) -> list[Print]:
         """Trades of a stretch."""
@@ -310,8 +324,8 @@ def mid_of(quote: Quote) -> float:
 def order_flow(past: Past, index: int) -> float:
     """Return the quote's e of the order flow imbalance; a missing price is the last known."""
     quote, before = past.quotes[index], past.quotes[index - 1]
-    bid, bid_before = _carried(past, BID, index), _carried(past, BID, index - 1)
-    ask, ask_before = _carried(past, ASK, index), _carried(past, ASK, index - 1)
+    bid, bid_before = past.carried[BID][index], past.carried[BID][index - 1]
+    ask, ask_before = past.carried[ASK][index], past.carried[ASK][index - 1]
     if bid_before is None:
         bid_before = bid
     if ask_before is None:
@@ -326,12 +340,3 @@ def order_flow(past: Past, index: int) -> float:
     if ask is None or ask_before is None or ask >= ask_before:
         flow += before.ask_size
     return flow
-
-
-def _carried(past: Past, side: int, index: int) -> int | None:
-    while index >= 0:
-        price = price_of(past.quotes[index], side)
-        if price is not None:
-            return price
-        index -= 1
-    return None

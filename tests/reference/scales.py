@@ -1,9 +1,10 @@
 """Scales from the list of all their samples, and what is sampled at each second."""
 
 import math
+from array import array
 from bisect import bisect_left, bisect_right
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cache, cached_property
 
 import numpy as np
 import numpy.typing as npt
@@ -31,11 +32,20 @@ FLICKER_MS = 100
 IMPACT_SAMPLES = 300
 DRIFT_SAMPLES = 200
 ONE_TICK_SAMPLES = 20
+ROUNDING = 1e-9
+MOST_SAMPLES = 400_000
 
 
 def weights(count: int, half_life: int) -> npt.NDArray[np.float64]:
     """Weights of `count` samples, the newest weighing 1."""
-    return np.exp2((np.arange(count) - (count - 1)) / half_life)
+    ages = _ages(half_life)
+    return ages[len(ages) - count :]
+
+
+@cache
+def _ages(half_life: int) -> npt.NDArray[np.float64]:
+    """Weights of more samples than a day has seconds of both sides."""
+    return np.exp2(np.arange(1 - MOST_SAMPLES, 1) / half_life)
 
 
 @dataclass
@@ -44,14 +54,15 @@ class Scale:
 
     half_life: int = HALF_LIFE
     times: list[float] = field(default_factory=list)
-    values: list[float] = field(default_factory=list)
     known: dict[tuple[int, float], float | None] = field(default_factory=dict)
-    binned: list[int] = field(default_factory=list)
+    anchor: float = 0.0
+    bins: "array[int]" = field(default_factory=lambda: array("q"))
 
     def sample(self, at: float, value: float) -> None:
         """Take one sample."""
+        self.anchor = self.anchor or value
         self.times.append(at)
-        self.values.append(value)
+        self.bins.append(self._bin(value))
 
     def before(self, at: float, q: float) -> float | None:
         """Return the q-quantile of the samples taken before an instant."""
@@ -70,7 +81,7 @@ class Scale:
         return self.known[count, q]
 
     def _quantile(self, count: int, q: float) -> float:
-        bins = self._bins(count) - ZERO_BIN
+        bins = np.frombuffer(self.bins, np.int64, count)
         by_bin = np.bincount(bins, weights(count, self.half_life))
         wanted = q * by_bin.sum()
         below = weight = 0.0
@@ -83,22 +94,13 @@ class Scale:
             below -= weight
         if number == 0:
             return 0.0
-        return self._anchor * math.exp(RATIO * (number + ZERO_BIN + (wanted - below) / weight))
-
-    @property
-    def _anchor(self) -> float:
-        return next(value for value in self.values if value > 0)
-
-    def _bins(self, count: int) -> npt.NDArray[np.int64]:
-        """Bins of the first samples; they never change once taken."""
-        for value in self.values[len(self.binned) : count]:
-            self.binned.append(self._bin(value))
-        return np.array(self.binned[:count])
+        return self.anchor * math.exp(RATIO * (number + ZERO_BIN + (wanted - below) / weight))
 
     def _bin(self, value: float) -> int:
         if value == 0:
-            return ZERO_BIN
-        return max(-LAST_BIN, min(LAST_BIN, math.floor(math.log(value / self._anchor) / RATIO)))
+            return 0
+        bin_ = max(-LAST_BIN, min(LAST_BIN, math.floor(math.log(value / self.anchor) / RATIO)))
+        return bin_ - ZERO_BIN
 
 
 @dataclass
@@ -119,9 +121,6 @@ class Second:
 
 
 NAMES = [
-    "bid_size",
-    "ask_size",
-    "depth",
     "spread",
     "flow",
     "taker_flow",
@@ -136,12 +135,30 @@ NAMES = [
 ]
 
 
+class Sizes:
+    """The scales of displayed sizes, filled second by second."""
+
+    def __init__(self, past: Past) -> None:
+        self.named = {name: Scale() for name in ("bid_size", "ask_size", "depth")}
+        for stretch in past.stretches:
+            for at in stretch.seconds():
+                standing = past.standing(at)
+                if standing is not None:
+                    self._sample(at, standing)
+
+    def _sample(self, at: int, standing: Quote) -> None:
+        bid, ask = standing.bid_size, standing.ask_size
+        for name, size in (("bid_size", bid), ("ask_size", ask), ("depth", (bid + ask) / 2)):
+            if size > 0:
+                self.named[name].sample(at, size)
+
+
 class Scales:
     """All scales of one ticker, filled second by second."""
 
-    def __init__(self, past: Past) -> None:
+    def __init__(self, past: Past, sizes: Sizes) -> None:
         self.past = past
-        self.named = {name: Scale() for name in NAMES}
+        self.named = {name: Scale() for name in NAMES} | sizes.named
         self.named["recent_spread"] = Scale(RECENT_HALF_LIFE)
         self.impact: list[tuple[int, float, float]] = []
         self.drift: list[tuple[int, float]] = []
@@ -182,12 +199,10 @@ class Scales:
 
     def _sample_book(self, second: Second) -> None:
         at, named = second.at, self.named
-        standing, valid = self.past.standing(at), self.past.valid_at(at)
+        valid = self.past.valid_at(at)
         second.spread = None if valid is None else float(valid.ask_price - valid.bid_price)
         second.narrowed = self._narrowed(at)
         usual = named["spread"].before(at, 0.5)
-        if standing is not None:
-            self._sample_sizes(at, standing)
         if second.spread is not None:
             named["spread"].sample(at, second.spread)
             named["recent_spread"].sample(at, second.spread)
@@ -196,16 +211,6 @@ class Scales:
                 self.one_tick.append((at, float(second.spread <= tick)))
         if second.narrowed is not None and usual:
             named["spread_slope"].sample(at, max(0.0, second.narrowed / usual))
-
-    def _sample_sizes(self, at: int, standing: Quote) -> None:
-        depth = (standing.bid_size + standing.ask_size) / 2
-        for name, size in (
-            ("bid_size", standing.bid_size),
-            ("ask_size", standing.ask_size),
-            ("depth", depth),
-        ):
-            if size > 0:
-                self.named[name].sample(at, size)
 
     def _sample_flows(self, second: Second) -> None:
         at, named, past = second.at, self.named, self.past
@@ -325,16 +330,19 @@ def net_removal(
     past: Past, stretch: Stretch, side: int, at: int
 ) -> tuple[float, float, float | None]:
     """Return a side's net removal, its traded part and when the first quote removed."""
-    removed, first = 0.0, None
+    removed = gone = 0.0
+    first = None
     for index in past.quotes_in(at - 1000, at):
         if index == past.quotes_of(stretch).start:
             continue
         change = _removed(past.quotes[index - 1], past.quotes[index], side)
         removed += change
+        gone += max(0.0, change)
         if change > 0 and first is None:
             first = past.quotes[index].stamp
     traded = sum(one.size for one in taken_at_best(past, stretch, side, at))
-    return removed - traded, traded, first
+    net = removed - traded
+    return net if abs(net) > ROUNDING * gone else 0.0, traded, first
 
 
 def taken_at_best(past: Past, stretch: Stretch, side: int, at: int) -> list[Print]:

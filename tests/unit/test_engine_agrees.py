@@ -138,17 +138,17 @@ class Told:
                 self.levels[side] = forms
 
     def levels_differ(self, reference: Reference, until: int, slack: float) -> list[str]:
-        """Compare both sides' published levels, price by price."""
+        """Compare both sides' published levels, rank by rank."""
         found = []
         for side, forms in zip(("bid", "ask"), self.levels, strict=True):
-            ours = {str(form["price"]): form for form in forms}
-            theirs = {str(form["price"]): form for form in reference.levels(until)[side]}
-            found += [f"{side} {line}" for line in differences(ours, theirs, slack)]
+            ours = {str(rank): form for rank, form in enumerate(forms)}
+            theirs = {str(rank): form for rank, form in enumerate(reference.levels(until)[side])}
+            found += [f"{until} {side} {line}" for line in differences(ours, theirs, slack)]
         return found
 
 
 def all_differences(records: Records, step_seconds: int) -> list[str]:
-    """Compare numbers and behaviours at each end, events and levels at the last."""
+    """Compare numbers, behaviours and levels at each end, events at the last."""
     reference, told, slack = Reference(records), Told(), slack_of(records)
     quoted = reference.past.quote_stamps[:1]
     found: list[str] = []
@@ -159,8 +159,8 @@ def all_differences(records: Records, step_seconds: int) -> list[str]:
         if quoted and quoted[0] <= end:
             found += metrics_differ(analysis, reference, slack)
             found += behaviors_differ(analysis, reference)
-    found += events_differ(told.events, reference.events(end), slack)
-    return (found + told.levels_differ(reference, end, slack))[:SHOWN]
+        found += told.levels_differ(reference, end, slack)
+    return (found + events_differ(told.events, reference.events(end), slack))[:SHOWN]
 
 
 @settings(max_examples=60, deadline=None)
@@ -198,12 +198,15 @@ def test_all_events_and_levels_of_a_real_hour_are_the_plain_ones() -> None:
     over = everything[0].stamp + 80 * MINUTE_MS
     records = [record for record in everything if record.stamp <= over]
     reference, told, slack = Reference(records), Told(), slack_of(records)
+    found: list[str] = []
     end = 0
     for analysis in fold(records, ends_of(records, 1)):
         end = analysis.as_of
         told.hear(analysis)
+        found += told.levels_differ(reference, end, slack)
+        if end % MINUTE_MS == 0:
+            found += behaviors_differ(analysis, reference)
     hour = end - 60 * MINUTE_MS
     ours = {name: one for name, one in told.events.items() if one["noticed_at"] >= hour}
-    found = events_differ(ours, reference.events(end, from_ms=hour), slack)
-    found += told.levels_differ(reference, end, slack)
+    found += events_differ(ours, reference.events(end, from_ms=hour), slack)
     assert found[:SHOWN] == []

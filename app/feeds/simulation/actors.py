@@ -15,6 +15,8 @@ ROUND_SHARE, ODD_SHARE = 0.45, 0.35
 FAR_TIMES = 4.0
 AT_ONCE_SHARE = 0.7
 AT_ONCE_MS = 0.12
+LEAST_APART_MS = 0.002
+"""Stamps are rounded to the microsecond: two people's orders should not share one."""
 SOON_MS = 60.0
 FLEETING_MS = 35.0
 MOOD_SECONDS = 6.0
@@ -57,13 +59,14 @@ class Crowd:
         upward = rng.random() < market.upward_share
         for _ in range(1 + int(rng.expovariate(1 / self._profile.actions_per_burst))):
             self._act(upward=upward == (rng.random() < SAME_WAY_SHARE))
-            yield rng.expovariate(1 / (AT_ONCE_MS if rng.random() < AT_ONCE_SHARE else SOON_MS))
+            gap_ms = AT_ONCE_MS if rng.random() < AT_ONCE_SHARE else SOON_MS
+            yield LEAST_APART_MS + rng.expovariate(1 / gap_ms)
 
     def _restock(self) -> None:
-        """Fill up a side that has run thin."""
+        """Fill up a side that has run thin; several orders at one stamp, so none may take."""
         for side, resting in self._market.book.sides.items():
             for _ in range(THIN_BOOK - len(resting)):
-                self._place_patient(side)
+                self._place_patient(side, room=1)
 
     def _act(self, *, upward: bool) -> None:
         choice = self._rng.random()
@@ -76,10 +79,10 @@ class Crowd:
         else:
             self._place_patient(BID if upward else ASK)
 
-    def _place_patient(self, side: str) -> None:
+    def _place_patient(self, side: str, room: int = 0) -> None:
         """Rest at a distance from the fair price that few dare to be near."""
         life_ms = 1000.0 * self._rng.expovariate(1 / self._profile.patience_seconds)
-        price = self._behind_pin(side, self._price_at(side, self._distance()))
+        price = self._behind_pin(side, self._price_at(side, self._distance(), room))
         self._market.place_for(Order(side, price, self._order_lots()), life_ms)
 
     def _distance(self) -> float:
@@ -87,10 +90,10 @@ class Crowd:
         far = FAR_TIMES if self._rng.random() < FAR_SHARE else 1.0
         return far * self._rng.gammavariate(4.0, self._profile.depth_ticks / 4.0)
 
-    def _price_at(self, side: str, distance: float) -> int:
-        """Return the price so far from fair; not past the other side, nor at its last price."""
+    def _price_at(self, side: str, distance: float, room: int) -> int:
+        """Return the price so far from fair: `room` off the other side, never at its last price."""
         opposite = self._market.book.sides[OPPOSITE[side]]
-        room = 1 if opposite.is_down_to_one_price else 0
+        room = max(room, int(opposite.is_down_to_one_price))
         if side == BID:
             price = math.floor(self._market.fair - distance)
             return price if opposite.best is None else min(price, opposite.best - room)

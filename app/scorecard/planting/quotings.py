@@ -87,7 +87,7 @@ def quote_burst(spot: Spot) -> Edit | None:
 
 
 def drift(spot: Spot) -> Edit | None:
-    """Add steps of both prices one way for a minute: `strength` sd of a second's log-OFI."""
+    """Add even steps of both prices one way for a minute: `strength` sd of a second's log-OFI."""
     stretch, direction = spot.stretch, spot.draw.choice((-1, 1))
     start, end = spot.at_ms, spot.at_ms + DRIFT_MS
     a_step = math.log1p(2.0)
@@ -95,7 +95,7 @@ def drift(spot: Spot) -> Edit | None:
     records: list[Record] = []
     shift, at = 0, start
     while at < end:
-        until = min(end, at + 1000.0 * spot.draw.expovariate(rate))
+        until = min(end, at + 1000.0 * spot.draw.uniform(0.5, 1.5) / rate)
         records.extend(shifted(record, shift) for record in stretch.between(at, until))
         at = until
         if at < end:

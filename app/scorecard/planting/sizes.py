@@ -45,19 +45,26 @@ def stacking(spot: Spot) -> Edit | None:
 
 
 def pulling(spot: Spot) -> Edit | None:
-    """Build size up over some seconds and cancel it at once."""
+    """Build size up over some seconds and cancel it at once.
+
+    Where the book goes on from there: the end of the planting must not remove size once more.
+    """
     stretch, side = spot.stretch, spot.draw.randrange(2)
     start, end = spot.at_ms, spot.at_ms + 7000.0
     if not is_calm(stretch, start, end):
         return None
     before = stretch.standing(start)
+    after = stretch.standing(end)
     price, rest = price_of(before, side), size_of(before, side)
+    if price_of(after, side) != price:
+        return None
+    left = min(rest, size_of(after, side))
     pulled = round_size(stretch, spot.strength * max(stretch.removal_q95, rest))
     script = Script(side)
     for step in range(1, 5):
-        script.show(start + 500.0 * step, price, rest + pulled * step / 4)
+        script.show(start + 500.0 * step, price, rest + (left + pulled - rest) * step / 4)
     at = start + 4000.0 + spot.draw.uniform(0.0, 1000.0)
-    script.show(at, price, rest)
+    script.show(at, price, left)
     return _edit(stretch, script, "pulling", (start, end), (at, at), price)
 
 

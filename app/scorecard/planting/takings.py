@@ -9,6 +9,7 @@ from app.scorecard.truths import Truth
 
 SWEEP_OVER_Q75 = 1.5
 FLOW_TIMES = 1.5
+TOUCHES = 2.0
 LEAST_RESTING = 2.0
 
 
@@ -68,14 +69,19 @@ def _iceberg(spot: Spot, form: str, delays_ms: tuple[float, float]) -> Edit | No
 
 
 def absorption(spot: Spot) -> Edit | None:
-    """Send one-sided flow for 45 s into a price that stands."""
+    """Send one-sided flow for 45 s into a price that stands.
+
+    In 30 s `strength` times the flow that is called strong, and twice as many median touches.
+    """
     stretch, side, draw = spot.stretch, spot.draw.randrange(2), spot.draw
     start, end = spot.at_ms, spot.at_ms + 46_000.0
     before = stretch.standing(start)
     if not is_calm(stretch, start, end):
         return None
     price = price_of(before, side)
-    rate = spot.strength * FLOW_TIMES * stretch.usual_flow_30s / 30_000.0
+    strong = FLOW_TIMES * stretch.usual_flow_30s
+    touches = TOUCHES * stretch.size_quantile(side, 0.5)
+    rate = spot.strength * max(strong, touches) / 30_000.0
     each = round_size(stretch, max(rate * 600.0, stretch.order_q75 / 2))
     size = round_size(stretch, max(LEAST_RESTING * stretch.size_quantile(side, 0.5), 2 * each))
     script = Script(side)

@@ -1,0 +1,127 @@
+"""What an answer over MCP costs next to a tool that does nothing, on the same server."""
+
+import asyncio
+import subprocess
+import sys
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from statistics import median
+from typing import Any
+
+import click
+from mcp import Client, StdioServerParameters
+from mcp.client.stdio import stdio_client
+
+from app.activity import Activity
+from app.keys import Keys
+from benchmarks.place import Server, free_port, private_redis, process, spread, table
+from benchmarks.ticking import Bench
+
+_TICKER = "SPY"
+_CLIENTS = (1, 8)
+_CALLS: dict[str, tuple[str, dict[str, Any]]] = {
+    "trivial": ("trivial", {"text": "x"}),
+    "answer": ("analyze_order_flow_tool", {"ticker": _TICKER}),
+}
+Connect = Callable[[], Any]
+
+
+def run(*, quick: bool) -> str:
+    """Measure and describe."""
+    calls = 100 if quick else 400
+    with private_redis() as server:
+        bench = Bench(server, [_TICKER])
+        bench.now_ms = int(time.time() - 320) * 1000
+        bench.fill(lambda _: 10)
+        rows = asyncio.run(_rows(server, bench, calls))
+    head = ("over", "clients", "trivial tool, ms", "answer, ms", "p50 ×", "p95 ×")
+    return "\n\n".join(
+        [
+            (
+                "A ticker with full windows at 10 quotes/s, default history; calls of both "
+                "kinds in turn, medians of rounds (least..greatest). Target over HTTP: ≤ 1.6 × the trivial p50."
+            ),
+            table(head, rows),
+        ]
+    )
+
+
+async def _rows(server: Server, bench: Bench, calls: int) -> list[tuple[str, ...]]:
+    rows = []
+    port = free_port()
+    words = (sys.executable, "-m", "benchmarks.trivial")
+    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    parameters = StdioServerParameters(
+        command=words[0], args=[*words[1:]], env=server.environment, cwd=None
+    )
+    with process(*words, str(port), env=server.environment, **quiet):
+        await _answers(lambda: Client(f"http://127.0.0.1:{port}/mcp"))
+        for clients in _CLIENTS:
+            for over, connect in (
+                ("HTTP", lambda: Client(f"http://127.0.0.1:{port}/mcp")),
+                ("stdio", lambda: Client(stdio_client(parameters))),
+            ):
+                _refresh(server, bench)
+                rows.append((over, f"{clients}", *await _compared(connect, clients, calls)))
+    return rows
+
+
+def _refresh(server: Server, bench: Bench) -> None:
+    """Bring the ticker up to now, so that the answer is no stale one."""
+    while bench.now_ms < int(time.time()) * 1000 - 1000:
+        bench.feed(lambda _: 10)
+    bench.tick(_TICKER)
+    Activity(server.client, Keys()).look(time.time() * 1000)
+
+
+async def _answers(connect: Connect) -> None:
+    for _ in range(100):
+        try:
+            async with connect() as client:
+                await client.call_tool(*_CALLS["trivial"])
+        except Exception:  # noqa: BLE001, S110 - whatever it is, the server is not up yet
+            pass
+        else:
+            return
+        await asyncio.sleep(0.1)
+    raise click.ClickException("the MCP server does not answer")
+
+
+@asynccontextmanager
+async def _clients(connect: Connect, number: int) -> AsyncIterator[list[Any]]:
+    async with AsyncExitStack() as stack:
+        yield [await stack.enter_async_context(connect()) for _ in range(number)]
+
+
+async def _compared(connect: Connect, number: int, calls: int) -> list[str]:
+    took: dict[str, list[float]] = {name: [] for name in _CALLS}
+    async with _clients(connect, number) as clients:
+        for round_number in range(4):
+            for name, (tool, arguments) in _CALLS.items():
+                each = await _timed(clients, calls // 4 // number + 1, tool, arguments)
+                if round_number:  # the first one opens connections
+                    took[name] += each
+    texts = [spread(took[name], 2) for name in _CALLS]
+    return [*texts, f"{_over(took, 0.5):.2f}", f"{_over(took, 0.95):.2f}"]
+
+
+def _over(took: dict[str, list[float]], q: float) -> float:
+    trivial, answer = (sorted(took[name]) for name in _CALLS)
+    if q == 0.5:  # noqa: PLR2004 - the median
+        return median(answer) / median(trivial)
+    return answer[int(q * len(answer))] / trivial[int(q * len(trivial))]
+
+
+async def _timed(clients: list[Any], each: int, tool: str, arguments: Any) -> list[float]:
+    took: list[float] = []
+
+    async def ask(client: Any) -> None:
+        for _ in range(each):
+            start = time.perf_counter()
+            await client.call_tool(tool, arguments)
+            took.append((time.perf_counter() - start) * 1000)
+
+    asked: list[Awaitable[None]] = [ask(client) for client in clients]
+    await asyncio.gather(*asked)
+    return took

@@ -1,0 +1,18 @@
+"""The Celery app with the same settings and queues, and ticks that do nothing."""
+
+from app.settings import settings
+from tasks import app, ticks
+from tasks.edge import tally
+from tasks.fanout import TICK_TASK
+
+__all__ = ["app", "settings", "ticks"]
+
+app.tasks.unregister(TICK_TASK)
+
+
+@app.task(name=TICK_TASK, bind=True, typing=False, send_events=False)
+def tick(_task: object, _ticker: str, as_of_ms: int) -> None:
+    """Count itself, as a tick does."""
+    tally.count("ticks_done")
+    tally.beat("tick", as_of_ms)
+    tally.flush_when_due()

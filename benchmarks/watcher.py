@@ -1,0 +1,69 @@
+"""A reader: `python -m benchmarks.watcher PORT TICKERS SAMPLE SECONDS SETTLE_MS`.
+
+For each tick it asks every 10 ms for those of the sample that it has not seen yet, and a second
+after the tick's start for all tickers. Prints JSON: how many of all were readable, and after how
+many ms each of the sample was.
+"""
+
+import json
+import sys
+import time
+from dataclasses import asdict, dataclass, field
+
+from benchmarks.wire import Wire, packed
+
+_POLL_SECONDS = 0.01
+
+
+@dataclass(slots=True)
+class Seen:
+    """What a reader saw of some ticks."""
+
+    ticks: int = 0
+    readable: list[int] = field(default_factory=list)
+    waited_ms: list[float] = field(default_factory=list)
+
+
+class _Watcher:
+    def __init__(self, port: int, number: int, sample: int) -> None:
+        self._wire = Wire(port)
+        self._all = [_asking(f"T{i}") for i in range(number)]
+        step = max(1, number // max(1, sample))
+        self._sample = self._all[::step][:sample]
+        self.seen = Seen()
+
+    def _as_ofs(self, commands: list[bytes]) -> list[int]:
+        return [int(reply or 0) for reply in self._wire.ask(commands, len(commands))]
+
+    def tick(self, as_of_ms: int, start: float) -> None:
+        """Watch one tick from its start to a second later."""
+        waiting = self._sample
+        time.sleep(max(0.0, start - time.time()))
+        while (now := time.time()) < start + 1.0 - _POLL_SECONDS:
+            if waiting:
+                found = self._as_ofs(waiting)
+                ms = (time.time() - start) * 1000
+                self.seen.waited_ms += [ms for as_of in found if as_of >= as_of_ms]
+                waiting = [w for w, as_of in zip(waiting, found, strict=True) if as_of < as_of_ms]
+            time.sleep(max(0.0, min(_POLL_SECONDS, start + 1.0 - _POLL_SECONDS - now)))
+        time.sleep(max(0.0, start + 1.0 - time.time()))
+        self.seen.waited_ms += [2000.0] * len(waiting)  # not within the second
+        self.seen.readable.append(sum(a >= as_of_ms for a in self._as_ofs(self._all)))
+        self.seen.ticks += 1
+
+
+def _asking(name: str) -> bytes:
+    return packed(b"HGET", b"orderflow:metrics:%s:10s" % name.encode(), b"as_of")
+
+
+def _watch(port: int, number: int, sample: int, seconds: int, settle_ms: int) -> None:
+    watcher = _Watcher(port, number, sample)
+    as_of_ms = (int(time.time()) + 1) * 1000
+    for second in range(seconds):
+        here_ms = as_of_ms + second * 1000
+        watcher.tick(here_ms, (here_ms + settle_ms) / 1000)
+    print(json.dumps(asdict(watcher.seen)), flush=True)
+
+
+if __name__ == "__main__":
+    _watch(*map(int, sys.argv[1:6]))

@@ -1,0 +1,36 @@
+"""Many small Redis commands at little cost: packed by hand, replies counted."""
+
+import socket
+from collections.abc import Iterable, Sequence
+
+import hiredis
+
+_CHUNK_BYTES = 1 << 20
+
+
+def packed(*words: bytes) -> bytes:
+    """Return one command as it goes over the wire."""
+    parts = [b"*%d\r\n" % len(words)]
+    parts += (b"$%d\r\n%s\r\n" % (len(word), word) for word in words)
+    return b"".join(parts)
+
+
+class Wire:
+    """A connection that sends prepared commands and reads as many replies."""
+
+    def __init__(self, port: int) -> None:
+        self._socket = socket.create_connection(("127.0.0.1", port))
+        self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self._replies = hiredis.Reader()
+
+    def ask(self, commands: Iterable[bytes], number: int) -> Sequence[bytes | int | None]:
+        """Send commands, and return their `number` replies."""
+        self._socket.sendall(b"".join(commands))
+        found: list[bytes | int | None] = []
+        while len(found) < number:
+            reply = self._replies.gets()
+            if reply is False:
+                self._replies.feed(self._socket.recv(_CHUNK_BYTES))
+                continue
+            found.append(reply)
+        return found

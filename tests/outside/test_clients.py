@@ -1,0 +1,37 @@
+"""Clients that others wrote, each in an environment of its own, call every tool."""
+
+import json
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.by_hand import Hand
+from tests.outside.conftest import CLIENTS
+from tests.redis.agents import CALLS
+
+SCRIPTS = Path(__file__).parent / "clients"
+
+
+@pytest.mark.system
+@pytest.mark.outside
+@pytest.mark.timeout(400)
+@pytest.mark.parametrize("client", CLIENTS)
+def test_every_tool_answers_the_client(
+    client: str, client_python: Callable[[str], Path], healthy: Hand, served: Callable[..., str]
+) -> None:
+    assert healthy.as_of
+    python = client_python(client)
+    address = served("mcp_app", "--http", "--port", "{port}")
+    command = [str(python), str(SCRIPTS / f"ask_{client}.py"), address, json.dumps(CALLS)]
+
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+
+    assert done.returncode == 0, done.stderr[-3000:]
+    said = json.loads(done.stdout.splitlines()[-1])
+    assert set(said["answers"]) == set(CALLS)
+    for tool, answer in said["answers"].items():
+        assert answer["text"], tool
+        assert answer["json"], tool
+    assert "NONE: no record of this ticker" in said["wrong"]
