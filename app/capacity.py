@@ -7,11 +7,10 @@ import click
 
 from app.keys import BARS_LIFETIME_SECONDS
 
-# µs of one core. A tick's and a quote's share are what benchmarks/README.md found last; measure
-# on the machine in question with `make bench`.
+# µs of a quiet core, estimated as docs/capacity.md says; `make bench` measures them anew.
 TASK_US = 240.0
-TICK_US = 1000.0
-QUOTE_US = 12.0
+TICK_US = 550.0
+QUOTE_US = 9.0
 REDIS_TICK_US = 340.0
 REDIS_QUOTE_US = 6.0
 
@@ -57,7 +56,7 @@ class Capacity:
         worker = (load.tickers * (TASK_US + TICK_US) + quotes * QUOTE_US) / 1e6
         server = (load.tickers * REDIS_TICK_US + quotes * REDIS_QUOTE_US) / 1e6
         workers = max(1, math.ceil(worker / USABLE))
-        kept = TICKER_BYTES + BARS_LIFETIME_SECONDS * BAR_BYTES
+        kept: float = TICKER_BYTES + BARS_LIFETIME_SECONDS * BAR_BYTES
         kept += load.rate * load.retention_seconds * QUOTE_BYTES
         return cls(
             worker_cores=worker,

@@ -1,6 +1,7 @@
 """A picture of a ticker's history, and the facts that go with it."""
 
 import importlib
+import threading
 from typing import NamedTuple
 
 from app.answer_text import id_line
@@ -10,6 +11,10 @@ from app.facts import Reply
 from app.histories import parse_history
 from app.reader import Reader
 from app.tickers import checked_ticker
+
+# What is left of the two seconds is for reading and drawing.
+PATIENCE_SECONDS = 0.6
+_loaded = threading.Event()
 
 
 class ChartFacts(Compared, Reply):
@@ -32,20 +37,25 @@ class Chart(NamedTuple):
 
 def load_pencils() -> None:
     """Load what draws, so that the first chart comes in time."""
-    importlib.import_module("app.charting").load()
+    if not _loaded.is_set():
+        importlib.import_module("app.charting").load()
+        _loaded.set()
 
 
 def chart(reader: Reader, ticker: str, history: str = "5mins") -> Chart:
-    """Draw the last `history` of `ticker`.
+    """Draw the last `history` of `ticker`, once `load_pencils` is done.
 
     Raises `BadTicker`, `BadHistory`, `NoAnswer` or `StoreUnavailable`.
     """
-    # Loading it takes half a second, which nobody who asks for no picture need pay.
-    from app.charting import png_of  # noqa: PLC0415
-
     snapshot = reader.snapshot(checked_ticker(ticker), parse_history(history))
     if snapshot.as_of_ms is None:
         raise NoAnswer(f"{ticker}: warming: {snapshot.cause}; ask again in some seconds")
+    if not _loaded.wait(PATIENCE_SECONDS):
+        known = f"; {snapshot.cause}" if snapshot.cause else ""
+        raise NoAnswer(f"{ticker}: what draws is still loading, ask again in a second{known}")
+    # Loading it takes half a second, which nobody who asks for no picture need pay.
+    from app.charting import png_of  # noqa: PLC0415
+
     table = reader.table(ticker, snapshot.as_of_ms, snapshot.history_seconds)
     facts = row_of(snapshot).model_dump()
     return Chart(

@@ -192,9 +192,13 @@ class Reader:
         return self._answers.keep(answer_id, forms)
 
     def active(self, now_ms: float) -> list[str]:
-        """Return the tickers whose newest quote is at most 300 s old, as discovery saw them."""
+        """Return the tickers whose newest quote is at most 300 s old, as discovery saw them.
+
+        Raises `StoreUnavailable`.
+        """
         store: Any = self._redis
-        found = store.zrevrangebyscore(keys.TICKERS, "+inf", now_ms - ACTIVE_MS)
+        with store_errors(self._redis):
+            found = store.zrevrangebyscore(keys.TICKERS, "+inf", now_ms - ACTIVE_MS)
         names = (name.decode("ascii", "replace") for name in found)
         return [name for name in names if is_ticker(name)]
 

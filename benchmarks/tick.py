@@ -22,9 +22,9 @@ def run(*, quick: bool) -> str:
     return "\n\n".join(
         [
             (
-                "CPU µs a tick, medians over seconds (least..greatest); a print for every ten quotes. "
-                "Parts are measured apart from the whole, which they slow down. Redis: its own CPU for "
-                "reading and writing the tick, publishing of records left out."
+                "CPU µs a tick, medians over seconds (least..greatest); a print for every ten "
+                "quotes. Parts are measured apart from the whole, which they slow down. Redis: its "
+                "own CPU for reading and writing the tick, publishing of records left out."
             ),
             table(head, rows),
             (

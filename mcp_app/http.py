@@ -23,9 +23,7 @@ class Resumable(NamedTuple):
     retry_ms: int
 
 
-def http_app(
-    server: MCPServer[Reader], host: str, resumable: Resumable | None = None
-) -> Starlette:
+def http_app(server: MCPServer[Reader], host: str, resumable: Resumable | None = None) -> Starlette:
     """Return the ASGI application; it accepts requests for this machine and for `host` only.
 
     Clients of 2025 get JSON, or with `resumable` event streams, in which a tool may ask them

@@ -8,11 +8,20 @@ from app.records import Quote, Record
 
 START_MS = 1_704_205_800_000
 BOOKS = {"wide spread": "AAPL", "several ticks": "TSLA", "one tick": "SPY"}
+LEAST_VOLATILITY_TICKS = 0.2
+"""So that 20 prices, from which the tick is known, are seen before anything is planted."""
 
 
 def book_profile(name: str) -> Profile:
     """Return a ticker's profile without sweeps, hidden orders or planted happenings."""
-    return replace(PROFILES[BOOKS[name]], plants=(), hidden_share=0.0, reach_share=0.0)
+    usual = PROFILES[BOOKS[name]]
+    return replace(
+        usual,
+        plants=(),
+        hidden_share=0.0,
+        reach_share=0.0,
+        volatility_ticks=max(usual.volatility_ticks, LEAST_VOLATILITY_TICKS),
+    )
 
 
 @cache

@@ -41,6 +41,27 @@ def sign_randomised(records: Sequence[Record], seed: int) -> list[Record]:
     return made
 
 
+def takers_randomised(records: Sequence[Record], seed: int) -> list[Record]:
+    """Change the takers' sides in every other block of 10 s, by chance; prices stay as they were.
+
+    Whatever link flow had with the price that met it is gone. Mirroring both, as above, would
+    keep it: an absorbed flow mirrored is an absorbed flow.
+    """
+    draw = Random(seed)  # noqa: S311 - a market, no secret
+    made: list[Record] = []
+    block, sign = -1, 1
+    for record in records:
+        now = math.floor(record.stamp / BLOCK_MS)
+        if now != block:
+            block, sign = now, draw.choice((-1, 1))
+        if isinstance(record, Trade):
+            taker = sign * record.aggressor
+            made.append(Trade(record.stamp, record.seq, record.price, record.size, taker))
+        else:
+            made.append(record)
+    return made
+
+
 def _mirrored(record: Record, about: int) -> Record:
     if isinstance(record, Quote):
         bid, ask = about - record.ask_price, about - record.bid_price

@@ -134,8 +134,9 @@ def null_rows(course: Course, card: Card) -> Iterator[None]:
 def null_of_tape(name: str, records: list[Record], card: Card) -> None:
     """Count what is found in a real tape whose drift was taken away."""
     shuffled = findings(nulls.sign_randomised(records, FULL.seed))
-    for kind in ("absorption", "momentum_shift"):
-        card.nulls.append(_null_row(kind, f"{name}, signs randomised", shuffled))
+    card.nulls.append(_null_row("momentum_shift", f"{name}, signs randomised", shuffled))
+    untied = findings(nulls.takers_randomised(records, FULL.seed))
+    card.nulls.append(_null_row("absorption", f"{name}, takers randomised", untied))
 
 
 def _null_row(kind: str, tape: str, found: Findings) -> Row:

@@ -29,6 +29,7 @@ def test_a_seed_always_gives_the_same_plan_and_all_kinds_come_up() -> None:
         assert sum(name in plan.faults for plan in plans) >= 10
 
 
+@pytest.mark.faults
 @pytest.mark.system
 @pytest.mark.timeout(240)
 def test_what_is_published_does_not_depend_on_what_happened_to_the_machines() -> None:

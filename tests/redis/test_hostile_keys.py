@@ -98,7 +98,8 @@ STATES = {
     "no number": {"version": "x", "engine": "1", "as_of": "noon", "behind": "0"},
     "no engine": {"version": "x", "as_of": "1700000005000", "behind": "0", "recent_count": "0"},
     "odd engine": {
-        "version": "x", "as_of": "1700000005000", "behind": "0", "recent_count": "0", "engine": "x.y",
+        "version": "x", "as_of": "1700000005000", "behind": "0", "recent_count": "0",
+        "engine": "x.y",
     },
     "no blob": {
         "version": "x", "as_of": "1700000005000", "behind": "0", "recent_count": "0", "engine": "1",

@@ -263,9 +263,6 @@ def test_every_tool_names_what_is_broken_within_two_seconds(
     now = broken(whole, settings)
 
     async def timed(client: Any) -> tuple[float, CallToolResult]:
-        if tool == "order_flow_chart":
-            # Fonts are found once a process.
-            await client.call_tool(tool, dict(CALLS[tool]))
         began = time.monotonic()
         result = await client.call_tool(tool, dict(CALLS[tool]))
         return time.monotonic() - began, result

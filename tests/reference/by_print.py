@@ -414,7 +414,7 @@ class Flow:
         return (
             abs(self.signed) >= 1.5 * self.usual
             and self.move <= 0.25 * self.expected
-            and self.at_price >= 0.5 * self.total
+            and self.at_price >= 0.7 * self.total
             and self.at_price >= 3 * self.median
         )
 

@@ -23,6 +23,7 @@ class Sheet:
         self.prints: list[tuple[str, int, int]] = []
 
     def printed(self, resting_side: str, price: int, lots: int) -> None:
+        """Note a print."""
         self.prints.append((resting_side, price, lots))
 
     def book_changed(self) -> None:

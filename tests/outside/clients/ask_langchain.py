@@ -20,7 +20,8 @@ async def main(address: str, calls: dict[str, dict[str, object]]) -> None:
         found[name] = {"text": text_of(message), "json": message.artifact["structured_content"]}
     call = {"name": "analyze_order_flow_tool", "args": {"ticker": "NONE"}, "id": "1"}
     try:
-        wrong = text_of(await tools["analyze_order_flow_tool"].ainvoke(call | {"type": "tool_call"}))
+        tool = tools["analyze_order_flow_tool"]
+        wrong = text_of(await tool.ainvoke(call | {"type": "tool_call"}))
     except Exception as error:  # noqa: BLE001 - whatever it makes of an error
         wrong = str(error)
     print(json.dumps({"answers": found, "wrong": wrong}))
