@@ -59,7 +59,7 @@ QUALITY_COUNTS = frozenset((
     "ahead", "behind_seconds", "boolean_number", "crossed", "duplicate", "late", "locked",
     "missing_number", "negative_size", "non_positive_price", "not_finite", "not_json",
     "one_sided", "out_of_range", "rejected", "seconds_not_ms", "stamp_mismatch", "too_long",
-    "unnumbered", "zero_size",
+    "unnumbered", "wrong_type", "zero_size",
 ))  # fmt: skip
 WORDS = {
     "bid_size_acceleration": frozenset(("INCREASING", "STABLE", "DECREASING")),
