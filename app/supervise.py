@@ -197,7 +197,7 @@ class Supervisor:
             await asyncio.sleep(0.05)
 
     async def _say_when_caught_up(self) -> None:
-        """Say once that the simulation's ten minutes of past are folded: until then it is early."""
+        """Say once that the simulation's past is folded: until then it is early."""
         if self._config.feed != "simulate":
             return
         # `Any`: redis-py's annotations promise an awaitable beside every answer.

@@ -315,7 +315,7 @@ def test_a_loop_goes_on_with_seq_and_says_each_laps_shift(
 ) -> None:
     path = tape_file(tmp_path, "AAPL")
 
-    running = start("app.cli", "feed", "replay", "--loop", str(path))
+    running = start("app", "feed", "replay", "--loop", str(path))
     wait_until(lambda: len(re.findall("shift_ms=", running.said())) >= 2, "a second lap")
     wait_until(lambda: redis_client.zcard(KEYS.quotes("AAPL")) >= 60, "its records")
     code = running.end(signal.SIGINT)
@@ -402,9 +402,7 @@ def test_a_simulation_started_again_begins_where_the_first_one_ended(
 def test_a_simulation_waits_for_redis_and_ends_cleanly_at_ctrl_c(
     start: Start, own_server: OwnServer
 ) -> None:
-    running = start(
-        "app.cli", "feed", "simulate", "--tickers", "SPY", REDIS_PORT=str(own_server.port)
-    )
+    running = start("app", "feed", "simulate", "--tickers", "SPY", REDIS_PORT=str(own_server.port))
     wait_until(lambda: "redis away" in running.said(), "a word about Redis")
     own_server.start()
     client = redis.Redis(port=own_server.port)

@@ -119,6 +119,7 @@ def test_every_subcommand_can_be_loaded(run) -> None:
         "analyze",
         "answers",
         "ask",
+        "capacity",
         "feed",
         "figures",
         "scorecard",
