@@ -89,26 +89,34 @@ class Side(msgspec.Struct, gc=False):
 
 
 class Market(msgspec.Struct, array_like=True):
-    """The book's best as it stands in the stream, and what signs a print."""
+    """The book's best as it stands in the stream, and what signs a print.
+
+    `spread` is that of `valid`, 0 where there is none.
+    """
 
     quote: Quote | None = None
     last_valid: Quote | None = None
+    spread: int = 0
     last_price: int = 0
     last_direction: int = UNSIGNED
 
     def quoted(self, quote: Quote) -> None:
         """Let `quote` stand."""
         self.quote = quote
-        if quote.bid_price < quote.ask_price and quote.bid_size > 0 and quote.ask_size > 0:
-            self.last_valid = quote
+        if quote.bid_size > 0 and quote.ask_size > 0:
+            spread = quote.ask_price - quote.bid_price
+            if spread > 0:
+                self.last_valid, self.spread = quote, spread
+            else:
+                last = self.last_valid
+                self.spread = 0 if last is None else last.ask_price - last.bid_price
+        else:
+            self.spread = 0
 
     @property
     def valid(self) -> Quote | None:
         """Return the quote that has spread and mid now, None while a side is empty."""
-        quote = self.quote
-        if quote is None or quote.bid_size <= 0 or quote.ask_size <= 0:
-            return None
-        return self.last_valid
+        return self.last_valid if self.spread else None
 
     def printed(self, trade: Trade) -> Side:
         """Sign a print by its given aggressor, else the quote rule, else the tick rule."""
@@ -149,7 +157,7 @@ class BarFold(msgspec.Struct, array_like=True):
         market = self.market
         return BarFold(
             Bar(self.bar.end),
-            Market(market.quote, market.last_valid, market.last_price, market.last_direction),
+            msgspec.structs.replace(market),
             self.integrated_to,
             self.bid,
             self.ask,
@@ -162,22 +170,22 @@ class BarFold(msgspec.Struct, array_like=True):
 
     def quoted(self, quote: Quote) -> None:
         """Add a quote."""
-        bar = self.bar
-        before = self.market.quote
+        bar, market = self.bar, self.market
+        before = market.quote
         bar.quote_count += 1
         if before is None:
             bar.first_quote = quote
             self.integrated_to = quote.stamp
         else:
             if quote.stamp > self.integrated_to:
-                self._integrate(quote.stamp)
+                self._integrate(before, quote.stamp)
             self._compare(before, quote)
         if quote.bid_size > 0:
             self.bid = quote.bid_price
         if quote.ask_size > 0:
             self.ask = quote.ask_price
-        self.market.quoted(quote)
-        if self.market.last_valid is not quote:
+        market.quoted(quote)
+        if market.last_valid is not quote:
             self.fault(_oddity(quote))
 
     def _compare(self, before: Quote, quote: Quote) -> None:  # noqa: C901, PLR0912 - hot path
@@ -247,10 +255,8 @@ class BarFold(msgspec.Struct, array_like=True):
             self.bar.quality = {}
         self.bar.quality[name] = self.bar.quality.get(name, 0) + 1
 
-    def _integrate(self, to: float) -> None:
-        quote = self.market.quote
-        if quote is None:
-            return
+    def _integrate(self, quote: Quote, to: float) -> None:
+        """Weigh the quote that stood with the time from where the sums end."""
         bar = self.bar
         duration = to - self.integrated_to
         self.integrated_to = to
@@ -261,10 +267,9 @@ class BarFold(msgspec.Struct, array_like=True):
         if bid_size or ask_size:
             bar.imbalance_ms += (bid_size - ask_size) / (bid_size + ask_size) * duration
             bar.imbalance_time_ms += duration
-        valid = self.market.last_valid
-        if valid is None or bid_size <= 0 or ask_size <= 0:
+        spread, valid = self.market.spread, self.market.last_valid
+        if not spread or valid is None:
             return
-        spread = valid.ask_price - valid.bid_price
         bar.spread_ms += spread * duration
         bar.spread_bps_ms += 2e4 * spread / (valid.ask_price + valid.bid_price) * duration
         bar.spread_time_ms += duration
@@ -274,11 +279,10 @@ class BarFold(msgspec.Struct, array_like=True):
 
     def close(self) -> Bar:
         """End the second and begin the next; returns the finished bar without thresholds."""
-        bar = self.bar
-        if self.integrated_to < bar.end:
-            self._integrate(float(bar.end))
+        bar, quote = self.bar, self.market.quote
+        if quote is not None and self.integrated_to < bar.end:
+            self._integrate(quote, float(bar.end))
         self._close_mid(bar)
-        quote = self.market.quote
         if quote is not None:
             bar.stood = 1
             bar.bid_price, bar.bid_size = quote.bid_price, quote.bid_size
@@ -297,9 +301,9 @@ class BarFold(msgspec.Struct, array_like=True):
             if mid2 != self.last_mid2:
                 bar.squared_return = math.log(mid2 / self.last_mid2) ** 2
         self.last_mid2 = mid2
-        if self.market.valid is not None:
+        if self.market.spread:
             bar.mid2 = mid2
-            bar.spread = last.ask_price - last.bid_price
+            bar.spread = self.market.spread
             bar.weighted_mid = weighted_mid(last)
 
     def renew_thresholds(self, bar: Bar, large_bid: float, large_ask: float, depth: float) -> None:

@@ -23,7 +23,7 @@ from app.patterns.momentum import MomentumShifts
 from app.patterns.spreads import PriceGaps, QuoteBursts, SpreadRegimes
 from app.patterns.sweeps import Sweeps
 from app.patterns.walls import Pulling, Stacking, Walls
-from app.records import UNSIGNED, Batch, Quote, Record, Trade
+from app.records import UNSIGNED, Batch, Quote, Trade
 from app.scene import NEVER, Scene
 from app.touch import BookSecond, Moves, Visit, is_better, taken_side
 from app.usual import SecondFacts, Tick, Usual
@@ -163,23 +163,30 @@ class Engine:
         return cls(new_state(ticker), BarTable(max(SPANS)))
 
     def _find_hooks(self) -> None:
-        detectors = self.state.detectors
+        """List, by hook, the methods to call; the quotes-only forms go where trades come."""
+        detectors, trades_seen = self.state.detectors, self.state.scene.trades_seen
         members = [getattr(detectors, name) for name in detectors.__struct_fields__]
-        self._hooks: dict[str, list[Callable[..., None]]] = {
+        self._awaits_trades = not trades_seen
+        hooks: dict[str, list[Callable[..., None]]] = {
             hook: [
                 getattr(d, hook)
                 for d in members
                 if getattr(type(d), hook) is not getattr(Detector, hook)
+                and (d.is_needed or not trades_seen)
             ]
             for hook in HOOKS
         }
-        self._on_quoted = self._hooks["quoted"]
-        self._on_resized = self._hooks["resized"]
+        self._on_quoted, self._on_resized = hooks["quoted"], hooks["resized"]
+        self._on_entered, self._on_left = hooks["entered"], hooks["left"]
+        self._on_jumped, self._on_printed = hooks["jumped"], hooks["printed"]
+        self._on_moment_ended, self._on_second = hooks["moment_ended"], hooks["second"]
+        self._timed = [method.__self__ for method in hooks["timed"]]  # type: ignore[attr-defined]
 
-    def _tell(self, hook: str, *facts: object) -> None:
-        for method in self._hooks[hook]:
+    def _tell(self, methods: Iterable[Callable[..., None]], *facts: object) -> None:
+        scene = self.state.scene
+        for method in methods:
             try:
-                method(self.state.scene, *facts)
+                method(scene, *facts)
             except Exception as error:  # noqa: BLE001 - one detector's fault must not stop the tick
                 self._detector_failed(method, error)
 
@@ -211,26 +218,21 @@ class Engine:
         """
         faults = _by_second(batch.faults)
         counts = stored or {}
-        for record in batch.records:
-            self._fold(record, faults, counts)
-        self._reach_end(as_of, faults, counts)
-        self.state.as_of = as_of
-
-    def _fold(self, record: Record, faults: Faults, stored: Mapping[int, int]) -> None:
         state = self.state
-        stamp, end = record.stamp, state.fold.bar.end
-        if stamp > end or state.is_asleep:
-            self._reach(stamp, faults, stored)
-        else:
-            state.newest_second = end
-        if state.moment and stamp > state.moment:
-            self._end_moment()
-        if stamp > state.scene.next_due:
-            self._fire(stamp)
-        if isinstance(record, Quote):
-            self._quote(record)
-        else:
-            self._trade(record)
+        for record in batch.records:
+            stamp = record.stamp
+            if stamp > state.fold.bar.end or state.is_asleep:
+                self._reach(stamp, faults, counts)
+            if state.moment and stamp > state.moment:
+                self._end_moment()
+            if stamp > state.scene.next_due:
+                self._fire(stamp)
+            if isinstance(record, Quote):
+                self._quote(record)
+            else:
+                self._trade(record)
+        self._reach_end(as_of, faults, counts)
+        state.as_of = as_of
 
     def _reach(self, stamp: float, faults: Faults, stored: Mapping[int, int]) -> None:
         """Close the seconds that end before a stamp, so that the current one holds it."""
@@ -241,7 +243,6 @@ class Engine:
                 self._close_second(faults, stored)
         if state.is_asleep or not state.fold.bar.end:
             self._wake(stamp)
-        state.newest_second = state.fold.bar.end
 
     def _reach_end(self, as_of: int, faults: Faults, stored: Mapping[int, int]) -> None:
         state = self.state
@@ -268,20 +269,33 @@ class Engine:
         """Fire timers due before an instant, each at its time."""
         scene = self.state.scene
         while scene.next_due < before:
-            due, scene.next_due = scene.next_due, NEVER
-            self._tell("timed", due)
+            now, scene.next_due = scene.next_due, NEVER
+            for detector in self._timed:
+                if detector.due <= now:
+                    detector.due = NEVER
+                    self._tell((detector.timed,), now)
+            scene.next_due = min((d.due for d in self._timed), default=NEVER)
 
     def _end_moment(self) -> None:
         stamp, self.state.moment = self.state.moment, 0.0
-        self._tell("moment_ended", stamp)
+        self._tell(self._on_moment_ended, stamp)
 
     def _quote(self, quote: Quote) -> None:
         state = self.state
         scene = state.scene
         state.fold.quoted(quote)
         scene.market.quoted(quote)
-        self._side(0, quote.bid_price, quote.bid_size, quote.stamp)
-        self._side(1, quote.ask_price, quote.ask_size, quote.stamp)
+        if not scene.book.first_quote:
+            scene.book.first_quote = quote.stamp
+        bid, ask = scene.visits
+        if bid is None or quote.bid_size != bid.size or quote.bid_price != bid.price:
+            self._side(0, quote.bid_price, quote.bid_size, quote.stamp)
+        else:
+            bid.printed_since_quote = 0.0
+        if ask is None or quote.ask_size != ask.size or quote.ask_price != ask.price:
+            self._side(1, quote.ask_price, quote.ask_size, quote.stamp)
+        else:
+            ask.printed_since_quote = 0.0
         for method in self._on_quoted:
             try:
                 method(scene, quote)
@@ -293,16 +307,14 @@ class Engine:
         scene = self.state.scene
         visit = scene.visits[side]
         if visit is not None and size > 0 and price == visit.price:
-            before = visit.size
-            if size != before:
-                self._resize(side, visit, size, stamp, before)
+            self._resize(side, visit, size, stamp, visit.size)
             visit.printed_since_quote = 0.0
             return
         to = price if size > 0 else None
         if visit is not None:
             if to is None or not is_better(side, to, visit.price):
                 scene.book.remove(side, stamp, visit.size)
-            self._tell("left", side, visit, stamp, to)
+            self._tell(self._on_left, side, visit, stamp, to)
             self.state.levels[side].leave(stamp, to)
             scene.visits[side] = None
         if to is not None:
@@ -329,7 +341,7 @@ class Engine:
         scene.tick.quoted(price)
         visit = scene.visits[side] = Visit(price, stamp, size, size)
         self.state.levels[side].enter(price, size, stamp)
-        self._tell("entered", side, visit)
+        self._tell(self._on_entered, side, visit)
         if left is None:
             return
         moves, book = scene.moves[side], scene.book
@@ -337,15 +349,17 @@ class Engine:
         book.undone += moves.changed(stamp, left.price, price)
         jump = moves.jump(stamp, left.price, price)
         book.jump = max(book.jump, jump)
-        self._tell("jumped", side, visit, jump, left.price)
+        self._tell(self._on_jumped, side, visit, jump, left)
 
     def _trade(self, trade: Trade) -> None:
         state = self.state
         scene = state.scene
         state.fold.printed(trade)
         side = scene.market.printed(trade)
-        scene.trades_seen = True
-        self._tell("printed", trade, side)
+        if self._awaits_trades:
+            scene.trades_seen = True
+            self._find_hooks()
+        self._tell(self._on_printed, trade, side)
         state.moment = trade.stamp
         if side.taker == UNSIGNED:
             return
@@ -372,11 +386,13 @@ class Engine:
         fold.bar.stored = stored.get(end, 0)
         depth_was_known = bool(fold.depth)
         bar = fold.close()
+        if bar.quote_count or bar.trade_count:
+            state.newest_second = end
         falls_asleep = end - state.newest_second >= SLEEP_AFTER_SECONDS * SECOND_MS
         scene.facts = self._facts(bar, depth_was_known=depth_was_known)
         if not falls_asleep:
             scene.usual.gather(scene.facts)
-            self._tell("second", end)
+            self._tell(self._on_second, end)
             scene.usual.sample(scene.facts, scene.tick.size)
         past = scene.past
         fold.renew_thresholds(

@@ -72,6 +72,7 @@ class Level(msgspec.Struct, array_like=True):
 class SideLevels(msgspec.Struct, array_like=True):
     """The levels of one side, and the one that is best now.
 
+    `size_ms` and `time_ms` are what the best gathered since they were last given to its level;
     `touched` are the prices whose stay may end or whose form may be renewed at the next second;
     nothing was last seen before `oldest_seen`.
     """
@@ -81,6 +82,8 @@ class SideLevels(msgspec.Struct, array_like=True):
     best: int = 0
     size: float = 0.0
     since: float = 0.0
+    size_ms: float = 0.0
+    time_ms: float = 0.0
     touched: list[int] = []
     oldest_seen: float = NEVER
 
@@ -103,8 +106,10 @@ class SideLevels(msgspec.Struct, array_like=True):
 
     def resize(self, size: float, stamp: float) -> None:
         """Let the best price show another size."""
-        self._weigh(stamp)
-        self.size = size
+        duration = stamp - self.since
+        self.size_ms += self.size * duration
+        self.time_ms += duration
+        self.size, self.since = size, stamp
 
     def leave(self, stamp: float, to: int | None) -> None:
         """Let the best price depart."""
@@ -116,13 +121,13 @@ class SideLevels(msgspec.Struct, array_like=True):
         self.best = 0
 
     def _weigh(self, to: float) -> None:
+        self.resize(self.size, to)
         level = self.levels.get(self.best)
-        if level is None:
-            return
-        level.size_ms += self.size * (to - self.since)
-        level.time_ms += to - self.since
-        level.last_seen = to
-        self.since = to
+        if level is not None:
+            level.size_ms += self.size_ms
+            level.time_ms += self.time_ms
+            level.last_seen = to
+        self.size_ms = self.time_ms = 0.0
 
     def second(self, end: int) -> bool:
         """End stays, drop what is gone, renew published forms; tells whether any changed."""

@@ -158,6 +158,16 @@ def _raw_trade(member: bytes) -> _RawTrade:
     )
 
 
+def _is_ordinary(raw: _RawQuote) -> bool:
+    """Tell whether both sides show a price and a size within bounds, as nearly all quotes do."""
+    return (
+        0 < raw.bid_price < MAX_PRICE
+        and 0 < raw.ask_price < MAX_PRICE
+        and MIN_SIZE <= raw.bid_size <= MAX_SIZE
+        and MIN_SIZE <= raw.ask_size <= MAX_SIZE
+    )
+
+
 def _check_quote(raw: _RawQuote) -> None:
     if raw.bid_size < 0 or raw.ask_size < 0:
         raise RecordRejected("negative_size")
@@ -196,12 +206,14 @@ def parse_quote(member: bytes, score: float) -> tuple[Quote, bool]:
         raw = _decode_quote(member)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         raw = _raw_quote(member)
-    _check_quote(raw)
-    stamp, mismatch = _stamp_of(raw.timestamp, score)
-    seq = _seq_of(raw.seq)
+    if not _is_ordinary(raw):
+        _check_quote(raw)
+    stamp, mismatch = score, False
+    if raw.timestamp is not None and raw.timestamp != score:
+        stamp, mismatch = _stamp_of(raw.timestamp, score)
     quote = Quote(
         stamp,
-        seq,
+        _seq_of(raw.seq),
         round(raw.bid_price * PRICE_UNITS),
         raw.bid_size,
         round(raw.ask_price * PRICE_UNITS),
@@ -219,7 +231,9 @@ def parse_trade(member: bytes, score: float) -> tuple[Trade, bool]:
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         raw = _raw_trade(member)
     _check_trade(raw)
-    stamp, mismatch = _stamp_of(raw.timestamp, score)
+    stamp, mismatch = score, False
+    if raw.timestamp is not None:
+        stamp, mismatch = _stamp_of(raw.timestamp, score)
     seq = _seq_of(raw.seq)
     side = _AGGRESSORS.get(raw.aggressor or "", UNSIGNED)
     return Trade(stamp, seq, round(raw.price * PRICE_UNITS), raw.size, side), mismatch
@@ -230,9 +244,8 @@ def _seq_of(seq: int | None) -> int:
     return seq if seq is not None and 0 <= seq <= _MAX_SEQ else NO_SEQ
 
 
-def _stamp_of(timestamp: float | None, score: float) -> tuple[float, bool]:
-    if timestamp is None:
-        return score, False
+def _stamp_of(timestamp: float, score: float) -> tuple[float, bool]:
+    """Return what stands as a record's time, and whether its two times contradict each other."""
     if abs(timestamp - score) > MAX_STAMP_MISMATCH_MS:
         return score, True
     return timestamp, False

@@ -14,7 +14,7 @@ class Scene(msgspec.Struct, array_like=True):
     """The ticker's book, its past, and its events; detectors read it and open events through it.
 
     `facts` are those of the second that is being closed, `mid2` twice the valid mid at the last
-    whole second (0: none), `next_due` the earliest timer.
+    whole second (0: none), `next_due` the earliest of the detectors' timers.
     """
 
     ticker: str
@@ -35,10 +35,6 @@ class Scene(msgspec.Struct, array_like=True):
     def past(self) -> InForce:
         """Return the thresholds in force."""
         return self.usual.in_force
-
-    def wake(self, at: float) -> None:
-        """Ask for a timer at `at`."""
-        self.next_due = min(self.next_due, at)
 
     def price(self, side: int) -> int | None:
         """Return the best price of a side, None where it is empty."""

@@ -57,16 +57,21 @@ class Moves(msgspec.Struct, array_like=True):
 
     def jump(self, stamp: float, before: int, price: int) -> int:
         """Return the distance from the price that stood 5 ms ago."""
-        recent = [change for change in self.recent if change[0] > stamp - JUMP_MS]
+        recent = self.recent
+        while recent and recent[0][0] <= stamp - JUMP_MS:
+            del recent[0]
         base = recent[0][1] if recent else before
         recent.append((stamp, before))
-        self.recent = recent
         return abs(price - base)
 
 
 class BookSecond(msgspec.Struct, array_like=True):
-    """What the current second did to the best prices, by side where there are two numbers."""
+    """What the current second did to the best prices, by side where there are two numbers.
 
+    `first_quote` is the stamp of its first, 0 before it.
+    """
+
+    first_quote: float = 0.0
     changes: int = 0
     undone: int = 0
     jump: int = 0

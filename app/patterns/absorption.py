@@ -222,10 +222,15 @@ class SuspectedAbsorption(Detector):
     is_spent: list[bool] = msgspec.field(default_factory=lambda: [False, False])
     closes_at: list[float] = msgspec.field(default_factory=lambda: [0.0, 0.0])
 
+    @property
+    def is_needed(self) -> bool:
+        """Tell whether one is open still: none opens where trades come."""
+        return any(self.is_open)
+
     def entered(self, scene: Scene, side: int, visit: Visit) -> None:
         """Wait for the visit to be 2 s old."""
         self.is_open[side] = self.is_spent[side] = False
-        scene.wake(visit.since + SUSPECTED_AGE_MS)
+        self.wake(scene, visit.since + SUSPECTED_AGE_MS)
 
     def resized(self, scene: Scene, side: int, visit: Visit, stamp: float, before: float) -> None:
         """Look again, once the visit is old enough."""
@@ -240,7 +245,7 @@ class SuspectedAbsorption(Detector):
                 continue
             due = visit.since + SUSPECTED_AGE_MS
             if due > at:
-                scene.wake(due)
+                self.wake(scene, due)
             elif due == at:
                 self._look(scene, side, visit, at)
             if self.is_open[side]:
@@ -248,7 +253,7 @@ class SuspectedAbsorption(Detector):
 
     def _time_out(self, scene: Scene, side: int, visit: Visit, at: float) -> None:
         if self.closes_at[side] > at:
-            scene.wake(self.closes_at[side])
+            self.wake(scene, self.closes_at[side])
             return
         self._close(scene, side, visit, self.closes_at[side], "elapsed")
 
@@ -277,7 +282,7 @@ class SuspectedAbsorption(Detector):
             self.is_open[side] = True
             scene.events.opened(self._opening(side, visit, at, statistic, evidence))
             self.closes_at[side] = at + SUSPECTED_MS
-            scene.wake(self.closes_at[side])
+            self.wake(scene, self.closes_at[side])
 
     def _opening(
         self, side: int, visit: Visit, at: float, statistic: float, evidence: Evidence

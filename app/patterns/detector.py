@@ -6,14 +6,30 @@ import msgspec
 
 from app.bars import Side
 from app.records import Quote, Trade
-from app.scene import Scene
+from app.scene import NEVER, Scene
 from app.touch import Visit
 
 
 class Detector(msgspec.Struct, array_like=True):
-    """One pattern's memory and rules. Only the hooks that a family overrides are called."""
+    """One pattern's memory and rules. Only the hooks that a family overrides are called.
+
+    `due` is its own earliest timer.
+    """
 
     finds: ClassVar[str] = ""
+
+    due: float = NEVER
+
+    def wake(self, scene: Scene, at: float) -> None:
+        """Ask for a timer at `at`."""
+        if at < self.due:
+            self.due = at
+            scene.next_due = min(scene.next_due, at)
+
+    @property
+    def is_needed(self) -> bool:
+        """Tell whether it has anything to hear once trades come."""
+        return True
 
     def quoted(self, scene: Scene, quote: Quote) -> None:
         """Look at a quote, after the touch has moved."""
@@ -30,8 +46,8 @@ class Detector(msgspec.Struct, array_like=True):
     def printed(self, scene: Scene, trade: Trade, side: Side) -> None:
         """Hear of a print; the touch is as it was just before."""
 
-    def jumped(self, scene: Scene, side: int, visit: Visit, jump: int, before: int) -> None:
-        """Hear that a best price, now changed from `before`, is `jump` from that of 5 ms ago."""
+    def jumped(self, scene: Scene, side: int, visit: Visit, jump: int, before: Visit) -> None:
+        """Hear that a best price, next after `before`, is `jump` from that of 5 ms ago."""
 
     def moment_ended(self, scene: Scene, stamp: float) -> None:
         """All records of a stamp that had a print are folded."""

@@ -50,7 +50,7 @@ class HiddenPrints(Detector):
         cluster.prints += 1
         cluster.volume += trade.size
         cluster.is_given = cluster.is_given and side.is_given
-        scene.wake(trade.stamp + SILENT_MS)
+        self.wake(scene, trade.stamp + SILENT_MS)
         if cluster.prints >= PRINTS_NEEDED:
             self._tell(scene, resting, trade, cluster)
 
@@ -86,7 +86,7 @@ class HiddenPrints(Detector):
             for price, cluster in list(clusters.items()):
                 due = cluster.last + SILENT_MS
                 if due > at:
-                    scene.wake(due)
+                    self.wake(scene, due)
                     continue
                 del clusters[price]
                 scene.events.of_type("hidden_print").ended(due, cluster.prints)

@@ -18,6 +18,7 @@ LOST_MS = 500.0
 SILENT_MS = 60_000.0
 REFILLS_NEEDED = 3
 SAME_SIZE = 0.1
+LEAST_NATIVE = 0.2
 LEAST_USUAL = 0.7
 
 
@@ -33,15 +34,18 @@ class Taking(msgspec.Struct, array_like=True, gc=False):
     def is_refilled_by(self, size: float, delay: float, usual: float | None) -> bool:
         """Tell whether a returned size is a refill and no other order.
 
-        Within 1 ms half of what stood is enough. Later, anyone may have joined: it must be what
-        stood last or at the visit's start, within 10 %, and no less than 0.7 of the side's median.
+        Within 1 ms half of what stood is enough, if it is no crumb: 0.2 of the side's median.
+        Later, anyone may have joined: it must be what stood last or at the visit's start, within
+        10 %, and no less than 0.7 of that median.
         """
+        if usual is None:
+            return False
         if delay <= NATIVE_MS:
-            return size >= self.displayed / 2
+            return size >= self.displayed / 2 and size >= LEAST_NATIVE * usual
         same = any(
             abs(size - before) <= SAME_SIZE * before for before in (self.displayed, self.start)
         )
-        return same and usual is not None and size >= LEAST_USUAL * usual
+        return same and size >= LEAST_USUAL * usual
 
 
 class Refill(msgspec.Struct, array_like=True, gc=False):
@@ -132,11 +136,11 @@ class Icebergs(Detector):
             printed, given = visit.printed_since_quote, visit.printed_given
             taking = Taking(stamp, visit.size, printed, given, visit.start_size)
             self.takings[side][visit.price] = taking
-            scene.wake(stamp + REFILL_MS)
+            self.wake(scene, stamp + REFILL_MS)
         for reserve in self.reserves[side].values():
             if not reserve.lost_at and (to is None or is_better(side, reserve.price, to)):
                 reserve.lost_at = stamp
-                scene.wake(stamp + LOST_MS)
+                self.wake(scene, stamp + LOST_MS)
 
     def entered(self, scene: Scene, side: int, visit: Visit) -> None:
         """See whether a level is back that was taken just before."""
@@ -173,7 +177,7 @@ class Icebergs(Detector):
         reserve.native += refill.delay <= NATIVE_MS and not refill.through
         reserve.through += refill.through
         reserve.largest = max(reserve.largest, shown)
-        scene.wake(reserve.silent_at)
+        self.wake(scene, reserve.silent_at)
         first = _opening_refill(reserve.refills)
         if first is not None:
             self._open(scene, side, reserve, first, refill.at)
@@ -216,7 +220,7 @@ class Icebergs(Detector):
             for price in [p for p, taking in takings.items() if taking.at + REFILL_MS <= at]:
                 del takings[price]
             for taking in takings.values():
-                scene.wake(taking.at + REFILL_MS)
+                self.wake(scene, taking.at + REFILL_MS)
             for reserve in list(self.reserves[side].values()):
                 self._end_if_due(scene, side, reserve, at)
 
@@ -226,9 +230,9 @@ class Icebergs(Detector):
         elif reserve.silent_at <= at:
             self._end(scene, side, reserve, reserve.silent_at, "silence")
         else:
-            scene.wake(reserve.silent_at)
+            self.wake(scene, reserve.silent_at)
             if reserve.lost_at:
-                scene.wake(reserve.lost_at + LOST_MS)
+                self.wake(scene, reserve.lost_at + LOST_MS)
 
     def _end(self, scene: Scene, side: int, reserve: Reserve, at: float, reason: str) -> None:
         del self.reserves[side][reserve.price]
@@ -296,6 +300,11 @@ class SuspectedRefills(Detector):
 
     sides: list[Dips] = msgspec.field(default_factory=lambda: [Dips(), Dips()])
 
+    @property
+    def is_needed(self) -> bool:
+        """Tell whether one is open still: none opens where trades come."""
+        return any(dips.is_open for dips in self.sides)
+
     def resized(self, scene: Scene, side: int, visit: Visit, stamp: float, before: float) -> None:
         """Note a dip, or a recovery from one."""
         dips = self.sides[side]
@@ -314,7 +323,7 @@ class SuspectedRefills(Detector):
         dips.delays.append(stamp - dip.at)
         dips.largest = max(dips.largest, dip.size)
         dips.silent_at = stamp + SILENT_MS
-        scene.wake(dips.silent_at)
+        self.wake(scene, dips.silent_at)
         evidence: Evidence = {
             "recoveries": len(dips.recoveries),
             "dip_shares": dips.largest,
@@ -366,7 +375,7 @@ class SuspectedRefills(Detector):
             if dips.silent_at <= at:
                 self._close(scene, side, visit, dips.silent_at, "silence")
             else:
-                scene.wake(dips.silent_at)
+                self.wake(scene, dips.silent_at)
 
     def _close(self, scene: Scene, side: int, visit: Visit, at: float, reason: str) -> None:
         event = scene.events.find("refill_suspected", visit.key(side))

@@ -11,9 +11,9 @@ from app.patterns.events import Evidence, Opening
 from app.records import PRICE_UNITS
 from app.scene import Scene
 
-ALLOWANCE = 0.3
-ALARM = 12.0
-CLIP = 3.0
+ALLOWANCE = 0.35
+ALARM = 8.5
+CLIP = 1.5
 FADED = ALARM / 4
 ELAPSED_MS = 120_000
 KEPT_SECONDS = 600
@@ -36,7 +36,7 @@ class Excursion(msgspec.Struct, array_like=True):
 
 
 class MomentumShifts(Detector):
-    """Follows both sums each second and opens where one reaches 12 standard deviations."""
+    """Follows both sums each second and opens where one reaches 8.5 standard deviations."""
 
     finds: ClassVar[str] = "momentum_shift"
 

@@ -1,5 +1,6 @@
 """Spreads far from the usual, and best prices that jump."""
 
+import math
 from typing import ClassVar
 
 import msgspec
@@ -41,6 +42,27 @@ class Regime(msgspec.Struct, array_like=True):
             self.peak, self.spread = self.distance(spread), spread
 
 
+class Bounds(msgspec.Struct, array_like=True, gc=False):
+    """Spreads up to `narrow` and from `wide` on are regimes, as of a second and a tick."""
+
+    tick: int
+    median: float = 0.0
+    narrow: float = -math.inf
+    wide: float = math.inf
+
+
+def _bounds(scene: Scene) -> Bounds:
+    tick, usual = scene.tick.size, scene.past.recent_spread
+    if not tick or not usual:
+        return Bounds(tick)
+    median = max(1, round(usual / tick)) * tick
+    news = NEWS_TICKS * tick
+    bounds = Bounds(tick, median, wide=max(WIDE * median, median + news))
+    if scene.past.one_tick_share <= ONE_TICK_MARKET:
+        bounds.narrow = min(TIGHT * median, median - news)
+    return bounds
+
+
 class SpreadRegimes(Detector):
     """Opens where the spread stays at half or twice its own recent median for 1 s."""
 
@@ -48,12 +70,12 @@ class SpreadRegimes(Detector):
 
     regime: Regime | None = None
     standing: dict[str, Regime] = {}
+    bounds: Bounds | None = None
 
     def quoted(self, scene: Scene, quote: Quote) -> None:
         """Follow the valid spread."""
-        valid = scene.market.valid
-        spread = 0 if valid is None else valid.ask_price - valid.bid_price
-        for standing in list(self.standing.values()):
+        spread = scene.market.spread
+        for standing in list(self.standing.values()) if self.standing else ():
             self._follow(scene, standing, quote.stamp, spread)
         regime = self.regime
         if regime is not None and not _stays(regime, spread):
@@ -61,25 +83,23 @@ class SpreadRegimes(Detector):
             regime = self.regime = None
         if regime is not None:
             regime.widen(spread)
-        elif valid is not None:
+        elif spread:
             self._begin(scene, quote.stamp, spread)
 
     def _begin(self, scene: Scene, stamp: float, spread: int) -> None:
-        tick, median = scene.tick.size, scene.past.recent_spread
-        if not tick or not median:
+        bounds = self.bounds
+        if bounds is None or bounds.tick != scene.tick.size:
+            bounds = self.bounds = _bounds(scene)
+        if bounds.narrow < spread < bounds.wide:
             return
-        median = max(1, round(median / tick)) * tick
-        if abs(spread - median) < NEWS_TICKS * tick:
-            return
-        if spread >= WIDE * median:
-            name = "wide"
-        elif spread <= TIGHT * median and scene.past.one_tick_share <= ONE_TICK_MARKET:
-            name = "tight"
-        else:
-            return
-        self.regime = Regime(name, stamp, median, 0.0, spread)
+        name = "wide" if spread >= bounds.wide else "tight"
+        self.regime = Regime(name, stamp, bounds.median, 0.0, spread)
         self.regime.widen(spread)
-        scene.wake(stamp + HOLD_MS)
+        self.wake(scene, stamp + HOLD_MS)
+
+    def second(self, scene: Scene, end: int) -> None:
+        """Let the next quote ask for the thresholds that come into force now."""
+        self.bounds = None
 
     def timed(self, scene: Scene, at: float) -> None:
         """Open what has held for 1 s."""
@@ -88,7 +108,7 @@ class SpreadRegimes(Detector):
             return
         due = regime.since + HOLD_MS
         if due > at:
-            scene.wake(due)
+            self.wake(scene, due)
             return
         regime.is_open = True
         if regime.name in self.standing:
@@ -151,13 +171,8 @@ class PriceGaps(Detector):
     finds: ClassVar[str] = "price_gap"
 
     last_opened: list[float] = msgspec.field(default_factory=lambda: [-1e18, -1e18])
-    size_before: list[float] = msgspec.field(default_factory=lambda: [0.0, 0.0])
 
-    def left(self, scene: Scene, side: int, visit: Visit, stamp: float, to: int | None) -> None:
-        """Remember the size that stood before the jump."""
-        self.size_before[side] = visit.size
-
-    def jumped(self, scene: Scene, side: int, visit: Visit, jump: int, before: int) -> None:
+    def jumped(self, scene: Scene, side: int, visit: Visit, jump: int, before: Visit) -> None:
         """Judge a change of a best price by its distance from 5 ms ago."""
         tick = scene.tick.size
         usual = scene.past.jump
@@ -169,7 +184,7 @@ class PriceGaps(Detector):
         scene.events.of_type("price_gap").ended(visit.since, jump / floor)
 
     def _open(  # noqa: PLR0913, PLR0917 - a jump, where it was, and what it had to reach
-        self, scene: Scene, side: int, visit: Visit, jump: int, before: int, floor: float
+        self, scene: Scene, side: int, visit: Visit, jump: int, before: Visit, floor: float
     ) -> None:
         self.last_opened[side] = visit.since
         event = scene.events.opened(
@@ -183,11 +198,11 @@ class PriceGaps(Detector):
                 evidence_class="C",
                 evidence={
                     "ticks": round(jump / scene.tick.size),
-                    "size_before_shares": self.size_before[side],
+                    "size_before_shares": before.size,
                     "size_after_shares": visit.size,
                 },
-                price_low=min(visit.price, before),
-                price_high=max(visit.price, before),
+                price_low=min(visit.price, before.price),
+                price_high=max(visit.price, before.price),
             )
         )
         scene.events.closing(event, visit.since + POINT_MS, "elapsed")
@@ -208,17 +223,10 @@ class QuoteBursts(Detector):
 
     run: BurstRun | None = None
     open_run: BurstRun | None = None
-    first_quote: float = 0.0
-
-    def quoted(self, scene: Scene, quote: Quote) -> None:
-        """Remember the second's first quote."""
-        if not self.first_quote:
-            self.first_quote = quote.stamp
 
     def second(self, scene: Scene, end: int) -> None:
         """Judge the second."""
         facts, past = scene.facts, scene.past
-        opened_at, self.first_quote = self.first_quote, 0.0
         if facts is None:
             return
         count = facts.quote_count
@@ -234,7 +242,7 @@ class QuoteBursts(Detector):
         }
         event = scene.events.find("quote_burst", "both")
         if event is None:
-            self._open(scene, end, opened_at, count / burst, evidence)
+            self._open(scene, end, count / burst, evidence)
             self.open_run = self.open_run or BurstRun(count / burst, busy, burst)
         elif self.open_run is not None and count / self.open_run.burst > event.statistic:
             scene.events.updated(event, end, count / self.open_run.burst, evidence)
@@ -269,14 +277,12 @@ class QuoteBursts(Detector):
         elif busy and burst and count >= busy:
             self.run = BurstRun(count / burst, busy, burst)
 
-    def _open(
-        self, scene: Scene, end: int, opened_at: float, statistic: float, evidence: Evidence
-    ) -> None:
+    def _open(self, scene: Scene, end: int, statistic: float, evidence: Evidence) -> None:
         scene.events.opened(
             Opening(
                 type="quote_burst",
                 side="both",
-                opened_at=opened_at,
+                opened_at=scene.book.first_quote,
                 completed_at=end,
                 statistic=statistic,
                 threshold=1.0,

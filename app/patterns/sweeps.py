@@ -76,7 +76,7 @@ class Sweeps(Detector):
                 order.inside = self.inside_size
         order.takes(trade, side)
         if order.joins:
-            scene.wake(order.last + JOIN_MS)
+            self.wake(scene, order.last + JOIN_MS)
 
     def _count_pair(self, scene: Scene, stamp: float, taker: int) -> None:
         if taker == self.last_taker:
@@ -108,7 +108,7 @@ class Sweeps(Detector):
         if order.last + JOIN_MS <= at:
             self._complete(scene, order, order.last + JOIN_MS)
         else:
-            scene.wake(order.last + JOIN_MS)
+            self.wake(scene, order.last + JOIN_MS)
 
     def _complete(self, scene: Scene, order: Order, at: float) -> None:
         self.order = None

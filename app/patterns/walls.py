@@ -44,6 +44,7 @@ class Walls(Detector):
     finds: ClassVar[str] = "wall"
 
     sides: list[Standing | None] = msgspec.field(default_factory=lambda: [None, None])
+    floors: list[float] = []
 
     def entered(self, scene: Scene, side: int, visit: Visit) -> None:
         """Look at a new best price."""
@@ -63,22 +64,28 @@ class Walls(Detector):
         if wall is not None:
             wall.peak = max(wall.peak, visit.size)
         if wall is None or not (wall.is_waiting or wall.is_open):
-            floor = self._floor(scene, side)
-            if floor is None or visit.size < floor:
+            floor = (self.floors or self._renewed_floors(scene))[side]
+            if visit.size < floor:
                 return
             median = scene.past.median_size[side] or 0.0
             first = floor if wall is None else wall.first_floor
             peak = visit.size if wall is None else wall.peak
             wall = self.sides[side] = Standing(stamp, floor, median, first, peak)
-            scene.wake(stamp + HOLD_MS)
+            self.wake(scene, stamp + HOLD_MS)
         if wall.is_open:
             self._update(scene, side, visit, stamp, wall)
 
-    def _floor(self, scene: Scene, side: int) -> float | None:
-        large, median = scene.past.large_size[side], scene.past.median_size[side]
-        if large is None or median is None:
-            return None
-        return max(large, WALL_MEDIANS * median)
+    def _renewed_floors(self, scene: Scene) -> list[float]:
+        large, median = scene.past.large_size, scene.past.median_size
+        self.floors = [
+            NEVER if q is None or m is None else max(q, WALL_MEDIANS * m)
+            for q, m in zip(large, median, strict=True)
+        ]
+        return self.floors
+
+    def second(self, scene: Scene, end: int) -> None:
+        """Let the next size ask for the thresholds that come into force now."""
+        self.floors = []
 
     def _shrink(self, scene: Scene, side: int, visit: Visit, stamp: float, wall: Standing) -> None:
         if wall.is_open:
@@ -109,7 +116,7 @@ class Walls(Detector):
                 continue
             due = wall.since + HOLD_MS
             if due > at:
-                scene.wake(due)
+                self.wake(scene, due)
                 continue
             wall.is_waiting, wall.is_open = False, True
             scene.events.opened(self._opening(side, visit, wall, due))
@@ -186,22 +193,22 @@ class Stacking(Detector):
 
     finds: ClassVar[str] = "stacking"
 
-    due: list[float] = msgspec.field(default_factory=lambda: [NEVER, NEVER])
+    looks_at: list[float] = msgspec.field(default_factory=lambda: [NEVER, NEVER])
     stacks: list[Stack | None] = msgspec.field(default_factory=lambda: [None, None])
 
     def entered(self, scene: Scene, side: int, visit: Visit) -> None:
         """Wait for the visit to be 2 s old."""
-        self.due[side] = visit.since + HOLD_MS
-        scene.wake(self.due[side])
+        self.looks_at[side] = visit.since + HOLD_MS
+        self.wake(scene, self.looks_at[side])
 
     def timed(self, scene: Scene, at: float) -> None:
         """Look at visits that are 2 s old."""
         for side in (0, 1):
-            if self.due[side] > at:
-                if self.due[side] < NEVER:
-                    scene.wake(self.due[side])
+            if self.looks_at[side] > at:
+                if self.looks_at[side] < NEVER:
+                    self.wake(scene, self.looks_at[side])
                 continue
-            self.due[side] = NEVER
+            self.looks_at[side] = NEVER
             visit, median = scene.visits[side], scene.past.median_size[side]
             if visit is None or not median or visit.size <= visit.start_size:
                 continue
@@ -243,7 +250,7 @@ class Stacking(Detector):
 
     def left(self, scene: Scene, side: int, visit: Visit, stamp: float, to: int | None) -> None:
         """End with the visit."""
-        self.due[side] = NEVER
+        self.looks_at[side] = NEVER
         stack = self.stacks[side]
         if stack is None:
             return
@@ -286,9 +293,12 @@ class Pulling(Detector):
 
     before: list[tuple[int, float] | None] = msgspec.field(default_factory=lambda: [None, None])
     pulls: list[Pull | None] = msgspec.field(default_factory=lambda: [None, None])
+    watching_to: float = 0.0
 
     def quoted(self, scene: Scene, quote: Quote) -> None:
         """See whether what was removed is back."""
+        if quote.stamp > self.watching_to:
+            return
         for side in (0, 1):
             pull = self.pulls[side]
             if pull is not None and quote.stamp <= pull.noticed + RESTORE_MS:
@@ -311,7 +321,7 @@ class Pulling(Detector):
             if due <= at:
                 self._close(scene, side, due, "elapsed")
             else:
-                scene.wake(due)
+                self.wake(scene, due)
 
     def _close(self, scene: Scene, side: int, at: float, reason: str) -> None:
         self.pulls[side] = None
@@ -361,7 +371,8 @@ class Pulling(Detector):
         )
         scene.events.opened(opening)
         self.pulls[side] = Pull(price, displayed, end)
-        scene.wake(end + PULLING_MS)
+        self.watching_to = end + RESTORE_MS
+        self.wake(scene, end + PULLING_MS)
 
 
 def _pull_class(scene: Scene, side: int) -> str:

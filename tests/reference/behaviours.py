@@ -5,7 +5,7 @@ from tests.reference.lives import Lives
 from tests.reference.past import Past
 from tests.reference.scales import Scale, Scales, taker_flow
 
-RISING = 6.0
+RISING = 4.25
 WARMING = "unknown: warming"
 
 

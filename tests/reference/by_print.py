@@ -244,9 +244,11 @@ class Taking:
     def is_refilled_by(self, size: float, at: float, usual: float | None) -> bool:
         """Tell whether a size that comes back refills it."""
         delay = at - self.at
+        if delay > REFILL_MS or usual is None:
+            return False
         if delay <= NATIVE_MS:
-            return size >= self.displayed / 2
-        if delay > REFILL_MS or usual is None or size < 0.7 * usual:
+            return size >= self.displayed / 2 and size >= 0.2 * usual
+        if size < 0.7 * usual:
             return False
         return any(abs(size - old) <= 0.1 * old for old in (self.displayed, self.start_size))
 

@@ -9,10 +9,10 @@ from tests.reference.scales import Scales, Second, net_removal, taken_at_best
 
 FLICKER_MS = 500
 PULLED_FOR_MS = 5000
-SLACK = 0.3
-CLIP = 3.0
-SHIFTED = 12.0
-NOTABLE = 3.0
+SLACK = 0.35
+CLIP = 1.5
+SHIFTED = 8.5
+NOTABLE = 2.125
 SHIFT_MS = 120_000
 BEFORE_SECONDS = 60
 
