@@ -149,6 +149,8 @@ class BarTable:
 
     def quality(self, as_of: int, seconds: int) -> dict[str, int]:
         """Count by name what was odd about the window's records."""
+        if not self._quality:
+            return {}
         start = as_of - seconds * SECOND_MS
         total: Counter[str] = Counter()
         for end, counts in self._quality.items():

@@ -31,10 +31,14 @@ class PublishedLevel(msgspec.Struct, array_like=True):
 
 
 _by_significance = attrgetter("significance", "price")
+_least_first = attrgetter("significance", "last_seen", "price")
 
 
 class Level(msgspec.Struct, array_like=True):
-    """One price of one side; `went_better` tells where the best departed to, None to nowhere."""
+    """One price of one side; `went_better` tells where the best departed to, None to nowhere.
+
+    `significance`, size times appearances, is as of the last whole second.
+    """
 
     price: int
     first_seen: float
@@ -47,17 +51,13 @@ class Level(msgspec.Struct, array_like=True):
     time_ms: float = 0.0
     left_at: float = 0.0
     went_better: bool | None = None
+    significance: float = 0.0
     published: PublishedLevel | None = None
 
     @property
     def size(self) -> float:
         """Return the time-weighted mean size while best; 0 where no time passed."""
         return self.size_ms / self.time_ms if self.time_ms else 0.0
-
-    @property
-    def significance(self) -> float:
-        """Return size times appearances."""
-        return self.size * self.appearances
 
     def end_stay(self) -> None:
         """Count how the stay that ended at `left_at` ended."""
@@ -73,7 +73,7 @@ class SideLevels(msgspec.Struct, array_like=True):
     """The levels of one side, and the one that is best now.
 
     `size_ms` and `time_ms` are what the best gathered since they were last given to its level;
-    `touched` are the prices whose stay may end or whose form may be renewed at the next second;
+    `least_shown` is the significance of the last level published; `touched` are the prices whose stay may end or whose form may be renewed at the next second;
     nothing was last seen before `oldest_seen`.
     """
 
@@ -86,6 +86,7 @@ class SideLevels(msgspec.Struct, array_like=True):
     time_ms: float = 0.0
     touched: list[int] = []
     oldest_seen: float = NEVER
+    least_shown: float = 0.0
 
     def enter(self, price: int, size: float, stamp: float) -> None:
         """Let a price become the best."""
@@ -143,13 +144,13 @@ class SideLevels(msgspec.Struct, array_like=True):
                 level.end_stay()
             if level.left_at or price == self.best:
                 still_touched.append(price)
+            level.significance = level.size * level.appearances
             changed |= _renewed(level, self.side)
         self.touched = still_touched
         if end - self.oldest_seen >= GONE_MS:
             changed |= self._drop_gone(end)
         if len(self.levels) > KEPT:
-            self._drop_least()
-            changed = True
+            changed |= self._drop_least()
         return changed
 
     def _drop_gone(self, end: int) -> bool:
@@ -159,17 +160,23 @@ class SideLevels(msgspec.Struct, array_like=True):
         self.oldest_seen = min((level.last_seen for level in kept.values()), default=NEVER)
         return dropped
 
-    def _drop_least(self) -> None:
+    def _drop_least(self) -> bool:
+        """Drop the least significant; tells whether one of them was published."""
         others = [level for level in self.levels.values() if level.price != self.best]
-        others.sort(key=attrgetter("significance", "last_seen", "price"))
-        for level in others[: len(self.levels) - KEPT]:
+        others.sort(key=_least_first)
+        dropped = others[: len(self.levels) - KEPT]
+        for level in dropped:
             del self.levels[level.price]
+        forms = [level.published for level in dropped if level.published is not None]
+        return any(form.significance >= self.least_shown for form in forms)
 
     def top(self) -> list[PublishedLevel]:
         """Return the published forms of the most significant levels, greatest first."""
         forms = [level.published for level in self.levels.values() if level.published is not None]
         forms.sort(key=_by_significance, reverse=True)
-        return forms[:PUBLISHED]
+        shown = forms[:PUBLISHED]
+        self.least_shown = shown[-1].significance if shown else 0.0
+        return shown
 
 
 def _renewed(level: Level, side: int) -> bool:

@@ -8,6 +8,7 @@ import msgspec
 HALF_LIFE_SAMPLES = 1800
 _LOG_RATIO = math.log(1.05)
 _FARTHEST_BIN = 480
+_BELOW_ALL = -_FARTHEST_BIN - 1
 _RESCALE_AT = 2.0**40
 _DECAY = 2.0 ** (-1.0 / HALF_LIFE_SAMPLES)
 
@@ -60,14 +61,20 @@ class Scale(msgspec.Struct, array_like=True):
         weight = self.weight
         self.n += 1
         self.total += weight
+        place = _BELOW_ALL
         if x > 0:
-            self._add(self._bin(x), weight)
+            place = self._bin(x)
+            index = place - self.first_bin
+            if not 0 <= index < len(self.bins):
+                index = self._widened(index)
+            self.bins[index] += weight
         else:
             self.zeros += weight
-            for tracked in self.quantiles:
-                tracked.below += weight
         for tracked in self.quantiles:
-            self._settle(tracked)
+            if place < tracked.at:
+                tracked.below += weight
+            if self.anchor:
+                self._settle(tracked)
         self.weight = weight * _growth(self.half_life)
         if self.weight > _RESCALE_AT:
             self._rescale()
@@ -79,25 +86,21 @@ class Scale(msgspec.Struct, array_like=True):
             for tracked in self.quantiles:
                 tracked.at, tracked.below = 0, self.zeros
         place = math.floor(math.log(x / self.anchor) / _LOG_RATIO)
-        return max(-_FARTHEST_BIN, min(_FARTHEST_BIN, place))
+        if -_FARTHEST_BIN <= place <= _FARTHEST_BIN:
+            return place
+        return _FARTHEST_BIN if place > 0 else -_FARTHEST_BIN
 
-    def _add(self, place: int, weight: float) -> None:
-        index = place - self.first_bin
+    def _widened(self, index: int) -> int:
+        """Make room for a bin outside those there are; returns its index then."""
         if index < 0:
             self.bins[:0] = [0.0] * -index
-            self.first_bin = place
-            index = 0
-        elif index >= len(self.bins):
-            self.bins.extend([0.0] * (index - len(self.bins) + 1))
-        self.bins[index] += weight
-        for tracked in self.quantiles:
-            if place < tracked.at:
-                tracked.below += weight
+            self.first_bin += index
+            return 0
+        self.bins.extend([0.0] * (index - len(self.bins) + 1))
+        return index
 
     def _settle(self, tracked: Tracked) -> None:
         """Move to the first bin whose cumulative weight exceeds q * total."""
-        if not self.anchor:
-            return
         goal = tracked.q * self.total
         bins, first = self.bins, self.first_bin
         index = tracked.at - first

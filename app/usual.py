@@ -82,7 +82,11 @@ def _two_sizes() -> list[Scale]:
 
 
 class Usual(msgspec.Struct, array_like=True):
-    """What is usual for a ticker; definitions and quantiles in docs/patterns.md, Scales."""
+    """What is usual for a ticker; definitions and quantiles in docs/patterns.md, Scales.
+
+    Beside it what flowed of late: `flow_30s` and `flow_10s`, the signed taker volume of so many
+    seconds, and `log_ofi_10s`.
+    """
 
     sizes: list[Scale] = msgspec.field(default_factory=_two_sizes)
     depth: Scale = msgspec.field(default_factory=lambda: scale(0.5))
@@ -106,22 +110,10 @@ class Usual(msgspec.Struct, array_like=True):
     signed: list[float] = []
     log_ofis: list[float] = []
     spreads: list[int] = []
+    flow_30s: float = 0.0
+    flow_10s: float = 0.0
+    log_ofi_10s: float = 0.0
     in_force: InForce = msgspec.field(default_factory=InForce)
-
-    @property
-    def flow_30s(self) -> float:
-        """Return the signed taker volume of the last 30 seconds."""
-        return sum(self.signed)
-
-    @property
-    def flow_10s(self) -> float:
-        """Return the signed taker volume of the last 10 seconds."""
-        return sum(self.signed[-_SHORT_SECONDS:])
-
-    @property
-    def log_ofi_10s(self) -> float:
-        """Return the log-OFI of the last 10 seconds."""
-        return sum(self.log_ofis)
 
     def count_pair(self, *, is_equal: bool) -> None:
         """Count two successive prints of one taker, and whether they shared their stamp."""
@@ -136,11 +128,15 @@ class Usual(msgspec.Struct, array_like=True):
     def forget_recent(self) -> None:
         """Drop the sums of the last seconds, as after a sleep; scales stay."""
         self.signed, self.log_ofis, self.spreads = [], [], []
+        self.flow_30s = self.flow_10s = self.log_ofi_10s = 0.0
 
     def gather(self, facts: SecondFacts) -> None:
         """Let the second's flows enter the recent sums, before the detectors look at them."""
         _push(self.signed, facts.signed_volume, _FLOW_SECONDS)
         _push(self.log_ofis, facts.log_ofi or 0.0, _SHORT_SECONDS)
+        self.flow_30s = float(sum(self.signed))
+        self.flow_10s = float(sum(self.signed[-_SHORT_SECONDS:]))
+        self.log_ofi_10s = float(sum(self.log_ofis))
         if facts.spread is None:
             self.spreads = []
         else:

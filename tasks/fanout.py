@@ -1,9 +1,11 @@
 """Once an interval and shard: one tick for each active ticker."""
 
+from bisect import bisect_left
 from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Any
 
+import msgspec
 from kombu import Producer
 from kombu.exceptions import BatchPublishError, OperationalError
 
@@ -19,7 +21,16 @@ TICK_TASK = "tasks.tick"
 _BATCH_SIZE = 200
 _AHEAD_INTERVALS = 1
 _GRACE_MS = 500
-_GOLDEN_RATIO = 0.6180339887498949
+
+
+class _Headers(msgspec.Struct):
+    id: str
+
+
+class _Message(msgspec.Struct):
+    """What is read of a tick's message that waits in the broker."""
+
+    headers: _Headers
 
 
 @app.task(name="tasks.fan_out")
@@ -54,8 +65,9 @@ def _run(shard: int, as_of_ms: int) -> None:
         if shard_of(ticker, settings().shards) == shard
     ]
     with app.producer_or_acquire() as producer:
-        skipped = _drop_leftovers(producer, shard)
-        publish_ticks(producer, tick_queue(shard), rotated(tickers, as_of_ms), as_of_ms)
+        skipped, longest_waiting = _drop_leftovers(producer, shard)
+        ordered = beginning_with(longest_waiting, tickers)
+        publish_ticks(producer, tick_queue(shard), ordered, as_of_ms)
     tally.count("fanouts")
     tally.count("ticks_published", len(tickers))
     tally.count("ticks_skipped", skipped)
@@ -63,25 +75,37 @@ def _run(shard: int, as_of_ms: int) -> None:
     log.debug("fanned out", shard=shard, as_of=as_of_ms, tickers=len(tickers), skipped=skipped)
 
 
-def _drop_leftovers(producer: Producer, shard: int) -> int:
+def _drop_leftovers(producer: Producer, shard: int) -> tuple[int, str]:
     """Empty the shard's queue: the new ticks cover the records of those that found no worker.
 
     So the queue holds an interval's ticks at most, whatever the load, and no worker spends its
-    time on reading messages only to find them expired.
+    time on reading messages only to find them expired. Returns how many there were, and the
+    ticker that would have been next, "" for none.
     """
-    return int(producer.channel.queue_purge(tick_queue(shard)))
+    queue = tick_queue(shard)
+    oldest = producer.channel.client.lindex(queue, -1)
+    skipped = int(producer.channel.queue_purge(queue))
+    return skipped, _ticker_of(oldest) if oldest else ""
 
 
-def rotated(tickers: Iterable[str], as_of_ms: int) -> list[str]:
-    """Order tickers with another one first at each tick, so that overload skips all alike.
+def _ticker_of(message: bytes) -> str:
+    """Return the ticker of a waiting tick; "" where somebody else wrote the message."""
+    try:
+        task_id = msgspec.json.decode(message, type=_Message).headers.id
+    except msgspec.DecodeError:
+        return ""
+    return task_id.rpartition("@")[0]
 
-    >>> rotated(["C", "A", "B"], 0), rotated(["C", "A", "B"], 1000)
-    (['A', 'B', 'C'], ['B', 'C', 'A'])
+
+def beginning_with(first: str, tickers: Iterable[str]) -> list[str]:
+    """Order tickers so that those which overload skipped go on where it did, and all wait alike.
+
+    >>> beginning_with("B", ["C", "A", "B"]), beginning_with("", ["C", "A", "B"])
+    (['B', 'C', 'A'], ['A', 'B', 'C'])
     """
     ordered = sorted(tickers)
-    turn = as_of_ms // settings().interval_ms * _GOLDEN_RATIO % 1.0
-    first = int(turn * len(ordered))
-    return ordered[first:] + ordered[:first]
+    place = bisect_left(ordered, first)
+    return ordered[place:] + ordered[:place]
 
 
 def publish_ticks(producer: Producer, queue: str, tickers: Iterable[str], as_of_ms: int) -> None:

@@ -146,11 +146,27 @@ def test_the_guard_has_a_lifetime(redis_client: redis.Redis, at: int) -> None:
     assert 0 < redis_client.pttl(keys.guard(at, 0)) <= keys.GUARD_LIFETIME_SECONDS * 1000
 
 
-def test_all_tickers_are_first_in_turn() -> None:
-    from tasks.fanout import rotated  # noqa: PLC0415
+def test_what_overload_skipped_goes_first(
+    redis_client: redis.Redis, at: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tickers = [f"T{number}" for number in range(30)]
+    mark_active(redis_client, *tickers, stamp=at)
+    fan_out(1)
+    order = [args[0] for _, args in published(redis_client)]
+    redis_client.rpop("ticks.1", 3)
+    monkeypatch.setattr(clock, "now_ms", lambda: at + 1250.0)
 
-    tickers = [f"T{number}" for number in range(10)]
+    fan_out(1)
 
-    firsts = {rotated(tickers, second * 1000)[0] for second in range(30)}
+    assert [args[0] for _, args in published(redis_client)] == order[3:] + order[:3]
 
-    assert firsts == set(tickers)
+
+def test_a_message_of_somebody_elses_among_the_ticks_is_dropped(
+    redis_client: redis.Redis, at: int
+) -> None:
+    mark_active(redis_client, "SPY", stamp=at)
+    redis_client.rpush("ticks.1", b"\xffno message")
+
+    fan_out(1)
+
+    assert published(redis_client) == [("ticks.1", ["SPY", at])]

@@ -1,0 +1,97 @@
+"""With twice the load that a worker holds ticks are skipped, not queued, and all tickers alike."""
+
+import json
+import subprocess
+import sys
+import time
+from collections import defaultdict
+from collections.abc import Sequence
+
+import pytest
+import redis
+
+from tests.processes import ROOT, Environment, Start, wait_until
+from tests.system.slow_tasks import TICK_SECONDS
+
+pytestmark = pytest.mark.system
+
+WORKER = ("celery", "-A", "tests.system.slow_tasks", "worker", "-P", "solo", "--without-mingle")
+HELD_A_SECOND = int(1 / TICK_SECONDS)
+TICKERS = [f"T{number:03}" for number in range(2 * HELD_A_SECOND)]
+STAYING = TICKERS[: HELD_A_SECOND // 5]
+OVERLOAD_SECONDS = 12.0
+LONGEST_AGE_SECONDS = 6.0
+USUAL_AGE_SECONDS = 2.5
+BACK_WITHIN_SECONDS = 5.0
+
+
+def quotes_of(tickers: Sequence[str]) -> list[str]:
+    return [f"orderflow:quotes:{ticker}" for ticker in tickers]
+
+
+def add_quote(client: redis.Redis, key: str) -> None:
+    now_ms = int(time.time() * 1000)
+    quote = {"timestamp": now_ms, "bid_price": 10, "bid_size": 3, "ask_price": 11, "ask_size": 4}
+    client.zadd(key, {json.dumps(quote): now_ms})
+
+
+def ticked(client: redis.Redis, tickers: Sequence[str]) -> dict[str, int]:
+    """Return the published tick of each ticker that has one."""
+    pipe = client.pipeline(transaction=False)
+    for ticker in tickers:
+        pipe.hget(f"orderflow:metrics:{ticker}:10s", "as_of")
+    found = zip(tickers, pipe.execute(), strict=True)
+    return {ticker: int(as_of) for ticker, as_of in found if as_of is not None}
+
+
+def oldest_seconds(client: redis.Redis, tickers: Sequence[str]) -> float:
+    """Return the age of the oldest tick, infinite where a ticker has none."""
+    as_of = ticked(client, tickers)
+    if len(as_of) < len(tickers):
+        return float("inf")
+    return time.time() - min(as_of.values()) / 1000
+
+
+def asked(ticker: str, environment: Environment) -> dict[str, object]:
+    command = [sys.executable, "-m", "app", "ask", ticker, "--json"]
+    done = subprocess.run(
+        command, cwd=ROOT, env=environment, capture_output=True, check=True, timeout=30
+    )
+    answer: dict[str, object] = json.loads(done.stdout)
+    return answer
+
+
+def test_overload_skips_ticks_of_all_tickers_alike_and_passes_within_five_seconds(
+    redis_client: redis.Redis, start: Start, environment: Environment
+) -> None:
+    worker = start(*WORKER, ORDERFLOW_SHARDS="1")
+    start("celery", "-A", "tasks", "beat", ORDERFLOW_SHARDS="1")
+    wait_until(lambda: " ready." in worker.said(), "the worker is ready")
+    for key in quotes_of(TICKERS):
+        add_quote(redis_client, key)
+    wait_until(lambda: len(ticked(redis_client, TICKERS)) == len(TICKERS), "all had a tick")
+
+    ticks: dict[str, set[int]] = defaultdict(set)
+    ages, waiting = [], []
+    until = time.monotonic() + OVERLOAD_SECONDS
+    while time.monotonic() < until:
+        ages.append(oldest_seconds(redis_client, TICKERS))
+        waiting.append(int(redis_client.llen("ticks.0")))
+        for ticker, as_of in ticked(redis_client, TICKERS).items():
+            ticks[ticker].add(as_of)
+
+    assert max(waiting) <= len(TICKERS)
+    assert int(redis_client.hget("orderflow:counters", "ticks_skipped") or 0) > HELD_A_SECOND
+    assert max(ages) < LONGEST_AGE_SECONDS
+    counts = sorted(len(seen) for seen in ticks.values())
+    assert counts[-1] <= 2 * counts[0], "some tickers had far more ticks than others"
+    answer = asked(TICKERS[-1], environment)
+    assert float(str(answer["age_seconds"])) >= 0
+
+    redis_client.delete(*quotes_of(TICKERS[len(STAYING) :]))
+    wait_until(
+        lambda: oldest_seconds(redis_client, STAYING) < USUAL_AGE_SECONDS,
+        "every ticker is ticked each second again",
+        BACK_WITHIN_SECONDS,
+    )
+    wait_until(lambda: redis_client.llen("ticks.0") == 0, "nothing waits", BACK_WITHIN_SECONDS)
