@@ -35,10 +35,16 @@ KEYS_A_SCRIPT = 500  # a millisecond of Redis
 
 
 class _Pass(msgspec.Struct):
-    """Where the pass over all keys stands: its cursor, and foreign names met so far."""
+    """Where the pass over all keys stands: node of a cluster, cursor, foreign names met so far."""
 
     cursor: int = 0
     foreign: int = 0
+    node: int = 0
+
+    @property
+    def is_over(self) -> bool:
+        """Tell whether all keys of all nodes were seen."""
+        return not self.cursor and not self.node
 
 
 class Activity:
@@ -69,26 +75,41 @@ class Activity:
             return _Pass()
         try:
             return msgspec.json.decode(stored, type=_Pass)
-        except msgspec.DecodeError:
+        except (msgspec.DecodeError, RecursionError):
             return _Pass()
 
     def _tickers(self, where: _Pass) -> list[str]:
         tickers: set[str] = set()
         for _ in range(SLICE_KEYS // SCAN_COUNT):
-            where.cursor, found = self._redis.scan(
-                where.cursor, match=self._names.quotes_pattern, count=SCAN_COUNT, _type="zset"
-            )
-            for name in found:
+            for name in self._scanned(where):
                 ticker = self._names.ticker_of_quotes(name.decode(errors="replace"))
                 if ticker is None:
                     where.foreign += 1
                 else:
                     tickers.add(ticker)
-            if not where.cursor:
+            if where.is_over:
                 break
         return list(tickers)
 
+    def _scanned(self, where: _Pass) -> list[bytes]:
+        """Take one SCAN further; a cluster is gone through node by node."""
+        pattern = self._names.quotes_pattern
+        if not self._names.cluster:
+            where.cursor, found = self._redis.scan(where.cursor, pattern, SCAN_COUNT, "zset")
+            return list(found)
+        nodes = sorted(self._redis.get_primaries(), key=lambda node: str(node.name))
+        node = nodes[where.node % len(nodes)]
+        cursors, found = self._redis.scan(
+            where.cursor, pattern, SCAN_COUNT, "zset", target_nodes=node
+        )
+        where.cursor = cursors[node.name]
+        if not where.cursor:
+            where.node = (where.node + 1) % len(nodes)
+        return list(found)
+
     def _active(self, tickers: list[str], now_ms: float) -> dict[str, float]:
+        if self._names.cluster:
+            return self._active_of_cluster(tickers, now_ms)
         active: dict[str, float] = {}
         for start in range(0, len(tickers), KEYS_A_SCRIPT):
             batch = tickers[start : start + KEYS_A_SCRIPT]
@@ -99,6 +120,18 @@ class Activity:
             active.update(_pairs(batch, found))
         return active
 
+    def _active_of_cluster(self, tickers: list[str], now_ms: float) -> dict[str, float]:
+        """Ask ticker by ticker: a script's keys must share a slot."""
+        pipe = self._redis.pipeline(transaction=False)
+        for ticker in tickers:
+            bounds = now_ms + AHEAD_MS, now_ms - ACTIVE_MS
+            name = self._names.quotes(ticker)
+            pipe.zrevrangebyscore(name, *bounds, start=0, num=1, withscores=True)
+        found = zip(tickers, pipe.execute(raise_on_error=False), strict=True)
+        return {
+            ticker: newest[0][1] for ticker, newest in found if isinstance(newest, list) and newest
+        }
+
     def _note(self, where: _Pass, active: dict[str, float], now_ms: float) -> None:
         forgotten_ms = now_ms - keys.TICKERS_LIFETIME_SECONDS * 1000
         pipe = self._redis.pipeline(transaction=False)
@@ -106,7 +139,7 @@ class Activity:
             pipe.zadd(keys.TICKERS, active)
             pipe.zremrangebyscore(keys.TICKERS, "-inf", forgotten_ms)
             pipe.expire(keys.TICKERS, keys.TICKERS_LIFETIME_SECONDS)
-        if where.cursor == 0:
+        if where.is_over:
             pipe.hset(keys.COUNTERS, "foreign_names", where.foreign)
             pipe.expire(keys.COUNTERS, keys.COUNTERS_LIFETIME_SECONDS)
             where.foreign = 0

@@ -8,6 +8,8 @@ AWAY = (
     exceptions.TimeoutError,
     exceptions.OutOfMemoryError,
     exceptions.ReadOnlyError,
+    exceptions.ClusterDownError,
+    exceptions.RedisClusterException,
 )
 """Errors that tell of Redis as a whole, not of the command that met them."""
 

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 import redis
+from redis.exceptions import RedisClusterException
 
 from app import clock, keys
 from app.activity import ACTIVE_MS
@@ -98,11 +99,11 @@ def store_errors(client: redis.Redis) -> Iterator[None]:
     """Turn what redis-py raises into `StoreUnavailable`, in a line without secrets."""
     try:
         yield
-    except redis.RedisError as error:
+    except (redis.RedisError, RedisClusterException) as error:
         raise StoreUnavailable(f"Redis at {address_of(client)} {_fault(error)}") from error
 
 
-def _fault(error: redis.RedisError) -> str:
+def _fault(error: Exception) -> str:
     match error:
         case redis.AuthenticationError() | redis.exceptions.NoPermissionError():
             return "refuses the user or password: check REDIS_PASSWORD or REDIS_URL"
@@ -110,7 +111,7 @@ def _fault(error: redis.RedisError) -> str:
             return "is still loading its data: ask again in some seconds"
         case redis.TimeoutError():
             return "does not answer in time: check that it runs and is not overloaded"
-        case redis.ConnectionError():
+        case redis.ConnectionError() | RedisClusterException():
             return "can't be reached: check that it runs and that REDIS_URL or REDIS_HOST names it"
     return f"answers with an error ({type(error).__name__}): see its log"
 

@@ -6,7 +6,7 @@ import click
 from tqdm import tqdm
 
 from app.errors import OrderFlowError
-from app.scorecard.agreement import definitions
+from app.scorecard.agreement import Definitions, definitions
 from app.scorecard.real import rows_of_tape
 from app.scorecard.report import page
 from app.scorecard.rows import (
@@ -15,6 +15,7 @@ from app.scorecard.rows import (
     Card,
     Course,
     Row,
+    agreement_of_tape,
     agreement_rows,
     injected,
     injected_into_tape,
@@ -38,7 +39,9 @@ def run(course: Course, card: Card) -> None:
             progress.update()
 
 
-def add_tape(card: Card, quotes: Path, trades: Path, folder: Path) -> None:
+def add_tape(
+    card: Card, quotes: Path, trades: Path, folder: Path, plain: Definitions | None
+) -> None:
     """Score a labelled tape; its labels bear the tape's own name."""
     stem = quotes.name.split(".quotes")[0]
     records = read_tape(quotes, trades).records
@@ -46,6 +49,8 @@ def add_tape(card: Card, quotes: Path, trades: Path, folder: Path) -> None:
         for _ in tqdm(injected_into_tape(stem, records, card), unit="score", disable=None):
             pass
         null_of_tape(stem, records, card)
+    if plain is not None:
+        agreement_of_tape(stem, records, plain, card)
     scored, rates = rows_of_tape(quotes, trades, folder, stem)
     card.real += [Row(name, stem, "", tally) for name, tally in scored]
     card.rates[stem] = rates
@@ -71,14 +76,15 @@ def scorecard(  # noqa: PLR0913 - one for each option
     if len(tape) != len(trades):
         raise click.UsageError("each --tape needs its --trades")
     course, card = (QUICK if quick else FULL), Card()
+    plain = definitions(place) if place is not None else None
     try:
         for quotes_path, trades_path in zip(tape, trades, strict=True):
-            add_tape(card, quotes_path, trades_path, labels or quotes_path.parent)
+            add_tape(card, quotes_path, trades_path, labels or quotes_path.parent, plain)
     except OrderFlowError as error:
         raise click.ClickException(str(error)) from None
     run(course, card)
-    if place is not None:
-        agreement_rows(course, definitions(place), card)
+    if plain is not None:
+        agreement_rows(course, plain, card)
     text = page(card, course, _plots(card, out))
     out.parent.mkdir(parents=True, exist_ok=True)
     out.write_text(text)

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 
+from app.bars import SECOND_MS
 from app.records import Record
 from app.scorecard import nulls
 from app.scorecard.agreement import Definitions, agreement
@@ -17,6 +18,7 @@ EVERY_SECONDS = 90
 REAL_WARM_SECONDS = 1800
 REAL_EVERY_SECONDS = 600
 AGREEMENT_SECONDS = 1500
+TAPE_AGREEMENT_SECONDS = 5400
 NULL_MARKET = "price follows flow"
 
 
@@ -112,6 +114,13 @@ def agreement_rows(course: Course, plain: Definitions, card: Card) -> None:
     for name in course.books:
         records = book(name, course.seed + 2, AGREEMENT_SECONDS)
         card.agreement += [Row(kind, name, "", t) for kind, t in agreement(records, plain)]
+
+
+def agreement_of_tape(name: str, records: list[Record], plain: Definitions, card: Card) -> None:
+    """Compare the engine with plain definitions on a real tape's first part."""
+    end_ms = records[0].stamp + TAPE_AGREEMENT_SECONDS * SECOND_MS
+    part = [record for record in records if record.stamp <= end_ms]
+    card.agreement += [Row(kind, name, "", t) for kind, t in agreement(part, plain)]
 
 
 def null_rows(course: Course, card: Card) -> Iterator[None]:
