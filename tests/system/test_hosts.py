@@ -30,7 +30,7 @@ def hosts() -> Iterator[Hosts]:
     """Give a data host and two worker hosts."""
     reason = is_possible()
     if reason:
-        print(f"\n{LOUD}: {reason}", file=sys.__stderr__)  # noqa: T201 - past pytest's capture
+        print(f"\n{LOUD}: {reason}", file=sys.__stderr__)
         pytest.skip(f"{LOUD}: {reason}")
     with Hosts("one", "two") as made:
         yield made

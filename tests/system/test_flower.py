@@ -1,0 +1,88 @@
+"""Flower: on loopback, read-only, and nowhere else without credentials."""
+
+import base64
+
+import httpx2
+import pytest
+
+from tests.processes import Running, Start, free_port, wait_until
+
+pytestmark = pytest.mark.system
+
+UNAUTHENTICATED = {"FLOWER_UNAUTHENTICATED_API": "true"}
+
+
+def begin(start: Start, *options: str, **settings: str) -> tuple[Running, str]:
+    port = free_port()
+    ports = {"ORDERFLOW_FLOWER_PORT": str(port)}
+    running = start("celery", "-A", "tasks", "flower", *options, **ports, **settings)
+    return running, f"http://127.0.0.1:{port}"
+
+
+def up(running: Running, address: str) -> None:
+    wait_until(lambda: listens(running, address), "Flower answers", 60)
+
+
+def listens(running: Running, address: str) -> bool:
+    assert running.process.poll() is None, running.said()
+    try:
+        return httpx2.get(f"{address}/healthcheck").status_code == 200
+    except httpx2.TransportError:
+        return False
+
+
+OPEN = [
+    ((), {"ORDERFLOW_FLOWER_HOST": "0.0.0.0"}),  # noqa: S104 - the attack's
+    ((), {"FLOWER_ADDRESS": ""}),
+    (("--address=10.0.0.5",), {}),
+    (("--address=0.0.0.0",), {"FLOWER_BASIC_AUTH": ""}),
+    (("--address=0.0.0.0",), {"FLOWER_BASIC_AUTH": "someone:"}),
+    (("--address=0.0.0.0", "--basic-auth=a:b,:c"), {}),
+]
+
+
+@pytest.mark.parametrize(("options", "settings"), OPEN)
+def test_it_listens_nowhere_else_without_credentials(
+    start: Start, options: tuple[str, ...], settings: dict[str, str]
+) -> None:
+    running, _ = begin(start, *options, **settings)
+
+    assert running.process.wait(30) == 1
+    assert "would be open to other machines; set FLOWER_BASIC_AUTH" in running.said()
+    assert "Traceback" not in running.said()
+
+
+def test_with_credentials_it_listens_elsewhere_and_asks_for_them(start: Start) -> None:
+    running, address = begin(
+        start,
+        ORDERFLOW_FLOWER_HOST="0.0.0.0",  # noqa: S104 - allowed with what follows
+        FLOWER_BASIC_AUTH="someone:a-long-password",
+    )
+    up(running, address)
+
+    pair = base64.b64encode(b"someone:a-long-password").decode()
+    for page in ("/workers", "/broker", "/tasks", "/api/workers"):
+        assert httpx2.get(f"{address}{page}").status_code == 401
+        known = httpx2.get(f"{address}{page}", headers={"Authorization": f"Basic {pair}"})
+        assert known.status_code == 200
+
+
+CONTROLS = (
+    "worker/shutdown/celery@x", "worker/pool/restart/celery@x", "worker/pool/grow/celery@x",
+    "worker/queue/cancel-consumer/celery@x", "task/revoke/x", "task/timeout/x",
+    "task/rate-limit/x", "task/async-apply/tasks.tick", "task/send-task/tasks.tick",
+    "task/apply/tasks.tick",
+)  # fmt: skip
+
+
+def test_it_only_reads_even_where_its_interface_was_opened(start: Start) -> None:
+    running, address = begin(start, **UNAUTHENTICATED)
+    up(running, address)
+
+    found = {
+        path: httpx2.post(f"{address}/api/{path}", json={"args": []}).status_code
+        for path in CONTROLS
+    }
+
+    assert set(found.values()) == {403}, found
+    assert httpx2.get(f"{address}/api/workers").status_code == 200

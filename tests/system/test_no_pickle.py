@@ -1,0 +1,90 @@
+"""Nobody who can write to a queue runs code here: JSON is all that is read."""
+
+import base64
+import json
+import pickle
+from pathlib import Path
+
+import kombu
+import pytest
+import redis
+
+import celeryconfig
+from tasks import app
+from tests.processes import ROOT, Start, wait_until
+
+pytestmark = pytest.mark.system
+
+WORKER = ("celery", "-A", "tests.system.stub_tasks", "worker", "-P", "solo", "--without-mingle")
+
+
+def test_celery_is_told_to_read_and_write_json_only() -> None:
+    assert celeryconfig.accept_content == ["json"]
+    assert celeryconfig.task_serializer == celeryconfig.event_serializer == "json"
+    assert app.conf.accept_content == ["json"]
+    assert app.conf.task_serializer == app.conf.event_serializer == "json"
+    assert app.conf.result_backend is None
+    assert app.conf.beat_scheduler == "tasks.schedule:PatientScheduler"
+
+
+def test_no_module_of_ours_names_what_unpickles() -> None:
+    paths = [p for place in ("app", "tasks", "mcp_app") for p in (ROOT / place).rglob("*.py")]
+    words = ("import pickle", "import shelve", "import marshal", "import dill", "allow_pickle=True")
+
+    assert len(paths) > 50
+    assert not [str(p) for p in paths if any(w in p.read_text(encoding="utf-8") for w in words)]
+
+
+class Payload:
+    """Leaves a file where it is unpickled."""
+
+    def __init__(self, mark: Path) -> None:
+        self.mark = mark
+
+    def __reduce__(self) -> tuple[object, tuple[str, str]]:
+        return (exec, (f"open({str(self.mark)!r}, 'w').close()",))  # type: ignore[return-value]
+
+
+def message(body: bytes, kind: str) -> str:
+    """Write a task message as kombu stores it, of any content type."""
+    headers = {"lang": "py", "task": "tasks.tick", "id": "x", "root_id": "x", "argsrepr": ""}
+    properties = {
+        "delivery_info": {"exchange": "fanout", "routing_key": "ticks.0"},
+        "delivery_tag": "x",
+        "body_encoding": "base64",
+    }
+    return json.dumps(
+        {
+            "body": base64.b64encode(body).decode(),
+            "content-type": kind,
+            "content-encoding": "binary",
+            "headers": headers,
+            "properties": properties,
+        }
+    )
+
+
+def test_a_pickled_message_is_refused_and_the_worker_lives(
+    redis_client: redis.Redis, start: Start, tmp_path: Path
+) -> None:
+    mark = tmp_path / "code-was-run"
+    body = pickle.dumps(Payload(mark))
+    with pytest.raises(kombu.exceptions.ContentDisallowed):
+        kombu.serialization.loads(body, "application/x-python-serialize", "binary", ["json"])
+    pickle.loads(body)  # noqa: S301 - that it would do harm is shown here
+    assert mark.exists()
+    mark.unlink()
+    worker = start(*WORKER)
+    wait_until(lambda: " ready." in worker.said(), "the worker is ready")
+
+    kinds = ("application/x-python-serialize", "pickle", "application/x-yaml", "no such kind")
+    for kind in kinds:
+        redis_client.lpush("ticks.0", message(body, kind))
+    wait_until(lambda: redis_client.llen("ticks.0") == 0, "all of them are taken")
+    redis_client.lpush("ticks.0", message(b'[["SPY", 1000], {}, {}]', "application/json"))
+    wait_until(lambda: redis_client.exists("stub:ran") == 1, "an honest tick is run after them")
+
+    assert worker.process.poll() is None
+    refused = worker.said().count("Received invalid task message: Refusing to deserialize")
+    assert refused == len(kinds)
+    assert not mark.exists()
