@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 STAMP := .venv/installed
 
-.PHONY: install run test check format scorecard faults bench
+.PHONY: install run test check audit format scorecard faults fuzz bench
 
 install: $(STAMP)
 	@:
@@ -33,6 +33,10 @@ check: $(STAMP)
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
 
+# Asks a service for known vulnerabilities; says so, and passes, where it can't be asked.
+audit: $(STAMP)
+	@$(BIN)/python packaging/audit.py
+
 format: $(STAMP)
 	@$(BIN)/ruff check --fix .
 	@$(BIN)/ruff format .
@@ -44,6 +48,11 @@ scorecard: $(STAMP)
 # Seeded; make faults ARGS="--plans 20 --seed 7" runs others.
 faults: $(STAMP)
 	@$(BIN)/python -m tests.faults $(ARGS)
+
+# Coverage-guided; make fuzz ARGS="--target record --seconds 600" takes one for longer.
+fuzz: $(STAMP)
+	@PIP_CONSTRAINT=constraints.txt $(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[fuzz]'
+	@$(BIN)/python -m tests.fuzz $(ARGS)
 
 # Half an hour on a machine that does nothing else; make bench ARGS=--quick takes ten minutes.
 bench: $(STAMP)

@@ -11,12 +11,14 @@ import msgspec
 from tqdm import tqdm
 
 from app import codec
+from app.analysis import Analysis
 from app.bars import SECOND_MS
-from app.engine import ENGINE, Analysis, Engine
+from app.engine import Engine
 from app.errors import OrderFlowError
 from app.keys import WINDOWS
 from app.patterns.events import Event
 from app.records import Batch
+from app.state import ENGINE
 from app.tape import Tape, read_tape
 from app.tickers import checked_ticker
 
@@ -63,9 +65,10 @@ def analyses(engine: Engine, tape: Tape, ticks: Ticks) -> Iterator[Analysis]:
 
 def write_metrics(out: IO[bytes], analysis: Analysis) -> None:
     """Write a line a window."""
+    behaviors = msgspec.Raw(_json(analysis.behaviors))
     for window in WINDOWS:
         fields: dict[str, Any] = {"window": window, **analysis.metrics[window]}
-        fields["behaviors"] = analysis.behaviors
+        fields["behaviors"] = behaviors
         sweep = analysis.last_sweep[window]
         if sweep is not None:
             fields["last_sweep"] = codec.published_event(sweep)

@@ -148,7 +148,8 @@ def plain(value: object) -> str:
     >>> plain(0.00000123), plain(12), plain(-0.5), plain("STABLE")
     ('0.00000123', '12', '-0.5', 'STABLE')
     """
-    return format(Decimal(repr(value)), "f") if isinstance(value, float) else str(value)
+    said = str(value)
+    return format(Decimal(said), "f") if isinstance(value, float) and "e" in said else said
 
 
 def _behaviors(behaviors: Mapping[str, str]) -> Iterator[str]:
@@ -179,7 +180,7 @@ def _events(answer: Answer) -> Iterator[str]:
     elif answer.events is None:
         yield "events: not asked for"
     elif answer.events or answer.events_left_out:
-        yield f"events: {_shown(len(answer.events), answer.events_left_out)} {EVENT_COLUMNS}"
+        yield f"events: {shown(len(answer.events), answer.events_left_out)} {EVENT_COLUMNS}"
         yield from (f"- {event_line(event, answer.now)}" for event in answer.events)
     else:
         yield "events: none"
@@ -190,7 +191,8 @@ def _events(answer: Answer) -> Iterator[str]:
 EVENT_COLUMNS = "(strength, statistic/threshold, class, id)"
 
 
-def _shown(count: int, left_out: int | None) -> str:
+def shown(count: int, left_out: int | None) -> str:
+    """Say how many are told of, and how many are not."""
     return f"{count} shown, {left_out} left out" if left_out else str(count)
 
 
@@ -224,7 +226,7 @@ def prices(low: object, high: object) -> str:
 
 def _levels(answer: Answer) -> Iterator[str]:
     if answer.levels or answer.levels_left_out:
-        count = _shown(len(answer.levels), answer.levels_left_out)
+        count = shown(len(answer.levels), answer.levels_left_out)
         yield f"levels: {count} (price: mean size, visits, held/broke, s unseen, bp off mid)"
     for side in ("bid", "ask"):
         found = [_level(level, answer.now) for level in answer.levels if level.side == side]

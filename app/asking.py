@@ -1,14 +1,13 @@
 """One question about a ticker, from the words it is asked in to its answer."""
 
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from app import clock
-from app.answer_text import as_text
 from app.answers import Answer, brief_fitted, fitted
 from app.histories import parse_history
 from app.moments import parse_moment
 from app.reader import Reader
-from app.saying import compact
+from app.saying import Forms, forms_of
 from app.tickers import checked_ticker
 from app.tokens import tokens_at_most
 
@@ -19,6 +18,13 @@ MAX_JSON_TOKENS = 1300
 MAX_BRIEF_TOKENS = 180
 # What the answer's id adds to either form.
 ID_TOKENS = 11
+
+
+class Told(NamedTuple):
+    """An answer and what it looks like."""
+
+    answer: Answer
+    forms: Forms
 
 
 def ask(  # noqa: PLR0913 - the contract's arguments
@@ -35,24 +41,47 @@ def ask(  # noqa: PLR0913 - the contract's arguments
     Raises `BadTicker`, `BadHistory`, `BadMoment`, `NoAnswer` or `StoreUnavailable`, each with a
     line for people.
     """
+    return told(
+        reader, ticker, history, include_patterns=include_patterns, detail=detail, as_of=as_of
+    ).answer
+
+
+def told(  # noqa: PLR0913 - the contract's arguments
+    reader: Reader,
+    ticker: str,
+    history: str = "5mins",
+    *,
+    include_patterns: bool = True,
+    detail: Detail = "full",
+    as_of: str = "",
+) -> Told:
+    """Answer likewise, with the answer's forms: they were made to count its tokens."""
     snapshot = reader.snapshot(
         checked_ticker(ticker),
         parse_history(history),
         include_patterns=include_patterns,
         at_ms=parse_moment(as_of, clock.now_ms()),
     )
-    return brief_fitted(snapshot, brief_cost) if detail == "brief" else fitted(snapshot, cost)
+    fit, cost_of = (brief_fitted, brief_cost) if detail == "brief" else (fitted, cost)
+    tried: list[Told] = []
+
+    def tried_cost(answer: Answer) -> float:
+        tried.append(Told(answer, forms_of(answer)))
+        return cost_of(tried[-1].forms)
+
+    answer = fit(snapshot, tried_cost)
+    return tried[-1] if tried[-1].answer is answer else Told(answer, forms_of(answer))
 
 
-def cost(answer: Answer) -> float:
+def cost(forms: Forms) -> float:
     """Return how much of its budget an answer takes, above 1 where it is too long."""
     return max(
-        (tokens_at_most(as_text(answer)) + ID_TOKENS) / MAX_TEXT_TOKENS,
-        (tokens_at_most(compact(answer.as_json())) + ID_TOKENS) / MAX_JSON_TOKENS,
+        (tokens_at_most(forms.text) + ID_TOKENS) / MAX_TEXT_TOKENS,
+        (tokens_at_most(forms.json) + ID_TOKENS) / MAX_JSON_TOKENS,
     )
 
 
-def brief_cost(answer: Answer) -> float:
+def brief_cost(forms: Forms) -> float:
     """Return how much of a brief answer's budget it takes in its longer form."""
-    longer = max(tokens_at_most(form) for form in (as_text(answer), compact(answer.as_json())))
+    longer = max(tokens_at_most(form) for form in (forms.text, forms.json))
     return (longer + ID_TOKENS) / MAX_BRIEF_TOKENS

@@ -1,7 +1,9 @@
 """The newest seconds of a ticker as one table of numbers, and the sums of its windows."""
 
+import math
 from collections import Counter, namedtuple
 from collections.abc import Iterable, Sequence
+from itertools import accumulate
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -78,7 +80,7 @@ class BarTable:
         if self._count and bar.end <= self.end:
             row = self._row_at(bar.end)
             if row >= 0:
-                self._rows[row] = row_of(bar)
+                self._put(row, row_of(bar))
             return
         self.fill_to(bar.end - SECOND_MS)
         self._append(bar.end, row_of(bar))
@@ -98,9 +100,14 @@ class BarTable:
             self._count = self._kept
             oldest = end - self._kept * SECOND_MS
             self._quality = {e: q for e, q in self._quality.items() if e > oldest}
-        self._rows[self._count] = row
+        self._put(self._count, row)
         self._count += 1
         self.end = end
+
+    def _put(self, place: int, row: Sequence[float] | Rows) -> None:
+        self._rows[place] = row
+        if not row[_MIN]:
+            self._rows[place, _MIN] = math.inf  # no spread stood: the least of others counts
 
     def _row_at(self, end: int) -> int:
         return self._count - 1 - (self.end - end) // SECOND_MS
@@ -173,14 +180,11 @@ class _Tails:
         offsets = [lengths[0] - length for length in lengths]
         rows = rows[stop - lengths[0] : stop]
         parts = np.add.reduceat(rows[:, :_ADDED], offsets, axis=0)
-        self._sums = np.cumsum(parts[::-1], axis=0).tolist()
-        spreads = rows[:, _MIN : _MAX + 1].copy()
-        lows = spreads[:, 0]
-        lows[lows == 0] = np.inf
-        low = np.minimum.reduceat(lows, offsets)[::-1]
-        self._low = np.minimum.accumulate(low).tolist()
-        high = np.maximum.reduceat(spreads[:, 1], offsets)[::-1]
-        self._high = np.maximum.accumulate(high).tolist()
+        self._sums = parts[::-1].cumsum(axis=0).tolist()
+        lows = np.minimum.reduceat(rows[:, _MIN], offsets).tolist()
+        self._low = [*accumulate(reversed(lows), min)]
+        highs = np.maximum.reduceat(rows[:, _MAX], offsets).tolist()
+        self._high = [*accumulate(reversed(highs), max)]
 
     def sums(self, length: int) -> Sums:
         place = self._place.get(length)

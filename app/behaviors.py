@@ -10,8 +10,9 @@ Behaviors = dict[str, str]
 
 def behaviors_of(scene: Scene, momentum: MomentumShifts) -> Behaviors:
     """Say what the book is doing now; definitions in docs/patterns.md, Behaviours."""
+    live = {(event.type, event.side) for event in scene.events.live.values()}
     words = {
-        f"{side}_{kind}": _open(scene, kind, side)
+        f"{side}_{kind}": "on" if (kind, side) in live else _off(scene, kind, side)
         for kind in ("stacking", "pulling")
         for side in ("bid", "ask")
     }
@@ -26,9 +27,7 @@ def _warming(scale: Scale) -> str:
     return f"unknown: warming, {scale.n} of {scale.needed(0)} samples"
 
 
-def _open(scene: Scene, kind: str, side: str) -> str:
-    if any(e.type == kind and e.side == side for e in scene.events.live.values()):
-        return "on"
+def _off(scene: Scene, kind: str, side: str) -> str:
     usual = scene.usual
     scale = usual.removal if kind == "pulling" else usual.sizes[0 if side == "bid" else 1]
     return _warming(scale) if scale.quantile(0) is None else "off"

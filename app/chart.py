@@ -12,8 +12,8 @@ from app.histories import parse_history
 from app.reader import Reader
 from app.tickers import checked_ticker
 
-# What is left of the two seconds is for reading and drawing.
-PATIENCE_SECONDS = 0.6
+# What is left of the deadline is for reading and drawing.
+PATIENCE_SECONDS = 1.1
 _loaded = threading.Event()
 
 

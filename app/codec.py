@@ -4,12 +4,13 @@ from collections.abc import Mapping
 
 import msgspec
 
+from app.analysis import Analysis
 from app.bars import Bar
-from app.engine import ENGINE, Analysis, State
 from app.errors import StateUnreadable
 from app.levels import PublishedLevel
 from app.metrics import Fields
 from app.patterns.events import PUBLISHED, Candidates, Event
+from app.state import ENGINE, State
 
 _encode = msgspec.msgpack.Encoder().encode
 _decode_state = msgspec.msgpack.Decoder(State).decode

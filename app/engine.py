@@ -1,209 +1,50 @@
 """Fold a ticker's records in event order, and say at any whole second what is going on.
 
-`Engine` alone knows the detectors and their order. It has no clock: time comes in as `as_of`.
+It has no clock: time comes in as `as_of`.
 """
 
 import math
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 
 import msgspec
 
+from app.analysis import Analysis, Quality, quality_of
 from app.bar_tables import BarTable
-from app.bars import SECOND_MS, Bar, BarFold, Market
-from app.behaviors import Behaviors, behaviors_of
+from app.bars import SECOND_MS, Bar, BarFold
+from app.behaviors import behaviors_of
 from app.keys import WEAK_PATTERN_LIFETIME_SECONDS, WINDOWS
-from app.levels import PublishedLevel, SideLevels
-from app.metrics import Fields, metrics_of
-from app.patterns.absorption import Absorption, SuspectedAbsorption
-from app.patterns.detector import Detector
-from app.patterns.events import Event, Events, whole_second
-from app.patterns.hidden import HiddenPrints
-from app.patterns.icebergs import Icebergs, SuspectedRefills
-from app.patterns.momentum import MomentumShifts
-from app.patterns.spreads import PriceGaps, QuoteBursts, SpreadRegimes
-from app.patterns.sweeps import Sweeps
-from app.patterns.walls import Pulling, Stacking, Walls
+from app.listeners import Listeners
+from app.metrics import metrics_of
+from app.patterns.events import Event, whole_second
 from app.records import UNSIGNED, Batch, Quote, Trade
-from app.scene import NEVER, Scene
+from app.scene import NEVER
+from app.state import Detectors, Gap, Snapshot, State, new_state
 from app.touch import BookSecond, Moves, Visit, is_better, taken_side
-from app.usual import SecondFacts, Tick, Usual
+from app.usual import SecondFacts
 
-ENGINE = "1"
 SLEEP_AFTER_SECONDS = 300
 LATE_MS = 2000
 SPANS = tuple(WINDOWS.values())
 MEDIAN_STRENGTH = 0.5
 WEAK_MS = WEAK_PATTERN_LIFETIME_SECONDS * SECOND_MS
-ACCEPTED_ODDITIES = frozenset(
-    {"late", "duplicate", "unnumbered", "stamp_mismatch", "crossed", "locked", "one_sided"}
-)
 
 Faults = dict[int, list[str]]
-Quality = dict[str, int | list[str] | list[list[float]] | dict[str, int]]
-HOOKS = (
-    "quoted",
-    "entered",
-    "resized",
-    "left",
-    "printed",
-    "jumped",
-    "moment_ended",
-    "timed",
-    "second",
-)
-
-
-class Detectors(msgspec.Struct, array_like=True):
-    """All detectors' memories, in the order in which they are told."""
-
-    sweeps: Sweeps = msgspec.field(default_factory=Sweeps)
-    icebergs: Icebergs = msgspec.field(default_factory=Icebergs)
-    suspected_refills: SuspectedRefills = msgspec.field(default_factory=SuspectedRefills)
-    hidden: HiddenPrints = msgspec.field(default_factory=HiddenPrints)
-    walls: Walls = msgspec.field(default_factory=Walls)
-    stacking: Stacking = msgspec.field(default_factory=Stacking)
-    suspected_absorption: SuspectedAbsorption = msgspec.field(default_factory=SuspectedAbsorption)
-    spreads: SpreadRegimes = msgspec.field(default_factory=SpreadRegimes)
-    gaps: PriceGaps = msgspec.field(default_factory=PriceGaps)
-    pulling: Pulling = msgspec.field(default_factory=Pulling)
-    absorption: Absorption = msgspec.field(default_factory=Absorption)
-    momentum: MomentumShifts = msgspec.field(default_factory=MomentumShifts)
-    bursts: QuoteBursts = msgspec.field(default_factory=QuoteBursts)
-
-
-class Gap(msgspec.Struct, array_like=True):
-    """Event time whose records were lost or trimmed before they could be folded."""
-
-    start: float
-    end: float
-
-
-class Snapshot(msgspec.Struct, array_like=True):
-    """The bar fold as it was at a whole second, to fold late records into the seconds after it."""
-
-    end: int
-    fold: BarFold
-
-
-class State(msgspec.Struct, array_like=True):
-    """All that the fold remembers of a ticker, save the bars that no late record can change.
-
-    `recent` are the bars of the last 2 s, `snapshots` the folds at their starts; `failed` tells
-    when a detector last failed; `weak` which closed events go early, as (when, opened_at, id).
-    """
-
-    ticker: str
-    scene: Scene
-    fold: BarFold
-    detectors: Detectors
-    levels: list[SideLevels]
-    as_of: int = 0
-    newest_second: int = 0
-    is_asleep: bool = False
-    moment: float = 0.0
-    recent: list[Bar] = []
-    snapshots: list[Snapshot] = []
-    failed: dict[str, int] = {}
-    gaps: list[Gap] = []
-    lost_to: float = 0.0
-    rebuilt_at: int = 0
-    last_sweep: Event | None = None
-    first_quote: Quote | None = None
-    weak: list[tuple[float, float, str]] = []
-
-
-def new_state(ticker: str) -> State:
-    """Return the state of a ticker of which nothing was seen."""
-    market = Market()
-    scene = Scene(ticker, market, Usual(), Events(ticker, {}, [], {}), Tick(seen=[]))
-    fold = BarFold(Bar(0), Market())
-    return State(
-        ticker,
-        scene,
-        fold,
-        Detectors(),
-        [SideLevels(0, {}, touched=[]), SideLevels(1, {}, touched=[])],
-    )
-
-
-class Analysis(msgspec.Struct):
-    """What one call of the fold found, as of `as_of`.
-
-    By window: `metrics`, `quality`, `last_sweep`. `changed` events and `levels` (None: as before)
-    are to be published, `forgotten` ones (opened_at, id) to be removed; `sealed` bars can't change
-    any more; `failures` are the detectors that failed in this call.
-    """
-
-    as_of: int
-    metrics: dict[str, Fields]
-    quality: dict[str, Quality]
-    last_sweep: dict[str, Event | None]
-    behaviors: Behaviors
-    changed: list[Event]
-    forgotten: list[tuple[float, str]]
-    levels: list[list[PublishedLevel] | None]
-    sealed: list[Bar]
-    failures: dict[str, Exception]
 
 
 class Engine:
-    """One ticker's fold: its state, the table of its newest bars, and the detectors' hooks."""
+    """One ticker's fold: its state, the table of its newest bars, and who listens."""
 
     def __init__(self, state: State, table: BarTable) -> None:
         self.state = state
         self.table = table
-        self._failures: dict[str, Exception] = {}
         self._sealed: list[Bar] = []
         self._levels_changed = [False, False]
-        self._find_hooks()
+        self._listeners = Listeners(state)
 
     @classmethod
     def new(cls, ticker: str) -> "Engine":
         """Begin with a ticker of which nothing was seen."""
         return cls(new_state(ticker), BarTable(max(SPANS)))
-
-    def _find_hooks(self) -> None:
-        """List, by hook, the methods to call; the quotes-only forms go where trades come."""
-        detectors, trades_seen = self.state.detectors, self.state.scene.trades_seen
-        members = [getattr(detectors, name) for name in detectors.__struct_fields__]
-        self._awaits_trades = not trades_seen
-        hooks: dict[str, list[Callable[..., None]]] = {
-            hook: [
-                getattr(d, hook)
-                for d in members
-                if getattr(type(d), hook) is not getattr(Detector, hook)
-                and (d.is_needed or not trades_seen)
-            ]
-            for hook in HOOKS
-        }
-        self._on_quoted, self._on_resized = hooks["quoted"], hooks["resized"]
-        self._on_entered, self._on_left = hooks["entered"], hooks["left"]
-        self._on_jumped, self._on_printed = hooks["jumped"], hooks["printed"]
-        self._on_moment_ended, self._on_second = hooks["moment_ended"], hooks["second"]
-        self._timed = [method.__self__ for method in hooks["timed"]]  # type: ignore[attr-defined]
-
-    def _tell(self, methods: Iterable[Callable[..., None]], *facts: object) -> None:
-        scene = self.state.scene
-        for method in methods:
-            try:
-                method(scene, *facts)
-            except Exception as error:  # noqa: BLE001 - one detector's fault must not stop the tick
-                self._detector_failed(method, error)
-
-    def _detector_failed(self, method: Callable[..., None], error: Exception) -> None:
-        """Begin that detector anew, end its events, and let the quality name it."""
-        detector = method.__self__  # type: ignore[attr-defined]
-        state = self.state
-        name = next(
-            n for n in state.detectors.__struct_fields__ if getattr(state.detectors, n) is detector
-        )
-        setattr(state.detectors, name, type(detector)())
-        second = state.fold.bar.end
-        for event in [e for e in state.scene.events.live.values() if e.type == detector.finds]:
-            state.scene.events.closing(event, float(second), "detector_failed")
-        state.failed[detector.finds] = second
-        self._failures[detector.finds] = error
-        self._find_hooks()
 
     def advance(self, batch: Batch, as_of: int) -> Analysis:
         """Fold the records stamped after the last `as_of` up to this one, and say what is found."""
@@ -226,7 +67,7 @@ class Engine:
             if state.moment and stamp > state.moment:
                 self._end_moment()
             if stamp > state.scene.next_due:
-                self._fire(stamp)
+                self._listeners.fire(stamp)
             if isinstance(record, Quote):
                 self._quote(record)
             else:
@@ -265,20 +106,9 @@ class Engine:
         state.newest_second = end
         state.snapshots = []
 
-    def _fire(self, before: float) -> None:
-        """Fire timers due before an instant, each at its time."""
-        scene = self.state.scene
-        while scene.next_due < before:
-            now, scene.next_due = scene.next_due, NEVER
-            for detector in self._timed:
-                if detector.due <= now:
-                    detector.due = NEVER
-                    self._tell((detector.timed,), now)
-            scene.next_due = min((d.due for d in self._timed), default=NEVER)
-
     def _end_moment(self) -> None:
         stamp, self.state.moment = self.state.moment, 0.0
-        self._tell(self._on_moment_ended, stamp)
+        self._listeners.tell(self._listeners.on_moment_ended, stamp)
 
     def _quote(self, quote: Quote) -> None:
         state = self.state
@@ -296,11 +126,7 @@ class Engine:
             self._side(1, quote.ask_price, quote.ask_size, quote.stamp)
         else:
             ask.printed_since_quote = 0.0
-        for method in self._on_quoted:
-            try:
-                method(scene, quote)
-            except Exception as error:  # noqa: BLE001 - as in _tell, which would cost a call a quote
-                self._detector_failed(method, error)
+        self._listeners.tell(self._listeners.on_quoted, quote)
 
     def _side(self, side: int, price: int, size: float, stamp: float) -> None:
         """Move one side of the touch."""
@@ -314,7 +140,7 @@ class Engine:
         if visit is not None:
             if to is None or not is_better(side, to, visit.price):
                 scene.book.remove(side, stamp, visit.size)
-            self._tell(self._on_left, side, visit, stamp, to)
+            self._listeners.tell(self._listeners.on_left, side, visit, stamp, to)
             self.state.levels[side].leave(stamp, to)
             scene.visits[side] = None
         if to is not None:
@@ -330,18 +156,14 @@ class Engine:
             visit.increased += size - before
             scene.book.removed[side] -= size - before
         self.state.levels[side].resize(size, stamp)
-        for method in self._on_resized:
-            try:
-                method(scene, side, visit, stamp, before)
-            except Exception as error:  # noqa: BLE001 - as in _tell
-                self._detector_failed(method, error)
+        self._listeners.tell(self._listeners.on_resized, side, visit, stamp, before)
 
     def _enter(self, side: int, price: int, size: float, stamp: float, left: Visit | None) -> None:
         scene = self.state.scene
         scene.tick.quoted(price)
         visit = scene.visits[side] = Visit(price, stamp, size, size)
         self.state.levels[side].enter(price, size, stamp)
-        self._tell(self._on_entered, side, visit)
+        self._listeners.tell(self._listeners.on_entered, side, visit)
         if left is None:
             return
         moves, book = scene.moves[side], scene.book
@@ -349,17 +171,17 @@ class Engine:
         book.undone += moves.changed(stamp, left.price, price)
         jump = moves.jump(stamp, left.price, price)
         book.jump = max(book.jump, jump)
-        self._tell(self._on_jumped, side, visit, jump, left)
+        self._listeners.tell(self._listeners.on_jumped, side, visit, jump, left)
 
     def _trade(self, trade: Trade) -> None:
         state = self.state
         scene = state.scene
         state.fold.printed(trade)
         side = scene.market.printed(trade)
-        if self._awaits_trades:
+        if self._listeners.awaits_trades:
             scene.trades_seen = True
-            self._find_hooks()
-        self._tell(self._on_printed, trade, side)
+            self._listeners.find()
+        self._listeners.tell(self._listeners.on_printed, trade, side)
         state.moment = trade.stamp
         if side.taker == UNSIGNED:
             return
@@ -380,7 +202,7 @@ class Engine:
         if state.moment:
             self._end_moment()
         if scene.next_due <= end:
-            self._fire(math.nextafter(end, NEVER))
+            self._listeners.fire(math.nextafter(end, NEVER))
         for name in faults.pop(end, ()):
             fold.fault(name)
         fold.bar.stored = stored.get(end, 0)
@@ -392,7 +214,7 @@ class Engine:
         scene.facts = self._facts(bar, depth_was_known=depth_was_known)
         if not falls_asleep:
             scene.usual.gather(scene.facts)
-            self._tell(self._on_second, end)
+            self._listeners.tell(self._listeners.on_second, end)
             scene.usual.sample(scene.facts, scene.tick.size)
         past = scene.past
         fold.renew_thresholds(
@@ -470,7 +292,7 @@ class Engine:
         state.is_asleep = True
         self._sealed.extend(state.recent)
         state.recent = []
-        self._find_hooks()
+        self._listeners.find()
 
     def analysis(self) -> Analysis:
         """Say what is going on as of the last whole second folded; changes are told once."""
@@ -497,9 +319,9 @@ class Engine:
                 for levels, is_changed in zip(state.levels, self._levels_changed, strict=True)
             ],
             sealed=self._sealed,
-            failures=self._failures,
+            failures=self._listeners.failures,
         )
-        self._sealed, self._failures, self._levels_changed = [], {}, [False, False]
+        self._sealed, self._listeners.failures, self._levels_changed = [], {}, [False, False]
         return analysis
 
     def _note_ended(self, event: Event) -> None:
@@ -586,15 +408,6 @@ class Engine:
         self.state.recent.append(new)
         self.state.snapshots.append(Snapshot(new.end, fold.copied()))
         return max(0, late)
-
-
-def quality_of(counts: Mapping[str, int]) -> Quality:
-    """Sort counted oddities: what was rejected apart, by reason."""
-    rejected = {name: n for name, n in counts.items() if name not in ACCEPTED_ODDITIES}
-    quality: Quality = {name: n for name, n in counts.items() if name in ACCEPTED_ODDITIES}
-    if rejected:
-        quality["rejected"] = rejected
-    return quality
 
 
 def _by_second(faults: Iterable[tuple[float, str]]) -> Faults:

@@ -11,8 +11,9 @@ _UNIT_SECONDS = {
     **dict.fromkeys(("m", "min", "mins", "minute", "minutes"), 60),
     **dict.fromkeys(("h", "hr", "hrs", "hour", "hours"), 3600),
 }
-# ASCII digits only, and few: int() would also take other scripts' digits and any length.
-_HISTORY = re.compile(r"\s*([0-9]{1,6})\s*([a-z]*)\s*", re.IGNORECASE)
+# ASCII only, and few digits: int() would also take other scripts' digits and any length, and \s
+# other scripts' spaces.
+_HISTORY = re.compile(r"\s*([0-9]{1,6})\s*([a-z]*)\s*", re.IGNORECASE | re.ASCII)
 
 ACCEPTED = (
     "30s, 45sec, 5m, 5min, 5mins, 10 minutes, 1h or 90 (seconds): whole seconds from 10 s to 1 h"

@@ -73,8 +73,9 @@ class SideLevels(msgspec.Struct, array_like=True):
     """The levels of one side, and the one that is best now.
 
     `size_ms` and `time_ms` are what the best gathered since they were last given to its level;
-    `least_shown` is the significance of the last level published; `touched` are the prices whose stay may end or whose form may be renewed at the next second;
-    nothing was last seen before `oldest_seen`.
+    `least_shown` is the significance of the last level published; `touched` are the prices
+    whose stay may end or whose form may be renewed at the next second; nothing was last seen
+    before `oldest_seen`.
     """
 
     side: int
@@ -131,7 +132,7 @@ class SideLevels(msgspec.Struct, array_like=True):
         self.size_ms = self.time_ms = 0.0
 
     def second(self, end: int) -> bool:
-        """End stays, drop what is gone, renew published forms; tells whether any changed."""
+        """End stays, drop what is gone, renew forms; tells whether a published one changed."""
         if self.best:
             self._weigh(float(end))
         changed = False
@@ -145,7 +146,9 @@ class SideLevels(msgspec.Struct, array_like=True):
             if level.left_at or price == self.best:
                 still_touched.append(price)
             level.significance = level.size * level.appearances
-            changed |= _renewed(level, self.side)
+            before = level.published
+            if _renewed(level, self.side):
+                changed |= self._is_shown(before) or self._is_shown(level.published)
         self.touched = still_touched
         if end - self.oldest_seen >= GONE_MS:
             changed |= self._drop_gone(end)
@@ -167,16 +170,19 @@ class SideLevels(msgspec.Struct, array_like=True):
         dropped = others[: len(self.levels) - KEPT]
         for level in dropped:
             del self.levels[level.price]
-        forms = [level.published for level in dropped if level.published is not None]
-        return any(form.significance >= self.least_shown for form in forms)
+        return any(self._is_shown(level.published) for level in dropped)
 
     def top(self) -> list[PublishedLevel]:
         """Return the published forms of the most significant levels, greatest first."""
         forms = [level.published for level in self.levels.values() if level.published is not None]
         forms.sort(key=_by_significance, reverse=True)
         shown = forms[:PUBLISHED]
-        self.least_shown = shown[-1].significance if shown else 0.0
+        self.least_shown = shown[-1].significance if len(shown) == PUBLISHED else 0.0
         return shown
+
+    def _is_shown(self, form: PublishedLevel | None) -> bool:
+        """Tell whether a form is among the published ones, or will be."""
+        return form is not None and form.significance >= self.least_shown
 
 
 def _renewed(level: Level, side: int) -> bool:

@@ -25,13 +25,13 @@ class Surroundings(Reply):
     age_seconds: Known = None
     note: str | None = None
     active: Annotated[int, Field(description="tickers with a quote in the last 300 s")]
-    left_out: int | None = None
+    left_out: Annotated[int | None, Field(description="active tickers not told of")] = None
 
     def heading(self) -> Iterator[str]:
         """Say how old what follows is, and what is wrong."""
         tick = "no tick yet" if self.age_seconds is None else f"as of {age(self.age_seconds)} ago"
         yield f"{self.active} active, {tick}" + (
-            f", {self.left_out} left out" if self.left_out else ""
+            f", {self.left_out} of them left out" if self.left_out else ""
         )
         if self.note is not None:
             yield f"note: {self.note}"

@@ -134,6 +134,9 @@ class Quality:
         return sum(end - start for start, end in self.gaps) / 1000
 
 
+# Brackets in brackets, 1,000 deep, are no error of msgspec's.
+_UNREADABLE = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
+
 _event = msgspec.json.Decoder(Event).decode
 _level = msgspec.json.Decoder(Level).decode
 _json = msgspec.json.Decoder().decode
@@ -159,7 +162,7 @@ def event_of(member: bytes, ticker: str) -> Event | None:
     """Decode one event of `ticker`, None where it is none."""
     try:
         event = _event(member)
-    except (msgspec.MsgspecError, UnicodeDecodeError):
+    except _UNREADABLE:
         return None
     if not event.id.startswith(ticker) or not _ID_END.fullmatch(event.id[len(ticker) :]):
         return None
@@ -189,7 +192,7 @@ def levels_of(members: Iterable[bytes]) -> list[Level]:
     for member in members:
         try:
             levels.append(_level(member))
-        except (msgspec.MsgspecError, UnicodeDecodeError):
+        except _UNREADABLE:
             continue
     return levels
 
@@ -219,7 +222,7 @@ def _word(text: bytes, words: frozenset[str]) -> str | None:
 def _object(text: bytes | None) -> dict[str, Any]:
     try:
         value = _json(text or b"{}")
-    except (msgspec.MsgspecError, UnicodeDecodeError):
+    except _UNREADABLE:
         return {}
     return value if isinstance(value, dict) else {}
 

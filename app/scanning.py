@@ -6,7 +6,7 @@ from typing import Annotated, get_args
 
 from pydantic import Field
 
-from app.answer_text import EVENT_COLUMNS, event_line, id_line
+from app.answer_text import EVENT_COLUMNS, event_line, id_line, shown
 from app.answers import EventFacts, event_facts, weight
 from app.board import Overview
 from app.errors import BadQuestion
@@ -34,6 +34,7 @@ class Scan(Surroundings):
     """Events that are open now, or opened in the last 10 s, strongest first."""
 
     events: list[FoundEvent]
+    events_left_out: int | None = None
     evidence: Annotated[
         dict[EvidenceClass, int],
         Field(description="active tickers by class: A aggressors given, B inferred, C quotes only"),
@@ -44,7 +45,8 @@ class Scan(Surroundings):
 
     def as_text(self) -> str:
         """Return a line an event."""
-        head = f"events: {len(self.events) or 'none'} {EVENT_COLUMNS if self.events else ''}"
+        count = shown(len(self.events), self.events_left_out) if self.events else "none"
+        head = f"events: {count} {EVENT_COLUMNS if self.events else ''}"
         return "\n".join(
             [
                 *self.heading(),
@@ -97,7 +99,12 @@ def scan(
         for event, ticker, flags in found[:limit]
     ]
     return Scan.model_validate(
-        {**around(overview, len(found) - len(rows)), "events": rows, **_tickers(overview)}
+        {
+            **around(overview, overview.not_read),
+            "events": rows,
+            "events_left_out": len(found) - len(rows) or None,
+            **_tickers(overview),
+        }
     )
 
 

@@ -3,13 +3,18 @@
 import functools
 import os
 import sys
+from pathlib import Path
 from typing import Annotated, Literal
 from urllib.parse import quote
 
-from pydantic import AliasChoices, Field, SecretStr, ValidationError
+from pydantic import AliasChoices, Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
+from redis import ConnectionPool, RedisError
 
 from app.errors import SettingError
+
+# Guessing one takes for ever, at any rate of requests.
+MIN_TOKEN_LENGTH = 16
 
 Port = Annotated[int, Field(ge=1, le=65535)]
 
@@ -52,8 +57,28 @@ class Settings(BaseSettings):
     cluster: bool = Field(default=False, validation_alias=_env("ORDERFLOW_CLUSTER"))
     mcp_host: str = Field("127.0.0.1", validation_alias=_env("ORDERFLOW_MCP_HOST"))
     mcp_port: Port = Field(8765, validation_alias=_env("ORDERFLOW_MCP_PORT"))
+    mcp_hosts_given: str | None = Field(None, validation_alias=_env("ORDERFLOW_MCP_ALLOWED_HOSTS"))
+    mcp_token: SecretStr | None = Field(
+        None, min_length=MIN_TOKEN_LENGTH, validation_alias=_env("ORDERFLOW_MCP_TOKEN")
+    )
+    mcp_token_file: Path | None = Field(None, validation_alias=_env("ORDERFLOW_MCP_TOKEN_FILE"))
+    mcp_requests_per_minute: int = Field(
+        6000, ge=60, le=1_000_000, validation_alias=_env("ORDERFLOW_MCP_REQUESTS_PER_MINUTE")
+    )
     flower_host: str = Field("127.0.0.1", validation_alias=_env("ORDERFLOW_FLOWER_HOST"))
     flower_port: Port = Field(5555, validation_alias=_env("ORDERFLOW_FLOWER_PORT"))
+
+    @field_validator("redis_url_given")
+    @classmethod
+    def _names_a_redis(cls, url: SecretStr | None) -> SecretStr | None:
+        """Refuse what redis-py would stumble over later, with the URL in its traceback."""
+        if url is not None:
+            try:
+                pool = ConnectionPool.from_url(url.get_secret_value())
+                pool.connection_class(**pool.connection_kwargs)
+            except (ValueError, TypeError, RedisError):
+                raise ValueError("no address of a Redis") from None
+        return url
 
     @property
     def redis_url(self) -> str:
@@ -72,16 +97,49 @@ class Settings(BaseSettings):
         return self.redis_url
 
     @property
+    def mcp_hosts(self) -> list[str]:
+        """Return the names, beside its own, by which clients may address the MCP server."""
+        return [name.strip() for name in (self.mcp_hosts_given or "").split(",") if name.strip()]
+
+    def mcp_tokens(self) -> list[str]:
+        """Return the tokens that MCP clients may come with: the variable's and a line each.
+
+        Raises `SettingError`; what is in the file is in no message.
+        """
+        given = [] if self.mcp_token is None else [self.mcp_token.get_secret_value()]
+        return given + ([] if self.mcp_token_file is None else _tokens_in(self.mcp_token_file))
+
+    @property
     def interval_ms(self) -> int:
         """Return the time from one tick to the next in milliseconds."""
         return self.interval_seconds * 1000
+
+
+def _tokens_in(path: Path) -> list[str]:
+    start = f"ORDERFLOW_MCP_TOKEN_FILE={str(path)!r}"
+    try:
+        lines = path.read_text(encoding="utf-8").split("\n")
+    except (OSError, UnicodeDecodeError) as error:
+        raise SettingError(f"{start} can't be read: {type(error).__name__}") from None
+    tokens = [line.strip() for line in lines if line.strip()]
+    if not tokens or min(map(len, tokens)) < MIN_TOKEN_LENGTH:
+        raise SettingError(
+            f"{start} is not allowed; allowed: a file with a token a line, each of at least "
+            f"{MIN_TOKEN_LENGTH} characters"
+        )
+    return tokens
+
+
+_HIDDEN = ("PASSWORD", "URL", "TOKEN")
+"""Parts of the names of variables whose values are shown nowhere."""
 
 
 def _described(error: ValidationError) -> str:
     lines = []
     for fault in error.errors(include_url=False, include_context=False):
         name = str(fault["loc"][0])
-        value = "(hidden)" if "PASSWORD" in name or "URL" in name else repr(os.environ.get(name))
+        is_hidden = any(part in name for part in _HIDDEN)
+        value = "(hidden)" if is_hidden else repr(os.environ.get(name))
         lines.append(f"{name}={value} is not allowed; allowed: {_allowed(name)}")
     return "; ".join(lines)
 
@@ -91,10 +149,14 @@ def _allowed(name: str) -> str:
     schema = Settings.model_json_schema(by_alias=True)["properties"][name]
     kinds = [kind for kind in schema.get("anyOf", [schema]) if kind["type"] != "null"]
     kind = kinds[0]
+    if name == "REDIS_URL":
+        return "redis://, rediss:// or unix:// with an address and known options"
     if "enum" in kind:
         return ", ".join(kind["enum"])
     if "minimum" in kind:
         return f"whole numbers from {kind['minimum']} to {kind['maximum']}"
+    if "minLength" in kind:
+        return f"a text of at least {kind['minLength']} characters"
     return "0, 1, true or false" if kind["type"] == "boolean" else f"a {kind['type']}"
 
 

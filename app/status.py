@@ -24,6 +24,16 @@ _COUNTER = re.compile(r"[a-z_:.]{1,60}")
 
 
 @dataclass(frozen=True, slots=True)
+class Readiness:
+    """Whether Redis, beat and workers do their part; `troubles` says what doesn't."""
+
+    redis: str
+    pulse: Pulse
+    active: int
+    troubles: Sequence[str]
+
+
+@dataclass(frozen=True, slots=True)
 class Status:
     """What an operator asks first; `troubles` is empty while all is well."""
 
@@ -68,6 +78,19 @@ class Inspection:
                 failing=self._failing(active),
             )
         return _with_troubles(status, self._settings)
+
+    def readiness(self) -> Readiness:
+        """Return whether questions about now can be answered; two round trips, whatever there is.
+
+        A silent broker is no fault of ours. Raises `StoreUnavailable` without Redis.
+        """
+        with store_errors(self._client):
+            now_ms = clock.now_ms()
+            pulse = Pulse.of(self._redis.hgetall(keys.PULSE), now_ms)
+            active = self._redis.zcount(keys.TICKERS, now_ms - ACTIVE_MS, "+inf")
+        address = address_of(self._client)
+        idle = tuple(_idle(pulse, active, self._settings))
+        return Readiness(address, pulse, active, idle)
 
     def _active(self, now_ms: float) -> list[str]:
         found = self._redis.zrangebyscore(keys.TICKERS, now_ms - ACTIVE_MS, "+inf")
@@ -143,14 +166,23 @@ def _with_troubles(status: Status, settings: Settings) -> Status:
     return replace(status, troubles=tuple(_troubles(status, settings)))
 
 
-def _troubles(status: Status, settings: Settings) -> Iterator[str]:
-    pulse = status.pulse
+def _idle(pulse: Pulse, active: int, settings: Settings) -> Iterator[str]:
+    """Say who does not do their part."""
     if not pulse.has(pulse.fanout_ms, settings):
         seen = pulse.seen(pulse.fanout_ms)
         yield f"fan-out {seen}: start `celery -A tasks beat` and `celery -A tasks worker`"
-    elif status.active and not pulse.has(pulse.tick_ms, settings):
+    elif active and not _as_of_fan_out(pulse).has(pulse.tick_ms, settings):
         seen = pulse.seen(pulse.tick_ms)
         yield f"ticks {seen}: start `celery -A tasks worker` or look at its log"
+
+
+def _as_of_fan_out(pulse: Pulse) -> Pulse:
+    """Return the pulse as the newest fan-out found it: workers are not to blame for a lost beat."""
+    return replace(pulse, now_ms=pulse.fanout_ms or pulse.now_ms)
+
+
+def _troubles(status: Status, settings: Settings) -> Iterator[str]:
+    yield from _idle(status.pulse, status.active, settings)
     if status.behind:
         yield f"no fresh tick of {_named(status.behind)}"
     if status.failing:

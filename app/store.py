@@ -16,10 +16,11 @@ import structlog
 
 from app import codec, keys
 from app.activity import ACTIVE_MS
+from app.analysis import Analysis, Quality
 from app.bar_tables import BarTable
 from app.bars import SECOND_MS
 from app.connect import connect
-from app.engine import ENGINE, LATE_MS, SPANS, Analysis, Engine, Quality
+from app.engine import LATE_MS, SPANS, Engine
 from app.errors import StateUnreadable
 from app.keys import SIDES, WINDOWS, Keys
 from app.levels import PublishedLevel
@@ -27,6 +28,7 @@ from app.patterns.events import Event, whole_second
 from app.records import Batch, Stored, batch_of
 from app.scripts import Script
 from app.settings import Settings
+from app.state import ENGINE
 
 MOST_RECORDS_READ = 5_000
 PIECE_RECORDS = 250
@@ -42,7 +44,8 @@ class TickReport(msgspec.Struct):
     """What became of one tick: `written`, `overtaken` by another worker, or `idle` without records.
 
     `newest_quote_ms` is None where there is none; `late_records` came over 2 s late; `oddities`
-    counts records that were rejected or odd, by name.
+    counts records that were rejected or odd, by name; `opened_events` are the types of the events
+    that this tick noticed.
     """
 
     outcome: str
@@ -52,6 +55,7 @@ class TickReport(msgspec.Struct):
     behind_seconds: float = 0.0
     newest_quote_ms: float | None = None
     oddities: Counter[str] = msgspec.field(default_factory=Counter)
+    opened_events: list[str] = []
 
 
 class Reading(msgspec.Struct):
@@ -136,6 +140,7 @@ class Store:
             report.outcome = "idle"
             return report
         analysis = engine.analysis()
+        report.opened_events = [e.type for e in analysis.changed if e.noticed_at > folded_to]
         report.failed_detectors = analysis.failures
         for quality in analysis.quality.values():
             _add_now(quality, reading, report.behind_seconds)
@@ -201,6 +206,8 @@ class Store:
             return kept
         if not reading.version:
             engine = Engine.new(ticker)
+            if reading.residue:
+                _log.warning("state missing or unreadable, rebuilding", ticker=ticker)
             if self._was_emptied(as_of) or kept is not None or reading.residue:
                 engine.state.rebuilt_at = -1
             return Warm("", engine)

@@ -23,8 +23,10 @@ import redis
 
 from app import clock, embedded
 from app.connect import address_of, connect
+from app.errors import SettingError
 from app.keys import Keys
 from app.lifeline import die_with
+from app.listening import check_flower, tokens_for
 from app.processes import Program, Supervised
 from app.settings import Settings, settings
 
@@ -243,6 +245,11 @@ def up(*, end_with_parent: bool) -> None:
     if end_with_parent:
         die_with(os.getppid(), signal.SIGTERM)
     config = settings()
+    try:
+        tokens_for(config, config.mcp_host)
+        check_flower(config.flower_host, has_credentials="FLOWER_BASIC_AUTH" in os.environ)
+    except SettingError as error:  # else each would be started, and refuse, again and again
+        sys.exit(f"orderflow: {error}")
     if taken := list(taken_ports(config)):
         sys.exit("\n".join(f"orderflow: {line}" for line in taken))
     os.chdir(ROOT)

@@ -1,8 +1,11 @@
 """`python -m mcp_app`: the server on stdio, or over HTTP with --http."""
 
+import sys
+
 import click
 
 from app import logs
+from app.errors import SettingError
 from app.settings import settings
 from mcp_app.http import serve
 from mcp_app.server import make_server
@@ -26,7 +29,10 @@ def main(*, http: bool, host: str | None, port: int | None) -> None:
     logs.set_up(chosen, quiet=_CHATTY)
     server = make_server(chosen)
     if http:
-        serve(server, host or chosen.mcp_host, port or chosen.mcp_port)
+        try:
+            serve(server, host or chosen.mcp_host, port or chosen.mcp_port, chosen)
+        except SettingError as error:
+            sys.exit(f"orderflow: {error}")
     else:
         server.run("stdio")
 

@@ -11,10 +11,11 @@ from mcp.server.mcpserver import Context
 from mcp.server.mcpserver.exceptions import ToolError
 from mcp.types import CallToolResult, ContentBlock, ImageContent, TextContent
 
+from app.asking import Told
 from app.errors import OrderFlowError
 from app.facts import Reply
 from app.reader import Reader
-from app.saying import Said, say
+from app.saying import Said, say, say_forms
 
 # An answer, whatever it says, comes within two seconds.
 DEADLINE_SECONDS = 1.8
@@ -49,6 +50,12 @@ async def answered(context: Asked, question: Callable[[Reader], Reply]) -> CallT
     """Answer a question about what the reader reads, and keep the answer."""
     reader = reader_of(context)
     return result_of(await in_time(lambda: say(reader, question(reader))))
+
+
+async def told(context: Asked, question: Callable[[Reader], Told]) -> CallToolResult:
+    """Answer likewise where the question gives the forms of its answer too."""
+    reader = reader_of(context)
+    return result_of(await in_time(lambda: say_forms(reader, question(reader).forms)))
 
 
 async def pictured(

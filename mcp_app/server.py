@@ -16,6 +16,7 @@ from mcp_app.completion import add_completion
 from mcp_app.page import apps
 from mcp_app.prompts import add_prompts
 from mcp_app.resources import add_resources
+from mcp_app.timing import timing
 from mcp_app.tools import tools
 from mcp_app.unknown_tools import refusing_all_but
 from mcp_app.updates import Updates
@@ -44,6 +45,7 @@ def make_server(settings: Settings, more_tools: Sequence[Tool] = ()) -> MCPServe
             reader.close()
 
     served = [*tools(), *more_tools]
+    names = frozenset(tool.name for tool in served)
     server = MCPServer(
         "orderflow",
         title="Order flow",
@@ -53,7 +55,7 @@ def make_server(settings: Settings, more_tools: Sequence[Tool] = ()) -> MCPServe
         extensions=[apps()],
         lifespan=lifespan,
         subscriptions=updates.bus,
-        middleware=[refusing_all_but(frozenset(tool.name for tool in served))],
+        middleware=[timing(names), refusing_all_but(names)],
         log_level=settings.log_level,
     )
     add_resources(server, reader)

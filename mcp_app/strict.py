@@ -36,14 +36,13 @@ class StrictTool(Tool):
     ) -> Any:  # noqa: ANN401
         """Run the tool; what fails is said without the SDK's prefix and pydantic's layout."""
         try:
-            self.fn_metadata.validate_arguments(arguments)
-        except ValidationError as error:
-            raise ToolError(self._faults(error)) from None
-        try:
             return await super().run(arguments, context, convert_result)
         except UnexpectedToolError:
             raise
         except ToolError as error:
+            if isinstance(error.__cause__, ValidationError):
+                # Of the arguments: what else fails to validate is unexpected.
+                raise ToolError(self._faults(error.__cause__)) from None
             raise ToolError(str(error.__cause__ or error)) from error.__cause__
 
     def _faults(self, error: ValidationError) -> str:

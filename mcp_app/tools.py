@@ -8,15 +8,16 @@ from mcp.server.mcpserver.tools import Tool
 from mcp.types import CallToolResult, ToolAnnotations
 from pydantic import Field
 
+from app import asking
 from app.answers import Answer
-from app.asking import Detail, ask
+from app.asking import Detail
 from app.chart import ChartFacts, chart
 from app.comparing import Comparison, compare
 from app.explaining import Explanation, explain
 from app.listing import Listing, list_tickers
 from app.scanning import Scan, scan
 from app.series import Series, series
-from mcp_app.calls import Asked, answered, pictured
+from mcp_app.calls import Asked, answered, pictured, told
 from mcp_app.page import PAGE_URI, order_flow_page
 from mcp_app.strict import StrictTool
 
@@ -33,10 +34,10 @@ async def analyze_order_flow_tool(  # noqa: PLR0913, PLR0917 - the contract's ar
     as_of: Annotated[str, Field(description="earlier moment: ISO 8601, epoch ms")] = "",
 ) -> Annotated[CallToolResult, Answer]:
     """Tell what a ticker's order flow was over the last `history`."""
-    return await answered(
+    return await told(
         context,
         functools.partial(
-            ask,
+            asking.told,
             ticker=ticker,
             history=history,
             include_patterns=include_patterns,

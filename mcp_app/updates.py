@@ -47,15 +47,22 @@ class Updates:
     ) -> EmptyResult:
         connection, uri = _connection(ctx), str(params.uri)
         if connection not in self._watchers[uri]:
-            connection.exit_stack.callback(self._watchers[uri].pop, connection, None)
+            connection.exit_stack.callback(self._forget, connection, uri)
         self._watchers[uri][connection] = ctx.session
         return EmptyResult()
 
     async def _leave(
         self, ctx: ServerRequestContext[Reader], params: UnsubscribeRequestParams
     ) -> EmptyResult:
-        self._watchers[str(params.uri)].pop(_connection(ctx), None)
+        self._forget(_connection(ctx), str(params.uri))
         return EmptyResult()
+
+    def _forget(self, connection: Connection, uri: str) -> None:
+        """Let a connection no longer watch; of an address that nobody watches nothing is kept."""
+        watchers = self._watchers.get(uri, {})
+        watchers.pop(connection, None)
+        if not watchers:
+            self._watchers.pop(uri, None)
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:

@@ -5,6 +5,9 @@ from collections.abc import Callable
 import kombu
 import structlog
 from celery.app import amqp
+from kombu.transport import redis
+
+from tasks import deliveries
 
 _log = structlog.stdlib.get_logger("tasks.broker")
 _FIRST_WAIT_SECONDS = 0.2
@@ -17,6 +20,11 @@ class Connection(kombu.Connection):
     Celery's own waits grow to 30 s and end after 100 tries, each with its line in the log; no
     setting changes the waits (celery 5.7).
     """
+
+    def get_transport_cls(self) -> type:
+        """Return the transport that survives what is no message; Sentinel's is kombu's own."""
+        found: type = super().get_transport_cls()
+        return deliveries.Transport if found is redis.Transport else found
 
     def ensure_connection(
         self,

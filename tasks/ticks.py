@@ -7,6 +7,8 @@ from celery import Task
 from celery.signals import worker_shutdown
 from redis.exceptions import RedisError
 
+from app import clock
+from app.lags import LAG_SUM_COUNTER, lag_counter
 from app.outage import AWAY
 from app.settings import settings
 from tasks import app
@@ -51,9 +53,19 @@ def _count(report: "TickReport", as_of_ms: int) -> None:
         tally.count("records_folded", report.folded_records)
         for name, number in report.oddities.items():
             tally.count(f"records_{name}", number)
+        for kind in report.opened_events:
+            tally.count(f"events_{kind}")
+        _count_lag(clock.now_ms() - as_of_ms)
     else:
         tally.count(f"ticks_{report.outcome}")
     tally.flush_when_due()
+
+
+def _count_lag(lag_ms: float) -> None:
+    tally.count(lag_counter(lag_ms))
+    tally.count(LAG_SUM_COUNTER, round(lag_ms))
+    if lag_ms > settings().settle_ms + settings().interval_ms:
+        tally.count("ticks_late")
 
 
 def _note_failure(task: Task, ticker: str, as_of_ms: int, error: Exception) -> None:

@@ -6,10 +6,11 @@ from dataclasses import dataclass
 
 import msgspec
 
+from app.analysis import Analysis
 from app.bar_tables import BarTable
 from app.bars import SECOND_MS
 from app.codec import decode_state, encode_candidates, encode_state
-from app.engine import Analysis, Engine
+from app.engine import Engine
 from app.patterns.events import Event, whole_second
 from app.records import Batch, Record
 

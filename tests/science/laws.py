@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 import msgspec
 
+from app.analysis import Analysis
 from app.bar_tables import BarTable
 from app.codec import (
     decode_bar,
@@ -15,7 +16,7 @@ from app.codec import (
     encode_state,
     event_json,
 )
-from app.engine import SPANS, Analysis, Engine
+from app.engine import SPANS, Engine
 from app.records import Batch, Quote, Record, Trade
 from tests.reference.past import ceil_second
 

@@ -1,5 +1,6 @@
 """What answers may cost a model; benchmarks/tokens.py compares the estimate with o200k itself."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any, get_args
 
@@ -12,7 +13,7 @@ from app.asking import MAX_BRIEF_TOKENS, MAX_JSON_TOKENS, MAX_TEXT_TOKENS, brief
 from app.kept import new_id
 from app.published import Event, Level, PatternType, Quality
 from app.reader import Snapshot
-from app.saying import compact
+from app.saying import Forms, compact, forms_of
 from app.tokens import tokens_at_most
 from tests.by_hand import BEHAVIORS, METRICS
 
@@ -71,6 +72,10 @@ def snapshot(events: tuple[Event, ...], **changed: Any) -> Snapshot:
     return replace(made, **changed)
 
 
+def by(cost_of: Callable[[Forms], float]) -> Callable[[Answer], float]:
+    return lambda answer: cost_of(forms_of(answer))
+
+
 def tokens_of(answer: Answer) -> tuple[int, int]:
     named = answer.named(new_id())
     return tokens_at_most(as_text(named)), tokens_at_most(compact(named.as_json()))
@@ -79,7 +84,7 @@ def tokens_of(answer: Answer) -> tuple[int, int]:
 def test_five_events_and_three_levels_a_side_fit() -> None:
     five = tuple(event(i, is_open=i < 3, strength=0.9) for i in range(5))
 
-    answer = fitted(snapshot(five), cost)
+    answer = fitted(snapshot(five), by(cost))
 
     assert (len(answer.events or ()), len(answer.levels)) == (5, 6)
     text, structured = tokens_of(answer)
@@ -106,7 +111,7 @@ snapshots = st.builds(
 @settings(max_examples=50)
 @given(snapshots)
 def test_no_answer_costs_more_than_its_budget(known: Snapshot) -> None:
-    text, structured = tokens_of(fitted(known, cost))
+    text, structured = tokens_of(fitted(known, by(cost)))
 
     assert text <= MAX_TEXT_TOKENS
     assert structured <= MAX_JSON_TOKENS
@@ -115,7 +120,7 @@ def test_no_answer_costs_more_than_its_budget(known: Snapshot) -> None:
 @settings(max_examples=50)
 @given(snapshots)
 def test_what_does_not_fit_is_cut_closed_events_first_and_counted(known: Snapshot) -> None:
-    whole, cut = answer_of(known), fitted(known, cost)
+    whole, cut = answer_of(known), fitted(known, by(cost))
 
     assert cut.metrics == whole.metrics
     assert cut.quality == whole.quality
@@ -132,7 +137,7 @@ def test_what_does_not_fit_is_cut_closed_events_first_and_counted(known: Snapsho
 def test_a_brief_answer_fits_with_open_events_named() -> None:
     three = tuple(event(i, is_open=True, strength=0.9) for i in range(3))
 
-    answer = brief_fitted(snapshot(three), brief_cost)
+    answer = brief_fitted(snapshot(three), by(brief_cost))
 
     assert max(tokens_of(answer)) <= MAX_BRIEF_TOKENS
     assert answer.open_patterns

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 
-from app.engine import Analysis, Engine
+from app.analysis import Analysis
+from app.engine import Engine
 from app.records import Batch, Quote, Trade
 from tests.reference import Reference
 from tests.reference.past import ceil_second

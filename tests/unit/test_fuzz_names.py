@@ -48,6 +48,7 @@ units = st.sampled_from(
 @example("5m\n")
 @example("9" * 5000)
 @example("-60")
+@example("1\u2000MIN")
 def test_a_text_is_a_history_within_bounds_or_is_refused(text: str) -> None:
     try:
         seconds = parse_history(text)

@@ -1,0 +1,39 @@
+"""How often each tool was called and how long it took, of this process."""
+
+import time
+from typing import Any
+
+from mcp.server.context import CallNext, HandlerResult, ServerMiddleware, ServerRequestContext
+from prometheus_client import Histogram
+
+TOOL_SECONDS = Histogram(
+    "orderflow_tool_seconds",
+    "Time of a tool's call.",
+    ["tool", "outcome"],
+    buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.0),
+)
+
+
+def timing(names: frozenset[str]) -> ServerMiddleware[Any]:
+    """Return a middleware that times calls of the tools in `names`; others it counts as one."""
+
+    async def time_call(ctx: ServerRequestContext[Any, Any], call_next: CallNext) -> HandlerResult:
+        if ctx.method != "tools/call":
+            return await call_next(ctx)
+        asked = (ctx.params or {}).get("name")
+        tool = asked if isinstance(asked, str) and asked in names else "unknown"
+        outcome, began = "refused", time.perf_counter()
+        try:
+            result = await call_next(ctx)
+            outcome = "error" if _is_error(result) else "answered"
+            return result
+        finally:
+            TOOL_SECONDS.labels(tool, outcome).observe(time.perf_counter() - began)
+
+    return time_call
+
+
+def _is_error(result: HandlerResult) -> bool:
+    if isinstance(result, dict):
+        return bool(result.get("isError"))
+    return bool(getattr(result, "is_error", False))

@@ -1,0 +1,1 @@
+"""Coverage-guided fuzzing of all that strangers write: `python -m tests.fuzz`."""
