@@ -53,6 +53,7 @@ class Activity:
     def __init__(self, client: redis.Redis, names: Keys) -> None:
         # `Any`: redis-py's annotations promise an awaitable beside every answer.
         self._redis: Any = client
+        self._is_cluster = not isinstance(client, redis.Redis)
         self._names = names
         self._newest = self._redis.register_script(NEWEST_SCRIPT)
 
@@ -94,7 +95,7 @@ class Activity:
     def _scanned(self, where: _Pass) -> list[bytes]:
         """Take one SCAN further; a cluster is gone through node by node."""
         pattern = self._names.quotes_pattern
-        if not self._names.cluster:
+        if not self._is_cluster:
             where.cursor, found = self._redis.scan(where.cursor, pattern, SCAN_COUNT, "zset")
             return list(found)
         nodes = sorted(self._redis.get_primaries(), key=lambda node: str(node.name))
@@ -108,7 +109,7 @@ class Activity:
         return list(found)
 
     def _active(self, tickers: list[str], now_ms: float) -> dict[str, float]:
-        if self._names.cluster:
+        if self._is_cluster:
             return self._active_of_cluster(tickers, now_ms)
         active: dict[str, float] = {}
         for start in range(0, len(tickers), KEYS_A_SCRIPT):

@@ -62,7 +62,7 @@ class Keys:
     """Names of one ticker's keys, with or without the braces of a Redis Cluster."""
 
     def __init__(self, *, cluster: bool = False) -> None:
-        self.cluster = cluster
+        self._cluster = cluster
         self._form = "{%s}" if cluster else "%s"
         self.quotes_pattern = f"{PREFIX}quotes:*"
         self._quotes_start = f"{PREFIX}quotes:"
@@ -115,7 +115,7 @@ class Keys:
         if not key.startswith(self._quotes_start):
             return None
         text = key[len(self._quotes_start) :]
-        if self.cluster:
+        if self._cluster:
             if not (text.startswith("{") and text.endswith("}")):
                 return None
             text = text[1:-1]

@@ -110,6 +110,7 @@ class Store:
         self._read = Script(self._redis, "read")
         self._write = Script(self._redis, "write")
         self._warm: OrderedDict[str, Warm] = OrderedDict()
+        self._set_aside_by_us: set[str] = set()
         self._birth = b""
         self._emptied_at = -ACTIVE_MS
 
@@ -206,8 +207,9 @@ class Store:
             return kept
         if not reading.version:
             engine = Engine.new(ticker)
-            if reading.residue:
+            if reading.residue and ticker not in self._set_aside_by_us:
                 _log.warning("state missing or unreadable, rebuilding", ticker=ticker)
+            self._set_aside_by_us.discard(ticker)
             if self._was_emptied(as_of) or kept is not None or reading.residue:
                 engine.state.rebuilt_at = -1
             return Warm("", engine)
@@ -253,6 +255,7 @@ class Store:
 
     def _set_aside(self, ticker: str) -> None:
         """Move a state that can't be gone on from out of the way; the next tick rebuilds it."""
+        self._set_aside_by_us.add(ticker)
         name = self._keys.state(ticker)
         pipe = self._redis.pipeline()
         pipe.rename(name, keys.bad(name))

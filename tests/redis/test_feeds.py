@@ -171,7 +171,7 @@ def test_on_a_cluster_the_ticker_stands_in_braces(
     redis_server: ValkeyServer, redis_client: redis.Redis
 ) -> None:
     checked = settings_of(redis_server, ORDERFLOW_CLUSTER=True)
-    outbox = Outbox(connect(checked), checked)
+    outbox = Outbox(redis_client, checked)
 
     outbox.put("SPY", quote(now(), 1))
     outbox.send()

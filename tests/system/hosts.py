@@ -4,10 +4,13 @@ import os
 import shutil
 import subprocess
 from contextlib import ExitStack
+from itertools import count
 from pathlib import Path
+from string import ascii_lowercase
 from typing import Self
 
 TIMEOUT_SECONDS = 10.0
+_number = count()
 DATA = "data"
 
 
@@ -34,7 +37,8 @@ class Hosts:
 
     def __init__(self, *names: str) -> None:
         self._names = names
-        self._mark = f"of{os.getpid() % 100_000}"
+        # The kernel takes its time to forget a host: the next one must not bear its name.
+        self._mark = f"of{os.getpid() % 10_000}{ascii_lowercase[next(_number) % 26]}"
         self._subnet = f"198.18.{os.getpid() % 250}"
         self._stack = ExitStack()
 

@@ -22,4 +22,5 @@ async def runs_on(_: Request) -> Response:
     return JSONResponse({"loop": loop.__module__, "httptools": len(connections)})
 
 
-serve(server, "127.0.0.1", int(sys.argv[1]))
+if __name__ == "__main__":
+    serve(server, "127.0.0.1", int(sys.argv[1]))
