@@ -24,8 +24,14 @@ $(STAMP): pyproject.toml constraints.txt
 run: $(STAMP)
 	@exec $(BIN)/python -m app.supervise --end-with-parent
 
+# Two at a time, then alone what looks at the time: fault plans and what others wrote.
 test: $(STAMP)
+ifdef ARGS
 	@$(BIN)/python -m pytest $(ARGS)
+else
+	@$(BIN)/python -m pytest -n 2 --dist worksteal -m "not faults and not outside"
+	@$(BIN)/python -m pytest -m "faults or outside" tests/faults tests/outside
+endif
 
 check: $(STAMP)
 	@$(BIN)/ruff check .
