@@ -120,7 +120,8 @@ def judge(
     elif kind == LATE:
         _late(postings, samples, said, verdict)
     elif kind == LOST:
-        _lost(samples, said, verdict, _late_ones(postings, samples))
+        late = [posting for posting, _ in _late_ones(postings, samples)]
+        _lost(samples, said, verdict, _felt_until(postings, late))
     return verdict
 
 
@@ -172,10 +173,27 @@ def _late(
     late = _late_ones(postings, samples)
     settled_ms = max((p.written_ms for p, _ in late), default=0.0) + LATE_ENTERS_MS
     was_said = any("late" in sample.quality("5min") for sample in samples)
-    passed = [p.stamp for p, is_lost in late if is_lost and was_said]
+    passed = _felt_until(postings, [p for p, is_lost in late if is_lost and was_said])
     for sample in samples:
         if sample.before_ms > settled_ms:
             _windows_without(sample, said[sample.as_of], passed, verdict)
+
+
+def _felt_until(postings: Sequence[Posting], lost: Sequence[Posting]) -> list[float]:
+    """Return until when records that changed no number are missed: to the next one of their kind.
+
+    A quote that was left out would have stood until the next; without one it is missed for ever.
+    """
+    gone = {id(posting) for posting in lost}
+    found = []
+    for posting in lost:
+        later = (
+            p.stamp
+            for p in postings
+            if p.key == posting.key and p.stamp > posting.stamp and id(p) not in gone
+        )
+        found.append(min(later, default=float("inf")))
+    return found
 
 
 def _windows_without(sample: Sample, said: Said, passed: Sequence[float], verdict: Verdict) -> None:
@@ -194,7 +212,7 @@ def _lost(
     samples: Sequence[Sample],
     said: dict[int, Said],
     verdict: Verdict,
-    late: Sequence[tuple[Posting, bool]],
+    passed_until: Sequence[float],
 ) -> None:
     rebuilt = [s for s in samples if "rebuilt_at" in s.quality("10s")]
     if not rebuilt:
@@ -203,7 +221,7 @@ def _lost(
     if rebuilt[-1] is not samples[-1]:
         verdict.miss(f"{samples[0].ticker}: rebuilt_at is no longer said")
     at = max(int(str(s.quality("10s")["rebuilt_at"])) for s in rebuilt)
-    passed = [float(at), *(posting.stamp for posting, _ in late)]
+    passed = [float(at), *passed_until]
     for sample in rebuilt:
         if sample.as_of > at:
             _windows_without(sample, said[sample.as_of], passed, verdict)
