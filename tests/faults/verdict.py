@@ -120,8 +120,9 @@ def judge(
     elif kind == LATE:
         _late(postings, samples, said, verdict)
     elif kind == LOST:
-        late = [posting for posting, _ in _late_ones(postings, samples)]
-        _lost(samples, said, verdict, _felt_until(postings, late))
+        late = _late_ones(postings, samples)
+        left_out = _felt_until(postings, [posting for posting, is_lost in late if is_lost])
+        _lost(samples, said, verdict, [*left_out, *(posting.stamp for posting, _ in late)])
     return verdict
 
 
@@ -180,13 +181,17 @@ def _late(
 
 
 def _felt_until(postings: Sequence[Posting], lost: Sequence[Posting]) -> list[float]:
-    """Return until when records that changed no number are missed: to the next one of their kind.
+    """Return until when records that changed no number are missed.
 
-    A quote that was left out would have stood until the next; without one it is missed for ever.
+    A print counts at its own time. A quote would have stood until the next one; without one it is
+    missed for ever.
     """
     gone = {id(posting) for posting in lost}
     found = []
     for posting in lost:
+        if ":trades:" in posting.key:
+            found.append(posting.stamp)
+            continue
         later = (
             p.stamp
             for p in postings
