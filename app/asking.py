@@ -35,27 +35,12 @@ def ask(  # noqa: PLR0913 - the contract's arguments
     include_patterns: bool = True,
     detail: Detail = "full",
     as_of: str = "",
-) -> Answer:
+) -> Told:
     """Answer what the order flow of `ticker` was over exactly the last `history`.
 
-    Raises `BadTicker`, `BadHistory`, `BadMoment`, `NoAnswer` or `StoreUnavailable`, each with a
-    line for people.
+    With the answer's forms, which were made to count its tokens. Raises `BadTicker`, `BadHistory`,
+    `BadMoment`, `NoAnswer` or `StoreUnavailable`, each with a line for people.
     """
-    return told(
-        reader, ticker, history, include_patterns=include_patterns, detail=detail, as_of=as_of
-    ).answer
-
-
-def told(  # noqa: PLR0913 - the contract's arguments
-    reader: Reader,
-    ticker: str,
-    history: str = "5mins",
-    *,
-    include_patterns: bool = True,
-    detail: Detail = "full",
-    as_of: str = "",
-) -> Told:
-    """Answer likewise, with the answer's forms: they were made to count its tokens."""
     snapshot = reader.snapshot(
         checked_ticker(ticker),
         parse_history(history),

@@ -133,7 +133,7 @@ class Engine:
         scene = self.state.scene
         visit = scene.visits[side]
         if visit is not None and size > 0 and price == visit.price:
-            self._resize(side, visit, size, stamp, visit.size)
+            self._resize(side, visit, size, stamp)
             visit.printed_since_quote = 0.0
             return
         to = price if size > 0 else None
@@ -146,9 +146,9 @@ class Engine:
         if to is not None:
             self._enter(side, to, size, stamp, visit)
 
-    def _resize(self, side: int, visit: Visit, size: float, stamp: float, before: float) -> None:
+    def _resize(self, side: int, visit: Visit, size: float, stamp: float) -> None:
         scene = self.state.scene
-        visit.size = size
+        before, visit.size = visit.size, size
         if size < before:
             visit.decreased += before - size
             scene.book.remove(side, stamp, before - size)
@@ -238,7 +238,7 @@ class Engine:
         before, scene.mid2 = scene.mid2, mid2
         return SecondFacts(
             quote=scene.market.quote,
-            spread=None if valid is None else valid.ask_price - valid.bid_price,
+            spread=scene.market.spread or None,
             mid_move=(mid2 - before) / 2 if mid2 and before else None,
             signed_volume=float(bar.buy_volume - bar.sell_volume),
             log_ofi=float(bar.log_ofi) if depth_was_known else None,

@@ -208,9 +208,7 @@ def parse_quote(member: bytes, score: float) -> tuple[Quote, bool]:
         raw = _raw_quote(member)
     if not _is_ordinary(raw):
         _check_quote(raw)
-    stamp, mismatch = score, False
-    if raw.timestamp is not None and raw.timestamp != score:
-        stamp, mismatch = _stamp_of(raw.timestamp, score)
+    stamp, mismatch = _stamp_of(raw.timestamp, score)
     quote = Quote(
         stamp,
         _seq_of(raw.seq),
@@ -231,9 +229,7 @@ def parse_trade(member: bytes, score: float) -> tuple[Trade, bool]:
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         raw = _raw_trade(member)
     _check_trade(raw)
-    stamp, mismatch = score, False
-    if raw.timestamp is not None:
-        stamp, mismatch = _stamp_of(raw.timestamp, score)
+    stamp, mismatch = _stamp_of(raw.timestamp, score)
     seq = _seq_of(raw.seq)
     side = _AGGRESSORS.get(raw.aggressor or "", UNSIGNED)
     return Trade(stamp, seq, round(raw.price * PRICE_UNITS), raw.size, side), mismatch
@@ -244,8 +240,10 @@ def _seq_of(seq: int | None) -> int:
     return seq if seq is not None and 0 <= seq <= _MAX_SEQ else NO_SEQ
 
 
-def _stamp_of(timestamp: float, score: float) -> tuple[float, bool]:
+def _stamp_of(timestamp: float | None, score: float) -> tuple[float, bool]:
     """Return what stands as a record's time, and whether its two times contradict each other."""
+    if timestamp is None or timestamp == score:
+        return score, False
     if abs(timestamp - score) > MAX_STAMP_MISMATCH_MS:
         return score, True
     return timestamp, False

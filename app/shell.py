@@ -1,16 +1,15 @@
 """`orderflow ask` and `orderflow status`: what a person in a shell wants to know."""
 
-import json
 import sys
 from typing import NoReturn
 
 import click
 
 from app import asking, status
-from app.answer_text import as_text
 from app.connect import connect
 from app.errors import OrderFlowError
 from app.reader import Reader
+from app.saying import compact
 from app.settings import settings
 
 
@@ -22,12 +21,12 @@ def ask(ticker: str, history: str, *, as_json: bool) -> None:
     """Print what the MCP tool would answer about TICKER."""
     reader = Reader.of(settings())
     try:
-        answer = asking.ask(reader, ticker, history)
+        forms = asking.ask(reader, ticker, history).forms
     except OrderFlowError as error:
         _fail(error)
     finally:
         reader.close()
-    click.echo(_compact(answer.as_json()) if as_json else as_text(answer))
+    click.echo(forms.json if as_json else forms.text)
 
 
 @click.command(name="status")
@@ -40,13 +39,9 @@ def show_status(*, as_json: bool, check: bool) -> None:
             found = status.Inspection(client, settings()).status()
         except OrderFlowError as error:
             _fail(error)
-    click.echo(_compact(status.as_json(found)) if as_json else status.as_text(found))
+    click.echo(compact(status.as_json(found)) if as_json else status.as_text(found))
     if check and found.troubles:
         sys.exit(1)
-
-
-def _compact(value: object) -> str:
-    return json.dumps(value, separators=(",", ":"))
 
 
 def _fail(error: OrderFlowError) -> NoReturn:

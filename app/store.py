@@ -1,12 +1,9 @@
 """A ticker's records in, its state and results in and out: one round trip each way a tick."""
 
-import math
 import time
 import zlib
-from bisect import bisect_right
 from collections import Counter, OrderedDict
-from collections.abc import Iterable, Iterator, Sequence
-from operator import itemgetter
+from collections.abc import Iterable
 from typing import Any
 from uuid import uuid4
 
@@ -25,15 +22,13 @@ from app.errors import StateUnreadable
 from app.keys import SIDES, WINDOWS, Keys
 from app.levels import PublishedLevel
 from app.patterns.events import Event, whole_second
-from app.records import Batch, Stored, batch_of
+from app.reading import Reading
 from app.scripts import Script
 from app.settings import Settings
 from app.state import ENGINE
 
 MOST_RECORDS_READ = 5_000
-PIECE_RECORDS = 250
 FOLD_BUDGET_SECONDS = 0.05
-MARGIN_MS = 1.0
 HOUSEKEEPING_SECONDS = 10
 WARM_TICKERS = 5000
 
@@ -56,40 +51,6 @@ class TickReport(msgspec.Struct):
     newest_quote_ms: float | None = None
     oddities: Counter[str] = msgspec.field(default_factory=Counter)
     opened_events: list[str] = []
-
-
-class Reading(msgspec.Struct):
-    """The reply of read.lua."""
-
-    version: str
-    fields: dict[str, bytes]
-    residue: bool
-    quotes: list[tuple[bytes, float]]
-    trades: list[tuple[bytes, float]]
-    unknown: int
-    late_quotes: list[tuple[bytes, float]]
-    late_trades: list[tuple[bytes, float]]
-    ahead: int
-    seconds_not_ms: int
-    newest_quote_ms: float | None
-    behind: int
-    lost_to: float | None
-    wrong_type: int
-    start: int
-    is_cut_at: float | None = None
-
-    def oldest(self) -> float:
-        """Return the oldest score that was read."""
-        return min(records[0][1] for records in (self.quotes, self.trades) if records)
-
-    def before_all(self) -> int:
-        """Return the last whole second before all that was read."""
-        return whole_second(self.oldest()) - SECOND_MS
-
-    def piece(self, after: int, to: int) -> tuple[Batch, Counter[int]]:
-        """Parse the records stamped in (after, to], and count all members by score and second."""
-        both = (_scored_in(self.quotes, after, to), _scored_in(self.trades, after, to))
-        return _between(batch_of(*both), after, to), _stored_by_second(both, after, to)
 
 
 class Warm(msgspec.Struct):
@@ -127,12 +88,16 @@ class Store:
         warm = self._current(ticker, as_of, reading, kept)
         if warm is None:
             return TickReport("overtaken", newest_quote_ms=reading.newest_quote_ms)
-        engine = warm.engine
-        if engine.state.as_of >= as_of:
+        if warm.engine.state.as_of >= as_of:
             self._keep(ticker, warm)
             return TickReport("overtaken", newest_quote_ms=reading.newest_quote_ms)
-        if not engine.state.as_of and not reading.quotes and not reading.trades:
+        if not warm.engine.state.as_of and not reading.quotes and not reading.trades:
             return TickReport("idle", newest_quote_ms=reading.newest_quote_ms)
+        return self._ticked(ticker, as_of, reading, warm)
+
+    def _ticked(self, ticker: str, as_of: int, reading: Reading, warm: Warm) -> TickReport:
+        """Fold what was read into the engine that it belongs to, and write what is found."""
+        engine = warm.engine
         folded_to = engine.state.as_of or reading.before_all()
         if reading.is_cut_at is not None and reading.is_cut_at <= folded_to + SECOND_MS:
             self._whole_second(ticker, reading, folded_to)
@@ -169,37 +134,22 @@ class Store:
             self._warm.popitem(last=False)
 
     def _reading(self, ticker: str, as_of: int, version: str, most: int) -> Reading:
+        start = as_of - self._settings.retention_seconds * SECOND_MS
+        bounds = (self._settings.max_records, keys.BAD_LIFETIME_SECONDS)
+        reply = self._read(
+            keys=self._keys_read(ticker), args=[version, as_of, start, most, *bounds]
+        )
+        return Reading.of(reply, start, most)
+
+    def _keys_read(self, ticker: str) -> list[str]:
         k = self._keys
-        names = [
+        return [
             k.state(ticker),
             k.quotes(ticker),
             k.trades(ticker),
             k.bars(ticker),
             k.patterns(ticker),
         ]
-        oldest = as_of - self._settings.retention_seconds * SECOND_MS
-        bounds = (self._settings.max_records, keys.BAD_LIFETIME_SECONDS)
-        reply = self._read(keys=names, args=[version, as_of, oldest, most, *bounds])
-        reading = Reading(
-            version=reply[0].decode(),
-            fields=dict(zip((f.decode() for f in reply[1][::2]), reply[1][1::2], strict=True)),
-            residue=bool(reply[2]),
-            quotes=_pairs(reply[3]),
-            trades=_pairs(reply[4]),
-            unknown=reply[5],
-            late_quotes=_pairs(reply[6]),
-            late_trades=_pairs(reply[7]),
-            ahead=reply[8],
-            seconds_not_ms=reply[9],
-            newest_quote_ms=float(reply[10]) if reply[10] else None,
-            behind=reply[11],
-            lost_to=float(reply[12]) if reply[12] else None,
-            wrong_type=reply[13],
-            start=oldest,
-        )
-        full = [r[-1][1] for r in (reading.quotes, reading.trades) if len(r) >= most]
-        reading.is_cut_at = min(full) if full else None
-        return reading
 
     def _current(self, ticker: str, as_of: int, reading: Reading, kept: Warm | None) -> Warm | None:
         """Return the engine of the state that was read; None where a newer engine owns it."""
@@ -274,7 +224,7 @@ class Store:
         if state.rebuilt_at < 0:
             state.rebuilt_at = as_of
         after = state.as_of or reading.start
-        for end in _piece_ends(reading, after, as_of):
+        for end in reading.piece_ends(after, as_of):
             batch, stored = reading.piece(after, end)
             if after == (state.as_of or reading.start):
                 batch.faults.extend([(float(end), "late")] * report.late_records)
@@ -303,20 +253,15 @@ class Store:
         placed = 0
         if reading.late_quotes or reading.late_trades:
             as_of = engine.state.as_of
-            both = (reading.late_quotes, reading.late_trades)
-            counts = _stored_by_second(both, as_of - LATE_MS, as_of)
+            batch, counts = reading.late_piece(as_of - LATE_MS, as_of)
             placed = sum(counts.values()) - sum(bar.stored for bar in engine.state.recent)
-            engine.refold(_between(batch_of(*both), as_of - LATE_MS, as_of), counts)
+            engine.refold(batch, counts)
         report.late_records = max(0, reading.unknown - max(0, placed))
 
     def _written(self, ticker: str, reading: Reading, warm: Warm, analysis: Analysis) -> bool:
         k = self._keys
         names = [
-            k.state(ticker),
-            k.quotes(ticker),
-            k.trades(ticker),
-            k.bars(ticker),
-            k.patterns(ticker),
+            *self._keys_read(ticker),
             *(k.levels(ticker, side) for side in SIDES),
             *(k.metrics(ticker, window) for window in WINDOWS),
         ]
@@ -378,10 +323,6 @@ class Store:
         }
 
 
-def _pairs(flat: Sequence[bytes]) -> list[tuple[bytes, float]]:
-    return list(zip(flat[::2], map(float, flat[1::2]), strict=True))
-
-
 def _numbers(version: str) -> list[int]:
     return [int(part) for part in version.split(".")]
 
@@ -391,43 +332,6 @@ def _engine_of(fields: dict[str, bytes]) -> list[int]:
         return _numbers(fields["engine"].decode())
     except (KeyError, ValueError):
         raise StateUnreadable("no version of an engine") from None
-
-
-def _between(batch: Batch, after: int, to: int) -> Batch:
-    return Batch(
-        [record for record in batch.records if after < record.stamp <= to],
-        [fault for fault in batch.faults if after < fault[0] <= to],
-    )
-
-
-def _scored_in(stored: Stored, after: int, to: int) -> list[tuple[bytes, float]]:
-    """Return the members whose stamps may lie in (after, to]: a score may be 1 ms off its stamp."""
-    start = bisect_right(stored, after - MARGIN_MS, key=itemgetter(1))
-    return list(stored[start : bisect_right(stored, to + MARGIN_MS, key=itemgetter(1))])
-
-
-def _piece_ends(reading: Reading, after: int, as_of: int) -> Iterator[int]:
-    """Cut what was read at whole seconds into pieces of some hundred records."""
-    last = as_of
-    if reading.is_cut_at is not None:
-        last = min(as_of, math.floor((reading.is_cut_at - MARGIN_MS) / SECOND_MS) * SECOND_MS)
-    scores = sorted(
-        score for r in (reading.quotes, reading.trades) for _, score in r if after < score <= last
-    )
-    end = after
-    for score in scores[PIECE_RECORDS::PIECE_RECORDS]:
-        if whole_second(score) > end and whole_second(score) < last:
-            end = whole_second(score)
-            yield end
-    if last > end:
-        yield last
-
-
-def _stored_by_second(both: Iterable[Stored], after: int, to: int) -> Counter[int]:
-    counts: Counter[int] = Counter()
-    for stored in both:
-        counts.update(whole_second(score) for _, score in stored if after < score <= to)
-    return counts
 
 
 def _add_now(quality: Quality, reading: Reading, behind_seconds: float) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from app import store as store_module
+from app import reading as reading_module
 from app.engine import Engine
 from app.store import Store
 
@@ -50,7 +50,7 @@ def told_apart(parts: Parts, store: Store) -> Iterator[None]:
     places: list[tuple[Any, str, str]] = [
         (store, "advance", REST),
         (store, "_reading", READ),
-        (store_module, "batch_of", DECODE),
+        (reading_module, "batch_of", DECODE),
         (Engine, "fold", FOLD),
         (Engine, "analysis", FOUND),
         (store, "_written", ENCODE),

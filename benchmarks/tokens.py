@@ -43,8 +43,8 @@ class Costed(NamedTuple):
 
 def of_answers(reader: Reader, ticker: str) -> list[Costed]:
     """Return a ticker's answers in all forms, with the id that they are kept under."""
-    full = ask(reader, ticker).named(new_id())
-    brief = ask(reader, ticker, detail="brief").named(new_id())
+    full = ask(reader, ticker).answer.named(new_id())
+    brief = ask(reader, ticker, detail="brief").answer.named(new_id())
     return [
         Costed("full text", as_text(full), MAX_TEXT_TOKENS),
         Costed("full JSON", compact(full.as_json()), MAX_JSON_TOKENS),

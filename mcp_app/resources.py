@@ -42,7 +42,7 @@ def add_resources(server: MCPServer[Reader], reader: Reader) -> None:
         security=rule,
     )
     async def snapshot(ticker: str) -> str:
-        return await _read(lambda: text_of(ask(reader, ticker)))
+        return await _read(lambda: ask(reader, ticker).forms.text)
 
     @server.resource(
         PATTERNS,

@@ -8,9 +8,8 @@ from mcp.server.mcpserver.tools import Tool
 from mcp.types import CallToolResult, ToolAnnotations
 from pydantic import Field
 
-from app import asking
 from app.answers import Answer
-from app.asking import Detail
+from app.asking import Detail, ask
 from app.chart import ChartFacts, chart
 from app.comparing import Comparison, compare
 from app.explaining import Explanation, explain
@@ -37,7 +36,7 @@ async def analyze_order_flow_tool(  # noqa: PLR0913, PLR0917 - the contract's ar
     return await told(
         context,
         functools.partial(
-            asking.told,
+            ask,
             ticker=ticker,
             history=history,
             include_patterns=include_patterns,

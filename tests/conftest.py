@@ -37,6 +37,16 @@ def redis_client(redis_server: ValkeyServer) -> Iterator[redis.Redis]:
 
 
 @pytest.fixture
+def own_server() -> Iterator[ValkeyServer]:
+    """Run a server that the test may stop."""
+    server = ValkeyServer(port=free_port(), config={"save": ""})
+    server.start()
+    yield server
+    if server.is_running():
+        server.stop()
+
+
+@pytest.fixture
 def environment(redis_server: ValkeyServer) -> Environment:
     """Give the environment of a process that is to use the private Redis, and no other setting."""
     ours = ("REDIS_", "ORDERFLOW_", "FLOWER_", "HONCHO_", "PROCESSOR_", "LOG_LEVEL")

@@ -293,12 +293,9 @@ class Pulling(Detector):
 
     before: list[tuple[int, float] | None] = msgspec.field(default_factory=lambda: [None, None])
     pulls: list[Pull | None] = msgspec.field(default_factory=lambda: [None, None])
-    watching_to: float = 0.0
 
     def quoted(self, scene: Scene, quote: Quote) -> None:
         """See whether what was removed is back."""
-        if quote.stamp > self.watching_to:
-            return
         for side in (0, 1):
             pull = self.pulls[side]
             if pull is not None and quote.stamp <= pull.noticed + RESTORE_MS:
@@ -371,7 +368,6 @@ class Pulling(Detector):
         )
         scene.events.opened(opening)
         self.pulls[side] = Pull(price, displayed, end)
-        self.watching_to = end + RESTORE_MS
         self.wake(scene, end + PULLING_MS)
 
 

@@ -184,4 +184,6 @@ def test_many_questions_at_once_share_one_pool(hand: Hand, agent: Agent) -> None
 def test_asking_in_the_shell_gives_the_same_text(hand: Hand, reader: Reader) -> None:
     hand.whole()
 
-    assert as_text(ask(reader, "SPY", "1m")).startswith("SPY: last 60 s, covered 60 s, as of ")
+    assert as_text(ask(reader, "SPY", "1m").answer).startswith(
+        "SPY: last 60 s, covered 60 s, as of "
+    )

@@ -2,7 +2,6 @@
 
 import time
 from collections import Counter, defaultdict
-from collections.abc import Iterator
 
 import pytest
 import redis
@@ -93,16 +92,6 @@ def test_ticks_go_on_after_all_connections_were_killed(
     assert worker.process.poll() is None
     assert beat.process.poll() is None
     assert "Traceback" not in worker.said() + beat.said()
-
-
-@pytest.fixture
-def own_server() -> Iterator[ValkeyServer]:
-    """Run a server that the test may stop."""
-    server = ValkeyServer(port=free_port(), config={"save": ""})
-    server.start()
-    yield server
-    if server.is_running():
-        server.stop()
 
 
 def test_an_outage_is_said_once_and_ticks_go_on_by_themselves(

@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import httpx2
@@ -22,16 +21,6 @@ pytestmark = pytest.mark.system
 
 STALE_AFTER_SECONDS = 5.0
 """How long a sign of life counts (app/trouble.py)."""
-
-
-@pytest.fixture
-def own_server() -> Iterator[ValkeyServer]:
-    """Run a server that the test may stop."""
-    server = ValkeyServer(port=free_port(), config={"save": ""})
-    server.start()
-    yield server
-    if server.is_running():
-        server.stop()
 
 
 class Watched:
