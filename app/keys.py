@@ -17,7 +17,7 @@ Written by the machinery:
 
     HASH   orderflow:failures:{ticker}          failed ticks: `count`, `as_of`, `error`
     ZSET   orderflow:tickers                    tickers seen by discovery, by their newest quote
-    HASH   orderflow:pulse                      sign of life of `fanout`, `tick`; `birth`
+    HASH   orderflow:pulse                      when last `fanout`, `tick`; `birth`, `emptied_at`
     HASH   orderflow:counters                   totals since Redis started: ticks done, failed …
     STRING orderflow:guard:{as_of}:{shard}      one fan-out an `as_of` and shard
     STRING orderflow:scan                       where discovery's SCAN goes on

@@ -42,9 +42,7 @@ class StagedStore(Store):
     """A store that says which process ticked, and holds a tick between its read and its write."""
 
     def _written(self, ticker: str, *args: Any, **kwargs: Any) -> bool:
-        hold = REQUESTS / "hold"
-        if hold.exists() and hold.read_text() == ticker:
-            hold.rename(REQUESTS / "held")
+        if self._is_to_hold(ticker):
             (REQUESTS / "held").write_text(str(os.getpid()))
             deadline = time.monotonic() + LONGEST_HOLD_SECONDS
             while (REQUESTS / "held").exists() and time.monotonic() < deadline:
@@ -55,6 +53,18 @@ class StagedStore(Store):
         else:
             self._redis.hincrby(BY, REFUSED_WRITES, 1)
         return written
+
+    @staticmethod
+    def _is_to_hold(ticker: str) -> bool:
+        """Tell whether this tick is the one to hold; of several workers one takes the request."""
+        hold = REQUESTS / "hold"
+        try:
+            if hold.read_text() != ticker:
+                return False
+            hold.rename(REQUESTS / "held")
+        except FileNotFoundError:
+            return False
+        return True
 
 
 def _noting(run: Callable[[int, int], None]) -> Callable[[int, int], None]:

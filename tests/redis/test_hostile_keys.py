@@ -272,6 +272,25 @@ def test_an_emptied_redis_is_noticed_for_tickers_of_other_workers_too(
     )
 
 
+def test_who_came_after_redis_was_emptied_hears_of_it_from_who_was_there_before(
+    redis_client: redis.Redis, settings: Settings, store: Store
+) -> None:
+    publish(redis_client, "AAPL", [quote(at=1)])
+    store.advance("AAPL", second(2))
+    redis_client.flushall()
+    newcomer = Store(settings)
+    for at in (3, 4):
+        publish(redis_client, TICKER, [quote(at=at)])
+        publish(redis_client, "AAPL", [quote(at=at)])
+    newcomer.advance(TICKER, second(4))
+    assert "rebuilt_at" not in quality(redis_client)
+
+    store.advance("AAPL", second(4))
+    newcomer.advance(TICKER, second(5))
+
+    assert quality(redis_client)["rebuilt_at"] == second(5)
+
+
 def test_a_new_ticker_on_a_living_redis_is_not_said_to_be_rebuilt(
     redis_client: redis.Redis, store: Store
 ) -> None:
