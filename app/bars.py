@@ -191,6 +191,7 @@ class BarFold(msgspec.Struct, array_like=True):
     def _compare(self, before: Quote, quote: Quote) -> None:  # noqa: C901, PLR0912 - hot path
         bar = self.bar
         bar.compared += 1
+        flow = 0.0
         old, new = before.bid_size, quote.bid_size
         if new > 0 and quote.bid_price != self.bid and self.bid:
             if quote.bid_price > self.bid:
@@ -199,7 +200,7 @@ class BarFold(msgspec.Struct, array_like=True):
             else:
                 flow = -old
                 bar.bid_drops += old > 0
-        else:
+        elif new != old:
             flow = new - old
             if old > 0 and new > 0:
                 bar.size_turnover += abs(flow)
@@ -213,7 +214,7 @@ class BarFold(msgspec.Struct, array_like=True):
             else:
                 flow -= new
                 bar.ask_drops += old > 0
-        else:
+        elif new != old:
             flow -= new - old
             if old > 0 and new > 0:
                 bar.size_turnover += abs(new - old)

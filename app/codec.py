@@ -1,6 +1,7 @@
 """State and results to bytes and back."""
 
 from collections.abc import Mapping
+from operator import attrgetter
 
 import msgspec
 
@@ -18,6 +19,8 @@ _decode_bar = msgspec.msgpack.Decoder(Bar).decode
 _decode_bars = msgspec.msgpack.Decoder(list[Bar]).decode
 _json = msgspec.json.Encoder().encode
 _LEVEL_FIELDS = tuple(f for f in PublishedLevel.__struct_fields__ if f != "significance")
+_LevelMember = msgspec.defstruct("_LevelMember", _LEVEL_FIELDS)
+_level_fields = attrgetter(*_LEVEL_FIELDS)
 
 
 def encode_state(state: State) -> bytes:
@@ -95,7 +98,7 @@ def event_json(event: Event) -> bytes:
 
 def level_json(level: PublishedLevel) -> bytes:
     """Write a level as its member of the levels key."""
-    return _json({name: getattr(level, name) for name in _LEVEL_FIELDS})
+    return _json(_LevelMember(*_level_fields(level)))
 
 
 def window_fields(analysis: Analysis, window: str) -> Fields:

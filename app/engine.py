@@ -108,7 +108,7 @@ class Engine:
 
     def _end_moment(self) -> None:
         stamp, self.state.moment = self.state.moment, 0.0
-        self._listeners.tell(self._listeners.on_moment_ended, stamp)
+        self._listeners.moment_ended(stamp)
 
     def _quote(self, quote: Quote) -> None:
         state = self.state
@@ -126,7 +126,7 @@ class Engine:
             self._side(1, quote.ask_price, quote.ask_size, quote.stamp)
         else:
             ask.printed_since_quote = 0.0
-        self._listeners.tell(self._listeners.on_quoted, quote)
+        self._listeners.quoted(quote)
 
     def _side(self, side: int, price: int, size: float, stamp: float) -> None:
         """Move one side of the touch."""
@@ -140,7 +140,7 @@ class Engine:
         if visit is not None:
             if to is None or not is_better(side, to, visit.price):
                 scene.book.remove(side, stamp, visit.size)
-            self._listeners.tell(self._listeners.on_left, side, visit, stamp, to)
+            self._listeners.left(side, visit, stamp, to)
             self.state.levels[side].leave(stamp, to)
             scene.visits[side] = None
         if to is not None:
@@ -156,14 +156,14 @@ class Engine:
             visit.increased += size - before
             scene.book.removed[side] -= size - before
         self.state.levels[side].resize(size, stamp)
-        self._listeners.tell(self._listeners.on_resized, side, visit, stamp, before)
+        self._listeners.resized(side, visit, stamp, before)
 
     def _enter(self, side: int, price: int, size: float, stamp: float, left: Visit | None) -> None:
         scene = self.state.scene
         scene.tick.quoted(price)
         visit = scene.visits[side] = Visit(price, stamp, size, size)
         self.state.levels[side].enter(price, size, stamp)
-        self._listeners.tell(self._listeners.on_entered, side, visit)
+        self._listeners.entered(side, visit)
         if left is None:
             return
         moves, book = scene.moves[side], scene.book
@@ -171,7 +171,7 @@ class Engine:
         book.undone += moves.changed(stamp, left.price, price)
         jump = moves.jump(stamp, left.price, price)
         book.jump = max(book.jump, jump)
-        self._listeners.tell(self._listeners.on_jumped, side, visit, jump, left)
+        self._listeners.jumped(side, visit, jump, left)
 
     def _trade(self, trade: Trade) -> None:
         state = self.state
@@ -181,7 +181,7 @@ class Engine:
         if self._listeners.awaits_trades:
             scene.trades_seen = True
             self._listeners.find()
-        self._listeners.tell(self._listeners.on_printed, trade, side)
+        self._listeners.printed(trade, side)
         state.moment = trade.stamp
         if side.taker == UNSIGNED:
             return
@@ -214,7 +214,7 @@ class Engine:
         scene.facts = self._facts(bar, depth_was_known=depth_was_known)
         if not falls_asleep:
             scene.usual.gather(scene.facts)
-            self._listeners.tell(self._listeners.on_second, end)
+            self._listeners.second(end)
             scene.usual.sample(scene.facts, scene.tick.size)
         past = scene.past
         fold.renew_thresholds(

@@ -108,8 +108,10 @@ class SideLevels(msgspec.Struct, array_like=True):
 
     def resize(self, size: float, stamp: float) -> None:
         """Let the best price show another size."""
-        self._gather(stamp)
-        self.size = size
+        duration = stamp - self.since
+        self.size_ms += self.size * duration
+        self.time_ms += duration
+        self.size, self.since = size, stamp
 
     def leave(self, stamp: float, to: int | None) -> None:
         """Let the best price depart."""
@@ -120,15 +122,9 @@ class SideLevels(msgspec.Struct, array_like=True):
             level.went_better = None if to is None else is_better(self.side, to, self.best)
         self.best = 0
 
-    def _gather(self, to: float) -> None:
-        duration = to - self.since
-        self.size_ms += self.size * duration
-        self.time_ms += duration
-        self.since = to
-
     def _weigh(self, to: float) -> None:
         """Give the best's level what was gathered."""
-        self._gather(to)
+        self.resize(self.size, to)
         level = self.levels.get(self.best)
         if level is not None:
             level.size_ms += self.size_ms

@@ -2,9 +2,12 @@
 
 from collections.abc import Callable, Iterable
 
+from app.bars import Side
 from app.patterns.detector import Detector
+from app.records import Quote, Trade
 from app.scene import NEVER
 from app.state import State
+from app.touch import Visit
 
 Method = Callable[..., None]
 
@@ -24,14 +27,14 @@ class Listeners:
     def find(self) -> None:
         """List the methods to call; the quotes-only forms are left out where trades come."""
         self.awaits_trades = not self._state.scene.trades_seen
-        self.on_quoted = self._methods("quoted")
-        self.on_entered = self._methods("entered")
-        self.on_resized = self._methods("resized")
-        self.on_left = self._methods("left")
-        self.on_printed = self._methods("printed")
-        self.on_jumped = self._methods("jumped")
-        self.on_moment_ended = self._methods("moment_ended")
-        self.on_second = self._methods("second")
+        self._on_quoted = self._methods("quoted")
+        self._on_entered = self._methods("entered")
+        self._on_resized = self._methods("resized")
+        self._on_left = self._methods("left")
+        self._on_printed = self._methods("printed")
+        self._on_jumped = self._methods("jumped")
+        self._on_moment_ended = self._methods("moment_ended")
+        self._on_second = self._methods("second")
         self._timed = [method.__self__ for method in self._methods("timed")]  # type: ignore[attr-defined]
 
     def _methods(self, hook: str) -> list[Method]:
@@ -44,8 +47,62 @@ class Listeners:
             and (self.awaits_trades or detector.is_needed)
         ]
 
-    def tell(self, methods: Iterable[Method], *facts: object) -> None:
-        """Call each with the scene and the facts."""
+    def quoted(self, quote: Quote) -> None:
+        """Tell of a quote. This and the next three are spelt out, not told by `_tell`.
+
+        They come with nearly every quote: together 4.4 instead of 5.1 ms a tick at 500 a second.
+        """
+        scene = self._state.scene
+        for method in self._on_quoted:
+            try:
+                method(scene, quote)
+            except Exception as error:  # noqa: BLE001 - see the class
+                self._failed(method, error)
+
+    def resized(self, side: int, visit: Visit, stamp: float, before: float) -> None:
+        """Tell that the size at an unchanged best price changed."""
+        scene = self._state.scene
+        for method in self._on_resized:
+            try:
+                method(scene, side, visit, stamp, before)
+            except Exception as error:  # noqa: BLE001 - see the class
+                self._failed(method, error)
+
+    def left(self, side: int, visit: Visit, stamp: float, to: int | None) -> None:
+        """Tell that a side's best price changed to `to`."""
+        scene = self._state.scene
+        for method in self._on_left:
+            try:
+                method(scene, side, visit, stamp, to)
+            except Exception as error:  # noqa: BLE001 - see the class
+                self._failed(method, error)
+
+    def entered(self, side: int, visit: Visit) -> None:
+        """Tell that a price became the best of its side."""
+        scene = self._state.scene
+        for method in self._on_entered:
+            try:
+                method(scene, side, visit)
+            except Exception as error:  # noqa: BLE001 - see the class
+                self._failed(method, error)
+
+    def jumped(self, side: int, visit: Visit, jump: int, before: Visit) -> None:
+        """Tell how far a best price is from that of 5 ms ago."""
+        self._tell(self._on_jumped, side, visit, jump, before)
+
+    def printed(self, trade: Trade, side: Side) -> None:
+        """Tell of a print."""
+        self._tell(self._on_printed, trade, side)
+
+    def moment_ended(self, stamp: float) -> None:
+        """Tell that all records of a stamp that had a print are folded."""
+        self._tell(self._on_moment_ended, stamp)
+
+    def second(self, end: int) -> None:
+        """Tell that a second ended."""
+        self._tell(self._on_second, end)
+
+    def _tell(self, methods: Iterable[Method], *facts: object) -> None:
         scene = self._state.scene
         for method in methods:
             try:
@@ -61,7 +118,7 @@ class Listeners:
             for detector in self._timed:
                 if detector.due <= now:
                     detector.due = NEVER
-                    self.tell((detector.timed,), now)
+                    self._tell((detector.timed,), now)
             scene.next_due = min((d.due for d in self._timed), default=NEVER)
 
     def _failed(self, method: Method, error: Exception) -> None:

@@ -4,7 +4,7 @@ import math
 from bisect import bisect_right
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from operator import itemgetter
+from operator import attrgetter, itemgetter
 from typing import Any, Self
 
 import msgspec
@@ -15,6 +15,9 @@ from app.records import Batch, Stored, batch_of
 
 PIECE_RECORDS = 250
 MARGIN_MS = 1.0
+
+_score = itemgetter(1)
+_stamp = attrgetter("stamp")
 
 
 class Reading(msgspec.Struct):
@@ -84,14 +87,15 @@ class Reading(msgspec.Struct):
         last = as_of
         if self.is_cut_at is not None:
             last = min(as_of, math.floor((self.is_cut_at - MARGIN_MS) / SECOND_MS) * SECOND_MS)
-        scores = sorted(
-            score for r in (self.quotes, self.trades) for _, score in r if after < score <= last
-        )
         end = after
-        for score in scores[PIECE_RECORDS::PIECE_RECORDS]:
-            if whole_second(score) > end and whole_second(score) < last:
-                end = whole_second(score)
-                yield end
+        if last - after > SECOND_MS:
+            scores = sorted(
+                score for r in (self.quotes, self.trades) for _, score in r if after < score <= last
+            )
+            for score in scores[PIECE_RECORDS::PIECE_RECORDS]:
+                if whole_second(score) > end and whole_second(score) < last:
+                    end = whole_second(score)
+                    yield end
         if last > end:
             yield last
 
@@ -100,23 +104,30 @@ def _pairs(flat: Sequence[bytes]) -> list[tuple[bytes, float]]:
     return list(zip(flat[::2], map(float, flat[1::2]), strict=True))
 
 
-def _scored_in(stored: Stored, after: int, to: int) -> list[tuple[bytes, float]]:
+def _scored_in(stored: Stored, after: int, to: int) -> Stored:
     """Return the members whose stamps may lie in (after, to]: a score may be 1 ms off its stamp."""
-    start = bisect_right(stored, after - MARGIN_MS, key=itemgetter(1))
-    return list(stored[start : bisect_right(stored, to + MARGIN_MS, key=itemgetter(1))])
+    start = bisect_right(stored, after - MARGIN_MS, key=_score)
+    return stored[start : bisect_right(stored, to + MARGIN_MS, key=_score)]
 
 
 def _parsed(both: tuple[Stored, Stored], after: int, to: int) -> tuple[Batch, Counter[int]]:
     batch = batch_of(*both)
+    start = bisect_right(batch.records, after, key=_stamp)
     inside = Batch(
-        [record for record in batch.records if after < record.stamp <= to],
+        batch.records[start : bisect_right(batch.records, to, key=_stamp)],
         [fault for fault in batch.faults if after < fault[0] <= to],
     )
     return inside, _stored_by_second(both, after, to)
 
 
 def _stored_by_second(both: Iterable[Stored], after: int, to: int) -> Counter[int]:
+    """Count members by the end of the second that their score lies in."""
     counts: Counter[int] = Counter()
     for stored in both:
-        counts.update(whole_second(score) for _, score in stored if after < score <= to)
+        place, stop = (bisect_right(stored, bound, key=_score) for bound in (after, to))
+        while place < stop:
+            end = whole_second(_score(stored[place]))
+            beyond = bisect_right(stored, end, place, stop, key=_score)
+            counts[end] += beyond - place
+            place = beyond
     return counts

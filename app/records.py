@@ -8,7 +8,7 @@ import math
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from operator import attrgetter
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 
@@ -69,6 +69,22 @@ class Batch(msgspec.Struct, gc=False):
     faults: list[tuple[float, str]]
 
 
+_Price = Annotated[float, msgspec.Meta(gt=0, lt=MAX_PRICE)]
+_Size = Annotated[float, msgspec.Meta(ge=MIN_SIZE, le=MAX_SIZE)]
+_Seq = Annotated[int, msgspec.Meta(ge=0, le=_MAX_SEQ)]
+
+
+class _Ordinary(msgspec.Struct, gc=False):
+    """A quote as nearly all are: both sides show a price and a size within bounds."""
+
+    bid_price: _Price
+    bid_size: _Size
+    ask_price: _Price
+    ask_size: _Size
+    timestamp: float | None = None
+    seq: _Seq = NO_SEQ
+
+
 class _RawQuote(msgspec.Struct, gc=False):
     bid_price: float
     bid_size: float
@@ -87,6 +103,8 @@ class _RawTrade(msgspec.Struct, gc=False):
 
 
 _AGGRESSORS = {"buy": BUY, "sell": SELL}
+_UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+_decode_ordinary = msgspec.json.Decoder(_Ordinary).decode
 _decode_quote = msgspec.json.Decoder(_RawQuote).decode
 _decode_trade = msgspec.json.Decoder(_RawTrade).decode
 _decode_any = msgspec.json.Decoder().decode
@@ -126,7 +144,7 @@ def _as_stamp(value: object) -> float | None:
 def _loaded(member: bytes) -> dict[str, Any]:
     try:
         fields = _decode_any(member)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+    except _UNREADABLE:
         raise RecordRejected("not_json") from None
     if not isinstance(fields, dict):
         raise RecordRejected("not_json")
@@ -134,7 +152,7 @@ def _loaded(member: bytes) -> dict[str, Any]:
 
 
 def _raw_quote(member: bytes) -> _RawQuote:
-    """Read an unusual quote with care: numbers in strings, odd `seq` or `timestamp`."""
+    """Read a quote with care: numbers in strings, odd `seq` or `timestamp`."""
     fields = _loaded(member)
     return _RawQuote(
         bid_price=_as_number(fields.get("bid_price")),
@@ -155,16 +173,6 @@ def _raw_trade(member: bytes) -> _RawTrade:
         timestamp=_as_stamp(fields.get("timestamp")),
         seq=_as_seq(fields.get("seq")),
         aggressor=aggressor if isinstance(aggressor, str) else None,
-    )
-
-
-def _is_ordinary(raw: _RawQuote) -> bool:
-    """Tell whether both sides show a price and a size within bounds, as nearly all quotes do."""
-    return (
-        0 < raw.bid_price < MAX_PRICE
-        and 0 < raw.ask_price < MAX_PRICE
-        and MIN_SIZE <= raw.bid_size <= MAX_SIZE
-        and MIN_SIZE <= raw.ask_size <= MAX_SIZE
     )
 
 
@@ -203,15 +211,15 @@ def parse_quote(member: bytes, score: float) -> tuple[Quote, bool]:
     if len(member) > MAX_RECORD_BYTES:
         raise RecordRejected("too_long")
     try:
-        raw = _decode_quote(member)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        raw = _raw_quote(member)
-    if not _is_ordinary(raw):
-        _check_quote(raw)
-    stamp, mismatch = _stamp_of(raw.timestamp, score)
+        raw = _decode_ordinary(member)
+    except _UNREADABLE:
+        raw = _unusual_quote(member)
+    stamp, mismatch = score, False
+    if raw.timestamp != score:
+        stamp, mismatch = _stamp_of(raw.timestamp, score)
     quote = Quote(
         stamp,
-        _seq_of(raw.seq),
+        raw.seq,
         round(raw.bid_price * PRICE_UNITS),
         raw.bid_size,
         round(raw.ask_price * PRICE_UNITS),
@@ -220,13 +228,30 @@ def parse_quote(member: bytes, score: float) -> tuple[Quote, bool]:
     return quote, mismatch
 
 
+def _unusual_quote(member: bytes) -> _Ordinary:
+    """Read what is one-sided, oddly written, or no quote."""
+    try:
+        raw = _decode_quote(member)
+    except _UNREADABLE:
+        raw = _raw_quote(member)
+    _check_quote(raw)
+    return _Ordinary(
+        raw.bid_price,
+        raw.bid_size,
+        raw.ask_price,
+        raw.ask_size,
+        raw.timestamp,
+        _seq_of(raw.seq),
+    )
+
+
 def parse_trade(member: bytes, score: float) -> tuple[Trade, bool]:
     """Read a trade as the broker stored it; like `parse_quote`."""
     if len(member) > MAX_RECORD_BYTES:
         raise RecordRejected("too_long")
     try:
         raw = _decode_trade(member)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+    except _UNREADABLE:
         raw = _raw_trade(member)
     _check_trade(raw)
     stamp, mismatch = _stamp_of(raw.timestamp, score)
@@ -242,7 +267,7 @@ def _seq_of(seq: int | None) -> int:
 
 def _stamp_of(timestamp: float | None, score: float) -> tuple[float, bool]:
     """Return what stands as a record's time, and whether its two times contradict each other."""
-    if timestamp is None or timestamp == score:
+    if timestamp is None:
         return score, False
     if abs(timestamp - score) > MAX_STAMP_MISMATCH_MS:
         return score, True

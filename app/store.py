@@ -1,9 +1,7 @@
 """A ticker's records in, its state and results in and out: one round trip each way a tick."""
 
 import time
-import zlib
 from collections import Counter, OrderedDict
-from collections.abc import Iterable
 from typing import Any
 from uuid import uuid4
 
@@ -12,24 +10,24 @@ import redis
 import structlog
 
 from app import codec, keys
-from app.activity import ACTIVE_MS
 from app.analysis import Analysis, Quality
 from app.bar_tables import BarTable
 from app.bars import SECOND_MS
 from app.connect import connect
+from app.emptied import UNSURE_MS, Emptied
 from app.engine import LATE_MS, SPANS, Engine
 from app.errors import StateUnreadable
 from app.keys import SIDES, WINDOWS, Keys
 from app.levels import PublishedLevel
-from app.patterns.events import Event, whole_second
+from app.patterns.events import whole_second
 from app.reading import Reading
 from app.scripts import Script
 from app.settings import Settings
 from app.state import ENGINE
+from app.writing import arguments
 
 MOST_RECORDS_READ = 5_000
 FOLD_BUDGET_SECONDS = 0.05
-HOUSEKEEPING_SECONDS = 10
 WARM_TICKERS = 5000
 
 _log = structlog.stdlib.get_logger("orderflow.store")
@@ -54,11 +52,15 @@ class TickReport(msgspec.Struct):
 
 
 class Warm(msgspec.Struct):
-    """A ticker's engine as of a version of its state in Redis, and the levels shown there."""
+    """A ticker's engine as of a version of its state in Redis, and the levels shown there.
+
+    Up to `unsure_until` another process may yet say that what was before is lost.
+    """
 
     version: str
     engine: Engine
     shown: list[list[PublishedLevel] | None] = msgspec.field(default_factory=lambda: [None, None])
+    unsure_until: int = 0
 
 
 class Store:
@@ -72,8 +74,7 @@ class Store:
         self._write = Script(self._redis, "write")
         self._warm: OrderedDict[str, Warm] = OrderedDict()
         self._set_aside_by_us: set[str] = set()
-        self._birth = b""
-        self._emptied_at = -ACTIVE_MS
+        self._emptied = Emptied(self._redis)
 
     def advance(self, ticker: str, as_of: int) -> TickReport:
         """Fold what `ticker` recorded up to `as_of` (epoch ms) and publish the result.
@@ -81,8 +82,8 @@ class Store:
         Where more waits than a tick's time allows, it folds up to an earlier whole second, says
         so in the quality, and the next tick goes on from there.
         """
-        if not self._birth:
-            self._was_emptied(as_of)
+        if not self._emptied.knows:
+            self._emptied.of_late(as_of)
         kept = self._warm.pop(ticker, None)
         reading = self._reading(ticker, as_of, kept.version if kept else "", MOST_RECORDS_READ)
         warm = self._current(ticker, as_of, reading, kept)
@@ -98,6 +99,12 @@ class Store:
     def _ticked(self, ticker: str, as_of: int, reading: Reading, warm: Warm) -> TickReport:
         """Fold what was read into the engine that it belongs to, and write what is found."""
         engine = warm.engine
+        if (
+            as_of <= warm.unsure_until
+            and not engine.state.rebuilt_at
+            and self._emptied.of_late(as_of)
+        ):
+            engine.state.rebuilt_at = -1
         folded_to = engine.state.as_of or reading.before_all()
         if reading.is_cut_at is not None and reading.is_cut_at <= folded_to + SECOND_MS:
             self._whole_second(ticker, reading, folded_to)
@@ -160,9 +167,9 @@ class Store:
             if reading.residue and ticker not in self._set_aside_by_us:
                 _log.warning("state missing or unreadable, rebuilding", ticker=ticker)
             self._set_aside_by_us.discard(ticker)
-            if self._was_emptied(as_of) or kept is not None or reading.residue:
+            if self._emptied.of_late(as_of) or kept is not None or reading.residue:
                 engine.state.rebuilt_at = -1
-            return Warm("", engine)
+            return Warm("", engine, unsure_until=as_of + UNSURE_MS)
         try:
             theirs = _engine_of(reading.fields)
             if theirs > _numbers(ENGINE):
@@ -173,21 +180,6 @@ class Store:
             _log.warning("state unreadable, rebuilding", ticker=ticker, error=str(error)[:200])
         self._set_aside(ticker)
         return None
-
-    def _was_emptied(self, as_of: int) -> bool:
-        """Tell whether all data was lost of late, also of tickers that this process did not have.
-
-        The database bears a mark; another mark than the one known means that it began anew.
-        """
-        pipe = self._redis.pipeline()
-        pipe.hsetnx(keys.PULSE, "birth", uuid4().hex)
-        pipe.hget(keys.PULSE, "birth")
-        pipe.expire(keys.PULSE, keys.PULSE_LIFETIME_SECONDS)
-        birth = pipe.execute()[1]
-        if self._birth not in (b"", birth):
-            self._emptied_at = as_of
-        self._birth = birth
-        return as_of - self._emptied_at < ACTIVE_MS
 
     def _thawed(self, ticker: str, fields: dict[str, bytes]) -> Engine:
         candidates = {name[2:]: packed for name, packed in fields.items() if name.startswith("c:")}
@@ -265,62 +257,16 @@ class Store:
             *(k.levels(ticker, side) for side in SIDES),
             *(k.metrics(ticker, window) for window in WINDOWS),
         ]
-        parcel = self._parcel(ticker, reading, warm, analysis)
-        args: list[Any] = [reading.version, parcel, len(analysis.sealed)]
-        for bar in analysis.sealed:
-            args += (bar.end, codec.encode_bar(bar))
-        for pair in self._state_fields(warm, whole=not reading.version).items():
-            args += pair
+        args = arguments(
+            warm.engine.state,
+            analysis,
+            self._settings,
+            version_read=reading.version,
+            version=warm.version,
+            behind=reading.behind,
+            shown=warm.shown,
+        )
         return bool(self._write(keys=names, args=args))
-
-    def _parcel(self, ticker: str, reading: Reading, warm: Warm, analysis: Analysis) -> bytes:
-        """Pack what write.lua needs and is text; cmsgpack there knows no binary."""
-        state = warm.engine.state
-        as_of = analysis.as_of
-        keeps_house = (as_of // SECOND_MS + zlib.crc32(ticker.encode())) % HOUSEKEEPING_SECONDS == 0
-        parcel: dict[str, Any] = {
-            "as_of": as_of,
-            "metrics": [
-                {"fields": _flat(codec.window_fields(analysis, name)), "lifetime": lifetime}
-                for name, lifetime in keys.METRICS_LIFETIME_SECONDS.items()
-            ],
-            "events": [*_events(analysis)],
-            "levels": [*map(_level_changes, warm.shown, analysis.levels)],
-            "behind": reading.behind,
-            "most_records": self._settings.max_records,
-            "bad_lifetime": keys.BAD_LIFETIME_SECONDS,
-            "patterns_lifetime": keys.PATTERNS_LIFETIME_SECONDS,
-            "levels_lifetime": keys.LEVELS_LIFETIME_SECONDS,
-            "bars_lifetime": keys.BARS_LIFETIME_SECONDS,
-            "state_lifetime": keys.STATE_LIFETIME_SECONDS,
-            "channel": keys.TICKED_CHANNEL + ticker,
-        }
-        if keeps_house:
-            # Whole now and then: what others did to the keys meanwhile is mended so.
-            every = [[None, side.top()] for side in state.levels]
-            parcel["levels"] = [_level_changes(*both) for both in every]
-            oldest_event = as_of - keys.PATTERNS_LIFETIME_SECONDS * SECOND_MS
-            old = [e for e in state.scene.events.live.values() if e.opened_at <= oldest_event]
-            parcel["events"] += [_event(e) for e in old]
-            parcel["oldest_event"] = oldest_event
-            parcel["oldest_bar"] = as_of - keys.BARS_LIFETIME_SECONDS * SECOND_MS
-            parcel["oldest_record"] = f"({as_of - self._settings.retention_seconds * SECOND_MS}"
-        return msgspec.msgpack.encode(parcel)
-
-    def _state_fields(self, warm: Warm, *, whole: bool) -> dict[str, Any]:
-        state = warm.engine.state
-        candidates = codec.encode_candidates(state, changed_only=not whole)
-        for packed in state.scene.events.candidates.values():
-            packed.is_changed = False
-        return {
-            "version": warm.version,
-            "as_of": state.as_of,
-            "engine": ENGINE,
-            "recent": codec.encode_bars(state.recent),
-            "recent_count": sum(bar.stored for bar in state.recent),
-            "blob": codec.encode_state(state),
-            **{f"c:{kind}": packed for kind, packed in candidates.items()},
-        }
 
 
 def _numbers(version: str) -> list[int]:
@@ -344,42 +290,3 @@ def _add_now(quality: Quality, reading: Reading, behind_seconds: float) -> None:
         quality["wrong_type"] = reading.wrong_type
     if behind_seconds:
         quality["behind_seconds"] = int(behind_seconds)
-
-
-def _flat(fields: dict[str, Any]) -> list[Any]:
-    """Return names and values in turn, numbers as text; without a step of Python's a field."""
-    flat: list[Any] = [None] * (2 * len(fields))
-    flat[::2] = fields
-    flat[1::2] = map(str, fields.values())
-    return flat
-
-
-def _event(event: Event) -> tuple[str, str, str | bool]:
-    return repr(event.opened_at), f'{{"id":"{event.id}"', codec.event_json(event).decode()
-
-
-def _events(analysis: Analysis) -> Iterable[tuple[str, str, str | bool]]:
-    for event in analysis.changed:
-        yield _event(event)
-    for opened_at, name in analysis.forgotten:
-        yield repr(opened_at), f'{{"id":"{name}"', False
-
-
-def _level_changes(
-    shown: list[PublishedLevel] | None, now: list[PublishedLevel] | None
-) -> dict[str, Any] | bool:
-    """Return what write.lua is to do to one side's levels; all of them where it can't be known.
-
-    A tick changes one or two of forty; writing all of them costs as much as all else (CPU of
-    both sides), and a form that did not change is the very same object.
-    """
-    if now is None:
-        return False
-    before = {id(level): level for level in shown or ()}
-    after = {id(level): level for level in now}
-    new: list[str] = []
-    for key, level in after.items():
-        if key not in before:
-            new += (repr(level.significance), codec.level_json(level).decode())
-    gone = [codec.level_json(old).decode() for key, old in before.items() if key not in after]
-    return {"anew": shown is None, "gone": gone, "new": new}

@@ -18,24 +18,27 @@ EQUAL_SHARE = 0.05
 
 
 class Tick(msgspec.Struct, array_like=True):
-    """Greatest common divisor of the differences of quoted prices; 0 before 20 distinct prices."""
+    """Greatest common divisor of the differences of quoted prices.
+
+    `size` is the tick in 1e-8, 0 before 20 distinct prices.
+    """
 
     first: int = 0
     divisor: int = 0
     seen: list[int] = []
+    size: int = 0
 
     def quoted(self, price: int) -> None:
         """Add a quoted price."""
+        if self.size and not (price - self.first) % self.size:
+            return
         if not self.first:
             self.first = price
         self.divisor = math.gcd(self.divisor, price - self.first)
         if len(self.seen) < _TICK_PRICES and price not in self.seen:
             self.seen.append(price)
-
-    @property
-    def size(self) -> int:
-        """Return the tick in 1e-8, 0 while warming."""
-        return self.divisor if len(self.seen) >= _TICK_PRICES else 0
+        if len(self.seen) >= _TICK_PRICES:
+            self.size = self.divisor
 
 
 class SecondFacts(msgspec.Struct, array_like=True, gc=False):

@@ -84,14 +84,13 @@ class SpreadRegimes(Detector):
         if regime is not None:
             regime.widen(spread)
         elif spread:
-            self._begin(scene, quote.stamp, spread)
+            bounds = self.bounds
+            if bounds is None or bounds.tick != scene.tick.size:
+                bounds = self.bounds = _bounds(scene)
+            if not bounds.narrow < spread < bounds.wide:
+                self._begin(scene, quote.stamp, spread, bounds)
 
-    def _begin(self, scene: Scene, stamp: float, spread: int) -> None:
-        bounds = self.bounds
-        if bounds is None or bounds.tick != scene.tick.size:
-            bounds = self.bounds = _bounds(scene)
-        if bounds.narrow < spread < bounds.wide:
-            return
+    def _begin(self, scene: Scene, stamp: float, spread: int, bounds: Bounds) -> None:
         name = "wide" if spread >= bounds.wide else "tight"
         self.regime = Regime(name, stamp, bounds.median, 0.0, spread)
         self.regime.widen(spread)

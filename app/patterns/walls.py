@@ -286,6 +286,9 @@ class Pull(msgspec.Struct, array_like=True):
     noticed: int
 
 
+_NO_PULLS = [None, None]
+
+
 class Pulling(Detector):
     """Opens in seconds in which a side lost much displayed size that nothing traded away."""
 
@@ -296,6 +299,8 @@ class Pulling(Detector):
 
     def quoted(self, scene: Scene, quote: Quote) -> None:
         """See whether what was removed is back."""
+        if self.pulls == _NO_PULLS:
+            return
         for side in (0, 1):
             pull = self.pulls[side]
             if pull is not None and quote.stamp <= pull.noticed + RESTORE_MS:
