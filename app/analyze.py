@@ -91,12 +91,12 @@ def analyze_tape(ticker: str, tape: Tape, out: Path, interval_ms: int = SECOND_M
                 raise error
             write_metrics(metrics, analysis)
             events.update((event.id, event) for event in analysis.changed)
-    with (out / "patterns.jsonl").open("wb") as patterns:
+    with (out / "patterns.jsonl").open("w", encoding="utf-8") as patterns:
         for event in sorted(events.values(), key=lambda event: (event.opened_at, event.id)):
-            patterns.write(codec.event_json(event) + b"\n")
-    with (out / "levels.jsonl").open("wb") as levels:
+            patterns.write(codec.event_json(event) + "\n")
+    with (out / "levels.jsonl").open("w", encoding="utf-8") as levels:
         for side in engine.state.levels:
-            levels.writelines(codec.level_json(level) + b"\n" for level in side.top())
+            levels.writelines(codec.level_json(level) + "\n" for level in side.top())
     return len(ticks)
 
 

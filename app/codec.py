@@ -1,6 +1,6 @@
 """State and results to bytes and back."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from operator import attrgetter
 
 import msgspec
@@ -9,7 +9,7 @@ from app.analysis import Analysis
 from app.bars import Bar
 from app.errors import StateUnreadable
 from app.levels import PublishedLevel
-from app.metrics import Fields
+from app.metrics import Value
 from app.patterns.events import PUBLISHED, Candidates, Event
 from app.state import ENGINE, State
 
@@ -91,23 +91,35 @@ def published_event(event: Event) -> dict[str, object]:
     return {name: getattr(event, name) for name in PUBLISHED}
 
 
-def event_json(event: Event) -> bytes:
+def event_json(event: Event) -> str:
     """Write an event as its member of the patterns key; its id comes first."""
-    return _json(published_event(event))
+    return json_text(published_event(event))
 
 
-def level_json(level: PublishedLevel) -> bytes:
+def level_json(level: PublishedLevel) -> str:
     """Write a level as its member of the levels key."""
-    return _json(_LevelMember(*_level_fields(level)))
+    return json_text(_LevelMember(*_level_fields(level)))
 
 
-def window_fields(analysis: Analysis, window: str) -> Fields:
-    """Return all of a window's fields, those of the contract that hold JSON as JSON text."""
-    fields = dict(analysis.metrics[window])
-    fields["behaviors"] = _json(analysis.behaviors).decode()
+def window_fields(analysis: Analysis, window: str) -> dict[str, str]:
+    """Return all that is published of a window as text, words without quotes."""
+    metrics = analysis.metrics[window]
+    fields = dict(zip(metrics, _texts(metrics.values()), strict=True))
+    fields["behaviors"] = json_text(analysis.behaviors)
     sweep = analysis.last_sweep[window]
     if sweep is not None:
-        fields["last_sweep"] = event_json(sweep).decode()
-    fields["quality"] = _json(analysis.quality[window]).decode()
+        fields["last_sweep"] = event_json(sweep)
+    fields["quality"] = json_text(analysis.quality[window])
     fields["engine"] = ENGINE
     return fields
+
+
+def _texts(values: Iterable[Value]) -> list[str]:
+    """Write numbers and single words all at once: 5 µs for three windows, and 50 by `str`."""
+    # No word needs a quote, and none holds a comma.
+    return json_text([*values])[1:-1].replace('"', "").split(",")
+
+
+def json_text(value: object) -> str:
+    """Write a value as JSON; floats in the fewest digits that give them back."""
+    return _json(value).decode()

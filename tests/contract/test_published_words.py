@@ -181,7 +181,7 @@ class Told:
 def told() -> Told:
     """Fold ten simulated minutes, one-sided, crossed and empty books among them."""
     engine = Engine.new(TICKER)
-    fields: list[codec.Fields] = []
+    fields: list[dict[str, str]] = []
     events: dict[str, Event] = {}
     last: Analysis | None = None
     seconds = simulate(TICKER, 3, START_MS, 600, profile_of(TICKER))

@@ -86,9 +86,8 @@ def _by_second(batch: Batch) -> dict[int, Batch]:
     return found
 
 
-def _texts(fields: Mapping[str, Any]) -> dict[bytes, bytes]:
-    texts = {k: v if isinstance(v, str) else repr(v) for k, v in fields.items()}
-    return {name.encode(): text.encode() for name, text in texts.items()}
+def _texts(fields: Mapping[str, str]) -> dict[bytes, bytes]:
+    return {name.encode(): text.encode() for name, text in fields.items()}
 
 
 def _lasting(fields: dict[bytes, bytes]) -> dict[bytes, Any]:

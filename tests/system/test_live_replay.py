@@ -67,13 +67,7 @@ def expected(shift_ms: int, last: int) -> tuple[dict[int, Hashes], Engine]:
     engine = Engine.new("AAPL")
     said: dict[int, Hashes] = {}
     for analysis in analyses(engine, tape, Ticks.of(tape, 1000)):
-        said[analysis.as_of] = {
-            window: {
-                name: value if isinstance(value, str) else repr(value)
-                for name, value in codec.window_fields(analysis, window).items()
-            }
-            for window in WINDOWS
-        }
+        said[analysis.as_of] = {window: codec.window_fields(analysis, window) for window in WINDOWS}
         if analysis.as_of >= last:
             break
     return said, engine
