@@ -172,7 +172,7 @@ def unknown_states() -> list[str]:
 class Told:
     """Everything that one engine published over a tape."""
 
-    fields: list[codec.Fields]
+    fields: list[dict[str, str]]
     events: list[Event]
     last: Analysis
 
