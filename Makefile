@@ -2,10 +2,11 @@
 PYTHON ?= python3
 BIN := .venv/bin
 STAMP := .venv/installed
+COMPILED := .venv/compiled
 
 .PHONY: install run test check audit format scorecard faults fuzz bench
 
-install: $(STAMP)
+install: $(COMPILED)
 	@:
 
 # The constraints hold for what builds the package as well; the second name is newer pips'.
@@ -20,12 +21,17 @@ $(STAMP): pyproject.toml constraints.txt
 		$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[dev]'
 	@touch $(STAMP)
 
+# The analysis as machine code beside its sources; without a C compiler it runs interpreted.
+$(COMPILED): $(STAMP) packaging/compile.py $(wildcard app/*.py app/patterns/*.py)
+	@$(BIN)/python packaging/compile.py
+	@touch $(COMPILED)
+
 # exec: with no shell in between the run ends when make is killed.
-run: $(STAMP)
+run: $(COMPILED)
 	@exec $(BIN)/python -m app.supervise --end-with-parent
 
 # Two at a time, then alone what looks at the time: fault plans and what others wrote.
-test: $(STAMP)
+test: $(COMPILED)
 ifdef ARGS
 	@$(BIN)/python -m pytest $(ARGS)
 else
@@ -48,18 +54,18 @@ format: $(STAMP)
 	@$(BIN)/ruff format .
 
 # With labelled tapes as well: make scorecard ARGS="--tape Q --trades T --labels DIR".
-scorecard: $(STAMP)
+scorecard: $(COMPILED)
 	@$(BIN)/python -m app scorecard --definitions tests.reference:Reference $(ARGS)
 
 # Seeded; make faults ARGS="--plans 20 --seed 7" runs others.
-faults: $(STAMP)
+faults: $(COMPILED)
 	@$(BIN)/python -m tests.faults $(ARGS)
 
 # Coverage-guided; make fuzz ARGS="--target record --seconds 600" takes one for longer.
-fuzz: $(STAMP)
+fuzz: $(COMPILED)
 	@PIP_CONSTRAINT=constraints.txt $(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[fuzz]'
 	@$(BIN)/python -m tests.fuzz $(ARGS)
 
 # Half an hour on a machine that does nothing else; make bench ARGS=--quick takes ten minutes.
-bench: $(STAMP)
+bench: $(COMPILED)
 	@$(BIN)/python -m benchmarks $(or $(WHAT),all) $(ARGS)

@@ -1,8 +1,7 @@
 """What one call of the fold found."""
 
 from collections.abc import Mapping
-
-import msgspec
+from dataclasses import dataclass
 
 from app.bars import Bar
 from app.behaviors import Behaviors
@@ -17,7 +16,8 @@ ACCEPTED_ODDITIES = frozenset(
 Quality = dict[str, int | list[str] | list[list[float]] | dict[str, int]]
 
 
-class Analysis(msgspec.Struct):
+@dataclass(slots=True)
+class Analysis:
     """What one call of the fold found, as of `as_of`.
 
     By window: `metrics`, `quality`, `last_sweep`. `changed` events and `levels` (None: as before)

@@ -6,7 +6,8 @@ from typing import Any
 import redis
 
 from app.keys import Keys
-from app.records import Batch, Quote, Trade, batch_of
+from app.members import batch_of
+from app.records import Batch, Quote, Trade
 
 # Each; a busy second has hundreds. What lies beyond them is said to be left out.
 MAX_RECORDS = 5000

@@ -4,7 +4,7 @@ import math
 from collections import Counter, namedtuple
 from collections.abc import Iterable, Sequence
 from itertools import accumulate
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,7 +18,7 @@ _COLUMN = {name: i for i, name in enumerate(COLUMNS)}
 _ADDED = len(ADDITIVE)
 _MIN, _MAX = _COLUMN["min_spread"], _COLUMN["max_spread"]
 _ENDING = _COLUMN["stood"]
-_SPARE_ROWS = 16
+_SPARE_ROWS: Final = 16
 
 # Called by another name, since the fields are Bar's and no type checker can list them.
 _named: Any = namedtuple  # noqa: PYI024

@@ -4,19 +4,17 @@ A bar covers (end - 1 s, end]. Its sums are additive; its last fields tell how t
 """
 
 import math
+from dataclasses import dataclass, fields
 from operator import attrgetter
-
-import msgspec
+from typing import Final
 
 from app.records import BUY, PRICE_UNITS, SELL, UNSIGNED, Quote, Trade
 
-SECOND_MS = 1000
-
-Number = int | float
-"""A bar's sum: the whole 0 takes one byte where a float takes nine."""
+SECOND_MS: Final = 1000
 
 
-class Bar(msgspec.Struct, array_like=True, gc=False):
+@dataclass(slots=True)
+class Bar:
     """One second; prices and spreads in 1e-8, times in ms, 0 where a price or threshold is unknown.
 
     `compared` counts quotes that had one before them, `scored` those of them whose log-OFI could
@@ -35,52 +33,53 @@ class Bar(msgspec.Struct, array_like=True, gc=False):
     ask_drops: int = 0
     large_bids: int = 0
     large_asks: int = 0
-    covered_ms: Number = 0
-    bid_size_ms: Number = 0
-    ask_size_ms: Number = 0
-    imbalance_ms: Number = 0
-    imbalance_time_ms: Number = 0
-    spread_ms: Number = 0
-    spread_bps_ms: Number = 0
-    spread_time_ms: Number = 0
-    ofi: Number = 0
-    log_ofi: Number = 0
-    size_turnover: Number = 0
-    squared_return: Number = 0
+    covered_ms: float = 0.0
+    bid_size_ms: float = 0.0
+    ask_size_ms: float = 0.0
+    imbalance_ms: float = 0.0
+    imbalance_time_ms: float = 0.0
+    spread_ms: float = 0.0
+    spread_bps_ms: float = 0.0
+    spread_time_ms: float = 0.0
+    ofi: float = 0.0
+    log_ofi: float = 0.0
+    size_turnover: float = 0.0
+    squared_return: float = 0.0
     returns: int = 0
     trade_count: int = 0
-    buy_volume: Number = 0
-    sell_volume: Number = 0
-    unsigned_volume: Number = 0
-    notional: Number = 0
-    effective_spread_bps_volume: Number = 0
-    effective_spread_volume: Number = 0
-    inside_volume: Number = 0
+    buy_volume: float = 0.0
+    sell_volume: float = 0.0
+    unsigned_volume: float = 0.0
+    notional: float = 0.0
+    effective_spread_bps_volume: float = 0.0
+    effective_spread_volume: float = 0.0
+    inside_volume: float = 0.0
     stored: int = 0
-    min_spread: Number = 0
-    max_spread: Number = 0
+    min_spread: float = 0.0
+    max_spread: float = 0.0
     stood: int = 0
     bid_price: int = 0
-    bid_size: Number = 0
+    bid_size: float = 0.0
     ask_price: int = 0
-    ask_size: Number = 0
+    ask_size: float = 0.0
     mid2: int = 0
     spread: int = 0
-    weighted_mid: Number = 0
-    large_bid_size: Number = 0
-    large_ask_size: Number = 0
-    depth: Number = 0
+    weighted_mid: float = 0.0
+    large_bid_size: float = 0.0
+    large_ask_size: float = 0.0
+    depth: float = 0.0
     trades_seen: int = 0
     first_quote: Quote | None = None
     quality: dict[str, int] | None = None
 
 
-COLUMNS = tuple(f for f in Bar.__struct_fields__ if f not in ("end", "first_quote", "quality"))
+COLUMNS = tuple(f.name for f in fields(Bar) if f.name not in ("end", "first_quote", "quality"))
 ADDITIVE = COLUMNS[: COLUMNS.index("stored") + 1]
 row_of = attrgetter(*COLUMNS)
 
 
-class Side(msgspec.Struct, gc=False):
+@dataclass(slots=True)
+class Side:
     """What a print says: its taker, whether that was given, and whether it fell inside."""
 
     taker: int
@@ -88,7 +87,8 @@ class Side(msgspec.Struct, gc=False):
     is_inside: bool
 
 
-class Market(msgspec.Struct, array_like=True):
+@dataclass(slots=True)
+class Market:
     """The book's best as it stands in the stream, and what signs a print.
 
     `spread` is that of `valid`, 0 where there is none.
@@ -138,18 +138,19 @@ class Market(msgspec.Struct, array_like=True):
         return Side(self.last_direction, is_given=False, is_inside=inside)
 
 
-class BarFold(msgspec.Struct, array_like=True):
+@dataclass(slots=True)
+class BarFold:
     """Turns records into bars, in stream order; its thresholds are renewed at each whole second."""
 
     bar: Bar
     market: Market
-    integrated_to: float = 0
+    integrated_to: float = 0.0
     bid: int = 0
     ask: int = 0
     last_mid2: int = 0
-    large_bid_size: float = 0
-    large_ask_size: float = 0
-    depth: float = 0
+    large_bid_size: float = 0.0
+    large_ask_size: float = 0.0
+    depth: float = 0.0
     trades_seen: int = 0
 
     def copied(self) -> "BarFold":
@@ -157,7 +158,13 @@ class BarFold(msgspec.Struct, array_like=True):
         market = self.market
         return BarFold(
             Bar(self.bar.end),
-            msgspec.structs.replace(market),
+            Market(
+                market.quote,
+                market.last_valid,
+                market.spread,
+                market.last_price,
+                market.last_direction,
+            ),
             self.integrated_to,
             self.bid,
             self.ask,
@@ -275,8 +282,8 @@ class BarFold(msgspec.Struct, array_like=True):
         bar.spread_bps_ms += 2e4 * spread / (valid.ask_price + valid.bid_price) * duration
         bar.spread_time_ms += duration
         if not bar.min_spread or spread < bar.min_spread:
-            bar.min_spread = spread
-        bar.max_spread = max(bar.max_spread, spread)
+            bar.min_spread = float(spread)
+        bar.max_spread = max(bar.max_spread, float(spread))
 
     def close(self) -> Bar:
         """End the second and begin the next; returns the finished bar without thresholds."""

@@ -1,62 +1,105 @@
 """State and results to bytes and back."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import fields
 from operator import attrgetter
+from typing import Any, NamedTuple, TypeVar
 
 import msgspec
 
 from app.analysis import Analysis
 from app.bars import Bar
 from app.errors import StateUnreadable
-from app.levels import PublishedLevel
+from app.levels import Level, PublishedLevel
 from app.metrics import Value
+from app.packing import packed, unpacked
 from app.patterns.events import PUBLISHED, Candidates, Event
+from app.records import Quote
 from app.state import ENGINE, State
 
+Remembered = TypeVar("Remembered")
+
 _encode = msgspec.msgpack.Encoder().encode
-_decode_state = msgspec.msgpack.Decoder(State).decode
-_decode_bar = msgspec.msgpack.Decoder(Bar).decode
-_decode_bars = msgspec.msgpack.Decoder(list[Bar]).decode
 _json = msgspec.json.Encoder().encode
-_LEVEL_FIELDS = tuple(f for f in PublishedLevel.__struct_fields__ if f != "significance")
+_LEVEL_FIELDS = tuple(f.name for f in fields(PublishedLevel) if f.name != "significance")
 _LevelMember = msgspec.defstruct("_LevelMember", _LEVEL_FIELDS)
 _level_fields = attrgetter(*_LEVEL_FIELDS)
 
-
-def encode_state(state: State) -> bytes:
-    """Pack a state, its candidates left out."""
-    events = state.scene.events
-    candidates, events.candidates = events.candidates, {}
-    try:
-        return _encode(state)
-    finally:
-        events.candidates = candidates
-
-
-def encode_candidates(state: State, *, changed_only: bool) -> dict[str, bytes]:
-    """Pack the candidates by the type that they are of."""
-    kinds = state.scene.events.candidates.items()
-    return {kind: c.packed() for kind, c in kinds if c.is_changed or not changed_only}
+_quote_fields = attrgetter(*(f.name for f in fields(Quote)))
+_bar_fields = attrgetter(*(f.name for f in fields(Bar)))
+_NUMBERS = [type(number) for number in _bar_fields(Bar(0))[:-2]]
+_Quoted: Any = tuple[float, int, int, float, int, float] | None
+_Barred: Any = tuple.__class_getitem__((*_NUMBERS, _Quoted, dict[str, int] | None))
+_decode_bar = msgspec.msgpack.Decoder(_Barred).decode
+_decode_bars = msgspec.msgpack.Decoder(list[_Barred]).decode
+_UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
 
-def decode_state(blob: bytes, candidates: Mapping[str, bytes]) -> State:
-    """Unpack a state and its candidates.
+class Packed(NamedTuple):
+    """A state as bytes: candidates by type and levels by side and price apart from all else.
+
+    Both are large, and of both little changes in a second. `gone` names levels that went.
+    """
+
+    blob: bytes
+    candidates: Mapping[str, bytes] = {}
+    levels: Mapping[str, bytes] = {}
+    gone: Sequence[str] = ()
+
+
+def encode_state(state: State, *, changed_only: bool = False) -> Packed:
+    """Pack a state; of candidates and levels all, or what changed since this was last asked."""
+    candidates = {
+        kind: found.packed()
+        for kind, found in state.scene.events.candidates.items()
+        if found.is_changed or not changed_only
+    }
+    for found in state.scene.events.candidates.values():
+        found.is_changed = False
+    levels: dict[str, bytes] = {}
+    gone: list[str] = []
+    for side in state.levels:
+        for price, level in side.take_unsaved(whole=not changed_only).items():
+            if level is None:
+                gone.append(f"{side.side}:{price}")
+            else:
+                levels[f"{side.side}:{price}"] = packed(level)
+    return Packed(packed(state), candidates, levels, gone)
+
+
+def decode_state(stored: Packed) -> State:
+    """Unpack a whole state.
 
     Raises `StateUnreadable`.
     """
+    state = _of(State, unpacked(stored.blob))
+    candidates = state.scene.events.candidates
     try:
-        state = _decode_state(blob)
-        state.scene.events.candidates = {
-            kind: Candidates(packed) for kind, packed in candidates.items()
-        }
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, ValueError) as error:
-        raise StateUnreadable(str(error)) from None
+        for kind, found in stored.candidates.items():
+            candidates[kind] = Candidates(found)
+    except ValueError as error:
+        raise StateUnreadable(f"candidates: {error}") from None
+    for name, found in stored.levels.items():
+        level = _of(Level, unpacked(found))
+        state.levels[0 if name.startswith("0:") else 1].levels[level.price] = level
     return state
+
+
+def _of(kind: type[Remembered], value: object) -> Remembered:
+    if not isinstance(value, kind):
+        raise StateUnreadable(f"{type(value).__name__} where a {kind.__name__} is to be")
+    return value
 
 
 def encode_bar(bar: Bar) -> bytes:
     """Pack a bar."""
-    return _encode(bar)
+    return _encode(_plain_bar(bar))
+
+
+def _plain_bar(bar: Bar) -> list[object]:
+    # The whole 0 takes one byte where 0.0 takes nine.
+    *numbers, quote, quality = _bar_fields(bar)
+    return [*[number or 0 for number in numbers], quote and _quote_fields(quote), quality]
 
 
 def decode_bar(blob: bytes) -> Bar:
@@ -65,14 +108,21 @@ def decode_bar(blob: bytes) -> Bar:
     Raises `StateUnreadable`.
     """
     try:
-        return _decode_bar(blob)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        return _made_bar(_decode_bar(blob))
+    except _UNREADABLE as error:
         raise StateUnreadable(str(error)) from None
+
+
+def _made_bar(values: tuple[Any, ...]) -> Bar:
+    fields_of = [*values]
+    if values[-2] is not None:
+        fields_of[-2] = Quote(*values[-2])
+    return Bar(*fields_of)
 
 
 def encode_bars(bars: list[Bar]) -> bytes:
     """Pack the bars that a late record may still change."""
-    return _encode(bars)
+    return _encode([_plain_bar(bar) for bar in bars])
 
 
 def decode_bars(blob: bytes) -> list[Bar]:
@@ -81,8 +131,8 @@ def decode_bars(blob: bytes) -> list[Bar]:
     Raises `StateUnreadable`.
     """
     try:
-        return _decode_bars(blob)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        return [_made_bar(values) for values in _decode_bars(blob)]
+    except _UNREADABLE as error:
         raise StateUnreadable(str(error)) from None
 
 

@@ -5,8 +5,8 @@ It has no clock: time comes in as `as_of`.
 
 import math
 from collections.abc import Iterable, Mapping
-
-import msgspec
+from dataclasses import replace
+from typing import Final
 
 from app.analysis import Analysis, Quality, quality_of
 from app.bar_tables import BarTable
@@ -18,15 +18,15 @@ from app.metrics import metrics_of
 from app.patterns.events import Event, whole_second
 from app.records import UNSIGNED, Batch, Quote, Trade
 from app.scene import NEVER
-from app.state import Detectors, Gap, Snapshot, State, new_state
+from app.state import Detectors, Gap, Snapshot, State, Weak, new_state
 from app.touch import BookSecond, Moves, Visit, is_better, taken_side
 from app.usual import SecondFacts
 
-SLEEP_AFTER_SECONDS = 300
-LATE_MS = 2000
+SLEEP_AFTER_SECONDS: Final = 300
+LATE_MS: Final = 2000
 SPANS = tuple(WINDOWS.values())
-MEDIAN_STRENGTH = 0.5
-WEAK_MS = WEAK_PATTERN_LIFETIME_SECONDS * SECOND_MS
+MEDIAN_STRENGTH: Final = 0.5
+WEAK_MS: Final = WEAK_PATTERN_LIFETIME_SECONDS * SECOND_MS
 
 Faults = dict[int, list[str]]
 
@@ -283,7 +283,7 @@ class Engine:
         scene.events.close_all(float(end), reason)
         state.detectors = Detectors()
         scene.visits = [None, None]
-        scene.moves = [Moves(recent=[]), Moves(recent=[])]
+        scene.moves = [Moves(), Moves()]
         scene.mid2 = 0
         scene.next_due = NEVER
         scene.usual.forget_recent()
@@ -328,19 +328,19 @@ class Engine:
         state = self.state
         newest = state.last_sweep
         if event.type == "sweep" and (newest is None or event.opened_at >= newest.opened_at):
-            state.last_sweep = msgspec.structs.replace(event)
+            state.last_sweep = replace(event)
         if (
             event.closed_at is not None
             and event.strength is not None
             and event.strength < MEDIAN_STRENGTH
         ):
-            state.weak.append((event.closed_at + WEAK_MS, event.opened_at, event.id))
+            state.weak.append(Weak(event.closed_at + WEAK_MS, event.opened_at, event.id))
 
     def _forgotten(self, as_of: int) -> list[tuple[float, str]]:
         state = self.state
-        gone = [(opened_at, name) for when, opened_at, name in state.weak if when <= as_of]
+        gone = [(weak.opened_at, weak.id) for weak in state.weak if weak.goes_at <= as_of]
         if gone:
-            state.weak = [entry for entry in state.weak if entry[0] > as_of]
+            state.weak = [weak for weak in state.weak if weak.goes_at > as_of]
         return gone
 
     def _sweep_since(self, start: int) -> Event | None:

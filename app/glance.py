@@ -3,24 +3,22 @@
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-import msgspec
 import redis
 
 from app.activity import AHEAD_MS
 from app.bar_tables import BarTable
 from app.bars import SECOND_MS, Bar
-from app.errors import RecordRejected
+from app.codec import decode_bar, decode_bars
+from app.errors import RecordRejected, StateUnreadable
 from app.keys import WINDOWS, Keys
+from app.members import parse_quote, parse_trade
 from app.metrics import metrics_of
 from app.published import EvidenceClass, Value, counts_of, number_of
-from app.records import PRICE_UNITS, UNSIGNED, parse_quote, parse_trade
+from app.records import PRICE_UNITS, UNSIGNED
 
 WINDOW_OF_SECONDS = {seconds: name for name, seconds in WINDOWS.items()}
 MAX_EVENTS_READ = 2000
 MIN_EPOCH_MS = 1e12
-
-_decode_bar = msgspec.msgpack.Decoder(Bar).decode
-_decode_bars = msgspec.msgpack.Decoder(list[Bar]).decode
 
 Hash = Mapping[bytes, bytes]
 Scored = Sequence[tuple[bytes, float]]
@@ -121,9 +119,9 @@ class Glance(NamedTuple):
         recent = self.state[1] if len(self.state) > 1 else None
         entries = [*self.bar_before, *self.bars]
         try:
-            bars = {bar.end: bar for bar in (_decode_bar(fields[b"b"]) for _, fields in entries)}
-            bars |= {bar.end: bar for bar in (_decode_bars(recent) if recent else ())}
-        except (KeyError, msgspec.MsgspecError):
+            bars = {bar.end: bar for bar in (decode_bar(fields[b"b"]) for _, fields in entries)}
+            bars |= {bar.end: bar for bar in (decode_bars(recent) if recent else ())}
+        except (KeyError, StateUnreadable):
             # Bars of another version of the definitions say nothing here.
             return []
         return [bars[end] for end in sorted(bars) if end <= as_of_ms]

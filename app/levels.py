@@ -1,22 +1,23 @@
 """Prices that were the best of their side: how often, with what size, and how that ended."""
 
+from dataclasses import dataclass, field
 from operator import attrgetter
-
-import msgspec
+from typing import Final
 
 from app.bars import SECOND_MS
 from app.records import PRICE_UNITS
 from app.touch import SIDE_NAMES, is_better
 
-STAY_MS = 1000.0
-GONE_MS = 15 * 60 * SECOND_MS
-KEPT = 64
-PUBLISHED = 20
-RESIZED = 0.01
-NEVER = float("inf")
+STAY_MS: Final = 1000.0
+GONE_MS: Final = 15 * 60 * SECOND_MS
+KEPT: Final = 64
+PUBLISHED: Final = 20
+RESIZED: Final = 0.01
+NEVER: Final = float("inf")
 
 
-class PublishedLevel(msgspec.Struct, array_like=True):
+@dataclass(slots=True)
+class PublishedLevel:
     """A level as the reader sees it (contract, section 5)."""
 
     price: float
@@ -34,7 +35,8 @@ _by_significance = attrgetter("significance", "price")
 _least_first = attrgetter("significance", "last_seen", "price")
 
 
-class Level(msgspec.Struct, array_like=True):
+@dataclass(slots=True)
+class Level:
     """One price of one side; `went_better` tells where the best departed to, None to nowhere.
 
     `significance`, size times appearances, is as of the last whole second.
@@ -69,23 +71,26 @@ class Level(msgspec.Struct, array_like=True):
         self.left_at = 0.0
 
 
-class SideLevels(msgspec.Struct, array_like=True):
+@dataclass(slots=True)
+class SideLevels:
     """The levels of one side, and the one that is best now.
 
     `size_ms` and `time_ms` are what the best gathered since they were last given to its level;
     `least_shown` is the significance of the last level published; `touched` are the prices
     whose stay may end or whose form may be renewed at the next second; nothing was last seen
-    before `oldest_seen`.
+    before `oldest_seen`. `unsaved` are the prices whose levels changed or went since that was
+    last asked.
     """
 
     side: int
-    levels: dict[int, Level] = {}
+    levels: dict[int, Level] = field(default_factory=dict, init=False)
+    unsaved: set[int] = field(default_factory=set, init=False)
     best: int = 0
     size: float = 0.0
     since: float = 0.0
     size_ms: float = 0.0
     time_ms: float = 0.0
-    touched: list[int] = []
+    touched: list[int] = field(default_factory=list)
     oldest_seen: float = NEVER
     least_shown: float = 0.0
 
@@ -136,6 +141,7 @@ class SideLevels(msgspec.Struct, array_like=True):
         """End stays, drop what is gone, renew forms; tells whether a published one changed."""
         if self.best:
             self._weigh(float(end))
+        self.unsaved.update(self.touched)
         changed = False
         still_touched = []
         for price in self.touched:
@@ -159,10 +165,11 @@ class SideLevels(msgspec.Struct, array_like=True):
 
     def _drop_gone(self, end: int) -> bool:
         kept = {p: level for p, level in self.levels.items() if end - level.last_seen < GONE_MS}
-        dropped = len(kept) < len(self.levels)
+        dropped = self.levels.keys() - kept.keys()
+        self.unsaved |= dropped
         self.levels = kept
         self.oldest_seen = min((level.last_seen for level in kept.values()), default=NEVER)
-        return dropped
+        return bool(dropped)
 
     def _drop_least(self) -> bool:
         """Drop the least significant; tells whether one of them was published."""
@@ -171,7 +178,15 @@ class SideLevels(msgspec.Struct, array_like=True):
         dropped = others[: len(self.levels) - KEPT]
         for level in dropped:
             del self.levels[level.price]
+            self.unsaved.add(level.price)
         return any(self._is_shown(level.published) for level in dropped)
+
+    def take_unsaved(self, *, whole: bool) -> dict[int, Level | None]:
+        """Return by price what changed since this was last asked, None for what went; or all."""
+        prices = self.levels if whole else self.unsaved
+        found = {price: self.levels.get(price) for price in prices}
+        self.unsaved = set()
+        return found
 
     def top(self) -> list[PublishedLevel]:
         """Return the published forms of the most significant levels, greatest first."""

@@ -4,6 +4,7 @@ A number that can't be known is absent. Formula, unit and source of every field:
 """
 
 import math
+from typing import Final
 
 from app.bar_tables import Ending, Window
 from app.records import PRICE_UNITS, Quote
@@ -11,9 +12,10 @@ from app.records import PRICE_UNITS, Quote
 Value = float | int | str
 Fields = dict[str, Value]
 
-_MORE, _LESS = 1.2, 0.8
+_MORE: Final = 1.2
+_LESS: Final = 0.8
 # A rest of rounding errors is no time: stamps are exact to 1/4096 ms.
-_NO_TIME_MS = 1e-4
+_NO_TIME_MS: Final = 1e-4
 
 
 def metrics_of(window: Window) -> Fields:

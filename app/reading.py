@@ -4,23 +4,24 @@ import math
 from bisect import bisect_right
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from operator import attrgetter, itemgetter
-from typing import Any, Self
-
-import msgspec
+from typing import Any, Final, Self
 
 from app.bars import SECOND_MS
+from app.members import Stored, batch_of
 from app.patterns.events import whole_second
-from app.records import Batch, Stored, batch_of
+from app.records import Batch
 
-PIECE_RECORDS = 250
-MARGIN_MS = 1.0
+PIECE_RECORDS: Final = 250
+MARGIN_MS: Final = 1.0
 
 _score = itemgetter(1)
 _stamp = attrgetter("stamp")
 
 
-class Reading(msgspec.Struct):
+@dataclass(slots=True)
+class Reading:
     """The reply of read.lua."""
 
     version: str

@@ -2,15 +2,15 @@
 
 import functools
 import math
+from dataclasses import dataclass, field
+from typing import Final
 
-import msgspec
-
-HALF_LIFE_SAMPLES = 1800
-_LOG_RATIO = math.log(1.05)
-_FARTHEST_BIN = 480
-_BELOW_ALL = -_FARTHEST_BIN - 1
-_RESCALE_AT = 2.0**40
-_DECAY = 2.0 ** (-1.0 / HALF_LIFE_SAMPLES)
+HALF_LIFE_SAMPLES: Final = 1800
+_LOG_RATIO: Final = math.log(1.05)
+_FARTHEST_BIN: Final = 480
+_BELOW_ALL: Final = -_FARTHEST_BIN - 1
+_RESCALE_AT: Final = 2.0**40
+_DECAY: Final = 2.0 ** (-1.0 / HALF_LIFE_SAMPLES)
 
 
 @functools.cache
@@ -30,7 +30,8 @@ def samples_needed(q: float) -> int:
     return round(10 / (1 - q))
 
 
-class Tracked(msgspec.Struct, array_like=True):
+@dataclass(slots=True)
+class Tracked:
     """A quantile kept at its place while samples come: `below` is the weight under bin `at`."""
 
     q: float
@@ -38,7 +39,8 @@ class Tracked(msgspec.Struct, array_like=True):
     below: float = 0.0
 
 
-class Scale(msgspec.Struct, array_like=True):
+@dataclass(slots=True)
+class Scale:
     """A decayed log-binned histogram of samples ≥ 0, past only.
 
     Each sample weighs 2^(1/half-life) times the one before. Bins have a ratio of 1.05, anchored
@@ -54,7 +56,7 @@ class Scale(msgspec.Struct, array_like=True):
     zeros: float = 0.0
     anchor: float = 0.0
     first_bin: int = 0
-    bins: list[float] = []
+    bins: list[float] = field(default_factory=list)
 
     def sample(self, x: float) -> None:
         """Add a sample; a negative one is a programming error."""
@@ -145,7 +147,8 @@ def scale(*quantiles: float, half_life: int = HALF_LIFE_SAMPLES) -> Scale:
     return Scale([Tracked(q) for q in quantiles], half_life, bins=[])
 
 
-class Decayed(msgspec.Struct, array_like=True):
+@dataclass(slots=True)
+class Decayed:
     """An exponentially weighted mean of a ratio's two parts, each sample 2^(1/1800) of the next."""
 
     n: int = 0

@@ -1,16 +1,18 @@
 """What every detector may look at while the stream is folded."""
 
-import msgspec
+from dataclasses import dataclass, field
+from typing import Final
 
 from app.bars import Market
 from app.patterns.events import Events
 from app.touch import BookSecond, Moves, Visit
 from app.usual import InForce, SecondFacts, Tick, Usual
 
-NEVER = float("inf")
+NEVER: Final = float("inf")
 
 
-class Scene(msgspec.Struct, array_like=True):
+@dataclass(slots=True)
+class Scene:
     """The ticker's book, its past, and its events; detectors read it and open events through it.
 
     `facts` are those of the second that is being closed, `mid2` twice the valid mid at the last
@@ -22,9 +24,9 @@ class Scene(msgspec.Struct, array_like=True):
     usual: Usual
     events: Events
     tick: Tick
-    visits: list[Visit | None] = msgspec.field(default_factory=lambda: [None, None])
-    moves: list[Moves] = msgspec.field(default_factory=lambda: [Moves(), Moves()])
-    book: BookSecond = msgspec.field(default_factory=BookSecond)
+    visits: list[Visit | None] = field(default_factory=lambda: [None, None])
+    moves: list[Moves] = field(default_factory=lambda: [Moves(), Moves()])
+    book: BookSecond = field(default_factory=BookSecond)
     trades_seen: bool = False
     first_stamp: float = 0.0
     mid2: int = 0

@@ -1,6 +1,7 @@
 """All that is remembered of a ticker from one tick to the next."""
 
-import msgspec
+from dataclasses import dataclass, field
+from typing import Final
 
 from app.bars import Bar, BarFold, Market
 from app.levels import SideLevels
@@ -16,47 +17,60 @@ from app.records import Quote
 from app.scene import Scene
 from app.usual import Tick, Usual
 
-ENGINE = "1"
+ENGINE: Final = "1"
 """Version of the definitions: a newer one builds a state anew."""
 
 
-class Detectors(msgspec.Struct, array_like=True):
+@dataclass(slots=True)
+class Detectors:
     """All detectors' memories, in the order in which they are told."""
 
-    sweeps: Sweeps = msgspec.field(default_factory=Sweeps)
-    icebergs: Icebergs = msgspec.field(default_factory=Icebergs)
-    suspected_refills: SuspectedRefills = msgspec.field(default_factory=SuspectedRefills)
-    hidden: HiddenPrints = msgspec.field(default_factory=HiddenPrints)
-    walls: Walls = msgspec.field(default_factory=Walls)
-    stacking: Stacking = msgspec.field(default_factory=Stacking)
-    suspected_absorption: SuspectedAbsorption = msgspec.field(default_factory=SuspectedAbsorption)
-    spreads: SpreadRegimes = msgspec.field(default_factory=SpreadRegimes)
-    gaps: PriceGaps = msgspec.field(default_factory=PriceGaps)
-    pulling: Pulling = msgspec.field(default_factory=Pulling)
-    absorption: Absorption = msgspec.field(default_factory=Absorption)
-    momentum: MomentumShifts = msgspec.field(default_factory=MomentumShifts)
-    bursts: QuoteBursts = msgspec.field(default_factory=QuoteBursts)
+    sweeps: Sweeps = field(default_factory=Sweeps)
+    icebergs: Icebergs = field(default_factory=Icebergs)
+    suspected_refills: SuspectedRefills = field(default_factory=SuspectedRefills)
+    hidden: HiddenPrints = field(default_factory=HiddenPrints)
+    walls: Walls = field(default_factory=Walls)
+    stacking: Stacking = field(default_factory=Stacking)
+    suspected_absorption: SuspectedAbsorption = field(default_factory=SuspectedAbsorption)
+    spreads: SpreadRegimes = field(default_factory=SpreadRegimes)
+    gaps: PriceGaps = field(default_factory=PriceGaps)
+    pulling: Pulling = field(default_factory=Pulling)
+    absorption: Absorption = field(default_factory=Absorption)
+    momentum: MomentumShifts = field(default_factory=MomentumShifts)
+    bursts: QuoteBursts = field(default_factory=QuoteBursts)
 
 
-class Gap(msgspec.Struct, array_like=True):
+@dataclass(slots=True)
+class Gap:
     """Event time whose records were lost or trimmed before they could be folded."""
 
     start: float
     end: float
 
 
-class Snapshot(msgspec.Struct, array_like=True):
+@dataclass(slots=True)
+class Weak:
+    """A closed event under its ticker's median strength, and when it is published no longer."""
+
+    goes_at: float
+    opened_at: float
+    id: str
+
+
+@dataclass(slots=True)
+class Snapshot:
     """The bar fold as it was at a whole second, to fold late records into the seconds after it."""
 
     end: int
     fold: BarFold
 
 
-class State(msgspec.Struct, array_like=True):
+@dataclass(slots=True)
+class State:
     """All that the fold remembers of a ticker, save the bars that no late record can change.
 
     `recent` are the bars of the last 2 s, `snapshots` the folds at their starts; `failed` tells
-    when a detector last failed; `weak` which closed events go early, as (when, opened_at, id).
+    when a detector last failed.
     """
 
     ticker: str
@@ -68,26 +82,26 @@ class State(msgspec.Struct, array_like=True):
     newest_second: int = 0
     is_asleep: bool = False
     moment: float = 0.0
-    recent: list[Bar] = []
-    snapshots: list[Snapshot] = []
-    failed: dict[str, int] = {}
-    gaps: list[Gap] = []
+    recent: list[Bar] = field(default_factory=list)
+    snapshots: list[Snapshot] = field(default_factory=list)
+    failed: dict[str, int] = field(default_factory=dict)
+    gaps: list[Gap] = field(default_factory=list)
     lost_to: float = 0.0
     rebuilt_at: int = 0
     last_sweep: Event | None = None
     first_quote: Quote | None = None
-    weak: list[tuple[float, float, str]] = []
+    weak: list[Weak] = field(default_factory=list)
 
 
 def new_state(ticker: str) -> State:
     """Return the state of a ticker of which nothing was seen."""
     market = Market()
-    scene = Scene(ticker, market, Usual(), Events(ticker, {}, [], {}), Tick(seen=[]))
+    scene = Scene(ticker, market, Usual(), Events(ticker), Tick())
     fold = BarFold(Bar(0), Market())
     return State(
         ticker,
         scene,
         fold,
         Detectors(),
-        [SideLevels(0, {}, touched=[]), SideLevels(1, {}, touched=[])],
+        [SideLevels(0), SideLevels(1)],
     )

@@ -24,7 +24,7 @@ from app.reading import Reading
 from app.scripts import Script
 from app.settings import Settings
 from app.state import ENGINE
-from app.writing import arguments
+from app.writing import CANDIDATES, LEVELS, arguments
 
 MOST_RECORDS_READ = 5_000
 FOLD_BUDGET_SECONDS = 0.05
@@ -182,8 +182,10 @@ class Store:
         return None
 
     def _thawed(self, ticker: str, fields: dict[str, bytes]) -> Engine:
-        candidates = {name[2:]: packed for name, packed in fields.items() if name.startswith("c:")}
-        state = codec.decode_state(fields.get("blob", b""), candidates)
+        packed = codec.Packed(
+            fields.get("blob", b""), _named(fields, CANDIDATES), _named(fields, LEVELS)
+        )
+        state = codec.decode_state(packed)
         state.recent = codec.decode_bars(fields.get("recent", b""))
         end = state.recent[0].end if state.recent else state.as_of
         oldest = end - (max(SPANS) + 1) * SECOND_MS
@@ -267,6 +269,11 @@ class Store:
             shown=warm.shown,
         )
         return bool(self._write(keys=names, args=args))
+
+
+def _named(fields: dict[str, bytes], kind: str) -> dict[str, bytes]:
+    """Return the fields whose names begin with `kind`, by the rest of their names."""
+    return {name[len(kind) :]: value for name, value in fields.items() if name.startswith(kind)}
 
 
 def _numbers(version: str) -> list[int]:

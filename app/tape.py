@@ -10,18 +10,8 @@ import numpy.typing as npt
 import pandas as pd
 
 from app.errors import TapeError
-from app.records import (
-    BUY,
-    MAX_PRICE,
-    MAX_SIZE,
-    PRICE_UNITS,
-    SELL,
-    UNSIGNED,
-    Quote,
-    Record,
-    Trade,
-    counted,
-)
+from app.members import MAX_PRICE, MAX_SIZE
+from app.records import BUY, PRICE_UNITS, SELL, UNSIGNED, Quote, Record, Trade, counted
 
 QUOTE_COLUMNS = ("ts_ms", "bid_price", "bid_size", "ask_price", "ask_size")
 TRADE_COLUMNS = ("ts_ms", "price", "size")

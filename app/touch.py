@@ -1,14 +1,15 @@
 """The best price of each side as the stream moves it: visits, and what a second did to them."""
 
-import msgspec
+from dataclasses import dataclass, field
+from typing import Final
 
 from app.records import BID, BUY
 
 SIDE_NAMES = ("bid", "ask")
 SIGN = (1, -1)
-FLICKER_MS = 100.0
-JUMP_MS = 5.0
-ROUNDING = 1e-9
+FLICKER_MS: Final = 100.0
+JUMP_MS: Final = 5.0
+ROUNDING: Final = 1e-9
 
 
 def is_better(side: int, price: int, than: int) -> bool:
@@ -21,7 +22,8 @@ def taken_side(taker: int) -> int:
     return 1 if taker == BUY else 0
 
 
-class Visit(msgspec.Struct, array_like=True, gc=False):
+@dataclass(slots=True)
+class Visit:
     """One price's time as the best of its side.
 
     `printed_since_quote` is the takers' volume at the price since the last quote that showed it,
@@ -42,12 +44,21 @@ class Visit(msgspec.Struct, array_like=True, gc=False):
         return f"{SIDE_NAMES[side]}:{self.price}:{self.since}"
 
 
-class Moves(msgspec.Struct, array_like=True):
+@dataclass(slots=True)
+class Left:
+    """A best price that was left, and when."""
+
+    at: float
+    price: int
+
+
+@dataclass(slots=True)
+class Moves:
     """Best-price changes of one side, as far back as flickers and jumps look."""
 
     changed_at: float = 0.0
     changed_from: int = 0
-    recent: list[tuple[float, int]] = []
+    recent: list[Left] = field(default_factory=list)
 
     def changed(self, stamp: float, before: int, price: int) -> bool:
         """Note a change; tells whether it undoes the one before within 100 ms."""
@@ -58,14 +69,15 @@ class Moves(msgspec.Struct, array_like=True):
     def jump(self, stamp: float, before: int, price: int) -> int:
         """Return the distance from the price that stood 5 ms ago."""
         recent = self.recent
-        while recent and recent[0][0] <= stamp - JUMP_MS:
+        while recent and recent[0].at <= stamp - JUMP_MS:
             del recent[0]
-        base = recent[0][1] if recent else before
-        recent.append((stamp, before))
+        base = recent[0].price if recent else before
+        recent.append(Left(stamp, before))
         return abs(price - base)
 
 
-class BookSecond(msgspec.Struct, array_like=True):
+@dataclass(slots=True)
+class BookSecond:
     """What the current second did to the best prices, by side where there are two numbers.
 
     `first_quote` is the stamp of its first, 0 before it.
@@ -75,11 +87,11 @@ class BookSecond(msgspec.Struct, array_like=True):
     changes: int = 0
     undone: int = 0
     jump: int = 0
-    removed: list[float] = msgspec.field(default_factory=lambda: [0.0, 0.0])
-    gross: list[float] = msgspec.field(default_factory=lambda: [0.0, 0.0])
-    first_removal: list[float] = msgspec.field(default_factory=lambda: [0.0, 0.0])
-    traded: list[float] = msgspec.field(default_factory=lambda: [0.0, 0.0])
-    traded_given: list[bool] = msgspec.field(default_factory=lambda: [True, True])
+    removed: list[float] = field(default_factory=lambda: [0.0, 0.0])
+    gross: list[float] = field(default_factory=lambda: [0.0, 0.0])
+    first_removal: list[float] = field(default_factory=lambda: [0.0, 0.0])
+    traded: list[float] = field(default_factory=lambda: [0.0, 0.0])
+    traded_given: list[bool] = field(default_factory=lambda: [True, True])
 
     def remove(self, side: int, stamp: float, size: float) -> None:
         """Note that displayed size went."""

@@ -1,23 +1,26 @@
 """All scales of one ticker, sampled by the second, and the thresholds they put in force."""
 
 import math
-
-import msgspec
+from dataclasses import dataclass, field
+from typing import Final, TypeVar
 
 from app.records import Quote
 from app.scales import Decayed, Scale, samples_needed, scale
 
-_FLOW_SECONDS = 30
-_SHORT_SECONDS = 10
-_SLOPE_SECONDS = 5
-IMPACT_SAMPLES = 300
-DRIFT_SAMPLES = 200
-_TICK_PRICES = 20
-PAIRS_NEEDED = 50
-EQUAL_SHARE = 0.05
+Value = TypeVar("Value", int, float)
+
+_FLOW_SECONDS: Final = 30
+_SHORT_SECONDS: Final = 10
+_SLOPE_SECONDS: Final = 5
+IMPACT_SAMPLES: Final = 300
+DRIFT_SAMPLES: Final = 200
+_TICK_PRICES: Final = 20
+PAIRS_NEEDED: Final = 50
+EQUAL_SHARE: Final = 0.05
 
 
-class Tick(msgspec.Struct, array_like=True):
+@dataclass(slots=True)
+class Tick:
     """Greatest common divisor of the differences of quoted prices.
 
     `size` is the tick in 1e-8, 0 before 20 distinct prices.
@@ -25,7 +28,7 @@ class Tick(msgspec.Struct, array_like=True):
 
     first: int = 0
     divisor: int = 0
-    seen: list[int] = []
+    seen: list[int] = field(default_factory=list)
     size: int = 0
 
     def quoted(self, price: int) -> None:
@@ -41,7 +44,8 @@ class Tick(msgspec.Struct, array_like=True):
             self.size = self.divisor
 
 
-class SecondFacts(msgspec.Struct, array_like=True, gc=False):
+@dataclass(slots=True)
+class SecondFacts:
     """What one second adds to the scales; None where it can't be known."""
 
     quote: Quote | None
@@ -57,11 +61,12 @@ class SecondFacts(msgspec.Struct, array_like=True, gc=False):
     trades_seen: bool
 
 
-class InForce(msgspec.Struct, array_like=True):
+@dataclass(slots=True)
+class InForce:
     """Thresholds from the ticker's own past as of the last whole second; None while warming."""
 
-    median_size: list[float | None] = msgspec.field(default_factory=lambda: [None, None])
-    large_size: list[float | None] = msgspec.field(default_factory=lambda: [None, None])
+    median_size: list[float | None] = field(default_factory=lambda: [None, None])
+    large_size: list[float | None] = field(default_factory=lambda: [None, None])
     depth: float | None = None
     spread: float | None = None
     recent_spread: float | None = None
@@ -84,39 +89,40 @@ def _two_sizes() -> list[Scale]:
     return [scale(0.5, 0.95), scale(0.5, 0.95)]
 
 
-class Usual(msgspec.Struct, array_like=True):
+@dataclass(slots=True)
+class Usual:
     """What is usual for a ticker; definitions and quantiles in docs/patterns.md, Scales.
 
     Beside it what flowed of late: `flow_30s` and `flow_10s`, the signed taker volume of so many
     seconds, and `log_ofi_10s`.
     """
 
-    sizes: list[Scale] = msgspec.field(default_factory=_two_sizes)
-    depth: Scale = msgspec.field(default_factory=lambda: scale(0.5))
-    spread: Scale = msgspec.field(default_factory=lambda: scale(0.5))
-    recent_spread: Scale = msgspec.field(default_factory=lambda: scale(0.5, half_life=150))
-    flow: Scale = msgspec.field(default_factory=lambda: scale(0.5))
-    taker_flow: Scale = msgspec.field(default_factory=lambda: scale(0.95))
-    quote_flow: Scale = msgspec.field(default_factory=lambda: scale(0.95))
-    removal: Scale = msgspec.field(default_factory=lambda: scale(0.95))
-    quote_rate: Scale = msgspec.field(default_factory=lambda: scale(0.95, 0.99))
-    trade_rate: Scale = msgspec.field(default_factory=lambda: scale(0.75))
-    flicker: Scale = msgspec.field(default_factory=lambda: scale(0.95))
-    jump: Scale = msgspec.field(default_factory=lambda: scale(0.95))
-    order_size: Scale = msgspec.field(default_factory=lambda: scale(0.75))
-    spread_slope: Scale = msgspec.field(default_factory=lambda: scale(0.9))
-    impact: Decayed = msgspec.field(default_factory=Decayed)
-    drift: Decayed = msgspec.field(default_factory=Decayed)
-    one_tick: Decayed = msgspec.field(default_factory=Decayed)
+    sizes: list[Scale] = field(default_factory=_two_sizes)
+    depth: Scale = field(default_factory=lambda: scale(0.5))
+    spread: Scale = field(default_factory=lambda: scale(0.5))
+    recent_spread: Scale = field(default_factory=lambda: scale(0.5, half_life=150))
+    flow: Scale = field(default_factory=lambda: scale(0.5))
+    taker_flow: Scale = field(default_factory=lambda: scale(0.95))
+    quote_flow: Scale = field(default_factory=lambda: scale(0.95))
+    removal: Scale = field(default_factory=lambda: scale(0.95))
+    quote_rate: Scale = field(default_factory=lambda: scale(0.95, 0.99))
+    trade_rate: Scale = field(default_factory=lambda: scale(0.75))
+    flicker: Scale = field(default_factory=lambda: scale(0.95))
+    jump: Scale = field(default_factory=lambda: scale(0.95))
+    order_size: Scale = field(default_factory=lambda: scale(0.75))
+    spread_slope: Scale = field(default_factory=lambda: scale(0.9))
+    impact: Decayed = field(default_factory=Decayed)
+    drift: Decayed = field(default_factory=Decayed)
+    one_tick: Decayed = field(default_factory=Decayed)
     pairs: int = 0
     equal_pairs: int = 0
-    signed: list[float] = []
-    log_ofis: list[float] = []
-    spreads: list[int] = []
+    signed: list[float] = field(default_factory=list)
+    log_ofis: list[float] = field(default_factory=list)
+    spreads: list[int] = field(default_factory=list)
     flow_30s: float = 0.0
     flow_10s: float = 0.0
     log_ofi_10s: float = 0.0
-    in_force: InForce = msgspec.field(default_factory=InForce)
+    in_force: InForce = field(default_factory=InForce)
 
     def count_pair(self, *, is_equal: bool) -> None:
         """Count two successive prints of one taker, and whether they shared their stamp."""
@@ -225,7 +231,7 @@ class Usual(msgspec.Struct, array_like=True):
         )
 
 
-def _push(values: list[float] | list[int], value: float, kept: int) -> None:
-    values.append(value)  # type: ignore[arg-type]
+def _push(values: list[Value], value: Value, kept: int) -> None:
+    values.append(value)
     if len(values) > kept:
         del values[0]

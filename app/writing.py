@@ -15,6 +15,7 @@ from app.settings import Settings
 from app.state import ENGINE, State
 
 HOUSEKEEPING_SECONDS = 10
+CANDIDATES, LEVELS = "c:", "l:"
 
 Shown = Sequence[list[PublishedLevel] | None]
 """The levels that a ticker's keys show by side, None where that is not known."""
@@ -38,7 +39,9 @@ def arguments(  # noqa: PLR0913 - what is written, over what, and what of it is 
     args.append(len(analysis.sealed))
     for bar in analysis.sealed:
         args += (bar.end, codec.encode_bar(bar))
-    for pair in _state_fields(state, version, whole=not version_read).items():
+    packed = codec.encode_state(state, changed_only=bool(version_read))
+    args += (len(packed.gone), *(LEVELS + name for name in packed.gone))
+    for pair in _state_fields(state, version, packed).items():
         args += pair
     return args
 
@@ -82,18 +85,16 @@ def _keeps_house(ticker: str, as_of: int) -> bool:
     return (as_of // SECOND_MS + zlib.crc32(ticker.encode())) % HOUSEKEEPING_SECONDS == 0
 
 
-def _state_fields(state: State, version: str, *, whole: bool) -> dict[str, Any]:
-    candidates = codec.encode_candidates(state, changed_only=not whole)
-    for packed in state.scene.events.candidates.values():
-        packed.is_changed = False
+def _state_fields(state: State, version: str, packed: codec.Packed) -> dict[str, Any]:
     return {
         "version": version,
         "as_of": state.as_of,
         "engine": ENGINE,
         "recent": codec.encode_bars(state.recent),
         "recent_count": sum(bar.stored for bar in state.recent),
-        "blob": codec.encode_state(state),
-        **{f"c:{kind}": packed for kind, packed in candidates.items()},
+        "blob": packed.blob,
+        **{CANDIDATES + kind: part for kind, part in packed.candidates.items()},
+        **{LEVELS + name: part for name, part in packed.levels.items()},
     }
 
 

@@ -8,7 +8,7 @@ import click
 from tqdm import tqdm
 
 from app.engine import Engine
-from app.records import batch_of
+from app.members import batch_of
 from tests.unit.fuzzing import REASONS, members
 
 SECOND_MS = 1000

@@ -2,11 +2,11 @@
 
 import json
 
-import msgspec
 import redis
 
 from app.bars import Bar
 from app.clock import now_ms
+from app.codec import encode_bar, encode_bars
 from app.keys import WINDOWS
 
 EVENT = {
@@ -173,10 +173,8 @@ class Hand:
         """Write bars to the stream, and the newest `recent` of them into the state."""
         sealed = bars[: len(bars) - recent]
         for bar in sealed:
-            self._redis.xadd(
-                f"orderflow:bars:{ticker}", {"b": msgspec.msgpack.encode(bar)}, id=f"{bar.end}-0"
-            )
-        unsealed = msgspec.msgpack.encode(bars[len(sealed) :])
+            self._redis.xadd(f"orderflow:bars:{ticker}", {"b": encode_bar(bar)}, id=f"{bar.end}-0")
+        unsealed = encode_bars(bars[len(sealed) :])
         self._redis.hset(f"orderflow:state:{ticker}", "recent", unsealed)
 
     def whole(self) -> None:

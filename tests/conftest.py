@@ -18,6 +18,13 @@ from tests.processes import ROOT, Environment, Running, Start, free_port
 collect_ignore = ["faults/staged.py"]
 
 
+def pytest_sessionstart() -> None:
+    """Refuse to test what was compiled from other sources than these."""
+    check = [sys.executable, ROOT / "packaging" / "compile.py", "--check"]
+    if subprocess.run(check, check=False).returncode:
+        pytest.exit("what is compiled is not these sources': make install", returncode=4)
+
+
 @pytest.fixture(scope="session")
 def redis_server() -> Iterator[ValkeyServer]:
     """Run one private Redis for the whole test run."""

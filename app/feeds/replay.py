@@ -3,12 +3,10 @@
 import math
 import re
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from heapq import merge
 from operator import attrgetter
 from pathlib import Path
-
-from msgspec.structs import replace
 
 from app.errors import TapeError
 from app.feeds.publish import Posting

@@ -3,7 +3,8 @@
 -- KEYS  1 state  2 quotes  3 trades  4 bars  5 patterns  6 bid levels  7 ask levels  8… metrics
 -- ARGV  1 version that was read, "" for none
 --       2 cmsgpack map, see writing.py, `_parcel`
---       3 how many bars follow; then end and packed bar of each, then names and values of the state
+--       3 how many bars follow; then end and packed bar of each, then how many fields of the state
+--       go, and their names, then names and values of those that are set
 -- Reply 1 if written, 0 if another worker was first
 
 local MOST_TRIMMED = 100000
@@ -127,7 +128,12 @@ if lost_to then
   redis.call('HSET', KEYS[1], 'lost_to', lost_to)
 end
 
-redis.call('HSET', KEYS[1], 'behind', behind, unpack(ARGV, 4 + 2 * bars))
+local first = 5 + 2 * bars
+local gone = tonumber(ARGV[first - 1])
+if gone > 0 then
+  redis.call('HDEL', KEYS[1], unpack(ARGV, first, first + gone - 1))
+end
+redis.call('HSET', KEYS[1], 'behind', behind, unpack(ARGV, first + gone))
 redis.call('EXPIRE', KEYS[1], p.state_lifetime)
 redis.call('PUBLISH', p.channel, p.as_of)
 return 1

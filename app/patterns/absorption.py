@@ -1,8 +1,7 @@
 """Strong one-sided flow that a price takes without giving way, and its quotes-only hint."""
 
-from typing import ClassVar
-
-import msgspec
+from dataclasses import dataclass, field
+from typing import Final
 
 from app.bars import SECOND_MS, Side
 from app.patterns.detector import Detector
@@ -11,19 +10,20 @@ from app.records import BID, UNSIGNED, Trade
 from app.scene import Scene
 from app.touch import SIDE_NAMES, Visit, is_better
 
-FLOW_SECONDS = 30
-STRONG = 1.5
-FADED = 0.75
-YIELDED = 0.25
-AT_LEVEL = 0.7
-TOUCHES = 3.0
-SUSPECTED_AGE_MS = 2000.0
-SUSPECTED_DECREASE = 3.0
-SUSPECTED_REGAIN = 0.7
-SUSPECTED_MS = 60_000.0
+FLOW_SECONDS: Final = 30
+STRONG: Final = 1.5
+FADED: Final = 0.75
+YIELDED: Final = 0.25
+AT_LEVEL: Final = 0.7
+TOUCHES: Final = 3.0
+SUSPECTED_AGE_MS: Final = 2000.0
+SUSPECTED_DECREASE: Final = 3.0
+SUSPECTED_REGAIN: Final = 0.7
+SUSPECTED_MS: Final = 60_000.0
 
 
-class Flow(msgspec.Struct, gc=False):
+@dataclass(slots=True)
+class Flow:
     """The last 30 s of taking, against what is usual and what met it."""
 
     shares: float
@@ -57,7 +57,8 @@ class Flow(msgspec.Struct, gc=False):
         }
 
 
-class Run(msgspec.Struct, array_like=True):
+@dataclass(slots=True)
+class Run:
     """A candidate: strong flow one way, with the usual flow as it was when it began."""
 
     direction: int
@@ -65,25 +66,30 @@ class Run(msgspec.Struct, array_like=True):
     peak: float
 
 
-class Watch(msgspec.Struct, array_like=True):
+@dataclass(slots=True)
+class Watch:
     """What an event froze when it opened or went on."""
 
     level: int
     usual: float
 
 
+@dataclass(slots=True)
 class Absorption(Detector):
     """Compares, each second, flow with the move that it should have made and where it was met."""
 
-    finds: ClassVar[str] = "absorption"
-
-    current: dict[int, float] = {}
-    taken: list[dict[int, float]] = []
-    mids: list[int] = []
+    current: dict[int, float] = field(default_factory=dict)
+    taken: list[dict[int, float]] = field(default_factory=list)
+    mids: list[int] = field(default_factory=list)
     current_given: bool = True
-    given: list[bool] = []
+    given: list[bool] = field(default_factory=list)
     run: Run | None = None
-    watches: list[Watch | None] = msgspec.field(default_factory=lambda: [None, None])
+    watches: list[Watch | None] = field(default_factory=lambda: [None, None])
+
+    @property
+    def finds(self) -> str:
+        """Name the pattern that it opens."""
+        return "absorption"
 
     def printed(self, scene: Scene, trade: Trade, side: Side) -> None:
         """Add the print to its taker's volume at its price; sellers' prices count negative."""
@@ -213,14 +219,18 @@ def _mid2(scene: Scene) -> int:
     return 0 if valid is None else valid.bid_price + valid.ask_price
 
 
+@dataclass(slots=True)
 class SuspectedAbsorption(Detector):
     """A best price that loses and regains several times its size, where no trades come."""
 
-    finds: ClassVar[str] = "absorption_suspected"
+    is_open: list[bool] = field(default_factory=lambda: [False, False])
+    is_spent: list[bool] = field(default_factory=lambda: [False, False])
+    closes_at: list[float] = field(default_factory=lambda: [0.0, 0.0])
 
-    is_open: list[bool] = msgspec.field(default_factory=lambda: [False, False])
-    is_spent: list[bool] = msgspec.field(default_factory=lambda: [False, False])
-    closes_at: list[float] = msgspec.field(default_factory=lambda: [0.0, 0.0])
+    @property
+    def finds(self) -> str:
+        """Name the pattern that it opens."""
+        return "absorption_suspected"
 
     @property
     def is_needed(self) -> bool:

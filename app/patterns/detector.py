@@ -1,8 +1,6 @@
 """What a detector may be told; each does nothing until a family says otherwise."""
 
-from typing import ClassVar
-
-import msgspec
+from dataclasses import dataclass
 
 from app.bars import Side
 from app.records import Quote, Trade
@@ -10,15 +8,19 @@ from app.scene import NEVER, Scene
 from app.touch import Visit
 
 
-class Detector(msgspec.Struct, array_like=True):
+@dataclass(slots=True)
+class Detector:
     """One pattern's memory and rules. Only the hooks that a family overrides are called.
 
     `due` is its own earliest timer.
     """
 
-    finds: ClassVar[str] = ""
-
     due: float = NEVER
+
+    @property
+    def finds(self) -> str:
+        """Name the pattern that it opens."""
+        return ""
 
     def wake(self, scene: Scene, at: float) -> None:
         """Ask for a timer at `at`."""

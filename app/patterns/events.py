@@ -5,15 +5,15 @@ import hashlib
 import math
 from array import array
 from bisect import bisect_left
-
-import msgspec
+from dataclasses import dataclass, field, fields
+from typing import Final
 
 from app.bars import SECOND_MS
 from app.records import PRICE_UNITS
 
-LINGER_MS = 5000.0
-KEPT_CANDIDATES = 500
-CANDIDATES_NEEDED = 50
+LINGER_MS: Final = 5000.0
+KEPT_CANDIDATES: Final = 500
+CANDIDATES_NEEDED: Final = 50
 POINTS = frozenset({"sweep", "price_gap"})
 
 Evidence = dict[str, float | int | str]
@@ -28,7 +28,8 @@ def whole_second(stamp: float) -> int:
     return math.ceil(stamp / SECOND_MS) * SECOND_MS
 
 
-class Event(msgspec.Struct):
+@dataclass(slots=True)
+class Event:
     """One happening; fields up to `evidence` are what is published (contract, section 4)."""
 
     id: str
@@ -59,10 +60,12 @@ class Event(msgspec.Struct):
         return at >= self.closing_at + (0.0 if self.type in POINTS else LINGER_MS)
 
 
-PUBLISHED = Event.__struct_fields__[: Event.__struct_fields__.index("evidence") + 1]
+_EVENT_FIELDS = [f.name for f in fields(Event)]
+PUBLISHED = tuple(_EVENT_FIELDS[: _EVENT_FIELDS.index("evidence") + 1])
 
 
-class Opening(msgspec.Struct, gc=False):
+@dataclass(slots=True)
+class Opening:
     """A condition that came true: all that an event is made from. Prices in 1e-8."""
 
     type: str
@@ -121,16 +124,17 @@ class Candidates:
         return (rank + 0.5) / (n + 1)
 
 
-class Events(msgspec.Struct, array_like=True):
+@dataclass(slots=True)
+class Events:
     """A ticker's live events by type and key, its candidates, and what ended since last told.
 
     The candidates are packed apart from the rest (codec): they are large and change seldom.
     """
 
     ticker: str
-    live: dict[str, Event] = {}
-    ended: list[Event] = []
-    candidates: dict[str, Candidates] = {}
+    live: dict[str, Event] = field(default_factory=dict)
+    ended: list[Event] = field(default_factory=list)
+    candidates: dict[str, Candidates] = field(default_factory=dict, init=False)
 
     def opened(self, opening: Opening) -> Event:
         """Open an event, or let the one with the same type and key go on."""

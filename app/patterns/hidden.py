@@ -1,8 +1,7 @@
 """Prints between bid and ask: size that was there and not shown."""
 
-from typing import ClassVar
-
-import msgspec
+from dataclasses import dataclass, field
+from typing import Final
 
 from app.bars import Side
 from app.patterns.detector import Detector
@@ -11,11 +10,12 @@ from app.records import UNSIGNED, Trade
 from app.scene import Scene
 from app.touch import SIDE_NAMES, taken_side
 
-SILENT_MS = 10_000.0
-PRINTS_NEEDED = 3
+SILENT_MS: Final = 10_000.0
+PRINTS_NEEDED: Final = 3
 
 
-class Cluster(msgspec.Struct, array_like=True):
+@dataclass(slots=True)
+class Cluster:
     """Inside prints at one price and side; `printed_before` is all volume before its first."""
 
     first: float
@@ -26,13 +26,17 @@ class Cluster(msgspec.Struct, array_like=True):
     is_given: bool = True
 
 
+@dataclass(slots=True)
 class HiddenPrints(Detector):
     """Clusters of inside prints at one price and side."""
 
-    finds: ClassVar[str] = "hidden_print"
-
     printed_total: float = 0.0
-    clusters: list[dict[int, Cluster]] = msgspec.field(default_factory=lambda: [{}, {}])
+    clusters: list[dict[int, Cluster]] = field(default_factory=lambda: [{}, {}])
+
+    @property
+    def finds(self) -> str:
+        """Name the pattern that it opens."""
+        return "hidden_print"
 
     def printed(self, scene: Scene, trade: Trade, side: Side) -> None:
         """Add an inside print to its cluster."""

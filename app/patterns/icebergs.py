@@ -1,9 +1,8 @@
 """Size that comes back where it was just taken: reserve orders, and their quotes-only hint."""
 
+from dataclasses import dataclass, field
 from statistics import median
-from typing import ClassVar
-
-import msgspec
+from typing import Final
 
 from app.bars import Side
 from app.patterns.detector import Detector
@@ -12,17 +11,18 @@ from app.records import UNSIGNED, Trade
 from app.scene import Scene
 from app.touch import SIDE_NAMES, Visit, is_better, taken_side
 
-NATIVE_MS = 1.0
-REFILL_MS = 500.0
-LOST_MS = 500.0
-SILENT_MS = 60_000.0
-REFILLS_NEEDED = 3
-SAME_SIZE = 0.1
-LEAST_NATIVE = 0.2
-LEAST_USUAL = 0.7
+NATIVE_MS: Final = 1.0
+REFILL_MS: Final = 500.0
+LOST_MS: Final = 500.0
+SILENT_MS: Final = 60_000.0
+REFILLS_NEEDED: Final = 3
+SAME_SIZE: Final = 0.1
+LEAST_NATIVE: Final = 0.2
+LEAST_USUAL: Final = 0.7
 
 
-class Taking(msgspec.Struct, array_like=True, gc=False):
+@dataclass(slots=True)
+class Taking:
     """A level whose whole displayed size was printed away: when, how much stood and printed."""
 
     at: float
@@ -48,7 +48,8 @@ class Taking(msgspec.Struct, array_like=True, gc=False):
         return same and size >= LEAST_USUAL * usual
 
 
-class Refill(msgspec.Struct, array_like=True, gc=False):
+@dataclass(slots=True)
+class Refill:
     """One return of size; `through` where it came inside the taking's own stamp."""
 
     at: float
@@ -56,13 +57,14 @@ class Refill(msgspec.Struct, array_like=True, gc=False):
     through: bool
 
 
-class Reserve(msgspec.Struct, array_like=True):
+@dataclass(slots=True)
+class Reserve:
     """A price at which size came back, until it is lost or silent."""
 
     price: int
     displayed: float
     executed: float
-    refills: list[Refill] = []
+    refills: list[Refill] = field(default_factory=list)
     native: int = 0
     through: int = 0
     largest: float = 0.0
@@ -78,7 +80,8 @@ class Reserve(msgspec.Struct, array_like=True):
         return self.refills[-1].at + SILENT_MS
 
 
-class Through(msgspec.Struct, array_like=True):
+@dataclass(slots=True)
+class Through:
     """The takers' prints of one stamp at the price that was best before the first of them."""
 
     price: int
@@ -87,14 +90,18 @@ class Through(msgspec.Struct, array_like=True):
     is_given: bool = True
 
 
+@dataclass(slots=True)
 class Icebergs(Detector):
     """Finds refills at each best price and opens an event where they are no accident."""
 
-    finds: ClassVar[str] = "iceberg"
+    takings: list[dict[int, Taking]] = field(default_factory=lambda: [{}, {}])
+    reserves: list[dict[int, Reserve]] = field(default_factory=lambda: [{}, {}])
+    throughs: list[dict[int, Through]] = field(default_factory=lambda: [{}, {}])
 
-    takings: list[dict[int, Taking]] = msgspec.field(default_factory=lambda: [{}, {}])
-    reserves: list[dict[int, Reserve]] = msgspec.field(default_factory=lambda: [{}, {}])
-    throughs: list[dict[int, Through]] = msgspec.field(default_factory=lambda: [{}, {}])
+    @property
+    def finds(self) -> str:
+        """Name the pattern that it opens."""
+        return "iceberg"
 
     def printed(self, scene: Scene, trade: Trade, side: Side) -> None:
         """Count what takers print at a reserve's price and within one stamp."""
@@ -170,7 +177,7 @@ class Icebergs(Detector):
     ) -> None:
         reserve = self.reserves[side].get(price)
         if reserve is None:
-            reserve = Reserve(price, taking.displayed, taking.printed, refills=[])
+            reserve = Reserve(price, taking.displayed, taking.printed)
             reserve.is_given = taking.is_given
             self.reserves[side][price] = reserve
         reserve.refills.append(refill)
@@ -275,30 +282,36 @@ def _evidence(reserve: Reserve) -> Evidence:
     return evidence
 
 
-class Dip(msgspec.Struct, array_like=True, gc=False):
+@dataclass(slots=True)
+class Dip:
     """A fall of size at an unchanged best price."""
 
     at: float
     size: float
 
 
-class Dips(msgspec.Struct, array_like=True):
+@dataclass(slots=True)
+class Dips:
     """One side's dips and recoveries in its current visit."""
 
     dip: Dip | None = None
-    recoveries: list[float] = []
-    delays: list[float] = []
+    recoveries: list[float] = field(default_factory=list)
+    delays: list[float] = field(default_factory=list)
     largest: float = 0.0
     silent_at: float = 0.0
     is_open: bool = False
 
 
+@dataclass(slots=True)
 class SuspectedRefills(Detector):
     """Dips of displayed size that recover at once, where no trades come."""
 
-    finds: ClassVar[str] = "refill_suspected"
+    sides: list[Dips] = field(default_factory=lambda: [Dips(), Dips()])
 
-    sides: list[Dips] = msgspec.field(default_factory=lambda: [Dips(), Dips()])
+    @property
+    def finds(self) -> str:
+        """Name the pattern that it opens."""
+        return "refill_suspected"
 
     @property
     def is_needed(self) -> bool:
@@ -364,7 +377,7 @@ class SuspectedRefills(Detector):
                 scene.events.of_type("refill_suspected").ended(stamp, len(dips.recoveries))
             self._close(scene, side, visit, stamp, "level_lost")
         if dips.recoveries or dips.dip is not None:
-            self.sides[side] = Dips(recoveries=[], delays=[])
+            self.sides[side] = Dips()
 
     def timed(self, scene: Scene, at: float) -> None:
         """Close what has been silent for 60 s."""

@@ -1,9 +1,8 @@
 """Shifts in the drift of quote flow, by a two-sided CUSUM (Page 1954)."""
 
 import math
-from typing import ClassVar
-
-import msgspec
+from dataclasses import dataclass, field
+from typing import Final
 
 from app.bars import SECOND_MS
 from app.patterns.detector import Detector
@@ -11,17 +10,18 @@ from app.patterns.events import Evidence, Opening
 from app.records import PRICE_UNITS
 from app.scene import Scene
 
-ALLOWANCE = 0.35
-ALARM = 8.5
-CLIP = 1.5
-FADED = ALARM / 4
-ELAPSED_MS = 120_000
-KEPT_SECONDS = 600
-BEFORE_SECONDS = 60
+ALLOWANCE: Final = 0.35
+ALARM: Final = 8.5
+CLIP: Final = 1.5
+FADED: Final = ALARM / 4
+ELAPSED_MS: Final = 120_000
+KEPT_SECONDS: Final = 600
+BEFORE_SECONDS: Final = 60
 DIRECTIONS = ("up", "down")
 
 
-class Excursion(msgspec.Struct, array_like=True):
+@dataclass(slots=True)
+class Excursion:
     """One direction's sum since it was last 0, and what it sums since then."""
 
     sum: float = 0.0
@@ -35,14 +35,18 @@ class Excursion(msgspec.Struct, array_like=True):
     grew: bool = False
 
 
+@dataclass(slots=True)
 class MomentumShifts(Detector):
     """Follows both sums each second and opens where one reaches 8.5 standard deviations."""
 
-    finds: ClassVar[str] = "momentum_shift"
-
-    sums: list[Excursion] = msgspec.field(default_factory=lambda: [Excursion(), Excursion()])
-    recent: list[float] = []
+    sums: list[Excursion] = field(default_factory=lambda: [Excursion(), Excursion()])
+    recent: list[float] = field(default_factory=list)
     mid2: int = 0
+
+    @property
+    def finds(self) -> str:
+        """Name the pattern that it opens."""
+        return "momentum_shift"
 
     def second(self, scene: Scene, end: int) -> None:
         """Add the second's log-OFI to both sums."""

@@ -1,9 +1,8 @@
 """Spreads far from the usual, and best prices that jump."""
 
 import math
-from typing import ClassVar
-
-import msgspec
+from dataclasses import dataclass, field, replace
+from typing import Final
 
 from app.patterns.detector import Detector
 from app.patterns.events import Evidence, Opening
@@ -11,18 +10,21 @@ from app.records import PRICE_UNITS, Quote
 from app.scene import Scene
 from app.touch import SIDE_NAMES, Visit
 
-TIGHT, WIDE = 0.5, 2.0
-NORMAL_LOW, NORMAL_HIGH = 0.8, 1.25
-HOLD_MS = 1000.0
-ONE_TICK_MARKET = 0.8
-NEWS_TICKS = 2
-GAP_TICKS = 2
-GAP_USUAL = 1.5
-JUMP_MS = 5.0
-POINT_MS = 1000.0
+TIGHT: Final = 0.5
+WIDE: Final = 2.0
+NORMAL_LOW: Final = 0.8
+NORMAL_HIGH: Final = 1.25
+HOLD_MS: Final = 1000.0
+ONE_TICK_MARKET: Final = 0.8
+NEWS_TICKS: Final = 2
+GAP_TICKS: Final = 2
+GAP_USUAL: Final = 1.5
+JUMP_MS: Final = 5.0
+POINT_MS: Final = 1000.0
 
 
-class Regime(msgspec.Struct, array_like=True):
+@dataclass(slots=True)
+class Regime:
     """A spread beyond the usual: which way, since when, over which median, and how far at most."""
 
     name: str
@@ -42,7 +44,8 @@ class Regime(msgspec.Struct, array_like=True):
             self.peak, self.spread = self.distance(spread), spread
 
 
-class Bounds(msgspec.Struct, array_like=True, gc=False):
+@dataclass(slots=True)
+class Bounds:
     """Spreads up to `narrow` and from `wide` on are regimes, as of a second and a tick."""
 
     tick: int
@@ -55,7 +58,7 @@ def _bounds(scene: Scene) -> Bounds:
     tick, usual = scene.tick.size, scene.past.recent_spread
     if not tick or not usual:
         return Bounds(tick)
-    median = max(1, round(usual / tick)) * tick
+    median = float(max(1, round(usual / tick)) * tick)
     news = NEWS_TICKS * tick
     bounds = Bounds(tick, median, wide=max(WIDE * median, median + news))
     if scene.past.one_tick_share <= ONE_TICK_MARKET:
@@ -63,14 +66,18 @@ def _bounds(scene: Scene) -> Bounds:
     return bounds
 
 
+@dataclass(slots=True)
 class SpreadRegimes(Detector):
     """Opens where the spread stays at half or twice its own recent median for 1 s."""
 
-    finds: ClassVar[str] = "spread_regime"
-
     regime: Regime | None = None
-    standing: dict[str, Regime] = {}
+    standing: dict[str, Regime] = field(default_factory=dict)
     bounds: Bounds | None = None
+
+    @property
+    def finds(self) -> str:
+        """Name the pattern that it opens."""
+        return "spread_regime"
 
     def quoted(self, scene: Scene, quote: Quote) -> None:
         """Follow the valid spread."""
@@ -112,7 +119,7 @@ class SpreadRegimes(Detector):
         regime.is_open = True
         if regime.name in self.standing:
             return
-        self.standing[regime.name] = msgspec.structs.replace(regime)
+        self.standing[regime.name] = replace(regime)
         scene.events.opened(
             Opening(
                 type="spread_regime",
@@ -164,12 +171,16 @@ def _evidence(scene: Scene, regime: Regime, spread: int) -> Evidence:
     return evidence
 
 
+@dataclass(slots=True)
 class PriceGaps(Detector):
     """Points at which a best price is far from where it stood 5 ms before."""
 
-    finds: ClassVar[str] = "price_gap"
+    last_opened: list[float] = field(default_factory=lambda: [-1e18, -1e18])
 
-    last_opened: list[float] = msgspec.field(default_factory=lambda: [-1e18, -1e18])
+    @property
+    def finds(self) -> str:
+        """Name the pattern that it opens."""
+        return "price_gap"
 
     def jumped(self, scene: Scene, side: int, visit: Visit, jump: int, before: Visit) -> None:
         """Judge a change of a best price by its distance from 5 ms ago."""
@@ -207,7 +218,8 @@ class PriceGaps(Detector):
         scene.events.closing(event, visit.since + POINT_MS, "elapsed")
 
 
-class BurstRun(msgspec.Struct, array_like=True):
+@dataclass(slots=True)
+class BurstRun:
     """Seconds with many quotes; thresholds as an event froze them."""
 
     peak: float
@@ -215,13 +227,17 @@ class BurstRun(msgspec.Struct, array_like=True):
     burst: float
 
 
+@dataclass(slots=True)
 class QuoteBursts(Detector):
     """Seconds with far more quotes than usual, few prints, and prices that flicker."""
 
-    finds: ClassVar[str] = "quote_burst"
-
     run: BurstRun | None = None
     open_run: BurstRun | None = None
+
+    @property
+    def finds(self) -> str:
+        """Name the pattern that it opens."""
+        return "quote_burst"
 
     def second(self, scene: Scene, end: int) -> None:
         """Judge the second."""

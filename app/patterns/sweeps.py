@@ -1,8 +1,7 @@
 """Market orders that take several prices at once."""
 
-from typing import ClassVar
-
-import msgspec
+from dataclasses import dataclass, field
+from typing import Final
 
 from app.bars import Side
 from app.patterns.detector import Detector
@@ -11,12 +10,13 @@ from app.records import UNSIGNED, Trade
 from app.scene import Scene
 from app.touch import SIDE_NAMES, taken_side
 
-JOIN_MS = 5.0
-POINT_MS = 1000.0
-PRICES_NEEDED = 2
+JOIN_MS: Final = 5.0
+POINT_MS: Final = 1000.0
+PRICES_NEEDED: Final = 2
 
 
-class Order(msgspec.Struct, array_like=True):
+@dataclass(slots=True)
+class Order:
     """Prints of one taker that belong together; `joins` where a gap of 5 ms does not part them."""
 
     taker: int
@@ -25,7 +25,7 @@ class Order(msgspec.Struct, array_like=True):
     last: float
     size: float = 0.0
     prints: int = 0
-    prices: list[int] = []
+    prices: list[int] = field(default_factory=list)
     inside: float = 0.0
     inside_waiting: float = 0.0
     is_given: bool = True
@@ -46,10 +46,9 @@ class Order(msgspec.Struct, array_like=True):
         return stamp == self.last or (self.joins and stamp - self.last <= JOIN_MS)
 
 
+@dataclass(slots=True)
 class Sweeps(Detector):
     """Joins prints to market orders and opens a sweep for each large one over ≥ 2 prices."""
-
-    finds: ClassVar[str] = "sweep"
 
     order: Order | None = None
     last_taker: int = UNSIGNED
@@ -57,6 +56,11 @@ class Sweeps(Detector):
     inside_taker: int = UNSIGNED
     inside_stamp: float = 0.0
     inside_size: float = 0.0
+
+    @property
+    def finds(self) -> str:
+        """Name the pattern that it opens."""
+        return "sweep"
 
     def printed(self, scene: Scene, trade: Trade, side: Side) -> None:
         """Join the print to the running order, or begin the next."""
@@ -71,7 +75,7 @@ class Sweeps(Detector):
         if order is None or order.taker != side.taker or not order.holds(trade.stamp):
             if order is not None:
                 self._complete(scene, order, trade.stamp)
-            order = self.order = Order(side.taker, joins, trade.stamp, trade.stamp, prices=[])
+            order = self.order = Order(side.taker, joins, trade.stamp, trade.stamp)
             if self.inside_taker == side.taker and self.inside_stamp == trade.stamp:
                 order.inside = self.inside_size
         order.takes(trade, side)

@@ -1,8 +1,7 @@
 """Size that stands at the best price: walls, stacking, and size that is pulled."""
 
-from typing import ClassVar
-
-import msgspec
+from dataclasses import dataclass, field
+from typing import Final
 
 from app.bars import Side
 from app.patterns.detector import Detector
@@ -11,20 +10,21 @@ from app.records import UNSIGNED, Quote, Trade
 from app.scene import NEVER, Scene
 from app.touch import SIDE_NAMES, Visit, is_better, taken_side
 
-HOLD_MS = 2000.0
-WALL_MEDIANS = 3.0
-WALL_OFF = 0.5
-CONSUMED = 0.75
-PULLED = 0.25
-STACKED = 2.0
-UNSTACKED = 1.25
-PULLED_SHARE = 0.5
-RESTORED = 0.8
-RESTORE_MS = 500.0
-PULLING_MS = 5000.0
+HOLD_MS: Final = 2000.0
+WALL_MEDIANS: Final = 3.0
+WALL_OFF: Final = 0.5
+CONSUMED: Final = 0.75
+PULLED: Final = 0.25
+STACKED: Final = 2.0
+UNSTACKED: Final = 1.25
+PULLED_SHARE: Final = 0.5
+RESTORED: Final = 0.8
+RESTORE_MS: Final = 500.0
+PULLING_MS: Final = 5000.0
 
 
-class Standing(msgspec.Struct, array_like=True):
+@dataclass(slots=True)
+class Standing:
     """Great size in one visit: since when, over which threshold, and what came off it."""
 
     since: float
@@ -38,13 +38,17 @@ class Standing(msgspec.Struct, array_like=True):
     is_open: bool = False
 
 
+@dataclass(slots=True)
 class Walls(Detector):
     """Opens where size stays over the side's own q95 and 3 medians for 2 s."""
 
-    finds: ClassVar[str] = "wall"
+    sides: list[Standing | None] = field(default_factory=lambda: [None, None])
+    floors: list[float] = field(default_factory=list)
 
-    sides: list[Standing | None] = msgspec.field(default_factory=lambda: [None, None])
-    floors: list[float] = []
+    @property
+    def finds(self) -> str:
+        """Name the pattern that it opens."""
+        return "wall"
 
     def entered(self, scene: Scene, side: int, visit: Visit) -> None:
         """Look at a new best price."""
@@ -179,7 +183,8 @@ def _wall_evidence(wall: Standing) -> Evidence:
     }
 
 
-class Stack(msgspec.Struct, array_like=True):
+@dataclass(slots=True)
+class Stack:
     """A visit that grew: its size at the start and at most, against the side's median."""
 
     start: float
@@ -188,13 +193,17 @@ class Stack(msgspec.Struct, array_like=True):
     is_open: bool = False
 
 
+@dataclass(slots=True)
 class Stacking(Detector):
     """Opens where a best price has twice its start size, and twice the usual one, at age 2 s."""
 
-    finds: ClassVar[str] = "stacking"
+    looks_at: list[float] = field(default_factory=lambda: [NEVER, NEVER])
+    stacks: list[Stack | None] = field(default_factory=lambda: [None, None])
 
-    looks_at: list[float] = msgspec.field(default_factory=lambda: [NEVER, NEVER])
-    stacks: list[Stack | None] = msgspec.field(default_factory=lambda: [None, None])
+    @property
+    def finds(self) -> str:
+        """Name the pattern that it opens."""
+        return "stacking"
 
     def entered(self, scene: Scene, side: int, visit: Visit) -> None:
         """Wait for the visit to be 2 s old."""
@@ -278,7 +287,8 @@ def _stack_evidence(stack: Stack) -> Evidence:
     }
 
 
-class Pull(msgspec.Struct, array_like=True):
+@dataclass(slots=True)
+class Pull:
     """A removal that may yet be undone: what stood before, and until when to look."""
 
     price: int
@@ -286,23 +296,29 @@ class Pull(msgspec.Struct, array_like=True):
     noticed: int
 
 
-_NO_PULLS = [None, None]
+@dataclass(slots=True)
+class Shown:
+    """The best price of a side and its size, as a second ended."""
+
+    price: int
+    size: float
 
 
+@dataclass(slots=True)
 class Pulling(Detector):
     """Opens in seconds in which a side lost much displayed size that nothing traded away."""
 
-    finds: ClassVar[str] = "pulling"
+    before: list[Shown | None] = field(default_factory=lambda: [None, None])
+    pulls: list[Pull | None] = field(default_factory=lambda: [None, None])
 
-    before: list[tuple[int, float] | None] = msgspec.field(default_factory=lambda: [None, None])
-    pulls: list[Pull | None] = msgspec.field(default_factory=lambda: [None, None])
+    @property
+    def finds(self) -> str:
+        """Name the pattern that it opens."""
+        return "pulling"
 
     def quoted(self, scene: Scene, quote: Quote) -> None:
         """See whether what was removed is back."""
-        if self.pulls == _NO_PULLS:
-            return
-        for side in (0, 1):
-            pull = self.pulls[side]
+        for side, pull in enumerate(self.pulls):
             if pull is not None and quote.stamp <= pull.noticed + RESTORE_MS:
                 self._restored(scene, side, pull, quote.stamp)
 
@@ -336,9 +352,9 @@ class Pulling(Detector):
         for side in (0, 1):
             stood = self.before[side]
             if stood is not None:
-                self._weigh(scene, side, end, *stood)
+                self._weigh(scene, side, end, stood.price, stood.size)
             visit = scene.visits[side]
-            self.before[side] = None if visit is None else (visit.price, visit.size)
+            self.before[side] = None if visit is None else Shown(visit.price, visit.size)
 
     def _weigh(self, scene: Scene, side: int, end: int, price: int, displayed: float) -> None:
         usual, removed = scene.past.removal, scene.book.net_removal(side)

@@ -2,14 +2,12 @@
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
-
-import msgspec
+from dataclasses import dataclass, replace
 
 from app.analysis import Analysis
 from app.bar_tables import BarTable
 from app.bars import SECOND_MS
-from app.codec import decode_state, encode_candidates, encode_state
+from app.codec import Packed, decode_state, encode_state
 from app.engine import Engine
 from app.patterns.events import Event, whole_second
 from app.records import Batch, Record
@@ -39,18 +37,16 @@ class Checkpoint:
     """An engine's memory at a whole second; any number of continuations start from it."""
 
     second: int
-    state: bytes
-    candidates: dict[str, bytes]
+    state: Packed
 
     @classmethod
     def of(cls, engine: Engine, second: int) -> "Checkpoint":
         """Keep what the engine remembers now."""
-        candidates = encode_candidates(engine.state, changed_only=False)
-        return cls(second, encode_state(engine.state), candidates)
+        return cls(second, encode_state(engine.state))
 
     def findings(self, records: Sequence[Record], until_ms: float) -> Findings:
         """Return the events that were noticed while these records followed."""
-        engine = Engine(decode_state(self.state, self.candidates), BarTable(LONGEST_WINDOW_SECONDS))
+        engine = Engine(decode_state(self.state), BarTable(LONGEST_WINDOW_SECONDS))
         last = whole_second(until_ms)
         found = _events(_advanced(engine, records, self.second + SECOND_MS, last))
         new = [event for event in found if event.noticed_at > self.second]
@@ -100,5 +96,5 @@ def _advanced(
 def _events(analyses: Iterable[Analysis]) -> list[Event]:
     newest: dict[str, Event] = {}
     for analysis in analyses:
-        newest |= {event.id: msgspec.structs.replace(event) for event in analysis.changed}
+        newest |= {event.id: replace(event) for event in analysis.changed}
     return sorted(newest.values(), key=lambda event: (event.noticed_at, event.id))

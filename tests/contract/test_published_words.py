@@ -19,6 +19,7 @@ from app.analysis import Analysis
 from app.engine import Engine
 from app.feeds.simulation import profile_of, simulate
 from app.keys import WINDOWS
+from app.listeners import NAMES
 from app.patterns.events import Event
 from app.records import Batch, Record
 
@@ -120,7 +121,7 @@ def faults_in(call: ast.Call) -> Iterator[str]:
 
 def emitted_oddities() -> set[str]:
     names: set[str] = set()
-    for tree in trees("records.py", "tape.py", "bars.py", "engine.py", "analysis.py", "store.py"):
+    for tree in trees("members.py", "tape.py", "bars.py", "engine.py", "analysis.py", "store.py"):
         for node in ast.walk(tree):
             if isinstance(node, ast.Call) and called(node, "RecordRejected", "fault"):
                 names.update(text for argument in node.args for text in results_of(argument))
@@ -221,7 +222,7 @@ def test_every_pattern_type_is_known_and_no_other() -> None:
 def test_every_detector_finds_a_known_pattern_type() -> None:
     engine = Engine.new(TICKER)
     detectors = engine.state.detectors
-    found = {getattr(detectors, name).finds for name in detectors.__struct_fields__}
+    found = {getattr(detectors, name).finds for name in NAMES}
 
     assert found == set(get_args(published.PatternType))
 

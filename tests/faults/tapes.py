@@ -1,6 +1,7 @@
 """A plan's tape: three tickers' records, drawn from its seed alone."""
 
 import math
+from dataclasses import fields
 from random import Random
 
 from app.feeds.simulation import Profile, simulate
@@ -34,8 +35,8 @@ def _walk(seed: int, start_ms: int, seconds: int, *, odd: bool) -> list[Record]:
         stamp = record.stamp - START_MS + start_ms
         if stamp >= start_ms + seconds * 1000:
             break
-        fields = [_plain(record, name) for name in record.__struct_fields__[1:]]
-        made = Quote(stamp, *fields) if isinstance(record, Quote) else Trade(stamp, *fields)
+        values = [_plain(record, field.name) for field in fields(record)[1:]]
+        made = Quote(stamp, *values) if isinstance(record, Quote) else Trade(stamp, *values)
         found.append(made)
     return found
 

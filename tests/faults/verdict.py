@@ -10,8 +10,9 @@ import msgspec
 from app import codec
 from app.engine import Engine
 from app.keys import WINDOWS
+from app.members import batch_of
 from app.patterns.events import whole_second
-from app.records import Batch, batch_of
+from app.records import Batch
 from tests.faults.broker import Posting
 from tests.faults.kinds import EXACT, LATE, LOST
 from tests.faults.samples import Members, Sample

@@ -3,6 +3,7 @@
 import json
 import math
 from collections.abc import Callable, Mapping
+from dataclasses import astuple
 from functools import cache
 from pathlib import Path
 
@@ -13,9 +14,9 @@ from app import codec
 from app.errors import BadHistory, BadMoment, BadTicker, RecordRejected, StateUnreadable
 from app.histories import MAX_SECONDS, MIN_SECONDS, parse_history
 from app.keys import Keys
+from app.members import parse_quote, parse_trade
 from app.moments import parse_moment
 from app.published import behaviors_of, event_of, levels_of, quality_of
-from app.records import parse_quote, parse_trade
 from app.tickers import checked_ticker, is_ticker
 from mcp_app.strict import StrictTool
 from mcp_app.tools import tools
@@ -38,7 +39,7 @@ def record(data: bytes) -> None:
         except RecordRejected as rejected:
             assert rejected.reason in REASONS
             continue
-        numbers = [float(getattr(found, name)) for name in found.__struct_fields__]
+        numbers = [*map(float, astuple(found))]
         assert all(map(math.isfinite, numbers))
         assert abs(found.stamp - SCORE) <= 1.0
 
@@ -72,7 +73,11 @@ def history(data: bytes) -> None:
 
 def state(data: bytes) -> None:
     """Read stored state: whole, or refused by name."""
-    for decode in (lambda blob: codec.decode_state(blob, {}), codec.decode_bars, codec.decode_bar):
+    for decode in (
+        lambda blob: codec.decode_state(codec.Packed(blob)),
+        codec.decode_bars,
+        codec.decode_bar,
+    ):
         try:
             decode(data)
         except StateUnreadable as error:

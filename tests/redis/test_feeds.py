@@ -22,7 +22,8 @@ from app.connect import connect
 from app.feeds.commands import feed
 from app.feeds.publish import Outbox, Posting, publish_when_due
 from app.keys import Keys
-from app.records import BUY, UNSIGNED, Quote, Record, Trade, batch_of
+from app.members import batch_of
+from app.records import BUY, UNSIGNED, Quote, Record, Trade
 from app.settings import Settings, settings
 from app.tape import read_tape
 from tests.processes import ROOT, Start, free_port, wait_until

@@ -12,7 +12,6 @@ import redis
 from app import codec
 from app.engine import Engine
 from app.keys import WINDOWS
-from app.patterns.walls import Walls
 from app.records import Batch, Quote, Trade
 from app.settings import Settings
 from app.store import Store, TickReport
@@ -358,14 +357,13 @@ def test_a_thousand_broken_records_change_no_number_and_are_counted_by_reason(
 
 
 def test_a_detector_that_fails_is_named_and_the_rest_is_written(
-    redis_client: redis.Redis, store: Store, monkeypatch: pytest.MonkeyPatch
+    redis_client: redis.Redis, store: Store
 ) -> None:
-    def fail(*_: object) -> None:
-        raise ZeroDivisionError("a wall of nothing")
-
-    monkeypatch.setattr(Walls, "resized", fail)
     records = busy_feed(11)
     publish(redis_client, TICKER, records)
+    store.advance(TICKER, second(21))
+    # So that its next look at a size fails.
+    store._warm[TICKER].engine.state.detectors.walls.sides = []  # noqa: SLF001
 
     report = store.advance(TICKER, second(30))
 

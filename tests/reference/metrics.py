@@ -188,8 +188,12 @@ def _imbalance(past: Past, index: int) -> float | None:
 
 
 def _compared(late: float | None, early: float | None, words: tuple[str, str, str]) -> str | None:
+    """Return a word, or both words where rounding decides between them."""
     if late is None or early is None:
         return None
+    for factor, both in ((1.2, words[:2]), (0.8, words[1:])):
+        if math.isclose(late, factor * early, rel_tol=1e-9):
+            return " or ".join(both)
     if late > 1.2 * early:
         return words[0]
     return words[2] if late < 0.8 * early else words[1]

@@ -12,7 +12,6 @@ from app.codec import (
     decode_bar,
     decode_state,
     encode_bar,
-    encode_candidates,
     encode_state,
     event_json,
 )
@@ -123,8 +122,7 @@ def restarted(records: Sequence[Record], ends: Sequence[int], at: set[int]) -> S
 
 
 def _thawed(engine: Engine, bars: list[bytes]) -> Engine:
-    candidates = encode_candidates(engine.state, changed_only=False)
-    state = decode_state(encode_state(engine.state), candidates)
+    state = decode_state(encode_state(engine.state))
     table = BarTable.of([*map(decode_bar, bars[-400:]), *state.recent], max(SPANS))
     table.first_quote = state.first_quote
     if table.end:

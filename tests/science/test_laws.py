@@ -2,6 +2,7 @@
 
 import random
 from collections.abc import Callable
+from dataclasses import replace
 from functools import cache
 
 import msgspec
@@ -9,7 +10,8 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from app.records import PRICE_UNITS, Quote, Trade, batch_of
+from app.members import batch_of
+from app.records import PRICE_UNITS, Quote, Trade
 from tests.science.laws import (
     NEGATED,
     PRICES,
@@ -56,9 +58,9 @@ def aapl() -> Records:
 
 def sized(records: Records, k: float) -> Records:
     return [
-        msgspec.structs.replace(r, bid_size=r.bid_size * k, ask_size=r.ask_size * k)
+        replace(r, bid_size=r.bid_size * k, ask_size=r.ask_size * k)
         if isinstance(r, Quote)
-        else msgspec.structs.replace(r, size=r.size * k)
+        else replace(r, size=r.size * k)
         for r in records
     ]
 
@@ -72,18 +74,18 @@ def jittered(records: Records, seed: int) -> Records:
         return sizes.setdefault(old, old * (1 + draw.random() / 100))
 
     return [
-        msgspec.structs.replace(r, bid_size=size(r.bid_size), ask_size=size(r.ask_size))
+        replace(r, bid_size=size(r.bid_size), ask_size=size(r.ask_size))
         if isinstance(r, Quote)
-        else msgspec.structs.replace(r, size=size(r.size))
+        else replace(r, size=size(r.size))
         for r in records
     ]
 
 
 def raised(records: Records, units: int) -> Records:
     return [
-        msgspec.structs.replace(r, bid_price=r.bid_price + units, ask_price=r.ask_price + units)
+        replace(r, bid_price=r.bid_price + units, ask_price=r.ask_price + units)
         if isinstance(r, Quote)
-        else msgspec.structs.replace(r, price=r.price + units)
+        else replace(r, price=r.price + units)
         for r in records
     ]
 
@@ -99,7 +101,7 @@ def mirrored(records: Records, about: int) -> Records:
 
 
 def later(records: Records, ms: int) -> Records:
-    return [msgspec.structs.replace(r, stamp=r.stamp + ms) for r in records]
+    return [replace(r, stamp=r.stamp + ms) for r in records]
 
 
 def said(records: Records, step_seconds: int = 7) -> Said:

@@ -1,5 +1,7 @@
 """On a real stock all scales have their numbers soon."""
 
+from dataclasses import fields
+
 import pytest
 
 from app.bars import SECOND_MS
@@ -14,7 +16,7 @@ MINUTE_MS = 60_000
 
 
 def scales_of(usual: Usual) -> list[Scale]:
-    members = [getattr(usual, name) for name in usual.__struct_fields__]
+    members = [getattr(usual, member.name) for member in fields(usual)]
     return [*usual.sizes, *(scale for scale in members if isinstance(scale, Scale))]
 
 

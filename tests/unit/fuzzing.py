@@ -4,7 +4,7 @@ import json
 from collections.abc import Iterator
 from random import Random
 
-from app.records import MAX_RECORD_BYTES
+from app.members import MAX_RECORD_BYTES
 
 REASONS = frozenset(
     {

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 
 from app.analysis import Analysis
 from app.engine import Engine
@@ -87,6 +87,8 @@ def same(one: object, other: object, slack: float) -> bool:
         return not differences(one, other, slack)
     if isinstance(one, int | float) and isinstance(other, int | float):
         return math.isclose(one, other, rel_tol=CLOSE, abs_tol=slack)
+    if isinstance(one, str) and isinstance(other, str):
+        return one in other.split(" or ")
     return one == other
 
 
@@ -173,6 +175,7 @@ def test_any_few_records_give_the_plain_definitions_answers(records: Records) ->
 @pytest.mark.timeout(300)
 @settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(flavours(records=1500))
+@example(Flavour(362879, 1500, 0.0, 0.0, 0.0, 0.0, 3.0, 0.05))  # a trend right at its threshold
 def test_any_feed_gives_the_plain_definitions_answers(flavour: Flavour) -> None:
     assert all_differences(flavour.stream(), step_seconds=61) == []
 

@@ -2,6 +2,7 @@
 
 import itertools
 import math
+from dataclasses import astuple
 
 import pytest
 from hypothesis import given
@@ -10,7 +11,8 @@ from hypothesis import strategies as st
 from app import codec
 from app.engine import Engine
 from app.errors import RecordRejected
-from app.records import NO_SEQ, Quote, Trade, batch_of, counted, parse_quote, parse_trade
+from app.members import batch_of, parse_quote, parse_trade
+from app.records import NO_SEQ, Quote, Trade, counted
 from tests.builders import START_MS, second
 from tests.unit.fuzzing import FOUND, REASONS, members
 
@@ -38,7 +40,7 @@ def check(member: bytes, score: float = SCORE) -> None:
         if isinstance(found, str):
             assert found in REASONS
             continue
-        numbers = [float(getattr(found, name)) for name in found.__struct_fields__]
+        numbers = [*map(float, astuple(found))]
         assert all(map(math.isfinite, numbers[1:]))
         assert abs(found.stamp - score) <= 1.0 or found.stamp == score
 

@@ -19,11 +19,15 @@ def stored() -> tuple[bytes, bytes]:
     """Give a real state's packed form, and its packed bars."""
     engine = Engine.new("SPY")
     engine.advance(Batch(Flavour(3, 300, 0.3, 1.0, 0.05, 0.0, 1.0, 0.4).stream(), []), second(60))
-    return codec.encode_state(engine.state), codec.encode_bars(engine.state.recent)
+    return codec.encode_state(engine.state).blob, codec.encode_bars(engine.state.recent)
 
 
 def read(blob: bytes) -> None:
-    for decode in (lambda b: codec.decode_state(b, {}), codec.decode_bars, codec.decode_bar):
+    for decode in (
+        lambda b: codec.decode_state(codec.Packed(b)),
+        codec.decode_bars,
+        codec.decode_bar,
+    ):
         try:
             decode(blob)
         except StateUnreadable as error:

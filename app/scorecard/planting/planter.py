@@ -1,10 +1,8 @@
 """Plants one kind of happening again and again into a stretch of a tape."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from random import Random
-
-import msgspec
 
 from app.records import Quote, Record
 from app.scorecard.planting.stretch import Stretch
@@ -88,5 +86,5 @@ def shifted(record: Record, shift: int) -> Record:
     """Copy a record, its prices moved."""
     if isinstance(record, Quote):
         bid, ask = record.bid_price + shift, record.ask_price + shift
-        return msgspec.structs.replace(record, bid_price=bid, ask_price=ask)
-    return msgspec.structs.replace(record, price=record.price + shift)
+        return replace(record, bid_price=bid, ask_price=ask)
+    return replace(record, price=record.price + shift)

@@ -1,0 +1,273 @@
+"""A broker's members: the only parser of a record, and the order that records are put in."""
+
+import math
+from collections.abc import Sequence
+from typing import Annotated, Any
+
+import msgspec
+
+from app.errors import RecordRejected
+from app.records import (
+    BUY,
+    NO_SEQ,
+    PRICE_UNITS,
+    SELL,
+    UNSIGNED,
+    Batch,
+    Quote,
+    Record,
+    Trade,
+    in_stream_order,
+)
+
+MAX_RECORD_BYTES = 4096
+MAX_STAMP_MISMATCH_MS = 1.0
+MAX_PRICE = 2**53 / PRICE_UNITS
+MAX_SIZE = 1e15
+# Below it ratios of two sizes leave what a float can hold.
+MIN_SIZE = 1e-15
+_MAX_SEQ = 2**63 - 1
+
+_Price = Annotated[float, msgspec.Meta(gt=0, lt=MAX_PRICE)]
+_Size = Annotated[float, msgspec.Meta(ge=MIN_SIZE, le=MAX_SIZE)]
+_Seq = Annotated[int, msgspec.Meta(ge=0, le=_MAX_SEQ)]
+
+
+class _Ordinary(msgspec.Struct, gc=False):
+    """A quote as nearly all are: both sides show a price and a size within bounds."""
+
+    bid_price: _Price
+    bid_size: _Size
+    ask_price: _Price
+    ask_size: _Size
+    timestamp: float | None = None
+    seq: _Seq = NO_SEQ
+
+
+class _RawQuote(msgspec.Struct, gc=False):
+    bid_price: float
+    bid_size: float
+    ask_price: float
+    ask_size: float
+    timestamp: float | None = None
+    seq: int | None = None
+
+
+class _RawTrade(msgspec.Struct, gc=False):
+    price: float
+    size: float
+    timestamp: float | None = None
+    seq: int | None = None
+    aggressor: str | None = None
+
+
+_AGGRESSORS = {"buy": BUY, "sell": SELL}
+_UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+_decode_ordinary = msgspec.json.Decoder(_Ordinary).decode
+_decode_quote = msgspec.json.Decoder(_RawQuote).decode
+_decode_trade = msgspec.json.Decoder(_RawTrade).decode
+_decode_any = msgspec.json.Decoder().decode
+
+
+def _as_number(value: object) -> float:
+    if isinstance(value, bool):
+        raise RecordRejected("boolean_number")
+    if isinstance(value, str):
+        try:
+            value = float(value)
+        except ValueError:
+            raise RecordRejected("missing_number") from None
+    if not isinstance(value, (int, float)):
+        raise RecordRejected("missing_number")
+    try:
+        number = float(value)
+    except OverflowError:
+        raise RecordRejected("not_finite") from None
+    if not math.isfinite(number):
+        raise RecordRejected("not_finite")
+    return number
+
+
+def _as_seq(value: object) -> int | None:
+    whole = isinstance(value, int) and not isinstance(value, bool)
+    return value if whole and 0 <= value < 2**63 else None  # type: ignore[operator,return-value]
+
+
+def _as_stamp(value: object) -> float | None:
+    try:
+        return _as_number(value)
+    except RecordRejected:
+        return None
+
+
+def _loaded(member: bytes) -> dict[str, Any]:
+    try:
+        fields = _decode_any(member)
+    except _UNREADABLE:
+        raise RecordRejected("not_json") from None
+    if not isinstance(fields, dict):
+        raise RecordRejected("not_json")
+    return fields
+
+
+def _raw_quote(member: bytes) -> _RawQuote:
+    """Read a quote with care: numbers in strings, odd `seq` or `timestamp`."""
+    fields = _loaded(member)
+    return _RawQuote(
+        bid_price=_as_number(fields.get("bid_price")),
+        bid_size=_as_number(fields.get("bid_size")),
+        ask_price=_as_number(fields.get("ask_price")),
+        ask_size=_as_number(fields.get("ask_size")),
+        timestamp=_as_stamp(fields.get("timestamp")),
+        seq=_as_seq(fields.get("seq")),
+    )
+
+
+def _raw_trade(member: bytes) -> _RawTrade:
+    fields = _loaded(member)
+    aggressor = fields.get("aggressor")
+    return _RawTrade(
+        price=_as_number(fields.get("price")),
+        size=_as_number(fields.get("size")),
+        timestamp=_as_stamp(fields.get("timestamp")),
+        seq=_as_seq(fields.get("seq")),
+        aggressor=aggressor if isinstance(aggressor, str) else None,
+    )
+
+
+def _check_quote(raw: _RawQuote) -> None:
+    if raw.bid_size < 0 or raw.ask_size < 0:
+        raise RecordRejected("negative_size")
+    if (raw.bid_size > 0 >= raw.bid_price) or (raw.ask_size > 0 >= raw.ask_price):
+        raise RecordRejected("non_positive_price")
+    if not (
+        abs(raw.bid_price) < MAX_PRICE
+        and abs(raw.ask_price) < MAX_PRICE
+        and (MIN_SIZE <= raw.bid_size <= MAX_SIZE or not raw.bid_size)
+        and (MIN_SIZE <= raw.ask_size <= MAX_SIZE or not raw.ask_size)
+    ):
+        raise RecordRejected(
+            "out_of_range" if math.isfinite(raw.bid_price + raw.ask_price) else "not_finite"
+        )
+
+
+def _check_trade(raw: _RawTrade) -> None:
+    if raw.size < 0:
+        raise RecordRejected("negative_size")
+    if raw.size == 0:
+        raise RecordRejected("zero_size")
+    if raw.price <= 0:
+        raise RecordRejected("non_positive_price")
+    if not (raw.price < MAX_PRICE and MIN_SIZE <= raw.size <= MAX_SIZE):
+        raise RecordRejected("out_of_range")
+
+
+def parse_quote(member: bytes, score: float) -> tuple[Quote, bool]:
+    """Read a quote as the broker stored it; the flag tells that its stamp contradicts the score.
+
+    Raises `RecordRejected` with the reason that is counted.
+    """
+    if len(member) > MAX_RECORD_BYTES:
+        raise RecordRejected("too_long")
+    try:
+        raw = _decode_ordinary(member)
+    except _UNREADABLE:
+        raw = _unusual_quote(member)
+    stamp, mismatch = score, False
+    if raw.timestamp != score:
+        stamp, mismatch = _stamp_of(raw.timestamp, score)
+    quote = Quote(
+        stamp,
+        raw.seq,
+        round(raw.bid_price * PRICE_UNITS),
+        raw.bid_size,
+        round(raw.ask_price * PRICE_UNITS),
+        raw.ask_size,
+    )
+    return quote, mismatch
+
+
+def _unusual_quote(member: bytes) -> _Ordinary:
+    """Read what is one-sided, oddly written, or no quote."""
+    try:
+        raw = _decode_quote(member)
+    except _UNREADABLE:
+        raw = _raw_quote(member)
+    _check_quote(raw)
+    return _Ordinary(
+        raw.bid_price,
+        raw.bid_size,
+        raw.ask_price,
+        raw.ask_size,
+        raw.timestamp,
+        _seq_of(raw.seq),
+    )
+
+
+def parse_trade(member: bytes, score: float) -> tuple[Trade, bool]:
+    """Read a trade as the broker stored it; like `parse_quote`."""
+    if len(member) > MAX_RECORD_BYTES:
+        raise RecordRejected("too_long")
+    try:
+        raw = _decode_trade(member)
+    except _UNREADABLE:
+        raw = _raw_trade(member)
+    _check_trade(raw)
+    stamp, mismatch = _stamp_of(raw.timestamp, score)
+    seq = _seq_of(raw.seq)
+    side = _AGGRESSORS.get(raw.aggressor or "", UNSIGNED)
+    return Trade(stamp, seq, round(raw.price * PRICE_UNITS), raw.size, side), mismatch
+
+
+def _seq_of(seq: int | None) -> int:
+    """Return a number that stored state can hold, NO_SEQ where the broker's is none."""
+    return seq if seq is not None and 0 <= seq <= _MAX_SEQ else NO_SEQ
+
+
+def _stamp_of(timestamp: float | None, score: float) -> tuple[float, bool]:
+    """Return what stands as a record's time, and whether its two times contradict each other."""
+    if timestamp is None:
+        return score, False
+    if abs(timestamp - score) > MAX_STAMP_MISMATCH_MS:
+        return score, True
+    return timestamp, False
+
+
+Stored = Sequence[tuple[bytes, float]]
+"""Members of a broker's sorted set with their scores, in the set's order."""
+
+
+def batch_of(quotes: Stored, trades: Stored) -> Batch:
+    """Parse what a broker stored and put it into the ticker's one order, duplicates left out.
+
+    Order is (stamp, seq); where `seq` is missing, prints come before quotes at an equal stamp,
+    each in the set's own order.
+    """
+    records: list[Record] = []
+    faults: list[tuple[float, str]] = []
+    for parse, stored in ((parse_trade, trades), (parse_quote, quotes)):
+        for member, score in stored:
+            try:
+                record, mismatch = parse(member, score)
+            except RecordRejected as rejected:
+                faults.append((score, rejected.reason))
+                continue
+            records.append(record)
+            if mismatch:
+                faults.append((record.stamp, "stamp_mismatch"))
+            if record.seq == NO_SEQ:
+                faults.append((record.stamp, "unnumbered"))
+    records.sort(key=in_stream_order)
+    return Batch(_without_duplicates(records, faults), faults)
+
+
+def _without_duplicates(records: list[Record], faults: list[tuple[float, str]]) -> list[Record]:
+    kept: list[Record] = []
+    last_stamp, last_seq = -1.0, NO_SEQ
+    for record in records:
+        if record.seq == last_seq and record.stamp == last_stamp and last_seq != NO_SEQ:
+            faults.append((record.stamp, "duplicate"))
+            continue
+        last_stamp, last_seq = record.stamp, record.seq
+        kept.append(record)
+    return kept

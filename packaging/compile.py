@@ -1,0 +1,118 @@
+"""Compile the analysis to machine code beside its sources, where a C compiler is at hand.
+
+    python packaging/compile.py            compile what changed since the last time
+    python packaging/compile.py --remove   run interpreted again
+    python packaging/compile.py --check    tell by the exit status whether what is compiled is stale
+
+The same modules run interpreted where there is no compiler: with the same results, several times
+slower (docs/decisions/0007-compiled-analysis.md).
+"""
+
+import contextlib
+import hashlib
+import io
+import os
+import shutil
+import sys
+import sysconfig
+import tempfile
+import tomllib
+from collections.abc import Iterator
+from importlib.metadata import version
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+MARK = ROOT / "app" / "compiled.digest"
+PURE = "the analysis knows no clock, no Redis, no Celery"
+# msgspec reads the annotations of its classes, bounds included; compiled classes have lost them.
+INTERPRETED = {"app.members"}
+GROUP = "app.compiled"
+SUFFIX = sysconfig.get_config_var("EXT_SUFFIX")
+
+
+def sources() -> list[Path]:
+    """List the files of the modules that know no clock, no Redis and no Celery."""
+    contracts = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]
+    [pure] = [c["source_modules"] for c in contracts["contracts"] if c["name"] == PURE]
+    return sorted(file for name in pure if name not in INTERPRETED for file in _files_of(name))
+
+
+def _files_of(module: str) -> Iterator[Path]:
+    path = ROOT.joinpath(*module.split("."))
+    if path.is_dir():
+        yield from (file for file in path.glob("*.py") if file.name != "__init__.py")
+    else:
+        yield path.with_suffix(".py")
+
+
+def digest() -> str:
+    """Name what is compiled: the sources, and what compiles them for whom."""
+    found = hashlib.sha256(f"{SUFFIX} {version('mypy')}".encode())
+    for file in [*sources(), Path(__file__)]:
+        found.update(file.read_bytes())
+    return found.hexdigest()
+
+
+def is_stale() -> bool:
+    """Tell whether compiled modules are there and are not these sources'."""
+    there = any(file.with_suffix(SUFFIX).exists() for file in sources())
+    return there and not (MARK.exists() and MARK.read_text() == digest())
+
+
+def remove() -> None:
+    """Delete all that was compiled."""
+    for file in (ROOT / "app").rglob("*.so"):
+        file.unlink()
+    MARK.unlink(missing_ok=True)
+
+
+def compile_all() -> None:
+    """Compile into a folder of its own, and put the results beside their sources."""
+    # Here, since `--check` is asked at the start of every test run.
+    from mypyc.build import mypycify  # noqa: PLC0415
+    from setuptools import Distribution  # noqa: PLC0415
+
+    os.chdir(ROOT)
+    paths = [str(file.relative_to(ROOT)) for file in sources()]
+    with tempfile.TemporaryDirectory() as folder:
+        extensions = mypycify(
+            paths, opt_level="2", debug_level="0", target_dir=folder, group_name=GROUP
+        )
+        command = Distribution({"ext_modules": extensions}).get_command_obj("build_ext")
+        command.build_temp, command.build_lib = folder, f"{folder}/lib"
+        command.ensure_finalized()
+        command.run()
+        shutil.copytree(f"{folder}/lib/app", ROOT / "app", dirs_exist_ok=True)
+    MARK.write_text(digest())
+
+
+def _try_to_compile() -> None:
+    said = io.StringIO()
+    try:
+        with contextlib.redirect_stdout(said), contextlib.redirect_stderr(said):
+            compile_all()
+    except (Exception, SystemExit) as fault:  # noqa: BLE001 - the modules run without, whatever it is
+        remove()
+        print(said.getvalue()[-2000:], f"{type(fault).__name__}: {fault}", sep="\n")
+        print("Not compiled (is there a C compiler?): the analysis runs interpreted, and slower")
+
+
+def main() -> None:
+    """Do what the arguments ask for."""
+    match sys.argv[1:]:
+        case ["--check"]:
+            sys.exit(is_stale())
+        case ["--remove"]:
+            remove()
+        case []:
+            if MARK.exists() and MARK.read_text() == digest():
+                return
+            remove()
+            print("Compiling the analysis, about a minute")
+            _try_to_compile()
+        case words:
+            sys.exit(f"packaging/compile.py: {words} not understood; --check, --remove or nothing")
+
+
+if __name__ == "__main__":
+    main()

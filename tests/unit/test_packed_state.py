@@ -1,0 +1,67 @@
+"""Stored state is written in parts, those that changed; together they are always the whole."""
+
+import random
+
+import msgspec
+
+from app import codec
+from app.engine import SLEEP_AFTER_SECONDS, Engine
+from app.levels import GONE_MS, KEPT
+from app.records import Batch
+from tests.builders import quote, second, stream
+
+PRICES = 100
+SECONDS = 200
+
+
+def roaming(seed: int) -> list[Batch]:
+    """Make seconds of a book whose bid and ask visit more prices than a side keeps."""
+    draw = random.Random(seed)  # noqa: S311 - a test's, not a secret's
+    batches = []
+    for end in range(1, SECONDS + 1):
+        prices = [draw.randrange(PRICES) / 100 for _ in range(draw.randrange(4))]
+        quotes = [
+            quote(at=end - 1 + (place + 1) / 10, bid=100 + price, ask=102 + price)
+            for place, price in enumerate(prices)
+        ]
+        batches.append(Batch(stream(*quotes), []))
+    return batches
+
+
+def whole(engine: Engine) -> list[dict[int, bytes]]:
+    encode = msgspec.msgpack.encode
+    return [
+        {price: encode(level) for price, level in sorted(side.levels.items())}
+        for side in engine.state.levels
+    ]
+
+
+def test_what_changed_each_tick_adds_up_to_all_levels() -> None:
+    engine = Engine.new("SPY")
+    levels: dict[str, bytes] = {}
+    had_dropped = False
+
+    for end, batch in enumerate(roaming(3), 1):
+        engine.advance(batch, second(end))
+        packed = codec.encode_state(engine.state, changed_only=end > 1)
+        levels.update(packed.levels)
+        for name in packed.gone:
+            del levels[name]
+        had_dropped |= bool(packed.gone)
+        stored = Engine(codec.decode_state(packed._replace(levels=levels)), engine.table)
+        assert whole(stored) == whole(engine)
+
+    assert had_dropped
+    assert max(map(len, whole(engine))) == KEPT
+
+
+def test_levels_that_are_gone_after_a_long_silence_go_from_the_stored_parts_too() -> None:
+    engine = Engine.new("SPY")
+    engine.advance(Batch(stream(quote(at=0.5, bid=10, ask=11)), []), second(1))
+    first = codec.encode_state(engine.state)
+    later = SLEEP_AFTER_SECONDS + GONE_MS // 1000 + 2
+    engine.advance(Batch(stream(quote(at=later - 0.5, bid=20, ask=21)), []), second(later))
+
+    packed = codec.encode_state(engine.state, changed_only=True)
+
+    assert set(packed.gone) == set(first.levels)
