@@ -25,6 +25,9 @@ broker_transport_options = {
     # No copy of each message until it is done: 306 µs a task against 740. A tick that dies with
     # its worker is stale after a second; with acks on it would come back after an hour.
     "ack_emulation": False,
+    # One list a queue, not one for each of four priorities that nothing here uses: 240 µs a task
+    # against 255.
+    "priority_steps": [0],
     # Queues in the order given, so that fan-outs go before ticks and own ticks before others'.
     "queue_order_strategy": "priority",
     # A Redis that froze, or a host that was cut off, must not hold a process for minutes; the

@@ -4,7 +4,7 @@ A bar covers (end - 1 s, end]. Its sums are additive; its last fields tell how t
 """
 
 import math
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from operator import attrgetter
 from typing import Final
 
@@ -140,10 +140,14 @@ class Market:
 
 @dataclass(slots=True)
 class BarFold:
-    """Turns records into bars, in stream order; its thresholds are renewed at each whole second."""
+    """Turns records into bars, in stream order; its thresholds are renewed at each whole second.
 
-    bar: Bar
+    `bar` is the second under way, which ends at `end`; at a whole second it is empty.
+    """
+
+    end: int
     market: Market
+    bar: Bar = field(init=False)
     integrated_to: float = 0.0
     bid: int = 0
     ask: int = 0
@@ -153,11 +157,19 @@ class BarFold:
     depth: float = 0.0
     trades_seen: int = 0
 
+    def __post_init__(self) -> None:
+        self.bar = Bar(self.end)
+
+    def begin(self, end: int) -> None:
+        """Begin the second that ends at `end`."""
+        self.end = end
+        self.bar = Bar(end)
+
     def copied(self) -> "BarFold":
-        """Return the same fold, to go on from independently."""
+        """Return the same fold at a whole second, to go on from independently."""
         market = self.market
         return BarFold(
-            Bar(self.bar.end),
+            self.end,
             Market(
                 market.quote,
                 market.last_valid,
@@ -296,7 +308,7 @@ class BarFold:
             bar.bid_price, bar.bid_size = quote.bid_price, quote.bid_size
             bar.ask_price, bar.ask_size = quote.ask_price, quote.ask_size
         bar.trades_seen = self.trades_seen
-        self.bar = Bar(bar.end + SECOND_MS)
+        self.begin(bar.end + SECOND_MS)
         return bar
 
     def _close_mid(self, bar: Bar) -> None:

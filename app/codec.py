@@ -73,6 +73,7 @@ def decode_state(stored: Packed) -> State:
     Raises `StateUnreadable`.
     """
     state = _of(State, unpacked(stored.blob))
+    state.scene.usual.renew()
     candidates = state.scene.events.candidates
     try:
         for kind, found in stored.candidates.items():
@@ -151,11 +152,14 @@ def level_json(level: PublishedLevel) -> str:
     return json_text(_LevelMember(*_level_fields(level)))
 
 
-def window_fields(analysis: Analysis, window: str) -> dict[str, str]:
-    """Return all that is published of a window as text, words without quotes."""
+def window_fields(analysis: Analysis, window: str, behaviors: str = "") -> dict[str, str]:
+    """Return all that is published of a window as text, words without quotes.
+
+    `behaviors`, the same for all windows, may be given as JSON.
+    """
     metrics = analysis.metrics[window]
     fields = dict(zip(metrics, _texts(metrics.values()), strict=True))
-    fields["behaviors"] = json_text(analysis.behaviors)
+    fields["behaviors"] = behaviors or json_text(analysis.behaviors)
     sweep = analysis.last_sweep[window]
     if sweep is not None:
         fields["last_sweep"] = event_json(sweep)

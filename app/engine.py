@@ -62,7 +62,7 @@ class Engine:
         state = self.state
         for record in batch.records:
             stamp = record.stamp
-            if stamp > state.fold.bar.end or state.is_asleep:
+            if stamp > state.fold.end or state.is_asleep:
                 self._reach(stamp, faults, counts)
             if state.moment and stamp > state.moment:
                 self._end_moment()
@@ -78,18 +78,18 @@ class Engine:
     def _reach(self, stamp: float, faults: Faults, stored: Mapping[int, int]) -> None:
         """Close the seconds that end before a stamp, so that the current one holds it."""
         state = self.state
-        if stamp > state.fold.bar.end and state.fold.bar.end:
+        if stamp > state.fold.end and state.fold.end:
             end = whole_second(stamp)
-            while state.fold.bar.end < end and not state.is_asleep:
+            while state.fold.end < end and not state.is_asleep:
                 self._close_second(faults, stored)
-        if state.is_asleep or not state.fold.bar.end:
+        if state.is_asleep or not state.fold.end:
             self._wake(stamp)
 
     def _reach_end(self, as_of: int, faults: Faults, stored: Mapping[int, int]) -> None:
         state = self.state
-        if not state.fold.bar.end:
+        if not state.fold.end:
             return
-        while state.fold.bar.end <= as_of and not state.is_asleep:
+        while state.fold.end <= as_of and not state.is_asleep:
             self._close_second(faults, stored)
         if state.is_asleep:
             self.table.fill_to(as_of)
@@ -100,7 +100,7 @@ class Engine:
         end = whole_second(stamp)
         if not state.scene.first_stamp:
             state.scene.first_stamp = stamp
-        state.fold.bar = Bar(end)
+        state.fold.begin(end)
         state.fold.integrated_to = max(float(end - SECOND_MS), state.lost_to)
         state.is_asleep = False
         state.newest_second = end
@@ -198,7 +198,7 @@ class Engine:
     def _close_second(self, faults: Faults, stored: Mapping[int, int]) -> None:
         state = self.state
         scene, fold = state.scene, state.fold
-        end = fold.bar.end
+        end = fold.end
         if state.moment:
             self._end_moment()
         if scene.next_due <= end:
@@ -265,7 +265,7 @@ class Engine:
     def lose(self, to: float) -> None:
         """Go on after a gap: all records from the last `as_of` to an instant are lost."""
         state = self.state
-        if not state.fold.bar.end or to <= state.as_of:
+        if not state.fold.end or to <= state.as_of:
             return
         state.gaps.append(Gap(float(state.as_of), to))
         if not state.is_asleep:
@@ -381,7 +381,7 @@ class Engine:
         record = next(waiting, None)
         late = 0
         for old in known:
-            fold.bar = Bar(old.end)
+            fold.begin(old.end)
             while record is not None and record.stamp <= old.end:
                 if isinstance(record, Quote):
                     fold.quoted(record)

@@ -102,6 +102,18 @@ class Keys:
         """HASH of a ticker's failed ticks."""
         return self._name("failures", ticker)
 
+    def of_tick(self, ticker: str) -> list[str]:
+        """Return all keys that a tick reads or writes, in the order that read.lua wants."""
+        return [
+            self.state(ticker),
+            self.quotes(ticker),
+            self.trades(ticker),
+            self.bars(ticker),
+            self.patterns(ticker),
+            *(self.levels(ticker, side) for side in SIDES),
+            *(self.metrics(ticker, window) for window in WINDOWS),
+        ]
+
     def ticker_of_quotes(self, key: str) -> str | None:
         """Return the ticker that a quotes key belongs to, None where it is no such key.
 

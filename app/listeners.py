@@ -125,7 +125,7 @@ class Listeners:
         state, events = self._state, self._state.scene.events
         name = next(n for n in NAMES if getattr(state.detectors, n) is detector)
         setattr(state.detectors, name, type(detector)())
-        second = state.fold.bar.end
+        second = state.fold.end
         for event in [e for e in events.live.values() if e.type == detector.finds]:
             events.closing(event, float(second), "detector_failed")
         state.failed[detector.finds] = second

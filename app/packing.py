@@ -23,6 +23,7 @@ _HOMES: tuple[ModuleType, ...] = (
     *(absorption, events, hidden, icebergs, momentum, spreads, sweeps, walls),
 )
 _CHECKSUM_BYTES = 4
+_PLAIN = (bool, int, float, str)
 
 
 class Kind:
@@ -30,10 +31,12 @@ class Kind:
 
     def __init__(self, made: type) -> None:
         self.make: Callable[..., object] = made
-        self.names = tuple(f.name for f in fields(made) if f.init)
+        kept = [f for f in fields(made) if f.init]
+        self.names = [f.name for f in kept]
         self.mark = made.__name__.encode()
-        # The class goes along since one name alone would give no tuple.
+        # The class stands where the mark will.
         self.values: Callable[[object], Any] = attrgetter("__class__", *self.names)
+        self.not_plain = [place for place, f in enumerate(kept, 1) if f.type not in _PLAIN]
 
 
 def _kinds() -> dict[type, Kind]:
@@ -49,6 +52,8 @@ _KINDS = _kinds()
 _BY_MARK = {kind.mark: kind for kind in _KINDS.values()}
 _LAYOUT = zlib.crc32(repr(sorted((k.mark, k.names) for k in _KINDS.values())).encode())
 
+# What goes wrong where the bytes are whole and what they say is not the fold's.
+_MISSHAPEN = (RecursionError, KeyError, TypeError, ValueError, IndexError)
 _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder().decode
 
@@ -69,21 +74,25 @@ def unpacked(blob: bytes) -> object:
         raise StateUnreadable("its checksum differs")
     try:
         return _made(_decode(body))
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, KeyError, TypeError) as error:
+    except (msgspec.DecodeError, *_MISSHAPEN) as error:
         raise StateUnreadable(f"{type(error).__name__}: {error}") from None
 
 
 def _plain(value: object) -> object:
-    if value is None or isinstance(value, (float, int, str)):
-        return value
+    kind = _KINDS.get(type(value))
+    if kind is not None:
+        plain: list[object] = list(kind.values(value))
+        plain[0] = kind.mark
+        for place in kind.not_plain:
+            plain[place] = _plain(plain[place])
+        return plain
     if isinstance(value, list):
         return [_plain(one) for one in value]
     if isinstance(value, dict):
         return {key: _plain(one) for key, one in value.items()}
     if isinstance(value, array):
-        return value.tobytes()
-    kind = _KINDS[type(value)]
-    return [kind.mark, *[_plain(one) for one in kind.values(value)[1:]]]
+        return value.typecode.encode() + value.tobytes()
+    return value
 
 
 def _made(plain: object) -> object:
@@ -94,5 +103,5 @@ def _made(plain: object) -> object:
     if isinstance(plain, dict):
         return {key: _made(one) for key, one in plain.items()}
     if isinstance(plain, bytes):
-        return array("d", plain)
+        return array(chr(plain[0]), plain[1:])
     return plain

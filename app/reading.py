@@ -38,6 +38,9 @@ class Reading:
     behind: int
     lost_to: float | None
     wrong_type: int
+    crowded: int
+    lengths: list[int]
+    shown: list[int]
     start: int
     is_cut_at: float | None = None
 
@@ -59,6 +62,9 @@ class Reading:
             behind=reply[11],
             lost_to=float(reply[12]) if reply[12] else None,
             wrong_type=reply[13],
+            crowded=reply[14],
+            lengths=reply[15],
+            shown=[_whole(as_of) for as_of in reply[16]],
             start=start,
         )
         full = [r[-1][1] for r in (reading.quotes, reading.trades) if len(r) >= most]
@@ -99,6 +105,11 @@ class Reading:
                     yield end
         if last > end:
             yield last
+
+
+def _whole(text: bytes) -> int:
+    """Read what a published key says to be its `as_of`; 0 where it says none."""
+    return int(text) if text.isdigit() else 0
 
 
 def _pairs(flat: Sequence[bytes]) -> list[tuple[bytes, float]]:

@@ -2,8 +2,14 @@
 
 import functools
 import math
+from array import array
+from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, TypeAlias
+
+Numbers: TypeAlias = "array[float]"
+"""Many floats at 8 bytes each, where a list takes 32."""
+Wholes: TypeAlias = "array[int]"
 
 HALF_LIFE_SAMPLES: Final = 1800
 _LOG_RATIO: Final = math.log(1.05)
@@ -11,6 +17,24 @@ _FARTHEST_BIN: Final = 480
 _BELOW_ALL: Final = -_FARTHEST_BIN - 1
 _RESCALE_AT: Final = 2.0**40
 _DECAY: Final = 2.0 ** (-1.0 / HALF_LIFE_SAMPLES)
+
+
+def numbers(*values: float) -> Numbers:
+    """Return floats as an array."""
+    return array("d", values)
+
+
+def total(values: Iterable[float]) -> float:
+    """Add from left to right; `sum` does so up to Python 3.11 and rounds otherwise since."""
+    added = 0.0
+    for value in values:
+        added += value
+    return added
+
+
+def wholes() -> Wholes:
+    """Return an empty array for whole numbers of 64 bits."""
+    return array("q")
 
 
 @functools.cache
@@ -56,7 +80,7 @@ class Scale:
     zeros: float = 0.0
     anchor: float = 0.0
     first_bin: int = 0
-    bins: list[float] = field(default_factory=list)
+    bins: Numbers = field(default_factory=numbers)
 
     def sample(self, x: float) -> None:
         """Add a sample; a negative one is a programming error."""
@@ -84,7 +108,7 @@ class Scale:
     def _bin(self, x: float) -> int:
         if not self.anchor:
             self.anchor = float(x)
-            self.bins = [0.0]
+            self.bins = numbers(0.0)
             for tracked in self.quantiles:
                 tracked.at, tracked.below = 0, self.zeros
         place = math.floor(math.log(x / self.anchor) / _LOG_RATIO)
@@ -95,10 +119,10 @@ class Scale:
     def _widened(self, index: int) -> int:
         """Make room for a bin outside those there are; returns its index then."""
         if index < 0:
-            self.bins[:0] = [0.0] * -index
+            self.bins[:0] = numbers(0.0) * -index
             self.first_bin += index
             return 0
-        self.bins.extend([0.0] * (index - len(self.bins) + 1))
+        self.bins.extend(numbers(0.0) * (index - len(self.bins) + 1))
         return index
 
     def _settle(self, tracked: Tracked) -> None:
@@ -121,7 +145,7 @@ class Scale:
         self.weight *= k
         self.total *= k
         self.zeros *= k
-        self.bins = [b * k for b in self.bins]
+        self.bins = numbers(*[b * k for b in self.bins])
         for tracked in self.quantiles:
             tracked.below *= k
 
@@ -144,7 +168,7 @@ class Scale:
 
 def scale(*quantiles: float, half_life: int = HALF_LIFE_SAMPLES) -> Scale:
     """Make an empty scale that tracks `quantiles`."""
-    return Scale([Tracked(q) for q in quantiles], half_life, bins=[])
+    return Scale([Tracked(q) for q in quantiles], half_life)
 
 
 @dataclass(slots=True)

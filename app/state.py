@@ -69,8 +69,8 @@ class Snapshot:
 class State:
     """All that the fold remembers of a ticker, save the bars that no late record can change.
 
-    `recent` are the bars of the last 2 s, `snapshots` the folds at their starts; `failed` tells
-    when a detector last failed.
+    `recent` are the bars of the last 2 s, stored apart, `snapshots` the folds at their starts;
+    `failed` tells when a detector last failed.
     """
 
     ticker: str
@@ -82,7 +82,7 @@ class State:
     newest_second: int = 0
     is_asleep: bool = False
     moment: float = 0.0
-    recent: list[Bar] = field(default_factory=list)
+    recent: list[Bar] = field(default_factory=list, init=False)
     snapshots: list[Snapshot] = field(default_factory=list)
     failed: dict[str, int] = field(default_factory=dict)
     gaps: list[Gap] = field(default_factory=list)
@@ -97,7 +97,7 @@ def new_state(ticker: str) -> State:
     """Return the state of a ticker of which nothing was seen."""
     market = Market()
     scene = Scene(ticker, market, Usual(), Events(ticker), Tick())
-    fold = BarFold(Bar(0), Market())
+    fold = BarFold(0, Market())
     return State(
         ticker,
         scene,

@@ -2,6 +2,7 @@
 
 import time
 from collections import Counter, OrderedDict
+from itertools import count
 from typing import Any
 from uuid import uuid4
 
@@ -10,21 +11,21 @@ import redis
 import structlog
 
 from app import codec, keys
-from app.analysis import Analysis, Quality
+from app.analysis import Quality
 from app.bar_tables import BarTable
 from app.bars import SECOND_MS
 from app.connect import connect
 from app.emptied import UNSURE_MS, Emptied
 from app.engine import LATE_MS, SPANS, Engine
 from app.errors import StateUnreadable
-from app.keys import SIDES, WINDOWS, Keys
-from app.levels import PublishedLevel
+from app.keys import Keys
+from app.lines import Command, Line, Lines
 from app.patterns.events import whole_second
 from app.reading import Reading
-from app.scripts import Script
+from app.scripts import READ
 from app.settings import Settings
 from app.state import ENGINE
-from app.writing import CANDIDATES, LEVELS, arguments
+from app.writing import CANDIDATES, LEVELS, Shown, Writing
 
 MOST_RECORDS_READ = 5_000
 FOLD_BUDGET_SECONDS = 0.05
@@ -51,15 +52,24 @@ class TickReport(msgspec.Struct):
     opened_events: list[str] = []
 
 
+class Tick(msgspec.Struct):
+    """One tick on its way: the line that it reads and writes by, and the ticker's keys."""
+
+    ticker: str
+    as_of: int
+    line: Line
+    names: list[str]
+
+
 class Warm(msgspec.Struct):
-    """A ticker's engine as of a version of its state in Redis, and the levels shown there.
+    """A ticker's engine as of a version of its state in Redis, and what its keys show.
 
     Up to `unsure_until` another process may yet say that what was before is lost.
     """
 
     version: str
     engine: Engine
-    shown: list[list[PublishedLevel] | None] = msgspec.field(default_factory=lambda: [None, None])
+    shown: Shown
     unsure_until: int = 0
 
 
@@ -70,11 +80,11 @@ class Store:
         self._settings = settings
         self._redis: Any = client or connect(settings)
         self._keys = Keys(cluster=settings.cluster)
-        self._read = Script(self._redis, "read")
-        self._write = Script(self._redis, "write")
+        self._lines = Lines(self._redis)
         self._warm: OrderedDict[str, Warm] = OrderedDict()
         self._set_aside_by_us: set[str] = set()
         self._emptied = Emptied(self._redis)
+        self._nonce, self._writes = uuid4().hex[:12], count(1)
 
     def advance(self, ticker: str, as_of: int) -> TickReport:
         """Fold what `ticker` recorded up to `as_of` (epoch ms) and publish the result.
@@ -84,21 +94,25 @@ class Store:
         """
         if not self._emptied.knows:
             self._emptied.of_late(as_of)
-        kept = self._warm.pop(ticker, None)
-        reading = self._reading(ticker, as_of, kept.version if kept else "", MOST_RECORDS_READ)
-        warm = self._current(ticker, as_of, reading, kept)
-        if warm is None:
-            return TickReport("overtaken", newest_quote_ms=reading.newest_quote_ms)
-        if warm.engine.state.as_of >= as_of:
-            self._keep(ticker, warm)
+        with self._lines.to(self._keys.state(ticker)) as line:
+            return self._advanced(Tick(ticker, as_of, line, self._keys.of_tick(ticker)))
+
+    def _advanced(self, tick: Tick) -> TickReport:
+        kept = self._warm.pop(tick.ticker, None)
+        reading = self._reading(tick, tick.as_of, kept.version if kept else "", MOST_RECORDS_READ)
+        warm = self._current(tick, reading, kept) if reading else None
+        if reading is None or warm is None:
+            return TickReport("overtaken")
+        if warm.engine.state.as_of >= tick.as_of:
+            self._keep(tick.ticker, warm)
             return TickReport("overtaken", newest_quote_ms=reading.newest_quote_ms)
         if not warm.engine.state.as_of and not reading.quotes and not reading.trades:
             return TickReport("idle", newest_quote_ms=reading.newest_quote_ms)
-        return self._ticked(ticker, as_of, reading, warm)
+        return self._ticked(tick, reading, warm)
 
-    def _ticked(self, ticker: str, as_of: int, reading: Reading, warm: Warm) -> TickReport:
+    def _ticked(self, tick: Tick, reading: Reading, warm: Warm) -> TickReport:
         """Fold what was read into the engine that it belongs to, and write what is found."""
-        engine = warm.engine
+        engine, as_of = warm.engine, tick.as_of
         if (
             as_of <= warm.unsure_until
             and not engine.state.rebuilt_at
@@ -107,9 +121,9 @@ class Store:
             engine.state.rebuilt_at = -1
         folded_to = engine.state.as_of or reading.before_all()
         if reading.is_cut_at is not None and reading.is_cut_at <= folded_to + SECOND_MS:
-            self._whole_second(ticker, reading, folded_to)
+            self._whole_second(tick, reading, folded_to)
         report = self._fold(engine, reading, as_of)
-        if not engine.state.fold.bar.end:  # what was read lies behind as_of, by under 1 ms
+        if not engine.state.fold.end:  # what was read lies behind as_of, by under 1 ms
             report.outcome = "idle"
             return report
         analysis = engine.analysis()
@@ -117,14 +131,19 @@ class Store:
         report.failed_detectors = analysis.failures
         for quality in analysis.quality.values():
             _add_now(quality, reading, report.behind_seconds)
-        warm.version = f"{analysis.as_of}-{uuid4().hex[:12]}"
-        if not self._written(ticker, reading, warm, analysis):
+        version = f"{analysis.as_of}-{self._nonce}-{next(self._writes)}"
+        writing = Writing(tick.names, self._settings, reading)
+        commands = writing.commands(engine.state, analysis, warm.shown, version)
+        if not self._written(tick, commands):
             report.outcome = "overtaken"
             return report
-        for side, levels in enumerate(analysis.levels):
-            warm.shown[side] = warm.shown[side] if levels is None else levels
-        self._keep(ticker, warm)
+        warm.version = version
+        self._keep(tick.ticker, warm)
         return report
+
+    @staticmethod
+    def _written(tick: Tick, commands: list[Command]) -> bool:
+        return tick.line.write(commands)
 
     def note_failure(self, ticker: str, as_of: int, error: Exception) -> None:
         """Count a tick that failed, for the ticker's answers."""
@@ -140,42 +159,38 @@ class Store:
         if len(self._warm) > WARM_TICKERS:
             self._warm.popitem(last=False)
 
-    def _reading(self, ticker: str, as_of: int, version: str, most: int) -> Reading:
+    def _reading(self, tick: Tick, as_of: int, version: str, most: int) -> Reading | None:
+        """Read up to `as_of` and watch what will be written; None where another was quicker."""
         start = as_of - self._settings.retention_seconds * SECOND_MS
         bounds = (self._settings.max_records, keys.BAD_LIFETIME_SECONDS)
-        reply = self._read(
-            keys=self._keys_read(ticker), args=[version, as_of, start, most, *bounds]
+        state, _, _, *results = tick.names
+        reply, *_, watched = tick.line.read(
+            READ,
+            (len(tick.names), *tick.names, version, as_of, start, most, *bounds),
+            [("UNWATCH",), ("WATCH", state, *results), ("HGET", state, "version")],
         )
-        return Reading.of(reply, start, most)
+        return Reading.of(reply, start, most) if reply[0] == (watched or b"") else None
 
-    def _keys_read(self, ticker: str) -> list[str]:
-        k = self._keys
-        return [
-            k.state(ticker),
-            k.quotes(ticker),
-            k.trades(ticker),
-            k.bars(ticker),
-            k.patterns(ticker),
-        ]
-
-    def _current(self, ticker: str, as_of: int, reading: Reading, kept: Warm | None) -> Warm | None:
+    def _current(self, tick: Tick, reading: Reading, kept: Warm | None) -> Warm | None:
         """Return the engine of the state that was read; None where a newer engine owns it."""
+        ticker = tick.ticker
         if kept is not None and kept.version == reading.version:
             return kept
+        shown = Shown(as_of=reading.shown)
         if not reading.version:
             engine = Engine.new(ticker)
             if reading.residue and ticker not in self._set_aside_by_us:
                 _log.warning("state missing or unreadable, rebuilding", ticker=ticker)
             self._set_aside_by_us.discard(ticker)
-            if self._emptied.of_late(as_of) or kept is not None or reading.residue:
+            if self._emptied.of_late(tick.as_of) or kept is not None or reading.residue:
                 engine.state.rebuilt_at = -1
-            return Warm("", engine, unsure_until=as_of + UNSURE_MS)
+            return Warm("", engine, shown, unsure_until=tick.as_of + UNSURE_MS)
         try:
             theirs = _engine_of(reading.fields)
             if theirs > _numbers(ENGINE):
                 return None
             if theirs == _numbers(ENGINE):
-                return Warm(reading.version, self._thawed(ticker, reading.fields))
+                return Warm(reading.version, self._thawed(ticker, reading.fields), shown)
         except StateUnreadable as error:
             _log.warning("state unreadable, rebuilding", ticker=ticker, error=str(error)[:200])
         self._set_aside(ticker)
@@ -232,15 +247,13 @@ class Store:
         report.behind_seconds = (as_of - after) / SECOND_MS
         return report
 
-    def _whole_second(self, ticker: str, reading: Reading, folded_to: int) -> None:
+    def _whole_second(self, tick: Tick, reading: Reading, folded_to: int) -> None:
         """Read all of one second that holds more records than a tick usually reads."""
         end = whole_second(max(reading.oldest(), folded_to + 1))
-        whole = self._reading(ticker, end, reading.version, self._settings.max_records)
-        reading.quotes, reading.trades, reading.is_cut_at = (
-            whole.quotes,
-            whole.trades,
-            float(end + 1),
-        )
+        whole = self._reading(tick, end, reading.version, self._settings.max_records)
+        if whole is not None:
+            reading.quotes, reading.trades = whole.quotes, whole.trades
+            reading.is_cut_at = float(end + 1)
 
     def _fold_late(self, engine: Engine, reading: Reading, report: TickReport) -> None:
         """Fold late records of the last 2 s into their bars; count those that came even later."""
@@ -251,24 +264,6 @@ class Store:
             placed = sum(counts.values()) - sum(bar.stored for bar in engine.state.recent)
             engine.refold(batch, counts)
         report.late_records = max(0, reading.unknown - max(0, placed))
-
-    def _written(self, ticker: str, reading: Reading, warm: Warm, analysis: Analysis) -> bool:
-        k = self._keys
-        names = [
-            *self._keys_read(ticker),
-            *(k.levels(ticker, side) for side in SIDES),
-            *(k.metrics(ticker, window) for window in WINDOWS),
-        ]
-        args = arguments(
-            warm.engine.state,
-            analysis,
-            self._settings,
-            version_read=reading.version,
-            version=warm.version,
-            behind=reading.behind,
-            shown=warm.shown,
-        )
-        return bool(self._write(keys=names, args=args))
 
 
 def _named(fields: dict[str, bytes], kind: str) -> dict[str, bytes]:

@@ -2,12 +2,10 @@
 
 import math
 from dataclasses import dataclass, field
-from typing import Final, TypeVar
+from typing import Final
 
 from app.records import Quote
-from app.scales import Decayed, Scale, samples_needed, scale
-
-Value = TypeVar("Value", int, float)
+from app.scales import Decayed, Numbers, Scale, numbers, samples_needed, scale, total
 
 _FLOW_SECONDS: Final = 30
 _SHORT_SECONDS: Final = 10
@@ -116,13 +114,13 @@ class Usual:
     one_tick: Decayed = field(default_factory=Decayed)
     pairs: int = 0
     equal_pairs: int = 0
-    signed: list[float] = field(default_factory=list)
-    log_ofis: list[float] = field(default_factory=list)
-    spreads: list[int] = field(default_factory=list)
+    signed: Numbers = field(default_factory=numbers)
+    log_ofis: Numbers = field(default_factory=numbers)
+    spreads: Numbers = field(default_factory=numbers)
     flow_30s: float = 0.0
     flow_10s: float = 0.0
     log_ofi_10s: float = 0.0
-    in_force: InForce = field(default_factory=InForce)
+    in_force: InForce = field(default_factory=InForce, init=False)
 
     def count_pair(self, *, is_equal: bool) -> None:
         """Count two successive prints of one taker, and whether they shared their stamp."""
@@ -136,18 +134,18 @@ class Usual:
 
     def forget_recent(self) -> None:
         """Drop the sums of the last seconds, as after a sleep; scales stay."""
-        self.signed, self.log_ofis, self.spreads = [], [], []
+        self.signed, self.log_ofis, self.spreads = numbers(), numbers(), numbers()
         self.flow_30s = self.flow_10s = self.log_ofi_10s = 0.0
 
     def gather(self, facts: SecondFacts) -> None:
         """Let the second's flows enter the recent sums, before the detectors look at them."""
         _push(self.signed, facts.signed_volume, _FLOW_SECONDS)
         _push(self.log_ofis, facts.log_ofi or 0.0, _SHORT_SECONDS)
-        self.flow_30s = float(sum(self.signed))
-        self.flow_10s = float(sum(self.signed[-_SHORT_SECONDS:]))
-        self.log_ofi_10s = float(sum(self.log_ofis))
+        self.flow_30s = total(self.signed)
+        self.flow_10s = total(self.signed[-_SHORT_SECONDS:])
+        self.log_ofi_10s = total(self.log_ofis)
         if facts.spread is None:
-            self.spreads = []
+            self.spreads = numbers()
         else:
             _push(self.spreads, facts.spread, 2 * _SLOPE_SECONDS)
 
@@ -158,7 +156,7 @@ class Usual:
         if not usual or len(self.spreads) < 2 * _SLOPE_SECONDS:
             return None
         earlier, later = self.spreads[:_SLOPE_SECONDS], self.spreads[_SLOPE_SECONDS:]
-        return (sum(earlier) - sum(later)) / _SLOPE_SECONDS / usual
+        return (total(earlier) - total(later)) / _SLOPE_SECONDS / usual
 
     def sample(self, facts: SecondFacts, tick: int) -> None:
         """Take the second's samples after the detectors have looked; renew what is in force."""
@@ -168,7 +166,7 @@ class Usual:
         self._sample_book(facts, tick)
         self._sample_rates(facts)
         self._sample_flows(facts)
-        self._renew()
+        self.renew()
 
     def _sample_book(self, facts: SecondFacts, tick: int) -> None:
         quote = facts.quote
@@ -208,7 +206,8 @@ class Usual:
             x = facts.signed_volume
             self.impact.sample(x * facts.mid_move, x * x)
 
-    def _renew(self) -> None:
+    def renew(self) -> None:
+        """Put the scales' quantiles in force."""
         self.in_force = InForce(
             median_size=[s.quantile(0) for s in self.sizes],
             large_size=[s.quantile(1) for s in self.sizes],
@@ -231,7 +230,7 @@ class Usual:
         )
 
 
-def _push(values: list[Value], value: Value, kept: int) -> None:
+def _push(values: Numbers, value: float, kept: int) -> None:
     values.append(value)
     if len(values) > kept:
         del values[0]

@@ -8,7 +8,9 @@ from typing import Any
 
 from app import reading as reading_module
 from app.engine import Engine
+from app.lines import Line
 from app.store import Store
+from app.writing import Writing
 
 READ, DECODE, FOLD, FOUND = "read", "decode", "fold", "metrics and events"
 ENCODE, WRITE, REST = "encode", "write", "rest"
@@ -53,8 +55,8 @@ def told_apart(parts: Parts, store: Store) -> Iterator[None]:
         (reading_module, "batch_of", DECODE),
         (Engine, "fold", FOLD),
         (Engine, "analysis", FOUND),
-        (store, "_written", ENCODE),
-        (store, "_write", WRITE),
+        (Writing, "commands", ENCODE),
+        (Line, "write", WRITE),
     ]
     kept = [(owner, name, getattr(owner, name)) for owner, name, _ in places]
     try:

@@ -2,7 +2,6 @@
 
 from bisect import bisect_left
 from collections.abc import Iterable
-from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
@@ -20,7 +19,6 @@ from tasks.schedule import newest_as_of_ms
 TICK_TASK = "tasks.tick"
 _BATCH_SIZE = 200
 _AHEAD_INTERVALS = 1
-_GRACE_MS = 500
 
 
 class _Headers(msgspec.Struct):
@@ -112,14 +110,14 @@ def publish_ticks(producer: Producer, queue: str, tickers: Iterable[str], as_of_
     """Publish a tick for each ticker in batches of 200, a round trip each.
 
     The message is Celery's own, built once; only id and arguments differ between tickers. With
-    `apply_async` for each it is the same message at 280 µs instead of 40 to 50.
+    `apply_async` for each it is the same message at 280 µs instead of 40. It has no `expires`:
+    a tick knows by its `as_of` when it is stale, and Celery would spend 65 µs a task on reading it.
     """
     if not producer.supports_batch_publish:
         raise SettingError("the broker's transport options turn batched publishing off")
     message: Any = app.amqp.as_task_v2(
         "",
         TICK_TASK,
-        expires=_expiry(as_of_ms),
         ignore_result=True,
         argsrepr="",
         kwargsrepr="",
@@ -135,9 +133,3 @@ def publish_ticks(producer: Producer, queue: str, tickers: Iterable[str], as_of_
                 headers={**message.headers, "id": task_id, "root_id": task_id},
                 correlation_id=task_id,
             )
-
-
-def _expiry(as_of_ms: int) -> datetime:
-    """Return when a tick is stale: half a second after the next one's start."""
-    lifetime_ms = settings().settle_ms + settings().interval_ms + _GRACE_MS
-    return datetime.fromtimestamp((as_of_ms + lifetime_ms) / 1000.0, tz=UTC)

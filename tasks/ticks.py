@@ -15,6 +15,8 @@ from tasks import app
 from tasks.edge import log, outage, tally
 from tasks.fanout import TICK_TASK
 
+_GRACE_MS = 500
+
 if TYPE_CHECKING:
     from app.store import Store, TickReport
 
@@ -34,6 +36,10 @@ def tick(task: Task, ticker: str, as_of_ms: int) -> None:
 
     What fails concerns this ticker and tick alone, and is not repeated: the next tick covers it.
     """
+    if clock.now_ms() > stale_at_ms(as_of_ms):
+        tally.count("ticks_expired")
+        tally.flush_when_due()
+        return
     try:
         report = store().advance(ticker, as_of_ms)
         outage.over()
@@ -44,6 +50,11 @@ def tick(task: Task, ticker: str, as_of_ms: int) -> None:
         outage.met(error)
     except Exception as error:  # noqa: BLE001 - any fault of one ticker must leave the others alone
         _note_failure(task, ticker, as_of_ms, error)
+
+
+def stale_at_ms(as_of_ms: int) -> int:
+    """Return when a tick is stale: half a second after the next one's start."""
+    return as_of_ms + settings().settle_ms + settings().interval_ms + _GRACE_MS
 
 
 def _count(report: "TickReport", as_of_ms: int) -> None:

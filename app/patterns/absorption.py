@@ -7,6 +7,7 @@ from app.bars import SECOND_MS, Side
 from app.patterns.detector import Detector
 from app.patterns.events import Evidence, Opening
 from app.records import BID, UNSIGNED, Trade
+from app.scales import Numbers, Wholes, numbers, wholes
 from app.scene import Scene
 from app.touch import SIDE_NAMES, Visit, is_better
 
@@ -76,13 +77,17 @@ class Watch:
 
 @dataclass(slots=True)
 class Absorption(Detector):
-    """Compares, each second, flow with the move that it should have made and where it was met."""
+    """Compares, each second, flow with the move that it should have made and where it was met.
+
+    `current` is the running second's taking by price, sellers' prices negative; `taken` that of the
+    30 s before, flat: end of the second, price, shares.
+    """
 
     current: dict[int, float] = field(default_factory=dict)
-    taken: list[dict[int, float]] = field(default_factory=list)
-    mids: list[int] = field(default_factory=list)
+    taken: Numbers = field(default_factory=numbers)
+    mids: Wholes = field(default_factory=wholes)
     current_given: bool = True
-    given: list[bool] = field(default_factory=list)
+    given: Wholes = field(default_factory=wholes)
     run: Run | None = None
     watches: list[Watch | None] = field(default_factory=lambda: [None, None])
 
@@ -104,7 +109,7 @@ class Absorption(Detector):
 
     def second(self, scene: Scene, end: int) -> None:
         """Follow the flow: its candidate, the open events, and whether one opens."""
-        self._push(_mid2(scene))
+        self._push(end, _mid2(scene))
         shares = scene.usual.flow_30s
         direction = (shares > 0) - (shares < 0)
         self._follow_run(scene, end, shares, direction)
@@ -114,13 +119,16 @@ class Absorption(Detector):
             if direction == (-1 if side == BID else 1):
                 self._look(scene, side, end, shares, direction)
 
-    def _push(self, mid2: int) -> None:
-        self.taken.append(self.current)
+    def _push(self, end: int, mid2: int) -> None:
+        for at, size in self.current.items():
+            self.taken.extend((end, at, size))
         self.given.append(self.current_given)
         self.current, self.current_given = {}, True
         self.mids.append(mid2)
-        if len(self.taken) > FLOW_SECONDS:
-            del self.taken[0], self.given[0]
+        while self.taken and self.taken[0] <= end - FLOW_SECONDS * SECOND_MS:
+            del self.taken[:3]
+        if len(self.given) > FLOW_SECONDS:
+            del self.given[0]
         if len(self.mids) > FLOW_SECONDS + 1:
             del self.mids[0]
 
@@ -198,9 +206,10 @@ class Absorption(Detector):
         if not impact or impact < 0 or not scene.tick.size or visit is None or unknown:
             return None
         at_level = all_taken = 0.0
-        for second in self.taken:
-            at_level += second.get(visit.price * direction, 0.0)
-            all_taken += sum(size for at, size in second.items() if (at > 0) == (direction > 0))
+        for at, size in zip(self.taken[1::3], self.taken[2::3], strict=True):
+            if at * direction > 0:
+                all_taken += size
+                at_level += size if at == visit.price * direction else 0.0
         return Flow(
             shares=shares,
             usual=usual,

@@ -8,6 +8,7 @@ from app.bars import SECOND_MS
 from app.patterns.detector import Detector
 from app.patterns.events import Evidence, Opening
 from app.records import PRICE_UNITS
+from app.scales import Numbers, numbers, total
 from app.scene import Scene
 
 ALLOWANCE: Final = 0.35
@@ -40,7 +41,7 @@ class MomentumShifts(Detector):
     """Follows both sums each second and opens where one reaches 8.5 standard deviations."""
 
     sums: list[Excursion] = field(default_factory=lambda: [Excursion(), Excursion()])
-    recent: list[float] = field(default_factory=list)
+    recent: Numbers = field(default_factory=numbers)
     mid2: int = 0
 
     @property
@@ -71,7 +72,7 @@ class MomentumShifts(Detector):
         now = self.sums[direction]
         if now.sum:
             return now
-        before = sum(self.recent) / len(self.recent) if self.recent else None
+        before = total(self.recent) / len(self.recent) if self.recent else None
         now = Excursion(zero_at=end - SECOND_MS, zero_mid2=mid2, before=before)
         self.sums[direction] = now
         return now

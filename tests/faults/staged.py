@@ -14,11 +14,13 @@ from typing import Any
 
 from redis.exceptions import RedisError
 
-from app import clock, codec
+from app import clock
 from app import store as stores
 from app.connect import connect
+from app.lines import Command
 from app.settings import settings
-from app.store import Store
+from app.state import ENGINE
+from app.store import Store, Tick
 from tasks import app, fanout, ticks
 from tests.faults.staged_names import BY, REFUSED_FAN_OUTS, REFUSED_WRITES, UP
 
@@ -41,15 +43,17 @@ def _note(field: str, *, count: bool = False) -> None:
 class StagedStore(Store):
     """A store that says which process ticked, and holds a tick between its read and its write."""
 
-    def _written(self, ticker: str, *args: Any, **kwargs: Any) -> bool:
-        if self._is_to_hold(ticker):
+    engine = ENGINE
+
+    def _written(self, tick: Tick, commands: list[Command]) -> bool:
+        if self._is_to_hold(tick.ticker):
             (REQUESTS / "held").write_text(str(os.getpid()))
             deadline = time.monotonic() + LONGEST_HOLD_SECONDS
             while (REQUESTS / "held").exists() and time.monotonic() < deadline:
                 time.sleep(_LOOK_SECONDS)
-        written = super()._written(ticker, *args, **kwargs)
+        written = tick.line.write([_by(self.engine, command) for command in commands])
         if written:
-            self._redis.hset(BY, ticker, os.getpid())
+            self._redis.hset(BY, tick.ticker, os.getpid())
         else:
             self._redis.hincrby(BY, REFUSED_WRITES, 1)
         return written
@@ -94,10 +98,18 @@ def _follow_clock() -> None:
         time.sleep(_LOOK_SECONDS)
 
 
+def _by(engine: str, command: Command) -> Command:
+    """Let a command write another version of the definitions than this process has."""
+    if "engine" not in command:
+        return command
+    place = command.index("engine") + 1
+    return (*command[:place], engine, *command[place + 1 :])
+
+
 def _pretend(engine: str) -> None:
     """Be a process of another version of the definitions."""
     stores.ENGINE = engine
-    codec.ENGINE = engine
+    StagedStore.engine = engine
 
 
 _store = StagedStore(settings())

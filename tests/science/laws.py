@@ -10,8 +10,10 @@ from app.analysis import Analysis
 from app.bar_tables import BarTable
 from app.codec import (
     decode_bar,
+    decode_bars,
     decode_state,
     encode_bar,
+    encode_bars,
     encode_state,
     event_json,
 )
@@ -123,6 +125,7 @@ def restarted(records: Sequence[Record], ends: Sequence[int], at: set[int]) -> S
 
 def _thawed(engine: Engine, bars: list[bytes]) -> Engine:
     state = decode_state(encode_state(engine.state))
+    state.recent = decode_bars(encode_bars(engine.state.recent))
     table = BarTable.of([*map(decode_bar, bars[-400:]), *state.recent], max(SPANS))
     table.first_quote = state.first_quote
     if table.end:

@@ -5,11 +5,9 @@ import time
 from app.settings import settings
 from app.store import Store, TickReport
 from tasks import app, ticks
+from tests.system.names import LOAD, TICK_SECONDS
 
 __all__ = ["app"]
-
-TICK_SECONDS = 0.02
-LOAD = "load"
 
 
 class SlowStore(Store):

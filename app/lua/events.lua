@@ -1,0 +1,16 @@
+-- Puts events in the place of their earlier forms.
+--
+-- KEYS  1 patterns
+-- ARGV  for each event: its score, how its member begins, its new member or "" for one to drop
+
+for i = 1, #ARGV, 3 do
+  local score, start, member = ARGV[i], ARGV[i + 1], ARGV[i + 2]
+  for _, earlier in ipairs(redis.call('ZRANGEBYSCORE', KEYS[1], score, score)) do
+    if string.sub(earlier, 1, #start) == start then
+      redis.call('ZREM', KEYS[1], earlier)
+    end
+  end
+  if member ~= '' then
+    redis.call('ZADD', KEYS[1], score, member)
+  end
+end
