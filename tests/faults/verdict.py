@@ -66,12 +66,12 @@ def undisturbed(ticker: str, postings: Sequence[Posting], wanted: set[int]) -> d
     for as_of in range(start, max(wanted) + SECOND_MS, SECOND_MS):
         analysis = engine.advance(seconds.get(as_of, Batch([], [])), as_of)
         for event in analysis.changed:
-            patterns[event.id] = codec.event_json(event), event.opened_at
+            patterns[event.id] = codec.event_json(event).encode(), event.opened_at
         for _, name in analysis.forgotten:
             patterns.pop(name, None)
         for side, now in enumerate(analysis.levels):
             if now is not None:
-                levels[side] = {codec.level_json(level): level.significance for level in now}
+                levels[side] = {codec.level_json(it).encode(): it.significance for it in now}
         if as_of in wanted:
             windows = {name: _texts(codec.window_fields(analysis, name)) for name in WINDOWS}
             said[as_of] = Said(windows, dict(patterns.values()), (levels[0], levels[1]))
