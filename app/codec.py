@@ -10,6 +10,7 @@ import msgspec
 from app.analysis import Analysis
 from app.bars import Bar
 from app.errors import StateUnreadable
+from app.journal import Journal
 from app.levels import Level, PublishedLevel
 from app.metrics import Value
 from app.packing import packed, unpacked
@@ -84,6 +85,19 @@ def decode_state(stored: Packed) -> State:
         level = _of(Level, unpacked(found))
         state.levels[0 if name.startswith("0:") else 1].levels[level.price] = level
     return state
+
+
+def encode_journal(journal: Journal) -> bytes:
+    """Pack a journal."""
+    return packed(journal)
+
+
+def decode_journal(blob: bytes) -> Journal | None:
+    """Unpack a journal, None where there is none.
+
+    Raises `StateUnreadable`.
+    """
+    return _of(Journal, unpacked(blob)) if blob else None
 
 
 def _of(kind: type[Remembered], value: object) -> Remembered:

@@ -81,13 +81,13 @@ class Reading:
 
     def piece(self, after: int, to: int) -> tuple[Batch, Counter[int]]:
         """Parse the records stamped in (after, to], and count all members by score and second."""
-        return _parsed(
-            (_scored_in(self.quotes, after, to), _scored_in(self.trades, after, to)), after, to
+        return parsed(
+            scored_in(self.quotes, after, to), scored_in(self.trades, after, to), after, to
         )
 
     def late_piece(self, after: int, to: int) -> tuple[Batch, Counter[int]]:
         """Do the same with the records of seconds that were folded before."""
-        return _parsed((self.late_quotes, self.late_trades), after, to)
+        return parsed(self.late_quotes, self.late_trades, after, to)
 
     def piece_ends(self, after: int, as_of: int) -> Iterator[int]:
         """Cut what was read at whole seconds into pieces of some hundred records."""
@@ -116,20 +116,21 @@ def _pairs(flat: Sequence[bytes]) -> list[tuple[bytes, float]]:
     return list(zip(flat[::2], map(float, flat[1::2]), strict=True))
 
 
-def _scored_in(stored: Stored, after: int, to: int) -> Stored:
+def scored_in(stored: Stored, after: int, to: int) -> Stored:
     """Return the members whose stamps may lie in (after, to]: a score may be 1 ms off its stamp."""
     start = bisect_right(stored, after - MARGIN_MS, key=_score)
     return stored[start : bisect_right(stored, to + MARGIN_MS, key=_score)]
 
 
-def _parsed(both: tuple[Stored, Stored], after: int, to: int) -> tuple[Batch, Counter[int]]:
-    batch = batch_of(*both)
+def parsed(quotes: Stored, trades: Stored, after: int, to: int) -> tuple[Batch, Counter[int]]:
+    """Parse records stamped in (after, to], and count all members by score and second."""
+    batch = batch_of(quotes, trades)
     start = bisect_right(batch.records, after, key=_stamp)
     inside = Batch(
         batch.records[start : bisect_right(batch.records, to, key=_stamp)],
         [fault for fault in batch.faults if after < fault[0] <= to],
     )
-    return inside, _stored_by_second(both, after, to)
+    return inside, _stored_by_second((quotes, trades), after, to)
 
 
 def _stored_by_second(both: Iterable[Stored], after: int, to: int) -> Counter[int]:

@@ -1,7 +1,7 @@
 """A ticker's records in, its state and results in and out: one round trip each way a tick."""
 
 import time
-from collections import Counter, OrderedDict
+from collections import OrderedDict
 from itertools import count
 from typing import Any
 from uuid import uuid4
@@ -11,45 +11,27 @@ import redis
 import structlog
 
 from app import codec, keys
-from app.analysis import Quality
 from app.bar_tables import BarTable
 from app.bars import SECOND_MS
 from app.connect import connect
 from app.emptied import UNSURE_MS, Emptied
-from app.engine import LATE_MS, SPANS, Engine
+from app.engine import SPANS, Engine
 from app.errors import StateUnreadable
+from app.folding import TickReport, fold, found
+from app.journal import Journal
 from app.keys import Keys
 from app.lines import Command, Line, Lines
 from app.patterns.events import whole_second
 from app.reading import Reading
 from app.scripts import READ
 from app.settings import Settings
-from app.state import ENGINE
-from app.writing import CANDIDATES, LEVELS, Shown, Writing
+from app.state import ENGINE, State
+from app.writing import CANDIDATES, LEVELS, Shown, Writing, is_turn
 
 MOST_RECORDS_READ = 5_000
-FOLD_BUDGET_SECONDS = 0.05
 WARM_TICKERS = 5000
 
 _log = structlog.stdlib.get_logger("orderflow.store")
-
-
-class TickReport(msgspec.Struct):
-    """What became of one tick: `written`, `overtaken` by another worker, or `idle` without records.
-
-    `newest_quote_ms` is None where there is none; `late_records` came over 2 s late; `oddities`
-    counts records that were rejected or odd, by name; `opened_events` are the types of the events
-    that this tick noticed.
-    """
-
-    outcome: str
-    failed_detectors: dict[str, Exception] = {}
-    folded_records: int = 0
-    late_records: int = 0
-    behind_seconds: float = 0.0
-    newest_quote_ms: float | None = None
-    oddities: Counter[str] = msgspec.field(default_factory=Counter)
-    opened_events: list[str] = []
 
 
 class Tick(msgspec.Struct):
@@ -64,13 +46,15 @@ class Tick(msgspec.Struct):
 class Warm(msgspec.Struct):
     """A ticker's engine as of a version of its state in Redis, and what its keys show.
 
-    Up to `unsure_until` another process may yet say that what was before is lost.
+    Up to `unsure_until` another process may yet say that what was before is lost; `journal` is None
+    where the state in Redis is not this worker's.
     """
 
     version: str
     engine: Engine
     shown: Shown
     unsure_until: int = 0
+    journal: Journal | None = None
 
 
 class Store:
@@ -122,24 +106,34 @@ class Store:
         folded_to = engine.state.as_of or reading.before_all()
         if reading.is_cut_at is not None and reading.is_cut_at <= folded_to + SECOND_MS:
             self._whole_second(tick, reading, folded_to)
-        report = self._fold(engine, reading, as_of)
+        is_told = _is_told_by_a_journal(engine.state, reading)
+        # Its own time: on a busy machine the clock runs while others do, and backlogs would stay.
+        report = fold(engine, reading, as_of, time.thread_time)
         if not engine.state.fold.end:  # what was read lies behind as_of, by under 1 ms
             report.outcome = "idle"
             return report
-        analysis = engine.analysis()
-        report.opened_events = [e.type for e in analysis.changed if e.noticed_at > folded_to]
-        report.failed_detectors = analysis.failures
-        for quality in analysis.quality.values():
-            _add_now(quality, reading, report.behind_seconds)
+        analysis = found(engine, reading, report, folded_to)
+        is_told = is_told and not report.failed_detectors
+        journal = self._journal(warm, reading, folded_to) if is_told else None
         version = f"{analysis.as_of}-{self._nonce}-{next(self._writes)}"
         writing = Writing(tick.names, self._settings, reading)
-        commands = writing.commands(engine.state, analysis, warm.shown, version)
+        commands = writing.commands(engine.state, analysis, warm.shown, version, journal)
         if not self._written(tick, commands):
             report.outcome = "overtaken"
             return report
         warm.version = version
+        warm.journal = journal or Journal(analysis.as_of)
         self._keep(tick.ticker, warm)
         return report
+
+    @staticmethod
+    def _journal(warm: Warm, reading: Reading, folded_to: int) -> Journal | None:
+        """Note the tick in the ticker's journal; None where the state is to be stored whole."""
+        journal, state = warm.journal, warm.engine.state
+        if journal is None or is_turn(state.ticker, state.as_of, 5) or journal.is_full(state.as_of):
+            return None
+        journal.note(folded_to, state.as_of, (reading.quotes, reading.trades))
+        return journal
 
     @staticmethod
     def _written(tick: Tick, commands: list[Command]) -> bool:
@@ -201,6 +195,7 @@ class Store:
             fields.get("blob", b""), _named(fields, CANDIDATES), _named(fields, LEVELS)
         )
         state = codec.decode_state(packed)
+        self._replay(state, fields)
         state.recent = codec.decode_bars(fields.get("recent", b""))
         end = state.recent[0].end if state.recent else state.as_of
         oldest = end - (max(SPANS) + 1) * SECOND_MS
@@ -212,6 +207,20 @@ class Store:
             table.fill_to(state.as_of)
         return Engine(state, table)
 
+    def _replay(self, state: State, fields: dict[str, bytes]) -> None:
+        """Bring a state from when it was stored whole to the last tick."""
+        journal = codec.decode_journal(fields.get("journal", b""))
+        if journal is None or not journal.entries:
+            return
+        pipe = self._redis.pipeline()
+        for key in (self._keys.quotes(state.ticker), self._keys.trades(state.ticker)):
+            margins = state.as_of - 1, journal.entries[-1].as_of + 1
+            pipe.zrangebyscore(key, *margins, withscores=True)
+        quotes, trades = pipe.execute()
+        table = BarTable(max(SPANS))
+        table.first_quote = state.first_quote
+        journal.replay(Engine(state, table), quotes, trades)
+
     def _set_aside(self, ticker: str) -> None:
         """Move a state that can't be gone on from out of the way; the next tick rebuilds it."""
         self._set_aside_by_us.add(ticker)
@@ -221,32 +230,6 @@ class Store:
         pipe.expire(keys.bad(name), keys.BAD_LIFETIME_SECONDS)
         pipe.execute()
 
-    def _fold(self, engine: Engine, reading: Reading, as_of: int) -> TickReport:
-        """Fold what was read, piece by piece, until it is done or the tick's time is over."""
-        state = engine.state
-        # Its own time: on a busy machine the clock runs while others do, and backlogs would stay.
-        began = time.thread_time()
-        report = TickReport("written", newest_quote_ms=reading.newest_quote_ms)
-        if reading.lost_to is not None:
-            engine.lose(reading.lost_to)
-        self._fold_late(engine, reading, report)
-        if state.rebuilt_at < 0:
-            state.rebuilt_at = as_of
-        after = state.as_of or reading.start
-        for end in reading.piece_ends(after, as_of):
-            batch, stored = reading.piece(after, end)
-            if after == (state.as_of or reading.start):
-                batch.faults.extend([(float(end), "late")] * report.late_records)
-            engine.fold(batch, end, stored)
-            report.folded_records += len(batch.records)
-            report.oddities.update(name for _, name in batch.faults)
-            reading.behind += sum(stored.values())
-            after = end
-            if time.thread_time() - began > FOLD_BUDGET_SECONDS:
-                break
-        report.behind_seconds = (as_of - after) / SECOND_MS
-        return report
-
     def _whole_second(self, tick: Tick, reading: Reading, folded_to: int) -> None:
         """Read all of one second that holds more records than a tick usually reads."""
         end = whole_second(max(reading.oldest(), folded_to + 1))
@@ -255,15 +238,11 @@ class Store:
             reading.quotes, reading.trades = whole.quotes, whole.trades
             reading.is_cut_at = float(end + 1)
 
-    def _fold_late(self, engine: Engine, reading: Reading, report: TickReport) -> None:
-        """Fold late records of the last 2 s into their bars; count those that came even later."""
-        placed = 0
-        if reading.late_quotes or reading.late_trades:
-            as_of = engine.state.as_of
-            batch, counts = reading.late_piece(as_of - LATE_MS, as_of)
-            placed = sum(counts.values()) - sum(bar.stored for bar in engine.state.recent)
-            engine.refold(batch, counts)
-        report.late_records = max(0, reading.unknown - max(0, placed))
+
+def _is_told_by_a_journal(state: State, reading: Reading) -> bool:
+    """Tell whether a tick does nothing but fold records that came in time."""
+    came_late = reading.unknown or reading.late_quotes or reading.late_trades
+    return not (came_late or reading.lost_to is not None or state.rebuilt_at < 0)
 
 
 def _named(fields: dict[str, bytes], kind: str) -> dict[str, bytes]:
@@ -280,15 +259,3 @@ def _engine_of(fields: dict[str, bytes]) -> list[int]:
         return _numbers(fields["engine"].decode())
     except (KeyError, ValueError):
         raise StateUnreadable("no version of an engine") from None
-
-
-def _add_now(quality: Quality, reading: Reading, behind_seconds: float) -> None:
-    """Add what is true of the keys now and not of the window's records."""
-    if reading.ahead:
-        quality["ahead"] = reading.ahead
-    if reading.seconds_not_ms:
-        quality["seconds_not_ms"] = reading.seconds_not_ms
-    if reading.wrong_type:
-        quality["wrong_type"] = reading.wrong_type
-    if behind_seconds:
-        quality["behind_seconds"] = int(behind_seconds)

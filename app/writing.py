@@ -12,6 +12,7 @@ from typing import Any
 from app import codec, keys
 from app.analysis import Analysis
 from app.bars import SECOND_MS
+from app.journal import Journal
 from app.levels import PublishedLevel
 from app.patterns.events import Event
 from app.reading import Reading
@@ -46,18 +47,26 @@ class Writing:
         self._settings, self._reading = settings, reading
 
     def commands(
-        self, state: State, analysis: Analysis, shown: Shown, version: str
+        self,
+        state: State,
+        analysis: Analysis,
+        shown: Shown,
+        version: str,
+        journal: Journal | None,
     ) -> list[Command]:
-        """Return all of them; `shown` is true once they are carried out."""
+        """Return all of them; `shown` is true once they are carried out.
+
+        The state is stored whole where there is no journal that tells the tick.
+        """
         as_of = analysis.as_of
-        keeps_house = _keeps_house(state.ticker, as_of)
+        keeps_house = is_turn(state.ticker, as_of, 0)
         return [
             ("MULTI",),
             *self._metrics_commands(analysis, shown),
             *self._event_commands(state, analysis, keeps_house=keeps_house),
             *self._level_commands(state, analysis, shown, keeps_house=keeps_house),
             *self._bar_commands(analysis, keeps_house=keeps_house),
-            *self._state_commands(state, version),
+            *self._state_commands(state, version, journal),
             *self._trim_commands(as_of, keeps_house=keeps_house),
             ("PUBLISH", keys.TICKED_CHANNEL + state.ticker, as_of),
             ("EXEC",),
@@ -119,14 +128,10 @@ class Writing:
             oldest = analysis.as_of - keys.BARS_LIFETIME_SECONDS * SECOND_MS
             yield "XTRIM", self._bars, "MINID", "~", oldest
 
-    def _state_commands(self, state: State, version: str) -> Iterator[Command]:
+    def _state_commands(
+        self, state: State, version: str, journal: Journal | None
+    ) -> Iterator[Command]:
         reading = self._reading
-        packed = codec.encode_state(state, changed_only=bool(reading.version))
-        gone = [LEVELS + name for name in packed.gone]
-        if reading.lost_to is not None:
-            gone.append("lost_to")
-        if gone:
-            yield "HDEL", self._state, *gone
         fields: dict[str, Any] = {
             "version": version,
             "as_of": state.as_of,
@@ -134,10 +139,17 @@ class Writing:
             "behind": reading.behind,
             "recent": codec.encode_bars(state.recent),
             "recent_count": sum([bar.stored for bar in state.recent]),
-            "blob": packed.blob,
-            **{CANDIDATES + kind: part for kind, part in packed.candidates.items()},
-            **{LEVELS + name: part for name, part in packed.levels.items()},
+            "journal": codec.encode_journal(journal) if journal is not None else b"",
         }
+        gone = [] if reading.lost_to is None else ["lost_to"]
+        if journal is None:
+            packed = codec.encode_state(state, changed_only=bool(reading.version))
+            gone += [LEVELS + name for name in packed.gone]
+            fields["blob"] = packed.blob
+            fields.update({CANDIDATES + kind: it for kind, it in packed.candidates.items()})
+            fields.update({LEVELS + name: it for name, it in packed.levels.items()})
+        if gone:
+            yield "HDEL", self._state, *gone
         yield "HSET", self._state, *_flat(fields)
         yield "EXPIRE", self._state, keys.STATE_LIFETIME_SECONDS
 
@@ -150,9 +162,9 @@ class Writing:
             yield "EVAL", TRIM.text, 3, self._state, *records, as_of, oldest, most
 
 
-def _keeps_house(ticker: str, as_of: int) -> bool:
+def is_turn(ticker: str, as_of: int, phase: int) -> bool:
     """Tell whether it is the ticker's turn, every ten seconds; not all tickers' at once."""
-    return (as_of // SECOND_MS + zlib.crc32(ticker.encode())) % HOUSEKEEPING_SECONDS == 0
+    return (as_of // SECOND_MS + zlib.crc32(ticker.encode())) % HOUSEKEEPING_SECONDS == phase
 
 
 def _flat(fields: dict[str, Any]) -> list[Any]:

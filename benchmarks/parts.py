@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from app import reading as reading_module
-from app.engine import Engine
+from app import store as store_module
 from app.lines import Line
 from app.store import Store
 from app.writing import Writing
@@ -53,8 +53,8 @@ def told_apart(parts: Parts, store: Store) -> Iterator[None]:
         (store, "advance", REST),
         (store, "_reading", READ),
         (reading_module, "batch_of", DECODE),
-        (Engine, "fold", FOLD),
-        (Engine, "analysis", FOUND),
+        (store_module, "fold", FOLD),
+        (store_module, "found", FOUND),
         (Writing, "commands", ENCODE),
         (Line, "write", WRITE),
     ]

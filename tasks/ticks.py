@@ -3,7 +3,6 @@
 import functools
 from typing import TYPE_CHECKING, Any
 
-from celery import Task
 from celery.signals import worker_shutdown
 from redis.exceptions import RedisError
 
@@ -18,7 +17,8 @@ from tasks.fanout import TICK_TASK
 _GRACE_MS = 500
 
 if TYPE_CHECKING:
-    from app.store import Store, TickReport
+    from app.folding import TickReport
+    from app.store import Store
 
 
 @functools.cache
@@ -30,8 +30,8 @@ def store() -> "Store":
     return Store(settings())
 
 
-@app.task(name=TICK_TASK, bind=True, typing=False, send_events=False)
-def tick(task: Task, ticker: str, as_of_ms: int) -> None:
+@app.task(name=TICK_TASK, Strategy="tasks.strategy:straight", typing=False, send_events=False)
+def tick(ticker: str, as_of_ms: int) -> None:
     """Fold what `ticker` recorded up to `as_of_ms` and publish the result.
 
     What fails concerns this ticker and tick alone, and is not repeated: the next tick covers it.
@@ -49,7 +49,7 @@ def tick(task: Task, ticker: str, as_of_ms: int) -> None:
     except AWAY as error:
         outage.met(error)
     except Exception as error:  # noqa: BLE001 - any fault of one ticker must leave the others alone
-        _note_failure(task, ticker, as_of_ms, error)
+        _note_failure(ticker, as_of_ms, error)
 
 
 def stale_at_ms(as_of_ms: int) -> int:
@@ -79,7 +79,7 @@ def _count_lag(lag_ms: float) -> None:
         tally.count("ticks_late")
 
 
-def _note_failure(task: Task, ticker: str, as_of_ms: int, error: Exception) -> None:
+def _note_failure(ticker: str, as_of_ms: int, error: Exception) -> None:
     log.error("tick failed", ticker=ticker, as_of=as_of_ms, exc_info=error)
     tally.count("ticks_failed")
     try:
@@ -87,14 +87,19 @@ def _note_failure(task: Task, ticker: str, as_of_ms: int, error: Exception) -> N
         tally.flush()
     except RedisError as away:
         outage.met(away)
-    _show_failure(task, ticker, as_of_ms, error)
+    _show_failure(ticker, as_of_ms, error)
 
 
-def _show_failure(task: Task, ticker: str, as_of_ms: int, error: Exception) -> None:
+def _show_failure(ticker: str, as_of_ms: int, error: Exception) -> None:
     """Let Flower show the failed tick; ticks send no events otherwise."""
-    fields: dict[str, Any] = {"name": TICK_TASK, "args": f"('{ticker}', {as_of_ms})"}
-    task.send_event("task-received", retry=False, **fields)
-    task.send_event("task-failed", retry=False, exception=repr(error), traceback="", **fields)
+    fields: dict[str, Any] = {
+        "uuid": f"{ticker}@{as_of_ms}",
+        "name": TICK_TASK,
+        "args": f"('{ticker}', {as_of_ms})",
+    }
+    with app.events.default_dispatcher() as dispatcher:
+        dispatcher.send("task-received", **fields)
+        dispatcher.send("task-failed", exception=repr(error), traceback="", **fields)
 
 
 @worker_shutdown.connect

@@ -50,7 +50,7 @@ end
 
 -- The records. A key of another type is the broker's affair: left alone, and read as if it were
 -- not there. A stamp may differ from its score by 1 ms: the margins are read twice and sorted out
--- by stamp.
+-- by stamp. Of what is rare only its first sign is looked for: ends of a set cost nothing.
 
 local records, wrong_type, crowded = {}, 0, 0
 
@@ -63,8 +63,11 @@ local function unread(key)
     wrong_type = wrong_type + 1
     return {}
   end
-  records[#records + 1] = key
-  if redis.call('ZCARD', key) > 2 * most_kept then
+  local held = redis.call('ZCARD', key)
+  if held > 0 then
+    records[#records + 1] = key
+  end
+  if held > 2 * most_kept then
     crowded = crowded + 1
   end
   return found
@@ -91,14 +94,27 @@ local behind = count(OLDEST, folded_to)
 local unknown, late_quotes, late_trades = 0, {}, {}
 if version ~= '' then
   unknown = behind - tonumber(known[3])
-  if count(string.format('(%.17g', folded_to - 2000), folded_to) ~= tonumber(known[4]) then
+  if unknown ~= 0 and count(string.format('(%.17g', folded_to - 2000), folded_to) ~= tonumber(known[4]) then
     late_quotes, late_trades = late(KEYS[2]), late(KEYS[3])
   end
 end
 
-local newest = redis.pcall(
-  'ZREVRANGEBYSCORE', KEYS[2], as_of + 5000, OLDEST, 'WITHSCORES', 'LIMIT', 0, 1
-)
+local newest, ahead, seconds = '', 0, 0
+for _, key in ipairs(records) do
+  local last = redis.call('ZRANGE', key, -1, -1, 'WITHSCORES')[2]
+  if tonumber(last) > as_of + 5000 then
+    ahead = ahead + redis.call('ZCOUNT', key, string.format('(%.17g', as_of + 5000), '+inf')
+    last = redis.call(
+      'ZREVRANGEBYSCORE', key, as_of + 5000, OLDEST, 'WITHSCORES', 'LIMIT', 0, 1
+    )[2]
+  end
+  if tonumber(redis.call('ZRANGE', key, 0, 0, 'WITHSCORES')[2]) < OLDEST then
+    seconds = seconds + redis.call('ZCOUNT', key, '-inf', string.format('(%.17g', OLDEST))
+  end
+  if key == KEYS[2] and last and tonumber(last) >= OLDEST then
+    newest = last
+  end
+end
 
 -- What the tick will write to, set aside where it is of another type.
 
@@ -127,8 +143,6 @@ for i = 8, #KEYS do
 end
 
 return {
-  version, fields, residue, quotes, trades, unknown, late_quotes, late_trades,
-  count(string.format('(%.17g', as_of + 5000), '+inf'),
-  count('-inf', string.format('(%.17g', OLDEST)),
-  newest[2] or '', behind, known[5] or '', wrong_type, crowded, lengths, shown,
+  version, fields, residue, quotes, trades, unknown, late_quotes, late_trades, ahead, seconds,
+  newest, behind, known[5] or '', wrong_type, crowded, lengths, shown,
 }

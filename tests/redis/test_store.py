@@ -11,10 +11,11 @@ import redis
 
 from app import codec
 from app.engine import Engine
+from app.folding import TickReport
 from app.keys import WINDOWS
 from app.records import Batch, Quote, Trade
 from app.settings import Settings
-from app.store import Store, TickReport
+from app.store import Store
 from tests.broker import publish, quote_member, trade_member
 from tests.builders import START_MS, quote, second, stream, trade
 from tests.strategies import Flavour

@@ -2,8 +2,9 @@
 
 import time
 
+from app.folding import TickReport
 from app.settings import settings
-from app.store import Store, TickReport
+from app.store import Store
 from tasks import app, ticks
 from tests.system.names import LOAD, TICK_SECONDS
 

@@ -3,8 +3,8 @@
 from typing import Any
 
 from app.connect import connect
+from app.folding import TickReport
 from app.settings import settings
-from app.store import TickReport
 from tasks import app, ticks
 from tests.system.names import BROKEN_TICKER, RAN
 

@@ -1,0 +1,90 @@
+"""One tick between its read and its write: what was read is folded into the ticker's engine."""
+
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Final
+
+from app.analysis import Analysis
+from app.bars import SECOND_MS
+from app.engine import LATE_MS, Engine
+from app.reading import Reading
+
+FOLD_BUDGET_SECONDS: Final = 0.05
+
+
+@dataclass(slots=True)
+class TickReport:
+    """What became of one tick: `written`, `overtaken` by another worker, or `idle` without records.
+
+    `newest_quote_ms` is None where there is none; `late_records` came over 2 s late; `oddities`
+    counts records that were rejected or odd, by name; `opened_events` are the types of the events
+    that this tick noticed.
+    """
+
+    outcome: str
+    failed_detectors: dict[str, Exception] = field(default_factory=dict)
+    folded_records: int = 0
+    late_records: int = 0
+    behind_seconds: float = 0.0
+    newest_quote_ms: float | None = None
+    oddities: Counter[str] = field(default_factory=Counter)
+    opened_events: list[str] = field(default_factory=list)
+
+
+def fold(
+    engine: Engine, reading: Reading, as_of: int, spent_seconds: Callable[[], float]
+) -> TickReport:
+    """Fold what was read, piece by piece, until it is done or the tick's time is over."""
+    state = engine.state
+    began = spent_seconds()
+    report = TickReport("written", newest_quote_ms=reading.newest_quote_ms)
+    if reading.lost_to is not None:
+        engine.lose(reading.lost_to)
+    _fold_late(engine, reading, report)
+    if state.rebuilt_at < 0:
+        state.rebuilt_at = as_of
+    start = after = state.as_of or reading.start
+    for end in reading.piece_ends(start, as_of):
+        batch, stored = reading.piece(after, end)
+        if after == start:
+            batch.faults.extend([(float(end), "late")] * report.late_records)
+        engine.fold(batch, end, stored)
+        report.folded_records += len(batch.records)
+        if batch.faults:
+            report.oddities.update([name for _, name in batch.faults])
+        reading.behind += sum(stored.values())
+        after = end
+        if spent_seconds() - began > FOLD_BUDGET_SECONDS:
+            break
+    report.behind_seconds = (as_of - after) / SECOND_MS
+    return report
+
+
+def _fold_late(engine: Engine, reading: Reading, report: TickReport) -> None:
+    """Fold late records of the last 2 s into their bars; count those that came even later."""
+    placed = 0
+    if reading.late_quotes or reading.late_trades:
+        as_of = engine.state.as_of
+        batch, counts = reading.late_piece(as_of - LATE_MS, as_of)
+        placed = sum(counts.values()) - sum([bar.stored for bar in engine.state.recent])
+        engine.refold(batch, counts)
+    report.late_records = max(0, reading.unknown - max(0, placed))
+
+
+def found(engine: Engine, reading: Reading, report: TickReport, folded_to: int) -> Analysis:
+    """Say what is going on as of the last second folded, and note what is new since `folded_to`."""
+    analysis = engine.analysis()
+    report.opened_events = [e.type for e in analysis.changed if e.noticed_at > folded_to]
+    report.failed_detectors = analysis.failures
+    for quality in analysis.quality.values():
+        # What is true of the keys now and not of the window's records.
+        if reading.ahead:
+            quality["ahead"] = reading.ahead
+        if reading.seconds_not_ms:
+            quality["seconds_not_ms"] = reading.seconds_not_ms
+        if reading.wrong_type:
+            quality["wrong_type"] = reading.wrong_type
+        if report.behind_seconds:
+            quality["behind_seconds"] = int(report.behind_seconds)
+    return analysis
