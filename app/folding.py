@@ -17,7 +17,7 @@ FOLD_BUDGET_SECONDS: Final = 0.05
 class TickReport:
     """What became of one tick: `written`, `overtaken` by another worker, or `idle` without records.
 
-    `newest_quote_ms` is None where there is none; `late_records` came over 2 s late; `oddities`
+    `late_records` came over 2 s late; `oddities`
     counts records that were rejected or odd, by name; `opened_events` are the types of the events
     that this tick noticed.
     """
@@ -27,7 +27,6 @@ class TickReport:
     folded_records: int = 0
     late_records: int = 0
     behind_seconds: float = 0.0
-    newest_quote_ms: float | None = None
     oddities: Counter[str] = field(default_factory=Counter)
     opened_events: list[str] = field(default_factory=list)
 
@@ -38,7 +37,7 @@ def fold(
     """Fold what was read, piece by piece, until it is done or the tick's time is over."""
     state = engine.state
     began = spent_seconds()
-    report = TickReport("written", newest_quote_ms=reading.newest_quote_ms)
+    report = TickReport("written")
     if reading.lost_to is not None:
         engine.lose(reading.lost_to)
     _fold_late(engine, reading, report)
@@ -81,8 +80,8 @@ def found(engine: Engine, reading: Reading, report: TickReport, folded_to: int) 
         # What is true of the keys now and not of the window's records.
         if reading.ahead:
             quality["ahead"] = reading.ahead
-        if reading.seconds_not_ms:
-            quality["seconds_not_ms"] = reading.seconds_not_ms
+        if reading.checked.seconds_not_ms:
+            quality["seconds_not_ms"] = reading.checked.seconds_not_ms
         if reading.wrong_type:
             quality["wrong_type"] = reading.wrong_type
         if report.behind_seconds:

@@ -103,7 +103,7 @@ class Keys:
         return self._name("failures", ticker)
 
     def of_tick(self, ticker: str) -> list[str]:
-        """Return all keys that a tick reads or writes, in the order that read.lua wants."""
+        """Return all keys that a tick reads or writes, the state first and the metrics last."""
         return [
             self.state(ticker),
             self.quotes(ticker),

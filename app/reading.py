@@ -4,9 +4,9 @@ import math
 from bisect import bisect_right
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from operator import attrgetter, itemgetter
-from typing import Any, Final, Self
+from typing import Any, Final
 
 from app.bars import SECOND_MS
 from app.members import Stored, batch_of
@@ -15,61 +15,107 @@ from app.records import Batch
 
 PIECE_RECORDS: Final = 250
 MARGIN_MS: Final = 1.0
+AHEAD_MS: Final = 5_000
+LATE_MS: Final = 2_000
+OLDEST_MS: Final = 1_000_000_000_000
+"""Scores below it look like seconds; those above are epoch milliseconds."""
 
 _score = itemgetter(1)
 _stamp = attrgetter("stamp")
 
+Question = tuple[Any, ...]
+"""A Redis command that changes nothing."""
+
+
+def questions(names: Sequence[str], folded_to: int, as_of: int, most: int) -> list[Question]:
+    """Return what each tick asks, of the keys in the order of `Keys.of_tick`.
+
+    Of what is rare only the first sign is looked for: the end of a set costs nothing. A stamp may
+    differ from its score by 1 ms: the margins are read twice and sorted out by stamp.
+    """
+    state, quotes, trades = names[:3]
+    unread = (f"({folded_to - 1}", as_of + 1, "WITHSCORES", "LIMIT", 0, most)
+    return [
+        ("HMGET", state, "version", "behind", "recent_count", "lost_to"),
+        ("ZRANGEBYSCORE", quotes, *unread),
+        ("ZRANGEBYSCORE", trades, *unread),
+        ("ZCOUNT", quotes, OLDEST_MS, folded_to),
+        ("ZCOUNT", trades, OLDEST_MS, folded_to),
+        ("ZRANGE", quotes, -1, -1, "WITHSCORES"),
+        ("ZRANGE", trades, -1, -1, "WITHSCORES"),
+        *(("HLEN", name) for name in names[7:]),
+    ]
+
+
+@dataclass(slots=True)
+class Checked:
+    """What is looked at when a worker comes to a ticker, and every ten seconds since.
+
+    Scores that look like seconds, and how many of the broker's keys hold over twice what they may.
+    """
+
+    seconds_not_ms: int = 0
+    crowded: int = 0
+
 
 @dataclass(slots=True)
 class Reading:
-    """The reply of read.lua."""
+    """The answers to `questions`, from `start` on where the ticker has no state.
+
+    `unknown` counts records behind the fold that the state does not know of; `late_quotes` and
+    `late_trades` are those of the last 2 s where there may be new ones among them; `lengths` are
+    the numbers of the metrics' fields; `is_odd` tells that one of these is no hash, or the state
+    is none.
+    """
 
     version: str
-    fields: dict[str, bytes]
-    residue: bool
-    quotes: list[tuple[bytes, float]]
-    trades: list[tuple[bytes, float]]
-    unknown: int
-    late_quotes: list[tuple[bytes, float]]
-    late_trades: list[tuple[bytes, float]]
-    ahead: int
-    seconds_not_ms: int
-    newest_quote_ms: float | None
-    behind: int
-    lost_to: float | None
-    wrong_type: int
-    crowded: int
-    lengths: list[int]
-    shown: list[int]
     start: int
+    quotes: list[tuple[bytes, float]] = field(default_factory=list)
+    trades: list[tuple[bytes, float]] = field(default_factory=list)
+    behind: int = 0
+    unknown: int = 0
+    recent_count: int = 0
+    late_quotes: list[tuple[bytes, float]] = field(default_factory=list)
+    late_trades: list[tuple[bytes, float]] = field(default_factory=list)
+    newest: list[float] = field(default_factory=list)
+    ahead: int = 0
+    lost_to: float | None = None
+    wrong_type: int = 0
+    lengths: list[int] = field(default_factory=list)
+    is_odd: bool = False
+    checked: Checked = field(default_factory=Checked)
     is_cut_at: float | None = None
 
     @classmethod
-    def of(cls, reply: Sequence[Any], start: int, most: int) -> Self:
-        """Read a reply to the question for `most` records a key, from `start` on without state."""
-        reading = cls(
-            version=reply[0].decode(),
-            fields=dict(zip((f.decode() for f in reply[1][::2]), reply[1][1::2], strict=True)),
-            residue=bool(reply[2]),
-            quotes=_pairs(reply[3]),
-            trades=_pairs(reply[4]),
-            unknown=reply[5],
-            late_quotes=_pairs(reply[6]),
-            late_trades=_pairs(reply[7]),
-            ahead=reply[8],
-            seconds_not_ms=reply[9],
-            newest_quote_ms=float(reply[10]) if reply[10] else None,
-            behind=reply[11],
-            lost_to=float(reply[12]) if reply[12] else None,
-            wrong_type=reply[13],
-            crowded=reply[14],
-            lengths=reply[15],
-            shown=[_whole(as_of) for as_of in reply[16]],
-            start=start,
-        )
+    def of(cls, replies: Sequence[Any], start: int, most: int) -> "Reading":
+        """Read the answers to the question for `most` records a key.
+
+        A key of the broker's that has another type is left alone, and read as if it were not there.
+        """
+        if isinstance(replies[0], Exception):
+            return cls("", start, is_odd=True)
+        (version, known, recent_count, lost_to), *answers = replies
+        reading = cls((version or b"").decode(), start)
+        reading.wrong_type = sum([isinstance(answer, Exception) for answer in answers[:2]])
+        quotes, trades, *others = [[] if isinstance(a, Exception) else a for a in answers]
+        reading.quotes, reading.trades = pairs(quotes), pairs(trades)
+        reading.behind = (others[0] or 0) + (others[1] or 0)
+        reading.newest = [score for last in others[2:4] for _, score in pairs(last)]
+        reading.is_odd = [] in others[4:]
+        reading.lengths = [] if reading.is_odd else others[4:]
+        reading.lost_to = float(lost_to) if lost_to else None
+        if version and known and recent_count and known.isdigit() and recent_count.isdigit():
+            reading.unknown = reading.behind - int(known)
+            reading.recent_count = int(recent_count)
+        elif version:
+            reading.is_odd = True
         full = [r[-1][1] for r in (reading.quotes, reading.trades) if len(r) >= most]
         reading.is_cut_at = min(full) if full else None
         return reading
+
+    def is_ahead_of(self, as_of: int) -> bool:
+        """Tell whether some record is stamped over 5 s ahead."""
+        return any(newest > as_of + AHEAD_MS for newest in self.newest)
 
     def oldest(self) -> float:
         """Return the oldest score that was read."""
@@ -107,13 +153,11 @@ class Reading:
             yield last
 
 
-def _whole(text: bytes) -> int:
-    """Read what a published key says to be its `as_of`; 0 where it says none."""
-    return int(text) if text.isdigit() else 0
-
-
-def _pairs(flat: Sequence[bytes]) -> list[tuple[bytes, float]]:
-    return list(zip(flat[::2], map(float, flat[1::2]), strict=True))
+def pairs(reply: Sequence[Any]) -> list[tuple[bytes, float]]:
+    """Read members with their scores, in the form of either protocol."""
+    if reply and isinstance(reply[0], list):
+        return [(member, score) for member, score in reply]
+    return list(zip(reply[::2], map(float, reply[1::2]), strict=True))
 
 
 def scored_in(stored: Stored, after: int, to: int) -> Stored:

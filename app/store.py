@@ -1,7 +1,8 @@
-"""A ticker's records in, its state and results in and out: one round trip each way a tick."""
+"""A ticker's records in, its state and results in and out: a read and a write a tick."""
 
 import time
 from collections import OrderedDict
+from collections.abc import Callable, Mapping
 from itertools import count
 from typing import Any
 from uuid import uuid4
@@ -10,7 +11,7 @@ import msgspec
 import redis
 import structlog
 
-from app import codec, keys
+from app import codec, keys, lines
 from app.bar_tables import BarTable
 from app.bars import SECOND_MS
 from app.connect import connect
@@ -18,18 +19,30 @@ from app.emptied import UNSURE_MS, Emptied
 from app.engine import SPANS, Engine
 from app.errors import StateUnreadable
 from app.folding import TickReport, fold, found
+from app.handover import Left, left_behind, put_right, set_aside
 from app.journal import Journal
 from app.keys import Keys
-from app.lines import Command, Line, Lines
+from app.lines import Command, Lines
 from app.patterns.events import whole_second
-from app.reading import Reading
-from app.scripts import READ
+from app.reading import (
+    AHEAD_MS,
+    LATE_MS,
+    OLDEST_MS,
+    Checked,
+    Reading,
+    pairs,
+    questions,
+)
 from app.settings import Settings
 from app.state import ENGINE, State
-from app.writing import CANDIDATES, LEVELS, Shown, Writing, is_turn
+from app.writing import CANDIDATES, HOUSEKEEPING_TURN, LEVELS, Shown, Writing, is_turn
 
 MOST_RECORDS_READ = 5_000
 WARM_TICKERS = 5000
+CHECKPOINT_TURN = 5
+
+Told = Callable[[TickReport, Exception | None], None]
+"""Hears what became of a tick, or the error of redis-py's that ended it."""
 
 _log = structlog.stdlib.get_logger("orderflow.store")
 
@@ -39,8 +52,9 @@ class Tick(msgspec.Struct):
 
     ticker: str
     as_of: int
-    line: Line
+    line: lines.Line
     names: list[str]
+    told: Told
 
 
 class Warm(msgspec.Struct):
@@ -53,6 +67,7 @@ class Warm(msgspec.Struct):
     version: str
     engine: Engine
     shown: Shown
+    checked: Checked
     unsure_until: int = 0
     journal: Journal | None = None
 
@@ -71,30 +86,55 @@ class Store:
         self._nonce, self._writes = uuid4().hex[:12], count(1)
 
     def advance(self, ticker: str, as_of: int) -> TickReport:
+        """Do one tick and wait for what became of it.
+
+        Raises redis-py's errors.
+        """
+        heard: list[tuple[TickReport, Exception | None]] = []
+        self.start(ticker, as_of, lambda *outcome: heard.append(outcome))
+        self.settle()
+        [(report, error)] = heard
+        if error is not None:
+            raise error
+        return report
+
+    def start(self, ticker: str, as_of: int, told: Told) -> None:
         """Fold what `ticker` recorded up to `as_of` (epoch ms) and publish the result.
 
-        Where more waits than a tick's time allows, it folds up to an earlier whole second, says
-        so in the quality, and the next tick goes on from there.
+        What became of it is `told` once Redis has said so: by the next tick, or when all is
+        settled. Where more waits than a tick's time allows, it folds up to an earlier whole second,
+        says so in the quality, and the next tick goes on from there.
         """
         if not self._emptied.knows:
             self._emptied.of_late(as_of)
         with self._lines.to(self._keys.state(ticker)) as line:
-            return self._advanced(Tick(ticker, as_of, line, self._keys.of_tick(ticker)))
+            self._started(Tick(ticker, as_of, line, self._keys.of_tick(ticker), told))
 
-    def _advanced(self, tick: Tick) -> TickReport:
+    def settle(self) -> None:
+        """Hear what became of every tick so far."""
+        self._lines.settle()
+
+    def _started(self, tick: Tick) -> None:
         kept = self._warm.pop(tick.ticker, None)
-        reading = self._reading(tick, tick.as_of, kept.version if kept else "", MOST_RECORDS_READ)
-        warm = self._current(tick, reading, kept) if reading else None
-        if reading is None or warm is None:
-            return TickReport("overtaken")
-        if warm.engine.state.as_of >= tick.as_of:
+        reading = None
+        if kept is not None and not is_turn(tick.ticker, tick.as_of, HOUSEKEEPING_TURN):
+            reading = self._reading(tick, kept.engine.state.as_of, kept.checked)
+            if reading.version != kept.version or reading.is_odd:
+                reading = None
+        warm = kept
+        if reading is None:
+            reading, warm = self._come_to(tick, kept)
+        if warm is None:
+            tick.told(TickReport("overtaken"), None)
+        elif warm.engine.state.as_of >= tick.as_of:
             self._keep(tick.ticker, warm)
-            return TickReport("overtaken", newest_quote_ms=reading.newest_quote_ms)
-        if not warm.engine.state.as_of and not reading.quotes and not reading.trades:
-            return TickReport("idle", newest_quote_ms=reading.newest_quote_ms)
-        return self._ticked(tick, reading, warm)
+            tick.told(TickReport("overtaken"), None)
+        elif not warm.engine.state.as_of and not reading.quotes and not reading.trades:
+            tick.told(TickReport("idle"), None)
+        else:
+            self._ticked(tick, reading, warm)
 
-    def _ticked(self, tick: Tick, reading: Reading, warm: Warm) -> TickReport:
+    def _ticked(self, tick: Tick, reading: Reading, warm: Warm) -> None:
         """Fold what was read into the engine that it belongs to, and write what is found."""
         engine, as_of = warm.engine, tick.as_of
         if (
@@ -106,38 +146,49 @@ class Store:
         folded_to = engine.state.as_of or reading.before_all()
         if reading.is_cut_at is not None and reading.is_cut_at <= folded_to + SECOND_MS:
             self._whole_second(tick, reading, folded_to)
-        is_told = _is_told_by_a_journal(engine.state, reading)
+        is_plain = _is_told_by_a_journal(engine.state, reading)
         # Its own time: on a busy machine the clock runs while others do, and backlogs would stay.
         report = fold(engine, reading, as_of, time.thread_time)
         if not engine.state.fold.end:  # what was read lies behind as_of, by under 1 ms
             report.outcome = "idle"
-            return report
+            tick.told(report, None)
+            return
         analysis = found(engine, reading, report, folded_to)
-        is_told = is_told and not report.failed_detectors
-        journal = self._journal(warm, reading, folded_to) if is_told else None
+        is_plain = is_plain and not report.failed_detectors
+        journal = self._journal(warm, reading, folded_to) if is_plain else None
         version = f"{analysis.as_of}-{self._nonce}-{next(self._writes)}"
         writing = Writing(tick.names, self._settings, reading)
         commands = writing.commands(engine.state, analysis, warm.shown, version, journal)
-        if not self._written(tick, commands):
-            report.outcome = "overtaken"
-            return report
-        warm.version = version
-        warm.journal = journal or Journal(analysis.as_of)
-        self._keep(tick.ticker, warm)
-        return report
+
+        def told(is_written: bool, error: Exception | None) -> None:  # noqa: FBT001 - `lines.Told`
+            if is_written:
+                warm.version = version
+                warm.journal = journal or Journal(analysis.as_of)
+                self._keep(tick.ticker, warm)
+            else:
+                report.outcome = "overtaken"
+            # What another overwrote with another type, the next tick sets aside.
+            is_of_wrong_type = lines.WRONG_TYPE in str(error)
+            tick.told(report, None if is_of_wrong_type else error)
+
+        self._write(tick, commands, told)
 
     @staticmethod
     def _journal(warm: Warm, reading: Reading, folded_to: int) -> Journal | None:
         """Note the tick in the ticker's journal; None where the state is to be stored whole."""
         journal, state = warm.journal, warm.engine.state
-        if journal is None or is_turn(state.ticker, state.as_of, 5) or journal.is_full(state.as_of):
+        if (
+            journal is None
+            or is_turn(state.ticker, state.as_of, CHECKPOINT_TURN)
+            or journal.is_full(state.as_of)
+        ):
             return None
         journal.note(folded_to, state.as_of, (reading.quotes, reading.trades))
         return journal
 
     @staticmethod
-    def _written(tick: Tick, commands: list[Command]) -> bool:
-        return tick.line.write(commands)
+    def _write(tick: Tick, commands: list[Command], told: lines.Told) -> None:
+        tick.line.write(commands, told)
 
     def note_failure(self, ticker: str, as_of: int, error: Exception) -> None:
         """Count a tick that failed, for the ticker's answers."""
@@ -153,44 +204,93 @@ class Store:
         if len(self._warm) > WARM_TICKERS:
             self._warm.popitem(last=False)
 
-    def _reading(self, tick: Tick, as_of: int, version: str, most: int) -> Reading | None:
-        """Read up to `as_of` and watch what will be written; None where another was quicker."""
-        start = as_of - self._settings.retention_seconds * SECOND_MS
-        bounds = (self._settings.max_records, keys.BAD_LIFETIME_SECONDS)
-        state, _, _, *results = tick.names
-        reply, *_, watched = tick.line.read(
-            READ,
-            (len(tick.names), *tick.names, version, as_of, start, most, *bounds),
-            [("UNWATCH",), ("WATCH", state, *results), ("HGET", state, "version")],
-        )
-        return Reading.of(reply, start, most) if reply[0] == (watched or b"") else None
+    def _reading(self, tick: Tick, folded_to: int, checked: Checked) -> Reading:
+        """Read the records after `folded_to`, and watch whether another worker writes."""
+        start = tick.as_of - self._settings.retention_seconds * SECOND_MS
+        reading = self._read(tick, folded_to or start, tick.as_of, MOST_RECORDS_READ, start)
+        reading.checked = checked
+        if reading.is_ahead_of(tick.as_of):
+            ahead = (f"({tick.as_of + AHEAD_MS}", "+inf")
+            counts = tick.line.read([("ZCOUNT", name, *ahead) for name in tick.names[1:3]])
+            reading.ahead = sum(count for count in counts if isinstance(count, int))
+        if reading.version and reading.unknown:
+            self._look_for_late_ones(tick, reading, folded_to)
+        return reading
 
-    def _current(self, tick: Tick, reading: Reading, kept: Warm | None) -> Warm | None:
-        """Return the engine of the state that was read; None where a newer engine owns it."""
-        ticker = tick.ticker
+    @staticmethod
+    def _read(tick: Tick, folded_to: int, as_of: int, most: int, start: int) -> Reading:
+        state = tick.names[0]
+        asked = questions(tick.names, folded_to, as_of, most)
+        _, _, *replies = tick.line.read([("UNWATCH",), ("WATCH", state), *asked])
+        return Reading.of(replies, start, most)
+
+    def _look_for_late_ones(self, tick: Tick, reading: Reading, folded_to: int) -> None:
+        """Read the records of the last 2 s before the fold where there are others than before."""
+        records, most = tick.names[1:3], self._settings.max_records
+        recent = (f"({folded_to - LATE_MS}", folded_to)
+        margins = (folded_to - LATE_MS - 1, folded_to + 1, "WITHSCORES", "LIMIT", 0, most)
+        replies = tick.line.read(
+            [
+                *(("ZCOUNT", name, OLDEST_MS, folded_to) for name in records),
+                *(("ZCOUNT", name, *recent) for name in records),
+                *(("ZRANGEBYSCORE", name, *margins) for name in records),
+            ]
+        )
+        behind, others, recents = replies[:2], replies[2:4], replies[4:]
+        now_behind = sum(count for count in behind if isinstance(count, int))
+        reading.unknown += now_behind - reading.behind
+        reading.behind = now_behind
+        if sum(count for count in others if isinstance(count, int)) != reading.recent_count:
+            reading.late_quotes, reading.late_trades = (
+                [] if isinstance(found, Exception) else pairs(found) for found in recents
+            )
+
+    def _come_to(self, tick: Tick, kept: Warm | None) -> tuple[Reading, Warm | None]:
+        """Read what there is, put right; None where a newer engine owns the ticker."""
+        righted = put_right(tick.line, tick.names, self._settings.max_records)
+        reading = self._reading(tick, righted.folded_to, righted.checked)
         if kept is not None and kept.version == reading.version:
-            return kept
-        shown = Shown(as_of=reading.shown)
+            kept.checked = righted.checked
+            return reading, kept
+        left = left_behind(tick.line, tick.names)
+        if left.fields.get("version", b"").decode() != reading.version:
+            return reading, None
         if not reading.version:
-            engine = Engine.new(ticker)
-            if reading.residue and ticker not in self._set_aside_by_us:
-                _log.warning("state missing or unreadable, rebuilding", ticker=ticker)
-            self._set_aside_by_us.discard(ticker)
-            if self._emptied.of_late(tick.as_of) or kept is not None or reading.residue:
-                engine.state.rebuilt_at = -1
-            return Warm("", engine, shown, unsure_until=tick.as_of + UNSURE_MS)
+            is_loss = righted.residue or left.anything
+            return reading, self._begun(tick, left, kept, righted.checked, is_loss=is_loss)
+        return reading, self._gone_on(tick, left, righted.checked)
+
+    def _begun(
+        self, tick: Tick, left: Left, kept: Warm | None, checked: Checked, *, is_loss: bool
+    ) -> Warm:
+        """Begin with a ticker without a state; where one was lost, that is said."""
+        engine = Engine.new(tick.ticker)
+        if is_loss and tick.ticker not in self._set_aside_by_us:
+            _log.warning("state missing or unreadable, rebuilding", ticker=tick.ticker)
+        self._set_aside_by_us.discard(tick.ticker)
+        if self._emptied.of_late(tick.as_of) or kept is not None or is_loss:
+            engine.state.rebuilt_at = -1
+        shown, unsure_until = Shown(as_of=left.shown), tick.as_of + UNSURE_MS
+        return Warm("", engine, shown, checked, unsure_until=unsure_until)
+
+    def _gone_on(self, tick: Tick, left: Left, checked: Checked) -> Warm | None:
+        """Go on with another worker's state; None where it is a newer engine's, or unreadable."""
         try:
-            theirs = _engine_of(reading.fields)
+            theirs = _engine_of(left.fields)
             if theirs > _numbers(ENGINE):
                 return None
             if theirs == _numbers(ENGINE):
-                return Warm(reading.version, self._thawed(ticker, reading.fields), shown)
+                version = left.fields["version"].decode()
+                engine = self._thawed(tick.ticker, left.fields)
+                return Warm(version, engine, Shown(as_of=left.shown), checked)
         except StateUnreadable as error:
-            _log.warning("state unreadable, rebuilding", ticker=ticker, error=str(error)[:200])
-        self._set_aside(ticker)
+            fault = str(error)[:200]
+            _log.warning("state unreadable, rebuilding", ticker=tick.ticker, error=fault)
+        self._set_aside_by_us.add(tick.ticker)
+        set_aside(tick.line, tick.names[:1])
         return None
 
-    def _thawed(self, ticker: str, fields: dict[str, bytes]) -> Engine:
+    def _thawed(self, ticker: str, fields: Mapping[str, bytes]) -> Engine:
         packed = codec.Packed(
             fields.get("blob", b""), _named(fields, CANDIDATES), _named(fields, LEVELS)
         )
@@ -207,7 +307,7 @@ class Store:
             table.fill_to(state.as_of)
         return Engine(state, table)
 
-    def _replay(self, state: State, fields: dict[str, bytes]) -> None:
+    def _replay(self, state: State, fields: Mapping[str, bytes]) -> None:
         """Bring a state from when it was stored whole to the last tick."""
         journal = codec.decode_journal(fields.get("journal", b""))
         if journal is None or not journal.entries:
@@ -221,20 +321,12 @@ class Store:
         table.first_quote = state.first_quote
         journal.replay(Engine(state, table), quotes, trades)
 
-    def _set_aside(self, ticker: str) -> None:
-        """Move a state that can't be gone on from out of the way; the next tick rebuilds it."""
-        self._set_aside_by_us.add(ticker)
-        name = self._keys.state(ticker)
-        pipe = self._redis.pipeline()
-        pipe.rename(name, keys.bad(name))
-        pipe.expire(keys.bad(name), keys.BAD_LIFETIME_SECONDS)
-        pipe.execute()
-
     def _whole_second(self, tick: Tick, reading: Reading, folded_to: int) -> None:
         """Read all of one second that holds more records than a tick usually reads."""
         end = whole_second(max(reading.oldest(), folded_to + 1))
-        whole = self._reading(tick, end, reading.version, self._settings.max_records)
-        if whole is not None:
+        most = self._settings.max_records
+        whole = self._read(tick, folded_to, end, most, reading.start)
+        if whole.version == reading.version:
             reading.quotes, reading.trades = whole.quotes, whole.trades
             reading.is_cut_at = float(end + 1)
 
@@ -245,7 +337,7 @@ def _is_told_by_a_journal(state: State, reading: Reading) -> bool:
     return not (came_late or reading.lost_to is not None or state.rebuilt_at < 0)
 
 
-def _named(fields: dict[str, bytes], kind: str) -> dict[str, bytes]:
+def _named(fields: Mapping[str, bytes], kind: str) -> dict[str, bytes]:
     """Return the fields whose names begin with `kind`, by the rest of their names."""
     return {name[len(kind) :]: value for name, value in fields.items() if name.startswith(kind)}
 
@@ -254,7 +346,7 @@ def _numbers(version: str) -> list[int]:
     return [int(part) for part in version.split(".")]
 
 
-def _engine_of(fields: dict[str, bytes]) -> list[int]:
+def _engine_of(fields: Mapping[str, bytes]) -> list[int]:
     try:
         return _numbers(fields["engine"].decode())
     except (KeyError, ValueError):

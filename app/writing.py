@@ -21,6 +21,7 @@ from app.settings import Settings
 from app.state import ENGINE, State
 
 HOUSEKEEPING_SECONDS = 10
+HOUSEKEEPING_TURN = 0
 CANDIDATES, LEVELS = "c:", "l:"
 
 Command = tuple[Any, ...]
@@ -39,7 +40,7 @@ class Shown:
 
 
 class Writing:
-    """One tick's results on their way into a ticker's keys, which are named in read.lua's order."""
+    """One tick's results on their way into a ticker's keys, which `Keys.of_tick` names."""
 
     def __init__(self, names: Sequence[str], settings: Settings, reading: Reading) -> None:
         self._state, self._quotes, self._trades, self._bars, self._patterns = names[:5]
@@ -59,7 +60,7 @@ class Writing:
         The state is stored whole where there is no journal that tells the tick.
         """
         as_of = analysis.as_of
-        keeps_house = is_turn(state.ticker, as_of, 0)
+        keeps_house = is_turn(state.ticker, as_of, HOUSEKEEPING_TURN)
         return [
             ("MULTI",),
             *self._metrics_commands(analysis, shown),
@@ -102,7 +103,7 @@ class Writing:
             live = state.scene.events.live.values()
             forms += [form for e in live if e.opened_at <= oldest for form in _form(e)]
         if forms:
-            yield "EVAL", EVENTS.text, 1, self._patterns, *forms
+            yield "EVAL", EVENTS, 1, self._patterns, *forms
         if forms or keeps_house:
             yield "EXPIRE", self._patterns, keys.PATTERNS_LIFETIME_SECONDS
 
@@ -154,12 +155,12 @@ class Writing:
         yield "EXPIRE", self._state, keys.STATE_LIFETIME_SECONDS
 
     def _trim_commands(self, as_of: int, *, keeps_house: bool) -> Iterator[Command]:
-        if keeps_house or self._reading.crowded:
+        if keeps_house or self._reading.checked.crowded:
             start = as_of - self._settings.retention_seconds * SECOND_MS
             oldest = f"({start}" if keeps_house else ""
             records = self._quotes, self._trades
             most = self._settings.max_records
-            yield "EVAL", TRIM.text, 3, self._state, *records, as_of, oldest, most
+            yield "EVAL", TRIM, 3, self._state, *records, as_of, oldest, most
 
 
 def is_turn(ticker: str, as_of: int, phase: int) -> bool:

@@ -1,6 +1,7 @@
 """One ticker's tick."""
 
 import functools
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from celery.signals import worker_shutdown
@@ -40,16 +41,38 @@ def tick(ticker: str, as_of_ms: int) -> None:
         tally.count("ticks_expired")
         tally.flush_when_due()
         return
+    sent = Sent(ticker, as_of_ms)
     try:
-        report = store().advance(ticker, as_of_ms)
-        outage.over()
-        for name, fault in report.failed_detectors.items():
-            log.error("detector failed", name=name, ticker=ticker, as_of=as_of_ms, exc_info=fault)
-        _count(report, as_of_ms)
+        store().start(ticker, as_of_ms, sent.told)
     except AWAY as error:
         outage.met(error)
     except Exception as error:  # noqa: BLE001 - any fault of one ticker must leave the others alone
         _note_failure(ticker, as_of_ms, error)
+    sent.at_ms = clock.now_ms()
+    tally.flush_when_due()
+
+
+@dataclass(slots=True)
+class Sent:
+    """A tick whose write was sent, until it is told what became of it: by the next tick's read."""
+
+    ticker: str
+    as_of_ms: int
+    at_ms: float = 0.0
+
+    def told(self, report: "TickReport", error: Exception | None) -> None:
+        """Count what became of it."""
+        if isinstance(error, AWAY):
+            outage.met(error)
+            return
+        if error is not None:
+            _note_failure(self.ticker, self.as_of_ms, error)
+            return
+        outage.over()
+        for name, fault in report.failed_detectors.items():
+            where = {"ticker": self.ticker, "as_of": self.as_of_ms}
+            log.error("detector failed", name=name, exc_info=fault, **where)
+        _count(report, self.as_of_ms, self.at_ms)
 
 
 def stale_at_ms(as_of_ms: int) -> int:
@@ -57,7 +80,7 @@ def stale_at_ms(as_of_ms: int) -> int:
     return as_of_ms + settings().settle_ms + settings().interval_ms + _GRACE_MS
 
 
-def _count(report: "TickReport", as_of_ms: int) -> None:
+def _count(report: "TickReport", as_of_ms: int, at_ms: float) -> None:
     if report.outcome == "written":
         tally.count("ticks_done")
         tally.beat("tick", as_of_ms)
@@ -66,10 +89,9 @@ def _count(report: "TickReport", as_of_ms: int) -> None:
             tally.count(f"records_{name}", number)
         for kind in report.opened_events:
             tally.count(f"events_{kind}")
-        _count_lag(clock.now_ms() - as_of_ms)
+        _count_lag(at_ms - as_of_ms)
     else:
         tally.count(f"ticks_{report.outcome}")
-    tally.flush_when_due()
 
 
 def _count_lag(lag_ms: float) -> None:
@@ -103,8 +125,9 @@ def _show_failure(ticker: str, as_of_ms: int, error: Exception) -> None:
 
 
 @worker_shutdown.connect
-def _write_counts(**_: object) -> None:
+def _end(**_: object) -> None:
     try:
+        store().settle()
         tally.flush()
     except RedisError as error:
         outage.met(error)

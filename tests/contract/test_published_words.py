@@ -121,7 +121,7 @@ def faults_in(call: ast.Call) -> Iterator[str]:
 
 def emitted_oddities() -> set[str]:
     names: set[str] = set()
-    for tree in trees("members.py", "tape.py", "bars.py", "engine.py", "analysis.py", "store.py"):
+    for tree in trees("members.py", "tape.py", "bars.py", "engine.py", "analysis.py", "folding.py"):
         for node in ast.walk(tree):
             if isinstance(node, ast.Call) and called(node, "RecordRejected", "fault"):
                 names.update(text for argument in node.args for text in results_of(argument))

@@ -17,7 +17,7 @@ from redis.exceptions import RedisError
 from app import clock
 from app import store as stores
 from app.connect import connect
-from app.lines import Command
+from app.lines import Command, Told
 from app.settings import settings
 from app.state import ENGINE
 from app.store import Store, Tick
@@ -45,18 +45,22 @@ class StagedStore(Store):
 
     engine = ENGINE
 
-    def _written(self, tick: Tick, commands: list[Command]) -> bool:
+    def _write(self, tick: Tick, commands: list[Command], told: Told) -> None:
         if self._is_to_hold(tick.ticker):
             (REQUESTS / "held").write_text(str(os.getpid()))
             deadline = time.monotonic() + LONGEST_HOLD_SECONDS
             while (REQUESTS / "held").exists() and time.monotonic() < deadline:
                 time.sleep(_LOOK_SECONDS)
-        written = tick.line.write([_by(self.engine, command) for command in commands])
-        if written:
-            self._redis.hset(BY, tick.ticker, os.getpid())
-        else:
-            self._redis.hincrby(BY, REFUSED_WRITES, 1)
-        return written
+
+        def noted(is_written: bool, error: Exception | None) -> None:  # noqa: FBT001 - as `Told`
+            if is_written:
+                self._redis.hset(BY, tick.ticker, os.getpid())
+            elif error is None:
+                self._redis.hincrby(BY, REFUSED_WRITES, 1)
+            told(is_written, error)
+
+        tick.line.write([_by(self.engine, command) for command in commands], noted)
+        tick.line.settle()
 
     @staticmethod
     def _is_to_hold(ticker: str) -> bool:

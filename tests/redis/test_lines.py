@@ -6,15 +6,9 @@ import pytest
 import redis
 from redis.exceptions import OutOfMemoryError, ResponseError
 
-from app.keys import Keys
-from app.lines import Line, Lines
-from app.scripts import READ
+from app.lines import Command, Line, Lines
 
 pytestmark = pytest.mark.redis
-
-NAMES = Keys().of_tick("SPY")
-WORDS = [len(NAMES), *NAMES, "1-2", 1_700_000_000_000, 3_600, 20_000, 100_000, 60]
-FAULTY = [len(NAMES), *NAMES, "?"]
 
 
 @pytest.fixture
@@ -24,48 +18,51 @@ def line(redis_client: redis.Redis) -> Iterator[Line]:
         yield lent
 
 
-def read(line: Line) -> list[object]:
-    return line.read(READ, WORDS, [("PING",)])
+Outcome = tuple[bool, Exception | None]
 
 
-def test_a_script_that_the_server_forgot_is_loaded_anew(
-    redis_client: redis.Redis, line: Line
-) -> None:
-    first = read(line)
+def told_of(line: Line, *commands: Command) -> Outcome:
+    """Write a transaction and hear what became of it."""
+    heard: list[Outcome] = []
+    line.write([("MULTI",), *commands, ("EXEC",)], lambda *outcome: heard.append(outcome))
+    line.settle()
+    [outcome] = heard
+    return outcome
 
-    redis_client.script_flush()
 
-    assert read(line) == first
+def test_replies_come_in_the_order_of_their_commands(line: Line) -> None:
+    assert line.read([("SET", "a", 1), ("GET", "a"), ("HLEN", "b")]) == [b"OK", b"1", 0]
+
+
+def test_a_wrong_type_is_a_reply_and_any_other_error_is_raised(line: Line) -> None:
+    wrong, then = line.read([("SET", "a", 1), ("HLEN", "a"), ("PING",)])[1:]
+
+    assert "WRONGTYPE" in str(wrong)
+    assert then == b"PONG"
+    with pytest.raises(ResponseError, match="unknown command"):
+        line.read([("NO-SUCH-COMMAND",), ("PING",)])
+    assert line.read([("PING",)]) == [b"PONG"]
 
 
 def test_a_connection_that_was_killed_is_opened_anew_for_a_read(
     redis_client: redis.Redis, line: Line
 ) -> None:
-    first = read(line)
+    line.read([("PING",)])
 
     redis_client.client_kill_filter(_type="normal", skipme=True)
 
-    assert read(line) == first
-
-
-def test_a_failing_script_leaves_its_connection_in_use(line: Line) -> None:
-    first = read(line)
-
-    with pytest.raises(ResponseError):
-        line.read(READ, FAULTY, [("PING",)])
-
-    assert read(line) == first
+    assert line.read([("PING",)]) == [b"PONG"]
 
 
 def test_one_connection_serves_however_many_ticks(redis_client: redis.Redis) -> None:
     lines = Lines(redis_client)
     with lines.to("a") as line:
-        read(line)
+        line.read([("PING",)])
     before = redis_client.info("stats")["total_connections_received"]
 
     for _ in range(20):
         with lines.to("a") as line:
-            read(line)
+            line.read([("PING",)])
 
     assert redis_client.info("stats")["total_connections_received"] == before
 
@@ -73,57 +70,81 @@ def test_one_connection_serves_however_many_ticks(redis_client: redis.Redis) -> 
 def test_a_transaction_is_carried_out_where_nothing_watched_has_changed(
     redis_client: redis.Redis, line: Line
 ) -> None:
-    line.read(READ, WORDS, [("WATCH", "a")])
+    line.read([("WATCH", "a")])
 
-    assert line.write([("MULTI",), ("SET", "a", 1), ("SET", "b", 2), ("EXEC",)])
+    assert told_of(line, ("SET", "a", 1), ("SET", "b", 2)) == (True, None)
     assert redis_client.mget("a", "b") == [b"1", b"2"]
 
 
 def test_nothing_of_a_transaction_is_done_where_a_watched_key_has_changed(
     redis_client: redis.Redis, line: Line
 ) -> None:
-    line.read(READ, WORDS, [("WATCH", "a")])
+    line.read([("WATCH", "a")])
     redis_client.set("a", 0)
 
-    assert not line.write([("MULTI",), ("SET", "a", 1), ("SET", "b", 2), ("EXEC",)])
+    assert told_of(line, ("SET", "a", 1), ("SET", "b", 2)) == (False, None)
     assert redis_client.mget("a", "b") == [b"0", None]
 
 
-def test_a_connection_that_was_killed_before_a_write_is_told_and_nothing_is_written(
+def test_what_became_of_a_write_is_heard_with_the_next_read(line: Line) -> None:
+    heard: list[Outcome] = []
+    line.write([("MULTI",), ("SET", "a", 1), ("EXEC",)], lambda *outcome: heard.append(outcome))
+    assert heard == []
+
+    assert line.read([("GET", "a")]) == [b"1"]
+    assert heard == [(True, None)]
+
+
+def test_a_write_over_a_connection_that_was_killed_is_told_and_not_repeated(
     redis_client: redis.Redis, line: Line
 ) -> None:
-    line.read(READ, WORDS, [("WATCH", "a")])
+    line.read([("WATCH", "a")])
     redis_client.client_kill_filter(_type="normal", skipme=True)
 
-    with pytest.raises(redis.ConnectionError):
-        line.write([("MULTI",), ("SET", "a", 1), ("EXEC",)])
+    is_written, error = told_of(line, ("SET", "a", 1))
 
+    assert not is_written
+    assert isinstance(error, redis.ConnectionError)
     assert redis_client.get("a") is None
-    assert read(line)
+    assert line.read([("PING",)]) == [b"PONG"]
+
+
+def test_a_read_goes_on_where_the_write_before_it_was_lost(
+    redis_client: redis.Redis, line: Line
+) -> None:
+    heard: list[Outcome] = []
+    line.read([("WATCH", "a")])
+    line.write([("MULTI",), ("SET", "a", 1), ("EXEC",)], lambda *outcome: heard.append(outcome))
+    redis_client.client_kill_filter(_type="normal", skipme=True)
+
+    assert line.read([("PING",)]) == [b"PONG"]
+    assert len(heard) == 1
 
 
 def test_a_refused_transaction_says_why_and_nothing_is_done(
     redis_client: redis.Redis, line: Line
 ) -> None:
-    line.read(READ, WORDS, [("WATCH", "a")])
+    line.read([("WATCH", "a")])
     redis_client.config_set("maxmemory", "1mb")
     try:
-        with pytest.raises(OutOfMemoryError):
-            line.write([("MULTI",), ("DEL", "b"), ("SET", "a", 1), ("EXEC",)])
+        is_written, error = told_of(line, ("DEL", "b"), ("SET", "a", 1))
     finally:
         redis_client.config_set("maxmemory", 0)
 
+    assert not is_written
+    assert isinstance(error, OutOfMemoryError)
     assert redis_client.get("a") is None
-    assert line.write([("MULTI",), ("SET", "a", 1), ("EXEC",)])
+    assert told_of(line, ("SET", "a", 1)) == (True, None)
 
 
 def test_a_bar_that_is_kept_already_is_no_error_and_any_other_is(
     redis_client: redis.Redis, line: Line
 ) -> None:
     bar = ("XADD", "bars", "5-0", "b", "x")
-    assert line.write([("MULTI",), bar, ("EXEC",)])
+    assert told_of(line, bar) == (True, None)
 
-    assert line.write([("MULTI",), bar, ("SET", "a", 1), ("EXEC",)])
+    assert told_of(line, bar, ("SET", "a", 1)) == (True, None)
     assert redis_client.get("a") == b"1"
-    with pytest.raises(ResponseError, match="WRONGTYPE"):
-        line.write([("MULTI",), ("HSET", "a", "field", 1), ("EXEC",)])
+    is_written, error = told_of(line, ("HSET", "a", "field", 1))
+    assert not is_written
+    assert "WRONGTYPE" in str(error)

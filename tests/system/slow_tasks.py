@@ -2,9 +2,8 @@
 
 import time
 
-from app.folding import TickReport
 from app.settings import settings
-from app.store import Store
+from app.store import Store, Told
 from tasks import app, ticks
 from tests.system.names import LOAD, TICK_SECONDS
 
@@ -14,11 +13,11 @@ __all__ = ["app"]
 class SlowStore(Store):
     """A store whose every tick takes at least 20 ms, on any machine, as long as there is `LOAD`."""
 
-    def advance(self, ticker: str, as_of: int) -> TickReport:
+    def start(self, ticker: str, as_of: int, told: Told) -> None:
         """Wait, and tick as usual."""
         if self._redis.exists(LOAD):
             time.sleep(TICK_SECONDS)
-        return super().advance(ticker, as_of)
+        super().start(ticker, as_of, told)
 
 
 _store = SlowStore(settings())

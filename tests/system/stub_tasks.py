@@ -5,6 +5,7 @@ from typing import Any
 from app.connect import connect
 from app.folding import TickReport
 from app.settings import settings
+from app.store import Told
 from tasks import app, ticks
 from tests.system.names import BROKEN_TICKER, RAN
 
@@ -17,12 +18,15 @@ class StubStore:
     def __init__(self) -> None:
         self._redis: Any = connect(settings())
 
-    def advance(self, ticker: str, as_of_ms: int) -> TickReport:
+    def start(self, ticker: str, as_of_ms: int, told: Told) -> None:
         """Count the tick under its name."""
         if ticker == BROKEN_TICKER:
             raise ValueError("no sense in these records")
         self._redis.hincrby(RAN, f"{ticker}@{as_of_ms}", 1)
-        return TickReport("written")
+        told(TickReport("written"), None)
+
+    def settle(self) -> None:
+        """Have nothing left to hear."""
 
     def note_failure(self, ticker: str, as_of_ms: int, error: Exception) -> None:
         """Keep the failure where the test finds it."""
