@@ -19,6 +19,7 @@ Written by the machinery:
     ZSET   orderflow:tickers                    tickers seen by discovery, by their newest quote
     HASH   orderflow:pulse                      when last `fanout`, `tick`; `birth`, `emptied_at`
     HASH   orderflow:counters                   totals since Redis started: ticks done, failed …
+    HASH   orderflow:homes                      shards that tickers moved to, from a late worker's
     STRING orderflow:guard:{as_of}:{shard}      one fan-out an `as_of` and shard
     STRING orderflow:scan                       where discovery's SCAN goes on
     HASH   orderflow:answers:{id}               what a server said: `text`, `json`, `png`
@@ -44,6 +45,7 @@ FAILURES_LIFETIME_SECONDS = 3600
 TICKERS_LIFETIME_SECONDS = 7 * 86400
 PULSE_LIFETIME_SECONDS = 86400
 COUNTERS_LIFETIME_SECONDS = 7 * 86400
+HOMES_LIFETIME_SECONDS = 86400
 GUARD_LIFETIME_SECONDS = 60
 SCAN_LIFETIME_SECONDS = 60
 BAD_LIFETIME_SECONDS = 86400
@@ -52,6 +54,7 @@ ANSWERS_LIFETIME_SECONDS = 3600
 TICKERS = PREFIX + "tickers"
 PULSE = PREFIX + "pulse"
 COUNTERS = PREFIX + "counters"
+HOMES = PREFIX + "homes"
 SCAN = PREFIX + "scan"
 NEWEST_ANSWERS = PREFIX + "answers:newest"
 # PUBLISH of a tick's `as_of`, to whoever wants to know of it at once.

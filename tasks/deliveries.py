@@ -2,13 +2,19 @@
 
 import json
 from base64 import b64decode
+from queue import Empty
 from typing import Any, Literal
 
 import msgspec
 import structlog
 from kombu.transport import redis as transport
+from kombu.utils.scheduling import priority_cycle
 
-from tasks.queues import FAN_OUT_QUEUE, tick_queue
+from app import clock
+from app.settings import settings
+from tasks.helping import LOOK_EACH_MS, Lookout
+from tasks.queues import FAN_OUT_QUEUE, given_shard, tick_queue
+from tasks.schedule import ms_until_the_next_ticks
 
 _log = structlog.stdlib.get_logger("tasks.deliveries")
 _TICKS = tick_queue(0).removesuffix("0")
@@ -48,8 +54,46 @@ class _Message(msgspec.Struct):
 _body = msgspec.json.Decoder(tuple[list[Any], dict[str, Any], dict[str, Any]]).decode
 
 
+class OwnFirst(priority_cycle):
+    """The queues that a worker of a shard takes from: its own, and others' that it helps with."""
+
+    def __init__(self, own: str) -> None:
+        super().__init__()
+        self._own = own
+        self.lookout = Lookout()
+
+    def others(self) -> list[str]:
+        """Name the ticks' queues that are other workers'."""
+        return [name for name in self.items if name.startswith(_TICKS) and name != self._own]
+
+    def consume(self, n: int) -> list[str]:
+        """Return the queues to take from now, in that order."""
+        left_alone = {*self.others()} - {*self.lookout.helped}
+        return [name for name in self.items[:n] if name not in left_alone] or self.items[:n]
+
+    def rotate(self, last_used: str) -> None:
+        """Hear where the newest message came from."""
+        if last_used == self._own:
+            self.lookout.rest()
+
+
 class Channel(transport.Channel):
-    """Leaves out what is no JSON."""
+    """Leaves out what is no JSON; in a worker of a shard, takes others' ticks where they are late.
+
+    A plain worker takes all ticks at all times.
+    """
+
+    def __init__(self, *words: Any, **named: Any) -> None:  # noqa: ANN401 - kombu's own
+        super().__init__(*words, **named)
+        shard = given_shard(settings())
+        self._own_first = None if shard is None else OwnFirst(tick_queue(shard))
+        if self._own_first is not None:
+            self._queue_cycle = self._own_first
+
+    def _brpop_start(self, timeout: float | None = None) -> None:
+        if self._own_first is not None:
+            timeout = timeout or LOOK_EACH_MS / 1000
+        super()._brpop_start(timeout)
 
     def _brpop_read(self, **options: Any) -> Any:  # noqa: ANN401 - kombu's own
         try:
@@ -57,6 +101,22 @@ class Channel(transport.Channel):
         except (json.JSONDecodeError, UnicodeDecodeError, RecursionError) as error:
             _log.error("message unreadable, left out", error=type(error).__name__)
             return True
+        except Empty:
+            self._look_out()
+            raise
+
+    def _look_out(self) -> None:
+        """See how the others fare, while there is nothing to do."""
+        if self._own_first is None:
+            return
+        names, now_ms = self._own_first.others(), clock.now_ms()
+        with self.conn_or_acquire() as client:
+            pipe = client.pipeline(transaction=False)
+            for name in names:
+                pipe.llen(name)
+            lengths = dict(zip(names, pipe.execute(), strict=True))
+        left_ms = ms_until_the_next_ticks(now_ms, settings().interval_ms, settings().settle_ms)
+        self._own_first.lookout.look(lengths, now_ms, left_ms)
 
 
 class Transport(transport.Transport):

@@ -3,6 +3,7 @@
 import functools
 import time
 from collections import Counter
+from collections.abc import Iterable
 from typing import Any
 
 import redis
@@ -12,7 +13,7 @@ from app import keys
 from app.activity import Activity
 from app.connect import connect
 from app.keys import Keys
-from app.outage import Outage
+from app.outage import AWAY, Outage
 from app.settings import settings
 
 log = structlog.stdlib.get_logger("tasks")
@@ -37,6 +38,28 @@ def won(as_of_ms: int, shard: int) -> bool:
     """Tell whether this process is the first to fan out a shard's `as_of`; there is no second."""
     lifetime_ms = keys.GUARD_LIFETIME_SECONDS * 1000
     return bool(client().set(keys.guard(as_of_ms, shard), 1, nx=True, px=lifetime_ms))
+
+
+def homes() -> dict[str, int]:
+    """Return the shards of the tickers that have moved."""
+    found: Any = client().hgetall(keys.HOMES)
+    return {ticker.decode(): int(shard) for ticker, shard in found.items() if shard.isdigit()}
+
+
+def moved(ticker: str, shard: int) -> None:
+    """Let a ticker belong to the shard whose worker holds its state by now."""
+    pipe: Any = client().pipeline(transaction=False)
+    pipe.hset(keys.HOMES, ticker, shard)
+    pipe.expire(keys.HOMES, keys.HOMES_LIFETIME_SECONDS)
+    try:
+        pipe.execute()
+    except AWAY as error:
+        outage.met(error)
+
+
+def forget_homes(tickers: Iterable[str]) -> None:
+    """Let tickers that are no longer active belong to their own shards again."""
+    client().hdel(keys.HOMES, *tickers)
 
 
 class Tally:

@@ -12,8 +12,8 @@ from app.errors import SettingError
 from app.outage import AWAY
 from app.settings import settings
 from tasks import app
-from tasks.edge import activity, log, outage, tally, won
-from tasks.queues import shard_of, tick_queue
+from tasks.edge import activity, forget_homes, homes, log, outage, tally, won
+from tasks.queues import home_of, tick_queue
 from tasks.schedule import newest_as_of_ms
 
 TICK_TASK = "tasks.tick"
@@ -57,11 +57,11 @@ def due_as_of_ms(beat_as_of_ms: int) -> int:
 
 
 def _run(shard: int, as_of_ms: int) -> None:
-    tickers = [
-        ticker
-        for ticker in activity().active(as_of_ms)
-        if shard_of(ticker, settings().shards) == shard
-    ]
+    active, moved, shards = activity().active(as_of_ms), homes(), settings().shards
+    tickers = [ticker for ticker in active if home_of(ticker, shards, moved) == shard]
+    gone = moved.keys() - set(active)
+    if gone:
+        forget_homes(gone)
     with app.producer_or_acquire() as producer:
         skipped, longest_waiting = _drop_leftovers(producer, shard)
         ordered = beginning_with(longest_waiting, tickers)

@@ -35,6 +35,15 @@ def newest_beat_ms(now_ms: float, interval_ms: int, phase_ms: int) -> int:
     return int((now_ms - phase_ms) // interval_ms) * interval_ms
 
 
+def ms_until_the_next_ticks(now_ms: float, interval_ms: int, settle_ms: int) -> float:
+    """Return how long it is until the next ticks are due.
+
+    >>> ms_until_the_next_ticks(10_300.0, 1000, 200)
+    900.0
+    """
+    return interval_ms - (now_ms - settle_ms) % interval_ms
+
+
 def newest_as_of_ms(interval_ms: int, settle_ms: int) -> int:
     """Return the `as_of` of the newest tick that may run now."""
     return newest_beat_ms(clock.now_ms(), interval_ms, settle_ms)

@@ -11,6 +11,10 @@ from celery.exceptions import InvalidTaskError
 from celery.worker.consumer import Consumer
 from celery.worker.strategy import default
 
+from app.settings import settings
+from tasks.edge import moved
+from tasks.queues import given_shard, tick_queue
+
 _log = structlog.stdlib.get_logger("tasks.strategy")
 _body = msgspec.json.Decoder(tuple[tuple[str, int], dict[str, Any], dict[str, Any]]).decode
 
@@ -28,6 +32,8 @@ def straight(task: Task, app: Celery, consumer: Consumer, **options: object) -> 
         usual: Handler = default(task, app, consumer, **options)
         return usual
     run, connection_errors = task.run, consumer.connection_errors
+    shard = given_shard(settings())
+    own_queue = None if shard is None else tick_queue(shard)
 
     def take(message: Any, _: Any, ack: Handler, *__: Any, **___: Any) -> None:  # noqa: ANN401 - kombu's
         ack(_log, connection_errors)
@@ -36,5 +42,7 @@ def straight(task: Task, app: Celery, consumer: Consumer, **options: object) -> 
         except msgspec.DecodeError as error:
             raise InvalidTaskError(str(error)) from None
         run(ticker, as_of_ms)
+        if shard is not None and message.delivery_info["routing_key"] != own_queue:
+            moved(ticker, shard)
 
     return take
