@@ -4,32 +4,40 @@ import math
 from collections import Counter, namedtuple
 from collections.abc import Iterable, Sequence
 from itertools import accumulate
+from operator import attrgetter
 from typing import Any, Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from app.bars import ADDITIVE, COLUMNS, SECOND_MS, Bar, row_of
+from app.bars import COUNTS, ENDINGS, FLOWS, SECOND_MS, Bar
 from app.records import Quote
 
-Rows = NDArray[np.float64]
+Flows = NDArray[np.float64]
+Counts = NDArray[np.uint32]
 
-_COLUMN = {name: i for i, name in enumerate(COLUMNS)}
-_ADDED = len(ADDITIVE)
-_MIN, _MAX = _COLUMN["min_spread"], _COLUMN["max_spread"]
-_ENDING = _COLUMN["stood"]
+STARTS: Final = ("stood", "bid_price", "bid_size", "ask_price", "ask_size", "mid2")
+"""What a window is compared with that begins where a second ended."""
+
 _SPARE_ROWS: Final = 16
+_MIN, _MAX = len(FLOWS), len(FLOWS) + 1
+_counts_of = attrgetter(*COUNTS)
+_flows_of = attrgetter(*FLOWS, "min_spread", "max_spread")
+_ending_of = attrgetter(*ENDINGS)
 
 # Called by another name, since the fields are Bar's and no type checker can list them.
 _named: Any = namedtuple  # noqa: PYI024
-_BarSums = _named("_BarSums", ADDITIVE)
-_BarEnding = _named("_BarEnding", COLUMNS[_ENDING:])
+_BarSums = _named("_BarSums", (*FLOWS, *COUNTS))
+_BarEnding = _named("_BarEnding", ENDINGS)
+_BarStart = _named("_BarStart", STARTS)
+_start_of = attrgetter(*STARTS)
 Sums = Any
 """Sums of a bar's additive fields, by their names."""
 Ending = Any
 """How things stood at the end of a bar, by its fields' names from `stood` on."""
 
-NOTHING_STOOD: Ending = _BarEnding._make([0.0] * (len(COLUMNS) - _ENDING))
+NOTHING_STOOD: Ending = _BarEnding._make([0.0] * len(ENDINGS))
+_NOTHING: Sums = _BarSums._make([0.0] * (len(FLOWS) + len(COUNTS)))
 
 
 class Window(NamedTuple):
@@ -53,20 +61,31 @@ class Window(NamedTuple):
 
 
 class BarTable:
-    """The newest `seconds` and one bars, without holes: a second left out was silent."""
+    """The newest `seconds` and one bars, without holes: a second left out was silent.
 
-    def __init__(self, seconds: int = 300) -> None:
+    A `lean` one keeps of all seconds but the newest only what windows need that end with the
+    newest: two thirds of the memory, which every ticker of a worker takes.
+    """
+
+    def __init__(self, seconds: int = 300, *, lean: bool = False) -> None:
         self._kept = seconds + 1
-        self._rows: Rows = np.zeros((self._kept + _SPARE_ROWS, len(COLUMNS)))
+        rows = self._kept + _SPARE_ROWS
+        self._flows: Flows = np.zeros((rows, len(FLOWS) + 2))
+        self._counts: Counts = np.zeros((rows, len(COUNTS)), np.uint32)
+        self._is_lean = lean
+        self._kept_endings = STARTS if lean else ENDINGS
+        self._make_ending = _BarStart._make if lean else _BarEnding._make
+        self._endings: Flows = np.zeros((rows, len(self._kept_endings)))
+        self._newest = NOTHING_STOOD
         self._count = 0
         self._quality: dict[int, dict[str, int]] = {}
         self.end = 0
         self.first_quote: Quote | None = None
 
     @classmethod
-    def of(cls, bars: Iterable[Bar], seconds: int = 300) -> "BarTable":
+    def of(cls, bars: Iterable[Bar], seconds: int = 300, *, lean: bool = False) -> "BarTable":
         """Make a table of bars in order of time."""
-        table = cls(seconds)
+        table = cls(seconds, lean=lean)
         for bar in bars:
             table.add(bar)
         return table
@@ -80,34 +99,38 @@ class BarTable:
         if self._count and bar.end <= self.end:
             row = self._row_at(bar.end)
             if row >= 0:
-                self._put(row, row_of(bar))
+                self._put(row, bar)
             return
         self.fill_to(bar.end - SECOND_MS)
-        self._append(bar.end, row_of(bar))
+        self._append(bar)
 
     def fill_to(self, end: int, *, is_covered: bool = True) -> None:
         """Add the silent seconds after the newest bar, up to `end`; or seconds lost in a gap."""
         if self._count:
             first = max(self.end + SECOND_MS, end - self._kept * SECOND_MS)
             for missing in range(first, end + 1, SECOND_MS):
-                self._append(
-                    missing, _silent_after(self._rows[self._count - 1], is_covered=is_covered)
-                )
+                returned = int(self._counts[self._count - 1, _RETURNS])
+                self._append(_silent(missing, self._newest, returned, is_covered=is_covered))
 
-    def _append(self, end: int, row: Sequence[float] | Rows) -> None:
-        if self._count == len(self._rows):
-            self._rows[: self._kept] = self._rows[_SPARE_ROWS:].copy()
+    def _append(self, bar: Bar) -> None:
+        if self._count == len(self._flows):
+            for rows in (self._flows, self._counts, self._endings):
+                rows[: self._kept] = rows[_SPARE_ROWS:].copy()
             self._count = self._kept
-            oldest = end - self._kept * SECOND_MS
+            oldest = bar.end - self._kept * SECOND_MS
             self._quality = {e: q for e, q in self._quality.items() if e > oldest}
-        self._put(self._count, row)
         self._count += 1
-        self.end = end
+        self.end = bar.end
+        self._put(self._count - 1, bar)
 
-    def _put(self, place: int, row: Sequence[float] | Rows) -> None:
-        self._rows[place] = row
-        if not row[_MIN]:
-            self._rows[place, _MIN] = math.inf  # no spread stood: the least of others counts
+    def _put(self, place: int, bar: Bar) -> None:
+        self._flows[place] = _flows_of(bar)
+        if not bar.min_spread:
+            self._flows[place, _MIN] = math.inf  # no spread stood: the least of others counts
+        self._counts[place] = _counts_of(bar)
+        self._endings[place] = _start_of(bar) if self._is_lean else _ending_of(bar)
+        if place == self._count - 1:
+            self._newest = _BarEnding._make(map(float, _ending_of(bar)))
 
     def _row_at(self, end: int) -> int:
         return self._count - 1 - (self.end - end) // SECOND_MS
@@ -115,14 +138,21 @@ class BarTable:
     def column(self, name: str, as_of: int, seconds: int) -> list[float]:
         """Return a field of the `seconds` up to `as_of`, oldest first, or all there are."""
         stop = self._row_at(as_of) + 1
-        values: list[float] = self._rows[max(0, stop - seconds) : stop, _COLUMN[name]].tolist()
+        rows = slice(max(0, stop - seconds), stop)
+        values: list[float] = (
+            self._flows[rows, FLOWS.index(name)].tolist()
+            if name in FLOWS
+            else self._endings[rows, self._kept_endings.index(name)].tolist()
+        )
         return values
 
     def ending(self, as_of: int) -> Ending | None:
         """Return how things stood at a whole second, None where no row tells."""
         row = self._row_at(as_of)
+        if row == self._count - 1:
+            return self._newest
         if 0 <= row < self._count:
-            return _BarEnding._make(self._rows[row, _ENDING:].tolist())
+            return self._make_ending(self._endings[row].tolist())
         return None
 
     def windows(self, as_of: int, spans: Sequence[int]) -> list[Window]:
@@ -130,7 +160,10 @@ class BarTable:
         stop = self._row_at(as_of) + 1
         lengths = {n: min(n, stop) for span in spans for n in _parts(span)}
         tails = _Tails(
-            self._rows, stop, sorted({n for n in lengths.values() if n > 0}, reverse=True)
+            self._flows,
+            self._counts,
+            stop,
+            sorted({n for n in lengths.values() if n > 0}, reverse=True),
         )
         end = self.ending(as_of) or NOTHING_STOOD
         found = []
@@ -173,22 +206,26 @@ def _parts(span: int) -> tuple[int, int, int]:
 class _Tails:
     """Sums, least and greatest over the last n rows, for some n at once."""
 
-    def __init__(self, rows: Rows, stop: int, lengths: list[int]) -> None:
+    def __init__(self, flows: Flows, counts: Counts, stop: int, lengths: list[int]) -> None:
         self._place = {length: i for i, length in enumerate(reversed(lengths))}
         if not lengths:
             return
         offsets = [lengths[0] - length for length in lengths]
-        rows = rows[stop - lengths[0] : stop]
-        parts = np.add.reduceat(rows[:, :_ADDED], offsets, axis=0)
-        self._sums = parts[::-1].cumsum(axis=0).tolist()
-        lows = np.minimum.reduceat(rows[:, _MIN], offsets).tolist()
+        flows, counts = flows[stop - lengths[0] : stop], counts[stop - lengths[0] : stop]
+        parts = np.add.reduceat(flows[:, :_MIN], offsets, axis=0)
+        self._flows = parts[::-1].cumsum(axis=0).tolist()
+        number = np.add.reduceat(counts, offsets, axis=0, dtype=np.int64)
+        self._counts = number[::-1].cumsum(axis=0).tolist()
+        lows = np.minimum.reduceat(flows[:, _MIN], offsets).tolist()
         self._low = [*accumulate(reversed(lows), min)]
-        highs = np.maximum.reduceat(rows[:, _MAX], offsets).tolist()
+        highs = np.maximum.reduceat(flows[:, _MAX], offsets).tolist()
         self._high = [*accumulate(reversed(highs), max)]
 
     def sums(self, length: int) -> Sums:
         place = self._place.get(length)
-        return _BarSums._make([0.0] * _ADDED if place is None else self._sums[place])
+        if place is None:
+            return _NOTHING
+        return _BarSums._make(self._flows[place] + self._counts[place])
 
     def spread_range(self, length: int) -> tuple[float, float]:
         place = self._place.get(length)
@@ -197,24 +234,27 @@ class _Tails:
         return self._low[place], self._high[place]
 
 
-def _silent_after(before: Rows, *, is_covered: bool) -> Rows:
-    end = _BarEnding._make(before[_ENDING:].tolist())
-    row = np.zeros(len(COLUMNS))
-    row[_ENDING:] = before[_ENDING:]
-    if not end.stood or not is_covered:
-        return row
-    row[_COLUMN["returns"]] = 1.0 if end.mid2 else before[_COLUMN["returns"]]
-    standing = {"covered_ms": 1.0, "bid_size_ms": end.bid_size, "ask_size_ms": end.ask_size}
-    depth = end.bid_size + end.ask_size
+_RETURNS = COUNTS.index("returns")
+
+
+def _silent(end: int, before: Ending, returned: int, *, is_covered: bool) -> Bar:
+    """Make the bar of a second without records, after one that ended so."""
+    bar = Bar(end)
+    for name in ENDINGS:
+        setattr(bar, name, type(getattr(bar, name))(getattr(before, name)))
+    if not before.stood or not is_covered:
+        return bar
+    bar.returns = 1 if before.mid2 else returned
+    bar.covered_ms = float(SECOND_MS)
+    bar.bid_size_ms = before.bid_size * SECOND_MS
+    bar.ask_size_ms = before.ask_size * SECOND_MS
+    depth = before.bid_size + before.ask_size
     if depth:
-        standing |= {
-            "imbalance_ms": (end.bid_size - end.ask_size) / depth,
-            "imbalance_time_ms": 1.0,
-        }
-    if end.mid2:
-        bps = 2e4 * end.spread / end.mid2
-        standing |= {"spread_ms": end.spread, "spread_bps_ms": bps, "spread_time_ms": 1.0}
-        row[_MIN] = row[_MAX] = end.spread
-    for name, value in standing.items():
-        row[_COLUMN[name]] = value * SECOND_MS
-    return row
+        bar.imbalance_ms = (before.bid_size - before.ask_size) / depth * SECOND_MS
+        bar.imbalance_time_ms = float(SECOND_MS)
+    if before.mid2:
+        bar.spread_ms = before.spread * SECOND_MS
+        bar.spread_bps_ms = 2e4 * before.spread / before.mid2 * SECOND_MS
+        bar.spread_time_ms = float(SECOND_MS)
+        bar.min_spread = bar.max_spread = before.spread
+    return bar

@@ -5,7 +5,6 @@ A bar covers (end - 1 s, end]. Its sums are additive; its last fields tell how t
 
 import math
 from dataclasses import dataclass, field, fields
-from operator import attrgetter
 from typing import Final
 
 from app.records import BUY, PRICE_UNITS, SELL, UNSIGNED, Quote, Trade
@@ -73,9 +72,11 @@ class Bar:
     quality: dict[str, int] | None = None
 
 
-COLUMNS = tuple(f.name for f in fields(Bar) if f.name not in ("end", "first_quote", "quality"))
-ADDITIVE = COLUMNS[: COLUMNS.index("stored") + 1]
-row_of = attrgetter(*COLUMNS)
+_FIELDS = [f.name for f in fields(Bar)]
+_ADDITIVE = _FIELDS[_FIELDS.index("quote_count") : _FIELDS.index("stored")]
+COUNTS = tuple(name for name in _ADDITIVE if isinstance(getattr(Bar(0), name), int))
+FLOWS = tuple(name for name in _ADDITIVE if name not in COUNTS)
+ENDINGS = tuple(_FIELDS[_FIELDS.index("stood") : _FIELDS.index("first_quote")])
 
 
 @dataclass(slots=True)
@@ -138,16 +139,19 @@ class Market:
         return Side(self.last_direction, is_given=False, is_inside=inside)
 
 
+_NO_BAR = Bar(0)
+
+
 @dataclass(slots=True)
 class BarFold:
     """Turns records into bars, in stream order; its thresholds are renewed at each whole second.
 
-    `bar` is the second under way, which ends at `end`; at a whole second it is empty.
+    `bar` is the second under way, which ends at `end`; it is to be begun.
     """
 
     end: int
     market: Market
-    bar: Bar = field(init=False)
+    bar: Bar = field(default_factory=lambda: _NO_BAR, init=False)
     integrated_to: float = 0.0
     bid: int = 0
     ask: int = 0
@@ -156,9 +160,6 @@ class BarFold:
     large_ask_size: float = 0.0
     depth: float = 0.0
     trades_seen: int = 0
-
-    def __post_init__(self) -> None:
-        self.bar = Bar(self.end)
 
     def begin(self, end: int) -> None:
         """Begin the second that ends at `end`."""

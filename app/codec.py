@@ -75,6 +75,7 @@ def decode_state(stored: Packed) -> State:
     """
     state = _of(State, unpacked(stored.blob))
     state.scene.usual.renew()
+    state.fold.begin(state.fold.end)
     candidates = state.scene.events.candidates
     try:
         for kind, found in stored.candidates.items():
@@ -84,6 +85,8 @@ def decode_state(stored: Packed) -> State:
     for name, found in stored.levels.items():
         level = _of(Level, unpacked(found))
         state.levels[0 if name.startswith("0:") else 1].levels[level.price] = level
+    for side in state.levels:
+        side.rank_all()
     return state
 
 

@@ -19,7 +19,7 @@ from app.patterns.events import Event, whole_second
 from app.records import UNSIGNED, Batch, Quote, Trade
 from app.scene import NEVER
 from app.state import Detectors, Gap, Snapshot, State, Weak, new_state
-from app.touch import BookSecond, Moves, Visit, is_better, taken_side
+from app.touch import Moves, Visit, is_better, taken_side
 from app.usual import SecondFacts
 
 SLEEP_AFTER_SECONDS: Final = 300
@@ -44,7 +44,7 @@ class Engine:
     @classmethod
     def new(cls, ticker: str) -> "Engine":
         """Begin with a ticker of which nothing was seen."""
-        return cls(new_state(ticker), BarTable(max(SPANS)))
+        return cls(new_state(ticker), BarTable(max(SPANS), lean=True))
 
     def advance(self, batch: Batch, as_of: int) -> Analysis:
         """Fold the records stamped after the last `as_of` up to this one, and say what is found."""
@@ -221,7 +221,8 @@ class Engine:
             bar, past.large_size[0] or 0.0, past.large_size[1] or 0.0, past.depth or 0.0
         )
         scene.events.settle(end)
-        scene.facts, scene.book = None, BookSecond()
+        scene.facts = None
+        scene.book.begin()
         self._look_at_levels(end)
         self._keep(bar)
         if falls_asleep:

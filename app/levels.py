@@ -1,5 +1,6 @@
 """Prices that were the best of their side: how often, with what size, and how that ended."""
 
+from bisect import bisect_left, insort
 from dataclasses import dataclass, field
 from operator import attrgetter
 from typing import Final
@@ -31,7 +32,10 @@ class PublishedLevel:
     significance: float
 
 
-_by_significance = attrgetter("significance", "price")
+def _order(form: PublishedLevel) -> tuple[float, float]:
+    return -form.significance, -form.price
+
+
 _least_first = attrgetter("significance", "last_seen", "price")
 
 
@@ -79,12 +83,13 @@ class SideLevels:
     `least_shown` is the significance of the last level published; `touched` are the prices
     whose stay may end or whose form may be renewed at the next second; nothing was last seen
     before `oldest_seen`. `unsaved` are the prices whose levels changed or went since that was
-    last asked.
+    last asked; `ranked` are the published forms, the most significant first.
     """
 
     side: int
     levels: dict[int, Level] = field(default_factory=dict, init=False)
     unsaved: set[int] = field(default_factory=set, init=False)
+    ranked: list[PublishedLevel] = field(default_factory=list, init=False)
     best: int = 0
     size: float = 0.0
     since: float = 0.0
@@ -98,6 +103,8 @@ class SideLevels:
         """Let a price become the best."""
         level = self.levels.get(price)
         if level is None or stamp - level.last_seen >= GONE_MS:
+            if level is not None:
+                self._rank(level.published, None)
             self.levels[price] = Level(price, stamp, stamp, stamp)
         elif level.left_at and stamp - level.left_at < STAY_MS:
             level.left_at = 0.0
@@ -155,6 +162,7 @@ class SideLevels:
             level.significance = level.size * level.appearances
             before = level.published
             if _renewed(level, self.side):
+                self._rank(before, level.published)
                 changed |= self._is_shown(before) or self._is_shown(level.published)
         self.touched = still_touched
         if end - self.oldest_seen >= GONE_MS:
@@ -166,6 +174,8 @@ class SideLevels:
     def _drop_gone(self, end: int) -> bool:
         kept = {p: level for p, level in self.levels.items() if end - level.last_seen < GONE_MS}
         dropped = self.levels.keys() - kept.keys()
+        for price in dropped:
+            self._rank(self.levels[price].published, None)
         self.unsaved |= dropped
         self.levels = kept
         self.oldest_seen = min((level.last_seen for level in kept.values()), default=NEVER)
@@ -179,6 +189,7 @@ class SideLevels:
         for level in dropped:
             del self.levels[level.price]
             self.unsaved.add(level.price)
+            self._rank(level.published, None)
         return any(self._is_shown(level.published) for level in dropped)
 
     def take_unsaved(self, *, whole: bool) -> dict[int, Level | None]:
@@ -190,11 +201,22 @@ class SideLevels:
 
     def top(self) -> list[PublishedLevel]:
         """Return the published forms of the most significant levels, greatest first."""
-        forms = [level.published for level in self.levels.values() if level.published is not None]
-        forms.sort(key=_by_significance, reverse=True)
-        shown = forms[:PUBLISHED]
+        shown = self.ranked[:PUBLISHED]
         self.least_shown = shown[-1].significance if len(shown) == PUBLISHED else 0.0
         return shown
+
+    def rank_all(self) -> None:
+        """Put the published forms in their order; that of a stored side is not stored."""
+        forms = [level.published for level in self.levels.values() if level.published is not None]
+        self.ranked = sorted(forms, key=_order)
+
+    def _rank(self, before: PublishedLevel | None, now: PublishedLevel | None) -> None:
+        """Let a form take an earlier one's place in the order."""
+        if before is not None:
+            place = bisect_left(self.ranked, _order(before), key=_order)
+            del self.ranked[place]
+        if now is not None:
+            insort(self.ranked, now, key=_order)
 
     def _is_shown(self, form: PublishedLevel | None) -> bool:
         """Tell whether a form is among the published ones, or will be."""

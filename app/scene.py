@@ -26,12 +26,12 @@ class Scene:
     tick: Tick
     visits: list[Visit | None] = field(default_factory=lambda: [None, None])
     moves: list[Moves] = field(default_factory=lambda: [Moves(), Moves()])
-    book: BookSecond = field(default_factory=BookSecond)
+    book: BookSecond = field(default_factory=BookSecond, init=False)
     trades_seen: bool = False
     first_stamp: float = 0.0
     mid2: int = 0
     next_due: float = NEVER
-    facts: SecondFacts | None = None
+    facts: SecondFacts | None = field(default=None, init=False)
 
     @property
     def past(self) -> InForce:

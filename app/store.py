@@ -301,7 +301,7 @@ class Store:
         oldest = end - (max(SPANS) + 1) * SECOND_MS
         stored = self._redis.xrange(self._keys.bars(ticker), oldest, end - 1)
         bars = [codec.decode_bar(entry.get(b"b", b"")) for _, entry in stored]
-        table = BarTable.of([*bars, *state.recent], max(SPANS))
+        table = BarTable.of([*bars, *state.recent], max(SPANS), lean=True)
         table.first_quote = state.first_quote
         if state.recent or bars:
             table.fill_to(state.as_of)
@@ -317,7 +317,7 @@ class Store:
             margins = state.as_of - 1, journal.entries[-1].as_of + 1
             pipe.zrangebyscore(key, *margins, withscores=True)
         quotes, trades = pipe.execute()
-        table = BarTable(max(SPANS))
+        table = BarTable(max(SPANS), lean=True)
         table.first_quote = state.first_quote
         journal.replay(Engine(state, table), quotes, trades)
 

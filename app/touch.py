@@ -93,6 +93,13 @@ class BookSecond:
     traded: list[float] = field(default_factory=lambda: [0.0, 0.0])
     traded_given: list[bool] = field(default_factory=lambda: [True, True])
 
+    def begin(self) -> None:
+        """Begin the next second."""
+        self.first_quote = 0.0
+        self.changes = self.undone = self.jump = 0
+        self.removed, self.gross, self.first_removal = [0.0, 0.0], [0.0, 0.0], [0.0, 0.0]
+        self.traded, self.traded_given = [0.0, 0.0], [True, True]
+
     def remove(self, side: int, stamp: float, size: float) -> None:
         """Note that displayed size went."""
         if not self.first_removal[side]:

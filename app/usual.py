@@ -208,26 +208,25 @@ class Usual:
 
     def renew(self) -> None:
         """Put the scales' quantiles in force."""
-        self.in_force = InForce(
-            median_size=[s.quantile(0) for s in self.sizes],
-            large_size=[s.quantile(1) for s in self.sizes],
-            depth=self.depth.quantile(0),
-            spread=self.spread.quantile(0),
-            recent_spread=self.recent_spread.quantile(0),
-            one_tick_share=self.one_tick.ratio(samples_needed(0.5)) or 0.0,
-            flow=self.flow.quantile(0),
-            taker_flow=self.taker_flow.quantile(0),
-            quote_flow=self.quote_flow.quantile(0),
-            removal=self.removal.quantile(0),
-            busy_quotes=self.quote_rate.quantile(0),
-            burst_quotes=self.quote_rate.quantile(1),
-            usual_trades=self.trade_rate.quantile(0),
-            flicker=self.flicker.quantile(0),
-            jump=self.jump.quantile(0),
-            spread_slope=self.spread_slope.quantile(0),
-            impact=self.impact.ratio(IMPACT_SAMPLES),
-            drift=self.drift.ratio(DRIFT_SAMPLES),
-        )
+        past = self.in_force
+        past.median_size = [s.quantile(0) for s in self.sizes]
+        past.large_size = [s.quantile(1) for s in self.sizes]
+        past.depth = self.depth.quantile(0)
+        past.spread = self.spread.quantile(0)
+        past.recent_spread = self.recent_spread.quantile(0)
+        past.one_tick_share = self.one_tick.ratio(samples_needed(0.5)) or 0.0
+        past.flow = self.flow.quantile(0)
+        past.taker_flow = self.taker_flow.quantile(0)
+        past.quote_flow = self.quote_flow.quantile(0)
+        past.removal = self.removal.quantile(0)
+        past.busy_quotes = self.quote_rate.quantile(0)
+        past.burst_quotes = self.quote_rate.quantile(1)
+        past.usual_trades = self.trade_rate.quantile(0)
+        past.flicker = self.flicker.quantile(0)
+        past.jump = self.jump.quantile(0)
+        past.spread_slope = self.spread_slope.quantile(0)
+        past.impact = self.impact.ratio(IMPACT_SAMPLES)
+        past.drift = self.drift.ratio(DRIFT_SAMPLES)
 
 
 def _push(values: Numbers, value: float, kept: int) -> None:

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from app import codec
 from app.engine import Engine
 from app.errors import StateUnreadable
+from app.patterns.events import whole_second
 from app.records import Batch
-from tests.builders import second
 from tests.strategies import Flavour
 
 
@@ -18,7 +18,8 @@ from tests.strategies import Flavour
 def stored() -> tuple[bytes, bytes]:
     """Give a real state's packed form, and its packed bars."""
     engine = Engine.new("SPY")
-    engine.advance(Batch(Flavour(3, 300, 0.3, 1.0, 0.05, 0.0, 1.0, 0.4).stream(), []), second(60))
+    stream = Flavour(3, 300, 0.3, 1.0, 0.05, 0.0, 1.0, 0.4).stream()
+    engine.advance(Batch(stream, []), whole_second(stream[-1].stamp))
     return codec.encode_state(engine.state).blob, codec.encode_bars(engine.state.recent)
 
 
