@@ -32,6 +32,7 @@ With `ORDERFLOW_CLUSTER=1` the ticker stands in braces, so that all of its keys 
 from app.tickers import is_ticker
 
 PREFIX = "orderflow:"
+_ANY = "*"  # in no ticker
 WINDOWS = {"10s": 10, "1min": 60, "5min": 300}
 SIDES = ("bid", "ask")
 
@@ -69,6 +70,7 @@ class Keys:
         self._form = "{%s}" if cluster else "%s"
         self.quotes_pattern = f"{PREFIX}quotes:*"
         self._quotes_start = f"{PREFIX}quotes:"
+        self._of_any_tick = "\n".join(self._names_of_tick(_ANY))
 
     def _name(self, kind: str, ticker: str) -> str:
         return f"{PREFIX}{kind}:{self._form % ticker}"
@@ -107,6 +109,9 @@ class Keys:
 
     def of_tick(self, ticker: str) -> list[str]:
         """Return all keys that a tick reads or writes, the state first and the metrics last."""
+        return self._of_any_tick.replace(_ANY, ticker).split("\n")
+
+    def _names_of_tick(self, ticker: str) -> list[str]:
         return [
             self.state(ticker),
             self.quotes(ticker),

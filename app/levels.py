@@ -17,7 +17,7 @@ RESIZED: Final = 0.01
 NEVER: Final = float("inf")
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, init=False)
 class PublishedLevel:
     """A level as the reader sees it (contract, section 5)."""
 
@@ -30,6 +30,28 @@ class PublishedLevel:
     held: int
     broke: int
     significance: float
+
+    def __init__(  # noqa: PLR0913, PLR0917 - written out, as in `records`
+        self,
+        price: float,
+        side: str,
+        appearances: int,
+        size: float,
+        first_seen: float,
+        last_seen: float,
+        held: int,
+        broke: int,
+        significance: float,
+    ) -> None:
+        self.price = price
+        self.side = side
+        self.appearances = appearances
+        self.size = size
+        self.first_seen = first_seen
+        self.last_seen = last_seen
+        self.held = held
+        self.broke = broke
+        self.significance = significance
 
 
 def _order(form: PublishedLevel) -> tuple[float, float]:

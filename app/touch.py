@@ -22,7 +22,7 @@ def taken_side(taker: int) -> int:
     return 1 if taker == BUY else 0
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, init=False)
 class Visit:
     """One price's time as the best of its side.
 
@@ -34,22 +34,46 @@ class Visit:
     since: float
     start_size: float
     size: float
-    decreased: float = 0.0
-    increased: float = 0.0
-    printed_since_quote: float = 0.0
-    printed_given: bool = True
+    decreased: float
+    increased: float
+    printed_since_quote: float
+    printed_given: bool
+
+    def __init__(  # noqa: PLR0913, PLR0917 - written out, as in `records`
+        self,
+        price: int,
+        since: float,
+        start_size: float,
+        size: float,
+        decreased: float = 0.0,
+        increased: float = 0.0,
+        printed_since_quote: float = 0.0,
+        printed_given: bool = True,  # noqa: FBT001, FBT002 - a field
+    ) -> None:
+        self.price = price
+        self.since = since
+        self.start_size = start_size
+        self.size = size
+        self.decreased = decreased
+        self.increased = increased
+        self.printed_since_quote = printed_since_quote
+        self.printed_given = printed_given
 
     def key(self, side: int) -> str:
         """Name this visit among all of its ticker."""
         return f"{SIDE_NAMES[side]}:{self.price}:{self.since}"
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, init=False)
 class Left:
     """A best price that was left, and when."""
 
     at: float
     price: int
+
+    def __init__(self, at: float, price: int) -> None:
+        self.at = at
+        self.price = price
 
 
 @dataclass(slots=True)

@@ -117,7 +117,8 @@ class Writing:
                 now, before = state.levels[side].top(), None
             if now is not None:
                 yield from _level_changes(key, before, now)
-                yield "EXPIRE", key, keys.LEVELS_LIFETIME_SECONDS
+                if before is None:
+                    yield "EXPIRE", key, keys.LEVELS_LIFETIME_SECONDS
                 shown.levels[side] = now
 
     def _bar_commands(self, analysis: Analysis, *, keeps_house: bool) -> Iterator[Command]:
@@ -152,7 +153,8 @@ class Writing:
         if gone:
             yield "HDEL", self._state, *gone
         yield "HSET", self._state, *_flat(fields)
-        yield "EXPIRE", self._state, keys.STATE_LIFETIME_SECONDS
+        if journal is None:
+            yield "EXPIRE", self._state, keys.STATE_LIFETIME_SECONDS
 
     def _trim_commands(self, as_of: int, *, keeps_house: bool) -> Iterator[Command]:
         if keeps_house or self._reading.checked.crowded:

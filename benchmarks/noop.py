@@ -43,7 +43,7 @@ def _publish(server: Server, tasks: int) -> float:
     server.settings()
     # Imported late: Celery reads its settings from the environment once.
     from tasks import app  # noqa: PLC0415
-    from tasks.fanout import publish_ticks  # noqa: PLC0415
+    from tasks.messages import publish_ticks  # noqa: PLC0415
     from tasks.queues import tick_queue  # noqa: PLC0415
 
     as_of_ms = int(time.time()) * 1000 + 60_000

@@ -3,7 +3,7 @@
 from app.settings import settings
 from tasks import app, ticks
 from tasks.edge import tally
-from tasks.fanout import TICK_TASK
+from tasks.messages import TICK_TASK
 
 __all__ = ["app", "settings", "ticks"]
 

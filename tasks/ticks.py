@@ -13,7 +13,7 @@ from app.outage import AWAY
 from app.settings import settings
 from tasks import app
 from tasks.edge import log, outage, tally
-from tasks.fanout import TICK_TASK
+from tasks.messages import TICK_TASK
 
 _GRACE_MS = 500
 

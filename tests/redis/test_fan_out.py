@@ -2,6 +2,7 @@
 
 import json
 import time
+from base64 import b64decode
 from collections.abc import Iterator
 
 import pytest
@@ -43,8 +44,6 @@ def at(monkeypatch: pytest.MonkeyPatch) -> int:
 
 def published(client: redis.Redis) -> list[tuple[str, list[object]]]:
     """Return queue and arguments of all waiting ticks."""
-    from base64 import b64decode  # noqa: PLC0415
-
     found = []
     for shard in range(3):
         queue = f"ticks.{shard}"
@@ -182,3 +181,23 @@ def test_a_message_of_somebody_elses_among_the_ticks_is_dropped(
     fan_out(1)
 
     assert published(redis_client) == [("ticks.1", ["SPY", at])]
+
+
+def test_a_ticks_message_is_what_celery_itself_would_publish(redis_client: redis.Redis) -> None:
+    from tasks import app  # noqa: PLC0415
+    from tasks.messages import publish_ticks  # noqa: PLC0415
+    from tasks.ticks import tick  # noqa: PLC0415
+
+    with app.producer_or_acquire() as producer:
+        publish_ticks(producer, "ticks.1", ["SPY"], 1000)
+    given = {"task_id": "SPY@1000", "argsrepr": "", "kwargsrepr": ""}
+    tick.apply_async(("SPY", 1000), queue="ticks.2", **given)
+    ours, celerys = (
+        json.loads(redis_client.lindex(queue, 0) or b"") for queue in ("ticks.1", "ticks.2")
+    )
+    assert json.loads(b64decode(ours.pop("body"))) == json.loads(b64decode(celerys.pop("body")))
+    properties, theirs = ours.pop("properties"), celerys.pop("properties")
+    theirs["delivery_info"]["routing_key"] = "ticks.1"
+    theirs |= {"delivery_tag": "SPY@1000", "reply_to": ""}  # no one waits for a result
+    assert ours == celerys
+    assert properties.items() <= theirs.items()
