@@ -19,7 +19,7 @@ Counts = NDArray[np.uint32]
 STARTS: Final = ("stood", "bid_price", "bid_size", "ask_price", "ask_size", "mid2")
 """What a window is compared with that begins where a second ended."""
 
-_SPARE_ROWS: Final = 16
+_SPARE_ROWS: Final = 8
 _MIN, _MAX = len(FLOWS), len(FLOWS) + 1
 _counts_of = attrgetter(*COUNTS)
 _flows_of = attrgetter(*FLOWS, "min_spread", "max_spread")

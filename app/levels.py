@@ -208,9 +208,11 @@ class SideLevels:
         others = [level for level in self.levels.values() if level.price != self.best]
         others.sort(key=_least_first)
         dropped = others[: len(self.levels) - KEPT]
+        gone = {level.price for level in dropped}
+        # Made anew: a dict keeps the room of all that it once held.
+        self.levels = {price: it for price, it in self.levels.items() if price not in gone}
+        self.unsaved |= gone
         for level in dropped:
-            del self.levels[level.price]
-            self.unsaved.add(level.price)
             self._rank(level.published, None)
         return any(self._is_shown(level.published) for level in dropped)
 
