@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import fields
 from operator import attrgetter
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, Final, NamedTuple, TypeVar
 
 import msgspec
 
@@ -26,6 +26,7 @@ _LEVEL_FIELDS = tuple(f.name for f in fields(PublishedLevel) if f.name != "signi
 _LevelMember = msgspec.defstruct("_LevelMember", _LEVEL_FIELDS)
 _level_fields = attrgetter(*_LEVEL_FIELDS)
 
+_WHOLE: Final = 2.0**53
 _quote_fields = attrgetter(*(f.name for f in fields(Quote)))
 _bar_fields = attrgetter(*(f.name for f in fields(Bar)))
 _NUMBERS = [type(number) for number in _bar_fields(Bar(0))[:-2]]
@@ -115,9 +116,15 @@ def encode_bar(bar: Bar) -> bytes:
 
 
 def _plain_bar(bar: Bar) -> list[object]:
-    # The whole 0 takes one byte where 0.0 takes nine.
     *numbers, quote, quality = _bar_fields(bar)
-    return [*[number or 0 for number in numbers], quote and _quote_fields(quote), quality]
+    return [*[_shortest(it) for it in numbers], quote and _quote_fields(quote), quality]
+
+
+def _shortest(number: object) -> object:
+    """Return a whole number as int: one to five bytes packed, where a float takes nine."""
+    if isinstance(number, float) and number.is_integer() and abs(number) <= _WHOLE:
+        return int(number)
+    return number
 
 
 def decode_bar(blob: bytes) -> Bar:

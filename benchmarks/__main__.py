@@ -1,4 +1,4 @@
-"""`python -m benchmarks tick|growth|system|answer|tape|all [--quick]`: measure and write down."""
+"""`python -m benchmarks tick|growth|system|… [--quick]`: measure and write down."""
 
 import datetime as dt
 import importlib
@@ -16,6 +16,8 @@ _MODULES = {
     "tick": "benchmarks.tick",
     "growth": "benchmarks.growth",
     "system": "benchmarks.system",
+    "start": "benchmarks.cold_start",
+    "memory": "benchmarks.memory",
     "answer": "benchmarks.answer",
     "tape": "benchmarks.tape_speed",
 }

@@ -1,4 +1,4 @@
-"""What a Celery task that does nothing costs with our settings, queues and way of publishing."""
+"""What a Celery task that does nothing costs with our settings and queues."""
 
 import subprocess
 import sys
@@ -42,15 +42,14 @@ def noop_cost(server: Server, tasks: int) -> NoopCost:
 def _publish(server: Server, tasks: int) -> float:
     server.settings()
     # Imported late: Celery reads its settings from the environment once.
-    from tasks import app  # noqa: PLC0415
-    from tasks.messages import publish_ticks  # noqa: PLC0415
+    from benchmarks.noop_app import app, publish_by_kombu  # noqa: PLC0415
     from tasks.queues import tick_queue  # noqa: PLC0415
 
     as_of_ms = int(time.time()) * 1000 + 60_000
     with app.connection_for_write(f"redis://127.0.0.1:{_port(server)}/0") as connection:
         producer = app.amqp.Producer(connection)
         start = time.thread_time()
-        publish_ticks(producer, tick_queue(0), [f"T{i}" for i in range(tasks)], as_of_ms)
+        publish_by_kombu(producer, tick_queue(0), [f"T{i}" for i in range(tasks)], as_of_ms)
         return time.thread_time() - start
 
 

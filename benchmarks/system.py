@@ -15,11 +15,12 @@ from benchmarks.noop import WORKER
 from benchmarks.place import Server, private_redis, process, quantile, table
 from benchmarks.watcher import Seen
 
-REAL, NOOP = "tasks", "benchmarks.noop_app"
+REAL = "tasks"
+NOOP, NOOP_PUBLISHED = "benchmarks.noop_app", "benchmarks.noop_published_app"
+KINDS = {REAL: "ticks", NOOP: "no-op", NOOP_PUBLISHED: "no-op, published as ours"}
 HELD_SHARE = 0.999
 WORKERS = 3
 _SAMPLE = 20
-_PAST_SECONDS = 0  # of quotes that wait at the start
 _PRECISION = 0.08
 _START_SECONDS = 60
 
@@ -62,6 +63,11 @@ class Held:
         ours = sum(used for name, used in self.cpu.items() if name.startswith(("beat", "worker")))
         return ours * 1e4 * self.seconds / max(1, self.done)
 
+    @property
+    def redis_us_a_tick(self) -> float:
+        """Return what Redis spent for each, the feed's and the reader's commands included."""
+        return self.cpu["redis"] * 1e4 * self.seconds / max(1, self.done)
+
 
 @contextlib.contextmanager
 def _running(server: Server, load: Load) -> Iterator[dict[str, psutil.Process]]:
@@ -74,11 +80,11 @@ def _running(server: Server, load: Load) -> Iterator[dict[str, psutil.Process]]:
             running[name] = stack.enter_context(process(*command, env=environment, **quiet))
 
         running: dict[str, psutil.Process] = {"redis": server.process}
-        feed = [server.environment["REDIS_PORT"], str(load.tickers), str(load.rate)]
+        feed = [server.environment["REDIS_PORT"], str(load.tickers), str(load.rate), "0"]
         for number in range(WORKERS):
             words = ("celery", "-A", load.app, *WORKER, "-n", f"w{number}@%h")
             start(f"worker {number + 1}", *words, ORDERFLOW_SHARD=str(number))
-        start("feed", "benchmarks.feeder", *feed, str(_PAST_SECONDS))
+        start("feed", "benchmarks.feeder", *feed)
         start("beat", "celery", "-A", load.app, "beat", "-l", "WARNING")
         yield running
 
@@ -130,7 +136,7 @@ def _held(load: Load, seen: Seen | None, counted: Mapping[str, int]) -> Held:
 
 def _watched(server: Server, load: Load) -> Seen | None:
     """Let a reader watch; no-op ticks leave nothing to see."""
-    if load.app == NOOP:
+    if load.app != REAL:
         time.sleep(load.seconds)
         return None
     words = [server.environment["REDIS_PORT"], str(load.tickers), str(_SAMPLE), str(load.seconds)]
@@ -193,11 +199,15 @@ def run(*, quick: bool) -> str:
     """Measure and describe."""
     seconds, warm, tries = (10, 10, 4) if quick else (60, 15, 8)
     held = [hold(Load(*case, seconds, warm_up_seconds=warm)) for case in _cases(quick=quick)]
-    # The same load with ticks that do nothing, side by side.
-    beside = hold(Load(held[0].load.tickers, held[0].load.rate, seconds, NOOP, warm))
+    # The same loads with ticks that do nothing, side by side.
+    beside = [
+        hold(Load(one.load.tickers, one.load.rate, seconds, app, warm))
+        for one in held[: 1 if quick else 2]
+        for app in (NOOP, NOOP_PUBLISHED)
+    ]
     short = 8 if quick else 30
-    most, ours = largest(lambda n: Load(n, 10, short, REAL, warm), 300 if quick else 600, tries)
-    ceiling, noops = largest(lambda n: Load(n, 10, short, NOOP, 8), 1200, tries)
+    most, ours = largest(lambda n: Load(n, 10, short, REAL, warm), 900, tries)
+    ceiling, noops = largest(lambda n: Load(n, 10, short, NOOP, 8), 2700, tries)
     return "\n\n".join(
         [
             (
@@ -207,13 +217,14 @@ def run(*, quick: bool) -> str:
                 f"Waits: of {_SAMPLE} tickers, "
                 "polled each 10 ms, from the tick's start."
             ),
-            _cases_table([*held, beside]),
+            _cases_table([*held, *beside]),
+            _ratios(held, beside),
             (
                 f"**Largest number of tickers at 10 quotes/s that holds {short} s: {most} of "
                 f"{ceiling} no-op, {most / max(1, ceiling):.2f} ×** (target ≥ 0.33; tried: "
                 f"{_tried(ours)}; no-op: {_tried(noops)})."
             ),
-            _processes_table([*held, beside]),
+            _processes_table([*held, *beside]),
             _memory(held[0]),
         ]
     )
@@ -227,17 +238,29 @@ def _tried(runs: list[Held]) -> str:
     return ", ".join(f"{r.load.tickers} {'yes' if r.holds else 'no'}" for r in runs)
 
 
+def _ratios(held: list[Held], beside: list[Held]) -> str:
+    """Compare a tick's CPU with that of no-op tasks under the same load."""
+    said = [
+        f"{one.load.tickers} tickers {one.cpu_us_a_tick / noop.cpu_us_a_tick:.2f} × "
+        f"({KINDS[noop.load.app]})"
+        for noop in beside
+        for one in held
+        if (one.load.tickers, one.load.rate) == (noop.load.tickers, noop.load.rate)
+    ]
+    return f"**A tick's CPU in beat and workers: {', '.join(said)}** (target ≤ 3)."
+
+
 def _cases_table(runs: list[Held]) -> str:
     rows = []
     for one in runs:
         waits = [_wait(one, q) for q in (0.5, 0.99)]
         word = "yes" if one.holds else "**no**"
-        us = f"{one.cpu_us_a_tick:.0f}"
-        kind = "no-op" if one.load.app == NOOP else "ticks"
+        us = f"{one.cpu_us_a_tick:.0f}", f"{one.redis_us_a_tick:.0f}"
         share = f"{one.share:.2%}"
-        case = (f"{one.load.tickers} × {one.load.rate}/s", kind)
-        rows.append((*case, share, *waits, f"{one.skipped}", f"{one.backlog}", us, word))
-    head = ("tickers", "", "share", "p50", "p99", "left over", "backlog", "µs CPU a tick", "held")
+        case = (f"{one.load.tickers} × {one.load.rate}/s", KINDS[one.load.app])
+        rows.append((*case, share, *waits, f"{one.skipped}", f"{one.backlog}", *us, word))
+    costs = ("µs CPU a tick", "Redis' µs")
+    head = ("tickers", "", "share", "p50", "p99", "left over", "backlog", *costs, "held")
     return table(head, rows)
 
 
@@ -249,9 +272,9 @@ def _processes_table(runs: list[Held]) -> str:
     names = list(runs[0].cpu)
     rows = []
     for one in runs:
-        kind = "no-op" if one.load.app == NOOP else "ticks"
         cells = [f"{one.cpu[name]:.0f} %, {one.rss[name]:.0f} MB" for name in names]
-        rows.append((f"{one.load.tickers} × {one.load.rate}/s {kind}", *cells))
+        case = f"{one.load.tickers} × {one.load.rate}/s {KINDS[one.load.app]}"
+        rows.append((case, *cells))
     return table(("CPU of a core, memory", *names), rows)
 
 

@@ -1,0 +1,90 @@
+"""How long many tickers take from nothing to steady ticks, five minutes of quotes each waiting."""
+
+import contextlib
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from benchmarks.noop import WORKER
+from benchmarks.place import Server, private_redis, process, table
+from benchmarks.system import REAL, WORKERS
+
+PAST_SECONDS = 300
+_RATE = 10
+_LONGEST_SECONDS = 120
+_FRESH_MS = 2_200  # the newest whole second's tick, a second after its start
+
+
+@dataclass(frozen=True, slots=True)
+class Started:
+    """Seconds from the start of the processes; the slowest ticker's, and the median one's."""
+
+    tickers: int
+    first_tick: float
+    half_fresh: float
+    all_fresh: float
+
+
+def run(*, quick: bool) -> str:
+    """Measure and describe."""
+    found = [_started(tickers) for tickers in ((200,) if quick else (200, 1000))]
+    head = ("tickers", "first tick, s", "half of them up to date, s", "all of them, s")
+    rows = [
+        (f"{one.tickers}", f"{one.first_tick:.1f}", f"{one.half_fresh:.1f}", f"{one.all_fresh:.1f}")
+        for one in found
+    ]
+    return "\n\n".join(
+        [
+            (
+                f"{PAST_SECONDS} s of {_RATE} quotes/s wait for each ticker; then {WORKERS} "
+                "workers and beat start, and the feed goes on. From the start of the processes, "
+                "imports included, to when a reader finds the newest tick of each. Target: ≤ 15 s "
+                "for 1,000."
+            ),
+            table(head, rows),
+        ]
+    )
+
+
+def _started(tickers: int) -> Started:
+    with private_redis() as server, _feed(server, tickers), contextlib.ExitStack() as stack:
+        began = time.monotonic()
+        quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+        for number in range(WORKERS):
+            celery = (sys.executable, "-m", "celery", "-A", REAL, *WORKER, "-n", f"w{number}@%h")
+            shard = {**server.environment, "ORDERFLOW_SHARD": str(number)}
+            stack.enter_context(process(*celery, env=shard, **quiet))
+        beat = (sys.executable, "-m", "celery", "-A", REAL, "beat", "-l", "WARNING")
+        stack.enter_context(process(*beat, env=server.environment, **quiet))
+        return _watched(server.client, tickers, began)
+
+
+@contextlib.contextmanager
+def _feed(server: Server, tickers: int) -> Iterator[None]:
+    """Run a feed, and go on once it has written the past."""
+    words = [server.environment["REDIS_PORT"], str(tickers), str(_RATE), str(PAST_SECONDS)]
+    command = (sys.executable, "-m", "benchmarks.feeder", *words)
+    with process(*command, env=server.environment, stdout=subprocess.PIPE) as feed:
+        feed.stdout.readline()
+        yield
+
+
+def _watched(client: Any, tickers: int, began: float) -> Started:
+    """Look ten times a second how many tickers are up to date."""
+    first = half = 0.0
+    while (passed := time.monotonic() - began) < _LONGEST_SECONDS:
+        pipe = client.pipeline(transaction=False)
+        for number in range(tickers):
+            pipe.hget(f"orderflow:metrics:T{number}:10s", "as_of")
+        as_ofs = [int(reply or 0) for reply in pipe.execute()]
+        now_ms = time.time() * 1000
+        fresh = sum(now_ms - as_of <= _FRESH_MS for as_of in as_ofs)
+        first = first or passed * any(as_ofs)
+        half = half or passed * (2 * fresh >= tickers)
+        if fresh == tickers:
+            return Started(tickers, first, half, passed)
+        time.sleep(0.1)
+    return Started(tickers, first, half, float("inf"))

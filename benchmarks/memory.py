@@ -1,0 +1,65 @@
+"""What a warm ticker takes in a worker's memory, and what it leaves in Redis."""
+
+import gc
+import tracemalloc
+
+from benchmarks.place import Server, private_redis, table
+from benchmarks.ticking import WINDOW_SECONDS, Bench
+
+_TICKERS = 4
+_WIDTH = 200  # more prices than levels are kept
+_RECORDS = ("quotes", "trades")
+_ROAMS_EACH_SECONDS = 7
+_OURS = (tracemalloc.Filter(inclusive=True, filename_pattern="*/app/*"),)
+_QUOTE_BYTES, _BAR_BYTES = 230, 250
+
+
+def run(*, quick: bool) -> str:
+    """Measure and describe."""
+    rows = [_measured(rate) for rate in ((10,) if quick else (10, 500))]
+    head = ("quotes/s", "worker, KB a ticker", "Redis, KB a ticker", "a kept bar", "a record")
+    return "\n\n".join(
+        [
+            (
+                f"{_TICKERS} tickers with full windows, all prices of a wide book visited, a "
+                "print for every ten quotes. Worker: what the analysis allocated and holds, by "
+                "tracemalloc. Redis: all keys but records and bars. Targets at 500 quotes/s: "
+                f"160 KB in a worker; in Redis 300 KB, {_BAR_BYTES} bytes a kept bar, "
+                f"{_QUOTE_BYTES} a retained record."
+            ),
+            table(head, rows),
+        ]
+    )
+
+
+def _measured(rate: int) -> tuple[str, ...]:
+    with private_redis() as server:
+        bench = Bench(server, [f"M{number}" for number in range(_TICKERS)], width=_WIDTH)
+        bench.tick("M0")  # what all tickers share is there
+        tracemalloc.start()
+        for second in range(WINDOW_SECONDS + 10):
+            bench.feed(lambda _: rate, roams=second % _ROAMS_EACH_SECONDS == 0)
+            for name in bench.books:
+                bench.tick(name)
+        gc.collect()
+        taken = tracemalloc.take_snapshot().filter_traces(_OURS)
+        tracemalloc.stop()
+        worker = sum(found.size for found in taken.statistics("filename")) / _TICKERS
+        return (f"{rate}", f"{worker / 1024:.0f}", *_in_redis(server))
+
+
+def _in_redis(server: Server) -> tuple[str, ...]:
+    client = server.client
+    used = {
+        name.decode(): client.memory_usage(name, samples=0) for name in client.keys("*:M[0-9]*")
+    }
+    bars = {name: size for name, size in used.items() if ":bars:" in name}
+    records = {name: size for name, size in used.items() if name.split(":")[1] in _RECORDS}
+    rest = sum(used.values()) - sum(bars.values()) - sum(records.values())
+    kept_bars = sum(client.xlen(name) for name in bars)
+    kept_records = sum(client.zcard(name) for name in records)
+    return (
+        f"{rest / 1024 / _TICKERS:.0f}",
+        f"{sum(bars.values()) / kept_bars:.0f} bytes",
+        f"{sum(records.values()) / kept_records:.0f} bytes",
+    )
