@@ -79,13 +79,18 @@ FLOWS = tuple(name for name in _ADDITIVE if name not in COUNTS)
 ENDINGS = tuple(_FIELDS[_FIELDS.index("stood") : _FIELDS.index("first_quote")])
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, init=False)
 class Side:
     """What a print says: its taker, whether that was given, and whether it fell inside."""
 
     taker: int
     is_given: bool
     is_inside: bool
+
+    def __init__(self, taker: int, *, is_given: bool, is_inside: bool) -> None:
+        self.taker = taker
+        self.is_given = is_given
+        self.is_inside = is_inside
 
 
 @dataclass(slots=True)

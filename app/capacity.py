@@ -7,24 +7,24 @@ import click
 
 from app.keys import BARS_LIFETIME_SECONDS
 
-# µs of a quiet core, estimated as docs/capacity.md says; `make bench` measures them anew.
-TASK_US = 240.0
-TICK_US = 550.0
-QUOTE_US = 9.0
-REDIS_TICK_US = 340.0
-REDIS_QUOTE_US = 6.0
+# µs of a quiet core, from runs of whole systems: docs/capacity.md holds the model against them.
+TASK_US = 300.0
+TICK_US = 700.0
+QUOTE_US = 4.0
+REDIS_TICK_US = 245.0
+REDIS_QUOTE_US = 2.3
 
 # What can be used of a core before ticks are late: they all start in the same moment.
 USABLE = 0.8
-ROUND_TRIPS_A_TICK = 2
-COMMANDS_A_TICK = 3.1  # read, write, a pop from the queue and a share of a batch
-READ_AND_WRITTEN_BYTES = 26_000
+COMMANDS_A_TICK = 33
+TICK_BYTES = 12_200  # over the wire, both ways
+QUOTE_WIRE_BYTES = 260  # in from the broker and out to a worker
 
 QUOTE_BYTES = 225
 BAR_BYTES = 250
-TICKER_BYTES = 160_000
-WORKER_BYTES = 90e6
-WORKER_TICKER_BYTES = 160_000
+TICKER_BYTES = 110_000
+WORKER_BYTES = 95e6
+WORKER_TICKER_BYTES = 225_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +64,7 @@ class Capacity:
             workers=workers,
             redis_servers=max(1, math.ceil(server / USABLE)),
             commands_a_second=load.tickers * COMMANDS_A_TICK + quotes,
-            redis_bytes_a_second=load.tickers * READ_AND_WRITTEN_BYTES + 2 * quotes * 110,
+            redis_bytes_a_second=load.tickers * TICK_BYTES + quotes * QUOTE_WIRE_BYTES,
             redis_bytes=load.tickers * kept,
             worker_bytes=workers * WORKER_BYTES + load.tickers * WORKER_TICKER_BYTES,
         )

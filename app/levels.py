@@ -1,6 +1,5 @@
 """Prices that were the best of their side: how often, with what size, and how that ended."""
 
-from bisect import bisect_left, insort
 from dataclasses import dataclass, field
 from operator import attrgetter
 from typing import Final
@@ -54,8 +53,22 @@ class PublishedLevel:
         self.significance = significance
 
 
-def _order(form: PublishedLevel) -> tuple[float, float]:
-    return -form.significance, -form.price
+_greatest_last = attrgetter("significance", "price")
+
+
+def _place_of(form: PublishedLevel, ranked: list[PublishedLevel]) -> int:
+    """Find where a form stands, or would; `bisect` would call a key for each step."""
+    low, high = 0, len(ranked)
+    while low < high:
+        middle = (low + high) // 2
+        other = ranked[middle]
+        if other.significance > form.significance or (
+            other.significance == form.significance and other.price > form.price
+        ):
+            low = middle + 1
+        else:
+            high = middle
+    return low
 
 
 _least_first = attrgetter("significance", "last_seen", "price")
@@ -232,15 +245,14 @@ class SideLevels:
     def rank_all(self) -> None:
         """Put the published forms in their order; that of a stored side is not stored."""
         forms = [level.published for level in self.levels.values() if level.published is not None]
-        self.ranked = sorted(forms, key=_order)
+        self.ranked = sorted(forms, key=_greatest_last, reverse=True)
 
     def _rank(self, before: PublishedLevel | None, now: PublishedLevel | None) -> None:
         """Let a form take an earlier one's place in the order."""
         if before is not None:
-            place = bisect_left(self.ranked, _order(before), key=_order)
-            del self.ranked[place]
+            del self.ranked[_place_of(before, self.ranked)]
         if now is not None:
-            insort(self.ranked, now, key=_order)
+            self.ranked.insert(_place_of(now, self.ranked), now)
 
     def _is_shown(self, form: PublishedLevel | None) -> bool:
         """Tell whether a form is among the published ones, or will be."""

@@ -2,11 +2,23 @@
 
 import math
 from collections.abc import Sequence
-from typing import Annotated, Any
-
-import msgspec
+from typing import Any, Final
 
 from app.errors import RecordRejected
+from app.forms import (
+    MAX_PRICE,
+    MAX_SEQ,
+    MAX_SIZE,
+    MIN_SIZE,
+    UNREADABLE,
+    Ordinary,
+    RawQuote,
+    RawTrade,
+    decode_any,
+    decode_ordinary,
+    decode_quote,
+    decode_trade,
+)
 from app.records import (
     BUY,
     NO_SEQ,
@@ -20,53 +32,10 @@ from app.records import (
     in_stream_order,
 )
 
-MAX_RECORD_BYTES = 4096
-MAX_STAMP_MISMATCH_MS = 1.0
-MAX_PRICE = 2**53 / PRICE_UNITS
-MAX_SIZE = 1e15
-# Below it ratios of two sizes leave what a float can hold.
-MIN_SIZE = 1e-15
-_MAX_SEQ = 2**63 - 1
-
-_Price = Annotated[float, msgspec.Meta(gt=0, lt=MAX_PRICE)]
-_Size = Annotated[float, msgspec.Meta(ge=MIN_SIZE, le=MAX_SIZE)]
-_Seq = Annotated[int, msgspec.Meta(ge=0, le=_MAX_SEQ)]
-
-
-class _Ordinary(msgspec.Struct, gc=False):
-    """A quote as nearly all are: both sides show a price and a size within bounds."""
-
-    bid_price: _Price
-    bid_size: _Size
-    ask_price: _Price
-    ask_size: _Size
-    timestamp: float | None = None
-    seq: _Seq = NO_SEQ
-
-
-class _RawQuote(msgspec.Struct, gc=False):
-    bid_price: float
-    bid_size: float
-    ask_price: float
-    ask_size: float
-    timestamp: float | None = None
-    seq: int | None = None
-
-
-class _RawTrade(msgspec.Struct, gc=False):
-    price: float
-    size: float
-    timestamp: float | None = None
-    seq: int | None = None
-    aggressor: str | None = None
-
+MAX_RECORD_BYTES: Final = 4096
+MAX_STAMP_MISMATCH_MS: Final = 1.0
 
 _AGGRESSORS = {"buy": BUY, "sell": SELL}
-_UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
-_decode_ordinary = msgspec.json.Decoder(_Ordinary).decode
-_decode_quote = msgspec.json.Decoder(_RawQuote).decode
-_decode_trade = msgspec.json.Decoder(_RawTrade).decode
-_decode_any = msgspec.json.Decoder().decode
 
 
 def _as_number(value: object) -> float:
@@ -102,18 +71,18 @@ def _as_stamp(value: object) -> float | None:
 
 def _loaded(member: bytes) -> dict[str, Any]:
     try:
-        fields = _decode_any(member)
-    except _UNREADABLE:
+        fields = decode_any(member)
+    except UNREADABLE:
         raise RecordRejected("not_json") from None
     if not isinstance(fields, dict):
         raise RecordRejected("not_json")
     return fields
 
 
-def _raw_quote(member: bytes) -> _RawQuote:
+def _raw_quote(member: bytes) -> RawQuote:
     """Read a quote with care: numbers in strings, odd `seq` or `timestamp`."""
     fields = _loaded(member)
-    return _RawQuote(
+    return RawQuote(
         bid_price=_as_number(fields.get("bid_price")),
         bid_size=_as_number(fields.get("bid_size")),
         ask_price=_as_number(fields.get("ask_price")),
@@ -123,10 +92,10 @@ def _raw_quote(member: bytes) -> _RawQuote:
     )
 
 
-def _raw_trade(member: bytes) -> _RawTrade:
+def _raw_trade(member: bytes) -> RawTrade:
     fields = _loaded(member)
     aggressor = fields.get("aggressor")
-    return _RawTrade(
+    return RawTrade(
         price=_as_number(fields.get("price")),
         size=_as_number(fields.get("size")),
         timestamp=_as_stamp(fields.get("timestamp")),
@@ -135,7 +104,7 @@ def _raw_trade(member: bytes) -> _RawTrade:
     )
 
 
-def _check_quote(raw: _RawQuote) -> None:
+def _check_quote(raw: RawQuote) -> None:
     if raw.bid_size < 0 or raw.ask_size < 0:
         raise RecordRejected("negative_size")
     if (raw.bid_size > 0 >= raw.bid_price) or (raw.ask_size > 0 >= raw.ask_price):
@@ -151,7 +120,7 @@ def _check_quote(raw: _RawQuote) -> None:
         )
 
 
-def _check_trade(raw: _RawTrade) -> None:
+def _check_trade(raw: RawTrade) -> None:
     if raw.size < 0:
         raise RecordRejected("negative_size")
     if raw.size == 0:
@@ -170,8 +139,8 @@ def parse_quote(member: bytes, score: float) -> tuple[Quote, bool]:
     if len(member) > MAX_RECORD_BYTES:
         raise RecordRejected("too_long")
     try:
-        raw = _decode_ordinary(member)
-    except _UNREADABLE:
+        raw = decode_ordinary(member)
+    except UNREADABLE:
         raw = _unusual_quote(member)
     stamp, mismatch = score, False
     if raw.timestamp != score:
@@ -187,14 +156,14 @@ def parse_quote(member: bytes, score: float) -> tuple[Quote, bool]:
     return quote, mismatch
 
 
-def _unusual_quote(member: bytes) -> _Ordinary:
+def _unusual_quote(member: bytes) -> Ordinary:
     """Read what is one-sided, oddly written, or no quote."""
     try:
-        raw = _decode_quote(member)
-    except _UNREADABLE:
+        raw = decode_quote(member)
+    except UNREADABLE:
         raw = _raw_quote(member)
     _check_quote(raw)
-    return _Ordinary(
+    return Ordinary(
         raw.bid_price,
         raw.bid_size,
         raw.ask_price,
@@ -209,8 +178,8 @@ def parse_trade(member: bytes, score: float) -> tuple[Trade, bool]:
     if len(member) > MAX_RECORD_BYTES:
         raise RecordRejected("too_long")
     try:
-        raw = _decode_trade(member)
-    except _UNREADABLE:
+        raw = decode_trade(member)
+    except UNREADABLE:
         raw = _raw_trade(member)
     _check_trade(raw)
     stamp, mismatch = _stamp_of(raw.timestamp, score)
@@ -221,7 +190,7 @@ def parse_trade(member: bytes, score: float) -> tuple[Trade, bool]:
 
 def _seq_of(seq: int | None) -> int:
     """Return a number that stored state can hold, NO_SEQ where the broker's is none."""
-    return seq if seq is not None and 0 <= seq <= _MAX_SEQ else NO_SEQ
+    return seq if seq is not None and 0 <= seq <= MAX_SEQ else NO_SEQ
 
 
 def _stamp_of(timestamp: float | None, score: float) -> tuple[float, bool]:

@@ -10,7 +10,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from app.errors import TapeError
-from app.members import MAX_PRICE, MAX_SIZE
+from app.forms import MAX_PRICE, MAX_SIZE
 from app.records import BUY, PRICE_UNITS, SELL, UNSIGNED, Quote, Record, Trade, counted
 
 QUOTE_COLUMNS = ("ts_ms", "bid_price", "bid_size", "ask_price", "ask_size")

@@ -25,7 +25,7 @@ ROOT = Path(__file__).resolve().parent.parent
 MARK = ROOT / "app" / "compiled.digest"
 PURE = "the analysis knows no clock, no Redis, no Celery"
 # msgspec reads the annotations of its classes, bounds included; compiled classes have lost them.
-INTERPRETED = {"app.members"}
+INTERPRETED = {"app.forms"}
 GROUP = "app.compiled"
 SUFFIX = sysconfig.get_config_var("EXT_SUFFIX")
 

@@ -1,9 +1,11 @@
 """The kinds of faults. Each does its harm, ends it, and checks that it was felt."""
 
+import json
 import signal
 import time
 from collections.abc import Callable
 
+from tests.faults.pouring import MILLION, pour_million
 from tests.faults.scene import Scene, count_error, kill, must, quietly
 from tests.faults.stage import WORKERS, pass_time
 from tests.faults.staged_names import REFUSED_FAN_OUTS, REFUSED_WRITES, UP
@@ -12,6 +14,7 @@ from tests.processes import Running, wait_until
 EXACT, LATE, LOST = "exact", "late", "lost"
 FREEZE_SECONDS = 10.0
 BIG = "BIG"
+HUGE = "HUGE"
 
 Fault = Callable[[Scene], str]
 
@@ -254,6 +257,28 @@ def backlog(scene: Scene) -> str:
     return f"{len(pending)} records"
 
 
+def million(scene: Scene) -> str:
+    """Let a ticker appear with a million waiting records; the others go on beside it."""
+    client, newest = scene.stage.client, scene.newest()
+    pour_million(client, HUGE)
+    scene.over("a million records appeared")
+    scene.await_ticks_after(newest, 6.0)
+
+    said: set[str] = set()
+
+    def is_caught_up() -> bool:
+        as_of, quality = client.hmget(f"orderflow:metrics:{HUGE}:5min", "as_of", "quality")
+        said.update(json.loads(quality or b"{}"))
+        return float(as_of or 0) > time.time() * 1000.0 - 3000.0
+
+    wait_until(is_caught_up, "caught up", 90.0)
+    must("behind_seconds" in said, "it was never said to be behind")
+    must("gaps" in said, "what was never folded was no gap")
+    kept = client.zcard(f"orderflow:quotes:{HUGE}")
+    must(kept < MILLION, "nothing was trimmed")
+    return f"{MILLION} records, {kept} kept"
+
+
 def _step(scene: Scene, offset_ms: float, seconds: float) -> None:
     scene.stage.request("clock", str(offset_ms))
     pass_time(seconds)
@@ -420,6 +445,7 @@ KINDS: dict[str, tuple[str, Fault]] = {
     "cut-connections": (EXACT, cut_connections),
     "out-of-memory": (LATE, out_of_memory),
     "backlog": (EXACT, backlog),
+    "million": (EXACT, million),
     "clock-back": (EXACT, clock_back),
     "state-garbled": (LOST, state_garbled),
     "clock-ahead": (LATE, clock_ahead),
