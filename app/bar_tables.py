@@ -5,6 +5,7 @@ from collections import Counter, namedtuple
 from collections.abc import Iterable, Sequence
 from itertools import accumulate
 from operator import attrgetter
+from struct import Struct
 from typing import Any, Final, NamedTuple
 
 import numpy as np
@@ -21,6 +22,10 @@ STARTS: Final = ("stood", "bid_price", "bid_size", "ask_price", "ask_size", "mid
 
 _SPARE_ROWS: Final = 8
 _MIN, _MAX = len(FLOWS), len(FLOWS) + 1
+_FLOWS_BYTES: Final = 8 * (len(FLOWS) + 2)
+_COUNTS_BYTES: Final = 4 * len(COUNTS)
+_pack_flows: Any = Struct(f"{len(FLOWS) + 2}d").pack_into
+_pack_counts: Any = Struct(f"{len(COUNTS)}I").pack_into
 _counts_of = attrgetter(*COUNTS)
 _flows_of = attrgetter(*FLOWS, "min_spread", "max_spread")
 _ending_of = attrgetter(*ENDINGS)
@@ -124,10 +129,11 @@ class BarTable:
         self._put(self._count - 1, bar)
 
     def _put(self, place: int, bar: Bar) -> None:
-        self._flows[place] = _flows_of(bar)
+        # Packed into place: half of what numpy takes to assign a row.
+        _pack_flows(self._flows, place * _FLOWS_BYTES, *_flows_of(bar))
         if not bar.min_spread:
             self._flows[place, _MIN] = math.inf  # no spread stood: the least of others counts
-        self._counts[place] = _counts_of(bar)
+        _pack_counts(self._counts, place * _COUNTS_BYTES, *_counts_of(bar))
         self._endings[place] = _start_of(bar) if self._is_lean else _ending_of(bar)
         if place == self._count - 1:
             self._newest = _BarEnding._make(map(float, _ending_of(bar)))

@@ -1,6 +1,5 @@
 """What is usual for this ticker: decayed histograms with their quantiles."""
 
-import functools
 import math
 from array import array
 from collections.abc import Iterable
@@ -37,14 +36,6 @@ def wholes() -> Wholes:
     return array("q")
 
 
-@functools.cache
-def _growth(half_life: int) -> float:
-    """Return how much more a sample weighs than the one before; a power costs a sample's rest."""
-    growth: float = 2.0 ** (1.0 / half_life)
-    return growth
-
-
-@functools.cache
 def samples_needed(q: float) -> int:
     """Return how many samples a quantile needs before it is a number.
 
@@ -101,7 +92,7 @@ class Scale:
                 tracked.below += weight
             if self.anchor:
                 self._settle(tracked)
-        self.weight = weight * _growth(self.half_life)
+        self.weight = weight * 2.0 ** (1.0 / self.half_life)
         if self.weight > _RESCALE_AT:
             self._rescale()
 

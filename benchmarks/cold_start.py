@@ -6,11 +6,11 @@ import sys
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
 
 from benchmarks.noop import WORKER
 from benchmarks.place import Server, private_redis, process, table
 from benchmarks.system import REAL, WORKERS
+from benchmarks.wire import Wire, asking_as_of
 
 PAST_SECONDS = 300
 _RATE = 10
@@ -59,7 +59,7 @@ def _started(tickers: int) -> Started:
             stack.enter_context(process(*celery, env=shard, **quiet))
         beat = (sys.executable, "-m", "celery", "-A", REAL, "beat", "-l", "WARNING")
         stack.enter_context(process(*beat, env=server.environment, **quiet))
-        return _watched(server.client, tickers, began)
+        return _watched(Wire(int(server.environment["REDIS_PORT"])), tickers, began)
 
 
 @contextlib.contextmanager
@@ -72,19 +72,17 @@ def _feed(server: Server, tickers: int) -> Iterator[None]:
         yield
 
 
-def _watched(client: Any, tickers: int, began: float) -> Started:
-    """Look ten times a second how many tickers are up to date."""
+def _watched(wire: Wire, tickers: int, began: float) -> Started:
+    """Look four times a second how many tickers are up to date; more would slow them down."""
+    asked = [asking_as_of(f"T{number}") for number in range(tickers)]
     first = half = 0.0
     while (passed := time.monotonic() - began) < _LONGEST_SECONDS:
-        pipe = client.pipeline(transaction=False)
-        for number in range(tickers):
-            pipe.hget(f"orderflow:metrics:T{number}:10s", "as_of")
-        as_ofs = [int(reply or 0) for reply in pipe.execute()]
+        as_ofs = [int(reply or 0) for reply in wire.ask(asked, tickers)]
         now_ms = time.time() * 1000
         fresh = sum(now_ms - as_of <= _FRESH_MS for as_of in as_ofs)
         first = first or passed * any(as_ofs)
         half = half or passed * (2 * fresh >= tickers)
         if fresh == tickers:
             return Started(tickers, first, half, passed)
-        time.sleep(0.1)
+        time.sleep(0.25)
     return Started(tickers, first, half, float("inf"))

@@ -10,7 +10,7 @@ import sys
 import time
 from dataclasses import asdict, dataclass, field
 
-from benchmarks.wire import Wire, packed
+from benchmarks.wire import Wire, asking_as_of
 
 _POLL_SECONDS = 0.01
 
@@ -27,7 +27,7 @@ class Seen:
 class _Watcher:
     def __init__(self, port: int, number: int, sample: int) -> None:
         self._wire = Wire(port)
-        self._all = [_asking(f"T{i}") for i in range(number)]
+        self._all = [asking_as_of(f"T{i}") for i in range(number)]
         step = max(1, number // max(1, sample))
         self._sample = self._all[::step][:sample]
         self.seen = Seen()
@@ -50,10 +50,6 @@ class _Watcher:
         self.seen.waited_ms += [2000.0] * len(waiting)  # not within the second
         self.seen.readable.append(sum(a >= as_of_ms for a in self._as_ofs(self._all)))
         self.seen.ticks += 1
-
-
-def _asking(name: str) -> bytes:
-    return packed(b"HGET", b"orderflow:metrics:%s:10s" % name.encode(), b"as_of")
 
 
 def _watch(port: int, number: int, sample: int, seconds: int, settle_ms: int) -> None:

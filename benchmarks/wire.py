@@ -15,6 +15,11 @@ def packed(*words: bytes) -> bytes:
     return b"".join(parts)
 
 
+def asking_as_of(ticker: str) -> bytes:
+    """Return the question up to where a ticker was ticked."""
+    return packed(b"HGET", b"orderflow:metrics:%s:10s" % ticker.encode(), b"as_of")
+
+
 class Wire:
     """A connection that sends prepared commands and reads as many replies."""
 
