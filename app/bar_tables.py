@@ -84,6 +84,8 @@ class BarTable:
         self._newest = NOTHING_STOOD
         self._count = 0
         self._quality: dict[int, dict[str, int]] = {}
+        self._uncovered: list[Bar] = []
+        self.lost_to = 0
         self.end = 0
         self.first_quote: Quote | None = None
 
@@ -109,13 +111,22 @@ class BarTable:
         self.fill_to(bar.end - SECOND_MS)
         self._append(bar)
 
-    def fill_to(self, end: int, *, is_covered: bool = True) -> None:
-        """Add the silent seconds after the newest bar, up to `end`; or seconds lost in a gap."""
+    def fill_to(self, end: int) -> None:
+        """Add the seconds after the newest bar up to `end`: lost up to `lost_to`, then silent."""
         if self._count:
             first = max(self.end + SECOND_MS, end - self._kept * SECOND_MS)
             for missing in range(first, end + 1, SECOND_MS):
                 returned = int(self._counts[self._count - 1, _RETURNS])
-                self._append(_silent(missing, self._newest, returned, is_covered=is_covered))
+                is_covered = missing > self.lost_to
+                bar = _silent(missing, self._newest, returned, is_covered=is_covered)
+                self._append(bar)
+                if not is_covered:
+                    self._uncovered.append(bar)
+
+    def take_uncovered(self) -> list[Bar]:
+        """Return the bars of lost seconds that were added since this was last asked."""
+        taken, self._uncovered = self._uncovered, []
+        return taken
 
     def _append(self, bar: Bar) -> None:
         if self._count == len(self._flows):
@@ -163,7 +174,7 @@ class BarTable:
 
     def windows(self, as_of: int, spans: Sequence[int]) -> list[Window]:
         """Gather the windows of `spans` seconds that end at `as_of`, in one pass over the rows."""
-        stop = self._row_at(as_of) + 1
+        stop = min(self._row_at(as_of) + 1, self._count)
         lengths = {n: min(n, stop) for span in spans for n in _parts(span)}
         tails = _Tails(
             self._flows,

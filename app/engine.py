@@ -93,6 +93,7 @@ class Engine:
             self._close_second(faults, stored)
         if state.is_asleep:
             self.table.fill_to(as_of)
+            self._sealed += self.table.take_uncovered()
             self._look_at_levels(as_of)
 
     def _wake(self, stamp: float) -> None:
@@ -254,6 +255,7 @@ class Engine:
     def _keep(self, bar: Bar) -> None:
         state = self.state
         self.table.add(bar)
+        self._sealed += self.table.take_uncovered()
         state.first_quote = self.table.first_quote
         state.recent.append(bar)
         state.snapshots.append(Snapshot(bar.end, state.fold.copied()))
@@ -271,7 +273,7 @@ class Engine:
         state.gaps.append(Gap(float(state.as_of), to))
         if not state.is_asleep:
             self._rest(state.as_of, "gap")
-        self.table.fill_to(whole_second(to) - SECOND_MS, is_covered=False)
+        self.table.lost_to = whole_second(to) - SECOND_MS
         state.lost_to = to
 
     def _sleep(self, end: int) -> None:

@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 
 from app import keys
 from app.lines import Line
-from app.reading import OLDEST_MS, Checked
+from app.reading import OLDEST_MS, Checked, is_whole
 
 _KINDS = (b"hash", None, None, b"stream", *[b"zset"] * 3, *[b"hash"] * len(keys.WINDOWS))
 """Types of the keys in the order of `Keys.of_tick`; the broker's are its own affair."""
@@ -26,7 +26,7 @@ def put_right(line: Line, names: Sequence[str], most_kept: int) -> Righted:
     """Set aside what has the wrong type or is no state, and look at what is rare."""
     state, quotes, trades = names[:3]
     too_old = ("-inf", f"({OLDEST_MS}")
-    replies = line.read(
+    replies = line.begin(
         [
             *(("TYPE", name) for name in names),
             ("ZCOUNT", quotes, *too_old),
@@ -55,7 +55,7 @@ def put_right(line: Line, names: Sequence[str], most_kept: int) -> Righted:
 
 def _is_state(known: Sequence[bytes | None]) -> bool:
     version, *numbers = known
-    return bool(version) and all(number is not None and number.isdigit() for number in numbers)
+    return bool(version) and all(is_whole(number) for number in numbers)
 
 
 def set_aside(line: Line, names: Sequence[str]) -> None:
@@ -90,7 +90,7 @@ def left_behind(line: Line, names: Sequence[str]) -> Left:
             *(("HGET", name, "as_of") for name in names[7:]),
         ]
     )
-    fields = {name.decode(): value for name, value in _pairs_of(stored)}
+    fields = {name.decode(errors="replace"): value for name, value in _pairs_of(stored)}
     return Left(
         fields, [int(text) if text and text.isdigit() else 0 for text in shown], anything > 0
     )

@@ -2,12 +2,17 @@
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import hiredis
 import redis
-from redis.exceptions import ExecAbortError, MovedError, ResponseError
+from redis.exceptions import (
+    ExecAbortError,
+    MovedError,
+    RedisClusterException,
+    ResponseError,
+)
 
 from app.outage import AWAY
 
@@ -34,15 +39,24 @@ class Line:
         self._owed = 0
         self._told: Told = _nobody
 
-    def read(self, commands: Sequence[Command]) -> list[Any]:
-        """Return the replies to commands that change nothing much; a wrong type is such a reply.
+    def begin(self, commands: Sequence[Command]) -> list[Any]:
+        """Return the replies to a tick's first commands, before which nothing is watched.
 
-        Sends them once more where the connection is found dead.
+        Sends them once more where the connection is found dead. A wrong type is a reply.
         """
         connection = self._connection
         replies: list[Any] = connection.retry.call_with_retry(
             lambda: self._asked(commands), lambda _: connection.disconnect()
         )
+        _raise_other_than(replies, WRONG_TYPE)
+        return replies
+
+    def read(self, commands: Sequence[Command]) -> list[Any]:
+        """Return the replies to further commands of a tick.
+
+        These go out once: on a new connection nothing would be watched any more.
+        """
+        replies = self._asked(commands)
         _raise_other_than(replies, WRONG_TYPE)
         return replies
 
@@ -61,28 +75,32 @@ class Line:
     def settle(self) -> None:
         """Hear what became of what was written last."""
         try:
-            self._hear()
+            written = self._replies(self._owed)
         except AWAY as error:
             self._give_up(error)
+        else:
+            self._tell(written)
 
     def _asked(self, commands: Sequence[Command]) -> list[Any]:
         try:
             self._send(commands)
-            self._hear()
-            return self._replies(len(commands))
+            written = self._replies(self._owed)
+            replies = self._replies(len(commands))
         except AWAY as error:
             self._give_up(error)
             raise
+        # Only now: whatever happens there, no reply is left for the next one to take as its own.
+        self._tell(written)
+        return replies
 
     def _send(self, commands: Sequence[Command]) -> None:
         packed = b"".join([hiredis.pack_command(command) for command in commands])
         self._connection.send_packed_command([packed], check_health=False)
 
-    def _hear(self) -> None:
+    def _tell(self, written: Sequence[Any]) -> None:
         if self._owed:
-            replies = self._replies(self._owed)
             told, self._owed, self._told = self._told, 0, _nobody
-            told(*_outcome(replies))
+            told(*_outcome(written))
 
     def _give_up(self, error: Exception) -> None:
         """Let nothing of an earlier question be taken for an answer."""
@@ -140,12 +158,17 @@ class Lines:
         line = lines.pop() if lines else Line(pool.get_connection())
         try:
             yield line
-        except MovedError:
-            # A cluster gave the slot to another node: the next tick finds it there.
-            self._client.nodes_manager.initialize()
+        except (MovedError, *AWAY):
+            # A cluster gave the slot to another node, or lost one: the next tick finds the new one.
+            self._look_again()
             raise
         finally:
             lines.append(line)
+
+    def _look_again(self) -> None:
+        if not isinstance(self._client, redis.Redis):
+            with suppress(redis.RedisError, RedisClusterException):
+                self._client.nodes_manager.initialize()
 
     def settle(self) -> None:
         """Hear what became of everything that was written."""

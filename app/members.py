@@ -163,11 +163,12 @@ def _unusual_quote(member: bytes) -> Ordinary:
     except UNREADABLE:
         raw = _raw_quote(member)
     _check_quote(raw)
+    # Plus nothing: -0.0 is a size like 0, and would not come back from what is stored as such.
     return Ordinary(
         raw.bid_price,
-        raw.bid_size,
+        raw.bid_size + 0.0,
         raw.ask_price,
-        raw.ask_size,
+        raw.ask_size + 0.0,
         raw.timestamp,
         _seq_of(raw.seq),
     )

@@ -95,7 +95,7 @@ class Reading:
         if isinstance(replies[0], Exception):
             return cls("", start, is_odd=True)
         (version, known, recent_count, lost_to), *answers = replies
-        reading = cls((version or b"").decode(), start)
+        reading = cls((version or b"").decode(errors="replace"), start)
         reading.wrong_type = sum([isinstance(answer, Exception) for answer in answers[:2]])
         quotes, trades, *others = [[] if isinstance(a, Exception) else a for a in answers]
         reading.quotes, reading.trades = pairs(quotes), pairs(trades)
@@ -103,8 +103,8 @@ class Reading:
         reading.newest = [score for last in others[2:4] for _, score in pairs(last)]
         reading.is_odd = [] in others[4:]
         reading.lengths = [] if reading.is_odd else others[4:]
-        reading.lost_to = float(lost_to) if lost_to else None
-        if version and known and recent_count and known.isdigit() and recent_count.isdigit():
+        reading.lost_to = finite(lost_to)
+        if version and is_whole(known) and is_whole(recent_count):
             reading.unknown = reading.behind - int(known)
             reading.recent_count = int(recent_count)
         elif version:
@@ -112,6 +112,11 @@ class Reading:
         full = [r[-1][1] for r in (reading.quotes, reading.trades) if len(r) >= most]
         reading.is_cut_at = min(full) if full else None
         return reading
+
+    def take_records_of(self, other: "Reading") -> None:
+        """Take another reading's records for these."""
+        self.quotes, self.trades = other.quotes, other.trades
+        self.behind, self.is_cut_at = other.behind, other.is_cut_at
 
     def is_ahead_of(self, as_of: int) -> bool:
         """Tell whether some record is stamped over 5 s ahead."""
@@ -151,6 +156,20 @@ class Reading:
                     yield end
         if last > end:
             yield last
+
+
+def is_whole(text: bytes | None) -> bool:
+    """Tell whether a field of a state holds a whole number."""
+    return text is not None and text.removeprefix(b"-").isdigit()
+
+
+def finite(text: bytes | None) -> float | None:
+    """Return a field's number, None where it holds none."""
+    try:
+        number = float(text or b"nan")
+    except ValueError:
+        return None
+    return number if math.isfinite(number) else None
 
 
 def pairs(reply: Sequence[Any]) -> list[tuple[bytes, float]]:

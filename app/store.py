@@ -22,7 +22,7 @@ from app.folding import TickReport, fold, found
 from app.handover import Left, left_behind, put_right, set_aside
 from app.journal import Journal
 from app.keys import Keys
-from app.lines import Command, Lines
+from app.lines import Lines
 from app.patterns.events import whole_second
 from app.reading import (
     AHEAD_MS,
@@ -35,11 +35,10 @@ from app.reading import (
 )
 from app.settings import Settings
 from app.state import ENGINE, State
-from app.writing import CANDIDATES, HOUSEKEEPING_TURN, LEVELS, Shown, Writing, is_turn
+from app.writing import CANDIDATES, LEVELS, Shown, Writing, is_turn
 
 MOST_RECORDS_READ = 5_000
 WARM_TICKERS = 5000
-CHECKPOINT_TURN = 5
 
 Told = Callable[[TickReport, Exception | None], None]
 """Hears what became of a tick, or the error of redis-py's that ended it."""
@@ -115,9 +114,11 @@ class Store:
         self._lines.settle()
 
     def _started(self, tick: Tick) -> None:
+        if tick.ticker not in self._warm:
+            tick.line.settle()  # what is to be heard yet may be this ticker's
         kept = self._warm.pop(tick.ticker, None)
         reading = None
-        if kept is not None and not is_turn(tick.ticker, tick.as_of, HOUSEKEEPING_TURN):
+        if kept is not None and not self._is_turn(tick.ticker, tick.as_of):
             reading = self._reading(tick, kept.engine.state.as_of, kept.checked)
             if reading.version != kept.version or reading.is_odd:
                 reading = None
@@ -144,8 +145,9 @@ class Store:
         ):
             engine.state.rebuilt_at = -1
         folded_to = engine.state.as_of or reading.before_all()
-        if reading.is_cut_at is not None and reading.is_cut_at <= folded_to + SECOND_MS:
-            self._whole_second(tick, reading, folded_to)
+        if not self._has_all(tick, reading, folded_to):
+            tick.told(TickReport("overtaken"), None)
+            return
         is_plain = _is_told_by_a_journal(engine.state, reading)
         # Its own time: on a busy machine the clock runs while others do, and backlogs would stay.
         report = fold(engine, reading, as_of, time.thread_time)
@@ -171,24 +173,23 @@ class Store:
             is_of_wrong_type = lines.WRONG_TYPE in str(error)
             tick.told(report, None if is_of_wrong_type else error)
 
-        self._write(tick, commands, told)
+        tick.line.write(commands, told)
 
-    @staticmethod
-    def _journal(warm: Warm, reading: Reading, folded_to: int) -> Journal | None:
+    def _is_turn(self, ticker: str, as_of: int) -> bool:
+        return is_turn(ticker, as_of, self._settings.interval_seconds)
+
+    def _journal(self, warm: Warm, reading: Reading, folded_to: int) -> Journal | None:
         """Note the tick in the ticker's journal; None where the state is to be stored whole."""
         journal, state = warm.journal, warm.engine.state
         if (
             journal is None
-            or is_turn(state.ticker, state.as_of, CHECKPOINT_TURN)
+            or reading.checked.crowded
+            or self._is_turn(state.ticker, state.as_of)
             or journal.is_full(state.as_of)
         ):
             return None
         journal.note(folded_to, state.as_of, (reading.quotes, reading.trades))
         return journal
-
-    @staticmethod
-    def _write(tick: Tick, commands: list[Command], told: lines.Told) -> None:
-        tick.line.write(commands, told)
 
     def note_failure(self, ticker: str, as_of: int, error: Exception) -> None:
         """Count a tick that failed, for the ticker's answers."""
@@ -221,7 +222,7 @@ class Store:
     def _read(tick: Tick, folded_to: int, as_of: int, most: int, start: int) -> Reading:
         state = tick.names[0]
         asked = questions(tick.names, folded_to, as_of, most)
-        _, _, *replies = tick.line.read([("UNWATCH",), ("WATCH", state), *asked])
+        _, _, *replies = tick.line.begin([("UNWATCH",), ("WATCH", state), *asked])
         return Reading.of(replies, start, most)
 
     def _look_for_late_ones(self, tick: Tick, reading: Reading, folded_to: int) -> None:
@@ -253,7 +254,7 @@ class Store:
             kept.checked = righted.checked
             return reading, kept
         left = left_behind(tick.line, tick.names)
-        if left.fields.get("version", b"").decode() != reading.version:
+        if _text(left.fields.get("version", b"")) != reading.version:
             return reading, None
         if not reading.version:
             is_loss = righted.residue or left.anything
@@ -280,7 +281,7 @@ class Store:
             if theirs > _numbers(ENGINE):
                 return None
             if theirs == _numbers(ENGINE):
-                version = left.fields["version"].decode()
+                version = _text(left.fields["version"])
                 engine = self._thawed(tick.ticker, left.fields)
                 return Warm(version, engine, Shown(as_of=left.shown), checked)
         except StateUnreadable as error:
@@ -299,12 +300,17 @@ class Store:
         state.recent = codec.decode_bars(fields.get("recent", b""))
         end = state.recent[0].end if state.recent else state.as_of
         oldest = end - (max(SPANS) + 1) * SECOND_MS
-        stored = self._redis.xrange(self._keys.bars(ticker), oldest, end - 1)
+        key = self._keys.bars(ticker)
+        # What stood before a silence is told by the newest bar before it, however old.
+        stored = self._redis.xrevrange(key, oldest - 1, "-", count=1)
+        stored += self._redis.xrange(key, oldest, end - 1)
         bars = [codec.decode_bar(entry.get(b"b", b"")) for _, entry in stored]
         table = BarTable.of([*bars, *state.recent], max(SPANS), lean=True)
         table.first_quote = state.first_quote
+        table.lost_to = whole_second(state.lost_to) - SECOND_MS
         if state.recent or bars:
             table.fill_to(state.as_of)
+            table.take_uncovered()  # kept already, as far as they are kept
         return Engine(state, table)
 
     def _replay(self, state: State, fields: Mapping[str, bytes]) -> None:
@@ -321,14 +327,33 @@ class Store:
         table.first_quote = state.first_quote
         journal.replay(Engine(state, table), quotes, trades)
 
-    def _whole_second(self, tick: Tick, reading: Reading, folded_to: int) -> None:
-        """Read all of one second that holds more records than a tick usually reads."""
-        end = whole_second(max(reading.oldest(), folded_to + 1))
-        most = self._settings.max_records
-        whole = self._read(tick, folded_to, end, most, reading.start)
-        if whole.version == reading.version:
-            reading.quotes, reading.trades = whole.quotes, whole.trades
-            reading.is_cut_at = float(end + 1)
+    def _has_all(self, tick: Tick, reading: Reading, folded_to: int) -> bool:
+        """Read what is missing of what the tick folds; False where another one wrote meanwhile.
+
+        After a loss everything from the oldest record that is left; of one second that holds more
+        records than a tick usually reads, all of it.
+        """
+        begins = folded_to
+        if reading.lost_to is not None and reading.lost_to > folded_to:
+            begins = whole_second(reading.lost_to) - SECOND_MS
+            if not self._read_more(tick, reading, begins, tick.as_of, MOST_RECORDS_READ):
+                return False
+        if reading.is_cut_at is None or reading.is_cut_at > begins + SECOND_MS:
+            return True
+        end, most = whole_second(max(reading.oldest(), begins + 1)), self._settings.max_records
+        is_same = self._read_more(tick, reading, begins, end, most)
+        reading.is_cut_at = float(end + 1)
+        return is_same
+
+    def _read_more(self, tick: Tick, reading: Reading, begins: int, to: int, most: int) -> bool:
+        """Read other records into a reading; tells whether the state is still the one it read."""
+        more = self._read(tick, begins, to, most, reading.start)
+        reading.take_records_of(more)
+        return more.version == reading.version
+
+
+def _text(version: bytes) -> str:
+    return version.decode(errors="replace")
 
 
 def _is_told_by_a_journal(state: State, reading: Reading) -> bool:

@@ -21,7 +21,6 @@ from app.settings import Settings
 from app.state import ENGINE, State
 
 HOUSEKEEPING_SECONDS = 10
-HOUSEKEEPING_TURN = 0
 CANDIDATES, LEVELS = "c:", "l:"
 
 Command = tuple[Any, ...]
@@ -60,7 +59,7 @@ class Writing:
         The state is stored whole where there is no journal that tells the tick.
         """
         as_of = analysis.as_of
-        keeps_house = is_turn(state.ticker, as_of, HOUSEKEEPING_TURN)
+        keeps_house = is_turn(state.ticker, as_of, self._settings.interval_seconds)
         return [
             ("MULTI",),
             *self._metrics_commands(analysis, shown),
@@ -165,9 +164,14 @@ class Writing:
             yield "EVAL", TRIM, 3, self._state, *records, as_of, oldest, most
 
 
-def is_turn(ticker: str, as_of: int, phase: int) -> bool:
-    """Tell whether it is the ticker's turn, every ten seconds; not all tickers' at once."""
-    return (as_of // SECOND_MS + zlib.crc32(ticker.encode())) % HOUSEKEEPING_SECONDS == phase
+def is_turn(ticker: str, as_of: int, interval_seconds: int) -> bool:
+    """Tell whether it is the ticker's turn to keep house, every ten seconds; not all at once.
+
+    What is trimmed then may be what a journal needs: the state is stored whole in the same tick.
+    """
+    turns = max(1, HOUSEKEEPING_SECONDS // interval_seconds)
+    number = as_of // (SECOND_MS * interval_seconds)
+    return (number + zlib.crc32(ticker.encode())) % turns == 0
 
 
 def _flat(fields: dict[str, Any]) -> list[Any]:

@@ -114,7 +114,9 @@ class Channel(transport.Channel):
             pipe = client.pipeline(transaction=False)
             for name in names:
                 pipe.llen(name)
-            lengths = dict(zip(names, pipe.execute(), strict=True))
+            found = pipe.execute(raise_on_error=False)
+        # A queue that is none, or not readable now, has nothing to help with.
+        lengths = {n: it for n, it in zip(names, found, strict=True) if isinstance(it, int)}
         left_ms = ms_until_the_next_ticks(now_ms, settings().interval_ms, settings().settle_ms)
         self._own_first.lookout.look(lengths, now_ms, left_ms)
 

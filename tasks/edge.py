@@ -8,12 +8,13 @@ from typing import Any
 
 import redis
 import structlog
+from redis.exceptions import RedisError
 
 from app import keys
 from app.activity import Activity
 from app.connect import connect
 from app.keys import Keys
-from app.outage import AWAY, Outage
+from app.outage import Outage
 from app.settings import settings
 
 log = structlog.stdlib.get_logger("tasks")
@@ -53,7 +54,7 @@ def moved(ticker: str, shard: int) -> None:
     pipe.expire(keys.HOMES, keys.HOMES_LIFETIME_SECONDS)
     try:
         pipe.execute()
-    except AWAY as error:
+    except RedisError as error:
         outage.met(error)
 
 
@@ -79,12 +80,15 @@ class Tally:
         self._pulse[name] = max(as_of_ms, self._pulse.get(name, 0))
 
     def flush_when_due(self) -> None:
-        """Write what has gathered, where the last time is a second ago."""
+        """Write what has gathered, where the last time is a second ago; not written, it stays."""
         if time.monotonic() - self._flushed >= _FLUSH_EACH_SECONDS:
-            self.flush()
+            try:
+                self.flush()
+            except RedisError as error:
+                outage.met(error)
 
     def flush(self) -> None:
-        """Write what has gathered; it stays where Redis is away."""
+        """Write what has gathered; it stays where Redis does not take it."""
         self._flushed = time.monotonic()
         pipe: Any = client().pipeline(transaction=False)
         for name, number in self._counts.items():

@@ -36,13 +36,13 @@ def straight(task: Task, app: Celery, consumer: Consumer, **options: object) -> 
     own_queue = None if shard is None else tick_queue(shard)
 
     def take(message: Any, _: Any, ack: Handler, *__: Any, **___: Any) -> None:  # noqa: ANN401 - kombu's
-        ack(_log, connection_errors)
         try:
             (ticker, as_of_ms), *_ = _body(message.body)
         except msgspec.DecodeError as error:
             raise InvalidTaskError(str(error)) from None
-        run(ticker, as_of_ms)
-        if shard is not None and message.delivery_info["routing_key"] != own_queue:
+        ack(_log, connection_errors)
+        is_held = run(ticker, as_of_ms)
+        if is_held and shard is not None and message.delivery_info["routing_key"] != own_queue:
             moved(ticker, shard)
 
     return take

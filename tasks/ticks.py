@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from celery.signals import worker_shutdown
+from kombu.exceptions import OperationalError
 from redis.exceptions import RedisError
 
 from app import clock
@@ -38,24 +39,28 @@ def store() -> "Store":
 
 
 @app.task(name=TICK_TASK, Strategy="tasks.strategy:straight", typing=False, send_events=False)
-def tick(ticker: str, as_of_ms: int) -> None:
+def tick(ticker: str, as_of_ms: int) -> bool:
     """Fold what `ticker` recorded up to `as_of_ms` and publish the result.
 
     What fails concerns this ticker and tick alone, and is not repeated: the next tick covers it.
+    Tells whether this process holds the ticker's state now.
     """
     if clock.now_ms() > stale_at_ms(as_of_ms):
         tally.count("ticks_expired")
         tally.flush_when_due()
-        return
-    sent = Sent(ticker, as_of_ms)
+        return False
+    sent, is_held = Sent(ticker, as_of_ms), False
     try:
         store().start(ticker, as_of_ms, sent.told)
     except AWAY as error:
         outage.met(error)
     except Exception as error:  # noqa: BLE001 - any fault of one ticker must leave the others alone
         _note_failure(ticker, as_of_ms, error)
+    else:
+        is_held = True
     sent.at_ms = clock.now_ms()
     tally.flush_when_due()
+    return is_held
 
 
 @dataclass(slots=True)
@@ -125,9 +130,12 @@ def _show_failure(ticker: str, as_of_ms: int, error: Exception) -> None:
         "name": TICK_TASK,
         "args": f"('{ticker}', {as_of_ms})",
     }
-    with app.events.default_dispatcher() as dispatcher:
-        dispatcher.send("task-received", **fields)
-        dispatcher.send("task-failed", exception=repr(error), traceback="", **fields)
+    try:
+        with app.events.default_dispatcher() as dispatcher:
+            dispatcher.send("task-received", **fields)
+            dispatcher.send("task-failed", exception=repr(error), traceback="", **fields)
+    except (RedisError, OperationalError) as away:
+        outage.met(away)
 
 
 @worker_shutdown.connect

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 import redis
+from redis.exceptions import ConnectionError as Disconnected
 from redis.exceptions import OutOfMemoryError, ResponseError
 
 from app.lines import Command, Line, Lines
@@ -47,11 +48,33 @@ def test_a_wrong_type_is_a_reply_and_any_other_error_is_raised(line: Line) -> No
 def test_a_connection_that_was_killed_is_opened_anew_for_a_read(
     redis_client: redis.Redis, line: Line
 ) -> None:
-    line.read([("PING",)])
+    line.begin([("PING",)])
 
     redis_client.client_kill_filter(_type="normal", skipme=True)
 
-    assert line.read([("PING",)]) == [b"PONG"]
+    assert line.begin([("PING",)]) == [b"PONG"]
+
+
+def test_what_is_asked_later_in_a_tick_is_not_asked_again_over_a_new_connection(
+    redis_client: redis.Redis, line: Line
+) -> None:
+    line.begin([("WATCH", "a")])
+
+    redis_client.client_kill_filter(_type="normal", skipme=True)
+
+    with pytest.raises(Disconnected):
+        line.read([("GET", "b")])
+
+
+def test_who_fails_at_hearing_leaves_no_reply_to_be_taken_for_anothers(line: Line) -> None:
+    def fail(*_: object) -> None:
+        raise LookupError("a listener's own")
+
+    line.write([("MULTI",), ("SET", "a", 1), ("EXEC",)], fail)
+
+    with pytest.raises(LookupError):
+        line.read([("ECHO", "mine")])
+    assert line.read([("ECHO", "next")]) == [b"next"]
 
 
 def test_one_connection_serves_however_many_ticks(redis_client: redis.Redis) -> None:
@@ -117,7 +140,7 @@ def test_a_read_goes_on_where_the_write_before_it_was_lost(
     line.write([("MULTI",), ("SET", "a", 1), ("EXEC",)], lambda *outcome: heard.append(outcome))
     redis_client.client_kill_filter(_type="normal", skipme=True)
 
-    assert line.read([("PING",)]) == [b"PONG"]
+    assert line.begin([("PING",)]) == [b"PONG"]
     assert len(heard) == 1
 
 

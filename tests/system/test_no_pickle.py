@@ -102,6 +102,9 @@ def test_a_pickled_message_is_refused_and_the_worker_lives(
     for poison in POISON:
         redis_client.lpush("ticks.0", poison)
     refused = redis_client.llen("ticks.0")
+    for words in ([], ["SPY"], [5, 1000], ["SPY", "x"], ["SPY", 1.5], ["SPY", 1000, 1]):
+        body = json.dumps([words, {}, {}]).encode()
+        redis_client.lpush("ticks.0", message(body, "application/json"))
     worker = start(*WORKER)
     wait_until(lambda: redis_client.llen("ticks.0") == 0, "all of them are taken")
     fresh = json.dumps([["SPY", int(time.time()) * 1000], {}, {}])
