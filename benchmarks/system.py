@@ -202,7 +202,7 @@ def run(*, quick: bool) -> str:
     # The same loads with ticks that do nothing, side by side.
     beside = [
         hold(Load(one.load.tickers, one.load.rate, seconds, app, warm))
-        for one in held[:1] if quick else held[1:2]
+        for one in (held[:1] if quick else held[1:2])
         for app in (NOOP, NOOP_PUBLISHED)
     ]
     short = 8 if quick else 20
