@@ -364,8 +364,8 @@ class Engine:
             quality["failed_detectors"] = failed
         return quality
 
-    def refold(self, batch: Batch, stored: Mapping[int, int]) -> int:
-        """Fold the records of the last 2 s again, late ones now in their places; returns how many.
+    def refold(self, batch: Batch, stored: Mapping[int, int]) -> None:
+        """Fold the records of the last 2 s again, late ones now in their places.
 
         Only bars change: events, levels and scales stay as the records in time made them.
         """
@@ -375,14 +375,13 @@ class Engine:
             or not state.recent
             or state.recent[0].end != state.snapshots[0].end + SECOND_MS
         ):
-            return 0
+            return
         fold = state.snapshots[0].fold.copied()
         faults = _by_second(batch.faults)
         known, state.recent = state.recent, []
         state.snapshots = state.snapshots[:1]
         waiting = iter(batch.records)
         record = next(waiting, None)
-        late = 0
         for old in known:
             fold.begin(old.end)
             while record is not None and record.stamp <= old.end:
@@ -391,12 +390,11 @@ class Engine:
                 else:
                     fold.printed(record)
                 record = next(waiting, None)
-            late += self._refolded(fold, old, faults)
+            self._refolded(fold, old, faults)
             self.state.recent[-1].stored = stored.get(old.end, 0)
         state.fold = fold
-        return late
 
-    def _refolded(self, fold: BarFold, old: Bar, faults: Faults) -> int:
+    def _refolded(self, fold: BarFold, old: Bar, faults: Faults) -> None:
         new = fold.bar
         late = new.quote_count + new.trade_count - old.quote_count - old.trade_count
         already = (old.quality or {}).get("late", 0)
@@ -406,11 +404,9 @@ class Engine:
             new.quality = {**(new.quality or {}), "late": max(0, late) + already}
         fold.close()
         fold.keep_thresholds(new, old)
-        new.stored = old.stored
         self.table.add(new)
         self.state.recent.append(new)
         self.state.snapshots.append(Snapshot(new.end, fold.copied()))
-        return max(0, late)
 
 
 def _by_second(faults: Iterable[tuple[float, str]]) -> Faults:

@@ -11,7 +11,8 @@ Written by a tick (lifetimes in seconds beside the names below):
     ZSET   orderflow:patterns:{ticker}          JSON events by `opened_at`, one member an event
     ZSET   orderflow:levels:{ticker}:{side}     JSON levels by significance, one member a price
     STREAM orderflow:bars:{ticker}              one packed second an entry, id = its end in ms
-    HASH   orderflow:state:{ticker}             `version`, `as_of`, `engine`, `blob`, `recent`
+    HASH   orderflow:state:{ticker}             `version`, `as_of`, `engine`, `blob`, `recent`,
+                                                `recent_count`, `journal`, `behind`, `lost_to`
 
 Written by the machinery:
 

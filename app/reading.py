@@ -16,7 +16,6 @@ from app.records import Batch
 PIECE_RECORDS: Final = 250
 MARGIN_MS: Final = 1.0
 AHEAD_MS: Final = 5_000
-LATE_MS: Final = 2_000
 OLDEST_MS: Final = 1_000_000_000_000
 """Scores below it look like seconds; those above are epoch milliseconds."""
 

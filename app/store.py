@@ -16,7 +16,7 @@ from app.bar_tables import BarTable
 from app.bars import SECOND_MS
 from app.connect import connect
 from app.emptied import UNSURE_MS, Emptied
-from app.engine import SPANS, Engine
+from app.engine import LATE_MS, SPANS, Engine
 from app.errors import StateUnreadable
 from app.folding import TickReport, fold, found
 from app.handover import Left, left_behind, put_right, set_aside
@@ -26,7 +26,6 @@ from app.lines import Lines
 from app.patterns.events import whole_second
 from app.reading import (
     AHEAD_MS,
-    LATE_MS,
     OLDEST_MS,
     Checked,
     Reading,

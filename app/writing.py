@@ -14,6 +14,7 @@ from app.analysis import Analysis
 from app.bars import SECOND_MS
 from app.journal import Journal
 from app.levels import PublishedLevel
+from app.lines import Command
 from app.patterns.events import Event
 from app.reading import Reading
 from app.scripts import EVENTS, TRIM
@@ -22,8 +23,6 @@ from app.state import ENGINE, State
 
 HOUSEKEEPING_SECONDS = 10
 CANDIDATES, LEVELS = "c:", "l:"
-
-Command = tuple[Any, ...]
 
 
 @dataclass(slots=True)

@@ -32,7 +32,7 @@ local function trim(key)
 end
 
 for i = 2, 3 do
-  -- A key of another type is the broker's affair: left alone, and told by read.lua.
+  -- A key of another type is the broker's affair: left alone, and told by the read.
   if redis.call('TYPE', KEYS[i]).ok == 'zset' then
     trim(KEYS[i])
   end

@@ -201,3 +201,19 @@ def test_a_ticks_message_is_what_celery_itself_would_publish(redis_client: redis
     theirs |= {"delivery_tag": "SPY@1000", "reply_to": ""}  # no one waits for a result
     assert ours == celerys
     assert properties.items() <= theirs.items()
+
+
+def test_counts_wait_while_redis_takes_none(redis_client: redis.Redis) -> None:
+    from tasks.edge import Tally  # noqa: PLC0415
+
+    tally = Tally()
+    tally.count("ticks_done", 3)
+    redis_client.config_set("maxmemory", 1)
+    try:
+        tally.flush_when_due()
+    finally:
+        redis_client.config_set("maxmemory", 0)
+
+    assert redis_client.hget(keys.COUNTERS, "ticks_done") is None
+    tally.flush()
+    assert redis_client.hget(keys.COUNTERS, "ticks_done") == b"3"
