@@ -22,7 +22,7 @@ from app.folding import TickReport, fold, found
 from app.handover import Left, left_behind, put_right, set_aside
 from app.journal import Journal
 from app.keys import Keys
-from app.lines import Lines
+from app.lines import Command, Lines
 from app.patterns.events import whole_second
 from app.reading import (
     AHEAD_MS,
@@ -172,7 +172,7 @@ class Store:
             is_of_wrong_type = lines.WRONG_TYPE in str(error)
             tick.told(report, None if is_of_wrong_type else error)
 
-        tick.line.write(commands, told)
+        self._write(tick, commands, told)
 
     def _is_turn(self, ticker: str, as_of: int) -> bool:
         return is_turn(ticker, as_of, self._settings.interval_seconds)
@@ -189,6 +189,11 @@ class Store:
             return None
         journal.note(folded_to, state.as_of, (reading.quotes, reading.trades))
         return journal
+
+    @staticmethod
+    def _write(tick: Tick, commands: list[Command], told: lines.Told) -> None:
+        """Take a tick's last step, before which fault plans stop it."""
+        tick.line.write(commands, told)
 
     def note_failure(self, ticker: str, as_of: int, error: Exception) -> None:
         """Count a tick that failed, for the ticker's answers."""
