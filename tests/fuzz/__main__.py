@@ -4,6 +4,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from importlib.machinery import SOURCE_SUFFIXES, FileFinder, SourceFileLoader
 from pathlib import Path
 
 import click
@@ -15,6 +16,19 @@ except ImportError:
         "tests.fuzz: atheris is not installed: pip install -e '.[fuzz]' "
         "(its wheels are for Linux on x86-64); what was kept is tested by make test all the same"
     )
+
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def _sources_only(path: str) -> FileFinder:
+    """Find sources where compiled modules lie beside them: only those tell what was reached."""
+    if ROOT / "app" not in (Path(path), *Path(path).parents):
+        raise ImportError(path)
+    return FileFinder(path, (SourceFileLoader, SOURCE_SUFFIXES))
+
+
+sys.path_hooks.insert(0, _sources_only)
 
 with atheris.instrument_imports(include=["app", "mcp_app", "tests.fuzz"]):
     from tests.fuzz.targets import CORPUS, TARGETS
