@@ -8,6 +8,7 @@ import redis
 
 from app import keys
 from app.keys import Keys
+from app.tickers import is_ticker
 
 ACTIVE_MS = 300_000
 AHEAD_MS = 5_000
@@ -32,6 +33,14 @@ end
 return found
 """
 KEYS_A_SCRIPT = 500  # a millisecond of Redis
+
+_KINDS = {
+    keys.TICKERS: b"zset",
+    keys.PULSE: b"hash",
+    keys.COUNTERS: b"hash",
+    keys.HOMES: b"hash",
+    keys.SCAN: b"string",
+}
 
 
 class _Pass(msgspec.Struct):
@@ -59,6 +68,7 @@ class Activity:
 
     def look(self, now_ms: float) -> int:
         """Take the next slice of the keys and note which tickers were active; return how many."""
+        self._put_right()
         where = self._where()
         tickers = self._tickers(where)
         active = self._active(tickers, now_ms)
@@ -68,7 +78,22 @@ class Activity:
     def active(self, as_of_ms: int) -> list[str]:
         """Return the tickers whose newest quote was at most 300 s old at `as_of_ms`."""
         found = self._redis.zrangebyscore(keys.TICKERS, as_of_ms - ACTIVE_MS, "+inf")
-        return [name.decode() for name in found]
+        names = (name.decode(errors="replace") for name in found)
+        return [name for name in names if is_ticker(name)]
+
+    def _put_right(self) -> None:
+        """Set aside what has another type than the machinery needs; in a cluster it is dropped."""
+        pipe = self._redis.pipeline(transaction=False)
+        for name in _KINDS:
+            pipe.type(name)
+        for (name, kind), found in zip(_KINDS.items(), pipe.execute(), strict=True):
+            if found in {kind, b"none"}:
+                continue
+            if self._is_cluster:  # a key can't be renamed into another slot
+                self._redis.unlink(name)
+            else:
+                self._redis.rename(name, keys.bad(name))
+                self._redis.expire(keys.bad(name), keys.BAD_LIFETIME_SECONDS)
 
     def _where(self) -> _Pass:
         stored = self._redis.get(keys.SCAN)

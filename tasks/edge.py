@@ -44,7 +44,11 @@ def won(as_of_ms: int, shard: int) -> bool:
 def homes() -> dict[str, int]:
     """Return the shards of the tickers that have moved."""
     found: Any = client().hgetall(keys.HOMES)
-    return {ticker.decode(): int(shard) for ticker, shard in found.items() if shard.isdigit()}
+    return {
+        ticker.decode(errors="replace"): int(shard)
+        for ticker, shard in found.items()
+        if shard.isdigit()
+    }
 
 
 def moved(ticker: str, shard: int) -> None:

@@ -217,3 +217,31 @@ def test_counts_wait_while_redis_takes_none(redis_client: redis.Redis) -> None:
     assert redis_client.hget(keys.COUNTERS, "ticks_done") is None
     tally.flush()
     assert redis_client.hget(keys.COUNTERS, "ticks_done") == b"3"
+
+
+@pytest.mark.parametrize(
+    "name", [keys.TICKERS, keys.PULSE, keys.COUNTERS, keys.HOMES, keys.SCAN], ids=str
+)
+def test_a_key_of_the_machinery_of_another_type_is_set_aside(
+    redis_client: redis.Redis, at: int, name: str
+) -> None:
+    from tasks.edge import activity  # noqa: PLC0415
+
+    publish(redis_client, "SPY", [quote(at=(at - START_MS) / 1000 - 1)])
+    redis_client.lpush(name, "no such thing")
+    activity().look(at)
+    for shard in range(3):
+        fan_out(shard)
+
+    assert [args[0] for _, args in published(redis_client)] == ["SPY"]
+    assert redis_client.type(keys.bad(name)) == b"list"
+    assert 0 < redis_client.ttl(keys.bad(name)) <= keys.BAD_LIFETIME_SECONDS
+
+
+def test_names_that_are_no_tickers_are_not_ticked(redis_client: redis.Redis, at: int) -> None:
+    redis_client.zadd(keys.TICKERS, {"SPY": at, b"\xff": at, "a b": at})
+    redis_client.hset(keys.HOMES, b"\xff", 1)
+    for shard in range(3):
+        fan_out(shard)
+
+    assert [args[0] for _, args in published(redis_client)] == ["SPY"]
