@@ -16,7 +16,7 @@ ACCEPTED_ODDITIES = frozenset(
 Quality = dict[str, int | list[str] | list[list[float]] | dict[str, int]]
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, init=False)
 class Analysis:
     """What one call of the fold found, as of `as_of`.
 
@@ -35,6 +35,31 @@ class Analysis:
     levels: list[list[PublishedLevel] | None]
     sealed: list[Bar]
     failures: dict[str, Exception]
+
+    def __init__(  # noqa: PLR0913 - written out, as in `records`
+        self,
+        as_of: int,
+        *,
+        metrics: dict[str, Fields],
+        quality: dict[str, Quality],
+        last_sweep: dict[str, Event | None],
+        behaviors: Behaviors,
+        changed: list[Event],
+        forgotten: list[tuple[float, str]],
+        levels: list[list[PublishedLevel] | None],
+        sealed: list[Bar],
+        failures: dict[str, Exception],
+    ) -> None:
+        self.as_of = as_of
+        self.metrics = metrics
+        self.quality = quality
+        self.last_sweep = last_sweep
+        self.behaviors = behaviors
+        self.changed = changed
+        self.forgotten = forgotten
+        self.levels = levels
+        self.sealed = sealed
+        self.failures = failures
 
 
 def quality_of(counts: Mapping[str, int]) -> Quality:

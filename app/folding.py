@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Final
 
 from app.analysis import Analysis
@@ -13,7 +13,7 @@ from app.reading import Reading
 FOLD_BUDGET_SECONDS: Final = 0.05
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, init=False)
 class TickReport:
     """What became of one tick: `written`, `overtaken` by another worker, or `idle` without records.
 
@@ -23,12 +23,20 @@ class TickReport:
     """
 
     outcome: str
-    failed_detectors: dict[str, Exception] = field(default_factory=dict)
-    folded_records: int = 0
-    late_records: int = 0
-    behind_seconds: float = 0.0
-    oddities: Counter[str] = field(default_factory=Counter)
-    opened_events: list[str] = field(default_factory=list)
+    failed_detectors: dict[str, Exception]
+    folded_records: int
+    late_records: int
+    behind_seconds: float
+    oddities: Counter[str]
+    opened_events: list[str]
+
+    def __init__(self, outcome: str) -> None:
+        self.outcome = outcome
+        self.failed_detectors = {}
+        self.folded_records = self.late_records = 0
+        self.behind_seconds = 0.0
+        self.oddities = Counter()
+        self.opened_events = []
 
 
 def fold(

@@ -8,7 +8,6 @@ from typing import Any
 import hiredis
 import redis
 from redis.exceptions import (
-    ExecAbortError,
     MovedError,
     RedisClusterException,
     ResponseError,
@@ -16,7 +15,9 @@ from redis.exceptions import (
 
 from app.outage import AWAY
 
-Command = tuple[Any, ...]
+Command = tuple[Any, ...] | bytes
+"""A command's words, or what is packed already."""
+
 Told = Callable[[bool, Exception | None], None]
 """Hears whether a transaction was carried out: False where a watched key had changed and nothing
 was done, or with an error of redis-py's."""
@@ -94,7 +95,9 @@ class Line:
         return replies
 
     def _send(self, commands: Sequence[Command]) -> None:
-        packed = b"".join([hiredis.pack_command(command) for command in commands])
+        packed = b"".join(
+            [it if isinstance(it, bytes) else hiredis.pack_command(it) for it in commands]
+        )
         self._connection.send_packed_command([packed], check_health=False)
 
     def _tell(self, written: Sequence[Any]) -> None:
@@ -124,10 +127,8 @@ def _nobody(*_: object) -> None:
 def _outcome(replies: Sequence[Any]) -> tuple[bool, Exception | None]:
     """Read a transaction's replies."""
     try:
-        # A transaction that was refused says so at its end; why, it said before.
-        refused = [r for r in replies if isinstance(r, ExecAbortError)]
-        _raise_other_than((r for r in replies if r not in refused), "")
-        _raise_other_than(refused, "")
+        # The first: a transaction that was refused says so at its end; why, it said before.
+        _raise_other_than(replies, "")
         # A bar is kept already where a state was lost and is built anew.
         _raise_other_than(replies[-1] or (), ALREADY_THERE)
     except ResponseError as error:

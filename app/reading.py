@@ -4,7 +4,7 @@ import math
 from bisect import bisect_right
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from operator import attrgetter, itemgetter
 from typing import Any, Final
 
@@ -46,18 +46,22 @@ def questions(names: Sequence[str], folded_to: int, as_of: int, most: int) -> li
     ]
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, init=False)
 class Checked:
     """What is looked at when a worker comes to a ticker, and every ten seconds since.
 
     Scores that look like seconds, and how many of the broker's keys hold over twice what they may.
     """
 
-    seconds_not_ms: int = 0
-    crowded: int = 0
+    seconds_not_ms: int
+    crowded: int
+
+    def __init__(self, seconds_not_ms: int = 0, crowded: int = 0) -> None:
+        self.seconds_not_ms = seconds_not_ms
+        self.crowded = crowded
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, init=False)
 class Reading:
     """The answers to `questions`, from `start` on where the ticker has no state.
 
@@ -69,21 +73,33 @@ class Reading:
 
     version: str
     start: int
-    quotes: list[tuple[bytes, float]] = field(default_factory=list)
-    trades: list[tuple[bytes, float]] = field(default_factory=list)
-    behind: int = 0
-    unknown: int = 0
-    recent_count: int = 0
-    late_quotes: list[tuple[bytes, float]] = field(default_factory=list)
-    late_trades: list[tuple[bytes, float]] = field(default_factory=list)
-    newest: list[float] = field(default_factory=list)
-    ahead: int = 0
-    lost_to: float | None = None
-    wrong_type: int = 0
-    lengths: list[int] = field(default_factory=list)
-    is_odd: bool = False
-    checked: Checked = field(default_factory=Checked)
-    is_cut_at: float | None = None
+    quotes: list[tuple[bytes, float]]
+    trades: list[tuple[bytes, float]]
+    behind: int
+    unknown: int
+    recent_count: int
+    late_quotes: list[tuple[bytes, float]]
+    late_trades: list[tuple[bytes, float]]
+    newest: list[float]
+    ahead: int
+    lost_to: float | None
+    wrong_type: int
+    lengths: list[int]
+    is_odd: bool
+    checked: Checked
+    is_cut_at: float | None
+
+    def __init__(self, version: str, start: int, *, is_odd: bool = False) -> None:
+        self.version = version
+        self.start = start
+        self.quotes, self.trades, self.late_quotes, self.late_trades = [], [], [], []
+        self.behind = self.unknown = self.recent_count = self.ahead = self.wrong_type = 0
+        self.newest = []
+        self.lost_to = None
+        self.lengths = []
+        self.is_odd = is_odd
+        self.checked = Checked()
+        self.is_cut_at = None
 
     @classmethod
     def of(cls, replies: Sequence[Any], start: int, most: int) -> "Reading":

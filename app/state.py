@@ -57,12 +57,16 @@ class Weak:
     id: str
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, init=False)
 class Snapshot:
     """The bar fold as it was at a whole second, to fold late records into the seconds after it."""
 
     end: int
     fold: BarFold
+
+    def __init__(self, end: int, fold: BarFold) -> None:
+        self.end = end
+        self.fold = fold
 
 
 @dataclass(slots=True)

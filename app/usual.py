@@ -42,7 +42,7 @@ class Tick:
             self.size = self.divisor
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, init=False)
 class SecondFacts:
     """What one second adds to the scales; None where it can't be known."""
 
@@ -57,6 +57,33 @@ class SecondFacts:
     jump: int
     removals: list[float]
     trades_seen: bool
+
+    def __init__(  # noqa: PLR0913 - written out, as in `records`
+        self,
+        quote: Quote | None,
+        *,
+        spread: int | None,
+        mid_move: float | None,
+        signed_volume: float,
+        log_ofi: float | None,
+        quote_count: int,
+        trade_count: int,
+        flicker_share: float | None,
+        jump: int,
+        removals: list[float],
+        trades_seen: bool,
+    ) -> None:
+        self.quote = quote
+        self.spread = spread
+        self.mid_move = mid_move
+        self.signed_volume = signed_volume
+        self.log_ofi = log_ofi
+        self.quote_count = quote_count
+        self.trade_count = trade_count
+        self.flicker_share = flicker_share
+        self.jump = jump
+        self.removals = removals
+        self.trades_seen = trades_seen
 
 
 @dataclass(slots=True)

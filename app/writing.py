@@ -11,7 +11,8 @@ from typing import Any
 
 from app import codec, keys
 from app.analysis import Analysis
-from app.bars import SECOND_MS
+from app.bars import SECOND_MS, Bar
+from app.hashes import hset
 from app.journal import Journal
 from app.levels import PublishedLevel
 from app.lines import Command
@@ -29,12 +30,19 @@ CANDIDATES, LEVELS = "c:", "l:"
 class Shown:
     """What a ticker's keys show, as far as a worker knows.
 
-    By window `as_of` and the names of the fields; by side the levels, None where not known.
+    By window `as_of` and the names of the fields; by side the levels, None where not known;
+    `recent` are the bars of the last 2 s as packed.
     """
 
     as_of: list[int] = field(default_factory=lambda: [0] * len(keys.WINDOWS))
     names: list[tuple[str, ...]] = field(default_factory=lambda: [()] * len(keys.WINDOWS))
     levels: list[list[PublishedLevel] | None] = field(default_factory=lambda: [None, None])
+    recent: list[tuple[Bar, bytes]] = field(default_factory=list)
+
+    def packed(self, bars: Sequence[Bar]) -> list[bytes]:
+        """Pack bars, each of which is written up to three times: twice as a recent one."""
+        known = {id(bar): packed for bar, packed in self.recent}
+        return [known.get(id(bar)) or codec.encode_bar(bar) for bar in bars]
 
 
 class Writing:
@@ -58,14 +66,16 @@ class Writing:
         The state is stored whole where there is no journal that tells the tick.
         """
         as_of = analysis.as_of
+        sealed, recent = shown.packed(analysis.sealed), shown.packed(state.recent)
+        shown.recent = [*zip(state.recent, recent, strict=True)]
         keeps_house = is_turn(state.ticker, as_of, self._settings.interval_seconds)
         return [
             ("MULTI",),
             *self._metrics_commands(analysis, shown),
             *self._event_commands(state, analysis, keeps_house=keeps_house),
             *self._level_commands(state, analysis, shown, keeps_house=keeps_house),
-            *self._bar_commands(analysis, keeps_house=keeps_house),
-            *self._state_commands(state, version, journal),
+            *self._bar_commands(analysis, sealed, keeps_house=keeps_house),
+            *self._state_commands(state, recent, version, journal),
             *self._trim_commands(as_of, keeps_house=keeps_house),
             ("PUBLISH", keys.TICKED_CHANNEL + state.ticker, as_of),
             ("EXEC",),
@@ -85,7 +95,7 @@ class Writing:
             # of what it costs to make it anew.
             if self._reading.lengths[place] != len(names) or shown.names[place] != names:
                 yield "DEL", self._metrics[place]
-            yield "HSET", self._metrics[place], *_flat(fields)
+            yield hset(self._metrics[place], names, [*fields.values()])
             yield "EXPIRE", self._metrics[place], lifetime
             shown.as_of[place], shown.names[place] = analysis.as_of, names
 
@@ -119,17 +129,19 @@ class Writing:
                     yield "EXPIRE", key, keys.LEVELS_LIFETIME_SECONDS
                 shown.levels[side] = now
 
-    def _bar_commands(self, analysis: Analysis, *, keeps_house: bool) -> Iterator[Command]:
-        for bar in analysis.sealed:
-            yield "XADD", self._bars, f"{bar.end}-0", "b", codec.encode_bar(bar)
-        if analysis.sealed:
+    def _bar_commands(
+        self, analysis: Analysis, sealed: Sequence[bytes], *, keeps_house: bool
+    ) -> Iterator[Command]:
+        for bar, packed in zip(analysis.sealed, sealed, strict=True):
+            yield "XADD", self._bars, f"{bar.end}-0", "b", packed
+        if sealed:
             yield "EXPIRE", self._bars, keys.BARS_LIFETIME_SECONDS
         if keeps_house:
             oldest = analysis.as_of - keys.BARS_LIFETIME_SECONDS * SECOND_MS
             yield "XTRIM", self._bars, "MINID", "~", oldest
 
     def _state_commands(
-        self, state: State, version: str, journal: Journal | None
+        self, state: State, recent: Sequence[bytes], version: str, journal: Journal | None
     ) -> Iterator[Command]:
         reading = self._reading
         fields: dict[str, Any] = {
@@ -137,7 +149,7 @@ class Writing:
             "as_of": state.as_of,
             "engine": ENGINE,
             "behind": reading.behind,
-            "recent": codec.encode_bars(state.recent),
+            "recent": codec.join_bars(recent),
             "recent_count": sum([bar.stored for bar in state.recent]),
             "journal": codec.encode_journal(journal) if journal is not None else b"",
         }

@@ -6,7 +6,7 @@ import redis
 
 from app.bars import Bar
 from app.clock import now_ms
-from app.codec import encode_bar, encode_bars
+from app.codec import encode_bar, join_bars
 from app.keys import WINDOWS
 
 EVENT = {
@@ -174,7 +174,7 @@ class Hand:
         sealed = bars[: len(bars) - recent]
         for bar in sealed:
             self._redis.xadd(f"orderflow:bars:{ticker}", {"b": encode_bar(bar)}, id=f"{bar.end}-0")
-        unsealed = encode_bars(bars[len(sealed) :])
+        unsealed = join_bars(map(encode_bar, bars[len(sealed) :]))
         self._redis.hset(f"orderflow:state:{ticker}", "recent", unsealed)
 
     def whole(self) -> None:

@@ -104,10 +104,16 @@ def _follow_clock() -> None:
 
 def _by(engine: str, command: Command) -> Command:
     """Let a command write another version of the definitions than this process has."""
+    if isinstance(command, bytes):
+        return command.replace(_field(ENGINE), _field(engine))
     if "engine" not in command:
         return command
     place = command.index("engine") + 1
     return (*command[:place], engine, *command[place + 1 :])
+
+
+def _field(engine: str) -> bytes:
+    return f"$6\r\nengine\r\n${len(engine)}\r\n{engine}\r\n".encode()
 
 
 def _pretend(engine: str) -> None:

@@ -32,26 +32,26 @@ def bars_of(as_of: int, seconds: int) -> list[Bar]:
 
 def bar_at(end: int, age: int) -> Bar:
     bid = BID - age * STEP
-    return Bar(
-        end,
-        quote_count=10,
-        compared=10,
-        covered_ms=1000,
-        bid_size_ms=18_000,
-        ask_size_ms=200_000,
-        ofi=5,
-        stood=1,
-        bid_price=bid,
-        bid_size=18,
-        ask_price=bid + SPREAD,
-        ask_size=200,
-        mid2=2 * bid + SPREAD,
-        spread=SPREAD,
-        trades_seen=1,
-        trade_count=1,
-        buy_volume=100,
-        notional=100 * bid,
-    )
+    fields = {
+        "quote_count": 10,
+        "compared": 10,
+        "covered_ms": 1000.0,
+        "bid_size_ms": 18_000.0,
+        "ask_size_ms": 200_000.0,
+        "ofi": 5.0,
+        "stood": 1,
+        "bid_price": bid,
+        "bid_size": 18.0,
+        "ask_price": bid + SPREAD,
+        "ask_size": 200.0,
+        "mid2": 2 * bid + SPREAD,
+        "spread": SPREAD,
+        "trades_seen": 1,
+        "trade_count": 1,
+        "buy_volume": 100.0,
+        "notional": 100.0 * bid,
+    }
+    return Bar(end).filled(fields.items())
 
 
 @pytest.fixture

@@ -13,9 +13,9 @@ from app.codec import (
     decode_bars,
     decode_state,
     encode_bar,
-    encode_bars,
     encode_state,
     event_json,
+    join_bars,
 )
 from app.engine import SPANS, Engine
 from app.records import Batch, Quote, Record, Trade
@@ -125,7 +125,7 @@ def restarted(records: Sequence[Record], ends: Sequence[int], at: set[int]) -> S
 
 def _thawed(engine: Engine, bars: list[bytes]) -> Engine:
     state = decode_state(encode_state(engine.state))
-    state.recent = decode_bars(encode_bars(engine.state.recent))
+    state.recent = decode_bars(join_bars(map(encode_bar, engine.state.recent)))
     table = BarTable.of([*map(decode_bar, bars[-400:]), *state.recent], max(SPANS))
     table.first_quote = state.first_quote
     if table.end:

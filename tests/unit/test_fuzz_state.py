@@ -20,7 +20,9 @@ def stored() -> tuple[bytes, bytes]:
     engine = Engine.new("SPY")
     stream = Flavour(3, 300, 0.3, 1.0, 0.05, 0.0, 1.0, 0.4).stream()
     engine.advance(Batch(stream, []), whole_second(stream[-1].stamp))
-    return codec.encode_state(engine.state).blob, codec.encode_bars(engine.state.recent)
+    return codec.encode_state(engine.state).blob, codec.join_bars(
+        map(codec.encode_bar, engine.state.recent)
+    )
 
 
 def read(blob: bytes) -> None:
