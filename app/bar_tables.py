@@ -1,9 +1,9 @@
 """The newest seconds of a ticker as one table of numbers, and the sums of its windows."""
 
+import functools
 import math
 from collections import Counter, namedtuple
 from collections.abc import Iterable, Sequence
-from itertools import accumulate
 from operator import attrgetter
 from struct import Struct
 from typing import Any, Final, NamedTuple
@@ -20,14 +20,17 @@ Counts = NDArray[np.uint32]
 STARTS: Final = ("stood", "bid_price", "bid_size", "ask_price", "ask_size", "mid2")
 """What a window is compared with that begins where a second ended."""
 
-_SPARE_ROWS: Final = 8
+TEN: Final = 10
+# Behind the sums least, as the greatest of what is negative, and greatest spread.
 _MIN, _MAX = len(FLOWS), len(FLOWS) + 1
 _FLOWS_BYTES: Final = 8 * (len(FLOWS) + 2)
 _COUNTS_BYTES: Final = 4 * len(COUNTS)
 _pack_flows: Any = Struct(f"{len(FLOWS) + 2}d").pack_into
+_START_BYTES: Final = 8 * len(STARTS)
+_pack_start: Any = Struct(f"{len(STARTS)}d").pack_into
 _pack_counts: Any = Struct(f"{len(COUNTS)}I").pack_into
 _counts_of = attrgetter(*COUNTS)
-_flows_of = attrgetter(*FLOWS, "min_spread", "max_spread")
+_flows_of = attrgetter(*FLOWS)
 _ending_of = attrgetter(*ENDINGS)
 
 # Called by another name, since the fields are Bar's and no type checker can list them.
@@ -42,7 +45,6 @@ Ending = Any
 """How things stood at the end of a bar, by its fields' names from `stood` on."""
 
 NOTHING_STOOD: Ending = _BarEnding._make([0.0] * len(ENDINGS))
-_NOTHING: Sums = _BarSums._make([0.0] * (len(FLOWS) + len(COUNTS)))
 
 
 class Window(NamedTuple):
@@ -68,20 +70,24 @@ class Window(NamedTuple):
 class BarTable:
     """The newest `seconds` and one bars, without holes: a second left out was silent.
 
-    A `lean` one keeps of all seconds but the newest only what windows need that end with the
-    newest: two thirds of the memory, which every ticker of a worker takes.
+    A second's row is found by its number; a row of sums for each ten seconds that end with a whole
+    ten lies behind those of the seconds. So all tables add alike, and a window of 300 s touches 70
+    rows and not 300, most of which no cache holds a second later. A `lean` one keeps of all seconds
+    but the newest only what windows need that end with the newest: two thirds of the memory, which
+    every ticker of a worker takes.
     """
 
     def __init__(self, seconds: int = 300, *, lean: bool = False) -> None:
         self._kept = seconds + 1
-        rows = self._kept + _SPARE_ROWS
+        self._rows = -(-self._kept // TEN) * TEN
+        rows = self._rows + self._rows // TEN
         self._flows: Flows = np.zeros((rows, len(FLOWS) + 2))
         self._counts: Counts = np.zeros((rows, len(COUNTS)), np.uint32)
         self._is_lean = lean
         self._kept_endings = STARTS if lean else ENDINGS
         self._make_ending = _BarStart._make if lean else _BarEnding._make
-        self._endings: Flows = np.zeros((rows, len(self._kept_endings)))
-        self._newest = NOTHING_STOOD
+        self._endings: Flows = np.zeros((self._rows, len(self._kept_endings)))
+        self._newest = Bar(0)
         self._count = 0
         self._quality: dict[int, dict[str, int]] = {}
         self._uncovered: list[Bar] = []
@@ -104,9 +110,8 @@ class BarTable:
         if bar.quality:
             self._quality[bar.end] = bar.quality
         if self._count and bar.end <= self.end:
-            row = self._row_at(bar.end)
-            if row >= 0:
-                self._put(row, bar)
+            if (self.end - bar.end) // SECOND_MS < self._count:
+                self._put(bar)
             return
         self.fill_to(bar.end - SECOND_MS)
         self._append(bar)
@@ -114,9 +119,11 @@ class BarTable:
     def fill_to(self, end: int) -> None:
         """Add the seconds after the newest bar up to `end`: lost up to `lost_to`, then silent."""
         if self._count:
-            first = max(self.end + SECOND_MS, end - self._kept * SECOND_MS)
-            for missing in range(first, end + 1, SECOND_MS):
-                returned = int(self._counts[self._count - 1, _RETURNS])
+            first = end - self._kept * SECOND_MS
+            if first > self.end:
+                self._count = 0  # all that is here is older than what is kept
+            for missing in range(max(first, self.end + SECOND_MS), end + 1, SECOND_MS):
+                returned = int(self._counts[self._place(self.end), _RETURNS])
                 is_covered = missing > self.lost_to
                 bar = _silent(missing, self._newest, returned, is_covered=is_covered)
                 self._append(bar)
@@ -129,33 +136,46 @@ class BarTable:
         return taken
 
     def _append(self, bar: Bar) -> None:
-        if self._count == len(self._flows):
-            for rows in (self._flows, self._counts, self._endings):
-                rows[: self._kept] = rows[_SPARE_ROWS:].copy()
-            self._count = self._kept
+        self._count = min(self._count + 1, self._rows)
+        self.end = bar.end
+        self._put(bar)
+        if self._quality and _ends_ten(bar.end):
             oldest = bar.end - self._kept * SECOND_MS
             self._quality = {e: q for e, q in self._quality.items() if e > oldest}
-        self._count += 1
-        self.end = bar.end
-        self._put(self._count - 1, bar)
 
-    def _put(self, place: int, bar: Bar) -> None:
+    def _put(self, bar: Bar) -> None:
+        place = self._place(bar.end)
+        low = -bar.min_spread or -math.inf  # where no spread stood, the least of others counts
         # Packed into place: half of what numpy takes to assign a row.
-        _pack_flows(self._flows, place * _FLOWS_BYTES, *_flows_of(bar))
-        if not bar.min_spread:
-            self._flows[place, _MIN] = math.inf  # no spread stood: the least of others counts
+        _pack_flows(self._flows, place * _FLOWS_BYTES, *_flows_of(bar), low, bar.max_spread)
         _pack_counts(self._counts, place * _COUNTS_BYTES, *_counts_of(bar))
-        self._endings[place] = _start_of(bar) if self._is_lean else _ending_of(bar)
-        if place == self._count - 1:
-            self._newest = _BarEnding._make(map(float, _ending_of(bar)))
+        if self._is_lean:
+            _pack_start(self._endings, place * _START_BYTES, *_start_of(bar))
+        else:
+            self._endings[place] = _ending_of(bar)
+        if bar.end == self.end:
+            self._newest = bar
+        first = place - place % TEN
+        if self.end - bar.end >= (TEN - 1 - place % TEN) * SECOND_MS:
+            self._add_up(first)
 
-    def _row_at(self, end: int) -> int:
-        return self._count - 1 - (self.end - end) // SECOND_MS
+    def _add_up(self, first: int) -> None:
+        """Sum ten seconds, of which this is the first's row."""
+        ten, to = slice(first, first + TEN), self._rows + first // TEN
+        flows = self._flows[ten]
+        np.add.reduce(flows[:, :_MIN], axis=0, out=self._flows[to, :_MIN])
+        np.maximum.reduce(flows[:, _MIN:], axis=0, out=self._flows[to, _MIN:])
+        np.add.reduce(self._counts[ten], axis=0, dtype=np.uint32, out=self._counts[to])
+
+    def _place(self, end: int) -> int:
+        return (end // SECOND_MS - 1) % self._rows
 
     def column(self, name: str, as_of: int, seconds: int) -> list[float]:
         """Return a field of the `seconds` up to `as_of`, oldest first, or all there are."""
-        stop = self._row_at(as_of) + 1
-        rows = slice(max(0, stop - seconds), stop)
+        newer = (self.end - as_of) // SECOND_MS
+        number = max(0, min(seconds, self._count - newer))
+        last = self._place(as_of)
+        rows = np.arange(last + 1 - number, last + 1) % self._rows
         values: list[float] = (
             self._flows[rows, FLOWS.index(name)].tolist()
             if name in FLOWS
@@ -165,27 +185,23 @@ class BarTable:
 
     def ending(self, as_of: int) -> Ending | None:
         """Return how things stood at a whole second, None where no row tells."""
-        row = self._row_at(as_of)
-        if row == self._count - 1:
-            return self._newest
-        if 0 <= row < self._count:
-            return self._make_ending(self._endings[row].tolist())
+        age = (self.end - as_of) // SECOND_MS
+        if age == 0:
+            return _BarEnding._make(map(float, _ending_of(self._newest))) if self._count else None
+        if 0 < age < self._count:
+            return self._make_ending(self._endings[self._place(as_of)].tolist())
         return None
 
     def windows(self, as_of: int, spans: Sequence[int]) -> list[Window]:
         """Gather the windows of `spans` seconds that end at `as_of`, in one pass over the rows."""
-        stop = min(self._row_at(as_of) + 1, self._count)
-        lengths = {n: min(n, stop) for span in spans for n in _parts(span)}
-        tails = _Tails(
-            self._flows,
-            self._counts,
-            stop,
-            sorted({n for n in lengths.values() if n > 0}, reverse=True),
-        )
+        last = min(as_of, self.end)
+        number = self._count - (self.end - last) // SECOND_MS
+        segments = _segments(self._place(last), self._rows, max(0, min(number, max(spans))), *spans)
+        tails = _Tails(self._flows, self._counts, segments)
         end = self.ending(as_of) or NOTHING_STOOD
         found = []
         for span in spans:
-            whole, half, fifth = (lengths[n] for n in _parts(span))
+            whole, half, fifth = _parts(span)
             low, high = tails.spread_range(whole)
             start = self.ending(as_of - span * SECOND_MS)
             found.append(
@@ -220,45 +236,77 @@ def _parts(span: int) -> tuple[int, int, int]:
     return span, -(-span // 2), -(-span // 5)
 
 
-class _Tails:
-    """Sums, least and greatest over the last n rows, for some n at once."""
+def _ends_ten(end: int) -> bool:
+    return end % (TEN * SECOND_MS) == 0
 
-    def __init__(self, flows: Flows, counts: Counts, stop: int, lengths: list[int]) -> None:
-        self._place = {length: i for i, length in enumerate(reversed(lengths))}
-        if not lengths:
+
+class _Segments(NamedTuple):
+    """The rows of the last n seconds for some n, the newest first.
+
+    `starts` tells where those of each n start that no lesser n has, `places` which n's they are.
+    """
+
+    rows: NDArray[np.intp]
+    starts: NDArray[np.intp]
+    places: dict[int, int]
+
+
+@functools.lru_cache(maxsize=8)
+def _segments(newest: int, number: int, there: int, *spans: int) -> _Segments:
+    """Choose the rows of windows in a table of `number` seconds, of which `there` may be asked.
+
+    All tickers' tables want the same in the same second.
+    """
+    lengths = sorted({min(n, there) for span in spans for n in _parts(span)})
+    rows: list[int] = []
+    starts, age = [], 0
+    for length in lengths:
+        starts.append(len(rows))
+        while age < length:
+            second = (newest - age) % number
+            if second % TEN == TEN - 1 and age + TEN <= length:
+                rows.append(number + second // TEN)
+                age += TEN
+            else:
+                rows.append(second)
+                age += 1
+    places = {n: lengths.index(min(n, there)) for span in spans for n in _parts(span)}
+    return _Segments(np.array(rows, np.intp), np.array(starts, np.intp), places)
+
+
+class _Tails:
+    """Sums, least and greatest over the last n seconds, for some n at once."""
+
+    def __init__(self, flows: Flows, counts: Counts, segments: _Segments) -> None:
+        rows, starts, self._places = segments
+        if not len(rows):
+            self._sums, self._ranges = [[0.0] * (_MIN + len(COUNTS))], [[0.0, 0.0]]
             return
-        offsets = [lengths[0] - length for length in lengths]
-        flows, counts = flows[stop - lengths[0] : stop], counts[stop - lengths[0] : stop]
-        parts = np.add.reduceat(flows[:, :_MIN], offsets, axis=0)
-        self._flows = parts[::-1].cumsum(axis=0).tolist()
-        number = np.add.reduceat(counts, offsets, axis=0, dtype=np.int64)
-        self._counts = number[::-1].cumsum(axis=0).tolist()
-        lows = np.minimum.reduceat(flows[:, _MIN], offsets).tolist()
-        self._low = [*accumulate(reversed(lows), min)]
-        highs = np.maximum.reduceat(flows[:, _MAX], offsets).tolist()
-        self._high = [*accumulate(reversed(highs), max)]
+        flows = flows.take(rows, axis=0)
+        # Into one: adding up and making Python's numbers of them costs by the call.
+        sums = np.empty((len(starts), _MIN + len(COUNTS)))
+        np.add.reduceat(flows[:, :_MIN], starts, axis=0, out=sums[:, :_MIN])
+        np.add.reduceat(
+            counts.take(rows, axis=0), starts, axis=0, dtype=np.float64, out=sums[:, _MIN:]
+        )
+        self._sums = sums.cumsum(axis=0).tolist()
+        ranges = np.maximum.reduceat(flows[:, _MIN:], starts, axis=0)
+        self._ranges = np.maximum.accumulate(ranges, axis=0).tolist()
 
     def sums(self, length: int) -> Sums:
-        place = self._place.get(length)
-        if place is None:
-            return _NOTHING
-        return _BarSums._make(self._flows[place] + self._counts[place])
+        return _BarSums._make(self._sums[self._places[length]])
 
     def spread_range(self, length: int) -> tuple[float, float]:
-        place = self._place.get(length)
-        if place is None or not self._high[place]:
-            return 0.0, 0.0
-        return self._low[place], self._high[place]
+        low, high = self._ranges[self._places[length]]
+        return (-low, high) if high else (0.0, 0.0)
 
 
 _RETURNS = COUNTS.index("returns")
 
 
-def _silent(end: int, before: Ending, returned: int, *, is_covered: bool) -> Bar:
+def _silent(end: int, before: Bar, returned: int, *, is_covered: bool) -> Bar:
     """Make the bar of a second without records, after one that ended so."""
-    bar = Bar(end)
-    for name in ENDINGS:
-        setattr(bar, name, type(getattr(bar, name))(getattr(before, name)))
+    bar = Bar(end).filled(zip(ENDINGS, _ending_of(before), strict=True))
     if not before.stood or not is_covered:
         return bar
     bar.returns = 1 if before.mid2 else returned
@@ -270,8 +318,8 @@ def _silent(end: int, before: Ending, returned: int, *, is_covered: bool) -> Bar
         bar.imbalance_ms = (before.bid_size - before.ask_size) / depth * SECOND_MS
         bar.imbalance_time_ms = float(SECOND_MS)
     if before.mid2:
-        bar.spread_ms = before.spread * SECOND_MS
+        bar.spread_ms = float(before.spread * SECOND_MS)
         bar.spread_bps_ms = 2e4 * before.spread / before.mid2 * SECOND_MS
         bar.spread_time_ms = float(SECOND_MS)
-        bar.min_spread = bar.max_spread = before.spread
+        bar.min_spread = bar.max_spread = float(before.spread)
     return bar
