@@ -42,7 +42,7 @@ def samples_needed(q: float) -> int:
     >>> [samples_needed(q) for q in (0.5, 0.75, 0.9, 0.95, 0.99)]
     [20, 40, 100, 200, 1000]
     """
-    return round(10 / (1 - q))
+    return int(10 / (1 - q) + 0.5)  # `round` is a call of Python's: 5 % of a second's fold
 
 
 @dataclass(slots=True)

@@ -80,11 +80,12 @@ class Absorption(Detector):
     """Compares, each second, flow with the move that it should have made and where it was met.
 
     `current` is the running second's taking by price, sellers' prices negative; `taken` that of the
-    30 s before, flat: end of the second, price, shares.
+    30 s before, price and shares in turn; `prices` tells at how many prices each of them was.
     """
 
     current: dict[int, float] = field(default_factory=dict)
     taken: Numbers = field(default_factory=numbers)
+    prices: Wholes = field(default_factory=wholes)
     mids: Wholes = field(default_factory=wholes)
     current_given: bool = True
     given: Wholes = field(default_factory=wholes)
@@ -109,7 +110,7 @@ class Absorption(Detector):
 
     def second(self, scene: Scene, end: int) -> None:
         """Follow the flow: its candidate, the open events, and whether one opens."""
-        self._push(end, _mid2(scene))
+        self._push(_mid2(scene))
         shares = scene.usual.flow_30s
         direction = (shares > 0) - (shares < 0)
         self._follow_run(scene, end, shares, direction)
@@ -119,16 +120,16 @@ class Absorption(Detector):
             if direction == (-1 if side == BID else 1):
                 self._look(scene, side, end, shares, direction)
 
-    def _push(self, end: int, mid2: int) -> None:
+    def _push(self, mid2: int) -> None:
         for at, size in self.current.items():
-            self.taken.extend((end, at, size))
+            self.taken.extend((at, size))
+        self.prices.append(len(self.current))
         self.given.append(self.current_given)
         self.current, self.current_given = {}, True
         self.mids.append(mid2)
-        while self.taken and self.taken[0] <= end - FLOW_SECONDS * SECOND_MS:
-            del self.taken[:3]
-        if len(self.given) > FLOW_SECONDS:
-            del self.given[0]
+        if len(self.prices) > FLOW_SECONDS:
+            del self.taken[: 2 * self.prices[0]]
+            del self.prices[0], self.given[0]
         if len(self.mids) > FLOW_SECONDS + 1:
             del self.mids[0]
 
@@ -206,7 +207,7 @@ class Absorption(Detector):
         if not impact or impact < 0 or not scene.tick.size or visit is None or unknown:
             return None
         at_level = all_taken = 0.0
-        for at, size in zip(self.taken[1::3], self.taken[2::3], strict=True):
+        for at, size in zip(self.taken[::2], self.taken[1::2], strict=True):
             if at * direction > 0:
                 all_taken += size
                 at_level += size if at == visit.price * direction else 0.0
