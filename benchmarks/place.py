@@ -18,7 +18,7 @@ import psutil
 import redis
 
 from app.embedded import server_binary
-from app.processes import MALLOC
+from app.processes import TUNED
 from app.settings import Settings, read_settings
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -57,7 +57,7 @@ class Server:
         self.client: Any = redis.Redis(port=port)
         inherited = {name: text for name, text in os.environ.items() if not name.startswith(_OURS)}
         self.environment = {
-            **MALLOC,
+            **TUNED,
             **inherited,
             "REDIS_HOST": "127.0.0.1",
             "REDIS_PORT": str(port),
@@ -86,7 +86,7 @@ def private_redis() -> Iterator[Server]:
     port = free_port()
     with tempfile.TemporaryDirectory() as directory:
         words = ["--port", str(port), "--save", "", "--appendonly", "no", "--dir", directory]
-        usual = {"env": {**MALLOC, **os.environ}, "stdout": subprocess.DEVNULL}
+        usual = {"env": {**TUNED, **os.environ}, "stdout": subprocess.DEVNULL}
         with process(server_binary(), *words, **usual) as running:
             server = Server(port, running)
             _wait_for(server.client)
