@@ -15,6 +15,7 @@ _LOG_RATIO: Final = math.log(1.05)
 _FARTHEST_BIN: Final = 480
 _BELOW_ALL: Final = -_FARTHEST_BIN - 1
 _RESCALE_AT: Final = 2.0**40
+_GROWTH: Final = 2.0 ** (1.0 / HALF_LIFE_SAMPLES)
 _DECAY: Final = 2.0 ** (-1.0 / HALF_LIFE_SAMPLES)
 
 
@@ -92,7 +93,10 @@ class Scale:
                 tracked.below += weight
             if self.anchor:
                 self._settle(tracked)
-        self.weight = weight * 2.0 ** (1.0 / self.half_life)
+        growth = _GROWTH
+        if self.half_life != HALF_LIFE_SAMPLES:
+            growth = 2.0 ** (1.0 / self.half_life)
+        self.weight = weight * growth
         if self.weight > _RESCALE_AT:
             self._rescale()
 
