@@ -311,10 +311,10 @@ class Store:
         bars = [codec.decode_bar(entry.get(b"b", b"")) for _, entry in stored]
         table = BarTable.of([*bars, *state.recent], max(SPANS), lean=True)
         table.first_quote = state.first_quote
-        table.lost_to = whole_second(state.lost_to) - SECOND_MS
         if state.recent or bars:
+            # Silent ones: what was lost up to here is kept among the bars.
             table.fill_to(state.as_of)
-            table.take_uncovered()  # kept already, as far as they are kept
+        table.lost_to = whole_second(state.lost_to) - SECOND_MS
         return Engine(state, table)
 
     def _replay(self, state: State, fields: Mapping[str, bytes]) -> None:

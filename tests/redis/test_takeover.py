@@ -104,6 +104,26 @@ def test_what_stood_before_a_long_silence_is_known_to_who_takes_over(
     assert often == run(lambda _: calm)
 
 
+def test_silence_before_a_loss_is_no_loss_to_who_takes_over(
+    redis_client: redis.Redis, settings: Settings
+) -> None:
+    def run(store_of: Callable[[int], Store]) -> list[object]:
+        redis_client.flushall()
+        publish(redis_client, TICKER, steady(0, 30))
+        for number in [*range(1, 35), 399]:
+            store_of(number).advance(TICKER, second(number))
+        redis_client.hset(STATE, "lost_to", second(399.6))
+        for number in range(400, 404):
+            store_of(number).advance(TICKER, second(number))
+        return list(published(redis_client).values())
+
+    first, calm = Store(settings), Store(settings)
+    often = run(lambda number: Store(settings) if number > 401 else first)
+    assert often == run(lambda _: calm)
+    covered = redis_client.hget(f"orderflow:metrics:{TICKER}:5min", "covered_seconds")
+    assert float(covered or 0) > 290
+
+
 def test_a_size_of_minus_zero_is_a_size_of_zero(
     redis_client: redis.Redis, settings: Settings
 ) -> None:
