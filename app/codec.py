@@ -3,12 +3,12 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import fields
 from operator import attrgetter
-from typing import Any, Final, NamedTuple, TypeVar
+from typing import Annotated, Any, Final, Literal, NamedTuple, TypeVar
 
 import msgspec
 
 from app.analysis import Analysis
-from app.bars import Bar
+from app.bars import COUNTS, Bar
 from app.errors import StateUnreadable
 from app.journal import Journal
 from app.levels import Level, PublishedLevel
@@ -32,9 +32,15 @@ _bar_fields = attrgetter(*(f.name for f in fields(Bar)))
 _BAR_NUMBERS = tuple(f.name for f in fields(Bar))[:-2]
 # Nearly always what stands says them: 0 takes one byte, a price nine.
 _MID2, _SPREAD = _BAR_NUMBERS.index("mid2"), _BAR_NUMBERS.index("spread")
-_NUMBERS = [type(number) for number in _bar_fields(Bar(0))[:-2]]
+# Bars of another form are not readable. Raise it with every change of what is packed, or how.
+_FORM: Final = 2
+_Count: Any = Annotated[int, msgspec.Meta(ge=0, le=10**8)]
+_NUMBERS = [
+    _Count if name in COUNTS else type(number)
+    for name, number in zip(_BAR_NUMBERS, _bar_fields(Bar(0))[:-2], strict=True)
+]
 _Quoted: Any = tuple[float, int, int, float, int, float] | None
-_Barred: Any = tuple.__class_getitem__((*_NUMBERS, _Quoted, dict[str, int] | None))
+_Barred: Any = tuple.__class_getitem__((Literal[_FORM], *_NUMBERS, _Quoted, dict[str, int] | None))
 _decode_bar = msgspec.msgpack.Decoder(_Barred).decode
 _decode_bars = msgspec.msgpack.Decoder(list[_Barred]).decode
 _UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
@@ -122,7 +128,8 @@ def _plain_bar(bar: Bar) -> list[object]:
     *numbers, quote, quality = _bar_fields(bar)
     numbers[_MID2] -= bar.bid_price + bar.ask_price
     numbers[_SPREAD] -= bar.ask_price - bar.bid_price
-    return [*[_shortest(it) for it in numbers], quote and _quote_fields(quote), quality]
+    values = [_shortest(it) for it in numbers]
+    return [_FORM, *values, quote and _quote_fields(quote), quality]
 
 
 def _shortest(number: object) -> object:
@@ -145,7 +152,7 @@ def decode_bar(blob: bytes) -> Bar:
 
 
 def _made_bar(values: tuple[Any, ...]) -> Bar:
-    *numbers, quote, quality = values
+    _, *numbers, quote, quality = values
     bar = Bar(0).filled(zip(_BAR_NUMBERS, numbers, strict=True))
     if quote is not None:
         bar.first_quote = Quote(*quote)
