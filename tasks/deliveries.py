@@ -2,11 +2,12 @@
 
 from base64 import b64decode
 from queue import Empty
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
 import structlog
 from kombu.transport import redis as transport
+from kombu.utils.encoding import bytes_to_str
 from kombu.utils.scheduling import priority_cycle
 
 from app import clock
@@ -17,6 +18,8 @@ from tasks.schedule import ms_until_the_next_ticks
 
 _log = structlog.stdlib.get_logger("tasks.deliveries")
 _TICKS = tick_queue(0).removesuffix("0")
+# Ours have 250; in so few nothing is nested so deeply that only some of those who read it can.
+_LONGEST_BODY = 1000
 
 
 class _Headers(msgspec.Struct):
@@ -43,7 +46,7 @@ class _Properties(msgspec.Struct):
 
 
 class _Message(msgspec.Struct):
-    body: str
+    body: Annotated[str, msgspec.Meta(max_length=_LONGEST_BODY)]
     headers: _Headers
     properties: _Properties
     content_type: Literal["application/json"] = msgspec.field(name="content-type")
@@ -100,7 +103,8 @@ class Channel(transport.Channel):
         try:
             taken = self._taken(options)
             if taken:
-                self._deliver_from(taken[0].decode(), taken[1])
+                queue = bytes_to_str(taken[0]).rsplit(self.sep, 1)[0]
+                self._deliver_from(queue, taken[1])
         finally:
             self._in_poll = None
             self._flush_brpop_reauth()

@@ -38,7 +38,7 @@ def straight(task: Task, app: Celery, consumer: Consumer, **options: object) -> 
     def take(message: Any, _: Any, ack: Handler, *__: Any, **___: Any) -> None:  # noqa: ANN401 - kombu's
         try:
             (ticker, as_of_ms), *_ = _body(message.body)
-        except msgspec.DecodeError as error:
+        except (ValueError, RecursionError) as error:
             raise InvalidTaskError(str(error)) from None
         ack(_log, connection_errors)
         is_held = run(ticker, as_of_ms)

@@ -99,6 +99,9 @@ def test_a_pickled_message_is_refused_and_the_worker_lives(
         redis_client.lpush("ticks.0", json.dumps(honest | {name: other}))
     for body in (b"", b"5", b"[]", b"{}", b'["SPY"]', b"[" * 100_000, b"\xff"):
         redis_client.lpush("ticks.0", message(body, "application/json"))
+    for depth in range(880, 1000):  # at some, one reader can and the next, deeper in, can't
+        nested = b'[["SPY", 1], {"a": %s}, {}]' % (b"[" * depth + b"]" * depth)
+        redis_client.lpush("ticks.0", message(nested, "application/json"))
     for poison in POISON:
         redis_client.lpush("ticks.0", poison)
     refused = redis_client.llen("ticks.0")
