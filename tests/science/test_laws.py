@@ -205,9 +205,10 @@ def broken_by_time(records: Records, ms: int) -> list[str]:
     def back(fields: Named) -> Named:
         return {n: v - ms if n in STAMPS and v is not None else v for n, v in fields.items()}  # type: ignore[operator]
 
-    theirs = changed(said(later(records, ms)), back, shift_ms=-ms)
     # Windows add up whole tens of seconds first: shifted by other than tens, they round otherwise.
     rel = 0.0 if ms % 10_000 == 0 else CLOSE
+    records = jittered(records, seed=1) if rel else records
+    theirs = changed(said(later(records, ms)), back, shift_ms=-ms)
     return differences(same(said(records)), theirs, rel, rel * greatest_size(records))
 
 
