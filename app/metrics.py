@@ -14,6 +14,9 @@ Fields = dict[str, Value]
 
 _MORE: Final = 1.2
 _LESS: Final = 0.8
+# A size that stood for four seconds of five is 0.8 of one that stood for five, whatever rounding
+# makes of it.
+_TIE: Final = 1e-9
 # A rest of rounding errors is no time: stamps are exact to 1/4096 ms.
 _NO_TIME_MS: Final = 1e-4
 
@@ -109,7 +112,7 @@ def _ratio(whole: float, late: float, whole_ms: float, late_ms: float) -> float 
 
 
 def _word(ratio: float, below: str, above: str) -> str:
-    return above if ratio > _MORE else below if ratio < _LESS else "STABLE"
+    return above if ratio > _MORE + _TIE else below if ratio < _LESS - _TIE else "STABLE"
 
 
 def _add_spreads(fields: Fields, window: Window) -> None:
