@@ -20,9 +20,9 @@ Counts = NDArray[np.uint32]
 STARTS: Final = ("stood", "bid_price", "bid_size", "ask_price", "ask_size", "mid2")
 """What a window is compared with that begins where a second ended."""
 
-TEN: Final = 10
-# Behind the sums least, as the greatest of what is negative, and greatest spread.
-_MIN, _MAX = len(FLOWS), len(FLOWS) + 1
+_BLOCK_SECONDS: Final = 10
+# Behind what is summed: the least spread, negative so that the greatest is wanted; the greatest.
+_SPREADS: Final = len(FLOWS)
 _FLOWS_BYTES: Final = 8 * (len(FLOWS) + 2)
 _COUNTS_BYTES: Final = 4 * len(COUNTS)
 _pack_flows: Any = Struct(f"{len(FLOWS) + 2}d").pack_into
@@ -70,8 +70,8 @@ class Window(NamedTuple):
 class BarTable:
     """The newest `seconds` and one bars, without holes: a second left out was silent.
 
-    A second's row is found by its number; a row of sums for each ten seconds that end with a whole
-    ten lies behind those of the seconds. So all tables add alike, and a window of 300 s touches 70
+    A second's row is found by its number; behind the seconds lie rows of sums, one for each block
+    of ten that ends with a whole ten. So all tables add alike, and a window of 300 s touches 70
     rows and not 300, most of which no cache holds a second later. A `lean` one keeps of all seconds
     but the newest only what windows need that end with the newest: two thirds of the memory, which
     every ticker of a worker takes.
@@ -79,8 +79,9 @@ class BarTable:
 
     def __init__(self, seconds: int = 300, *, lean: bool = False) -> None:
         self._kept = seconds + 1
-        self._rows = -(-self._kept // TEN) * TEN
-        rows = self._rows + self._rows // TEN
+        blocks = -(-self._kept // _BLOCK_SECONDS)
+        self._rows = blocks * _BLOCK_SECONDS
+        rows = self._rows + blocks
         self._flows: Flows = np.zeros((rows, len(FLOWS) + 2))
         self._counts: Counts = np.zeros((rows, len(COUNTS)), np.uint32)
         self._is_lean = lean
@@ -139,7 +140,7 @@ class BarTable:
         self._count = min(self._count + 1, self._rows)
         self.end = bar.end
         self._put(bar)
-        if self._quality and _ends_ten(bar.end):
+        if self._quality and self._place(bar.end) % _BLOCK_SECONDS == 0:
             oldest = bar.end - self._kept * SECOND_MS
             self._quality = {e: q for e, q in self._quality.items() if e > oldest}
 
@@ -155,17 +156,17 @@ class BarTable:
             self._endings[place] = _ending_of(bar)
         if bar.end == self.end:
             self._newest = bar
-        first = place - place % TEN
-        if self.end - bar.end >= (TEN - 1 - place % TEN) * SECOND_MS:
-            self._add_up(first)
+        block, before = divmod(place, _BLOCK_SECONDS)
+        if self.end - bar.end >= (_BLOCK_SECONDS - 1 - before) * SECOND_MS:
+            self._add_up(block)
 
-    def _add_up(self, first: int) -> None:
-        """Sum ten seconds, of which this is the first's row."""
-        ten, to = slice(first, first + TEN), self._rows + first // TEN
-        flows = self._flows[ten]
-        np.add.reduce(flows[:, :_MIN], axis=0, out=self._flows[to, :_MIN])
-        np.maximum.reduce(flows[:, _MIN:], axis=0, out=self._flows[to, _MIN:])
-        np.add.reduce(self._counts[ten], axis=0, dtype=np.uint32, out=self._counts[to])
+    def _add_up(self, block: int) -> None:
+        """Sum a block whose seconds are all there."""
+        rows = slice(block * _BLOCK_SECONDS, (block + 1) * _BLOCK_SECONDS)
+        flows, to = self._flows[rows], self._rows + block
+        np.add.reduce(flows[:, :_SPREADS], axis=0, out=self._flows[to, :_SPREADS])
+        np.maximum.reduce(flows[:, _SPREADS:], axis=0, out=self._flows[to, _SPREADS:])
+        np.add.reduce(self._counts[rows], axis=0, dtype=np.uint32, out=self._counts[to])
 
     def _place(self, end: int) -> int:
         return (end // SECOND_MS - 1) % self._rows
@@ -236,10 +237,6 @@ def _parts(span: int) -> tuple[int, int, int]:
     return span, -(-span // 2), -(-span // 5)
 
 
-def _ends_ten(end: int) -> bool:
-    return end % (TEN * SECOND_MS) == 0
-
-
 class _Segments(NamedTuple):
     """The rows of the last n seconds for some n, the newest first.
 
@@ -264,9 +261,10 @@ def _segments(newest: int, number: int, there: int, *spans: int) -> _Segments:
         starts.append(len(rows))
         while age < length:
             second = (newest - age) % number
-            if second % TEN == TEN - 1 and age + TEN <= length:
-                rows.append(number + second // TEN)
-                age += TEN
+            block, before = divmod(second, _BLOCK_SECONDS)
+            if before == _BLOCK_SECONDS - 1 and age + _BLOCK_SECONDS <= length:
+                rows.append(number + block)
+                age += _BLOCK_SECONDS
             else:
                 rows.append(second)
                 age += 1
@@ -280,17 +278,17 @@ class _Tails:
     def __init__(self, flows: Flows, counts: Counts, segments: _Segments) -> None:
         rows, starts, self._places = segments
         if not len(rows):
-            self._sums, self._ranges = [[0.0] * (_MIN + len(COUNTS))], [[0.0, 0.0]]
+            self._sums, self._ranges = [[0.0] * (_SPREADS + len(COUNTS))], [[0.0, 0.0]]
             return
         flows = flows.take(rows, axis=0)
         # Into one: adding up and making Python's numbers of them costs by the call.
-        sums = np.empty((len(starts), _MIN + len(COUNTS)))
-        np.add.reduceat(flows[:, :_MIN], starts, axis=0, out=sums[:, :_MIN])
+        sums = np.empty((len(starts), _SPREADS + len(COUNTS)))
+        np.add.reduceat(flows[:, :_SPREADS], starts, axis=0, out=sums[:, :_SPREADS])
         np.add.reduceat(
-            counts.take(rows, axis=0), starts, axis=0, dtype=np.float64, out=sums[:, _MIN:]
+            counts.take(rows, axis=0), starts, axis=0, dtype=np.float64, out=sums[:, _SPREADS:]
         )
         self._sums = sums.cumsum(axis=0).tolist()
-        ranges = np.maximum.reduceat(flows[:, _MIN:], starts, axis=0)
+        ranges = np.maximum.reduceat(flows[:, _SPREADS:], starts, axis=0)
         self._ranges = np.maximum.accumulate(ranges, axis=0).tolist()
 
     def sums(self, length: int) -> Sums:

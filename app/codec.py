@@ -121,15 +121,11 @@ def _of(kind: type[Remembered], value: object) -> Remembered:
 
 def encode_bar(bar: Bar) -> bytes:
     """Pack a bar."""
-    return _encode(_plain_bar(bar))
-
-
-def _plain_bar(bar: Bar) -> list[object]:
     *numbers, quote, quality = _bar_fields(bar)
     numbers[_MID2] -= bar.bid_price + bar.ask_price
     numbers[_SPREAD] -= bar.ask_price - bar.bid_price
     values = [_shortest(it) for it in numbers]
-    return [_FORM, *values, quote and _quote_fields(quote), quality]
+    return _encode([_FORM, *values, quote and _quote_fields(quote), quality])
 
 
 def _shortest(number: object) -> object:

@@ -7,11 +7,7 @@ from typing import Any
 
 import hiredis
 import redis
-from redis.exceptions import (
-    MovedError,
-    RedisClusterException,
-    ResponseError,
-)
+from redis.exceptions import MovedError, RedisClusterException, ResponseError
 
 from app.outage import AWAY
 

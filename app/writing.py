@@ -12,7 +12,7 @@ from typing import Any
 from app import codec, keys
 from app.analysis import Analysis
 from app.bars import SECOND_MS, Bar
-from app.hashes import hset
+from app.hashes import flat, hset
 from app.journal import Journal
 from app.levels import PublishedLevel
 from app.lines import Command
@@ -95,7 +95,7 @@ class Writing:
             # of what it costs to make it anew.
             if self._reading.lengths[place] != len(names) or shown.names[place] != names:
                 yield "DEL", self._metrics[place]
-            yield hset(self._metrics[place], names, [*fields.values()])
+            yield hset(self._metrics[place], fields)
             yield "EXPIRE", self._metrics[place], lifetime
             shown.as_of[place], shown.names[place] = analysis.as_of, names
 
@@ -162,7 +162,7 @@ class Writing:
             fields.update({LEVELS + name: it for name, it in packed.levels.items()})
         if gone:
             yield "HDEL", self._state, *gone
-        yield "HSET", self._state, *_flat(fields)
+        yield "HSET", self._state, *flat(fields)
         if journal is None:
             yield "EXPIRE", self._state, keys.STATE_LIFETIME_SECONDS
 
@@ -183,14 +183,6 @@ def is_turn(ticker: str, as_of: int, interval_seconds: int) -> bool:
     turns = max(1, HOUSEKEEPING_SECONDS // interval_seconds)
     number = as_of // (SECOND_MS * interval_seconds)
     return (number + zlib.crc32(ticker.encode())) % turns == 0
-
-
-def _flat(fields: dict[str, Any]) -> list[Any]:
-    """Return names and values in turn, without a step of Python's a field."""
-    flat: list[Any] = [""] * (2 * len(fields))
-    flat[::2] = fields
-    flat[1::2] = fields.values()
-    return flat
 
 
 def _form(event: Event) -> tuple[str, str, str]:

@@ -18,7 +18,7 @@ from tasks.schedule import ms_until_the_next_ticks
 
 _log = structlog.stdlib.get_logger("tasks.deliveries")
 _TICKS = tick_queue(0).removesuffix("0")
-# Ours have 250; in so few nothing is nested so deeply that only some of those who read it can.
+# Ours are under 250; so short, none is nested too deeply for one of those who read it.
 _LONGEST_BODY = 1000
 
 
@@ -99,7 +99,7 @@ class Channel(transport.Channel):
         super()._brpop_start(timeout)
 
     def _brpop_read(self, **options: Any) -> bool:  # noqa: ANN401 - kombu's own
-        """Do as kombu does, with a decoder that takes a fifth of the time: 3 % of a tick."""
+        """Do as kombu does, with a decoder that takes less than half of the time: 2 % of a tick."""
         try:
             taken = self._taken(options)
             if taken:

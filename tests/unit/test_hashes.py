@@ -15,14 +15,12 @@ from app.hashes import hset
 def test_a_hash_is_packed_as_the_client_packs_it(key: str, fields: dict[str, str]) -> None:
     words = [word for pair in fields.items() for word in pair]
 
-    assert hset(key, tuple(fields), [*fields.values()]) == hiredis.pack_command(
-        ("HSET", key, *words)
-    )
+    assert hset(key, fields) == hiredis.pack_command(("HSET", key, *words))
 
 
 @pytest.mark.parametrize("text", ["é", "1.5", "x" * 1000])
 def test_what_is_no_ascii_is_left_to_the_client(text: str) -> None:
-    command = hset("h", ("a",), [text])
+    command = hset("h", {"a": text})
 
     expected = hiredis.pack_command(("HSET", "h", "a", text))
     assert (command if isinstance(command, bytes) else hiredis.pack_command(command)) == expected
