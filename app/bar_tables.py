@@ -1,9 +1,9 @@
 """The newest seconds of a ticker as one table of numbers, and the sums of its windows."""
 
-import functools
 import math
+import zlib
 from collections import Counter, namedtuple
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from operator import attrgetter
 from struct import Struct
 from typing import Any, Final, NamedTuple
@@ -13,14 +13,15 @@ from numpy.typing import NDArray
 
 from app.bars import COUNTS, ENDINGS, FLOWS, SECOND_MS, Bar
 from app.records import Quote
+from app.row_plans import BLOCK_SECONDS, Plan, parts_of, plan_of, shape_of
 
 Flows = NDArray[np.float64]
 Counts = NDArray[np.uint32]
+_Blocks = tuple[Flows, Counts, Flows]
 
 STARTS: Final = ("stood", "bid_price", "bid_size", "ask_price", "ask_size", "mid2")
 """What a window is compared with that begins where a second ended."""
 
-_BLOCK_SECONDS: Final = 10
 # Behind what is summed: the least spread, negative so that the greatest is wanted; the greatest.
 _SPREADS: Final = len(FLOWS)
 _FLOWS_BYTES: Final = 8 * (len(FLOWS) + 2)
@@ -72,22 +73,26 @@ class BarTable:
 
     A second's row is found by its number; behind the seconds lie rows of sums, one for each block
     of ten that ends with a whole ten. So all tables add alike, and a window of 300 s touches 70
-    rows and not 300, most of which no cache holds a second later. A `lean` one keeps of all seconds
-    but the newest only what windows need that end with the newest: two thirds of the memory, which
-    every ticker of a worker takes.
+    rows and not 300. A table made for windows of some `spans` answers for those that end with its
+    newest second, and nothing else: of all seconds but the newest it keeps only what such windows
+    need, and packed what none of them needs for now. That is half of the memory, which every ticker
+    of a worker takes, for 10 µs a second.
     """
 
-    def __init__(self, seconds: int = 300, *, lean: bool = False) -> None:
+    def __init__(self, seconds: int = 300, *, spans: tuple[int, ...] = ()) -> None:
         self._kept = seconds + 1
-        blocks = -(-self._kept // _BLOCK_SECONDS)
-        self._rows = blocks * _BLOCK_SECONDS
-        rows = self._rows + blocks
-        self._flows: Flows = np.zeros((rows, len(FLOWS) + 2))
-        self._counts: Counts = np.zeros((rows, len(COUNTS)), np.uint32)
-        self._is_lean = lean
-        self._kept_endings = STARTS if lean else ENDINGS
-        self._make_ending = _BarStart._make if lean else _BarEnding._make
-        self._endings: Flows = np.zeros((self._rows, len(self._kept_endings)))
+        self._shape = shape_of(self._kept, spans)
+        self._near = self._shape.near_blocks * BLOCK_SECONDS
+        self._most = self._kept if self._shape.far else self._near
+        self._flows: Flows = np.zeros((self._shape.rows, len(FLOWS) + 2))
+        self._counts: Counts = np.zeros((self._shape.rows, len(COUNTS)), np.uint32)
+        self._is_lean = bool(spans)
+        self._kept_endings = STARTS if spans else ENDINGS
+        self._make_ending = _BarStart._make if spans else _BarEnding._make
+        self._endings: Flows = np.zeros((self._shape.sums, len(self._kept_endings)))
+        self._packed = [b""] * self._shape.blocks
+        self._loose: list[int] = []
+        self._opened: dict[int, int] = {}
         self._newest = Bar(0)
         self._count = 0
         self._quality: dict[int, dict[str, int]] = {}
@@ -97,21 +102,24 @@ class BarTable:
         self.first_quote: Quote | None = None
 
     @classmethod
-    def of(cls, bars: Iterable[Bar], seconds: int = 300, *, lean: bool = False) -> "BarTable":
+    def of(
+        cls, bars: Iterable[Bar], seconds: int = 300, *, spans: tuple[int, ...] = ()
+    ) -> "BarTable":
         """Make a table of bars in order of time."""
-        table = cls(seconds, lean=lean)
+        table = cls(seconds, spans=spans)
         for bar in bars:
             table.add(bar)
         return table
 
     def add(self, bar: Bar) -> None:
-        """Append the next second, or replace one that is here."""
+        """Append the next second, or replace one that is not packed."""
         if bar.first_quote is not None:
             self.first_quote = bar.first_quote
         if bar.quality:
             self._quality[bar.end] = bar.quality
         if self._count and bar.end <= self.end:
-            if (self.end - bar.end) // SECOND_MS < self._count:
+            is_near = (self.end - bar.end) // SECOND_MS <= self._near - BLOCK_SECONDS
+            if is_near and (self.end - bar.end) // SECOND_MS < self._count:
                 self._put(bar)
             return
         self.fill_to(bar.end - SECOND_MS)
@@ -122,14 +130,18 @@ class BarTable:
         if self._count:
             first = end - self._kept * SECOND_MS
             if first > self.end:
-                self._count = 0  # all that is here is older than what is kept
+                self._forget()  # all that is here is older than what is kept
             for missing in range(max(first, self.end + SECOND_MS), end + 1, SECOND_MS):
-                returned = int(self._counts[self._place(self.end), _RETURNS])
+                returned = int(self._counts[_number(self.end) % self._near, _RETURNS])
                 is_covered = missing > self.lost_to
                 bar = _silent(missing, self._newest, returned, is_covered=is_covered)
                 self._append(bar)
                 if not is_covered:
                     self._uncovered.append(bar)
+
+    def _forget(self) -> None:
+        self._count = 0
+        self._loose, self._opened = [], {}
 
     def take_uncovered(self) -> list[Bar]:
         """Return the bars of lost seconds that were added since this was last asked."""
@@ -137,46 +149,76 @@ class BarTable:
         return taken
 
     def _append(self, bar: Bar) -> None:
-        self._count = min(self._count + 1, self._rows)
+        number = _number(bar.end)
+        if number % BLOCK_SECONDS == 0:
+            self._begin_block(number // BLOCK_SECONDS)
+        self._count = min(self._count + 1, self._most)
         self.end = bar.end
         self._put(bar)
-        if self._quality and self._place(bar.end) % _BLOCK_SECONDS == 0:
-            oldest = bar.end - self._kept * SECOND_MS
+
+    def _begin_block(self, block: int) -> None:
+        """Make room in the ring for a block's seconds; what is older than all windows goes."""
+        if self._shape.far:
+            leaving = block - self._shape.near_blocks
+            if self._count > self._near - BLOCK_SECONDS:
+                rows = self._blocks_of(leaving * BLOCK_SECONDS % self._near)
+                self._packed[leaving % self._shape.blocks] = _packed(rows)
+                self._loose.append(leaving)
+            self._packed[block % self._shape.blocks] = b""
+        if self._quality:
+            oldest = self.end - self._kept * SECOND_MS
             self._quality = {e: q for e, q in self._quality.items() if e > oldest}
 
+    def _blocks_of(self, row: int) -> _Blocks:
+        """Return the part of all rows that holds the ten seconds from a row on."""
+        rows = slice(row, row + BLOCK_SECONDS)
+        return self._flows[rows], self._counts[rows], self._endings[rows]
+
+    def _squeeze(self) -> None:
+        """Squeeze one packed block. A backlog of 300 s packs 24 at once, too many for one tick."""
+        if self._loose:
+            place = self._loose.pop() % self._shape.blocks
+            if self._packed[place]:
+                self._packed[place] = _squeezed(self._packed[place])
+
+    def _open(self, plan: Plan) -> None:
+        """Lay blocks in which windows begin where their rows are looked for."""
+        for place, block in plan.opened.items():
+            if self._opened.get(place) != block:
+                rows = self._blocks_of(self._near + place * BLOCK_SECONDS)
+                _unpack(self._packed[block % self._shape.blocks], rows)
+                self._opened[place] = block
+
     def _put(self, bar: Bar) -> None:
-        place = self._place(bar.end)
+        row = _number(bar.end) % self._near
         low = -bar.min_spread or -math.inf  # where no spread stood, the least of others counts
         # Packed into place: half of what numpy takes to assign a row.
-        _pack_flows(self._flows, place * _FLOWS_BYTES, *_flows_of(bar), low, bar.max_spread)
-        _pack_counts(self._counts, place * _COUNTS_BYTES, *_counts_of(bar))
+        _pack_flows(self._flows, row * _FLOWS_BYTES, *_flows_of(bar), low, bar.max_spread)
+        _pack_counts(self._counts, row * _COUNTS_BYTES, *_counts_of(bar))
         if self._is_lean:
-            _pack_start(self._endings, place * _START_BYTES, *_start_of(bar))
+            _pack_start(self._endings, row * _START_BYTES, *_start_of(bar))
         else:
-            self._endings[place] = _ending_of(bar)
+            self._endings[row] = _ending_of(bar)
         if bar.end == self.end:
             self._newest = bar
-        block, before = divmod(place, _BLOCK_SECONDS)
-        if self.end - bar.end >= (_BLOCK_SECONDS - 1 - before) * SECOND_MS:
+        block, before = divmod(_number(bar.end), BLOCK_SECONDS)
+        if self.end - bar.end >= (BLOCK_SECONDS - 1 - before) * SECOND_MS:
             self._add_up(block)
 
     def _add_up(self, block: int) -> None:
         """Sum a block whose seconds are all there."""
-        rows = slice(block * _BLOCK_SECONDS, (block + 1) * _BLOCK_SECONDS)
-        flows, to = self._flows[rows], self._rows + block
+        flows, counts, _ = self._blocks_of(block * BLOCK_SECONDS % self._near)
+        to = self._shape.sums + block % self._shape.blocks
         np.add.reduce(flows[:, :_SPREADS], axis=0, out=self._flows[to, :_SPREADS])
         np.maximum.reduce(flows[:, _SPREADS:], axis=0, out=self._flows[to, _SPREADS:])
-        np.add.reduce(self._counts[rows], axis=0, dtype=np.uint32, out=self._counts[to])
-
-    def _place(self, end: int) -> int:
-        return (end // SECOND_MS - 1) % self._rows
+        np.add.reduce(counts, axis=0, dtype=np.uint32, out=self._counts[to])
 
     def column(self, name: str, as_of: int, seconds: int) -> list[float]:
         """Return a field of the `seconds` up to `as_of`, oldest first, or all there are."""
         newer = (self.end - as_of) // SECOND_MS
         number = max(0, min(seconds, self._count - newer))
-        last = self._place(as_of)
-        rows = np.arange(last + 1 - number, last + 1) % self._rows
+        last = _number(as_of)
+        rows = np.arange(last + 1 - number, last + 1) % self._near
         values: list[float] = (
             self._flows[rows, FLOWS.index(name)].tolist()
             if name in FLOWS
@@ -184,27 +226,28 @@ class BarTable:
         )
         return values
 
-    def ending(self, as_of: int) -> Ending | None:
-        """Return how things stood at a whole second, None where no row tells."""
-        age = (self.end - as_of) // SECOND_MS
-        if age == 0:
-            return _BarEnding._make(map(float, _ending_of(self._newest))) if self._count else None
-        if 0 < age < self._count:
-            return self._make_ending(self._endings[self._place(as_of)].tolist())
-        return None
+    def _ending(self, as_of: int) -> Ending:
+        """Return how things stood at a whole second that is not packed."""
+        if as_of == self.end and self._count:
+            return _BarEnding._make(map(float, _ending_of(self._newest)))
+        if 0 < (self.end - as_of) // SECOND_MS < self._count:
+            return self._make_ending(self._endings[_number(as_of) % self._near].tolist())
+        return NOTHING_STOOD
 
-    def windows(self, as_of: int, spans: Sequence[int]) -> list[Window]:
+    def windows(self, as_of: int, spans: tuple[int, ...]) -> list[Window]:
         """Gather the windows of `spans` seconds that end at `as_of`, in one pass over the rows."""
         last = min(as_of, self.end)
-        number = self._count - (self.end - last) // SECOND_MS
-        segments = _segments(self._place(last), self._rows, max(0, min(number, max(spans))), *spans)
-        tails = _Tails(self._flows, self._counts, segments)
-        end = self.ending(as_of) or NOTHING_STOOD
+        there = max(0, min(self._count - (self.end - last) // SECOND_MS, max(spans) + 1))
+        plan = plan_of(self._shape, _number(self.end), _number(last), there, spans)
+        self._open(plan)
+        self._squeeze()
+        tails = _Tails(self._flows, self._counts, plan)
+        end = self._ending(as_of)
         found = []
         for span in spans:
-            whole, half, fifth = _parts(span)
+            whole, half, fifth = parts_of(span)
             low, high = tails.spread_range(whole)
-            start = self.ending(as_of - span * SECOND_MS)
+            before = plan.before[span]
             found.append(
                 Window(
                     as_of,
@@ -214,7 +257,7 @@ class BarTable:
                     tails.sums(fifth),
                     low,
                     high,
-                    start,
+                    None if before is None else self._make_ending(self._endings[before].tolist()),
                     end,
                     self.first_quote,
                 )
@@ -233,50 +276,35 @@ class BarTable:
         return dict(sorted(total.items()))
 
 
-def _parts(span: int) -> tuple[int, int, int]:
-    return span, -(-span // 2), -(-span // 5)
+def _number(end: int) -> int:
+    """Return a second's number, such that a block's last one ends with a whole ten."""
+    return end // SECOND_MS - 1
 
 
-class _Segments(NamedTuple):
-    """The rows of the last n seconds for some n, the newest first.
-
-    `starts` tells where those of each n start that no lesser n has, `places` which n's they are.
-    """
-
-    rows: NDArray[np.intp]
-    starts: NDArray[np.intp]
-    places: dict[int, int]
+def _packed(blocks: _Blocks) -> bytes:
+    """Pack ten seconds, field by field: the values of one are alike."""
+    return zlib.compress(b"".join([part.T.tobytes() for part in blocks]), 0)
 
 
-@functools.lru_cache(maxsize=8)
-def _segments(newest: int, number: int, there: int, *spans: int) -> _Segments:
-    """Choose the rows of windows in a table of `number` seconds, of which `there` may be asked.
+def _squeezed(packed: bytes) -> bytes:
+    # The least level takes half of the usual one's time, for 5 % more bytes.
+    return zlib.compress(zlib.decompress(packed), 1)
 
-    All tickers' tables want the same in the same second.
-    """
-    lengths = sorted({min(n, there) for span in spans for n in _parts(span)})
-    rows: list[int] = []
-    starts, age = [], 0
-    for length in lengths:
-        starts.append(len(rows))
-        while age < length:
-            second = (newest - age) % number
-            block, before = divmod(second, _BLOCK_SECONDS)
-            if before == _BLOCK_SECONDS - 1 and age + _BLOCK_SECONDS <= length:
-                rows.append(number + block)
-                age += _BLOCK_SECONDS
-            else:
-                rows.append(second)
-                age += 1
-    places = {n: lengths.index(min(n, there)) for span in spans for n in _parts(span)}
-    return _Segments(np.array(rows, np.intp), np.array(starts, np.intp), places)
+
+def _unpack(packed: bytes, blocks: _Blocks) -> None:
+    """Lay packed seconds into their rows."""
+    values, start = zlib.decompress(packed), 0
+    for part in blocks:
+        fields = np.frombuffer(values, part.dtype, part.size, start)
+        part[:] = fields.reshape(part.shape[::-1]).T
+        start += part.nbytes
 
 
 class _Tails:
     """Sums, least and greatest over the last n seconds, for some n at once."""
 
-    def __init__(self, flows: Flows, counts: Counts, segments: _Segments) -> None:
-        rows, starts, self._places = segments
+    def __init__(self, flows: Flows, counts: Counts, plan: Plan) -> None:
+        rows, starts, self._places = plan.rows, plan.starts, plan.places
         if not len(rows):
             self._sums, self._ranges = [[0.0] * (_SPREADS + len(COUNTS))], [[0.0, 0.0]]
             return

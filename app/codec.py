@@ -70,11 +70,9 @@ def encode_state(state: State, *, changed_only: bool = False) -> Packed:
     levels: dict[str, bytes] = {}
     gone: list[str] = []
     for side in state.levels:
-        for price, level in side.take_unsaved(whole=not changed_only).items():
-            if level is None:
-                gone.append(f"{side.side}:{price}")
-            else:
-                levels[f"{side.side}:{price}"] = packed(level)
+        unsaved, went = side.take_unsaved(whole=not changed_only)
+        levels.update({f"{side.side}:{level.price}": packed(level) for level in unsaved})
+        gone += [f"{side.side}:{price}" for price in went]
     return Packed(packed(state), candidates, levels, gone)
 
 
@@ -92,11 +90,11 @@ def decode_state(stored: Packed) -> State:
             candidates[kind] = Candidates(found)
     except ValueError as error:
         raise StateUnreadable(f"candidates: {error}") from None
+    levels: tuple[list[Level], list[Level]] = [], []
     for name, found in stored.levels.items():
-        level = _of(Level, unpacked(found))
-        state.levels[0 if name.startswith("0:") else 1].levels[level.price] = level
-    for side in state.levels:
-        side.rank_all()
+        levels[0 if name.startswith("0:") else 1].append(_of(Level, unpacked(found)))
+    for side, kept in zip(state.levels, levels, strict=True):
+        side.take(kept)
     return state
 
 

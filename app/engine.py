@@ -44,7 +44,7 @@ class Engine:
     @classmethod
     def new(cls, ticker: str) -> "Engine":
         """Begin with a ticker of which nothing was seen."""
-        return cls(new_state(ticker), BarTable(max(SPANS), lean=True))
+        return cls(new_state(ticker), BarTable(max(SPANS), spans=SPANS))
 
     def advance(self, batch: Batch, as_of: int) -> Analysis:
         """Fold the records stamped after the last `as_of` up to this one, and say what is found."""

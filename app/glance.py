@@ -105,7 +105,7 @@ class Glance(NamedTuple):
         """Return what the bars say of the `seconds` up to `as_of_ms`."""
         bars = self._bars(as_of_ms)
         table = _table(bars, as_of_ms, seconds)
-        [window] = table.windows(as_of_ms, [seconds])
+        [window] = table.windows(as_of_ms, (seconds,))
         unseen_ms = bars[0].end - SECOND_MS - (as_of_ms - seconds * SECOND_MS) if bars else 0
         return AddedUp(
             metrics_of(window), counts_of(table.quality(as_of_ms, seconds)), unseen_ms / SECOND_MS

@@ -122,7 +122,7 @@ def _check(fields: list[str], points: int) -> None:
 
 def measured(table: BarTable, end_ms: int, seconds: int) -> dict[str, Value]:
     """Measure the `seconds` up to `end_ms`, the mid at their end included."""
-    [window] = table.windows(end_ms, [seconds])
+    [window] = table.windows(end_ms, (seconds,))
     metrics = metrics_of(window)
     bid, ask = metrics.get("bid_price"), metrics.get("ask_price")
     if window.end.mid2 and isinstance(bid, (int, float)) and isinstance(ask, (int, float)):

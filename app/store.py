@@ -309,7 +309,7 @@ class Store:
         stored = self._redis.xrevrange(key, oldest - 1, "-", count=1)
         stored += self._redis.xrange(key, oldest, end - 1)
         bars = [codec.decode_bar(entry.get(b"b", b"")) for _, entry in stored]
-        table = BarTable.of([*bars, *state.recent], max(SPANS), lean=True)
+        table = BarTable.of([*bars, *state.recent], max(SPANS), spans=SPANS)
         table.first_quote = state.first_quote
         if state.recent or bars:
             # Silent ones: what was lost up to here is kept among the bars.
@@ -327,7 +327,7 @@ class Store:
             margins = state.as_of - 1, journal.entries[-1].as_of + 1
             pipe.zrangebyscore(key, *margins, withscores=True)
         quotes, trades = pipe.execute()
-        table = BarTable(max(SPANS), lean=True)
+        table = BarTable(max(SPANS), spans=SPANS)
         table.first_quote = state.first_quote
         journal.replay(Engine(state, table), quotes, trades)
 

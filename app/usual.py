@@ -36,10 +36,10 @@ class Tick:
         if not self.first:
             self.first = price
         self.divisor = math.gcd(self.divisor, price - self.first)
-        if len(self.seen) < _TICK_PRICES and price not in self.seen:
+        if not self.size and price not in self.seen:
             self.seen.append(price)
-        if len(self.seen) >= _TICK_PRICES:
-            self.size = self.divisor
+        if self.size or len(self.seen) >= _TICK_PRICES:
+            self.size, self.seen = self.divisor, []
 
 
 @dataclass(slots=True, init=False)

@@ -4,6 +4,7 @@ Plain commands rather than a script: what a script is given becomes Lua's string
 Redis more than the commands themselves (96 against 260 µs a tick).
 """
 
+import functools
 import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -90,7 +91,7 @@ class Writing:
             if shown.as_of[place] > analysis.as_of:
                 continue
             fields = codec.window_fields(analysis, window, behaviors)
-            names = tuple(fields)
+            names = _shared(tuple(fields))
             # The hash is replaced whole; where it has these very fields, by setting them: a third
             # of what it costs to make it anew.
             if self._reading.lengths[place] != len(names) or shown.names[place] != names:
@@ -183,6 +184,12 @@ def is_turn(ticker: str, as_of: int, interval_seconds: int) -> bool:
     turns = max(1, HOUSEKEEPING_SECONDS // interval_seconds)
     number = as_of // (SECOND_MS * interval_seconds)
     return (number + zlib.crc32(ticker.encode())) % turns == 0
+
+
+@functools.lru_cache(maxsize=1000)
+def _shared(names: tuple[str, ...]) -> tuple[str, ...]:
+    """Return the same names as one object for all tickers whose windows have them."""
+    return names
 
 
 def _form(event: Event) -> tuple[str, str, str]:

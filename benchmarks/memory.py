@@ -3,12 +3,15 @@
 import gc
 import tracemalloc
 
+from app.patterns.absorption import Flow
+from app.patterns.events import Events, Opening
 from benchmarks.place import Server, private_redis, table
 from benchmarks.ticking import WINDOW_SECONDS, Bench
 
 _TICKERS = 4
 _WIDTH = 200  # more prices than levels are kept
 _RECORDS = ("quotes", "trades")
+_OPEN_EVENTS = 20
 _ROAMS_EACH_SECONDS = 7
 _OURS = (tracemalloc.Filter(inclusive=True, filename_pattern="*/app/*"),)
 _QUOTE_BYTES, _BAR_BYTES = 230, 250
@@ -22,10 +25,11 @@ def run(*, quick: bool) -> str:
         [
             (
                 f"{_TICKERS} tickers with full windows, all prices of a wide book visited, a "
-                "print for every ten quotes. Worker: what the analysis allocated and holds, by "
-                "tracemalloc. Redis: all keys but records and bars. Targets at 500 quotes/s: "
-                f"160 KB in a worker; in Redis 300 KB, {_BAR_BYTES} bytes a kept bar, "
-                f"{_QUOTE_BYTES} a retained record."
+                "print for every ten quotes. Worker: what the analysis holds of them and does not "
+                "hold once it has forgotten them, by tracemalloc (what all tickers share is left "
+                f"out), and {_OPEN_EVENTS} open events. Redis: all keys but records and bars. "
+                "Targets at 500 quotes/s: 160 KB in a worker; in Redis 300 KB, "
+                f"{_BAR_BYTES} bytes a kept bar, {_QUOTE_BYTES} a retained record."
             ),
             table(head, rows),
         ]
@@ -41,11 +45,51 @@ def _measured(rate: int) -> tuple[str, ...]:
             bench.feed(lambda _: rate, roams=second % _ROAMS_EACH_SECONDS == 0)
             for name in bench.books:
                 bench.tick(name)
-        gc.collect()
-        taken = tracemalloc.take_snapshot().filter_traces(_OURS)
+        with_tickers = _held_bytes()
+        bench.forget()
+        worker = (with_tickers - _held_bytes()) / _TICKERS + _open_events_bytes()
         tracemalloc.stop()
-        worker = sum(found.size for found in taken.statistics("filename")) / _TICKERS
         return (f"{rate}", f"{worker / 1024:.0f}", *_in_redis(server))
+
+
+def _held_bytes() -> int:
+    gc.collect()
+    taken = tracemalloc.take_snapshot().filter_traces(_OURS)
+    return sum(found.size for found in taken.statistics("filename"))
+
+
+def _open_events_bytes() -> int:
+    """Return what open events take; the book itself has one or two at once."""
+    events = Events("M0")
+    before, _ = tracemalloc.get_traced_memory()
+    for number in range(_OPEN_EVENTS):
+        flow = Flow(
+            shares=3_000.5 + number,
+            usual=1_000.5 + number,
+            direction=-1,
+            expected=4e6 + number,
+            moved=0.5e6 + number,
+            level=10**10 + number,
+            level_shares=2_500.5 + number,
+            taken_shares=3_100.5 + number,
+            displayed=400.5 + number,
+        )
+        events.opened(
+            Opening(
+                type="absorption",
+                side="bid",
+                opened_at=1e12 + number,
+                completed_at=1e12 + number,
+                statistic=flow.shares / flow.usual,
+                threshold=1.5,
+                evidence_class="A",
+                evidence=flow.evidence(10**6),
+                price_low=flow.level,
+                price_high=flow.level,
+                key=f"{number}",
+            )
+        )
+    return tracemalloc.get_traced_memory()[0] - before
 
 
 def _in_redis(server: Server) -> tuple[str, ...]:

@@ -8,6 +8,8 @@ from bisect import bisect_left
 from dataclasses import dataclass, field, fields
 from typing import Final
 
+from mypy_extensions import mypyc_attr
+
 from app.bars import SECOND_MS
 from app.records import PRICE_UNITS
 
@@ -28,6 +30,7 @@ def whole_second(stamp: float) -> int:
     return math.ceil(stamp / SECOND_MS) * SECOND_MS
 
 
+@mypyc_attr(acyclic=True)
 @dataclass(slots=True)
 class Event:
     """One happening; fields up to `evidence` are what is published (contract, section 4)."""

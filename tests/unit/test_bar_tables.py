@@ -6,7 +6,7 @@ from math import ceil, fsum
 
 import pytest
 
-from app.bar_tables import BarTable, Window
+from app.bar_tables import STARTS, BarTable, Window
 from app.bars import COUNTS, FLOWS, Bar
 
 SPANS = (10, 60, 300)
@@ -46,7 +46,7 @@ def test_windows_are_the_sums_of_their_bars_wherever_the_tens_begin(
     first: int, number: int
 ) -> None:
     bars = [bar_at(second) for second in range(first, first + number)]
-    table = BarTable.of(bars, lean=True)
+    table = BarTable.of(bars, spans=SPANS)
 
     assert all(is_sum_of(window, bars) for window in table.windows(table.end, SPANS))
 
@@ -54,7 +54,7 @@ def test_windows_are_the_sums_of_their_bars_wherever_the_tens_begin(
 @pytest.mark.parametrize("replaced", range(1, 12))
 def test_a_second_folded_anew_counts_in_every_window(replaced: int) -> None:
     bars = [bar_at(second) for second in range(START, START + 333)]
-    table = BarTable.of(bars, lean=True)
+    table = BarTable.of(bars, spans=SPANS)
 
     bars[-replaced] = bar_at(START + 333 - replaced, seed=1)
     table.add(bars[-replaced])
@@ -74,13 +74,34 @@ def test_an_earlier_window_reaches_back_no_further_than_what_is_kept(age: int) -
 
 def test_a_table_begun_anew_says_the_same_to_the_last_digit() -> None:
     bars = [bar_at(second) for second in range(START, START + 777)]
-    grown, begun = BarTable.of(bars, lean=True), BarTable.of(bars[-301:], lean=True)
+    grown, begun = BarTable.of(bars, spans=SPANS), BarTable.of(bars[-301:], spans=SPANS)
 
     assert grown.windows(grown.end, SPANS) == begun.windows(begun.end, SPANS)
 
 
+def said_by(table: BarTable) -> list[object]:
+    return [
+        (*window._replace(start=None, end=None), [getattr(window.start, it) for it in STARTS])
+        if window.start
+        else window._replace(end=None)
+        for window in table.windows(table.end, SPANS)
+    ]
+
+
+@pytest.mark.parametrize("silence", [1, 7, 33, 140, 305])
+def test_what_is_packed_away_comes_back_each_second_to_the_last_digit(silence: int) -> None:
+    packing, plain = BarTable(spans=SPANS), BarTable()
+    seconds = [*range(START + 3, START + 340), *range(START + 340 + silence, START + 700)]
+
+    for second in seconds:
+        for table in (packing, plain):
+            table.add(bar_at(second))
+
+        assert said_by(packing) == said_by(plain)
+
+
 def test_after_a_silence_longer_than_the_table_nothing_older_counts() -> None:
-    table = BarTable.of([bar_at(second) for second in range(START, START + 400)], lean=True)
+    table = BarTable.of([bar_at(second) for second in range(START, START + 400)], spans=SPANS)
     after = START + 400 + 5_003
     bars = [bar_at(second) for second in range(after, after + 5)]
     silent = [Bar((after - age) * 1000) for age in range(300, 0, -1)]

@@ -30,10 +30,7 @@ def roaming(seed: int) -> list[Batch]:
 
 def whole(engine: Engine) -> list[dict[int, bytes]]:
     encode = msgspec.msgpack.encode
-    return [
-        {price: encode(level) for price, level in sorted(side.levels.items())}
-        for side in engine.state.levels
-    ]
+    return [{level.price: encode(level) for level in side.levels} for side in engine.state.levels]
 
 
 def test_what_changed_each_tick_adds_up_to_all_levels() -> None:
