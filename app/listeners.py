@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable
 from dataclasses import fields
 
-from app.bars import Side
+from app.market import Side
 from app.patterns.detector import Detector
 from app.records import Quote, Trade
 from app.scene import NEVER

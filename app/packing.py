@@ -14,12 +14,12 @@ from typing import Any
 
 import msgspec
 
-from app import bars, journal, levels, records, scales, scene, state, touch, usual
+from app import bars, journal, levels, market, records, scales, scene, state, touch, usual
 from app.errors import StateUnreadable
 from app.patterns import absorption, events, hidden, icebergs, momentum, spreads, sweeps, walls
 
 _HOMES: tuple[ModuleType, ...] = (
-    *(bars, journal, levels, records, scales, scene, state, touch, usual),
+    *(bars, journal, levels, market, records, scales, scene, state, touch, usual),
     *(absorption, events, hidden, icebergs, momentum, spreads, sweeps, walls),
 )
 _CHECKSUM_BYTES = 4

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Final
 
-from app.bars import Market
+from app.market import Market
 from app.patterns.events import Events
 from app.touch import BookSecond, Moves, Visit
 from app.usual import InForce, SecondFacts, Tick, Usual

@@ -3,8 +3,9 @@
 from dataclasses import dataclass, field
 from typing import Final
 
-from app.bars import Bar, BarFold, Market
+from app.bars import Bar, BarFold
 from app.levels import SideLevels
+from app.market import Market
 from app.patterns.absorption import Absorption, SuspectedAbsorption
 from app.patterns.events import Event, Events
 from app.patterns.hidden import HiddenPrints

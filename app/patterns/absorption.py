@@ -3,7 +3,8 @@
 from dataclasses import dataclass, field
 from typing import Final
 
-from app.bars import SECOND_MS, Side
+from app.bars import SECOND_MS
+from app.market import Side
 from app.patterns.detector import Detector
 from app.patterns.events import Evidence, Opening
 from app.records import BID, UNSIGNED, Trade

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from app.bars import Side
+from app.market import Side
 from app.records import Quote, Trade
 from app.scene import NEVER, Scene
 from app.touch import Visit

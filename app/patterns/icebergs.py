@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from statistics import median
 from typing import Final
 
-from app.bars import Side
+from app.market import Side
 from app.patterns.detector import Detector
 from app.patterns.events import Event, Evidence, Opening
 from app.records import UNSIGNED, Trade

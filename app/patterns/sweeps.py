@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Final
 
-from app.bars import Side
+from app.market import Side
 from app.patterns.detector import Detector
 from app.patterns.events import Opening
 from app.records import UNSIGNED, Trade

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from app.bars import Market
+from app.market import Market
 from app.patterns.events import Event
 from app.records import Quote, Record
 from app.scorecard.folding import findings
