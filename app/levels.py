@@ -58,24 +58,6 @@ class PublishedLevel:
         self.significance = significance
 
 
-_greatest_last = attrgetter("significance", "price")
-
-
-def _place_of(form: PublishedLevel, ranked: list[PublishedLevel]) -> int:
-    """Find where a form stands, or would; `bisect` would call a key for each step."""
-    low, high = 0, len(ranked)
-    while low < high:
-        middle = (low + high) // 2
-        other = ranked[middle]
-        if other.significance > form.significance or (
-            other.significance == form.significance and other.price > form.price
-        ):
-            low = middle + 1
-        else:
-            high = middle
-    return low
-
-
 _least_first = attrgetter("significance", "last_seen", "price")
 _price = attrgetter("price")
 
@@ -85,8 +67,9 @@ _price = attrgetter("price")
 class Level:
     """One price of one side; `went_better` tells where the best departed to, None to nowhere.
 
-    `significance`, size times appearances, is as of the last whole second. `is_stored`: the state's
-    key holds this price; `is_unsaved`: otherwise than it is now, or not at all.
+    What is published is as it was when it was last renewed: `shown_at` is `last_seen` then, 0
+    before the first time, and `is_recounted` tells that a count changed since. `is_stored`: the
+    state's key holds this price; `is_unsaved`: otherwise than it is now, or not at all.
     """
 
     price: int
@@ -100,8 +83,11 @@ class Level:
     time_ms: float = 0.0
     left_at: float = 0.0
     went_better: bool | None = None
-    significance: float = 0.0
-    published: PublishedLevel | None = None
+    shown_at: float = 0.0
+    shown_size: float = 0.0
+    shown_significance: float = 0.0
+    is_recounted: bool = True
+    form: PublishedLevel | None = field(default=None, init=False)
     is_stored: bool = field(default=False, init=False)
     is_unsaved: bool = field(default=True, init=False)
 
@@ -110,6 +96,11 @@ class Level:
         """Return the time-weighted mean size while best; 0 where no time passed."""
         return self.size_ms / self.time_ms if self.time_ms else 0.0
 
+    @property
+    def significance(self) -> float:
+        """Return what levels are ranked by: size times appearances."""
+        return self.size * self.appearances
+
     def end_stay(self) -> None:
         """Count how the stay that ended at `left_at` ended."""
         if self.left_at - self.stay_since >= STAY_MS and self.went_better is not None:
@@ -117,6 +108,7 @@ class Level:
                 self.held += 1
             else:
                 self.broke += 1
+            self.is_recounted = True
         self.left_at = 0.0
 
 
@@ -128,14 +120,15 @@ class SideLevels:
     `least_shown` is the significance of the last level published; `touched` are the prices
     whose stay may end or whose form may be renewed at the next second; nothing was last seen
     before `oldest_seen`. `levels` are in order of price, in which one is found in six steps: half
-    of what they would take by price in a dictionary. `gone` are the prices whose stored levels
-    went since that was last asked; `ranked` are the published forms, the most significant first.
+    of what they would take by price in a dictionary. `ranked` are those that have a published form,
+    by its significance, the greatest first; `gone` are the prices whose stored levels went since
+    that was last asked.
     """
 
     side: int
     levels: list[Level] = field(default_factory=list, init=False)
     gone: set[int] = field(default_factory=set, init=False)
-    ranked: list[PublishedLevel] = field(default_factory=list, init=False)
+    ranked: list[Level] = field(default_factory=list, init=False)
     best: int = 0
     size: float = 0.0
     since: float = 0.0
@@ -163,12 +156,13 @@ class SideLevels:
         return None
 
     def take(self, levels: Iterable[Level]) -> None:
-        """Begin with levels that were stored; the order of their published forms was not."""
+        """Begin with levels that were stored."""
         self.levels = sorted(levels, key=_price)
         for level in self.levels:
             level.is_stored, level.is_unsaved = True, False
-        forms = [level.published for level in self.levels if level.published is not None]
-        self.ranked = sorted(forms, key=_greatest_last, reverse=True)
+        self.ranked = []
+        for level in self.levels:
+            self._rank(level)
 
     def enter(self, price: int, size: float, stamp: float) -> None:
         """Let a price become the best."""
@@ -184,6 +178,7 @@ class SideLevels:
             if level.left_at:
                 level.end_stay()
             level.appearances += 1
+            level.is_recounted = True
             level.stay_since = stamp
         self.best, self.size, self.since = price, size, stamp
         self.oldest_seen = min(self.oldest_seen, stamp)
@@ -231,11 +226,10 @@ class SideLevels:
                 level.end_stay()
             if level.left_at or price == self.best:
                 still_touched.append(price)
-            level.significance = level.size * level.appearances
-            before = level.published
-            if _renewed(level, self.side):
-                self._rank(before, level.published)
-                changed |= self._is_shown(before) or self._is_shown(level.published)
+            if _is_to_be_renewed(level):
+                changed |= self._is_shown(level)
+                self._renew(level)
+                changed |= self._is_shown(level)
         self.touched = still_touched
         if end - self.oldest_seen >= GONE_MS:
             changed |= self._drop_gone(end)
@@ -261,10 +255,10 @@ class SideLevels:
         self.levels = [level for level in self.levels if level.price not in gone]
         for level in dropped:
             self._drop(level)
-        return any(self._is_shown(level.published) for level in dropped)
+        return any(self._is_shown(level) for level in dropped)
 
     def _drop(self, level: Level) -> None:
-        self._rank(level.published, None)
+        self._unrank(level)
         if level.is_stored:
             self.gone.add(level.price)
 
@@ -278,43 +272,68 @@ class SideLevels:
         return found, gone
 
     def top(self) -> list[PublishedLevel]:
-        """Return the published forms of the most significant levels, greatest first."""
+        """Return the published forms of the most significant levels, greatest first.
+
+        A form that did not change is the same object as last time.
+        """
         shown = self.ranked[:PUBLISHED]
-        self.least_shown = shown[-1].significance if len(shown) == PUBLISHED else 0.0
-        return shown
+        self.least_shown = shown[-1].shown_significance if len(shown) == PUBLISHED else 0.0
+        for level in self.ranked[PUBLISHED:]:
+            level.form = None
+        return [self._formed(level) for level in shown]
 
-    def _rank(self, before: PublishedLevel | None, now: PublishedLevel | None) -> None:
-        """Let a form take an earlier one's place in the order."""
-        if before is not None:
-            del self.ranked[_place_of(before, self.ranked)]
-        if now is not None:
-            self.ranked.insert(_place_of(now, self.ranked), now)
+    def _formed(self, level: Level) -> PublishedLevel:
+        form = level.form
+        if form is None:
+            form = level.form = PublishedLevel(
+                price=level.price / PRICE_UNITS,
+                side=SIDE_NAMES[self.side],
+                appearances=level.appearances,
+                size=level.shown_size,
+                first_seen=level.first_seen,
+                last_seen=level.shown_at,
+                held=level.held,
+                broke=level.broke,
+                significance=level.shown_significance,
+            )
+        return form
 
-    def _is_shown(self, form: PublishedLevel | None) -> bool:
-        """Tell whether a form is among the published ones, or will be."""
-        return form is not None and form.significance >= self.least_shown
+    def _renew(self, level: Level) -> None:
+        """Let what is published of a level be what it is now."""
+        self._unrank(level)
+        level.shown_at, level.shown_size = level.last_seen, level.size
+        level.shown_significance = level.significance
+        level.is_recounted, level.form = False, None
+        self._rank(level)
+
+    def _rank(self, level: Level) -> None:
+        if level.shown_at:
+            self.ranked.insert(self._rank_of(level), level)
+
+    def _unrank(self, level: Level) -> None:
+        if level.shown_at:
+            del self.ranked[self._rank_of(level)]
+
+    def _rank_of(self, level: Level) -> int:
+        """Find where a level stands in the order, or would."""
+        low, high = 0, len(self.ranked)
+        while low < high:
+            middle = (low + high) // 2
+            other = self.ranked[middle]
+            if other.shown_significance > level.shown_significance or (
+                other.shown_significance == level.shown_significance and other.price > level.price
+            ):
+                low = middle + 1
+            else:
+                high = middle
+        return low
+
+    def _is_shown(self, level: Level) -> bool:
+        """Tell whether a level is among the published ones, or will be."""
+        return level.shown_at > 0 and level.shown_significance >= self.least_shown
 
 
-def _renewed(level: Level, side: int) -> bool:
-    form = level.published
-    size = level.size
-    if not level.time_ms or (
-        form is not None
-        and form.appearances == level.appearances
-        and form.held == level.held
-        and form.broke == level.broke
-        and abs(size - form.size) <= RESIZED * form.size
-    ):
+def _is_to_be_renewed(level: Level) -> bool:
+    if not level.time_ms:
         return False
-    level.published = PublishedLevel(
-        price=level.price / PRICE_UNITS,
-        side=SIDE_NAMES[side],
-        appearances=level.appearances,
-        size=size,
-        first_seen=level.first_seen,
-        last_seen=level.last_seen,
-        held=level.held,
-        broke=level.broke,
-        significance=level.significance,
-    )
-    return True
+    return level.is_recounted or abs(level.size - level.shown_size) > RESIZED * level.shown_size

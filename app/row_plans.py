@@ -45,7 +45,8 @@ def shape_of(seconds: int, spans: tuple[int, ...]) -> Shape:
     lengths = sorted({n for span in spans for n in parts_of(span)})
     far = tuple(n for n in lengths if n > _NEAR_SECONDS)
     near = max((n for n in lengths if n <= _NEAR_SECONDS), default=0)
-    return Shape(blocks, -(-(near + 1) // BLOCK_SECONDS) if far else blocks, far)
+    # Of the newest block there may be one second only.
+    return Shape(blocks, -(-near // BLOCK_SECONDS) + 1 if far else blocks, far)
 
 
 class Plan(NamedTuple):

@@ -100,6 +100,38 @@ def test_what_is_packed_away_comes_back_each_second_to_the_last_digit(silence: i
         assert said_by(packing) == said_by(plain)
 
 
+@pytest.mark.parametrize("interval", [1, 11, 30])
+def test_packed_seconds_are_squeezed_however_seldom_a_table_is_asked(interval: int) -> None:
+    table = BarTable(spans=SPANS)
+
+    for second in range(START, START + 2000):
+        table.add(bar_at(second))
+        if second % interval == 0:
+            table.windows(table.end, SPANS)
+
+    assert len(table._loose) <= interval // 10 + 1  # noqa: SLF001 - nothing else shows it
+
+
+def test_a_table_that_packs_refuses_what_it_can_not_tell() -> None:
+    table = BarTable.of([bar_at(second) for second in range(START, START + 400)], spans=SPANS)
+
+    with pytest.raises(ValueError, match="a table that packs has those to"):
+        table.windows(table.end - 1000, SPANS)
+    with pytest.raises(ValueError, match="column ofi: a table that packs has none"):
+        table.column("ofi", table.end, 100)
+
+
+@pytest.mark.parametrize("spans", [(50,), (7, 31), (20, 45, 200), (61,)])
+def test_a_table_packs_for_any_windows(spans: tuple[int, ...]) -> None:
+    table, bars = BarTable(max(spans), spans=spans), []
+
+    for second in range(START, START + 250):
+        bars.append(bar_at(second))
+        table.add(bars[-1])
+
+        assert all(is_sum_of(window, bars) for window in table.windows(table.end, spans))
+
+
 def test_after_a_silence_longer_than_the_table_nothing_older_counts() -> None:
     table = BarTable.of([bar_at(second) for second in range(START, START + 400)], spans=SPANS)
     after = START + 400 + 5_003

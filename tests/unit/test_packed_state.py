@@ -2,11 +2,12 @@
 
 import random
 
-import msgspec
+import pytest
 
 from app import codec
 from app.engine import SLEEP_AFTER_SECONDS, Engine
 from app.levels import GONE_MS, KEPT
+from app.packing import packed
 from app.records import Batch
 from tests.builders import quote, second, stream
 
@@ -29,24 +30,28 @@ def roaming(seed: int) -> list[Batch]:
 
 
 def whole(engine: Engine) -> list[dict[int, bytes]]:
-    encode = msgspec.msgpack.encode
-    return [{level.price: encode(level) for level in side.levels} for side in engine.state.levels]
+    return [{level.price: packed(level) for level in side.levels} for side in engine.state.levels]
 
 
-def test_what_changed_each_tick_adds_up_to_all_levels() -> None:
+@pytest.mark.parametrize("every", [1, 9])
+def test_what_changed_since_it_was_stored_adds_up_to_all_levels(every: int) -> None:
     engine = Engine.new("SPY")
     levels: dict[str, bytes] = {}
     had_dropped = False
 
     for end, batch in enumerate(roaming(3), 1):
         engine.advance(batch, second(end))
-        packed = codec.encode_state(engine.state, changed_only=end > 1)
-        levels.update(packed.levels)
-        for name in packed.gone:
+        if end % every:
+            continue
+        parts = codec.encode_state(engine.state, changed_only=end > every)
+        levels.update(parts.levels)
+        for name in parts.gone:
             del levels[name]
-        had_dropped |= bool(packed.gone)
-        stored = Engine(codec.decode_state(packed._replace(levels=levels)), engine.table)
+        had_dropped |= bool(parts.gone)
+        stored = Engine(codec.decode_state(parts._replace(levels=levels)), engine.table)
         assert whole(stored) == whole(engine)
+        for theirs, ours in zip(stored.state.levels, engine.state.levels, strict=True):
+            assert theirs.top() == ours.top()
 
     assert had_dropped
     assert max(map(len, whole(engine))) == KEPT
@@ -59,6 +64,6 @@ def test_levels_that_are_gone_after_a_long_silence_go_from_the_stored_parts_too(
     later = SLEEP_AFTER_SECONDS + GONE_MS // 1000 + 2
     engine.advance(Batch(stream(quote(at=later - 0.5, bid=20, ask=21)), []), second(later))
 
-    packed = codec.encode_state(engine.state, changed_only=True)
+    parts = codec.encode_state(engine.state, changed_only=True)
 
-    assert set(packed.gone) == set(first.levels)
+    assert set(parts.gone) == set(first.levels)
