@@ -93,10 +93,11 @@ class BarTable:
         self._make_ending = _BarStart._make if spans else _BarEnding._make
         self._endings: Flows = np.zeros((self._shape.sums, len(self._kept_endings)))
         self._packed = [b""] * self._shape.blocks
-        # A block of each table is squeezed in one second of ten; not of all tables in the same.
+        # Packed blocks are squeezed in one second of ten, not those of all tables in the same.
+        # Loose are those that are not yet; opened are, by far place, those that lie there.
         self._turn = next(_turns) % BLOCK_SECONDS
         self._loose: list[int] = []
-        self._looked_at = 0
+        self._turns_had = 0
         self._opened: dict[int, int] = {}
         self._newest = Bar(0)
         self._count = 0
@@ -182,10 +183,10 @@ class BarTable:
         gone before it is their turn.
         """
         block = (newest - self._turn) // BLOCK_SECONDS
-        for _ in range(min(block - (self._looked_at or block), len(self._loose))):
+        for _ in range(min(block - (self._turns_had or block), len(self._loose))):
             place = self._loose.pop() % self._shape.blocks
             self._packed[place] = _squeezed(self._packed[place])
-        self._looked_at = block
+        self._turns_had = block
 
     def _open(self, plan: Plan) -> None:
         """Lay blocks in which windows begin where their rows are looked for."""
@@ -255,7 +256,7 @@ class BarTable:
             raise ValueError(f"windows up to {as_of}: a table that packs has those to {self.end}")
         last = min(as_of, self.end)
         there = max(0, min(self._count - (self.end - last) // SECOND_MS, max(spans) + 1))
-        plan = plan_of(self._shape, _number(self.end), _number(last), there, spans)
+        plan = plan_of(self._shape, _number(last), there, spans)
         self._open(plan)
         self._squeeze(_number(self.end))
         tails = _Tails(self._flows, self._counts, plan)

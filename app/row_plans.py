@@ -21,6 +21,10 @@ def parts_of(span: int) -> tuple[int, int, int]:
     return span, -(-span // 2), -(-span // 5)
 
 
+def _lengths(spans: tuple[int, ...]) -> list[int]:
+    return sorted({n for span in spans for n in parts_of(span)})
+
+
 class Shape(NamedTuple):
     """How many blocks a table tells, how many of them are in its ring, and its far lengths."""
 
@@ -42,7 +46,7 @@ class Shape(NamedTuple):
 def shape_of(seconds: int, spans: tuple[int, ...]) -> Shape:
     """Return the shape of a table for windows of `spans`, or without spans for any windows."""
     blocks = -(-seconds // BLOCK_SECONDS)
-    lengths = sorted({n for span in spans for n in parts_of(span)})
+    lengths = _lengths(spans)
     far = tuple(n for n in lengths if n > _NEAR_SECONDS)
     near = max((n for n in lengths if n <= _NEAR_SECONDS), default=0)
     # Of the newest block there may be one second only.
@@ -64,46 +68,57 @@ class Plan(NamedTuple):
     opened: dict[int, int]
 
 
-@functools.lru_cache(maxsize=8)
-def plan_of(shape: Shape, newest: int, last: int, there: int, spans: tuple[int, ...]) -> Plan:
-    """Choose the rows of the windows that end with second `last`, `there` seconds up to it.
+class _Rows:
+    """Finds the rows of seconds up to the `last`, and notes the blocks that have to be opened."""
 
-    `newest` is the number of the table's newest second.
-    """
-    ring = shape.near_blocks * BLOCK_SECONDS
-    oldest_near = (newest // BLOCK_SECONDS - shape.near_blocks + 1) * BLOCK_SECONDS
-    opened: dict[int, int] = {}
+    def __init__(self, shape: Shape, last: int) -> None:
+        self._shape = shape
+        self._last = last
+        self._ring = shape.near_blocks * BLOCK_SECONDS
+        self._oldest_near = (last // BLOCK_SECONDS - shape.near_blocks + 1) * BLOCK_SECONDS
+        self.places: dict[int, int] = {}
 
-    def row_of(second: int, length: int) -> int:
-        if not shape.far or second >= oldest_near:
-            return second % ring
+    def of(self, second: int, length: int) -> int:
+        """Return a second's row; where it is far, in the place of `length` or of its block."""
+        if not self._shape.far or second >= self._oldest_near:
+            return second % self._ring
         block, before = divmod(second, BLOCK_SECONDS)
-        place = opened.setdefault(block, shape.far.index(length))
-        return ring + place * BLOCK_SECONDS + before
+        place = self.places.setdefault(block, self._shape.far.index(length))
+        return self._ring + place * BLOCK_SECONDS + before
 
+    def between(self, age: int, end: int, length: int) -> list[int]:
+        """Return the rows of seconds that are `age` to under `end` old, whole blocks by sums."""
+        rows = []
+        while age < end:
+            second = self._last - age
+            block, before = divmod(second, BLOCK_SECONDS)
+            if before == BLOCK_SECONDS - 1 and age + BLOCK_SECONDS <= end:
+                rows.append(self._shape.sums + block % self._shape.blocks)
+                age += BLOCK_SECONDS
+            else:
+                rows.append(self.of(second, length))
+                age += 1
+        return rows
+
+
+@functools.lru_cache(maxsize=8)
+def plan_of(shape: Shape, last: int, there: int, spans: tuple[int, ...]) -> Plan:
+    """Choose the rows of the windows that end with second `last`, `there` seconds up to it."""
+    found = _Rows(shape, last)
     rows: list[int] = []
     starts: list[int] = []
     ends: list[int] = []
-    age = 0
-    lengths = sorted({n for span in spans for n in parts_of(span)})
-    for length in lengths:
-        end = min(length, there)
+    for length in _lengths(spans):
+        age, end = ends[-1] if ends else 0, min(length, there)
         if end > age or not ends:
             starts.append(len(rows))
             ends.append(end)
-        while age < end:
-            second = last - age
-            block, before = divmod(second, BLOCK_SECONDS)
-            if before == BLOCK_SECONDS - 1 and age + BLOCK_SECONDS <= end:
-                rows.append(shape.sums + block % shape.blocks)
-                age += BLOCK_SECONDS
-            else:
-                rows.append(row_of(second, length))
-                age += 1
+        rows += found.between(age, end, length)
+    before = {span: found.of(last - span, span) if span < there else None for span in spans}
     return Plan(
         np.array(rows, np.intp),
         np.array(starts, np.intp),
-        {n: ends.index(min(n, there)) for n in lengths},
-        {span: row_of(last - span, span) if span < there else None for span in spans},
-        {place: block for block, place in opened.items()},
+        {n: ends.index(min(n, there)) for n in _lengths(spans)},
+        before,
+        {place: block for block, place in found.places.items()},
     )

@@ -11,7 +11,7 @@ from benchmarks.ticking import WINDOW_SECONDS, Bench
 _TICKERS = 4
 _WIDTH = 200  # more prices than levels are kept
 _RECORDS = ("quotes", "trades")
-_OPEN_EVENTS = 20
+_OPEN_EVENTS, _OPEN_IN_A_BOOK = 20, 2
 _ROAMS_EACH_SECONDS = 7
 _QUOTE_BYTES, _BAR_BYTES = 230, 250
 
@@ -57,10 +57,10 @@ def _held_bytes() -> int:
 
 
 def _open_events_bytes() -> int:
-    """Return what open events take, but two: so many the book itself has open at the end."""
+    """Return what open events take beyond those that a book itself has at the end."""
     events = Events("M0")
     before, _ = tracemalloc.get_traced_memory()
-    for number in range(_OPEN_EVENTS - 2):
+    for number in range(_OPEN_EVENTS - _OPEN_IN_A_BOOK):
         flow = Flow(
             shares=3_000.5 + number,
             usual=1_000.5 + number,
