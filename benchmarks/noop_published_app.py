@@ -1,8 +1,21 @@
-"""The app of no-op ticks, published as ours are: the part that is not Celery's is left out."""
+"""The Celery app with the same settings, queues and messages, and ticks that do nothing.
 
-from benchmarks.noop_app import app
-from tasks import fanout, messages
+Messages are published and taken as ours are: what a task costs here is what is not its tick.
+"""
 
-__all__ = ["app"]
+from app.settings import settings
+from tasks import app, ticks
+from tasks.edge import tally
+from tasks.messages import TICK_TASK
 
-fanout.publish_ticks = messages.publish_ticks
+__all__ = ["app", "settings", "ticks"]
+
+app.tasks.unregister(TICK_TASK)
+
+
+@app.task(name=TICK_TASK, bind=True, typing=False, send_events=False)
+def tick(_task: object, _ticker: str, as_of_ms: int) -> None:
+    """Count itself, as a tick does."""
+    tally.count("ticks_done")
+    tally.beat("tick", as_of_ms)
+    tally.flush_when_due()

@@ -17,7 +17,7 @@ from benchmarks.watcher import Seen
 
 REAL = "tasks"
 NOOP, NOOP_PUBLISHED = "benchmarks.noop_app", "benchmarks.noop_published_app"
-KINDS = {REAL: "ticks", NOOP: "no-op", NOOP_PUBLISHED: "no-op, published as ours"}
+KINDS = {REAL: "ticks", NOOP: "no-op", NOOP_PUBLISHED: "no-op, messages as ours"}
 HELD_SHARE = 0.999
 WORKERS = 3
 _SAMPLE = 20

@@ -20,6 +20,9 @@ _log = structlog.stdlib.get_logger("tasks.deliveries")
 _TICKS = tick_queue(0).removesuffix("0")
 # Ours are under 250; so short, none is nested too deeply for one of those who read it.
 _LONGEST_BODY = 1000
+# Ticks that one worker has in hand beside the one that runs: no idle worker can take these, and
+# they are lost with it.
+_MORE_IN_HAND = 3
 
 
 class _Headers(msgspec.Struct):
@@ -101,10 +104,9 @@ class Channel(transport.Channel):
     def _brpop_read(self, **options: Any) -> bool:  # noqa: ANN401 - kombu's own
         """Do as kombu does, with a decoder that takes less than half of the time: 2 % of a tick."""
         try:
-            taken = self._taken(options)
+            taken = self._reply(options)
             if taken:
-                queue = bytes_to_str(taken[0]).rsplit(self.sep, 1)[0]
-                self._deliver_from(queue, taken[1])
+                self._take(bytes_to_str(taken[0]).rsplit(self.sep, 1)[0], taken[1], options)
         finally:
             self._in_poll = None
             self._flush_brpop_reauth()
@@ -113,14 +115,34 @@ class Channel(transport.Channel):
             raise Empty
         return True
 
-    def _taken(self, options: dict[str, Any]) -> list[bytes] | None:
+    def _take(self, queue: str, item: bytes, options: dict[str, Any]) -> None:
+        """Deliver a message; in a worker of a shard also the next few ticks of its queue.
+
+        Those are asked for before the first one runs, and are there when it has: to wait for each
+        by itself, through Celery's loop, costs 150 of 920 µs a tick.
+        """
+        if self._own_first is None or not queue.startswith(_TICKS):
+            self._deliver_from(queue, item)
+            return
+        connection, more = self.client.connection, None
+        connection.send_command("RPOP", queue, _MORE_IN_HAND)
+        try:
+            self._deliver_from(queue, item)
+            more = self._reply(options) or []
+        finally:
+            if more is None:  # what comes yet must not be taken for the next answer
+                connection.disconnect()
+        for following in more:
+            self._deliver_from(queue, following)
+
+    def _reply(self, options: dict[str, Any]) -> list[bytes] | None:
         connection = self.client.connection
         try:
-            taken: list[bytes] | None = self.client.parse_response(connection, "BRPOP", **options)
+            reply: list[bytes] | None = self.client.parse_response(connection, "BRPOP", **options)
         except self.connection_errors:
             connection.disconnect()
             raise
-        return taken
+        return reply
 
     def _deliver_from(self, queue: str, item: bytes) -> None:
         self._queue_cycle.rotate(queue)
