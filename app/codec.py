@@ -26,6 +26,7 @@ _LEVEL_FIELDS = tuple(f.name for f in fields(PublishedLevel) if f.name != "signi
 _LevelMember = msgspec.defstruct("_LevelMember", _LEVEL_FIELDS)
 _level_fields = attrgetter(*_LEVEL_FIELDS)
 
+_AFTER_METRICS: Final = "behaviors", "quality", "engine"
 _WHOLE: Final = 2.0**53
 _quote_fields = attrgetter(*(f.name for f in fields(Quote)))
 _bar_fields = attrgetter(*(f.name for f in fields(Bar)))
@@ -187,20 +188,24 @@ def level_json(level: PublishedLevel) -> str:
     return json_text(_LevelMember(*_level_fields(level)))
 
 
-def window_fields(analysis: Analysis, window: str, behaviors: str = "") -> dict[str, str]:
-    """Return all that is published of a window as text, words without quotes.
+def window_fields(analysis: Analysis, window: str) -> dict[str, str]:
+    """Return all that is published of a window as text, words without quotes."""
+    return dict(zip(*window_texts(analysis, window), strict=True))
+
+
+def window_texts(
+    analysis: Analysis, window: str, behaviors: str = ""
+) -> tuple[tuple[str, ...], list[str]]:
+    """Return the names of what is published of a window, and the texts.
 
     `behaviors`, the same for all windows, may be given as JSON.
     """
-    metrics = analysis.metrics[window]
-    fields = dict(zip(metrics, _texts(metrics.values()), strict=True))
-    fields["behaviors"] = behaviors or json_text(analysis.behaviors)
-    sweep = analysis.last_sweep[window]
+    metrics, sweep = analysis.metrics[window], analysis.last_sweep[window]
+    names, texts = (*metrics, *_AFTER_METRICS), _texts(metrics.values())
+    texts += behaviors or json_text(analysis.behaviors), json_text(analysis.quality[window]), ENGINE
     if sweep is not None:
-        fields["last_sweep"] = event_json(sweep)
-    fields["quality"] = json_text(analysis.quality[window])
-    fields["engine"] = ENGINE
-    return fields
+        names, texts = (*names, "last_sweep"), [*texts, event_json(sweep)]
+    return names, texts
 
 
 def _texts(values: Iterable[Value]) -> list[str]:

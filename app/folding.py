@@ -1,6 +1,5 @@
 """One tick between its read and its write: what was read is folded into the ticker's engine."""
 
-from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
@@ -27,7 +26,7 @@ class TickReport:
     folded_records: int
     late_records: int
     behind_seconds: float
-    oddities: Counter[str]
+    oddities: dict[str, int]
     opened_events: list[str]
 
     def __init__(self, outcome: str) -> None:
@@ -35,7 +34,7 @@ class TickReport:
         self.failed_detectors = {}
         self.folded_records = self.late_records = 0
         self.behind_seconds = 0.0
-        self.oddities = Counter()
+        self.oddities = {}
         self.opened_events = []
 
 
@@ -58,8 +57,8 @@ def fold(
             batch.faults.extend([(float(end), "late")] * report.late_records)
         engine.fold(batch, end, stored)
         report.folded_records += len(batch.records)
-        if batch.faults:
-            report.oddities.update([name for _, name in batch.faults])
+        for _, name in batch.faults:
+            report.oddities[name] = report.oddities.get(name, 0) + 1
         reading.behind += sum(stored.values())
         after = end
         if spent_seconds() - began > FOLD_BUDGET_SECONDS:

@@ -22,12 +22,16 @@ LONGEST_MS: Final = 10 * SECOND_MS
 MOST_MEMBERS: Final = 2000
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, init=False)
 class Entry:
     """One tick: up to where it folded, and the checksums of the members that it had before it."""
 
     as_of: int
-    members: Wholes = field(default_factory=lambda: array("I"))
+    members: Wholes
+
+    def __init__(self, as_of: int, members: "Wholes | None" = None) -> None:
+        self.as_of = as_of
+        self.members = array("I") if members is None else members
 
 
 @dataclass(slots=True)

@@ -36,14 +36,16 @@ class Line:
         self._owed = 0
         self._told: Told = _nobody
 
-    def begin(self, commands: Sequence[Command]) -> list[Any]:
+    def begin(self, commands: Sequence[Command], number: int = 0) -> list[Any]:
         """Return the replies to a tick's first commands, before which nothing is watched.
 
-        Sends them once more where the connection is found dead. A wrong type is a reply.
+        `number` is how many these are where several are packed as one. Sends them once more where
+        the connection is found dead. A wrong type is a reply.
         """
         connection = self._connection
         replies: list[Any] = connection.retry.call_with_retry(
-            lambda: self._asked(commands), lambda _: connection.disconnect()
+            lambda: self._asked(commands, number or len(commands)),
+            lambda _: connection.disconnect(),
         )
         _raise_other_than(replies, WRONG_TYPE)
         return replies
@@ -53,7 +55,7 @@ class Line:
 
         These go out once: on a new connection nothing would be watched any more.
         """
-        replies = self._asked(commands)
+        replies = self._asked(commands, len(commands))
         _raise_other_than(replies, WRONG_TYPE)
         return replies
 
@@ -78,11 +80,11 @@ class Line:
         else:
             self._tell(written)
 
-    def _asked(self, commands: Sequence[Command]) -> list[Any]:
+    def _asked(self, commands: Sequence[Command], number: int) -> list[Any]:
         try:
             self._send(commands)
             written = self._replies(self._owed)
-            replies = self._replies(len(commands))
+            replies = self._replies(number)
         except AWAY as error:
             self._give_up(error)
             raise

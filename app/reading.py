@@ -2,16 +2,17 @@
 
 import math
 from bisect import bisect_right
-from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from operator import attrgetter, itemgetter
 from typing import Any, Final
 
 from app.bars import SECOND_MS
+from app.keys import WINDOWS
 from app.members import Stored, batch_of
 from app.patterns.events import whole_second
 from app.records import Batch
+from app.wire import word
 
 PIECE_RECORDS: Final = 250
 MARGIN_MS: Final = 1.0
@@ -22,28 +23,37 @@ OLDEST_MS: Final = 1_000_000_000_000
 _score = itemgetter(1)
 _stamp = attrgetter("stamp")
 
-Question = tuple[Any, ...]
-"""A Redis command that changes nothing."""
+_LOOK: Final = f"*1\r\n{word('UNWATCH')}*2\r\n{word('WATCH')}"
+_STATE: Final = f"*6\r\n{word('HMGET')}"
+_STATE_FIELDS: Final = "".join(
+    [word(it) for it in ("version", "behind", "recent_count", "lost_to")]
+)
+_RECORDS: Final = f"*8\r\n{word('ZRANGEBYSCORE')}"
+_COUNT: Final = f"*4\r\n{word('ZCOUNT')}"
+_LAST: Final = f"*5\r\n{word('ZRANGE')}"
+_NEWEST: Final = f"{word('-1') * 2}{word('WITHSCORES')}"
+_LENGTH: Final = f"*2\r\n{word('HLEN')}"
+QUESTIONS: Final = 9 + len(WINDOWS)
+"""How many commands `questions` packs."""
 
 
-def questions(names: Sequence[str], folded_to: int, as_of: int, most: int) -> list[Question]:
-    """Return what each tick asks, of the keys in the order of `Keys.of_tick`.
+def questions(names: Sequence[str], folded_to: int, as_of: int, most: int) -> bytes:
+    """Pack what each tick asks, of the keys in the order of `Keys.of_tick`; the state is watched.
 
     Of what is rare only the first sign is looked for: the end of a set costs nothing. A stamp may
     differ from its score by 1 ms: the margins are read twice and sorted out by stamp.
     """
-    state, quotes, trades = names[:3]
-    unread = (f"({folded_to - 1}", as_of + 1, "WITHSCORES", "LIMIT", 0, most)
-    return [
-        ("HMGET", state, "version", "behind", "recent_count", "lost_to"),
-        ("ZRANGEBYSCORE", quotes, *unread),
-        ("ZRANGEBYSCORE", trades, *unread),
-        ("ZCOUNT", quotes, OLDEST_MS, folded_to),
-        ("ZCOUNT", trades, OLDEST_MS, folded_to),
-        ("ZRANGE", quotes, -1, -1, "WITHSCORES"),
-        ("ZRANGE", trades, -1, -1, "WITHSCORES"),
-        *(("HLEN", name) for name in names[7:]),
-    ]
+    state, quotes, trades = word(names[0]), word(names[1]), word(names[2])
+    scores = f"{word(f'({folded_to - 1}')}{word(str(as_of + 1))}"
+    unread = f"{scores}{word('WITHSCORES')}{word('LIMIT')}{word('0')}{word(str(most))}"
+    known = f"{word(str(OLDEST_MS))}{word(str(folded_to))}"
+    lengths = "".join([f"{_LENGTH}{word(name)}" for name in names[7:]])
+    return (
+        f"{_LOOK}{state}{_STATE}{state}{_STATE_FIELDS}"
+        f"{_RECORDS}{quotes}{unread}{_RECORDS}{trades}{unread}"
+        f"{_COUNT}{quotes}{known}{_COUNT}{trades}{known}"
+        f"{_LAST}{quotes}{_NEWEST}{_LAST}{trades}{_NEWEST}{lengths}"
+    ).encode()
 
 
 @dataclass(slots=True, init=False)
@@ -145,13 +155,13 @@ class Reading:
         """Return the last whole second before all that was read."""
         return whole_second(self.oldest()) - SECOND_MS
 
-    def piece(self, after: int, to: int) -> tuple[Batch, Counter[int]]:
+    def piece(self, after: int, to: int) -> tuple[Batch, dict[int, int]]:
         """Parse the records stamped in (after, to], and count all members by score and second."""
         return parsed(
             scored_in(self.quotes, after, to), scored_in(self.trades, after, to), after, to
         )
 
-    def late_piece(self, after: int, to: int) -> tuple[Batch, Counter[int]]:
+    def late_piece(self, after: int, to: int) -> tuple[Batch, dict[int, int]]:
         """Do the same with the records of seconds that were folded before."""
         return parsed(self.late_quotes, self.late_trades, after, to)
 
@@ -196,29 +206,37 @@ def pairs(reply: Sequence[Any]) -> list[tuple[bytes, float]]:
 
 def scored_in(stored: Stored, after: int, to: int) -> Stored:
     """Return the members whose stamps may lie in (after, to]: a score may be 1 ms off its stamp."""
-    start = bisect_right(stored, after - MARGIN_MS, key=_score)
-    return stored[start : bisect_right(stored, to + MARGIN_MS, key=_score)]
+    start, stop = _place(stored, after - MARGIN_MS, to + MARGIN_MS)
+    return stored if stop - start == len(stored) else stored[start:stop]
 
 
-def parsed(quotes: Stored, trades: Stored, after: int, to: int) -> tuple[Batch, Counter[int]]:
+def parsed(quotes: Stored, trades: Stored, after: int, to: int) -> tuple[Batch, dict[int, int]]:
     """Parse records stamped in (after, to], and count all members by score and second."""
     batch = batch_of(quotes, trades)
-    start = bisect_right(batch.records, after, key=_stamp)
-    inside = Batch(
-        batch.records[start : bisect_right(batch.records, to, key=_stamp)],
-        [fault for fault in batch.faults if after < fault[0] <= to],
-    )
-    return inside, _stored_by_second((quotes, trades), after, to)
+    records, faults = batch.records, batch.faults
+    if records and not (after < records[0].stamp and records[-1].stamp <= to):
+        start = bisect_right(records, after, key=_stamp)
+        records = records[start : bisect_right(records, to, key=_stamp)]
+    if faults:
+        faults = [fault for fault in faults if after < fault[0] <= to]
+    return Batch(records, faults), _stored_by_second((quotes, trades), after, to)
 
 
-def _stored_by_second(both: Iterable[Stored], after: int, to: int) -> Counter[int]:
+def _stored_by_second(both: Iterable[Stored], after: int, to: int) -> dict[int, int]:
     """Count members by the end of the second that their score lies in."""
-    counts: Counter[int] = Counter()
+    counts: dict[int, int] = {}
     for stored in both:
-        place, stop = (bisect_right(stored, bound, key=_score) for bound in (after, to))
+        place, stop = _place(stored, after, to)
         while place < stop:
             end = whole_second(_score(stored[place]))
-            beyond = bisect_right(stored, end, place, stop, key=_score)
-            counts[end] += beyond - place
+            beyond = place + _place(stored[place:stop], 0, end)[1]
+            counts[end] = counts.get(end, 0) + beyond - place
             place = beyond
     return counts
+
+
+def _place(stored: Stored, after: float, to: float) -> tuple[int, int]:
+    """Return where the scores in (after, to] begin and end; most often those are all."""
+    if not stored or (after < _score(stored[0]) and _score(stored[-1]) <= to):
+        return 0, len(stored)
+    return bisect_right(stored, after, key=_score), bisect_right(stored, to, key=_score)

@@ -27,6 +27,7 @@ from app.patterns.events import whole_second
 from app.reading import (
     AHEAD_MS,
     OLDEST_MS,
+    QUESTIONS,
     Checked,
     Reading,
     pairs,
@@ -224,9 +225,8 @@ class Store:
 
     @staticmethod
     def _read(tick: Tick, folded_to: int, as_of: int, most: int, start: int) -> Reading:
-        state = tick.names[0]
         asked = questions(tick.names, folded_to, as_of, most)
-        _, _, *replies = tick.line.begin([("UNWATCH",), ("WATCH", state), *asked])
+        _, _, *replies = tick.line.begin([asked], QUESTIONS)
         return Reading.of(replies, start, most)
 
     def _look_for_late_ones(self, tick: Tick, reading: Reading, folded_to: int) -> None:

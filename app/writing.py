@@ -4,7 +4,6 @@ Plain commands rather than a script: what a script is given becomes Lua's string
 Redis more than the commands themselves (96 against 260 µs a tick).
 """
 
-import functools
 import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -13,7 +12,6 @@ from typing import Any
 from app import codec, keys
 from app.analysis import Analysis
 from app.bars import SECOND_MS, Bar
-from app.hashes import flat, hset
 from app.journal import Journal
 from app.levels import PublishedLevel
 from app.lines import Command
@@ -22,9 +20,13 @@ from app.reading import Reading
 from app.scripts import EVENTS, TRIM
 from app.settings import Settings
 from app.state import ENGINE, State
+from app.wire import Names, command, flat, hset, names_of
 
 HOUSEKEEPING_SECONDS = 10
+_RENEWED_EACH_TICK_SECONDS = 60
 CANDIDATES, LEVELS = "c:", "l:"
+_MULTI, _EXEC = command("MULTI"), command("EXEC")
+_NO_NAMES = names_of(())
 
 
 @dataclass(slots=True)
@@ -36,7 +38,7 @@ class Shown:
     """
 
     as_of: list[int] = field(default_factory=lambda: [0] * len(keys.WINDOWS))
-    names: list[tuple[str, ...]] = field(default_factory=lambda: [()] * len(keys.WINDOWS))
+    names: list[Names] = field(default_factory=lambda: [_NO_NAMES] * len(keys.WINDOWS))
     levels: list[list[PublishedLevel] | None] = field(default_factory=lambda: [None, None])
     recent: list[tuple[Bar, bytes]] = field(default_factory=list)
 
@@ -71,18 +73,20 @@ class Writing:
         shown.recent = [*zip(state.recent, recent, strict=True)]
         keeps_house = is_turn(state.ticker, as_of, self._settings.interval_seconds)
         return [
-            ("MULTI",),
-            *self._metrics_commands(analysis, shown),
+            _MULTI,
+            *self._metrics_commands(analysis, shown, keeps_house=keeps_house),
             *self._event_commands(state, analysis, keeps_house=keeps_house),
             *self._level_commands(state, analysis, shown, keeps_house=keeps_house),
             *self._bar_commands(analysis, sealed, keeps_house=keeps_house),
             *self._state_commands(state, recent, version, journal),
             *self._trim_commands(as_of, keeps_house=keeps_house),
-            ("PUBLISH", keys.TICKED_CHANNEL + state.ticker, as_of),
-            ("EXEC",),
+            command("PUBLISH", keys.TICKED_CHANNEL + state.ticker, as_of),
+            _EXEC,
         ]
 
-    def _metrics_commands(self, analysis: Analysis, shown: Shown) -> Iterator[Command]:
+    def _metrics_commands(
+        self, analysis: Analysis, shown: Shown, *, keeps_house: bool
+    ) -> Iterator[Command]:
         behaviors = codec.json_text(analysis.behaviors)
         lifetimes = keys.METRICS_LIFETIME_SECONDS.items()
         for place, (window, lifetime) in enumerate(lifetimes):
@@ -90,14 +94,17 @@ class Writing:
             # until that is caught up with, for a published as_of never goes back.
             if shown.as_of[place] > analysis.as_of:
                 continue
-            fields = codec.window_fields(analysis, window, behaviors)
-            names = _shared(tuple(fields))
+            key, names = self._metrics[place], shown.names[place]
+            fields, texts = codec.window_texts(analysis, window, behaviors)
             # The hash is replaced whole; where it has these very fields, by setting them: a third
             # of what it costs to make it anew.
-            if self._reading.lengths[place] != len(names) or shown.names[place] != names:
-                yield "DEL", self._metrics[place]
-            yield hset(self._metrics[place], fields)
-            yield "EXPIRE", self._metrics[place], lifetime
+            is_new = self._reading.lengths[place] != len(fields) or names.fields != fields
+            if is_new:
+                names = names_of(fields)
+                yield command("DEL", key)
+            yield hset(key, names, texts)
+            if is_new or keeps_house or lifetime <= _RENEWED_EACH_TICK_SECONDS:
+                yield command("EXPIRE", key, lifetime)
             shown.as_of[place], shown.names[place] = analysis.as_of, names
 
     def _event_commands(
@@ -114,7 +121,7 @@ class Writing:
         if forms:
             yield "EVAL", EVENTS, 1, self._patterns, *forms
         if forms or keeps_house:
-            yield "EXPIRE", self._patterns, keys.PATTERNS_LIFETIME_SECONDS
+            yield command("EXPIRE", self._patterns, keys.PATTERNS_LIFETIME_SECONDS)
 
     def _level_commands(
         self, state: State, analysis: Analysis, shown: Shown, *, keeps_house: bool
@@ -127,7 +134,7 @@ class Writing:
             if now is not None:
                 yield from _level_changes(key, before, now)
                 if before is None:
-                    yield "EXPIRE", key, keys.LEVELS_LIFETIME_SECONDS
+                    yield command("EXPIRE", key, keys.LEVELS_LIFETIME_SECONDS)
                 shown.levels[side] = now
 
     def _bar_commands(
@@ -135,8 +142,8 @@ class Writing:
     ) -> Iterator[Command]:
         for bar, packed in zip(analysis.sealed, sealed, strict=True):
             yield "XADD", self._bars, f"{bar.end}-0", "b", packed
-        if sealed:
-            yield "EXPIRE", self._bars, keys.BARS_LIFETIME_SECONDS
+        if keeps_house or not self._reading.version:
+            yield command("EXPIRE", self._bars, keys.BARS_LIFETIME_SECONDS)
         if keeps_house:
             oldest = analysis.as_of - keys.BARS_LIFETIME_SECONDS * SECOND_MS
             yield "XTRIM", self._bars, "MINID", "~", oldest
@@ -148,7 +155,6 @@ class Writing:
         fields: dict[str, Any] = {
             "version": version,
             "as_of": state.as_of,
-            "engine": ENGINE,
             "behind": reading.behind,
             "recent": codec.join_bars(recent),
             "recent_count": sum([bar.stored for bar in state.recent]),
@@ -158,14 +164,14 @@ class Writing:
         if journal is None:
             packed = codec.encode_state(state, changed_only=bool(reading.version))
             gone += [LEVELS + name for name in packed.gone]
-            fields["blob"] = packed.blob
+            fields["engine"], fields["blob"] = ENGINE, packed.blob
             fields.update({CANDIDATES + kind: it for kind, it in packed.candidates.items()})
             fields.update({LEVELS + name: it for name, it in packed.levels.items()})
         if gone:
             yield "HDEL", self._state, *gone
         yield "HSET", self._state, *flat(fields)
         if journal is None:
-            yield "EXPIRE", self._state, keys.STATE_LIFETIME_SECONDS
+            yield command("EXPIRE", self._state, keys.STATE_LIFETIME_SECONDS)
 
     def _trim_commands(self, as_of: int, *, keeps_house: bool) -> Iterator[Command]:
         if keeps_house or self._reading.checked.crowded:
@@ -186,12 +192,6 @@ def is_turn(ticker: str, as_of: int, interval_seconds: int) -> bool:
     return (number + zlib.crc32(ticker.encode())) % turns == 0
 
 
-@functools.lru_cache(maxsize=1000)
-def _shared(names: tuple[str, ...]) -> tuple[str, ...]:
-    """Return the same names as one object for all tickers whose windows have them."""
-    return names
-
-
 def _form(event: Event) -> tuple[str, str, str]:
     return repr(event.opened_at), f'{{"id":"{event.id}"', codec.event_json(event)
 
@@ -205,15 +205,15 @@ def _level_changes(
     both sides), and a form that did not change is the very same object.
     """
     if before is None:
-        yield "DEL", key
+        yield command("DEL", key)
     earlier = {id(level): level for level in before or ()}
     later = {id(level) for level in now}
     gone = [codec.level_json(level) for at, level in earlier.items() if at not in later]
-    new: list[Any] = []
+    new: list[str] = []
     for level in now:
         if id(level) not in earlier:
             new += (repr(level.significance), codec.level_json(level))
     if gone:
-        yield "ZREM", key, *gone
+        yield command("ZREM", key, *gone)
     if new:
-        yield "ZADD", key, *new
+        yield command("ZADD", key, *new)
