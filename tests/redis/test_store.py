@@ -21,6 +21,7 @@ from tests.builders import START_MS, quote, second, stream, trade
 from tests.strategies import Flavour
 
 TICKER = "SPY"
+OURS = {b"metrics", b"patterns", b"levels", b"bars", b"state"}
 Records = list[Quote | Trade]
 NewStore = Callable[[], Store]
 
@@ -210,6 +211,62 @@ def test_keys_live_as_long_as_the_contract_says(redis_client: redis.Redis, store
     }
     for key, seconds in contract.items():
         assert seconds - 60 <= lifetimes[key] <= seconds
+
+
+def lifetimes(client: redis.Redis) -> dict[str, int]:
+    """Return the seconds that each of our keys has left, -1 where it lives for ever."""
+    ours = [key for key in client.keys("orderflow:*") if key.split(b":")[1] in OURS]
+    return {key.decode(): int(client.ttl(key)) for key in ours}
+
+
+def test_no_key_is_ever_without_a_lifetime(redis_client: redis.Redis, store: Store) -> None:
+    """Whatever the ticker's turn is: who stops then leaves nothing behind for ever."""
+    records = busy_feed(8)
+    done = 0.0
+    for end in ends_of(records)[:25]:
+        publish(redis_client, TICKER, upto(records, end, done))
+        store.advance(TICKER, end)
+        done = end
+
+        assert [key for key, left in lifetimes(redis_client).items() if left < 0] == []
+
+
+def test_bars_that_were_deleted_come_back_with_a_lifetime(
+    redis_client: redis.Redis, store: Store
+) -> None:
+    records = busy_feed(8)
+    ends = ends_of(records)
+    run(redis_client, records, ends[:15], lambda _: store)
+    redis_client.delete(f"orderflow:bars:{TICKER}")
+
+    publish(redis_client, TICKER, upto(records, ends[15], ends[14]))
+    store.advance(TICKER, ends[15])
+
+    assert lifetimes(redis_client)[f"orderflow:bars:{TICKER}"] > 0
+
+
+@pytest.mark.parametrize("first", [0, 1])
+def test_a_ticker_that_is_never_ticked_at_its_turn_is_kept_house_of_all_the_same(
+    redis_client: redis.Redis, settings: Settings, first: int
+) -> None:
+    """Of every other second one choice misses all turns of ten seconds."""
+    store = Store(settings.model_copy(update={"retention_seconds": 300}))
+    records = stream(
+        *(quote(at=n / 2, bid=10 + n % 3, bid_size=100 + n % 7) for n in range(1, 900))
+    )
+    done = 0.0
+    for number in range(2 + first, 420, 2):
+        end = second(number)
+        publish(redis_client, TICKER, upto(records, end, done))
+        if number == 380 + first:
+            for key in lifetimes(redis_client):
+                redis_client.expire(key, 20)
+        store.advance(TICKER, end)
+        done = end
+
+    assert [key for key, left in lifetimes(redis_client).items() if left <= 20] == []
+    oldest = redis_client.zrange(f"orderflow:quotes:{TICKER}", 0, 0, withscores=True)[0][1]
+    assert oldest >= done - 300_000 - 12_000
 
 
 def late_run(
