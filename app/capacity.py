@@ -8,11 +8,11 @@ import click
 from app.keys import BARS_LIFETIME_SECONDS
 
 # µs of a quiet core, from runs of whole systems: docs/capacity.md holds the model against them.
-TASK_US = 300.0
-TICK_US = 620.0
-QUOTE_US = 3.3
-REDIS_TICK_US = 250.0
-REDIS_QUOTE_US = 1.8
+TASK_US = 185.0
+TICK_US = 545.0
+QUOTE_US = 2.6
+REDIS_TICK_US = 205.0
+REDIS_QUOTE_US = 1.7
 
 # What can be used of a core before ticks are late: they all start in the same moment.
 USABLE = 0.8

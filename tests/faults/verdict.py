@@ -146,14 +146,20 @@ def _differences(seen: Mapping[bytes, Any], expected: Mapping[bytes, Any]) -> It
             yield f"{name.decode()}: {seen.get(name)!r}, undisturbed {expected.get(name)!r}"
 
 
+def _first_seen(samples: Sequence[Sample]) -> dict[int, Sample]:
+    """Return the first sample of each tick."""
+    firsts: dict[int, Sample] = {}
+    for sample in samples:
+        firsts.setdefault(sample.as_of, sample)
+    return firsts
+
+
 def _late_ones(
     postings: Sequence[Posting], samples: Sequence[Sample]
 ) -> list[tuple[Posting, bool]]:
     """Return the records that a tick may have passed, and whether by over 2 s."""
     found = []
-    firsts: dict[int, Sample] = {}
-    for sample in samples:
-        firsts.setdefault(sample.as_of, sample)
+    firsts = _first_seen(samples)
     for posting in postings:
         newest = max(
             (a for a, s in firsts.items() if s.before_ms - SECOND_MS / 2 < posting.written_ms),
@@ -175,8 +181,10 @@ def _late(
     settled_ms = max((p.written_ms for p, _ in late), default=0.0) + LATE_ENTERS_MS
     was_said = any("late" in sample.quality("5min") for sample in samples)
     passed = _felt_until(postings, [p for p, is_lost in late if is_lost and was_said])
+    firsts = _first_seen(samples)
     for sample in samples:
-        if sample.before_ms > settled_ms:
+        # A tick that ran ahead of the clock stays for seconds, and can't know what came meanwhile.
+        if firsts[sample.as_of].before_ms > settled_ms:
             _windows_without(sample, said[sample.as_of], passed, verdict)
 
 
