@@ -23,7 +23,7 @@ OLDEST_MS: Final = 1_000_000_000_000
 _score = itemgetter(1)
 _stamp = attrgetter("stamp")
 
-_LOOK: Final = f"*1\r\n{word('UNWATCH')}*2\r\n{word('WATCH')}"
+_WATCH: Final = f"*1\r\n{word('UNWATCH')}*2\r\n{word('WATCH')}"
 _STATE: Final = f"*6\r\n{word('HMGET')}"
 _STATE_FIELDS: Final = "".join(
     [word(it) for it in ("version", "behind", "recent_count", "lost_to")]
@@ -49,7 +49,7 @@ def questions(names: Sequence[str], folded_to: int, as_of: int, most: int) -> by
     known = f"{word(str(OLDEST_MS))}{word(str(folded_to))}"
     lengths = "".join([f"{_LENGTH}{word(name)}" for name in names[7:]])
     return (
-        f"{_LOOK}{state}{_STATE}{state}{_STATE_FIELDS}"
+        f"{_WATCH}{state}{_STATE}{state}{_STATE_FIELDS}"
         f"{_RECORDS}{quotes}{unread}{_RECORDS}{trades}{unread}"
         f"{_COUNT}{quotes}{known}{_COUNT}{trades}{known}"
         f"{_LAST}{quotes}{_NEWEST}{_LAST}{trades}{_NEWEST}{lengths}"

@@ -138,12 +138,7 @@ class Store:
     def _ticked(self, tick: Tick, reading: Reading, warm: Warm) -> None:
         """Fold what was read into the engine that it belongs to, and write what is found."""
         engine, as_of = warm.engine, tick.as_of
-        if (
-            as_of <= warm.unsure_until
-            and not engine.state.rebuilt_at
-            and self._emptied.of_late(as_of)
-        ):
-            engine.state.rebuilt_at = -1
+        self._look_for_a_loss(warm, as_of)
         folded_to = engine.state.as_of or reading.before_all()
         if not self._has_all(tick, reading, folded_to):
             tick.told(TickReport("overtaken"), None)
@@ -177,6 +172,12 @@ class Store:
             tick.told(report, None if is_of_wrong_type else error)
 
         self._write(tick, commands, told)
+
+    def _look_for_a_loss(self, warm: Warm, as_of: int) -> None:
+        """Have a ticker say that it was rebuilt, where another process finds Redis emptied."""
+        state = warm.engine.state
+        if as_of <= warm.unsure_until and not state.rebuilt_at and self._emptied.of_late(as_of):
+            state.rebuilt_at = -1
 
     def _is_turn(self, ticker: str, as_of: int) -> bool:
         return is_turn(ticker, as_of, self._settings.interval_seconds)

@@ -30,7 +30,7 @@ def command(*words: object) -> bytes:
 
 
 class Names:
-    """A hash's field names; each packed with the end of what is before it and its text's sign."""
+    """A hash's field names, each packed: from the line end before it to the `$` of its text."""
 
     __slots__ = ("fields", "packed")
 

@@ -9,7 +9,7 @@ from typing import Any
 import kombu
 from kombu import Producer
 
-from benchmarks.noop_published_app import app
+from benchmarks.noop_ours_app import app
 from tasks import broker, fanout
 from tasks.messages import TICK_TASK
 
@@ -37,5 +37,5 @@ def publish_by_kombu(producer: Producer, queue: str, tickers: Sequence[str], as_
 
 
 fanout.publish_ticks = publish_by_kombu
-# Ours hand several ticks out at once: it is not what others' tasks would come by.
+# Our transport hands several ticks out at once; Celery's own tasks come one by one.
 broker.Connection.get_transport_cls = kombu.Connection.get_transport_cls  # type: ignore[method-assign]

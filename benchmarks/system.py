@@ -16,8 +16,8 @@ from benchmarks.place import Server, private_redis, process, quantile, table
 from benchmarks.watcher import Seen
 
 REAL = "tasks"
-NOOP, NOOP_PUBLISHED = "benchmarks.noop_app", "benchmarks.noop_published_app"
-KINDS = {REAL: "ticks", NOOP: "no-op", NOOP_PUBLISHED: "no-op, messages as ours"}
+NOOP, NOOP_OURS = "benchmarks.noop_app", "benchmarks.noop_ours_app"
+KINDS = {REAL: "ticks", NOOP: "no-op", NOOP_OURS: "no-op, messages as ours"}
 HELD_SHARE = 0.999
 WORKERS = 3
 _SAMPLE = 20
@@ -210,12 +210,12 @@ def run(*, quick: bool) -> str:
     beside = [
         hold(Load(one.load.tickers, one.load.rate, seconds, app, warm))
         for one in (held[:1] if quick else held[1:2])
-        for app in (NOOP, NOOP_PUBLISHED)
+        for app in (NOOP, NOOP_OURS)
     ]
     short = 8 if quick else 20
     most, ours = largest(lambda n: Load(n, 10, short, REAL, warm), 900, tries)
     ceiling, noops = largest(lambda n: Load(n, 10, short, NOOP, 8), 2700, tries)
-    lean, lean_noops = largest(lambda n: Load(n, 10, short, NOOP_PUBLISHED, 8), 4000, tries)
+    with_ours, tried_with_ours = largest(lambda n: Load(n, 10, short, NOOP_OURS, 8), 4000, tries)
     return "\n\n".join(
         [
             (
@@ -230,8 +230,8 @@ def run(*, quick: bool) -> str:
             (
                 f"**Largest number of tickers at 10 quotes/s that holds {short} s: {most} of "
                 f"{ceiling} no-op, {most / max(1, ceiling):.2f} ×** (target ≥ 0.33; tried: "
-                f"{_tried(ours)}; no-op: {_tried(noops)}). With messages as ours {lean} no-op "
-                f"({_tried(lean_noops)}), {most / max(1, lean):.2f} ×."
+                f"{_tried(ours)}; no-op: {_tried(noops)}). With messages as ours {with_ours} no-op "
+                f"({_tried(tried_with_ours)}), {most / max(1, with_ours):.2f} ×."
             ),
             _processes_table([*held, *beside]),
             _memory(held[0]),
