@@ -2,19 +2,19 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import redis
 
 from app import keys
 from app.activity import ACTIVE_MS, AHEAD_MS
 from app.errors import AnalysisNotRunning, BrokerSilent, NoAnswer
-from app.glance import evidence_class_of
+from app.glance import MAX_EVENTS_READ, Scored, evidence_class_of
 from app.published import (
     Event,
     EvidenceClass,
     Number,
-    events_of,
+    live_events_of,
     number_of,
     quality_of,
 )
@@ -25,16 +25,17 @@ from app.trouble import Failures, Pulse, why_no_tick
 
 WINDOW = "1min"
 WINDOW_SECONDS = keys.WINDOWS[WINDOW]
-# Above these the answer would take too long or be too long; what is left out is counted.
-MAX_TICKERS_READ = 1000
-MAX_EVENTS_A_TICKER = 100
+# Above it the answer would take too long; what is left out is counted.
+MAX_TICKERS_READ = 2000
+# An event without duration, a sweep, is happening for so long.
+FRESH_MS = 10_000
 _BATCH = 100
 _METRICS = ("as_of", "covered_seconds", "quote_count", "quotes_per_second", "quality")
 
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """One active ticker; measures are those of its newest minute."""
+    """One active ticker; measures are those of its newest minute, events those of now."""
 
     ticker: str
     newest_quote_ms: float
@@ -60,6 +61,16 @@ class Overview:
     def as_of_ms(self) -> int | None:
         """Return the newest tick of all, None before the first."""
         return max((seen.as_of_ms for seen in self.tickers if seen.as_of_ms), default=None)
+
+
+class _Replies(NamedTuple):
+    """What is asked of each ticker; None for a key that is absent or of a wrong type."""
+
+    metrics: Sequence[bytes | None] | None
+    quote: Scored | None
+    trade: Scored | None
+    open_events: bytes | None
+    fresh_events: Sequence[bytes] | None
 
 
 class Board:
@@ -98,28 +109,42 @@ class Board:
     def _seen(self, names: Sequence[str], now_ms: float) -> Iterator[Seen]:
         for start in range(0, len(names), _BATCH):
             some = names[start : start + _BATCH]
-            replies = iter(self._replies(some, now_ms))
-            for name, four in zip(some, zip(*[replies] * 4, strict=True), strict=True):
-                seen = self._one(name, now_ms, four)
+            rows = self._replies(some, now_ms)
+            untold = [n for n, row in zip(some, rows, strict=True) if row.open_events is None]
+            members = dict(zip(untold, self._all_events(untold), strict=True))
+            for name, row in zip(some, rows, strict=True):
+                seen = self._one(name, now_ms, row, members.get(name) or ())
                 if seen is not None:
                     yield seen
 
-    def _replies(self, names: Sequence[str], now_ms: float) -> list[Any]:
+    def _replies(self, names: Sequence[str], now_ms: float) -> list[_Replies]:
+        newest_ms, fresh_ms = now_ms + AHEAD_MS, now_ms - FRESH_MS
         pipe = self._redis.pipeline(transaction=False)
         for name in names:
             pipe.hmget(self._keys.metrics(name, WINDOW), *_METRICS)
             for key in (self._keys.quotes(name), self._keys.trades(name)):
-                pipe.zrevrangebyscore(key, now_ms + AHEAD_MS, "-inf", 0, 1, withscores=True)
-            pipe.zrevrange(self._keys.patterns(name), 0, MAX_EVENTS_A_TICKER - 1)
-        replies = pipe.execute(raise_on_error=False)
-        return [_usable(reply) for reply in replies]
+                pipe.zrevrangebyscore(key, newest_ms, "-inf", 0, 1, withscores=True)
+            pipe.hget(self._keys.state(name), keys.OPEN_EVENTS)
+            pipe.zrevrangebyscore(self._keys.patterns(name), "+inf", fresh_ms, 0, MAX_EVENTS_READ)
+        replies = iter(_executed(pipe))
+        return [_Replies(*five) for five in zip(*[replies] * len(_Replies._fields), strict=True)]
 
-    def _one(self, name: str, now_ms: float, replies: tuple[Any, ...]) -> Seen | None:
-        fields, quote, trade, events = replies
-        if not quote:
+    def _all_events(self, names: Sequence[str]) -> list[Any]:
+        """Read all events of tickers whose state does not tell which are open."""
+        pipe = self._redis.pipeline(transaction=False)
+        for name in names:
+            pipe.zrevrange(self._keys.patterns(name), 0, MAX_EVENTS_READ - 1)
+        return _executed(pipe)
+
+    def _one(
+        self, name: str, now_ms: float, row: _Replies, all_events: Sequence[bytes]
+    ) -> Seen | None:
+        if not row.quote:
             return None
-        as_of, covered, count, rate, quality = fields or [None] * len(_METRICS)
-        as_of_ms, newest_ms, covered_seconds = number_of(as_of), quote[0][1], number_of(covered)
+        as_of, covered, count, rate, quality = row.metrics or [None] * len(_METRICS)
+        as_of_ms, newest_ms, covered_seconds = number_of(as_of), row.quote[0][1], number_of(covered)
+        members = [*(row.open_events or b"").split(b"\n"), *all_events, *(row.fresh_events or ())]
+        events = live_events_of(members, name, now_ms - FRESH_MS)
         is_stale = (
             as_of_ms is None or now_ms - as_of_ms > STALE_INTERVALS * self._settings.interval_ms
         )
@@ -134,10 +159,11 @@ class Board:
             as_of_ms=None if as_of_ms is None else int(as_of_ms),
             covered_seconds=covered_seconds,
             quotes_per_second=number_of(rate),
-            evidence_class=evidence_class_of(trade),
+            evidence_class=evidence_class_of(row.trade or ()),
             counts=quality_of(quality).counts,
             flags=[flag for flag in ("stale", "quiet", "warming") if found[flag]],
-            events=events_of(events or (), name),
+            # An open one that is fresh came twice.
+            events=[*{event.id: event for event in events}.values()],
         )
 
 
@@ -146,6 +172,10 @@ def _silence(tickers: Sequence[Seen], now_ms: float) -> str | None:
         return None
     newest_ms = max((seen.newest_quote_ms for seen in tickers), default=None)
     return None if newest_ms is None else silence(newest_ms, now_ms)
+
+
+def _executed(pipe: Any) -> list[Any]:  # noqa: ANN401 - as the client
+    return [_usable(reply) for reply in pipe.execute(raise_on_error=False)]
 
 
 def _usable(reply: object) -> object:

@@ -12,7 +12,8 @@ Written by a tick (lifetimes in seconds beside the names below):
     ZSET   orderflow:levels:{ticker}:{side}     JSON levels by significance, one member a price
     STREAM orderflow:bars:{ticker}              one packed second an entry, id = its end in ms
     HASH   orderflow:state:{ticker}             `version`, `as_of`, `engine`, `blob`, `recent`,
-                                                `recent_count`, `journal`, `behind`, `lost_to`
+                                                `recent_count`, `journal`, `behind`, `lost_to`,
+                                                `open`: the open events, a line each
 
 Written by the machinery:
 
@@ -59,6 +60,8 @@ COUNTERS = PREFIX + "counters"
 HOMES = PREFIX + "homes"
 SCAN = PREFIX + "scan"
 NEWEST_ANSWERS = PREFIX + "answers:newest"
+# The field of a state by which a reader needs not look through an hour of events.
+OPEN_EVENTS = "open"
 # PUBLISH of a tick's `as_of`, to whoever wants to know of it at once.
 TICKED_CHANNEL = PREFIX + "ticked:"
 

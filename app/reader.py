@@ -39,6 +39,7 @@ from app.published import (
     engine_of,
     events_of,
     levels_of,
+    live_events_of,
     metrics_in,
     number_of,
     quality_of,
@@ -272,7 +273,7 @@ class Reader:
         stale = as_of_ms < self._stale_before(question)
         window = self._window(question, glance, as_of_ms, stale=stale)
         start_ms = as_of_ms - seconds * SECOND_MS
-        events = events_of(glance.events, question.ticker)
+        events = live_events_of(glance.events, question.ticker, start_ms)
         failures = Failures.of(glance.failures)
         quiet = _is_quiet(question.now_ms - quote_ms, glance)
         return Snapshot(
@@ -285,7 +286,7 @@ class Reader:
             metrics=window.metrics,
             behaviors=behaviors_of(glance.five_minutes.get(b"behaviors")),
             quality=window.quality,
-            events=_live_since(start_ms, events),
+            events=tuple(events),
             last_sweep=_last_sweep(start_ms, events),
             levels=tuple(levels_of([*glance.levels, *glance.ask_levels])),
             stale=stale,
@@ -306,8 +307,8 @@ class Reader:
         glance = self._glances.with_bars(glance, question, at_ms)
         added = glance.added_up(at_ms, question.seconds)
         start_ms = at_ms - question.seconds * SECOND_MS
-        events = [event_at(event, at_ms) for event in events_of(glance.events, question.ticker)
-                  if event.opened_at <= at_ms]  # fmt: skip
+        live = live_events_of(glance.events, question.ticker, start_ms)
+        events = [event_at(event, at_ms) for event in live if event.opened_at <= at_ms]
         return dataclasses.replace(
             newest,
             as_of_ms=at_ms,
@@ -316,7 +317,7 @@ class Reader:
             quality=dataclasses.replace(newest.quality, counts=added.counts),
             behaviors={},
             levels=(),
-            events=_live_since(start_ms, events),
+            events=tuple(events),
             last_sweep=_last_sweep(start_ms, events),
             ready_in_seconds=None,
             stale=False,
@@ -359,14 +360,6 @@ def _hashed(question: Question, glance: Glance, as_of_ms: int) -> _Window:
     covered = number_of(glance.window.get(b"covered_seconds"))
     unseen = 0.0 if covered is None else question.seconds - covered - quality.gap_seconds
     return _Window(metrics, quality, unseen)
-
-
-def _live_since(start_ms: float, events: list[Event]) -> tuple[Event, ...]:
-    return tuple(
-        event
-        for event in events
-        if event.status == "open" or (event.closed_at is not None and event.closed_at > start_ms)
-    )
 
 
 def _last_sweep(start_ms: float, events: list[Event]) -> Event | None:

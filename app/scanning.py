@@ -8,7 +8,7 @@ from pydantic import Field
 
 from app.answer_text import EVENT_COLUMNS, event_line, id_line, shown
 from app.answers import EventFacts, event_facts, weight
-from app.board import Overview
+from app.board import FRESH_MS, Overview
 from app.errors import BadQuestion
 from app.facts import Flags
 from app.listing import Surroundings, around
@@ -17,8 +17,6 @@ from app.reader import Reader
 
 ANY = "any"
 MAX_LIMIT = 40
-# An event without duration, a sweep, is happening for so long.
-FRESH_MS = 10_000
 PATTERNS = get_args(PatternType)
 SIDES = get_args(PatternSide)
 

@@ -77,7 +77,7 @@ class Writing:
         return [
             _MULTI,
             *self._metrics_commands(analysis, shown, renews=journal is None),
-            *self._event_commands(state, analysis),
+            *self._event_commands(state, analysis, renews=journal is None),
             *self._level_commands(state, analysis, shown),
             *self._bar_commands(analysis, sealed),
             *self._state_commands(state, recent, version, journal),
@@ -109,19 +109,24 @@ class Writing:
                 yield command("EXPIRE", key, lifetime)
             shown.as_of[place], shown.names[place] = analysis.as_of, names
 
-    def _event_commands(self, state: State, analysis: Analysis) -> Iterator[Command]:
+    def _event_commands(
+        self, state: State, analysis: Analysis, *, renews: bool
+    ) -> Iterator[Command]:
+        live = state.scene.events.live.values()
         oldest = analysis.as_of - keys.PATTERNS_LIFETIME_SECONDS * SECOND_MS
         forms = [form for event in analysis.changed for form in _form(event)]
         for opened_at, name in analysis.forgotten:
             forms += (repr(opened_at), f'{{"id":"{name}"', "")
         if self._keeps_house:
             yield "ZREMRANGEBYSCORE", self._patterns, "-inf", oldest
-            live = state.scene.events.live.values()
             forms += [form for e in live if e.opened_at <= oldest for form in _form(e)]
         if forms:
             yield "EVAL", EVENTS, 1, self._patterns, *forms
         if forms or self._keeps_house:
             yield command("EXPIRE", self._patterns, keys.PATTERNS_LIFETIME_SECONDS)
+        if analysis.changed or renews:
+            lines = "\n".join([codec.event_json(event) for event in live])
+            yield command("HSET", self._state, keys.OPEN_EVENTS, lines)
 
     def _level_commands(self, state: State, analysis: Analysis, shown: Shown) -> Iterator[Command]:
         for side, key in enumerate(self._levels):

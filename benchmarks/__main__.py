@@ -19,6 +19,7 @@ _MODULES = {
     "start": "benchmarks.cold_start",
     "memory": "benchmarks.memory",
     "answer": "benchmarks.answer",
+    "asked": "benchmarks.asked",
     "tape": "benchmarks.tape_speed",
 }
 _HEAD = """# Measurements

@@ -60,7 +60,7 @@ async def _rows(server: Server, bench: Bench, calls: int) -> list[tuple[str, ...
         command=words[0], args=[*words[1:]], env=server.environment, cwd=None
     )
     with process(*words, str(port), env=server.environment, **quiet):
-        await _answers(lambda: Client(f"http://127.0.0.1:{port}/mcp"))
+        await is_up(port)
         for clients in _CLIENTS:
             for over, connect in (
                 ("HTTP", lambda: Client(f"http://127.0.0.1:{port}/mcp")),
@@ -79,11 +79,12 @@ def _refresh(server: Server, bench: Bench) -> None:
     Activity(server.client, Keys()).look(time.time() * 1000)
 
 
-async def _answers(connect: Connect) -> None:
+async def is_up(port: int) -> None:
+    """Wait until a server over HTTP answers a client."""
     for _ in range(100):
         try:
-            async with connect() as client:
-                await client.call_tool(*_CALLS["trivial"])
+            async with Client(f"http://127.0.0.1:{port}/mcp") as client:
+                await client.list_tools()
         except Exception:  # noqa: BLE001, S110 - whatever it is, the server is not up yet
             pass
         else:

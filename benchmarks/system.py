@@ -70,7 +70,8 @@ class Held:
 
 
 @contextlib.contextmanager
-def _running(server: Server, load: Load) -> Iterator[dict[str, psutil.Process]]:
+def loaded(server: Server, load: Load) -> Iterator[dict[str, psutil.Process]]:
+    """Run all that a load needs, by name; `seconds` and warming up are the caller's."""
     quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
     with contextlib.ExitStack() as stack:
 
@@ -93,14 +94,14 @@ def hold(load: Load) -> Held:
     """Run a load and watch it."""
     with private_redis() as server:
         empty = int(server.client.info("memory")["used_memory"])
-        with _running(server, load) as running:
-            _ticks_began(server)
+        with loaded(server, load) as running:
+            ticks_began(server)
             time.sleep(load.warm_up_seconds)
-            before, counted = _cpu(running), _counters(server)
+            before, counted = _cpu(running), counters(server)
             start = time.monotonic()
             seen = _watched(server, load)
             elapsed = time.monotonic() - start
-            after, now = _cpu(running), _counters(server)
+            after, now = _cpu(running), counters(server)
             held = _held(load, seen, {name: now[name] - counted[name] for name in now})
             _wait_for_the_end_of_a_second(server)
             held.backlog = sum(server.client.llen(f"ticks.{i}") for i in range(WORKERS))
@@ -113,10 +114,10 @@ def hold(load: Load) -> Held:
     return held
 
 
-def _ticks_began(server: Server) -> None:
+def ticks_began(server: Server) -> None:
     """Wait until the processes are up: how long that takes is no matter of this measurement."""
     deadline = time.monotonic() + _START_SECONDS
-    while not _counters(server)["ticks_done"]:
+    while not counters(server)["ticks_done"]:
         if time.monotonic() > deadline:
             raise click.ClickException(f"no tick within {_START_SECONDS} s")
         time.sleep(0.1)
@@ -158,7 +159,8 @@ def _cpu(running: Mapping[str, psutil.Process]) -> dict[str, float]:
     return {name: sum(one.cpu_times()[:2]) for name, one in running.items()}
 
 
-def _counters(server: Server) -> dict[str, int]:
+def counters(server: Server) -> dict[str, int]:
+    """Return the totals of ticks."""
     names = ("ticks_done", "ticks_published", "ticks_skipped", "ticks_failed")
     found = server.client.hmget("orderflow:counters", names)
     return {name: int(value or 0) for name, value in zip(names, found, strict=True)}

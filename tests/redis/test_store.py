@@ -178,6 +178,25 @@ def test_each_event_is_one_member_however_often_it_changes(
     assert all(event["opened_at"] == score for event, score in events)
 
 
+def test_the_state_names_the_open_events_whoever_ticks(
+    redis_client: redis.Redis, new_store: NewStore
+) -> None:
+    workers, told = (new_store(), new_store()), []
+
+    def next_worker(number: int) -> Store:
+        members = redis_client.zrange(f"orderflow:patterns:{TICKER}", 0, -1)
+        lines = redis_client.hget(f"orderflow:state:{TICKER}", "open") or b""
+        open_ones = {member for member in members if b'"status":"open"' in member}
+        told.append((open_ones, {line for line in lines.split(b"\n") if line}))
+        return workers[number // 7 % 2]
+
+    records = busy_feed(6, records=900)
+    run(redis_client, records, ends_of(records), next_worker)
+
+    assert all(lines == open_ones for open_ones, lines in told)
+    assert len({frozenset(lines) for _, lines in told}) > 10
+
+
 def test_each_level_is_one_member_a_price_scored_by_size_and_appearances(
     redis_client: redis.Redis, store: Store
 ) -> None:

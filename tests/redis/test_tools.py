@@ -109,6 +109,42 @@ def test_a_scan_says_how_many_events_it_leaves_out(whole: Hand, settings: Settin
     assert "events: 2 shown, 2 left out" in text_of(result)
 
 
+def test_a_scan_finds_what_is_open_behind_any_number_of_newer_events(
+    whole: Hand, settings: Settings
+) -> None:
+    whole.event(id="SPY~wwwwwwww", type="wall", opened_age_seconds=3000)
+    for i in range(300):
+        closed = {"status": "closed", "closed_at": whole.now - 15_000, "close_reason": "elapsed"}
+        whole.event(id=f"SPY~{_letters(i)}", opened_age_seconds=20 + i, **closed)
+
+    said = call(settings, "scan_order_flow").structured_content
+
+    assert said is not None
+    assert {event["id"] for event in said["events"]} == {EVENT_ID, "SPY~wwwwwwww"}
+
+
+def test_a_scan_reads_the_open_events_where_the_state_names_them(
+    whole: Hand, settings: Settings, redis_client: redis.Redis
+) -> None:
+    sweep = {"id": "SPY~sssssss2", "type": "sweep", "status": "closed", "strength": 0.5}
+    whole.event(**sweep, opened_age_seconds=4, closed_at=whole.now - 4000, close_reason="elapsed")
+    members = redis_client.zrange("orderflow:patterns:SPY", 0, -1)
+    open_ones = [member for member in members if json.loads(member)["status"] == "open"]
+    redis_client.hset("orderflow:state:SPY", "open", b"\n".join(open_ones))
+    redis_client.config_resetstat()
+
+    said = call(settings, "scan_order_flow").structured_content
+
+    assert said is not None
+    assert [event["id"] for event in said["events"]] == [EVENT_ID, "SPY~sssssss2"]
+    assert "cmdstat_zrevrange" not in redis_client.info("commandstats")
+
+
+def _letters(number: int) -> str:
+    letters = "abcdefghijklmnopqrstuvwxyz"
+    return "a" * 5 + letters[number // 676] + letters[number // 26 % 26] + letters[number % 26]
+
+
 @pytest.mark.usefixtures("whole")
 def test_a_comparison_has_a_row_a_ticker_and_says_which_is_unknown(settings: Settings) -> None:
     result = call(settings, "compare_order_flow", tickers=["SPY", "NONE"], history="1min")

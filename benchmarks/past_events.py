@@ -1,0 +1,49 @@
+"""What an hour leaves of a ticker's pattern events: members that are read and told no more."""
+
+import redis
+
+from app.codec import json_text
+from app.keys import Keys
+
+# A busy stock has some 300 events an hour, of which the weaker half goes after ten minutes.
+EVENTS = 150
+_EVERY_MS = 20_000
+_BEGAN_MS = 6 * 60_000
+_LASTED_MS = 6_000
+
+
+def add_past_events(client: redis.Redis, ticker: str, now_ms: float) -> None:
+    """Add events of the hour that closed before the default history."""
+    stamps = [now_ms - _BEGAN_MS - place * _EVERY_MS for place in range(EVENTS)]
+    members = {_member(ticker, place, at): at for place, at in enumerate(stamps)}
+    client.zadd(Keys().patterns(ticker), members)
+
+
+def _member(ticker: str, place: int, opened_at: float) -> str:
+    letters = "abcdefghijklmnop"
+    name = "".join(letters[place >> shift & 15] for shift in (8, 4, 0))
+    return json_text(
+        {
+            "id": f"{ticker}~past2{name}",
+            "type": "pulling",
+            "side": "ask",
+            "status": "closed",
+            "opened_at": opened_at,
+            "noticed_at": opened_at + 1000,
+            "updated_at": opened_at + _LASTED_MS + 5000,
+            "closed_at": opened_at + _LASTED_MS,
+            "close_reason": "elapsed",
+            "price_low": 99.95,
+            "price_high": 99.95,
+            "strength": 0.75,
+            "evidence_class": "A",
+            "statistic": 1.2177730126605946,
+            "threshold": 1.0,
+            "evidence": {
+                "removed_shares": 1600.0,
+                "traded_shares": 0.0,
+                "displayed_shares": 600.0,
+                "cause": "cancelled",
+            },
+        }
+    )
