@@ -1,11 +1,19 @@
-"""The MCP server with one more tool, that does nothing: `python -m benchmarks.trivial [PORT]`."""
+"""The MCP server with two more tools, that ask nobody: `python -m benchmarks.trivial [PORT]`."""
 
+import functools
 import sys
+from typing import Annotated
 
 from mcp.server.mcpserver.tools import Tool
+from mcp.types import CallToolResult
 
 from app import logs
+from app.answers import Answer
+from app.asking import ask
+from app.reader import Reader
+from app.saying import say_forms
 from app.settings import settings
+from mcp_app.calls import Asked, reader_of, result_of
 from mcp_app.http import serve
 from mcp_app.server import make_server
 
@@ -15,9 +23,19 @@ async def trivial(text: str) -> str:
     return text
 
 
+async def prepared(context: Asked, ticker: str) -> Annotated[CallToolResult, Answer]:
+    """Return what the ticker's answer was when it was first asked for."""
+    return _first_answer(reader_of(context), ticker)
+
+
+@functools.cache
+def _first_answer(reader: Reader, ticker: str) -> CallToolResult:
+    return result_of(say_forms(reader, ask(reader, ticker).forms))
+
+
 if __name__ == "__main__":
     logs.set_up(settings(), quiet=("mcp", "uvicorn", "httpx", "asyncio"))
-    _server = make_server(settings(), [Tool.from_function(trivial)])
+    _server = make_server(settings(), [Tool.from_function(fn) for fn in (trivial, prepared)])
     if len(sys.argv) > 1:
         serve(_server, "127.0.0.1", int(sys.argv[1]))
     else:
