@@ -1,8 +1,12 @@
-"""Tells clients of both eras that a resource changed, when a tick was made; at most each second."""
+"""Tells clients of both eras that a resource changed, when a tick was made; at most each second.
+
+While nobody watches, nothing is heard of ticks: 1,500 a second take 4 % of a core in every server,
+and over stdio each client has its own.
+"""
 
 import asyncio
 from collections import defaultdict
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager, suppress
 from urllib.parse import quote
 
@@ -13,7 +17,7 @@ from mcp.server import MCPServer
 from mcp.server.connection import Connection
 from mcp.server.context import ServerRequestContext
 from mcp.server.session import ServerSession
-from mcp.server.subscriptions import InMemorySubscriptionBus, ResourceUpdated
+from mcp.server.subscriptions import InMemorySubscriptionBus, ResourceUpdated, ServerEvent
 from mcp.types import EmptyResult, SubscribeRequestParams, UnsubscribeRequestParams
 
 from app.keys import TICKED_CHANNEL
@@ -28,11 +32,38 @@ RETRY_SECONDS = 2.0
 _log = structlog.get_logger()
 
 
+class Bus(InMemorySubscriptionBus):
+    """The SDK's, which also tells whether anybody listens."""
+
+    def __init__(self, came: Callable[[], None]) -> None:
+        super().__init__()
+        self._came = came
+        self._listening: set[object] = set()
+
+    @property
+    def is_listened_to(self) -> bool:
+        """Tell whether anybody listens."""
+        return bool(self._listening)
+
+    def subscribe(self, listener: Callable[[ServerEvent], None]) -> Callable[[], None]:
+        """Add a listener; returns how to leave."""
+        leave, one = super().subscribe(listener), object()
+        self._listening.add(one)
+        self._came()
+
+        def left() -> None:
+            self._listening.discard(one)
+            leave()
+
+        return left
+
+
 class Updates:
     """Who watches what, and the loop that tells them."""
 
     def __init__(self, settings: Settings) -> None:
-        self.bus = InMemorySubscriptionBus()
+        self._somebody_came = asyncio.Event()
+        self.bus = Bus(self._somebody_came.set)
         self._settings = settings
         self._watchers: defaultdict[str, dict[Connection, ServerSession]] = defaultdict(dict)
 
@@ -49,6 +80,7 @@ class Updates:
         if connection not in self._watchers[uri]:
             connection.exit_stack.callback(self._forget, connection, uri)
         self._watchers[uri][connection] = ctx.session
+        self._somebody_came.set()
         return EmptyResult()
 
     async def _leave(
@@ -77,18 +109,25 @@ class Updates:
 
     async def _tell_for_ever(self) -> None:
         while True:
+            await self._somebody_came.wait()
+            self._somebody_came.clear()
             try:
                 await self._tell()
             except (redis.RedisError, OSError) as error:
                 # Tools say themselves that Redis is away; here it is enough to come back.
                 _log.debug("updates_wait_for_redis", error=type(error).__name__)
                 await asyncio.sleep(RETRY_SECONDS)
+                self._somebody_came.set()
+
+    def _is_watched(self) -> bool:
+        return bool(self._watchers) or self.bus.is_listened_to
 
     async def _tell(self) -> None:
+        """Tell of ticks until one comes that nobody watches for."""
         client = redis.asyncio.Redis.from_url(self._settings.redis_url, socket_timeout=None)
         async with client, client.pubsub() as channel:
             await channel.psubscribe(f"{TICKED_CHANNEL}*")
-            while True:
+            while self._is_watched():
                 await self._told(await _ticked(channel))
                 await asyncio.sleep(PAUSE_SECONDS)
 

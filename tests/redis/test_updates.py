@@ -1,6 +1,8 @@
 """Clients of both eras are told when a ticker's resources change."""
 
 import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from itertools import pairwise
 from typing import Any
 
@@ -17,6 +19,7 @@ from mcp_app.server import make_server
 ADDRESS = "orderflow://BTC%2FUSDT/patterns"
 LEFT = "orderflow://BTC%2FUSDT/snapshot"
 BOUND_SECONDS = 10
+Watching = Callable[[Client], AbstractAsyncContextManager[None]]
 
 
 async def tick_until(seen: asyncio.Event, redis_client: redis.Redis) -> None:
@@ -61,6 +64,44 @@ def test_a_client_of_2026_is_told(settings: Settings, redis_client: redis.Redis)
         pytest.fail("the stream ended")
 
     assert asyncio.run(session()) == ADDRESS
+
+
+@asynccontextmanager
+async def subscribed(client: Client) -> AsyncIterator[None]:
+    """Watch as a client of 2025 does."""
+    await client.subscribe_resource(ADDRESS)
+    yield
+    await client.unsubscribe_resource(ADDRESS)
+
+
+@asynccontextmanager
+async def listening(client: Client) -> AsyncIterator[None]:
+    """Watch as a client of 2026 does."""
+    async with client.listen(resource_subscriptions=[ADDRESS]):
+        yield
+
+
+async def heard_by(number: int, redis_client: redis.Redis) -> None:
+    """Wait until so many connections hear of ticks, while ticks are made."""
+    while redis_client.pubsub_numpat() != number:
+        redis_client.publish(f"{TICKED_CHANNEL}BTC/USDT", "1")
+        await asyncio.sleep(0.05)
+
+
+@pytest.mark.filterwarnings("ignore::mcp.shared.exceptions.MCPDeprecationWarning")
+@pytest.mark.parametrize(("mode", "watching"), [("legacy", subscribed), ("auto", listening)])
+def test_a_server_hears_of_ticks_only_while_somebody_watches(
+    settings: Settings, redis_client: redis.Redis, mode: str, watching: Watching
+) -> None:
+    async def session() -> None:
+        async with Client(make_server(settings), mode=mode) as client:
+            assert redis_client.pubsub_numpat() == 0
+            for _ in range(2):
+                async with watching(client):
+                    await heard_by(1, redis_client)
+                await heard_by(0, redis_client)
+
+    asyncio.run(asyncio.wait_for(session(), BOUND_SECONDS))
 
 
 @pytest.mark.filterwarnings("ignore::mcp.shared.exceptions.MCPDeprecationWarning")
