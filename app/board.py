@@ -9,12 +9,12 @@ import redis
 from app import keys
 from app.activity import ACTIVE_MS, AHEAD_MS
 from app.errors import AnalysisNotRunning, BrokerSilent, NoAnswer
-from app.glance import MAX_EVENTS_READ, Scored, evidence_class_of
+from app.glance import Scored, evidence_class_of
 from app.published import (
     Event,
     EvidenceClass,
     Number,
-    live_events_of,
+    events_after,
     number_of,
     quality_of,
 )
@@ -27,6 +27,8 @@ WINDOW = "1min"
 WINDOW_SECONDS = keys.WINDOWS[WINDOW]
 # Above it the answer would take too long; what is left out is counted.
 MAX_TICKERS_READ = 2000
+# Of a ticker whose state does not tell which of its events are open, its newest so many are read.
+MAX_EVENTS_A_TICKER = 500
 # An event without duration, a sweep, is happening for so long.
 FRESH_MS = 10_000
 _BATCH = 100
@@ -35,7 +37,11 @@ _METRICS = ("as_of", "covered_seconds", "quote_count", "quotes_per_second", "qua
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """One active ticker; measures are those of its newest minute, events those of now."""
+    """One active ticker; measures are those of its newest minute.
+
+    `events` are open, or were closed in the last 10 s; none are known where the newest tick is as
+    old as a ticker that is no longer active.
+    """
 
     ticker: str
     newest_quote_ms: float
@@ -64,7 +70,7 @@ class Overview:
 
 
 class _Replies(NamedTuple):
-    """What is asked of each ticker; None for a key that is absent or of a wrong type."""
+    """What is asked of each ticker; None for a key of a wrong type, or without open events."""
 
     metrics: Sequence[bytes | None] | None
     quote: Scored | None
@@ -125,15 +131,16 @@ class Board:
             for key in (self._keys.quotes(name), self._keys.trades(name)):
                 pipe.zrevrangebyscore(key, newest_ms, "-inf", 0, 1, withscores=True)
             pipe.hget(self._keys.state(name), keys.OPEN_EVENTS)
-            pipe.zrevrangebyscore(self._keys.patterns(name), "+inf", fresh_ms, 0, MAX_EVENTS_READ)
+            fresh = (self._keys.patterns(name), "+inf", fresh_ms, 0, MAX_EVENTS_A_TICKER)
+            pipe.zrevrangebyscore(*fresh)
         replies = iter(_executed(pipe))
         return [_Replies(*five) for five in zip(*[replies] * len(_Replies._fields), strict=True)]
 
     def _all_events(self, names: Sequence[str]) -> list[Any]:
-        """Read all events of tickers whose state does not tell which are open."""
+        """Read the events of tickers whose state does not tell which are open."""
         pipe = self._redis.pipeline(transaction=False)
         for name in names:
-            pipe.zrevrange(self._keys.patterns(name), 0, MAX_EVENTS_READ - 1)
+            pipe.zrevrange(self._keys.patterns(name), 0, MAX_EVENTS_A_TICKER - 1)
         return _executed(pipe)
 
     def _one(
@@ -143,8 +150,10 @@ class Board:
             return None
         as_of, covered, count, rate, quality = row.metrics or [None] * len(_METRICS)
         as_of_ms, newest_ms, covered_seconds = number_of(as_of), row.quote[0][1], number_of(covered)
-        members = [*(row.open_events or b"").split(b"\n"), *all_events, *(row.fresh_events or ())]
-        events = live_events_of(members, name, now_ms - FRESH_MS)
+        is_known = as_of_ms is not None and now_ms - as_of_ms <= ACTIVE_MS
+        lines = (row.open_events or b"").split(b"\n", MAX_EVENTS_A_TICKER)
+        members = [*filter(None, lines), *(row.fresh_events or ()), *all_events]
+        events = events_after(members if is_known else (), name, now_ms - FRESH_MS)
         is_stale = (
             as_of_ms is None or now_ms - as_of_ms > STALE_INTERVALS * self._settings.interval_ms
         )

@@ -139,7 +139,7 @@ _UNREADABLE = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
 
 
 class _Life(msgspec.Struct):
-    """What of an event tells whether it lives: a fifth of the time that all of it takes."""
+    """What of an event tells until when it lasts: a fifth of the time that all of it takes."""
 
     status: str
     closed_at: float | None = None
@@ -167,12 +167,12 @@ def events_of(members: Iterable[bytes], ticker: str) -> list[Event]:
     return [event for member in members if (event := event_of(member, ticker)) is not None]
 
 
-def live_events_of(members: Iterable[bytes], ticker: str, since_ms: float) -> list[Event]:
-    """Decode a ticker's events that are open or closed after `since_ms`."""
-    return events_of([member for member in members if _lives(member, since_ms)], ticker)
+def events_after(members: Iterable[bytes], ticker: str, since_ms: float) -> list[Event]:
+    """Decode a ticker's events that are open, or were closed after `since_ms`."""
+    return events_of([member for member in members if _lasts(member, since_ms)], ticker)
 
 
-def _lives(member: bytes, since_ms: float) -> bool:
+def _lasts(member: bytes, since_ms: float) -> bool:
     try:
         life = _life(member)
     except _UNREADABLE:

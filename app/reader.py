@@ -37,9 +37,9 @@ from app.published import (
     Value,
     behaviors_of,
     engine_of,
+    events_after,
     events_of,
     levels_of,
-    live_events_of,
     metrics_in,
     number_of,
     quality_of,
@@ -273,7 +273,7 @@ class Reader:
         stale = as_of_ms < self._stale_before(question)
         window = self._window(question, glance, as_of_ms, stale=stale)
         start_ms = as_of_ms - seconds * SECOND_MS
-        events = live_events_of(glance.events, question.ticker, start_ms)
+        events = events_after(glance.events, question.ticker, start_ms)
         failures = Failures.of(glance.failures)
         quiet = _is_quiet(question.now_ms - quote_ms, glance)
         return Snapshot(
@@ -307,7 +307,7 @@ class Reader:
         glance = self._glances.with_bars(glance, question, at_ms)
         added = glance.added_up(at_ms, question.seconds)
         start_ms = at_ms - question.seconds * SECOND_MS
-        live = live_events_of(glance.events, question.ticker, start_ms)
+        live = events_after(glance.events, question.ticker, start_ms)
         events = [event_at(event, at_ms) for event in live if event.opened_at <= at_ms]
         return dataclasses.replace(
             newest,

@@ -114,12 +114,13 @@ class Writing:
     ) -> Iterator[Command]:
         live = state.scene.events.live.values()
         oldest = analysis.as_of - keys.PATTERNS_LIFETIME_SECONDS * SECOND_MS
-        forms = [form for event in analysis.changed for form in _form(event)]
+        # Now and then all that is open: what others did to the key meanwhile is mended so.
+        told = [*analysis.changed, *live] if self._keeps_house else analysis.changed
+        forms = [form for event in told for form in _form(event)]
         for opened_at, name in analysis.forgotten:
             forms += (repr(opened_at), f'{{"id":"{name}"', "")
         if self._keeps_house:
             yield "ZREMRANGEBYSCORE", self._patterns, "-inf", oldest
-            forms += [form for e in live if e.opened_at <= oldest for form in _form(e)]
         if forms:
             yield "EVAL", EVENTS, 1, self._patterns, *forms
         if forms or self._keeps_house:
@@ -132,7 +133,7 @@ class Writing:
         for side, key in enumerate(self._levels):
             now, before = analysis.levels[side], shown.levels[side]
             if self._keeps_house:
-                # Whole now and then: what others did to the key meanwhile is mended so.
+                # Whole likewise.
                 now, before = state.levels[side].top(), None
             if now is not None:
                 yield from _level_changes(key, before, now)

@@ -184,17 +184,46 @@ def test_the_state_names_the_open_events_whoever_ticks(
     workers, told = (new_store(), new_store()), []
 
     def next_worker(number: int) -> Store:
-        members = redis_client.zrange(f"orderflow:patterns:{TICKER}", 0, -1)
-        lines = redis_client.hget(f"orderflow:state:{TICKER}", "open") or b""
-        open_ones = {member for member in members if b'"status":"open"' in member}
-        told.append((open_ones, {line for line in lines.split(b"\n") if line}))
+        lines = redis_client.hget(f"orderflow:state:{TICKER}", "open")
+        if lines is not None:
+            told.append((open_events(redis_client), {line for line in lines.split(b"\n") if line}))
         return workers[number // 7 % 2]
 
     records = busy_feed(6, records=900)
     run(redis_client, records, ends_of(records), next_worker)
 
+    assert len(told) == len(ends_of(records)) - 1
     assert all(lines == open_ones for open_ones, lines in told)
     assert len({frozenset(lines) for _, lines in told}) > 10
+
+
+def test_open_events_that_others_deleted_come_back_within_ten_seconds(
+    redis_client: redis.Redis, new_store: NewStore
+) -> None:
+    records = busy_feed(6, records=900)
+    ends = ends_of(records)[:71]
+    whole = new_store()
+    run(redis_client, records, ends, lambda _: whole)
+    open_ones = open_events(redis_client)
+
+    disturbed = new_store()
+    run(redis_client, records, ends[:60], lambda _: disturbed)
+    redis_client.delete(f"orderflow:patterns:{TICKER}")
+    redis_client.hdel(f"orderflow:state:{TICKER}", "open")
+    publish(redis_client, TICKER, upto(records, ends[70], ends[59]))
+    for end in ends[60:]:
+        disturbed.advance(TICKER, end)
+
+    assert any(json.loads(member)["opened_at"] < ends[59] for member in open_ones)
+    assert open_events(redis_client) == open_ones
+    lines = redis_client.hget(f"orderflow:state:{TICKER}", "open")
+    assert lines is not None
+    assert set(lines.split(b"\n")) == open_ones
+
+
+def open_events(client: redis.Redis) -> set[bytes]:
+    members = client.zrange(f"orderflow:patterns:{TICKER}", 0, -1)
+    return {member for member in members if b'"status":"open"' in member}
 
 
 def test_each_level_is_one_member_a_price_scored_by_size_and_appearances(

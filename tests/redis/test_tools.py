@@ -109,7 +109,7 @@ def test_a_scan_says_how_many_events_it_leaves_out(whole: Hand, settings: Settin
     assert "events: 2 shown, 2 left out" in text_of(result)
 
 
-def test_a_scan_finds_what_is_open_behind_any_number_of_newer_events(
+def test_a_scan_finds_what_is_open_behind_hundreds_of_newer_events(
     whole: Hand, settings: Settings
 ) -> None:
     whole.event(id="SPY~wwwwwwww", type="wall", opened_age_seconds=3000)
@@ -123,21 +123,42 @@ def test_a_scan_finds_what_is_open_behind_any_number_of_newer_events(
     assert {event["id"] for event in said["events"]} == {EVENT_ID, "SPY~wwwwwwww"}
 
 
+def test_events_of_ticks_long_past_are_not_told_as_open(
+    hand: Hand, settings: Settings, redis_client: redis.Redis
+) -> None:
+    hand.whole()
+    hand.tick(age_seconds=301)
+    redis_client.hset("orderflow:state:SPY", "open", _open_events(redis_client))
+
+    said = call(settings, "list_tickers").structured_content
+
+    assert said is not None
+    [spy] = said["tickers"]
+    assert "stale" in spy["flags"]
+    assert "open_patterns" not in spy
+
+
+@pytest.mark.parametrize("number", [1, 0])
 def test_a_scan_reads_the_open_events_where_the_state_names_them(
-    whole: Hand, settings: Settings, redis_client: redis.Redis
+    whole: Hand, settings: Settings, redis_client: redis.Redis, number: int
 ) -> None:
     sweep = {"id": "SPY~sssssss2", "type": "sweep", "status": "closed", "strength": 0.5}
     whole.event(**sweep, opened_age_seconds=4, closed_at=whole.now - 4000, close_reason="elapsed")
-    members = redis_client.zrange("orderflow:patterns:SPY", 0, -1)
-    open_ones = [member for member in members if json.loads(member)["status"] == "open"]
-    redis_client.hset("orderflow:state:SPY", "open", b"\n".join(open_ones))
+    lines = _open_events(redis_client) if number else b""
+    redis_client.hset("orderflow:state:SPY", "open", lines)
     redis_client.config_resetstat()
 
     said = call(settings, "scan_order_flow").structured_content
 
     assert said is not None
-    assert [event["id"] for event in said["events"]] == [EVENT_ID, "SPY~sssssss2"]
+    found = [event["id"] for event in said["events"]]
+    assert found == [*[EVENT_ID] * number, "SPY~sssssss2"]
     assert "cmdstat_zrevrange" not in redis_client.info("commandstats")
+
+
+def _open_events(redis_client: redis.Redis) -> bytes:
+    members = redis_client.zrange("orderflow:patterns:SPY", 0, -1)
+    return b"\n".join(member for member in members if json.loads(member)["status"] == "open")
 
 
 def _letters(number: int) -> str:
@@ -239,6 +260,22 @@ def test_an_event_that_closed_later_was_open_then(whole: Hand, settings: Setting
     assert said is not None
     states = {event["id"]: event["status"] for event in said["events"]}
     assert states["SPY~aaaaaaa5"] == "open"
+
+
+@pytest.mark.parametrize(("closed_seconds_ago", "is_told"), [(25, 1), (75, 0)])
+def test_what_closed_within_the_history_of_an_earlier_moment_is_told(
+    whole: Hand, settings: Settings, closed_seconds_ago: int, is_told: int
+) -> None:
+    closed_at = whole.now - closed_seconds_ago * 1000
+    times = {"closed_at": closed_at, "opened_age_seconds": closed_seconds_ago + 5}
+    whole.event(id="SPY~aaaaaaa5", status="closed", close_reason="faded", **times)
+    at = str(round(whole.now - 10_000))
+
+    result = call(settings, "analyze_order_flow_tool", ticker="SPY", history="60", as_of=at)
+
+    assert result.structured_content is not None
+    told = {event["id"]: event["status"] for event in result.structured_content["events"]}
+    assert told.get("SPY~aaaaaaa5") == ("closed" if is_told else None)
 
 
 @pytest.mark.parametrize(
