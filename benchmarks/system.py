@@ -223,7 +223,8 @@ def run(*, quick: bool) -> str:
             (
                 f"Shards and solo workers: {WORKERS}, one Redis, all on this machine; {seconds} s "
                 f"after {warm} s of warming up. Share: ticks that a reader could read within 1 s "
-                f"of their start (held: ≥ {HELD_SHARE:.1%} and nothing left over). "
+                f"of their start (held: ≥ {HELD_SHARE:.1%} and nothing left over). Books walk, "
+                "with a print for every ten quotes. "
                 f"Waits: of {_SAMPLE} tickers, "
                 "polled each 10 ms, from the tick's start."
             ),
