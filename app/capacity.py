@@ -7,17 +7,18 @@ import click
 
 from app.keys import BARS_LIFETIME_SECONDS
 
-# µs of a quiet core, from runs of whole systems: docs/capacity.md holds the model against them.
-TASK_US = 185.0
-TICK_US = 545.0
-QUOTE_US = 2.6
-REDIS_TICK_US = 205.0
-REDIS_QUOTE_US = 1.7
+# µs of a quiet core, from runs of whole systems: docs/capacity.md holds the model against them. A
+# quote's share holds a tenth of a print.
+TASK_US = 215.0
+TICK_US = 605.0
+QUOTE_US = 6.2
+REDIS_TICK_US = 230.0
+REDIS_QUOTE_US = 3.8
 
 # What can be used of a core before ticks are late: they all start in the same moment.
 USABLE = 0.8
-COMMANDS_A_TICK = 33
-TICK_BYTES = 12_200  # over the wire, both ways
+COMMANDS_A_TICK = 35
+TICK_BYTES = 14_800  # over the wire, both ways
 QUOTE_WIRE_BYTES = 260  # in from the broker and out to a worker
 
 QUOTE_BYTES = 225
