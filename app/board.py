@@ -78,6 +78,11 @@ class _Replies(NamedTuple):
     open_events: bytes | None
     fresh_events: Sequence[bytes] | None
 
+    def members(self) -> list[bytes]:
+        """Return the open events and the fresh ones; some are both."""
+        lines = (self.open_events or b"").split(b"\n", MAX_EVENTS_A_TICKER)
+        return [*filter(None, lines), *(self.fresh_events or ())]
+
 
 class Board:
     """Reads overviews, a round trip for a hundred tickers."""
@@ -150,10 +155,9 @@ class Board:
             return None
         as_of, covered, count, rate, quality = row.metrics or [None] * len(_METRICS)
         as_of_ms, newest_ms, covered_seconds = number_of(as_of), row.quote[0][1], number_of(covered)
-        is_known = as_of_ms is not None and now_ms - as_of_ms <= ACTIVE_MS
-        lines = (row.open_events or b"").split(b"\n", MAX_EVENTS_A_TICKER)
-        members = [*filter(None, lines), *(row.fresh_events or ()), *all_events]
-        events = events_after(members if is_known else (), name, now_ms - FRESH_MS)
+        are_known = as_of_ms is not None and now_ms - as_of_ms <= ACTIVE_MS
+        members = [*row.members(), *all_events] if are_known else []
+        events = events_after(members, name, now_ms - FRESH_MS)
         is_stale = (
             as_of_ms is None or now_ms - as_of_ms > STALE_INTERVALS * self._settings.interval_ms
         )

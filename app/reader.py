@@ -307,8 +307,8 @@ class Reader:
         glance = self._glances.with_bars(glance, question, at_ms)
         added = glance.added_up(at_ms, question.seconds)
         start_ms = at_ms - question.seconds * SECOND_MS
-        live = events_after(glance.events, question.ticker, start_ms)
-        events = [event_at(event, at_ms) for event in live if event.opened_at <= at_ms]
+        lasting = events_after(glance.events, question.ticker, start_ms)
+        events = [event_at(event, at_ms) for event in lasting if event.opened_at <= at_ms]
         return dataclasses.replace(
             newest,
             as_of_ms=at_ms,

@@ -8,7 +8,7 @@ from pydantic import Field
 
 from app.answer_text import EVENT_COLUMNS, event_line, id_line, shown
 from app.answers import EventFacts, event_facts, weight
-from app.board import FRESH_MS, Overview
+from app.board import FRESH_MS, Overview, Seen
 from app.errors import BadQuestion
 from app.facts import Flags
 from app.listing import Surroundings, around
@@ -83,18 +83,16 @@ def scan(
         raise BadQuestion(f"limit lies from 1 to {MAX_LIMIT}")
     overview = reader.look_around()
     found = [
-        (event, seen.ticker, seen.flags)
-        for seen in overview.tickers
-        for event in seen.events
-        if is_now(event, overview.now_ms)
-        and pattern in (ANY, event.type)
+        (event, seen)
+        for event, seen in _happening(overview)
+        if pattern in (ANY, event.type)
         and side in (ANY, event.side)
         and (event.strength or 0) >= min_strength
     ]
     found.sort(key=lambda row: strongest(row[0]), reverse=True)
     rows = [
-        FoundEvent(**event_facts(event).model_dump(), ticker=ticker, flags=list(flags))
-        for event, ticker, flags in found[:limit]
+        FoundEvent(**event_facts(event).model_dump(), ticker=seen.ticker, flags=list(seen.flags))
+        for event, seen in found[:limit]
     ]
     return Scan.model_validate(
         {
@@ -104,6 +102,13 @@ def scan(
             **_tickers(overview),
         }
     )
+
+
+def _happening(overview: Overview) -> Iterator[tuple[Event, Seen]]:
+    for seen in overview.tickers:
+        for event in seen.events:
+            if is_now(event, overview.now_ms):
+                yield event, seen
 
 
 def strongest(event: Event) -> tuple[float, bool, float]:

@@ -1,12 +1,10 @@
 """What each tool takes to answer while many tickers are ticked, an hour of events behind each."""
 
 import asyncio
-import itertools
 import subprocess
 import sys
 import time
 from collections import defaultdict
-from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 from mcp import Client
@@ -19,6 +17,7 @@ from benchmarks.system import Load, counters, loaded, ticks_began
 
 _PAUSE_SECONDS = 0.5
 _WARM_UP_SECONDS = 15
+_COMPARED = 5
 
 
 class _Call(NamedTuple):
@@ -71,19 +70,14 @@ async def _asked(server: Server, names: list[str], rounds: int) -> dict[str, Any
     with process(*words, env=server.environment, **quiet):
         await is_up(port)
         async with Client(f"http://127.0.0.1:{port}/mcp") as client:
-            for some in itertools.islice(_in_turn(names, 5), rounds):
+            for number in range(rounds):
+                some = names[number * _COMPARED :][:_COMPARED]
                 for label, tool, arguments in _calls(some):
                     start = time.perf_counter()
                     result = await client.call_tool(tool, arguments)
                     took[label].append((time.perf_counter() - start, bool(result.is_error)))
                 await asyncio.sleep(_PAUSE_SECONDS)
     return took
-
-
-def _in_turn(names: list[str], number: int) -> Iterator[list[str]]:
-    around = itertools.cycle(names)
-    while True:
-        yield list(itertools.islice(around, number))
 
 
 def _calls(some: list[str]) -> list[_Call]:

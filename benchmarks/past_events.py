@@ -10,6 +10,8 @@ EVENTS = 150
 _EVERY_MS = 20_000
 _BEGAN_MS = 6 * 60_000
 _LASTED_MS = 6_000
+# An id has no 0 and no 1.
+_ID_LETTERS = str.maketrans("01", "ab")
 
 
 def add_past_events(client: redis.Redis, ticker: str, now_ms: float) -> None:
@@ -20,11 +22,10 @@ def add_past_events(client: redis.Redis, ticker: str, now_ms: float) -> None:
 
 
 def _member(ticker: str, place: int, opened_at: float) -> str:
-    letters = "abcdefghijklmnop"
-    name = "".join(letters[place >> shift & 15] for shift in (8, 4, 0))
+    name = f"{place:08o}".translate(_ID_LETTERS)
     return json_text(
         {
-            "id": f"{ticker}~past2{name}",
+            "id": f"{ticker}~{name}",
             "type": "pulling",
             "side": "ask",
             "status": "closed",

@@ -115,7 +115,8 @@ def test_a_scan_finds_what_is_open_behind_hundreds_of_newer_events(
     whole.event(id="SPY~wwwwwwww", type="wall", opened_age_seconds=3000)
     for i in range(300):
         closed = {"status": "closed", "closed_at": whole.now - 15_000, "close_reason": "elapsed"}
-        whole.event(id=f"SPY~{_letters(i)}", opened_age_seconds=20 + i, **closed)
+        name = f"{i:08o}".translate(str.maketrans("01", "ab"))
+        whole.event(id=f"SPY~{name}", opened_age_seconds=20 + i, **closed)
 
     said = call(settings, "scan_order_flow").structured_content
 
@@ -138,32 +139,26 @@ def test_events_of_ticks_long_past_are_not_told_as_open(
     assert "open_patterns" not in spy
 
 
-@pytest.mark.parametrize("number", [1, 0])
+@pytest.mark.parametrize("open_ids", [[EVENT_ID], []])
 def test_a_scan_reads_the_open_events_where_the_state_names_them(
-    whole: Hand, settings: Settings, redis_client: redis.Redis, number: int
+    whole: Hand, settings: Settings, redis_client: redis.Redis, open_ids: list[str]
 ) -> None:
     sweep = {"id": "SPY~sssssss2", "type": "sweep", "status": "closed", "strength": 0.5}
     whole.event(**sweep, opened_age_seconds=4, closed_at=whole.now - 4000, close_reason="elapsed")
-    lines = _open_events(redis_client) if number else b""
+    lines = _open_events(redis_client) if open_ids else b""
     redis_client.hset("orderflow:state:SPY", "open", lines)
     redis_client.config_resetstat()
 
     said = call(settings, "scan_order_flow").structured_content
 
     assert said is not None
-    found = [event["id"] for event in said["events"]]
-    assert found == [*[EVENT_ID] * number, "SPY~sssssss2"]
+    assert [event["id"] for event in said["events"]] == [*open_ids, "SPY~sssssss2"]
     assert "cmdstat_zrevrange" not in redis_client.info("commandstats")
 
 
 def _open_events(redis_client: redis.Redis) -> bytes:
     members = redis_client.zrange("orderflow:patterns:SPY", 0, -1)
     return b"\n".join(member for member in members if json.loads(member)["status"] == "open")
-
-
-def _letters(number: int) -> str:
-    letters = "abcdefghijklmnopqrstuvwxyz"
-    return "a" * 5 + letters[number // 676] + letters[number // 26 % 26] + letters[number % 26]
 
 
 @pytest.mark.usefixtures("whole")
@@ -262,9 +257,9 @@ def test_an_event_that_closed_later_was_open_then(whole: Hand, settings: Setting
     assert states["SPY~aaaaaaa5"] == "open"
 
 
-@pytest.mark.parametrize(("closed_seconds_ago", "is_told"), [(25, 1), (75, 0)])
+@pytest.mark.parametrize(("closed_seconds_ago", "status"), [(25, "closed"), (75, None)])
 def test_what_closed_within_the_history_of_an_earlier_moment_is_told(
-    whole: Hand, settings: Settings, closed_seconds_ago: int, is_told: int
+    whole: Hand, settings: Settings, closed_seconds_ago: int, status: str | None
 ) -> None:
     closed_at = whole.now - closed_seconds_ago * 1000
     times = {"closed_at": closed_at, "opened_age_seconds": closed_seconds_ago + 5}
@@ -275,7 +270,7 @@ def test_what_closed_within_the_history_of_an_earlier_moment_is_told(
 
     assert result.structured_content is not None
     told = {event["id"]: event["status"] for event in result.structured_content["events"]}
-    assert told.get("SPY~aaaaaaa5") == ("closed" if is_told else None)
+    assert told.get("SPY~aaaaaaa5") == status
 
 
 @pytest.mark.parametrize(
