@@ -228,10 +228,10 @@ def _stored_by_second(both: Iterable[Stored], after: int, to: int) -> dict[int, 
     for stored in both:
         place, stop = _place(stored, after, to)
         while place < stop:
-            end = whole_second(_score(stored[place]))
-            beyond = place + _place(stored[place:stop], 0, end)[1]
-            counts[end] = counts.get(end, 0) + beyond - place
-            place = beyond
+            first, end = place, whole_second(stored[place][1])
+            while place < stop and stored[place][1] <= end:
+                place += 1
+            counts[end] = counts.get(end, 0) + place - first
     return counts
 
 

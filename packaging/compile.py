@@ -27,6 +27,8 @@ PURE = "the analysis knows no clock, no Redis, no Celery"
 # msgspec reads the annotations of its classes, bounds included; compiled classes have lost them.
 INTERPRETED = {"app.forms"}
 GROUP = "app.compiled"
+# One call through another's table of addresses less at each step: a twelfth of a first tick.
+FLAGS = ["-fvisibility=hidden", "-fno-plt", "-fno-semantic-interposition"]
 SUFFIX = sysconfig.get_config_var("EXT_SUFFIX")
 
 
@@ -78,6 +80,8 @@ def compile_all() -> None:
         extensions = mypycify(
             paths, opt_level="2", debug_level="0", target_dir=folder, group_name=GROUP
         )
+        for extension in extensions if sys.platform == "linux" else ():
+            extension.extra_compile_args += FLAGS
         command = Distribution({"ext_modules": extensions}).get_command_obj("build_ext")
         command.build_temp, command.build_lib = folder, f"{folder}/lib"
         command.ensure_finalized()
