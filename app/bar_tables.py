@@ -18,7 +18,7 @@ from app.row_plans import BLOCK_SECONDS, Plan, parts_of, plan_of, shape_of
 
 Flows = NDArray[np.float64]
 Counts = NDArray[np.uint32]
-_Blocks = tuple[Flows, Counts, Flows]
+_Blocks = list[NDArray[Any]]
 
 STARTS: Final = ("stood", "bid_price", "bid_size", "ask_price", "ask_size", "mid2")
 """What a window is compared with that begins where a second ended."""
@@ -163,7 +163,7 @@ class BarTable:
             leaving = block - self._shape.near_blocks
             if self._count > self._near - BLOCK_SECONDS:
                 rows = self._blocks_of(leaving * BLOCK_SECONDS % self._near)
-                self._packed[leaving % self._shape.blocks] = _packed(rows)
+                self._packed[leaving % self._shape.blocks] = _loose(rows)
                 self._loose.append(leaving)
             self._packed[block % self._shape.blocks] = b""
             self._loose = [it for it in self._loose if it > block - self._shape.blocks]
@@ -174,18 +174,18 @@ class BarTable:
     def _blocks_of(self, row: int) -> _Blocks:
         """Return the part of all rows that holds the ten seconds from a row on."""
         rows = slice(row, row + BLOCK_SECONDS)
-        return self._flows[rows], self._counts[rows], self._endings[rows]
+        return [self._flows[rows], self._counts[rows], self._endings[rows]]
 
     def _squeeze(self, newest: int) -> None:
         """Squeeze as many packed blocks as turns passed since this was last asked.
 
-        A backlog of 300 s packs 27 blocks at once, too many for one tick; the oldest of them are
-        gone before it is their turn.
+        A backlog of 300 s lays 27 blocks away at once, too many to squeeze in one tick; the oldest
+        of them are gone before it is their turn.
         """
         block = (newest - self._turn) // BLOCK_SECONDS
         for _ in range(min(block - (self._turns_had or block), len(self._loose))):
             place = self._loose.pop() % self._shape.blocks
-            self._packed[place] = _squeezed(self._packed[place])
+            self._packed[place] = _squeezed(_parts(self._packed[place], self._blocks_of(0)))
         self._turns_had = block
 
     def _open(self, plan: Plan) -> None:
@@ -193,7 +193,10 @@ class BarTable:
         for place, block in plan.opened.items():
             if self._opened.get(place) != block:
                 rows = self._blocks_of(self._near + place * BLOCK_SECONDS)
-                _unpack(self._packed[block % self._shape.blocks], rows)
+                packed = self._packed[block % self._shape.blocks]
+                found = _parts(packed, rows) if block in self._loose else _unpacked(packed, rows)
+                for there, part in zip(rows, found, strict=True):
+                    there[:] = part
                 self._opened[place] = block
 
     def _put(self, bar: Bar) -> None:
@@ -299,27 +302,36 @@ def _number(end: int) -> int:
     return end // SECOND_MS - 1
 
 
-def _packed(blocks: _Blocks) -> bytes:
+def _loose(blocks: _Blocks) -> bytes:
+    """Take ten seconds out of their rows."""
+    return b"".join([part.tobytes() for part in blocks])
+
+
+def _parts(loose: bytes, like: _Blocks) -> _Blocks:
+    """Return what `_loose` took, in arrays like those of which it was."""
+    parts, start = [], 0
+    for part in like:
+        parts.append(np.frombuffer(loose, part.dtype, part.size, start).reshape(part.shape))
+        start += part.nbytes
+    return parts
+
+
+def _squeezed(parts: _Blocks) -> bytes:
     """Pack ten seconds, by field, and by each byte's place in its number: like comes to like."""
-    planes = [
-        part.T.copy().view(np.uint8).reshape(-1, part.itemsize).T.tobytes() for part in blocks
-    ]
-    return zlib.compress(b"".join(planes), 0)
-
-
-def _squeezed(packed: bytes) -> bytes:
+    planes = [part.T.copy().view(np.uint8).reshape(-1, part.itemsize).T.tobytes() for part in parts]
     # The next level takes 20 % more time for less than 1 % fewer bytes.
-    return zlib.compress(zlib.decompress(packed), 5)
+    return zlib.compress(b"".join(planes), 5)
 
 
-def _unpack(packed: bytes, blocks: _Blocks) -> None:
-    """Lay packed seconds into their rows."""
-    values, start = zlib.decompress(packed), 0
-    for part in blocks:
+def _unpacked(packed: bytes, like: _Blocks) -> _Blocks:
+    """Return what `_squeezed` packed, in arrays like those that it took."""
+    values, parts, start = zlib.decompress(packed), [], 0
+    for part in like:
         planes = np.frombuffer(values, np.uint8, part.nbytes, start)
         numbers = planes.reshape(part.itemsize, -1).T.copy().view(part.dtype)
-        part[:] = numbers.reshape(part.shape[::-1]).T
+        parts.append(numbers.reshape(part.shape[::-1]).T)
         start += part.nbytes
+    return parts
 
 
 class _Tails:

@@ -29,8 +29,8 @@ _level_fields = attrgetter(*_LEVEL_FIELDS)
 _AFTER_METRICS: Final = "behaviors", "quality", "engine"
 _WHOLE: Final = 2.0**53
 _quote_fields = attrgetter(*(f.name for f in fields(Quote)))
-_bar_fields = attrgetter(*(f.name for f in fields(Bar)))
 _BAR_NUMBERS = tuple(f.name for f in fields(Bar))[:-2]
+_bar_numbers = attrgetter(*_BAR_NUMBERS)
 # Nearly always what stands says them: 0 takes one byte, a price nine.
 _MID2, _SPREAD = _BAR_NUMBERS.index("mid2"), _BAR_NUMBERS.index("spread")
 # Bars of another form are not readable. Raise it with every change of what is packed, or how.
@@ -38,7 +38,7 @@ _FORM: Final = 2
 _Count: Any = Annotated[int, msgspec.Meta(ge=0, le=10**8)]
 _NUMBERS = [
     _Count if name in COUNTS else type(number)
-    for name, number in zip(_BAR_NUMBERS, _bar_fields(Bar(0))[:-2], strict=True)
+    for name, number in zip(_BAR_NUMBERS, _bar_numbers(Bar(0)), strict=True)
 ]
 _Quoted: Any = tuple[float, int, int, float, int, float] | None
 _Barred: Any = tuple.__class_getitem__((Literal[_FORM], *_NUMBERS, _Quoted, dict[str, int] | None))
@@ -120,11 +120,11 @@ def _of(kind: type[Remembered], value: object) -> Remembered:
 
 def encode_bar(bar: Bar) -> bytes:
     """Pack a bar."""
-    *numbers, quote, quality = _bar_fields(bar)
-    numbers[_MID2] -= bar.bid_price + bar.ask_price
-    numbers[_SPREAD] -= bar.ask_price - bar.bid_price
-    values = [_shortest(it) for it in numbers]
-    return _encode([_FORM, *values, quote and _quote_fields(quote), quality])
+    quote = bar.first_quote
+    values: list[object] = [_shortest(it) for it in _bar_numbers(bar)]
+    values[_MID2] = bar.mid2 - bar.bid_price - bar.ask_price
+    values[_SPREAD] = bar.spread - bar.ask_price + bar.bid_price
+    return _encode((_FORM, *values, quote and _quote_fields(quote), bar.quality))
 
 
 def _shortest(number: object) -> object:

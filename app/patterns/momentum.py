@@ -21,7 +21,7 @@ BEFORE_SECONDS: Final = 60
 DIRECTIONS = ("up", "down")
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, init=False)
 class Excursion:
     """One direction's sum since it was last 0, and what it sums since then."""
 
@@ -34,6 +34,28 @@ class Excursion:
     seconds: int = 0
     noticed: int = 0
     grew: bool = False
+
+    def __init__(  # noqa: PLR0913, PLR0917 - written out, as in `records`
+        self,
+        sum: float = 0.0,  # noqa: A002 - a field
+        peak: float = 0.0,
+        zero_at: int = 0,
+        zero_mid2: int = 0,
+        before: float | None = None,
+        total: float = 0.0,
+        seconds: int = 0,
+        noticed: int = 0,
+        grew: bool = False,  # noqa: FBT001, FBT002
+    ) -> None:
+        self.sum = sum
+        self.peak = peak
+        self.zero_at = zero_at
+        self.zero_mid2 = zero_mid2
+        self.before = before
+        self.total = total
+        self.seconds = seconds
+        self.noticed = noticed
+        self.grew = grew
 
 
 @dataclass(slots=True)

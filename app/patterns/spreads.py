@@ -44,7 +44,7 @@ class Regime:
             self.peak, self.spread = self.distance(spread), spread
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, init=False)
 class Bounds:
     """Spreads up to `narrow` and from `wide` on are regimes, as of a second and a tick."""
 
@@ -52,6 +52,18 @@ class Bounds:
     median: float = 0.0
     narrow: float = -math.inf
     wide: float = math.inf
+
+    def __init__(
+        self,
+        tick: int,
+        median: float = 0.0,
+        narrow: float = -math.inf,
+        wide: float = math.inf,
+    ) -> None:
+        self.tick = tick
+        self.median = median
+        self.narrow = narrow
+        self.wide = wide
 
 
 def _bounds(scene: Scene) -> Bounds:

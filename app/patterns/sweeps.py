@@ -15,7 +15,7 @@ POINT_MS: Final = 1000.0
 PRICES_NEEDED: Final = 2
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, init=False)
 class Order:
     """Prints of one taker that belong together; `joins` where a gap of 5 ms does not part them."""
 
@@ -29,6 +29,30 @@ class Order:
     inside: float = 0.0
     inside_waiting: float = 0.0
     is_given: bool = True
+
+    def __init__(  # noqa: PLR0913, PLR0917 - written out, as in `records`
+        self,
+        taker: int,
+        joins: bool,  # noqa: FBT001 - a field, as is `is_given`
+        first: float,
+        last: float,
+        size: float = 0.0,
+        prints: int = 0,
+        prices: list[int] | None = None,
+        inside: float = 0.0,
+        inside_waiting: float = 0.0,
+        is_given: bool = True,  # noqa: FBT001, FBT002
+    ) -> None:
+        self.taker = taker
+        self.joins = joins
+        self.first = first
+        self.last = last
+        self.size = size
+        self.prints = prints
+        self.prices = [] if prices is None else prices
+        self.inside = inside
+        self.inside_waiting = inside_waiting
+        self.is_given = is_given
 
     def takes(self, trade: Trade, side: Side) -> None:
         """Add a print."""

@@ -9,6 +9,7 @@ from app.patterns.events import Evidence, Opening
 from app.records import UNSIGNED, Quote, Trade
 from app.scene import NEVER, Scene
 from app.touch import SIDE_NAMES, Visit, is_better, taken_side
+from app.usual import InForce
 
 HOLD_MS: Final = 2000.0
 WALL_MEDIANS: Final = 3.0
@@ -80,11 +81,7 @@ class Walls(Detector):
             self._update(scene, side, visit, stamp, wall)
 
     def _renewed_floors(self, scene: Scene) -> list[float]:
-        large, median = scene.past.large_size, scene.past.median_size
-        self.floors = [
-            NEVER if q is None or m is None else max(q, WALL_MEDIANS * m)
-            for q, m in zip(large, median, strict=True)
-        ]
+        self.floors = [_floor(scene.past, side) for side in range(2)]
         return self.floors
 
     def second(self, scene: Scene, end: int) -> None:
@@ -171,6 +168,12 @@ class Walls(Detector):
         event = scene.events.find("wall", visit.key(side))
         if event is not None:
             scene.events.closing(event, stamp, reason)
+
+
+def _floor(past: InForce, side: int) -> float:
+    """Return the least size of a wall, NEVER while that is unknown."""
+    large, median = past.large_size[side], past.median_size[side]
+    return NEVER if large is None or median is None else max(large, WALL_MEDIANS * median)
 
 
 def _wall_evidence(wall: Standing) -> Evidence:
@@ -296,12 +299,16 @@ class Pull:
     noticed: int
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, init=False)
 class Shown:
     """The best price of a side and its size, as a second ended."""
 
     price: int
     size: float
+
+    def __init__(self, price: int, size: float) -> None:
+        self.price = price
+        self.size = size
 
 
 @dataclass(slots=True)
