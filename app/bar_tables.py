@@ -92,8 +92,8 @@ class BarTable:
         self._kept_endings = STARTS if spans else ENDINGS
         self._make_ending = _BarStart._make if spans else _BarEnding._make
         self._endings: Flows = np.zeros((self._shape.sums, len(self._kept_endings)))
-        self._packed = [b""] * self._shape.blocks
-        # Packed blocks are squeezed in one second of ten, not those of all tables in the same.
+        self._away = [b""] * self._shape.blocks
+        # Blocks laid away are squeezed in one second of ten, not those of all tables in the same.
         # Loose are those that are not yet; opened are, by far place, those that lie there.
         self._turn = next(_turns) % BLOCK_SECONDS
         self._loose: list[int] = []
@@ -163,9 +163,9 @@ class BarTable:
             leaving = block - self._shape.near_blocks
             if self._count > self._near - BLOCK_SECONDS:
                 rows = self._blocks_of(leaving * BLOCK_SECONDS % self._near)
-                self._packed[leaving % self._shape.blocks] = _loose(rows)
+                self._away[leaving % self._shape.blocks] = _raw(rows)
                 self._loose.append(leaving)
-            self._packed[block % self._shape.blocks] = b""
+            self._away[block % self._shape.blocks] = b""
             self._loose = [it for it in self._loose if it > block - self._shape.blocks]
         if self._quality:
             oldest = self.end - self._kept * SECOND_MS
@@ -177,7 +177,7 @@ class BarTable:
         return [self._flows[rows], self._counts[rows], self._endings[rows]]
 
     def _squeeze(self, newest: int) -> None:
-        """Squeeze as many packed blocks as turns passed since this was last asked.
+        """Squeeze as many loose blocks as turns passed since this was last asked.
 
         A backlog of 300 s lays 27 blocks away at once, too many to squeeze in one tick; the oldest
         of them are gone before it is their turn.
@@ -185,7 +185,8 @@ class BarTable:
         block = (newest - self._turn) // BLOCK_SECONDS
         for _ in range(min(block - (self._turns_had or block), len(self._loose))):
             place = self._loose.pop() % self._shape.blocks
-            self._packed[place] = _squeezed(_parts(self._packed[place], self._blocks_of(0)))
+            like = self._blocks_of(0)  # of the same form as any other
+            self._away[place] = _squeezed(_parts(self._away[place], like))
         self._turns_had = block
 
     def _open(self, plan: Plan) -> None:
@@ -193,9 +194,9 @@ class BarTable:
         for place, block in plan.opened.items():
             if self._opened.get(place) != block:
                 rows = self._blocks_of(self._near + place * BLOCK_SECONDS)
-                packed = self._packed[block % self._shape.blocks]
-                found = _parts(packed, rows) if block in self._loose else _unpacked(packed, rows)
-                for there, part in zip(rows, found, strict=True):
+                back = _parts if block in self._loose else _unsqueezed
+                parts = back(self._away[block % self._shape.blocks], rows)
+                for there, part in zip(rows, parts, strict=True):
                     there[:] = part
                 self._opened[place] = block
 
@@ -302,16 +303,16 @@ def _number(end: int) -> int:
     return end // SECOND_MS - 1
 
 
-def _loose(blocks: _Blocks) -> bytes:
+def _raw(blocks: _Blocks) -> bytes:
     """Take ten seconds out of their rows."""
     return b"".join([part.tobytes() for part in blocks])
 
 
-def _parts(loose: bytes, like: _Blocks) -> _Blocks:
-    """Return what `_loose` took, in arrays like those of which it was."""
+def _parts(raw: bytes, like: _Blocks) -> _Blocks:
+    """Return what `_raw` took, in arrays like those of which it was."""
     parts, start = [], 0
     for part in like:
-        parts.append(np.frombuffer(loose, part.dtype, part.size, start).reshape(part.shape))
+        parts.append(np.frombuffer(raw, part.dtype, part.size, start).reshape(part.shape))
         start += part.nbytes
     return parts
 
@@ -323,9 +324,9 @@ def _squeezed(parts: _Blocks) -> bytes:
     return zlib.compress(b"".join(planes), 5)
 
 
-def _unpacked(packed: bytes, like: _Blocks) -> _Blocks:
-    """Return what `_squeezed` packed, in arrays like those that it took."""
-    values, parts, start = zlib.decompress(packed), [], 0
+def _unsqueezed(squeezed: bytes, like: _Blocks) -> _Blocks:
+    """Return what `_squeezed` took, in arrays like those that it took."""
+    values, parts, start = zlib.decompress(squeezed), [], 0
     for part in like:
         planes = np.frombuffer(values, np.uint8, part.nbytes, start)
         numbers = planes.reshape(part.itemsize, -1).T.copy().view(part.dtype)

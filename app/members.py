@@ -36,7 +36,7 @@ from app.records import (
 MAX_RECORD_BYTES: Final = 4096
 MAX_STAMP_MISMATCH_MS: Final = 1.0
 
-# An ordinary quote's; taken out at once, since each by its name is a search.
+# A quote's as they are decoded, taken out at once: compiled, each by its name is a search.
 _Fields = tuple[float, float, float, float, float | None, int]
 _AGGRESSORS = {"buy": BUY, "sell": SELL}
 
@@ -188,7 +188,7 @@ def parse_trade(member: bytes, score: float) -> tuple[Trade, bool]:
 
 
 def _in_units(price: float) -> int:
-    """Round to whole units; `round` is a call of Python's, nearly always to no other end."""
+    """Round to whole units; `round` is a call of Python's, and seldom says anything else."""
     scaled = price * PRICE_UNITS
     whole = int(scaled)
     return whole if abs(scaled - whole) < 0.5 else round(scaled)  # noqa: PLR2004 - a half

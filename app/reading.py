@@ -223,7 +223,7 @@ def parsed(quotes: Stored, trades: Stored, after: int, to: int) -> tuple[Batch, 
 
 
 def _stored_by_second(both: Iterable[Stored], after: int, to: int) -> dict[int, int]:
-    """Count members by the end of the second that their score lies in."""
+    """Count members, which come by score, by the end of the second that their score lies in."""
     counts: dict[int, int] = {}
     for stored in both:
         place, stop = _place(stored, after, to)

@@ -32,6 +32,41 @@ def test_a_price_becomes_the_nearest_whole_unit_and_a_half_the_even_one(price: f
     assert quote.ask_price == quote.bid_price
 
 
+def test_every_number_of_a_quote_stands_in_its_own_place() -> None:
+    fields = {"bid_price": 1.5, "bid_size": 2, "ask_price": 3.25, "ask_size": 4}
+    member = msgspec.json.encode({**fields, "timestamp": STAMP, "seq": 5})
+
+    quote, mismatch = parse_quote(member, STAMP)
+
+    assert quote == Quote(STAMP, 5, 150_000_000, 2.0, 325_000_000, 4.0)
+    assert not mismatch
+
+
+def test_what_is_odd_about_members_is_told_by_stamp_prints_first_and_duplicates_last() -> None:
+    quotes = [
+        quote_member(1, STAMP, seq=1),
+        quote_member(1, STAMP, seq=1),
+        quote_member(1, STAMP + 1),
+        (b"{}", STAMP + 2),
+    ]
+    trades = [
+        (msgspec.json.encode({"price": 1, "size": 1, "timestamp": STAMP + 3}), STAMP + 3),
+        (msgspec.json.encode({"price": 1, "size": 0}), STAMP + 4),
+        (msgspec.json.encode({"price": 1, "size": 1, "timestamp": STAMP, "seq": 9}), STAMP + 5),
+    ]
+
+    faults = batch_of(quotes, trades).faults
+
+    assert faults == [
+        (STAMP + 3, "unnumbered"),
+        (STAMP + 4, "zero_size"),
+        (STAMP + 5, "stamp_mismatch"),
+        (STAMP + 1, "unnumbered"),
+        (STAMP + 2, "missing_number"),
+        (STAMP, "duplicate"),
+    ]
+
+
 @given(st.lists(st.tuples(stamps, seqs)), st.lists(st.tuples(stamps, seqs)))
 def test_records_come_by_stamp_and_number_and_prints_before_quotes(
     shown: list[tuple[float, int | None]], printed: list[tuple[float, int | None]]
