@@ -92,16 +92,17 @@ def compile_all(flags: list[str]) -> None:
 
 
 def _try_to_compile() -> None:
-    said = io.StringIO()
+    said, problem = io.StringIO(), ""
     for flags in (FLAGS, []):  # no compiler need know the flags
         try:
             with contextlib.redirect_stdout(said), contextlib.redirect_stderr(said):
                 compile_all(flags)
         except (Exception, SystemExit) as fault:  # noqa: BLE001 - the modules run without, whatever it is
             remove()
-            print(said.getvalue()[-2000:], f"{type(fault).__name__}: {fault}", sep="\n")
+            problem = f"{type(fault).__name__}: {fault}"
         else:
             return
+    print(said.getvalue()[-2000:], problem, sep="\n")
     print("Not compiled (is there a C compiler?): the analysis runs interpreted, and slower")
 
 
