@@ -10,10 +10,10 @@ from app.keys import BARS_LIFETIME_SECONDS
 # µs of a quiet core, from runs of whole systems: docs/capacity.md holds the model against them. A
 # quote's share holds a tenth of a print.
 TASK_US = 215.0
-TICK_US = 605.0
-QUOTE_US = 6.2
-REDIS_TICK_US = 230.0
-REDIS_QUOTE_US = 3.8
+TICK_US = 635.0
+QUOTE_US = 4.0
+REDIS_TICK_US = 250.0
+REDIS_QUOTE_US = 2.8
 
 # What can be used of a core before ticks are late: they all start in the same moment.
 USABLE = 0.8
