@@ -186,7 +186,7 @@ class BarTable:
         for _ in range(min(block - (self._turns_had or block), len(self._loose))):
             place = self._loose.pop() % self._shape.blocks
             like = self._blocks_of(0)  # of the same form as any other
-            self._away[place] = _squeezed(_parts(self._away[place], like))
+            self._away[place] = _squeezed(_from_raw(self._away[place], like))
         self._turns_had = block
 
     def _open(self, plan: Plan) -> None:
@@ -194,7 +194,7 @@ class BarTable:
         for place, block in plan.opened.items():
             if self._opened.get(place) != block:
                 rows = self._blocks_of(self._near + place * BLOCK_SECONDS)
-                back = _parts if block in self._loose else _unsqueezed
+                back = _from_raw if block in self._loose else _from_squeezed
                 parts = back(self._away[block % self._shape.blocks], rows)
                 for there, part in zip(rows, parts, strict=True):
                     there[:] = part
@@ -308,7 +308,7 @@ def _raw(blocks: _Blocks) -> bytes:
     return b"".join([part.tobytes() for part in blocks])
 
 
-def _parts(raw: bytes, like: _Blocks) -> _Blocks:
+def _from_raw(raw: bytes, like: _Blocks) -> _Blocks:
     """Return what `_raw` took, in arrays like those of which it was."""
     parts, start = [], 0
     for part in like:
@@ -324,7 +324,7 @@ def _squeezed(parts: _Blocks) -> bytes:
     return zlib.compress(b"".join(planes), 5)
 
 
-def _unsqueezed(squeezed: bytes, like: _Blocks) -> _Blocks:
+def _from_squeezed(squeezed: bytes, like: _Blocks) -> _Blocks:
     """Return what `_squeezed` took, in arrays like those that it took."""
     values, parts, start = zlib.decompress(squeezed), [], 0
     for part in like:
