@@ -22,13 +22,13 @@ $(STAMP): pyproject.toml constraints.txt
 	@touch $(STAMP)
 
 # The analysis as machine code beside its sources; without a C compiler it runs interpreted.
-$(COMPILED): $(STAMP) packaging/compile.py $(wildcard app/*.py app/patterns/*.py)
+$(COMPILED): $(STAMP) packaging/compile.py $(wildcard app/analysis/*.py app/analysis/patterns/*.py app/storage/tick/*.py)
 	@$(BIN)/python packaging/compile.py
 	@touch $(COMPILED)
 
 # exec: with no shell in between the run ends when make is killed.
 run: $(COMPILED)
-	@exec $(BIN)/python -m app.supervise --end-with-parent
+	@exec $(BIN)/python -m app.operations.supervisor --end-with-parent
 
 # Two at a time, then alone what looks at the time: fault plans and what others wrote.
 test: $(COMPILED)

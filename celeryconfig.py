@@ -3,7 +3,7 @@
 from celery.beat import BeatLazyFunc
 from kombu import Queue
 
-from app.settings import settings
+from app.core.settings import settings
 from tasks.queues import FAN_OUT_QUEUE, queue_names
 from tasks.schedule import (
     DISCOVERY_INTERVAL_MS,
@@ -59,8 +59,8 @@ task_create_missing_queues = False
 
 # --- workers
 
-# One message in hand, and a shard's worker three more ticks (`tasks/deliveries.py`): what waits
-# inside a busy worker can't be taken by an idle one.
+# One message in hand, and a shard's worker three more ticks (`tasks/fast_path/transport.py`): what
+# waits inside a busy worker can't be taken by an idle one.
 worker_prefetch_multiplier = 1
 # Celery's way of easing back in after a lost connection; with one message in hand it does nothing
 # but say so.

@@ -13,8 +13,8 @@ import click
 from mcp import Client, StdioServerParameters
 from mcp.client.stdio import stdio_client
 
-from app.activity import Activity
-from app.keys import Keys
+from app.storage.active_tickers import Activity
+from app.storage.keys import Keys
 from benchmarks.past_events import EVENTS, add_past_events
 from benchmarks.place import Server, free_port, private_redis, process, quantile, spread, table
 from benchmarks.ticking import Bench

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from mcp import Client
 
-from app.keys import TICKERS
+from app.storage.keys import TICKERS
 from benchmarks.answer import is_up
 from benchmarks.past_events import EVENTS, add_past_events
 from benchmarks.place import Server, free_port, private_redis, process, quantile, table

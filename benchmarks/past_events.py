@@ -2,8 +2,8 @@
 
 import redis
 
-from app.codec import json_text
-from app.keys import Keys
+from app.storage.keys import Keys
+from app.storage.tick.codec import json_text
 
 # A busy stock has some 300 events an hour, of which the weaker half goes after ten minutes.
 EVENTS = 150

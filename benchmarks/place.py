@@ -17,9 +17,9 @@ from typing import Any
 import psutil
 import redis
 
-from app.embedded import server_binary
-from app.processes import TUNED
-from app.settings import Settings, read_settings
+from app.core.settings import Settings, read_settings
+from app.operations.embedded_redis import server_binary
+from app.operations.managed_process import TUNED
 
 ROOT = Path(__file__).resolve().parent.parent
 _OURS = ("REDIS_", "ORDERFLOW_", "PROCESSOR_", "LOG_LEVEL", "HONCHO_")

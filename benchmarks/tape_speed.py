@@ -7,7 +7,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from app.tape import read_tape
+from app.feeds.tape import read_tape
 from benchmarks.place import ROOT, spread, table
 
 _TICKERS = ("AAPL", "SPY")

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable
 
 from tqdm import tqdm
 
-from app.store import Store
+from app.storage.tick_store import Store
 from benchmarks.books import Book
 from benchmarks.place import Server
 

@@ -3,8 +3,9 @@
     python benchmarks/tokens.py --quotes Q.csv.gz --trades T.csv.gz [--node-modules DIR]
 
 With `--node-modules`, a directory in which `npm install gpt-tokenizer` was run, tokens are o200k's
-own. Without, they are the upper estimate that the server itself cuts by (app/tokens.py), which lies
-0 to 6 % above on its answers. Exits with 1 where a budget is exceeded.
+own. Without, they are the upper estimate that the server itself cuts by
+(app/answers/token_estimate.py), which lies 0 to 6 % above on its answers. Exits with 1 where a
+budget is exceeded.
 """
 
 import asyncio
@@ -19,13 +20,13 @@ from typing import NamedTuple
 import click
 from mcp import Client
 
-from app.answer_text import as_text
-from app.asking import MAX_BRIEF_TOKENS, MAX_JSON_TOKENS, MAX_TEXT_TOKENS, ask
-from app.kept import new_id
-from app.reader import Reader
-from app.saying import compact
-from app.settings import Settings
-from app.tokens import tokens_at_most
+from app.answers.ask import MAX_BRIEF_TOKENS, MAX_JSON_TOKENS, MAX_TEXT_TOKENS, ask
+from app.answers.reader import Reader
+from app.answers.rendering import compact
+from app.answers.ticker_text import as_text
+from app.answers.token_estimate import tokens_at_most
+from app.core.settings import Settings
+from app.storage.answer_archive import new_id
 from benchmarks.busiest import busiest_moment
 from mcp_app.server import make_server
 

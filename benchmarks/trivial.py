@@ -7,13 +7,13 @@ from typing import Annotated
 from mcp.server.mcpserver.tools import Tool
 from mcp.types import CallToolResult
 
-from app import logs
-from app.answers import Answer
-from app.asking import ask
-from app.reader import Reader
-from app.saying import say_forms
-from app.settings import settings
-from mcp_app.calls import Asked, reader_of, result_of
+from app.answers.ask import ask
+from app.answers.reader import Reader
+from app.answers.rendering import say_forms
+from app.answers.ticker_answer import Answer
+from app.core import logs
+from app.core.settings import settings
+from mcp_app.deadlines import Asked, reader_of, result_of
 from mcp_app.http import serve
 from mcp_app.server import make_server
 

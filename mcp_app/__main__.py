@@ -4,9 +4,9 @@ import sys
 
 import click
 
-from app import logs
-from app.errors import SettingError
-from app.settings import settings
+from app.core import logs
+from app.core.errors import SettingError
+from app.core.settings import settings
 from mcp_app.http import serve
 from mcp_app.server import make_server
 

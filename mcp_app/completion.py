@@ -12,8 +12,8 @@ from mcp.types import (
     ResourceTemplateReference,
 )
 
-from app.reader import Reader
-from mcp_app.calls import in_time
+from app.answers.reader import Reader
+from mcp_app.deadlines import in_time
 
 HISTORIES = ("10s", "30s", "1min", "5mins", "10 minutes", "30min", "1h")
 MAX_VALUES = 100

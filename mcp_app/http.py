@@ -7,16 +7,16 @@ from mcp.server import MCPServer
 from mcp.server.streamable_http import EventStore
 from starlette.applications import Starlette
 
-from app.listening import tokens_for
-from app.reader import Reader
-from app.settings import Settings
-from app.settings import settings as read_settings
-from mcp_app.hosts import CheckHosts, security
+from app.answers.reader import Reader
+from app.core.bind_policy import tokens_for
+from app.core.settings import Settings
+from app.core.settings import settings as read_settings
+from mcp_app.bearer_tokens import RequireToken
+from mcp_app.bounded_http import BoundedProtocol
+from mcp_app.graceful_server import run_until_told
+from mcp_app.health_routes import add_routes
+from mcp_app.host_check import CheckHosts, security
 from mcp_app.limits import LimitRate, LimitTime
-from mcp_app.stopping import run_until_told
-from mcp_app.tokens import RequireToken
-from mcp_app.watching import add_routes
-from mcp_app.wire import BoundedProtocol
 
 STOP_SECONDS = 3
 # The longest question is under 2 KiB.

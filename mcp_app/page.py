@@ -6,13 +6,13 @@ from typing import Annotated
 from mcp.server.apps import Apps
 from mcp.types import CallToolResult
 
-from app.answers import open_patterns
-from app.histories import parse_history
-from app.reader import Reader
-from app.saying import Said
-from app.series import Series, series
-from app.tickers import checked_ticker
-from mcp_app.calls import Asked, in_time, reader_of, result_of
+from app.answers.history_argument import parse_history
+from app.answers.reader import Reader
+from app.answers.rendering import Said
+from app.answers.series import Series, series
+from app.answers.ticker_answer import open_patterns
+from app.core.tickers import checked_ticker
+from mcp_app.deadlines import Asked, in_time, reader_of, result_of
 
 PAGE_URI = "ui://orderflow/live.html"
 POINTS = 60

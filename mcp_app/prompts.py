@@ -2,7 +2,7 @@
 
 from mcp.server import MCPServer
 
-from app.reader import Reader
+from app.answers.reader import Reader
 
 _STYLE = (
     "Say first how old and how complete the data is. State facts only: what bids, asks, sizes "

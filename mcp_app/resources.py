@@ -6,16 +6,16 @@ from mcp.server import MCPServer
 from mcp.server.mcpserver.exceptions import ResourceError, ResourceNotFoundError, ToolError
 from mcp.server.mcpserver.resources import ResourceSecurity
 
-from app.answer_text import EVENT_COLUMNS, event_line
-from app.answers import event_facts, weight
-from app.asking import ask
-from app.errors import BadTicker, UnknownTicker
-from app.histories import parse_history
-from app.listing import list_tickers
-from app.reader import Reader
-from app.saying import text_of
-from app.tickers import checked_ticker
-from mcp_app.calls import in_time
+from app.answers.ask import ask
+from app.answers.history_argument import parse_history
+from app.answers.list_tickers import list_tickers
+from app.answers.reader import Reader
+from app.answers.rendering import text_of
+from app.answers.ticker_answer import event_facts, weight
+from app.answers.ticker_text import EVENT_COLUMNS, event_line
+from app.core.errors import BadTicker, UnknownTicker
+from app.core.tickers import checked_ticker
+from mcp_app.deadlines import in_time
 
 TICKERS = "orderflow://tickers"
 SNAPSHOT = "orderflow://{ticker}/snapshot"

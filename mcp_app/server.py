@@ -8,18 +8,18 @@ from importlib.metadata import PackageNotFoundError, version
 from mcp.server import MCPServer
 from mcp.server.mcpserver.tools import Tool
 
-from app import clock
-from app.chart import load_pencils
-from app.reader import Reader
-from app.settings import Settings
+from app.answers.chart import load_pencils
+from app.answers.reader import Reader
+from app.core import clock
+from app.core.settings import Settings
 from mcp_app.completion import add_completion
+from mcp_app.notifications import Updates
 from mcp_app.page import apps
 from mcp_app.prompts import add_prompts
 from mcp_app.resources import add_resources
-from mcp_app.timing import timing
+from mcp_app.tool_metrics import timing
 from mcp_app.tools import tools
 from mcp_app.unknown_tools import refusing_all_but
-from mcp_app.updates import Updates
 
 INSTRUCTIONS = (
     "Facts about the order flow of tickers, measured each second from quotes and trades. "

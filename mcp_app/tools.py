@@ -8,17 +8,17 @@ from mcp.server.mcpserver.tools import Tool
 from mcp.types import CallToolResult, ToolAnnotations
 from pydantic import Field
 
-from app.answers import Answer
-from app.asking import Detail, ask
-from app.chart import ChartFacts, chart
-from app.comparing import Comparison, compare
-from app.explaining import Explanation, explain
-from app.listing import Listing, list_tickers
-from app.scanning import Scan, scan
-from app.series import Series, series
-from mcp_app.calls import Asked, answered, pictured, told
+from app.answers.ask import Detail, ask
+from app.answers.chart import ChartFacts, chart
+from app.answers.compare import Comparison, compare
+from app.answers.explain import Explanation, explain
+from app.answers.list_tickers import Listing, list_tickers
+from app.answers.scan import Scan, scan
+from app.answers.series import Series, series
+from app.answers.ticker_answer import Answer
+from mcp_app.deadlines import Asked, answered, pictured, told
 from mcp_app.page import PAGE_URI, order_flow_page
-from mcp_app.strict import StrictTool
+from mcp_app.strict_tools import StrictTool
 
 Ticker = Annotated[str, Field(description="e.g. SPY; case counts")]
 History = Annotated[str, Field(description="10 s to 1 h: 30s, 5mins, 1h")]

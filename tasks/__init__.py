@@ -8,8 +8,8 @@ import logging
 from celery import Celery
 from celery.signals import setup_logging
 
-from app import logs
-from app.settings import settings
+from app.core import logs
+from app.core.settings import settings
 from tasks.flower import set_defaults
 
 # Each says a line a message at INFO: 3,000 lines a second at 1,500 tickers.
@@ -26,7 +26,7 @@ set_defaults(settings())
 
 app = Celery(
     "tasks",
-    amqp="tasks.broker:AMQP",
+    amqp="tasks.fast_path.connection:AMQP",
     include=["tasks.discovery", "tasks.fanout", "tasks.ticks"],
 )
 app.config_from_object("celeryconfig")

@@ -1,11 +1,11 @@
 """Once a second: which tickers are active."""
 
-from app import clock
-from app.outage import AWAY
-from app.settings import settings
+from app.core import clock
+from app.core.outage_log import AWAY
+from app.core.settings import settings
 from tasks import app
-from tasks.edge import activity, outage, tally, won
 from tasks.schedule import DISCOVERY_INTERVAL_MS, discovery_phase_ms, newest_beat_ms
+from tasks.worker_context import activity, outage, tally, won
 
 _NO_SHARD = -1  # stands where a fan-out's guard has its shard
 

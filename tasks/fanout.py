@@ -7,13 +7,13 @@ import msgspec
 from kombu import Producer
 from kombu.exceptions import OperationalError
 
-from app.outage import AWAY
-from app.settings import settings
+from app.core.outage_log import AWAY
+from app.core.settings import settings
 from tasks import app
-from tasks.edge import activity, forget_homes, homes, log, outage, tally, won
-from tasks.messages import publish_ticks
+from tasks.fast_path.messages import publish_ticks
 from tasks.queues import home_of, tick_queue
 from tasks.schedule import newest_as_of_ms
+from tasks.worker_context import activity, forget_homes, homes, log, outage, tally, won
 
 _AHEAD_INTERVALS = 1
 

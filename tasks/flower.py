@@ -4,9 +4,9 @@ import os
 import sys
 from collections.abc import Sequence
 
-from app.errors import SettingError
-from app.listening import check_flower
-from app.settings import Settings
+from app.core.bind_policy import check_flower
+from app.core.errors import SettingError
+from app.core.settings import Settings
 
 # With the default of 100,000 its memory passes 600 MB; with this it levels at 99 MB.
 _MAX_TASKS = 5000

@@ -4,7 +4,7 @@ import os
 import zlib
 from collections.abc import Mapping
 
-from app.settings import Settings
+from app.core.settings import Settings
 
 FAN_OUT_QUEUE = "fanout"
 

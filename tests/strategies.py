@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from hypothesis import strategies as st
 
-from app.records import Quote, Trade
+from app.analysis.records import Quote, Trade
 from tests.builders import quote, stream, trade
 
 TICK = 0.01

@@ -4,7 +4,7 @@ import csv
 import gzip
 from pathlib import Path
 
-from app.records import Quote, Trade
+from app.analysis.records import Quote, Trade
 
 FOLDER = Path(__file__).resolve().parents[2] / "shared" / "data" / "tapes"
 AGGRESSORS = {"buy": 1, "sell": -1}

@@ -12,10 +12,12 @@ import click
 from redis import Redis
 from tqdm import tqdm
 
-from app import logs
-from app.clock import now_ms
-from app.connect import connect
-from app.errors import BadTicker, TapeError
+from app.core import logs
+from app.core.clock import now_ms
+from app.core.errors import BadTicker, TapeError
+from app.core.outage_log import AWAY, Outage
+from app.core.settings import Settings, settings
+from app.core.tickers import checked_ticker
 from app.feeds.publish import Backoff, Outbox, Posting, log, publish_when_due
 from app.feeds.replay import Lap, Replay, read_all, tapes_among
 from app.feeds.simulate import (
@@ -30,11 +32,9 @@ from app.feeds.simulate import (
     write_tape,
 )
 from app.feeds.simulation import Label
-from app.keys import Keys
-from app.outage import AWAY, Outage
-from app.settings import Settings, settings
-from app.tape import Tape
-from app.tickers import checked_ticker
+from app.feeds.tape import Tape
+from app.storage.keys import Keys
+from app.storage.redis_client import connect
 
 TAPE_SECONDS = 3600
 

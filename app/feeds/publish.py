@@ -12,11 +12,11 @@ import structlog
 from redis import Redis
 from redis.exceptions import RedisError
 
-from app.clock import now_ms
-from app.keys import Keys
-from app.outage import AWAY, Outage
-from app.records import BUY, PRICE_UNITS, SELL, Quote, Record, Trade
-from app.settings import Settings
+from app.analysis.records import BUY, PRICE_UNITS, SELL, Quote, Record, Trade
+from app.core.clock import now_ms
+from app.core.outage_log import AWAY, Outage
+from app.core.settings import Settings
+from app.storage.keys import Keys
 
 PAUSE_SECONDS = 0.02
 LONGEST_PAUSE_SECONDS = 0.2

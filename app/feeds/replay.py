@@ -8,11 +8,11 @@ from heapq import merge
 from operator import attrgetter
 from pathlib import Path
 
-from app.errors import TapeError
+from app.analysis.records import Record
+from app.core.errors import TapeError
+from app.core.tickers import checked_ticker
 from app.feeds.publish import Posting
-from app.records import Record
-from app.tape import Tape, read_tape
-from app.tickers import checked_ticker
+from app.feeds.tape import Tape, read_tape
 
 _NAME = re.compile(r"(?P<stem>.*?)\.?(?P<kind>quotes|trades)?(?P<end>\.csv(?:\.gz)?)")
 

@@ -12,10 +12,10 @@ from typing import Self, TextIO, cast
 import msgspec
 from redis import Redis
 
+from app.analysis.records import BUY, PRICE_UNITS, Quote, Record, Trade
 from app.feeds.publish import Posting
 from app.feeds.simulation import PROFILES, Label, profile_of, simulate
-from app.keys import Keys
-from app.records import BUY, PRICE_UNITS, Quote, Record, Trade
+from app.storage.keys import Keys
 
 DEFAULT_TICKERS = tuple(PROFILES)
 TAPE_START_MS = 1_704_205_800_000

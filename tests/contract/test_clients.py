@@ -5,8 +5,8 @@ import re
 import shlex
 from pathlib import Path
 
-from app.histories import parse_history
-from app.settings import Settings
+from app.answers.history_argument import parse_history
+from app.core.settings import Settings
 
 ROOT = Path(__file__).parent.parent.parent
 TEXT = (ROOT / "docs" / "clients.md").read_text(encoding="utf-8")

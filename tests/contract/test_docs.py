@@ -8,8 +8,8 @@ from typing import Any, get_args
 import click
 import pytest
 
-from app import keys, published
-from app.settings import Settings
+from app.core.settings import Settings
+from app.storage import keys, published
 from tests.contract.documents import ROOT, commands, named, rows, text_of
 
 README = text_of("README.md")
@@ -97,7 +97,7 @@ def test_no_setting_is_explained_that_does_not_exist() -> None:
 
 
 def key_names() -> set[str]:
-    """Names of the table at the top of app/keys.py."""
+    """Names of the table at the top of app/storage/keys.py."""
     lines = (keys.__doc__ or "").splitlines()
     words = [line.split() for line in lines]
     return {found[1] for found in words if len(found) > 1 and found[1].startswith(keys.PREFIX)}

@@ -8,7 +8,7 @@ from typing import Any
 
 from mcp import Client
 
-from app.settings import Settings
+from app.core.settings import Settings
 from mcp_app.server import make_server
 
 ROOT = Path(__file__).parent.parent.parent

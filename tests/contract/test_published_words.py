@@ -1,6 +1,6 @@
 """What the engine can say, the reader knows: each word is looked up where it is made.
 
-`app/published.py` lets through no word that it does not list, so that a new one would reach
+`app/storage/published.py` lets through no word that it does not list, so that a new one would reach
 nobody; and a word on its list that nothing emits is one that readers wait for in vain.
 """
 
@@ -14,14 +14,15 @@ from typing import get_args
 
 import pytest
 
-from app import codec, published
-from app.analysis import Analysis
-from app.engine import Engine
+from app.analysis.dispatch import NAMES
+from app.analysis.engine import Engine
+from app.analysis.patterns.events import Event
+from app.analysis.records import Batch, Record
+from app.analysis.results import Analysis
+from app.analysis.windows import WINDOWS
 from app.feeds.simulation import profile_of, simulate
-from app.keys import WINDOWS
-from app.listeners import NAMES
-from app.patterns.events import Event
-from app.records import Batch, Record
+from app.storage import published
+from app.storage.tick import codec
 
 APP = Path(__file__).parent.parent.parent / "app"
 START_MS = 1_704_205_800_000
@@ -84,7 +85,7 @@ def added_evidence(tree: ast.Module) -> Iterator[str]:
 
 def emitted_evidence() -> set[str]:
     names: set[str] = set()
-    for tree in trees("patterns/*.py"):
+    for tree in trees("analysis/patterns/*.py"):
         names.update(added_evidence(tree))
         for facts in evidence_in(tree):
             names.update(str(key.value) for key in facts.keys if isinstance(key, ast.Constant))
@@ -93,7 +94,7 @@ def emitted_evidence() -> set[str]:
 
 def emitted_reasons() -> set[str]:
     reasons: set[str] = set()
-    for tree in trees("patterns/*.py", "engine.py", "listeners.py"):
+    for tree in trees("analysis/patterns/*.py", "analysis/engine.py", "analysis/dispatch.py"):
         for node in ast.walk(tree):
             if isinstance(node, ast.Call) and called(
                 node, "closing", "close_all", "_close", "_end", "_rest"
@@ -121,7 +122,14 @@ def faults_in(call: ast.Call) -> Iterator[str]:
 
 def emitted_oddities() -> set[str]:
     names: set[str] = set()
-    for tree in trees("members.py", "tape.py", "bars.py", "engine.py", "analysis.py", "folding.py"):
+    for tree in trees(
+        "analysis/record_parser.py",
+        "feeds/tape.py",
+        "analysis/bars.py",
+        "analysis/engine.py",
+        "analysis/results.py",
+        "storage/tick/fold.py",
+    ):
         for node in ast.walk(tree):
             if isinstance(node, ast.Call) and called(node, "RecordRejected", "fault"):
                 names.update(text for argument in node.args for text in results_of(argument))
@@ -143,7 +151,7 @@ def emitted_oddities() -> set[str]:
 
 def unknown_states() -> list[str]:
     """Return what a behaviour may say when it can't be told, 12 in place of computed numbers."""
-    [tree] = trees("behaviors.py")
+    [tree] = trees("analysis/behaviors.py")
     found = []
     inside = {
         id(part)
@@ -208,7 +216,7 @@ def _twisted(number: int, records: list[Record]) -> list[Record]:
 def test_every_pattern_type_is_known_and_no_other() -> None:
     types = {
         text
-        for tree in trees("patterns/*.py")
+        for tree in trees("analysis/patterns/*.py")
         for node in ast.walk(tree)
         if isinstance(node, ast.Call) and called(node, "Opening")
         for keyword in node.keywords

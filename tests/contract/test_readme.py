@@ -10,7 +10,7 @@ import click
 import pytest
 
 from app.cli import main
-from app.settings import Settings
+from app.core.settings import Settings
 from mcp_app.__main__ import main as serve
 from tests.contract.documents import README, ROOT, blocks, paths, text_of
 
@@ -118,7 +118,7 @@ def test_every_decision_has_its_number_once() -> None:
 
 def test_the_answer_shown_is_written_as_answers_are() -> None:
     _, answer = blocks(README.read_text(encoding="utf-8"), "text")
-    source = ast.parse(text_of("app/answer_text.py"))
+    source = ast.parse(text_of("app/answers/ticker_text.py"))
     words = {n.value for n in ast.walk(source) if isinstance(n, ast.Constant)}
     numbers = [line for line in answer.splitlines() if line.startswith(("book", "spread", "flow"))]
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from mcp import Client
 
-from app.settings import Settings
+from app.core.settings import Settings
 from mcp_app.server import make_server
 
 SNAPSHOT = Path(__file__).with_name("tool_list.json")

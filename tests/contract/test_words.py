@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from app.answers import Answer
+from app.answers.ticker_answer import Answer
 from app.cli import main
 from mcp_app.server import INSTRUCTIONS
 from mcp_app.tools import tools

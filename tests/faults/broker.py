@@ -10,8 +10,8 @@ from random import Random
 
 import redis
 
+from app.analysis.records import Quote, Record
 from app.feeds.publish import member_of
-from app.records import Quote, Record
 
 PAUSE_SECONDS = 0.01
 LEAD_MS = 1000.0

@@ -5,7 +5,7 @@ import signal
 import time
 from collections.abc import Callable
 
-from app.keys import HOMES
+from app.storage.keys import HOMES
 from tests.faults.pouring import MILLION, pour_million
 from tests.faults.scene import Scene, count_error, kill, must, quietly
 from tests.faults.stage import WORKERS, pass_time

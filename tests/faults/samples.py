@@ -8,7 +8,8 @@ from dataclasses import dataclass
 import msgspec
 import redis
 
-from app.keys import SIDES, WINDOWS
+from app.analysis.windows import WINDOWS
+from app.storage.keys import SIDES
 
 EACH_SECONDS = 0.4
 

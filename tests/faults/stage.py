@@ -13,8 +13,8 @@ from pathlib import Path
 
 import redis
 
-from app import lifeline
-from app.embedded import server_binary
+from app.operations import die_with_parent
+from app.operations.embedded_redis import server_binary
 from tests.faults.staged_names import BY
 from tests.processes import ROOT, Running, free_port, wait_until
 
@@ -119,7 +119,7 @@ class Stage:
         }
         with log.open("wb") as output:
             process = subprocess.Popen(
-                [sys.executable, "-S", str(lifeline.__file__), str(os.getpid()), *command],
+                [sys.executable, "-S", str(die_with_parent.__file__), str(os.getpid()), *command],
                 cwd=ROOT,
                 env=inherited | ours | settings,
                 stdout=output,

@@ -14,13 +14,14 @@ from typing import Any
 
 from redis.exceptions import RedisError
 
-from app import clock
-from app import store as stores
-from app.connect import connect
-from app.lines import Command, Told
-from app.settings import settings
-from app.state import ENGINE
-from app.store import Store, Tick
+from app.analysis.state import ENGINE
+from app.core import clock
+from app.core.settings import settings
+from app.storage import tick_store as stores
+from app.storage.redis_client import connect
+from app.storage.tick.resp import Command
+from app.storage.tick_connection import Told
+from app.storage.tick_store import Store, Tick
 from tasks import app, fanout, ticks
 from tests.faults.staged_names import BY, REFUSED_FAN_OUTS, REFUSED_WRITES, UP
 

@@ -4,8 +4,8 @@ import math
 from dataclasses import fields
 from random import Random
 
+from app.analysis.records import Quote, Record, Trade
 from app.feeds.simulation import Profile, simulate
-from app.records import Quote, Record, Trade
 from tests.builders import START_MS
 from tests.strategies import Flavour
 

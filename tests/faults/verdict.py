@@ -7,12 +7,12 @@ from typing import Any
 
 import msgspec
 
-from app import codec
-from app.engine import Engine
-from app.keys import WINDOWS
-from app.members import batch_of
-from app.patterns.events import whole_second
-from app.records import Batch
+from app.analysis.engine import Engine
+from app.analysis.patterns.events import whole_second
+from app.analysis.record_parser import batch_of
+from app.analysis.records import Batch
+from app.analysis.windows import WINDOWS
+from app.storage.tick import codec
 from tests.faults.broker import Posting
 from tests.faults.kinds import EXACT, LATE, LOST
 from tests.faults.samples import Members, Sample

@@ -10,15 +10,15 @@ from pathlib import Path
 from mcp.server.mcpserver.tools import Tool
 from pydantic import ValidationError
 
-from app import codec
-from app.errors import BadHistory, BadMoment, BadTicker, RecordRejected, StateUnreadable
-from app.histories import MAX_SECONDS, MIN_SECONDS, parse_history
-from app.keys import Keys
-from app.members import parse_quote, parse_trade
-from app.moments import parse_moment
-from app.published import behaviors_of, event_of, levels_of, quality_of
-from app.tickers import checked_ticker, is_ticker
-from mcp_app.strict import StrictTool
+from app.analysis.record_parser import parse_quote, parse_trade
+from app.answers.as_of_argument import parse_moment
+from app.answers.history_argument import MAX_SECONDS, MIN_SECONDS, parse_history
+from app.core.errors import BadHistory, BadMoment, BadTicker, RecordRejected, StateUnreadable
+from app.core.tickers import checked_ticker, is_ticker
+from app.storage.keys import Keys
+from app.storage.published import behaviors_of, event_of, levels_of, quality_of
+from app.storage.tick import codec
+from mcp_app.strict_tools import StrictTool
 from mcp_app.tools import tools
 
 CORPUS = Path(__file__).parent / "corpus"

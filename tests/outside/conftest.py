@@ -22,7 +22,7 @@ import httpx2
 import pytest
 import redis
 
-from app.settings import Settings
+from app.core.settings import Settings
 from tests.by_hand import Hand
 from tests.processes import Environment, Running, Start, free_port, wait_until
 

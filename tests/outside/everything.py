@@ -45,7 +45,7 @@ from pydantic import Field
 from starlette.applications import Starlette
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from app.settings import Settings
+from app.core.settings import Settings
 from mcp_app.http import Resumable, http_app
 from mcp_app.server import make_server
 

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 import redis
 
-from app.clock import now_ms
-from app.settings import Settings
-from app.store import Store
+from app.core.clock import now_ms
+from app.core.settings import Settings
+from app.storage.tick_store import Store
 from tests.outside.conftest import Node
 from tests.processes import Start, wait_until
 

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from tests.by_hand import Hand
+from tests.mcp_app.agents import CALLS
 from tests.outside.conftest import CLIENTS
-from tests.redis.agents import CALLS
 
 SCRIPTS = Path(__file__).parent / "clients"
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from starlette.routing import Route
 
-from app.settings import Settings
+from app.core.settings import Settings
 from mcp_app.http import http_app
 from mcp_app.server import make_server
 from tests.outside.conftest import Node

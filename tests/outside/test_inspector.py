@@ -8,8 +8,8 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from tests.by_hand import Hand
+from tests.mcp_app.agents import CALLS
 from tests.outside.conftest import Node
-from tests.redis.agents import CALLS
 
 INSPECTOR = ".bin/mcp-inspector"
 SHIPPED = ("mcp_app", "--http", "--port", "{port}")

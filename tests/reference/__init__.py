@@ -6,7 +6,7 @@ two independent readings of the same words can be compared.
 
 from functools import cached_property
 
-from app.records import Quote, Trade
+from app.analysis.records import Quote, Trade
 from tests.reference import behaviours, by_print, by_quote, by_second, by_visit
 from tests.reference.levels import Shelf, published_at
 from tests.reference.lives import Lives

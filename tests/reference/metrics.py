@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from itertools import pairwise
 
-from app.records import Quote
+from app.analysis.records import Quote
 from tests.reference.past import (
     ASK,
     BID,

@@ -5,7 +5,7 @@ from bisect import bisect_left, bisect_right
 from dataclasses import dataclass
 from functools import cached_property
 
-from app.records import Quote, Trade
+from app.analysis.records import Quote, Trade
 
 BID, ASK = 0, 1
 SIDE_NAMES = ("bid", "ask")

@@ -9,7 +9,7 @@ from functools import cache, cached_property
 import numpy as np
 import numpy.typing as npt
 
-from app.records import Quote
+from app.analysis.records import Quote
 from tests.reference.past import (
     ASK,
     BID,

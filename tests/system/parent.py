@@ -4,4 +4,4 @@ import subprocess
 import sys
 
 if __name__ == "__main__":
-    subprocess.call([sys.executable, "-m", "app.supervise", "--end-with-parent"])
+    subprocess.call([sys.executable, "-m", "app.operations.supervisor", "--end-with-parent"])

@@ -8,7 +8,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from app.settings import settings
+from app.core.settings import settings
 from mcp_app.http import serve
 from mcp_app.server import make_server
 

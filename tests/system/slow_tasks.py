@@ -2,8 +2,8 @@
 
 import time
 
-from app.settings import settings
-from app.store import Store, Told
+from app.core.settings import settings
+from app.storage.tick_store import Store, Told
 from tasks import app, ticks
 from tests.system.names import LOAD, TICK_SECONDS
 

@@ -2,10 +2,10 @@
 
 from typing import Any
 
-from app.connect import connect
-from app.folding import TickReport
-from app.settings import settings
-from app.store import Told
+from app.core.settings import settings
+from app.storage.redis_client import connect
+from app.storage.tick.fold import TickReport
+from app.storage.tick_store import Told
 from tasks import app, ticks
 from tests.system.names import BROKEN_TICKER, RAN
 

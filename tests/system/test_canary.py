@@ -55,7 +55,7 @@ def test_no_secret_is_in_a_log_a_process_list_a_page_or_an_answer(start: Start) 
         "LOG_LEVEL": "DEBUG",
     }
     settings = ports | secrets | {"ORDERFLOW_FEED": "none", "ORDERFLOW_WORKERS": "1"}
-    run = start("app.supervise", **settings)
+    run = start("app.operations.supervisor", **settings)
     mcp = f"http://127.0.0.1:{ports['ORDERFLOW_MCP_PORT']}"
     flower = f"http://127.0.0.1:{ports['ORDERFLOW_FLOWER_PORT']}"
     wait_until(lambda: answers(f"{mcp}/health") and " ready." in run.said(), "all is up", 60)

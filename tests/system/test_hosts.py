@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 import redis
 
-from app.embedded import server_binary
+from app.operations.embedded_redis import server_binary
 from tests.processes import ROOT, Environment, wait_until
 from tests.system.hosts import DATA, Hosts, is_possible
 

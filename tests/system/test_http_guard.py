@@ -74,7 +74,7 @@ def test_beyond_loopback_no_server_starts_without_a_token(start: Start, host: st
 
 @pytest.mark.parametrize("variable", ["ORDERFLOW_MCP_HOST", "ORDERFLOW_FLOWER_HOST"])
 def test_a_run_that_would_be_open_to_others_starts_nothing(start: Start, variable: str) -> None:
-    running = start("app.supervise", **{variable: ANYWHERE})
+    running = start("app.operations.supervisor", **{variable: ANYWHERE})
 
     assert running.process.wait(30) == 1
     assert running.said().count("\n") == 1

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from app import engine
+from app.analysis import engine
 from tests.processes import ROOT
 
 pytestmark = [
@@ -18,9 +18,10 @@ pytestmark = [
 
 PROGRAM = """
 import hashlib, sys
-from app import codec, engine
+from app.analysis import engine
+from app.storage.tick import codec
 from app.feeds.simulation import Profile, simulate
-from app.records import Batch
+from app.analysis.records import Batch
 
 print("compiled" if engine.__file__.endswith(".so") else "interpreted", file=sys.stderr)
 START_MS = 1_700_000_000_000

@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 import redis
 
-from app import codec
-from app.analyze import Ticks, analyses
-from app.engine import Engine
-from app.keys import WINDOWS
-from app.tape import read_tape
+from app.analysis.engine import Engine
+from app.analysis.windows import WINDOWS
+from app.evaluation.analyze_tape import Ticks, analyses
+from app.feeds.tape import read_tape
+from app.storage.tick import codec
 from tests.processes import Running, Start, wait_until
 from tests.tapes import FOLDER
 

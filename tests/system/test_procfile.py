@@ -15,7 +15,7 @@ import redis
 from mcp import Client
 from mcp.client.stdio import StdioServerParameters
 
-from app import clock
+from app.core import clock
 from tests.processes import ROOT, Environment, Start, free_port, wait_until
 
 pytestmark = pytest.mark.system

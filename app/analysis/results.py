@@ -1,0 +1,71 @@
+"""What one call of the fold found."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from app.analysis.bars import Bar
+from app.analysis.behaviors import Behaviors
+from app.analysis.levels import PublishedLevel
+from app.analysis.metrics import Fields
+from app.analysis.patterns.events import Event
+
+ACCEPTED_ODDITIES = frozenset(
+    {"late", "duplicate", "unnumbered", "stamp_mismatch", "crossed", "locked", "one_sided"}
+)
+
+Quality = dict[str, int | list[str] | list[list[float]] | dict[str, int]]
+
+
+@dataclass(slots=True, init=False)
+class Analysis:
+    """What one call of the fold found, as of `as_of`.
+
+    By window: `metrics`, `quality`, `last_sweep`. `changed` events and `levels` (None: as before)
+    are to be published, `forgotten` ones (opened_at, id) to be removed; `sealed` bars can't change
+    any more; `failures` are the detectors that failed in this call.
+    """
+
+    as_of: int
+    metrics: dict[str, Fields]
+    quality: dict[str, Quality]
+    last_sweep: dict[str, Event | None]
+    behaviors: Behaviors
+    changed: list[Event]
+    forgotten: list[tuple[float, str]]
+    levels: list[list[PublishedLevel] | None]
+    sealed: list[Bar]
+    failures: dict[str, Exception]
+
+    def __init__(  # noqa: PLR0913 - written out, as in `records`
+        self,
+        as_of: int,
+        *,
+        metrics: dict[str, Fields],
+        quality: dict[str, Quality],
+        last_sweep: dict[str, Event | None],
+        behaviors: Behaviors,
+        changed: list[Event],
+        forgotten: list[tuple[float, str]],
+        levels: list[list[PublishedLevel] | None],
+        sealed: list[Bar],
+        failures: dict[str, Exception],
+    ) -> None:
+        self.as_of = as_of
+        self.metrics = metrics
+        self.quality = quality
+        self.last_sweep = last_sweep
+        self.behaviors = behaviors
+        self.changed = changed
+        self.forgotten = forgotten
+        self.levels = levels
+        self.sealed = sealed
+        self.failures = failures
+
+
+def quality_of(counts: Mapping[str, int]) -> Quality:
+    """Sort counted oddities: what was rejected apart, by reason."""
+    rejected = {name: n for name, n in counts.items() if name not in ACCEPTED_ODDITIES}
+    quality: Quality = {name: n for name, n in counts.items() if name in ACCEPTED_ODDITIES}
+    if rejected:
+        quality["rejected"] = rejected
+    return quality

@@ -1,0 +1,84 @@
+"""The best bid and ask as they stand in the stream, and who took what was printed."""
+
+from dataclasses import dataclass
+
+from app.analysis.records import BUY, SELL, UNSIGNED, Quote, Trade
+
+
+@dataclass(slots=True, init=False)
+class Side:
+    """What a print says: its taker, whether that was given, and whether it fell inside."""
+
+    taker: int
+    is_given: bool
+    is_inside: bool
+
+    def __init__(self, taker: int, *, is_given: bool, is_inside: bool) -> None:
+        self.taker = taker
+        self.is_given = is_given
+        self.is_inside = is_inside
+
+
+@dataclass(slots=True, init=False)
+class Market:
+    """The book's best as it stands in the stream, and what signs a print.
+
+    `spread` is that of `valid`, 0 where there is none.
+    """
+
+    quote: Quote | None
+    last_valid: Quote | None
+    spread: int
+    last_price: int
+    last_direction: int
+
+    def __init__(
+        self,
+        quote: Quote | None = None,
+        last_valid: Quote | None = None,
+        spread: int = 0,
+        last_price: int = 0,
+        last_direction: int = UNSIGNED,
+    ) -> None:
+        self.quote = quote
+        self.last_valid = last_valid
+        self.spread = spread
+        self.last_price = last_price
+        self.last_direction = last_direction
+
+    def quoted(self, quote: Quote) -> None:
+        """Let `quote` stand."""
+        self.quote = quote
+        if quote.bid_size > 0 and quote.ask_size > 0:
+            spread = quote.ask_price - quote.bid_price
+            if spread > 0:
+                self.last_valid, self.spread = quote, spread
+            else:
+                last = self.last_valid
+                self.spread = 0 if last is None else last.ask_price - last.bid_price
+        else:
+            self.spread = 0
+
+    @property
+    def valid(self) -> Quote | None:
+        """Return the quote that has spread and mid now, None while a side is empty."""
+        return self.last_valid if self.spread else None
+
+    def printed(self, trade: Trade) -> Side:
+        """Sign a print by its given aggressor, else the quote rule, else the tick rule."""
+        inside = False
+        quote = self.quote
+        if quote is not None and quote.bid_size > 0 and quote.ask_size > 0:
+            inside = quote.bid_price < trade.price < quote.ask_price
+        if trade.price != self.last_price:
+            if self.last_price:
+                self.last_direction = BUY if trade.price > self.last_price else SELL
+            self.last_price = trade.price
+        if trade.aggressor != UNSIGNED:
+            return Side(trade.aggressor, is_given=True, is_inside=inside)
+        valid = self.valid
+        if valid is not None:
+            distance = 2 * trade.price - valid.bid_price - valid.ask_price
+            if distance:
+                return Side(BUY if distance > 0 else SELL, is_given=False, is_inside=inside)
+        return Side(self.last_direction, is_given=False, is_inside=inside)

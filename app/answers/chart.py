@@ -1,0 +1,63 @@
+"""A picture of a ticker's history, and the facts that go with it."""
+
+import importlib
+import threading
+from typing import NamedTuple
+
+from app.answers.compare import Compared, row_of
+from app.answers.history_argument import parse_history
+from app.answers.reader import Reader
+from app.answers.schema import Reply
+from app.answers.ticker_text import id_line
+from app.core.errors import NoAnswer
+from app.core.tickers import checked_ticker
+
+# What is left of the deadline is for reading and drawing.
+PATIENCE_SECONDS = 1.1
+_loaded = threading.Event()
+
+
+class ChartFacts(Compared, Reply):
+    """What goes with a picture: how old and how whole its data is, and the measures at its end."""
+
+    history_seconds: int
+
+    def as_text(self) -> str:
+        """Return the same facts in a line."""
+        head = f"{self.ticker}: last {self.history_seconds} s; {'; '.join(self.parts())}"
+        return "\n".join([head, *id_line(self.answer_id)])
+
+
+class Chart(NamedTuple):
+    """A PNG and its facts."""
+
+    png: bytes
+    facts: ChartFacts
+
+
+def load_pencils() -> None:
+    """Load what draws, so that the first chart comes in time."""
+    if not _loaded.is_set():
+        importlib.import_module("app.answers.chart_drawing").load()
+        _loaded.set()
+
+
+def chart(reader: Reader, ticker: str, history: str = "5mins") -> Chart:
+    """Draw the last `history` of `ticker`, once `load_pencils` is done.
+
+    Raises `BadTicker`, `BadHistory`, `NoAnswer` or `StoreUnavailable`.
+    """
+    snapshot = reader.snapshot(checked_ticker(ticker), parse_history(history))
+    if snapshot.as_of_ms is None:
+        raise NoAnswer(f"{ticker}: warming: {snapshot.cause}; ask again in some seconds")
+    if not _loaded.wait(PATIENCE_SECONDS):
+        known = f"; {snapshot.cause}" if snapshot.cause else ""
+        raise NoAnswer(f"{ticker}: what draws is still loading, ask again in a second{known}")
+    # Loading it takes half a second, which nobody who asks for no picture need pay.
+    from app.answers.chart_drawing import png_of  # noqa: PLC0415
+
+    table = reader.table(ticker, snapshot.as_of_ms, snapshot.history_seconds)
+    facts = row_of(snapshot).model_dump()
+    return Chart(
+        png_of(snapshot, table), ChartFacts(**facts, history_seconds=snapshot.history_seconds)
+    )

@@ -1,0 +1,130 @@
+"""A ticker's history as a picture: mid, spread, sizes, flow, levels and events."""
+
+import io
+import math
+import threading
+from collections.abc import Iterator, Sequence
+
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+
+from app.analysis.bars import SECOND_MS
+from app.analysis.records import PRICE_UNITS
+from app.analysis.rolling_bars import BarTable
+from app.answers.reader import Snapshot
+from app.storage.published import Event, Level
+
+WIDTH_INCHES, HEIGHT_INCHES, DOTS_AN_INCH = 9.0, 6.0, 100
+BID, ASK, NEUTRAL = "#1f6fb2", "#b2611f", "#444444"
+MAX_LABELS = 8
+LATE_SHARE = 0.15
+# Matplotlib's font and text caches are not made for threads.
+_drawing = threading.Lock()
+
+
+def load() -> None:
+    """Find the fonts, which takes a second once."""
+    with _drawing:
+        figure = Figure((1, 1))
+        figure.subplots().set_ylabel("mid")
+        FigureCanvasAgg(figure).draw()
+
+
+def png_of(snapshot: Snapshot, table: BarTable) -> bytes:
+    """Draw what `snapshot` tells, second by second."""
+    with _drawing:
+        figure = Figure((WIDTH_INCHES, HEIGHT_INCHES), DOTS_AN_INCH)
+        canvas = FigureCanvasAgg(figure)
+        _draw(figure, snapshot, table)
+        picture = io.BytesIO()
+        canvas.print_png(picture)
+    return picture.getvalue()
+
+
+def _draw(figure: Figure, snapshot: Snapshot, table: BarTable) -> None:
+    as_of_ms, seconds = snapshot.as_of_ms or 0, snapshot.history_seconds
+    price, spread, size, flow = figure.subplots(4, 1, sharex=True, height_ratios=[4, 1, 1.5, 1.5])
+    # A layout worked out by the library would take as long again as the drawing.
+    figure.subplots_adjust(left=0.08, right=0.98, top=0.94, bottom=0.08, hspace=0.12)
+    columns = Columns(table, as_of_ms, seconds)
+    figure.suptitle(_title(snapshot), fontsize=9)
+    price.step(columns.ages, columns.mid(), color=NEUTRAL, lw=1, where="post")
+    price.set_ylabel("mid")
+    _levels(price, snapshot.levels)
+    _events(price, snapshot.events or (), as_of_ms, seconds)
+    spread.step(columns.ages, columns.of("spread", 1 / PRICE_UNITS), color=NEUTRAL, lw=0.8)
+    spread.set_ylabel("spread")
+    size.step(columns.ages, columns.of("bid_size"), color=BID, lw=0.8, label="bid")
+    size.step(columns.ages, columns.of("ask_size"), color=ASK, lw=0.8, label="ask")
+    size.set_ylabel("size")
+    size.legend(loc="upper left", fontsize=7, frameon=False, ncols=2)
+    # As one shape: three hundred bars take twice as long as all the rest.
+    ofi = [0.0 if math.isnan(value) else value for value in columns.of("ofi", zero_known=True)]
+    flow.fill_between(columns.ages, ofi, step="mid", color=NEUTRAL, lw=0)
+    flow.set_ylabel("OFI/s")
+    flow.set_xlabel(f"seconds before {as_of_ms} (epoch ms)", fontsize=7)
+    flow.set_xlim(-seconds, 0)
+    for axes in (price, spread, size, flow):
+        axes.yaxis.label.set_size(7)
+        # Whole prices: not how far each lies from a number above the picture.
+        axes.ticklabel_format(axis="y", useOffset=False, style="plain")
+        axes.tick_params(labelsize=7)
+        axes.grid(visible=True, alpha=0.2)
+
+
+def _title(snapshot: Snapshot) -> str:
+    age_seconds = (snapshot.now_ms - (snapshot.as_of_ms or snapshot.now_ms)) / SECOND_MS
+    flags = [name for name in ("stale", "quiet", "warming") if getattr(snapshot, name)]
+    said = f"{snapshot.ticker}, last {snapshot.history_seconds} s, as of {age_seconds:.1f} s ago"
+    evidence = f"evidence {snapshot.evidence_class}"
+    return ", ".join([said, evidence, *(flag.upper() for flag in flags)])
+
+
+class Columns:
+    """The table's columns beside their ages in seconds; NaN leaves a hole in a line."""
+
+    def __init__(self, table: BarTable, as_of_ms: int, seconds: int) -> None:
+        self._read = lambda name: table.column(name, as_of_ms, seconds)
+        self._stood = self._read("stood")
+        self.ages = [i + 1 - len(self._stood) for i in range(len(self._stood))]
+
+    def of(self, name: str, unit: float = 1.0, *, zero_known: bool = False) -> list[float]:
+        """Return a column in `unit`s."""
+        values = zip(self._read(name), self._stood, strict=True)
+        return [v * unit if stood and (v or zero_known) else math.nan for v, stood in values]
+
+    def mid(self) -> list[float]:
+        """Return the mid at the end of each second."""
+        return self.of("mid2", 0.5 / PRICE_UNITS)
+
+
+def _levels(axes: Axes, levels: Sequence[Level]) -> None:
+    low, high = axes.get_ylim()
+    for level in levels:
+        if low <= level.price <= high:
+            colour = BID if level.side == "bid" else ASK
+            axes.axhline(level.price, color=colour, lw=0.6, ls=":", alpha=0.7)
+
+
+def _events(axes: Axes, events: Sequence[Event], as_of_ms: int, seconds: int) -> None:
+    for i, event in enumerate(list(_labelled(events))):
+        start = max(-seconds, (event.opened_at - as_of_ms) / SECOND_MS)
+        end = 0.0 if event.closed_at is None else (event.closed_at - as_of_ms) / SECOND_MS
+        colour = {"bid": BID, "ask": ASK}.get(event.side, NEUTRAL)
+        axes.axvspan(start, max(end, start + 0.5), color=colour, alpha=0.08)
+        axes.annotate(
+            f"{event.type} {event.side}",
+            (start, 0.97 - 0.06 * i),
+            xycoords=axes.get_xaxis_transform(),
+            fontsize=6,
+            color=colour,
+            va="top",
+            # To the left of what began of late, where the picture ends.
+            ha="right" if start > -seconds * LATE_SHARE else "left",
+        )
+
+
+def _labelled(events: Sequence[Event]) -> Iterator[Event]:
+    ranked = sorted(events, key=lambda event: (event.strength or 0, event.opened_at), reverse=True)
+    yield from ranked[:MAX_LABELS]

@@ -1,0 +1,133 @@
+"""Several tickers side by side, over the same history."""
+
+from collections.abc import Iterator
+from typing import Annotated
+
+from pydantic import Field
+
+from app.answers.durations import age
+from app.answers.history_argument import parse_history
+from app.answers.reader import Reader, Snapshot
+from app.answers.schema import Bp, EpochMs, Facts, Flag, Flags, Known, Price, Reply
+from app.answers.ticker_answer import brief_of
+from app.answers.ticker_text import id_line, plain
+from app.core import clock
+from app.core.errors import BadQuestion, BadTicker, NoAnswer
+from app.core.tickers import checked_ticker
+from app.storage.published import EvidenceClass
+
+MAX_TICKERS = 10
+MAX_ERROR = 200
+MEASURES = (
+    "bid_price",
+    "ask_price",
+    "spread_bps",
+    "queue_imbalance",
+    "ofi",
+    "log_ofi",
+    "trade_imbalance",
+    "realized_volatility_bps",
+    "quotes_per_second",
+)
+
+
+class Compared(Facts):
+    """One ticker; `error` says why nothing is known of it."""
+
+    ticker: str
+    error: str | None = None
+    as_of: EpochMs = None
+    age_seconds: Known = None
+    newest_quote_age_seconds: Known = None
+    covered_seconds: Known = None
+    evidence_class: EvidenceClass | None = None
+    flags: Flags = []
+    note: str | None = None
+    bid_price: Price = None
+    ask_price: Price = None
+    spread_bps: Bp = None
+    queue_imbalance: Annotated[Known, Field(description="-1..1, above 0: more bid size")] = None
+    ofi: Annotated[Known, Field(description="order flow imbalance, in sizes")] = None
+    log_ofi: Annotated[Known, Field(description="comparable between tickers")] = None
+    trade_imbalance: Annotated[Known, Field(description="-1..1; absent without trades")] = None
+    realized_volatility_bps: Annotated[Known, Field(description="bp")] = None
+    quotes_per_second: Known = None
+    open_patterns: list[str] = []
+    quality: Annotated[dict[str, int], Field(description="odd records by name")] = {}
+
+    def parts(self) -> Iterator[str]:
+        """Say it in a line."""
+        if self.error is not None:
+            yield self.error
+            return
+        if self.age_seconds is not None:
+            yield f"as of {age(self.age_seconds)} ago"
+        yield f"quote {age(self.newest_quote_age_seconds or 0)} ago"
+        if self.covered_seconds is not None:
+            yield f"covered {self.covered_seconds} s"
+        yield f"class {self.evidence_class}"
+        yield from (flag.upper() for flag in self.flags)
+        for name in MEASURES:
+            value = getattr(self, name)
+            if value is not None:
+                yield f"{name} {plain(value)}"
+        yield f"open {', '.join(self.open_patterns) or 'none'}"
+        if self.quality:
+            yield "odd " + " ".join(f"{name} {count}" for name, count in self.quality.items())
+        if self.note is not None:
+            yield f"note: {self.note}"
+
+
+class Comparison(Reply):
+    """Several tickers over the same history, in the order asked for."""
+
+    now: Annotated[int, Field(description="epoch ms")]
+    history_seconds: int
+    tickers: list[Compared]
+
+    def as_text(self) -> str:
+        """Return a line a ticker."""
+        rows = (f"{row.ticker}: {'; '.join(row.parts())}" for row in self.tickers)
+        head = f"last {self.history_seconds} s of {len(self.tickers)} tickers"
+        return "\n".join([head, *rows, *id_line(self.answer_id)])
+
+
+def compare(reader: Reader, tickers: list[str], history: str = "5mins") -> Comparison:
+    """Compare tickers over exactly the last `history`.
+
+    Raises `BadQuestion`, `BadHistory`, `StoreUnavailable`; `NoAnswer` where none is known.
+    """
+    names = list(dict.fromkeys(tickers))
+    if not 1 <= len(names) <= MAX_TICKERS:
+        raise BadQuestion(f"tickers: {len(names)} given, 1 to {MAX_TICKERS} accepted")
+    seconds = parse_history(history)
+    rows, faults = [], []
+    for name in names:
+        try:
+            snapshot = reader.snapshot(checked_ticker(name), seconds)
+            rows.append(row_of(snapshot))
+        except (NoAnswer, BadTicker) as error:
+            faults.append(error)
+            rows.append(Compared(ticker=name[:40], error=str(error)[:MAX_ERROR]))
+    if len(faults) == len(names):
+        raise NoAnswer("; ".join(str(error) for error in faults[:3]))
+    return Comparison(now=round(clock.now_ms()), history_seconds=seconds, tickers=rows)
+
+
+def row_of(snapshot: Snapshot) -> Compared:
+    """Put a snapshot into one row."""
+    answer = brief_of(snapshot, MEASURES)
+    flags: tuple[Flag, ...] = ("stale", "quiet", "warming")
+    return Compared(
+        ticker=answer.ticker,
+        as_of=answer.as_of,
+        age_seconds=answer.age_seconds,
+        newest_quote_age_seconds=answer.newest_quote_age_seconds,
+        covered_seconds=answer.covered_seconds,
+        evidence_class=answer.evidence_class,
+        flags=[flag for flag in flags if getattr(answer, flag)],
+        note=answer.note,
+        open_patterns=answer.open_patterns or [],
+        quality=answer.quality.counts,
+        **{name: getattr(answer.metrics, name) for name in MEASURES},
+    )

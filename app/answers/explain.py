@@ -1,0 +1,231 @@
+"""One event's whole evidence, with the records before, during and after it, summarised."""
+
+from collections.abc import Iterator, Sequence
+from typing import Annotated
+
+from pydantic import Field
+
+from app.analysis.records import BUY, PRICE_UNITS, SELL, Quote, Trade
+from app.answers.durations import age, ago
+from app.answers.history_argument import MIN_SECONDS
+from app.answers.reader import Reader, Snapshot
+from app.answers.schema import EpochMs, Facts, Flag, Flags, Known, Number, Reply, seconds_of, short
+from app.answers.ticker_answer import EventFacts, event_facts
+from app.answers.ticker_text import EVENT_COLUMNS, event_line, id_line, plain
+from app.core import clock
+from app.core.errors import BadQuestion, UnknownEvent
+from app.core.tickers import is_ticker
+from app.storage.published import Event, Value
+
+AROUND_MS = 10_000
+FORM = "an id looks like SPY~k3f9x2ab; analyze_order_flow_tool and scan_order_flow tell them"
+
+
+class Span(Facts):
+    """The records of one part of the time around an event; prices at its two ends."""
+
+    seconds: Number
+    quotes: int
+    trades: int
+    bid_from: Known = None
+    bid_to: Known = None
+    ask_from: Known = None
+    ask_to: Known = None
+    bid_size_min: Known = None
+    bid_size_max: Known = None
+    ask_size_min: Known = None
+    ask_size_max: Known = None
+    by_buyers: Annotated[Known, Field(description="size printed by buying aggressors")] = None
+    by_sellers: Known = None
+    unsigned: Annotated[Known, Field(description="size without a given aggressor")] = None
+    trade_low: Known = None
+    trade_high: Known = None
+    incomplete: Annotated[bool, Field(description="there were more records than were read")] = False
+
+    def said(self) -> Iterator[str]:
+        """Say it in a line."""
+        yield f"{plain(self.seconds)} s"
+        yield f"quotes {self.quotes}"
+        yield f"trades {self.trades}"
+        for name in ("bid", "ask"):
+            low, high = getattr(self, f"{name}_from"), getattr(self, f"{name}_to")
+            if low is not None or high is not None:
+                yield f"{name} {_said(low)} to {_said(high)}"
+            least, most = getattr(self, f"{name}_size_min"), getattr(self, f"{name}_size_max")
+            if least is not None:
+                yield f"{name} size {_said(least)}..{_said(most)}"
+        for name in ("by_buyers", "by_sellers", "unsigned"):
+            value = getattr(self, name)
+            if value is not None:
+                yield f"{name.replace('_', ' ')} {plain(value)}"
+        if self.trade_low is not None:
+            yield f"printed at {_said(self.trade_low)}..{_said(self.trade_high)}"
+        if self.incomplete:
+            yield "incomplete"
+
+
+class Explanation(Reply):
+    """An event, what it was made from, and the records around it."""
+
+    ticker: str
+    now: Annotated[int, Field(description="epoch ms")]
+    as_of: EpochMs = None
+    age_seconds: Known = None
+    newest_quote_age_seconds: Known = None
+    flags: Flags = []
+    note: str | None = None
+    event: EventFacts
+    noticed_at: EpochMs = None
+    updated_at: EpochMs = None
+    evidence: Annotated[
+        dict[str, Number | str], Field(description="what the event was made from, as known now")
+    ]
+    before: Annotated[Span, Field(description="the 10 s before it opened")]
+    during: Span
+    after: Annotated[Span | None, Field(description="up to 10 s after it closed")] = None
+    covered_seconds: Annotated[Known, Field(description="of the last 10 s")] = None
+    quality: Annotated[dict[str, int], Field(description="odd records of the last 10 s")] = {}
+
+    def as_text(self) -> str:
+        """Return the same facts in lines."""
+        spans = (("before", self.before), ("during", self.during), ("after", self.after))
+        odd = ", ".join(f"{name} {count}" for name, count in self.quality.items())
+        return "\n".join(
+            [
+                ", ".join(self._heading()),
+                *([f"note: {self.note}"] if self.note else []),
+                f"{event_line(self.event, self.now)} {EVENT_COLUMNS}",
+                ", ".join(self._times()),
+                f"evidence: {', '.join(f'{n} {plain(v)}' for n, v in self.evidence.items())}",
+                *(f"{name}: {', '.join(span.said())}" for name, span in spans if span is not None),
+                f"quality: {odd or 'nothing odd'}",
+                *id_line(self.answer_id),
+            ]
+        )
+
+    def _heading(self) -> Iterator[str]:
+        yield self.ticker
+        if self.age_seconds is not None:
+            yield f"as of {age(self.age_seconds)} ago"
+        if self.newest_quote_age_seconds is not None:
+            yield f"quote {age(self.newest_quote_age_seconds)} ago"
+        if self.covered_seconds is not None:
+            yield f"covered {self.covered_seconds} of the last 10 s"
+        yield from (flag.upper() for flag in self.flags)
+
+    def _times(self) -> Iterator[str]:
+        if self.noticed_at is not None:
+            yield f"noticed {ago(self.noticed_at, self.now)}"
+        if self.updated_at is not None:
+            yield f"updated {ago(self.updated_at, self.now)}"
+
+
+def _said(value: Number | None) -> str:
+    return "-" if value is None else plain(value)
+
+
+def explain(reader: Reader, event_id: str) -> Explanation:
+    """Tell what an event was made from, and the records around it.
+
+    Raises `BadQuestion`, `UnknownEvent`, another `NoAnswer`, or `StoreUnavailable`.
+    """
+    ticker, mark, _ = event_id.rpartition("~")
+    if not mark or not is_ticker(ticker):
+        raise BadQuestion(f"id {event_id[:60]!r} is no event's: {FORM}")
+    # First: it names what is wrong where nothing can be said of the ticker.
+    snapshot = reader.snapshot(ticker, MIN_SECONDS)
+    event = reader.event(ticker, event_id)
+    if event is None:
+        raise UnknownEvent(
+            f"{event_id[:60]}: no such event is kept; events are kept for an hour, weak closed "
+            f"ones for 10 min; {FORM}"
+        )
+    return _explained(reader, snapshot, event)
+
+
+def _explained(reader: Reader, snapshot: Snapshot, event: Event) -> Explanation:
+    now_ms = clock.now_ms()
+    flags: tuple[Flag, ...] = ("stale", "quiet", "warming")
+    end_ms = now_ms if event.closed_at is None else event.closed_at
+    covered = snapshot.metrics.get("covered_seconds")
+    as_of_ms = snapshot.as_of_ms
+    return Explanation(
+        ticker=snapshot.ticker,
+        now=round(now_ms),
+        as_of=as_of_ms,
+        age_seconds=None if as_of_ms is None else seconds_of(now_ms - as_of_ms),
+        newest_quote_age_seconds=seconds_of(now_ms - snapshot.newest_quote_ms),
+        flags=[flag for flag in flags if getattr(snapshot, flag)],
+        note=snapshot.cause,
+        event=event_facts(event),
+        noticed_at=round(event.noticed_at),
+        updated_at=round(event.updated_at),
+        evidence={name: _fact(value) for name, value in event.evidence.items()},
+        before=_span(reader, snapshot.ticker, event.opened_at - AROUND_MS, event.opened_at),
+        during=_span(reader, snapshot.ticker, event.opened_at, end_ms),
+        after=None
+        if event.closed_at is None
+        else _span(reader, snapshot.ticker, end_ms, min(now_ms, end_ms + AROUND_MS)),
+        covered_seconds=short(covered, 4) if isinstance(covered, (int, float)) else None,
+        quality=dict(snapshot.quality.counts),
+    )
+
+
+def _fact(value: Value) -> Value:
+    return value if isinstance(value, str) else short(value, 4)
+
+
+def _span(reader: Reader, ticker: str, from_ms: float, to_ms: float) -> Span:
+    around = reader.records(ticker, from_ms, to_ms)
+    quotes = [record for record in around.records if isinstance(record, Quote)]
+    trades = [record for record in around.records if isinstance(record, Trade)]
+    return Span.model_validate(
+        {
+            "seconds": seconds_of(max(0.0, to_ms - from_ms)),
+            "quotes": len(quotes),
+            "trades": len(trades),
+            "incomplete": around.more,
+            **_of_quotes(quotes),
+            **_of_trades(trades),
+        }
+    )
+
+
+def _of_quotes(quotes: Sequence[Quote]) -> dict[str, Number | None]:
+    if not quotes:
+        return {}
+    first, last = quotes[0], quotes[-1]
+    bids = [quote.bid_size for quote in quotes]
+    asks = [quote.ask_size for quote in quotes]
+    return {
+        "bid_from": _price(first.bid_price, first.bid_size),
+        "bid_to": _price(last.bid_price, last.bid_size),
+        "ask_from": _price(first.ask_price, first.ask_size),
+        "ask_to": _price(last.ask_price, last.ask_size),
+        "bid_size_min": short(min(bids), 4),
+        "bid_size_max": short(max(bids), 4),
+        "ask_size_min": short(min(asks), 4),
+        "ask_size_max": short(max(asks), 4),
+    }
+
+
+def _price(units: int, size: float) -> Number | None:
+    return short(units / PRICE_UNITS, 10) if size > 0 else None
+
+
+def _of_trades(trades: Sequence[Trade]) -> dict[str, Number]:
+    if not trades:
+        return {}
+    sizes = {BUY: 0.0, SELL: 0.0}
+    total = sum(trade.size for trade in trades)
+    for trade in trades:
+        if trade.aggressor in sizes:
+            sizes[trade.aggressor] += trade.size
+    unsigned = total - sizes[BUY] - sizes[SELL]
+    return {
+        "by_buyers": short(sizes[BUY], 6),
+        "by_sellers": short(sizes[SELL], 6),
+        "unsigned": short(unsigned, 6),
+        "trade_low": short(min(trade.price for trade in trades) / PRICE_UNITS, 10),
+        "trade_high": short(max(trade.price for trade in trades) / PRICE_UNITS, 10),
+    }

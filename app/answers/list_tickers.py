@@ -1,0 +1,118 @@
+"""Which tickers are active, and how fresh each is."""
+
+from collections.abc import Iterator
+from typing import Annotated, Self
+
+from pydantic import Field
+
+from app.answers.durations import age
+from app.answers.overview import Overview, Seen
+from app.answers.reader import Reader
+from app.answers.schema import EpochMs, Facts, Flags, Known, Number, Reply, seconds_of, significant
+from app.answers.ticker_answer import open_patterns
+from app.answers.ticker_text import id_line
+from app.storage.published import EvidenceClass
+
+MAX_ROWS = 40
+MAX_PATTERNS = 3
+
+
+class Surroundings(Reply):
+    """An answer about all active tickers; ages in seconds."""
+
+    now: Annotated[int, Field(description="epoch ms")]
+    as_of: EpochMs = None
+    age_seconds: Known = None
+    note: str | None = None
+    active: Annotated[int, Field(description="tickers with a quote in the last 300 s")]
+    left_out: Annotated[int | None, Field(description="active tickers not told of")] = None
+
+    def heading(self) -> Iterator[str]:
+        """Say how old what follows is, and what is wrong."""
+        tick = "no tick yet" if self.age_seconds is None else f"as of {age(self.age_seconds)} ago"
+        yield f"{self.active} active, {tick}" + (
+            f", {self.left_out} of them left out" if self.left_out else ""
+        )
+        if self.note is not None:
+            yield f"note: {self.note}"
+
+
+class ListedTicker(Facts):
+    """An active ticker over its last minute."""
+
+    ticker: str
+    newest_quote_age_seconds: Number
+    quotes_per_second: Known = None
+    evidence_class: EvidenceClass
+    covered_seconds: Annotated[Known, Field(description="of 60")] = None
+    open_patterns: list[str] = []
+    flags: Flags = []
+    quality: Annotated[dict[str, int], Field(description="odd records by name")] = {}
+
+    @classmethod
+    def of(cls, seen: Seen, now_ms: float) -> Self:
+        """Put what was seen of a ticker into the published form."""
+        return cls(
+            ticker=seen.ticker,
+            newest_quote_age_seconds=seconds_of(now_ms - seen.newest_quote_ms),
+            quotes_per_second=significant(seen.quotes_per_second, 3),
+            evidence_class=seen.evidence_class,
+            covered_seconds=significant(seen.covered_seconds, 3),
+            open_patterns=open_patterns(seen.events, MAX_PATTERNS),
+            flags=list(seen.flags),
+            quality=dict(seen.counts),
+        )
+
+    def parts(self) -> Iterator[str]:
+        """Say it in a few words."""
+        yield f"quote {age(self.newest_quote_age_seconds)} ago"
+        if self.quotes_per_second is not None:
+            yield f"{self.quotes_per_second}/s"
+        yield self.evidence_class
+        if self.covered_seconds is not None:
+            yield f"covered {self.covered_seconds} s"
+        yield from (flag.upper() for flag in self.flags)
+        if self.open_patterns:
+            yield f"open {', '.join(self.open_patterns)}"
+        if self.quality:
+            yield "odd " + " ".join(f"{name} {count}" for name, count in self.quality.items())
+
+
+class Listing(Surroundings):
+    """The active tickers, most quotes first; classes: A aggressors given, B inferred, C none."""
+
+    tickers: list[ListedTicker]
+
+    def as_text(self) -> str:
+        """Return a line a ticker."""
+        rows = (f"{row.ticker}: {'; '.join(row.parts())}" for row in self.tickers)
+        return "\n".join([*self.heading(), *rows, *id_line(self.answer_id)])
+
+
+def around(overview: Overview, left_out: int) -> dict[str, object]:
+    """Return what every answer about all tickers begins with."""
+    as_of_ms = overview.as_of_ms
+    return {
+        "now": round(overview.now_ms),
+        "as_of": as_of_ms,
+        "age_seconds": None if as_of_ms is None else seconds_of(overview.now_ms - as_of_ms),
+        "note": overview.cause,
+        "active": len(overview.tickers) + overview.not_read,
+        "left_out": left_out or None,
+    }
+
+
+def list_tickers(reader: Reader) -> Listing:
+    """List the active tickers, those with most quotes first.
+
+    Raises `NoAnswer` where none is active, or `StoreUnavailable`.
+    """
+    overview = reader.look_around()
+    ranked = sorted(overview.tickers, key=_by_rate)
+    rows = [ListedTicker.of(seen, overview.now_ms) for seen in ranked[:MAX_ROWS]]
+    left_out = len(overview.tickers) - len(rows) + overview.not_read
+    return Listing.model_validate({**around(overview, left_out), "tickers": rows})
+
+
+def _by_rate(seen: Seen) -> tuple[float, str]:
+    return -(seen.quotes_per_second or 0), seen.ticker

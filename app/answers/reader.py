@@ -1,0 +1,373 @@
+"""What may be said of a ticker now: fresh, stale, quiet, warming or absent."""
+
+import contextlib
+import dataclasses
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+import msgspec
+import redis
+from redis.exceptions import RedisClusterException
+
+from app.analysis.bars import SECOND_MS
+from app.analysis.rolling_bars import BarTable
+from app.answers.diagnosis import BEHIND, TICKS_FAIL, Failures, Pulse, who_is_active, why_no_tick
+from app.answers.durations import ago, since
+from app.answers.freshness import STALE_INTERVALS, is_quiet, silence
+from app.answers.overview import Board, Overview
+from app.answers.ticker_read import MAX_EVENTS_READ, WINDOW_OF_SECONDS, Glance, Glances, Question
+from app.core import clock
+from app.core.errors import (
+    AnalysisFailing,
+    AnalysisNotRunning,
+    BrokerSilent,
+    NoAnswer,
+    NoQuotes,
+    StoreUnavailable,
+    UnknownTicker,
+)
+from app.core.settings import Settings
+from app.core.tickers import is_ticker
+from app.storage import keys
+from app.storage.active_tickers import ACTIVE_MS
+from app.storage.answer_archive import Answers, Kept
+from app.storage.published import (
+    Event,
+    EvidenceClass,
+    Level,
+    Quality,
+    Value,
+    behaviors_of,
+    engine_of,
+    events_after,
+    events_of,
+    levels_of,
+    metrics_in,
+    number_of,
+    quality_of,
+)
+from app.storage.record_range import Around, records_around
+from app.storage.redis_client import address_of, connect
+
+# Together with one more try, early enough for an answer within two seconds.
+TIMEOUT_SECONDS = 0.5
+DISCOVERY_SECONDS = 2
+PAST_NOTE = (
+    "an earlier moment, as asked: metrics exact from the kept seconds; events opened by then with "
+    "their status then, their strength and evidence as known now; levels and behaviors not kept"
+)
+# Counts in a quality that tell of the keys at the tick, whatever the window.
+TRUE_NOW = frozenset(("ahead", "seconds_not_ms", "behind_seconds"))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Snapshot:
+    """All that is known of a ticker at `now_ms`; `as_of_ms` is None before its first tick.
+
+    `past` tells that an earlier moment was asked for. `ready_in_seconds` tells when the history
+    asked for will be covered, None where it is; `cause` says why a snapshot is stale or quiet;
+    `events` is None where they were not asked for.
+    """
+
+    ticker: str
+    now_ms: float
+    history_seconds: int
+    newest_quote_ms: float
+    evidence_class: EvidenceClass
+    as_of_ms: int | None = None
+    metrics: Mapping[str, Value] = field(default_factory=dict)
+    behaviors: Mapping[str, str] = field(default_factory=dict)
+    quality: Quality = field(default_factory=Quality)
+    events: tuple[Event, ...] | None = ()
+    last_sweep: Event | None = None
+    levels: tuple[Level, ...] = ()
+    stale: bool = False
+    quiet: bool = False
+    ready_in_seconds: float | None = None
+    cause: str | None = None
+    failures: Failures = field(default_factory=Failures)
+    engine: str | None = None
+    past: bool = False
+
+    @property
+    def warming(self) -> bool:
+        """Tell whether the ticker is younger than the history asked for."""
+        return self.ready_in_seconds is not None
+
+
+@contextlib.contextmanager
+def store_errors(client: redis.Redis) -> Iterator[None]:
+    """Turn what redis-py raises into `StoreUnavailable`, in a line without secrets."""
+    try:
+        yield
+    except (redis.RedisError, RedisClusterException) as error:
+        raise StoreUnavailable(f"Redis at {address_of(client)} {_fault(error)}") from error
+
+
+def _fault(error: Exception) -> str:
+    match error:
+        case redis.AuthenticationError() | redis.exceptions.NoPermissionError():
+            return "refuses the user or password: check REDIS_PASSWORD or REDIS_URL"
+        case redis.BusyLoadingError():
+            return "is still loading its data: ask again in some seconds"
+        case redis.TimeoutError():
+            return "does not answer in time: check that it runs and is not overloaded"
+        case redis.ConnectionError() | RedisClusterException():
+            return "can't be reached: check that it runs and that REDIS_URL or REDIS_HOST names it"
+    return f"answers with an error ({type(error).__name__}): see its log"
+
+
+class Reader:
+    """Answers what is known of a ticker now; keeps nothing but its connections."""
+
+    def __init__(self, client: redis.Redis, settings: Settings) -> None:
+        self._redis = client
+        self._settings = settings
+        self._keys = keys.Keys(cluster=settings.cluster)
+        self._glances = Glances(client, self._keys)
+        self._board = Board(client, settings)
+        self._answers = Answers(client)
+
+    @classmethod
+    def of(cls, settings: Settings) -> "Reader":
+        """Make a reader with a pool of its own."""
+        return cls(connect(settings, timeout_seconds=TIMEOUT_SECONDS), settings)
+
+    def close(self) -> None:
+        """Let the connections go."""
+        self._redis.close()
+
+    def snapshot(
+        self,
+        ticker: str,
+        history_seconds: int,
+        *,
+        include_patterns: bool = True,
+        at_ms: int | None = None,
+    ) -> Snapshot:
+        """Return what is known of `ticker`, over exactly the last `history_seconds`.
+
+        `at_ms` asks for an earlier moment; not earlier than the newest tick, it changes nothing.
+
+        Raises `NoAnswer` with what is missing and what to check, `StoreUnavailable` without Redis.
+        """
+        question = Question(ticker, history_seconds, clock.now_ms())
+        with store_errors(self._redis):
+            # A tick is at most three intervals old, or the bars are read once more.
+            glance = self._glances.of(question, newest_tick_after_ms=self._stale_before(question))
+            snapshot = self._said(question, glance)
+            if at_ms is not None and snapshot.as_of_ms is not None and at_ms < snapshot.as_of_ms:
+                snapshot = self._at(question, glance, snapshot, at_ms)
+        return snapshot if include_patterns else dataclasses.replace(snapshot, events=None)
+
+    def look_around(self) -> Overview:
+        """Return all active tickers, as their newest ticks left them.
+
+        Raises `NoAnswer` where none is active, with the cause; `StoreUnavailable` without Redis.
+        """
+        with store_errors(self._redis):
+            return self._board.overview(clock.now_ms())
+
+    def table(self, ticker: str, as_of_ms: int, seconds: int) -> BarTable:
+        """Return the seconds of a history one by one."""
+        question = Question(ticker, seconds, as_of_ms)
+        with store_errors(self._redis):
+            glance = self._glances.with_bars(self._glances.state_of(ticker), question, as_of_ms)
+        return glance.table(as_of_ms, seconds)
+
+    def event(self, ticker: str, event_id: str) -> Event | None:
+        """Return a ticker's event by its id, None where it is not kept."""
+        store: Any = self._redis
+        with store_errors(self._redis):
+            members = store.zrevrange(self._keys.patterns(ticker), 0, MAX_EVENTS_READ - 1)
+        wanted = event_id.encode()
+        found = events_of((member for member in members if wanted in member), ticker)
+        return next((event for event in found if event.id == event_id), None)
+
+    def records(self, ticker: str, from_ms: float, to_ms: float) -> Around:
+        """Return the records of (from, to], at most some thousands of each kind."""
+        with store_errors(self._redis):
+            return records_around(self._redis, self._keys, ticker, from_ms, to_ms)
+
+    def keep(self, answer_id: str, forms: Kept) -> bool:
+        """Keep what is said for an hour; tells whether Redis took it."""
+        return self._answers.keep(answer_id, forms)
+
+    def active(self, now_ms: float) -> list[str]:
+        """Return the tickers whose newest quote is at most 300 s old, as discovery saw them.
+
+        Raises `StoreUnavailable`.
+        """
+        store: Any = self._redis
+        with store_errors(self._redis):
+            found = store.zrevrangebyscore(keys.TICKERS, "+inf", now_ms - ACTIVE_MS)
+        names = (name.decode("ascii", "replace") for name in found)
+        return [name for name in names if is_ticker(name)]
+
+    def _stale_before(self, question: Question) -> float:
+        return question.now_ms - STALE_INTERVALS * self._settings.interval_ms
+
+    def _said(self, question: Question, glance: Glance) -> Snapshot:
+        ticker, now_ms = question.ticker, question.now_ms
+        quote_ms, as_of_ms = glance.newest_quote_ms, glance.as_of_ms
+        if quote_ms is None:
+            raise self._no_quotes(question, glance)
+        if now_ms - quote_ms > ACTIVE_MS:
+            raise BrokerSilent(
+                f"{ticker}: the broker is silent: the newest quote came {since(quote_ms, now_ms)}; "
+                "check the broker or feed, and whether the market is open"
+            )
+        if as_of_ms is None or now_ms - as_of_ms > ACTIVE_MS:
+            return self._young(question, glance, quote_ms)
+        return self._known(question, glance, quote_ms, as_of_ms)
+
+    def _no_quotes(self, question: Question, glance: Glance) -> NoAnswer:
+        ticker, now_ms = question.ticker, question.now_ms
+        if glance.stamps_are_seconds:
+            return NoQuotes(
+                f"{ticker}: its quotes are stamped in seconds, not milliseconds, and left out: "
+                "the broker must score them by epoch milliseconds"
+            )
+        if glance.trade:
+            newest_ms = glance.newest_trade_ms
+            seen = "" if newest_ms is None else f", the newest {since(newest_ms, now_ms)}"
+            return NoQuotes(
+                f"{ticker}: has trades{seen} but no quotes: "
+                "check that the broker writes its quotes too"
+            )
+        return UnknownTicker(
+            f"{ticker}: no record of this ticker in Redis; "
+            f"{who_is_active(ticker, self.active(now_ms))}. "
+            "Case counts; check the spelling and that the broker writes this ticker"
+        )
+
+    def _why_no_tick(self, question: Question, failures: Failures) -> str | None:
+        store: Any = self._redis
+        pulse = Pulse.of(store.hgetall(keys.PULSE), question.now_ms)
+        return why_no_tick(pulse, failures, self._settings)
+
+    def _young(self, question: Question, glance: Glance, quote_ms: float) -> Snapshot:
+        """Say what the newest quote says; the first tick will come, unless nothing runs."""
+        failures = Failures.of(glance.failures)
+        reason = self._why_no_tick(question, failures)
+        if reason is not None:
+            kind = AnalysisFailing if reason.startswith(TICKS_FAIL) else AnalysisNotRunning
+            newest = ago(quote_ms, question.now_ms)
+            raise kind(f"{question.ticker}: quotes come in (the newest {newest}), but {reason}")
+        return Snapshot(
+            ticker=question.ticker,
+            now_ms=question.now_ms,
+            history_seconds=question.seconds,
+            newest_quote_ms=quote_ms,
+            evidence_class=glance.evidence_class,
+            metrics=glance.standing(),
+            ready_in_seconds=float(self._settings.interval_seconds + DISCOVERY_SECONDS),
+            cause="no tick has seen this ticker yet; what is known is its newest quote",
+            failures=failures,
+        )
+
+    def _known(
+        self, question: Question, glance: Glance, quote_ms: float, as_of_ms: int
+    ) -> Snapshot:
+        seconds = question.seconds
+        stale = as_of_ms < self._stale_before(question)
+        window = self._window(question, glance, as_of_ms, stale=stale)
+        start_ms = as_of_ms - seconds * SECOND_MS
+        events = events_after(glance.events, question.ticker, start_ms)
+        failures = Failures.of(glance.failures)
+        quiet = _is_quiet(question.now_ms - quote_ms, glance)
+        return Snapshot(
+            ticker=question.ticker,
+            now_ms=question.now_ms,
+            as_of_ms=as_of_ms,
+            history_seconds=seconds,
+            newest_quote_ms=quote_ms,
+            evidence_class=glance.evidence_class,
+            metrics=window.metrics,
+            behaviors=behaviors_of(glance.five_minutes.get(b"behaviors")),
+            quality=window.quality,
+            events=tuple(events),
+            last_sweep=_last_sweep(start_ms, events),
+            levels=tuple(levels_of([*glance.levels, *glance.ask_levels])),
+            stale=stale,
+            quiet=quiet,
+            # Under a second is the part of the first quote's second that lies before it.
+            ready_in_seconds=window.unseen_seconds if window.unseen_seconds >= 1 else None,
+            cause=(self._why_no_tick(question, failures) or BEHIND)
+            if stale
+            else silence(quote_ms, question.now_ms)
+            if quiet
+            else None,
+            failures=failures,
+            engine=engine_of(glance.five_minutes.get(b"engine")),
+        )
+
+    def _at(self, question: Question, glance: Glance, newest: Snapshot, at_ms: int) -> Snapshot:
+        """Say what was known at an earlier moment: metrics from the bars, events by their times."""
+        glance = self._glances.with_bars(glance, question, at_ms)
+        added = glance.added_up(at_ms, question.seconds)
+        start_ms = at_ms - question.seconds * SECOND_MS
+        lasting = events_after(glance.events, question.ticker, start_ms)
+        events = [event_at(event, at_ms) for event in lasting if event.opened_at <= at_ms]
+        return dataclasses.replace(
+            newest,
+            as_of_ms=at_ms,
+            past=True,
+            metrics=added.metrics,
+            quality=dataclasses.replace(newest.quality, counts=added.counts),
+            behaviors={},
+            levels=(),
+            events=tuple(events),
+            last_sweep=_last_sweep(start_ms, events),
+            ready_in_seconds=None,
+            stale=False,
+            quiet=False,
+            cause=f"{PAST_NOTE}; now {newest.cause}" if newest.cause else PAST_NOTE,
+        )
+
+    def _window(
+        self, question: Question, glance: Glance, as_of_ms: int, *, stale: bool
+    ) -> "_Window":
+        """Measure the history: a hash where there is one for it, else from bars."""
+        has_hash = question.seconds in WINDOW_OF_SECONDS
+        if has_hash and number_of(glance.window.get(b"as_of")) == as_of_ms:
+            return _hashed(question, glance, as_of_ms)
+        if stale or has_hash:
+            glance = self._glances.with_bars(glance, question, as_of_ms)
+        added = glance.added_up(as_of_ms, question.seconds)
+        known = quality_of(glance.five_minutes.get(b"quality"))
+        now = {name: count for name, count in known.counts.items() if name in TRUE_NOW}
+        quality = dataclasses.replace(known, counts={**added.counts, **now})
+        return _Window(added.metrics, quality, added.unseen_seconds)
+
+
+def event_at(event: Event, at_ms: float) -> Event:
+    """Return an event as open where it had not closed by `at_ms`."""
+    if event.closed_at is None or event.closed_at <= at_ms:
+        return event
+    return msgspec.structs.replace(event, status="open", closed_at=None, close_reason=None)
+
+
+class _Window(NamedTuple):
+    metrics: Mapping[str, Value]
+    quality: Quality
+    unseen_seconds: float
+
+
+def _hashed(question: Question, glance: Glance, as_of_ms: int) -> _Window:
+    metrics = metrics_in(glance.window)
+    quality = quality_of(glance.window.get(b"quality"), as_of_ms - question.seconds * SECOND_MS)
+    covered = number_of(glance.window.get(b"covered_seconds"))
+    unseen = 0.0 if covered is None else question.seconds - covered - quality.gap_seconds
+    return _Window(metrics, quality, unseen)
+
+
+def _last_sweep(start_ms: float, events: list[Event]) -> Event | None:
+    sweeps = [event for event in events if event.type == "sweep" and event.opened_at > start_ms]
+    return max(sweeps, key=lambda event: event.opened_at, default=None)
+
+
+def _is_quiet(silence_ms: float, glance: Glance) -> bool:
+    fields = glance.five_minutes
+    return is_quiet(silence_ms, fields.get(b"quote_count"), fields.get(b"covered_seconds"))

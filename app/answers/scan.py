@@ -1,0 +1,142 @@
+"""Where something happens now, across all active tickers."""
+
+from collections import Counter
+from collections.abc import Iterator
+from typing import Annotated, get_args
+
+from pydantic import Field
+
+from app.answers.list_tickers import Surroundings, around
+from app.answers.overview import FRESH_MS, Overview, Seen
+from app.answers.reader import Reader
+from app.answers.schema import Flags
+from app.answers.ticker_answer import EventFacts, event_facts, weight
+from app.answers.ticker_text import EVENT_COLUMNS, event_line, id_line, shown
+from app.core.errors import BadQuestion
+from app.storage.published import Event, EvidenceClass, PatternSide, PatternType
+
+ANY = "any"
+MAX_LIMIT = 40
+PATTERNS = get_args(PatternType)
+SIDES = get_args(PatternSide)
+
+
+class FoundEvent(EventFacts):
+    """An event, the ticker it is in, and what is odd about that ticker."""
+
+    ticker: str
+    flags: Flags = []
+
+
+class Scan(Surroundings):
+    """Events that are open now, or opened in the last 10 s, strongest first."""
+
+    events: list[FoundEvent]
+    events_left_out: int | None = None
+    evidence: Annotated[
+        dict[EvidenceClass, int],
+        Field(description="active tickers by class: A aggressors given, B inferred, C quotes only"),
+    ]
+    stale_tickers: int | None = None
+    warming_tickers: int | None = None
+    odd_records: Annotated[dict[str, int], Field(description="of the last minute, by name")] = {}
+
+    def as_text(self) -> str:
+        """Return a line an event."""
+        count = shown(len(self.events), self.events_left_out) if self.events else "none"
+        head = f"events: {count} {EVENT_COLUMNS if self.events else ''}"
+        return "\n".join(
+            [
+                *self.heading(),
+                f"tickers: {', '.join(self._tickers())}",
+                head.rstrip(),
+                *(f"- {self._line(event)}" for event in self.events),
+                *id_line(self.answer_id),
+            ]
+        )
+
+    def _tickers(self) -> Iterator[str]:
+        yield from (f"class {name} {count}" for name, count in self.evidence.items())
+        if self.stale_tickers:
+            yield f"STALE {self.stale_tickers}"
+        if self.warming_tickers:
+            yield f"WARMING {self.warming_tickers}"
+        yield from (f"{name} {count}" for name, count in self.odd_records.items())
+
+    def _line(self, event: FoundEvent) -> str:
+        flags = "".join(f", {flag.upper()}" for flag in event.flags)
+        return f"{event.ticker} {event_line(event, self.now)}{flags}"
+
+
+def scan(
+    reader: Reader, pattern: str = ANY, side: str = ANY, min_strength: float = 0, limit: int = 10
+) -> Scan:
+    """Find the events of now, strongest first; those of unknown strength only from 0.
+
+    Raises `BadQuestion`, `NoAnswer` or `StoreUnavailable`.
+    """
+    checked("pattern", pattern, (ANY, *PATTERNS))
+    checked("side", side, (ANY, *SIDES))
+    if not 0 <= min_strength <= 1:
+        raise BadQuestion("min_strength lies from 0 to 1")
+    if not 1 <= limit <= MAX_LIMIT:
+        raise BadQuestion(f"limit lies from 1 to {MAX_LIMIT}")
+    overview = reader.look_around()
+    found = [
+        (event, seen)
+        for event, seen in _happening(overview)
+        if pattern in (ANY, event.type)
+        and side in (ANY, event.side)
+        and (event.strength or 0) >= min_strength
+    ]
+    found.sort(key=lambda row: strongest(row[0]), reverse=True)
+    rows = [
+        FoundEvent(**event_facts(event).model_dump(), ticker=seen.ticker, flags=list(seen.flags))
+        for event, seen in found[:limit]
+    ]
+    return Scan.model_validate(
+        {
+            **around(overview, overview.not_read),
+            "events": rows,
+            "events_left_out": len(found) - len(rows) or None,
+            **_tickers(overview),
+        }
+    )
+
+
+def _happening(overview: Overview) -> Iterator[tuple[Event, Seen]]:
+    for seen in overview.tickers:
+        for event in seen.events:
+            if is_now(event, overview.now_ms):
+                yield event, seen
+
+
+def strongest(event: Event) -> tuple[float, bool, float]:
+    """Order events of different tickers: their strengths compare each with its own ticker."""
+    _, strength, opened_at = weight(event)
+    return strength, event.status == "open", opened_at
+
+
+def is_now(event: Event, now_ms: float) -> bool:
+    """Tell whether an event is open or just happened."""
+    return event.status == "open" or event.opened_at > now_ms - FRESH_MS
+
+
+def _tickers(overview: Overview) -> dict[str, object]:
+    flags = Counter(flag for seen in overview.tickers for flag in seen.flags)
+    classes = Counter(seen.evidence_class for seen in overview.tickers)
+    odd: Counter[str] = Counter()
+    for seen in overview.tickers:
+        odd.update(seen.counts)
+    return {
+        "evidence": dict(sorted(classes.items())),
+        "stale_tickers": flags["stale"] or None,
+        "warming_tickers": flags["warming"] or None,
+        "odd_records": dict(sorted(odd.items())),
+    }
+
+
+def checked(name: str, text: str, accepted: tuple[str, ...]) -> None:
+    """Raise `BadQuestion` unless a text is one of the accepted words."""
+    if text not in accepted:
+        raise BadQuestion(f"{name} {text[:40]!r} is not known; accepted: {', '.join(accepted)}")

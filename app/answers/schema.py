@@ -1,0 +1,115 @@
+"""What every answer is made of: typed parts whose annotations are the published schema."""
+
+import math
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
+
+from app.storage.published import Value
+
+
+def lean(schema: dict[str, Any]) -> None:
+    """Strip a JSON schema of what costs tokens and says nothing: titles, nulls, null defaults."""
+    schema.pop("title", None)
+    for fields in schema.get("properties", {}).values():
+        fields.pop("title", None)
+        if "default" in fields and fields["default"] is None:
+            del fields["default"]
+        kinds = [kind for kind in fields.get("anyOf", ()) if kind != {"type": "null"}]
+        if len(kinds) == 1:
+            del fields["anyOf"]
+            fields.update(kinds[0])
+
+
+class Facts(BaseModel):
+    """A part of an answer; a field that is absent is not known."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, json_schema_extra=lean)
+
+
+Number = Annotated[int | float, WithJsonSchema({"type": "number"})]
+Known = Number | None
+EpochMs = Annotated[int | None, Field(description="epoch ms")]
+Shares = Annotated[Known, Field(description="size in the feed's unit, e.g. shares")]
+Price = Annotated[Known, Field(description="price")]
+Bp = Annotated[Known, Field(description="bp of mid")]
+Flag = Literal["stale", "quiet", "warming"]
+Flags = Annotated[
+    list[Flag],
+    Field(
+        description="stale: no tick for over 3 intervals; quiet: no quote for unusually long; "
+        "warming: younger than the history"
+    ),
+]
+
+
+class Reply(Facts):
+    """A whole answer: what is not known, or empty, is absent from its JSON."""
+
+    answer_id: Annotated[
+        str | None, Field(description="kept for an hour: `orderflow answers show`")
+    ] = None
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the structured form."""
+        return self.model_dump(mode="json", exclude_defaults=True)
+
+    def as_text(self) -> str:
+        """Return the same facts as compact text."""
+        raise NotImplementedError
+
+    def named(self, answer_id: str | None) -> Self:
+        """Return the same reply under an id."""
+        return self.model_copy(update={"answer_id": answer_id})
+
+
+_EXACT = frozenset(
+    (
+        "bid_price",
+        "ask_price",
+        "bid_price_movement",
+        "ask_price_movement",
+        "min_spread",
+        "max_spread",
+    )
+)
+_PRECISE = frozenset(("vwap", "weighted_mid", "mid"))
+
+
+def rounded(name: str, value: Value) -> Value:
+    """Round a metric for text and JSON alike: prices as they are, the rest to four digits."""
+    if isinstance(value, str):
+        return value
+    if name in _EXACT:
+        return whole(round(value, 8))
+    return short(value, 9 if name in _PRECISE else 4)
+
+
+def significant(value: float | None, digits: int) -> Number | None:
+    """Round what is known to significant digits."""
+    return None if value is None else short(value, digits)
+
+
+def short(value: float, digits: int) -> Number:
+    """Round to significant digits, never left of the decimal point.
+
+    >>> short(1234.5678, 6), short(0.00123456789, 3), short(1234567.8, 3), short(200.0, 6)
+    (1234.57, 0.00123, 1234568, 200)
+    """
+    if not math.isfinite(value) or value == 0:
+        return 0
+    return whole(round(value, max(0, digits - 1 - math.floor(math.log10(abs(value))))))
+
+
+def whole(value: float) -> Number:
+    """Return a whole number as int.
+
+    >>> whole(200.0), whole(0.5)
+    (200, 0.5)
+    """
+    return int(value) if float(value).is_integer() else value
+
+
+def seconds_of(ms: float) -> Number:
+    """Return a duration of `ms` in seconds, to a tenth."""
+    return whole(round(ms / 1000, 1))

@@ -1,0 +1,137 @@
+"""How measures changed over a history: columns of numbers, oldest first."""
+
+from typing import Annotated, Any
+
+from pydantic import Field
+
+from app.analysis.bars import SECOND_MS
+from app.analysis.metrics import metrics_of
+from app.analysis.rolling_bars import BarTable
+from app.answers.durations import age
+from app.answers.history_argument import parse_history
+from app.answers.reader import Reader
+from app.answers.schema import Flag, Flags, Known, Number, Reply, rounded, seconds_of, significant
+from app.answers.ticker_answer import Metrics
+from app.answers.ticker_text import id_line, plain
+from app.core.errors import BadQuestion, NoAnswer
+from app.core.tickers import checked_ticker
+from app.storage.published import EvidenceClass, Value
+
+MIN_POINTS, MAX_POINTS = 2, 60
+MAX_FIELDS = 8
+MID = "mid"
+WORD_FIELDS = ("bid_size_acceleration", "ask_size_acceleration", "spread_trend")
+FIELDS = (MID, *(name for name in Metrics.model_fields if name not in WORD_FIELDS))
+
+Column = Annotated[
+    list[Number | None], Field(json_schema_extra={"items": {"type": ["number", "null"]}})
+]
+
+
+class Series(Reply):
+    """Columns of equal length: value i measures the step that ends at first_end + i steps."""
+
+    ticker: str
+    now: Annotated[int, Field(description="epoch ms")]
+    as_of: Annotated[int, Field(description="epoch ms, end of the last step")]
+    age_seconds: Number
+    newest_quote_age_seconds: Number
+    history_seconds: int
+    covered_seconds: Known = None
+    evidence_class: EvidenceClass
+    flags: Flags = []
+    note: str | None = None
+    quality: Annotated[dict[str, int], Field(description="odd records by name")] = {}
+    first_end: Annotated[int, Field(description="epoch ms")]
+    step_seconds: int
+    columns: Annotated[dict[str, Column], Field(description="by field; null: not known")]
+
+    def as_text(self) -> str:
+        """Return a line a field."""
+        head = [
+            f"{self.ticker}: last {self.history_seconds} s",
+            f"as of {age(self.age_seconds)} ago",
+            f"quote {age(self.newest_quote_age_seconds)} ago",
+            f"class {self.evidence_class}",
+            *(flag.upper() for flag in self.flags),
+        ]
+        if self.covered_seconds is not None:
+            head.insert(1, f"covered {self.covered_seconds} s")
+        odd = ", ".join(f"{name} {count}" for name, count in self.quality.items())
+        first_age = (self.now - self.first_end) / SECOND_MS
+        return "\n".join(
+            [
+                ", ".join(head),
+                *([f"note: {self.note}"] if self.note else []),
+                f"steps of {self.step_seconds} s, the first ends {age(first_age)} ago",
+                *(f"{name}: {' '.join(map(_said, it))}" for name, it in self.columns.items()),
+                f"quality: {odd or 'nothing odd'}",
+                *id_line(self.answer_id),
+            ]
+        )
+
+
+def _said(value: Number | None) -> str:
+    return "-" if value is None else plain(value)
+
+
+def series(
+    reader: Reader, ticker: str, fields: list[str], history: str = "5mins", points: int = 12
+) -> Series:
+    """Measure `fields` over each of about `points` equal steps of the last `history`.
+
+    Raises `BadQuestion`, `BadTicker`, `BadHistory`, `NoAnswer` or `StoreUnavailable`.
+    """
+    _check(fields, points)
+    snapshot = reader.snapshot(checked_ticker(ticker), parse_history(history))
+    if snapshot.as_of_ms is None:
+        raise NoAnswer(f"{ticker}: warming: {snapshot.cause}; ask again in some seconds")
+    seconds, as_of_ms = snapshot.history_seconds, snapshot.as_of_ms
+    step = -(-seconds // min(points, seconds))
+    ends = list(range(as_of_ms, as_of_ms - seconds * SECOND_MS, -step * SECOND_MS))[::-1]
+    table = reader.table(ticker, as_of_ms, seconds + step)
+    rows = [measured(table, end, step) for end in ends]
+    flags: tuple[Flag, ...] = ("stale", "quiet", "warming")
+    covered: Any = snapshot.metrics.get("covered_seconds")
+    return Series(
+        ticker=ticker,
+        now=round(snapshot.now_ms),
+        as_of=as_of_ms,
+        age_seconds=seconds_of(snapshot.now_ms - as_of_ms),
+        newest_quote_age_seconds=seconds_of(snapshot.now_ms - snapshot.newest_quote_ms),
+        history_seconds=seconds,
+        covered_seconds=significant(covered, 6),
+        evidence_class=snapshot.evidence_class,
+        flags=[flag for flag in flags if getattr(snapshot, flag)],
+        note=snapshot.cause,
+        quality=dict(snapshot.quality.counts),
+        first_end=ends[0],
+        step_seconds=step,
+        columns={name: [_number(name, row.get(name)) for row in rows] for name in fields},
+    )
+
+
+def _check(fields: list[str], points: int) -> None:
+    unknown = [name[:40] for name in fields if name not in FIELDS]
+    if unknown or not 1 <= len(fields) <= MAX_FIELDS:
+        fault = f"{unknown} not known" if unknown else f"{len(fields)} given"
+        raise BadQuestion(f"fields: {fault}; 1 to {MAX_FIELDS} of: {', '.join(FIELDS)}")
+    if not MIN_POINTS <= points <= MAX_POINTS:
+        raise BadQuestion(f"points lies from {MIN_POINTS} to {MAX_POINTS}")
+
+
+def measured(table: BarTable, end_ms: int, seconds: int) -> dict[str, Value]:
+    """Measure the `seconds` up to `end_ms`, the mid at their end included."""
+    [window] = table.windows(end_ms, (seconds,))
+    metrics = metrics_of(window)
+    bid, ask = metrics.get("bid_price"), metrics.get("ask_price")
+    if window.end.mid2 and isinstance(bid, (int, float)) and isinstance(ask, (int, float)):
+        metrics[MID] = (bid + ask) / 2
+    return metrics
+
+
+def _number(name: str, value: Value | None) -> Number | None:
+    if value is None or isinstance(value, str):
+        return None
+    said = rounded(name, value)
+    return said if not isinstance(said, str) else None

@@ -1,0 +1,401 @@
+"""What is answered of a ticker: typed models whose fields are the published schema.
+
+Numbers are rounded here, once, so that text and JSON carry the same facts.
+"""
+
+import dataclasses
+import math
+from collections.abc import Callable, Iterable, Mapping
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from app.answers.reader import Snapshot
+from app.answers.schema import (
+    Bp,
+    EpochMs,
+    Facts,
+    Known,
+    Number,
+    Price,
+    Reply,
+    Shares,
+    rounded,
+    seconds_of,
+    short,
+    significant,
+    whole,
+)
+from app.storage.published import (
+    BEHAVIORS,
+    BookSide,
+    Event,
+    EvidenceClass,
+    Level,
+    PatternSide,
+    PatternType,
+    Quality,
+    Value,
+)
+
+MAX_EVENTS = 5
+MAX_LEVELS_A_SIDE = 3
+BRIEF_METRICS = (
+    "bid_price",
+    "ask_price",
+    "spread_bps",
+    "queue_imbalance",
+    "ofi",
+    "trade_imbalance",
+)
+
+SizeTrend = Literal["INCREASING", "STABLE", "DECREASING"]
+
+
+class Metrics(Facts):
+    """Measures over the history; bid_/ask_ price and size stand at as_of."""
+
+    quote_count: int | None = None
+    quotes_per_second: Known = None
+    bid_price: Price = None
+    bid_size: Shares = None
+    ask_price: Price = None
+    ask_size: Shares = None
+    weighted_mid: Price = None
+    bid_price_movement: Price = None
+    ask_price_movement: Price = None
+    net_bid_size_change: Shares = None
+    net_ask_size_change: Shares = None
+    bid_lift_count: int | None = None
+    bid_drop_count: int | None = None
+    ask_lift_count: int | None = None
+    ask_drop_count: int | None = None
+    avg_bid_size: Shares = None
+    avg_ask_size: Shares = None
+    large_bids_appeared: int | None = None
+    large_asks_appeared: int | None = None
+    large_bid_size: Annotated[Known, Field(description="the ticker's own threshold")] = None
+    large_ask_size: Shares = None
+    bid_size_acceleration: SizeTrend | None = None
+    ask_size_acceleration: SizeTrend | None = None
+    avg_spread: Price = None
+    min_spread: Price = None
+    max_spread: Price = None
+    spread_bps: Bp = None
+    spread_trend: Literal["TIGHTENING", "STABLE", "WIDENING"] | None = None
+    queue_imbalance: Annotated[Known, Field(description="-1..1, above 0: more bid size")] = None
+    ofi: Annotated[Known, Field(description="order flow imbalance, in sizes")] = None
+    log_ofi: Known = None
+    realized_volatility_bps: Annotated[Known, Field(description="bp")] = None
+    price_velocity: Annotated[Known, Field(description="price/s")] = None
+    size_turnover: Annotated[Known, Field(description="size/s")] = None
+    trade_count: int | None = None
+    buy_volume: Annotated[Known, Field(description="by buying aggressors")] = None
+    sell_volume: Annotated[Known, Field(description="by selling aggressors")] = None
+    unsigned_volume: Shares = None
+    signed_volume: Shares = None
+    trade_imbalance: Annotated[Known, Field(description="-1..1")] = None
+    vwap: Price = None
+    effective_spread_bps: Bp = None
+    inside_volume: Annotated[Known, Field(description="inside the spread")] = None
+
+
+class EventFacts(Facts):
+    """A pattern event; side is the book's side where it happens."""
+
+    id: str
+    type: PatternType
+    side: PatternSide
+    status: Literal["open", "closed"]
+    opened_at: Annotated[int, Field(description="epoch ms")]
+    closed_at: EpochMs = None
+    close_reason: str | None = None
+    price_low: Price = None
+    price_high: Price = None
+    strength: Annotated[
+        Known, Field(description="0..1, rank among the ticker's own candidates")
+    ] = None
+    evidence_class: EvidenceClass
+    statistic: Known = None
+    threshold: Known = None
+
+
+class LevelFacts(Facts):
+    """A price that was the best of its side; held, broke: how often it was left."""
+
+    side: BookSide
+    price: Number
+    size: Annotated[Number, Field(description="mean size shown")]
+    appearances: int
+    held: int
+    broke: int
+    last_seen: Annotated[int, Field(description="epoch ms")]
+    distance_bps: Annotated[Known, Field(description="bp from mid")] = None
+
+
+class QualityFacts(Facts):
+    """What was odd about the records of the history."""
+
+    counts: dict[str, int] = {}
+    gap_seconds: Known = None
+    rebuilt_at: EpochMs = None
+    failed_detectors: list[PatternType] = []
+
+
+class FailureFacts(Facts):
+    """Ticks of this ticker that failed."""
+
+    count: int
+    last_at: EpochMs = None
+    error: str | None = None
+
+
+class Answer(Reply):
+    """Order flow of a ticker over a history that ends at as_of. Times are epoch ms."""
+
+    ticker: str
+    now: int
+    as_of: EpochMs = None
+    age_seconds: Annotated[Known, Field(description="now - as_of")] = None
+    history_seconds: int
+    covered_seconds: Annotated[Known, Field(description="seconds of the history with data")] = None
+    newest_quote_at: EpochMs = None
+    newest_quote_age_seconds: Number
+    stale: Annotated[bool, Field(description="no tick for over 3 intervals; see note")]
+    quiet: Annotated[bool, Field(description="no quote for unusually long")]
+    warming: Annotated[bool, Field(description="younger than the history")]
+    ready_in_seconds: Known = None
+    note: str | None = None
+    evidence_class: Annotated[
+        EvidenceClass,
+        Field(description="A trades with aggressor, B aggressor inferred, C quotes only"),
+    ]
+    not_observable: list[Literal["trades"]] = []
+    metrics: Metrics
+    behaviors: Annotated[dict[str, str], Field(description="on, off, or unknown: reason")] = {}
+    events: Annotated[
+        list[EventFacts] | None, Field(description="open first; absent: not asked for")
+    ] = None
+    open_patterns: Annotated[
+        list[str] | None, Field(description="brief: type, side, strength of open events")
+    ] = None
+    events_left_out: int | None = None
+    last_sweep: Annotated[EventFacts | None, Field(description="where not among events")] = None
+    levels: list[LevelFacts] = []
+    levels_left_out: int | None = None
+    quality: QualityFacts
+    failed_ticks: FailureFacts | None = None
+    engine: str | None = None
+
+
+def answer_of(snapshot: Snapshot) -> Answer:
+    """Put a snapshot into the published form: rounded, cut to the strongest events and levels."""
+    events = None if snapshot.events is None else shown_events(snapshot.events)
+    return _answer(snapshot, events, shown_levels(snapshot.levels))
+
+
+def fitted(snapshot: Snapshot, cost: Callable[[Answer], float]) -> Answer:
+    """Return the answer whose cost is at most 1, or the smallest: see `_without_least`."""
+    events = None if snapshot.events is None else shown_events(snapshot.events)
+    levels = shown_levels(snapshot.levels)
+    answer = _answer(snapshot, events, levels)
+    while cost(answer) > 1 and (events or levels):
+        events, levels = _without_least(events, levels)
+        answer = _answer(snapshot, events, levels)
+    return answer
+
+
+def _without_least(
+    events: list[Event] | None, levels: list[Level]
+) -> tuple[list[Event] | None, list[Level]]:
+    """Leave out one: the weakest closed event, else the least level, else the weakest open one."""
+    if events and (events[-1].status == "closed" or not levels):
+        return events[:-1], levels
+    least = min(levels, key=significance)
+    return events, [level for level in levels if level is not least]
+
+
+def brief_of(snapshot: Snapshot, names: Iterable[str] = BRIEF_METRICS) -> Answer:
+    """Put a snapshot into its shortest form: some metrics, and what is open or on."""
+    wanted = {*names, "covered_seconds"}
+    metrics = {n: _brief(n, v) for n, v in snapshot.metrics.items() if n in wanted}
+    on = [name for name in BEHAVIORS if snapshot.behaviors.get(name) == "on"]
+    shortened = dataclasses.replace(
+        snapshot, metrics=metrics, behaviors=dict.fromkeys(on, "on"), last_sweep=None, engine=None
+    )
+    patterns = None if snapshot.events is None else open_patterns(snapshot.events)
+    left_out = dict.fromkeys(("newest_quote_at", "levels_left_out", "events_left_out"))
+    answer = _answer(shortened, None, [])
+    return answer.model_copy(update={"open_patterns": patterns, **left_out})
+
+
+def brief_fitted(snapshot: Snapshot, cost: Callable[[Answer], float]) -> Answer:
+    """Return the brief answer whose cost is at most 1: with as many open events as fit."""
+    answer = brief_of(snapshot)
+    for most in range(MAX_EVENTS - 1, -1, -1):
+        if cost(answer) <= 1 or snapshot.events is None:
+            break
+        answer = answer.model_copy(update={"open_patterns": open_patterns(snapshot.events, most)})
+    return answer
+
+
+def _brief(name: str, value: Value) -> Value:
+    return short(value, 3) if name in _RATIOS and not isinstance(value, str) else value
+
+
+_RATIOS = frozenset(("spread_bps", "queue_imbalance", "trade_imbalance"))
+
+
+def open_patterns(events: Iterable[Event], most: int = MAX_EVENTS) -> list[str]:
+    """Name the strongest open events: type, side and strength where it is known."""
+    ranked = [event for event in sorted(events, key=weight, reverse=True) if event.status == "open"]
+    named = [_named(event) for event in ranked[:most]]
+    more = len(ranked) - len(named)
+    return [*named, f"{more} more"] if more else named
+
+
+def _named(event: Event) -> str:
+    strength = "" if event.strength is None else f" {short(event.strength, 2)}"
+    return f"{event.type} {event.side}{strength}"
+
+
+def _answer(snapshot: Snapshot, events: list[Event] | None, levels: list[Level]) -> Answer:
+    metrics = {name: rounded(name, value) for name, value in snapshot.metrics.items()}
+    metrics.pop("as_of", None)
+    metrics.pop("covered_seconds", None)
+    mid = mid_of(snapshot.metrics)
+    return Answer(
+        ticker=snapshot.ticker,
+        now=round(snapshot.now_ms),
+        as_of=snapshot.as_of_ms,
+        age_seconds=None
+        if snapshot.as_of_ms is None
+        else seconds_of(snapshot.now_ms - snapshot.as_of_ms),
+        history_seconds=snapshot.history_seconds,
+        covered_seconds=_covered(snapshot.metrics),
+        newest_quote_at=round(snapshot.newest_quote_ms),
+        newest_quote_age_seconds=seconds_of(snapshot.now_ms - snapshot.newest_quote_ms),
+        stale=snapshot.stale,
+        quiet=snapshot.quiet,
+        warming=snapshot.warming,
+        ready_in_seconds=None
+        if snapshot.ready_in_seconds is None
+        else math.ceil(snapshot.ready_in_seconds),
+        note=snapshot.cause,
+        evidence_class=snapshot.evidence_class,
+        not_observable=["trades"] if snapshot.evidence_class == "C" else [],
+        metrics=Metrics.model_validate(metrics),
+        behaviors=dict(snapshot.behaviors),
+        events=None if events is None else [event_facts(event) for event in events],
+        events_left_out=_left_out(snapshot.events, events),
+        last_sweep=_unless_shown(snapshot.last_sweep, events),
+        levels=[level_facts(level, mid) for level in levels],
+        levels_left_out=_left_out(snapshot.levels, levels),
+        quality=quality_facts(snapshot.quality),
+        failed_ticks=_failures(snapshot),
+        engine=snapshot.engine,
+    )
+
+
+def _covered(metrics: Mapping[str, Value]) -> Number | None:
+    covered = metrics.get("covered_seconds")
+    return short(covered, 6) if isinstance(covered, (int, float)) else None
+
+
+def shown_events(events: Iterable[Event]) -> list[Event]:
+    """Choose the events to tell: open ones first, strongest first, newest first."""
+    return sorted(events, key=weight, reverse=True)[:MAX_EVENTS]
+
+
+def weight(event: Event) -> tuple[bool, float, float]:
+    """Order events by how much they tell: open, strong, new."""
+    return (
+        event.status == "open",
+        -1.0 if event.strength is None else event.strength,
+        event.opened_at,
+    )
+
+
+def shown_levels(levels: Iterable[Level]) -> list[Level]:
+    """Choose the most significant levels of each side, bids first."""
+    ranked = sorted(levels, key=significance, reverse=True)
+    return [
+        level
+        for side in ("bid", "ask")
+        for level in [level for level in ranked if level.side == side][:MAX_LEVELS_A_SIDE]
+    ]
+
+
+def significance(level: Level) -> float:
+    """Return a level's size times its appearances."""
+    return level.size * level.appearances
+
+
+def _left_out(all_of_them: Iterable[object] | None, shown: Iterable[object] | None) -> int | None:
+    missing = len(list(all_of_them or ())) - len(list(shown or ()))
+    return missing or None
+
+
+def _unless_shown(sweep: Event | None, shown: list[Event] | None) -> EventFacts | None:
+    if sweep is None or any(event.id == sweep.id for event in shown or ()):
+        return None
+    return event_facts(sweep)
+
+
+def event_facts(event: Event) -> EventFacts:
+    """Put an event into the published form; what it was made from is told by explain_pattern."""
+    return EventFacts(
+        id=event.id,
+        type=event.type,
+        side=event.side,
+        status=event.status,
+        opened_at=round(event.opened_at),
+        closed_at=None if event.closed_at is None else round(event.closed_at),
+        close_reason=event.close_reason,
+        price_low=event.price_low,
+        price_high=event.price_high,
+        strength=significant(event.strength, 2),
+        evidence_class=event.evidence_class,
+        statistic=significant(event.statistic, 3),
+        threshold=significant(event.threshold, 3),
+    )
+
+
+def level_facts(level: Level, mid: float | None) -> LevelFacts:
+    """Put a level into the published form, with its distance from the mid."""
+    return LevelFacts(
+        side=level.side,
+        price=whole(level.price),
+        size=short(level.size, 4),
+        appearances=level.appearances,
+        held=level.held,
+        broke=level.broke,
+        last_seen=round(level.last_seen),
+        distance_bps=None if mid is None else short(abs(level.price / mid - 1) * 1e4, 3),
+    )
+
+
+def quality_facts(quality: Quality) -> QualityFacts:
+    """Put a window's quality into the published form."""
+    return QualityFacts(
+        counts=dict(quality.counts),
+        gap_seconds=short(quality.gap_seconds, 4) if quality.gaps else None,
+        rebuilt_at=None if quality.rebuilt_at is None else round(quality.rebuilt_at),
+        failed_detectors=list(quality.failed_detectors),
+    )
+
+
+def _failures(snapshot: Snapshot) -> FailureFacts | None:
+    failures = snapshot.failures
+    if not failures.count:
+        return None
+    last_at = None if failures.last_ms is None else round(failures.last_ms)
+    return FailureFacts(count=failures.count, last_at=last_at, error=failures.error)
+
+
+def mid_of(metrics: Mapping[str, Value]) -> float | None:
+    """Return the mid of the standing quote where both sides have a price."""
+    bid, ask = metrics.get("bid_price"), metrics.get("ask_price")
+    if isinstance(bid, (int, float)) and isinstance(ask, (int, float)) and bid + ask > 0:
+        return (bid + ask) / 2
+    return None

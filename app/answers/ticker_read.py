@@ -1,0 +1,211 @@
+"""One round trip that reads a ticker's keys as one tick left them."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+import redis
+
+from app.analysis.bars import SECOND_MS, Bar
+from app.analysis.metrics import metrics_of
+from app.analysis.record_parser import parse_quote, parse_trade
+from app.analysis.records import PRICE_UNITS, UNSIGNED
+from app.analysis.rolling_bars import BarTable
+from app.analysis.windows import WINDOWS
+from app.core.errors import RecordRejected, StateUnreadable
+from app.storage.active_tickers import AHEAD_MS
+from app.storage.keys import Keys
+from app.storage.published import EvidenceClass, Value, counts_of, number_of
+from app.storage.tick.codec import decode_bar, decode_bars
+
+WINDOW_OF_SECONDS = {seconds: name for name, seconds in WINDOWS.items()}
+MAX_EVENTS_READ = 2000
+MIN_EPOCH_MS = 1e12
+
+Hash = Mapping[bytes, bytes]
+Scored = Sequence[tuple[bytes, float]]
+Entries = Sequence[tuple[bytes, Hash]]
+_NO_FIELDS: Hash = {}
+# redis-py's annotations promise an awaitable beside every answer.
+_Pipeline = Any
+
+
+class Question(NamedTuple):
+    """What is asked, and when."""
+
+    ticker: str
+    seconds: int
+    now_ms: float
+
+
+class AddedUp(NamedTuple):
+    """Metrics and quality counts of a history from bars; how much of it lies before all bars."""
+
+    metrics: Mapping[str, Value]
+    counts: Mapping[str, int]
+    unseen_seconds: float
+
+
+class Glance(NamedTuple):
+    """Replies in the order they are asked for; a key of a wrong type reads as empty."""
+
+    state: Sequence[bytes | None] = ()
+    five_minutes: Hash = _NO_FIELDS
+    quote: Scored = ()
+    trade: Scored = ()
+    failures: Hash = _NO_FIELDS
+    levels: Sequence[bytes] = ()
+    ask_levels: Sequence[bytes] = ()
+    events: Sequence[bytes] = ()
+    window: Hash = _NO_FIELDS
+    bars: Entries = ()
+    bar_before: Entries = ()
+
+    @property
+    def as_of_ms(self) -> int | None:
+        """Return the newest tick, None before the first."""
+        for text in (self.five_minutes.get(b"as_of"), *self.state[:1]):
+            as_of = number_of(text)
+            if as_of is not None:
+                return int(as_of)
+        return None
+
+    @property
+    def newest_quote_ms(self) -> float | None:
+        """Return the stamp of the newest quote that is not ahead of the clock."""
+        return _stamp(self.quote)
+
+    @property
+    def newest_trade_ms(self) -> float | None:
+        """Return the stamp of the newest trade likewise."""
+        return _stamp(self.trade)
+
+    @property
+    def stamps_are_seconds(self) -> bool:
+        """Tell whether the newest quote's score can't be milliseconds."""
+        return bool(self.quote) and self.quote[0][1] < MIN_EPOCH_MS
+
+    def standing(self) -> dict[str, Value]:
+        """Read the newest quote as metrics, for a ticker that no tick has seen yet."""
+        try:
+            quote, _ = parse_quote(*self.quote[0])
+        except (IndexError, RecordRejected):
+            return {}
+        fields: dict[str, Value] = {"bid_size": quote.bid_size, "ask_size": quote.ask_size}
+        if quote.bid_size > 0:
+            fields["bid_price"] = quote.bid_price / PRICE_UNITS
+        if quote.ask_size > 0:
+            fields["ask_price"] = quote.ask_price / PRICE_UNITS
+        return fields
+
+    @property
+    def evidence_class(self) -> EvidenceClass:
+        """Return A where trades carry their aggressor, B where they don't, C without trades."""
+        return evidence_class_of(self.trade)
+
+    def added_up(self, as_of_ms: int, seconds: int) -> "AddedUp":
+        """Return what the bars say of the `seconds` up to `as_of_ms`."""
+        bars = self._bars(as_of_ms)
+        table = _table(bars, as_of_ms, seconds)
+        [window] = table.windows(as_of_ms, (seconds,))
+        unseen_ms = bars[0].end - SECOND_MS - (as_of_ms - seconds * SECOND_MS) if bars else 0
+        return AddedUp(
+            metrics_of(window), counts_of(table.quality(as_of_ms, seconds)), unseen_ms / SECOND_MS
+        )
+
+    def table(self, as_of_ms: int, seconds: int) -> BarTable:
+        """Return the `seconds` up to `as_of_ms` one by one."""
+        return _table(self._bars(as_of_ms), as_of_ms, seconds)
+
+    def _bars(self, as_of_ms: int) -> list[Bar]:
+        recent = self.state[1] if len(self.state) > 1 else None
+        entries = [*self.bar_before, *self.bars]
+        try:
+            bars = {bar.end: bar for bar in (decode_bar(fields[b"b"]) for _, fields in entries)}
+            bars |= {bar.end: bar for bar in (decode_bars(recent) if recent else ())}
+        except (KeyError, StateUnreadable):
+            # Bars of another version of the definitions say nothing here.
+            return []
+        return [bars[end] for end in sorted(bars) if end <= as_of_ms]
+
+
+def evidence_class_of(trade: Sequence[tuple[bytes, float]]) -> EvidenceClass:
+    """Return A where trades carry their aggressor, B where they don't, C without trades."""
+    if not trade:
+        return "C"
+    try:
+        parsed, _ = parse_trade(*trade[0])
+    except RecordRejected:
+        return "B"
+    return "B" if parsed.aggressor == UNSIGNED else "A"
+
+
+def _table(bars: list[Bar], as_of_ms: int, seconds: int) -> BarTable:
+    # Without bars, one that says nothing: a table needs an end.
+    table = BarTable.of(bars or [Bar(as_of_ms)], seconds)
+    table.fill_to(as_of_ms)
+    return table
+
+
+def _stamp(newest: Scored) -> float | None:
+    return newest[0][1] if newest and newest[0][1] >= MIN_EPOCH_MS else None
+
+
+class Glances:
+    """Reads glances of tickers over one connection pool."""
+
+    def __init__(self, client: redis.Redis, names: Keys) -> None:
+        # `Any`: redis-py's annotations promise an awaitable beside every answer.
+        self._redis: Any = client
+        self._keys = names
+
+    def of(self, question: Question, newest_tick_after_ms: float) -> Glance:
+        """Read a ticker's keys; bars only for a history that has no hash of its own."""
+        key, ticker = self._keys, question.ticker
+        pipe = self._redis.pipeline(transaction=True)
+        pipe.hmget(key.state(ticker), "as_of", "recent")
+        pipe.hgetall(key.metrics(ticker, "5min"))
+        for broker_key in (key.quotes(ticker), key.trades(ticker)):
+            newest_ms = question.now_ms + AHEAD_MS
+            pipe.zrevrangebyscore(broker_key, newest_ms, "-inf", 0, 1, withscores=True)
+        pipe.hgetall(key.failures(ticker))
+        pipe.zrevrange(key.levels(ticker, "bid"), 0, -1)
+        pipe.zrevrange(key.levels(ticker, "ask"), 0, -1)
+        pipe.zrevrange(key.patterns(ticker), 0, MAX_EVENTS_READ - 1)
+        pipe.hgetall(key.metrics(ticker, WINDOW_OF_SECONDS.get(question.seconds, "10s")))
+        if question.seconds not in WINDOW_OF_SECONDS:
+            self._ask_bars(pipe, question, int(newest_tick_after_ms))
+        return Glance(*_answered(pipe))
+
+    def state_of(self, ticker: str) -> Glance:
+        """Read only what the newest bars are in."""
+        return Glance(state=self._redis.hmget(self._keys.state(ticker), "as_of", "recent"))
+
+    def with_bars(self, glance: Glance, question: Question, as_of_ms: int) -> Glance:
+        """Read the bars of the history that ends at an older tick into a glance."""
+        pipe = self._redis.pipeline(transaction=True)
+        self._ask_bars(pipe, question, as_of_ms)
+        bars, bar_before = _answered(pipe, Glance._fields.index("bars"))
+        return glance._replace(bars=bars, bar_before=bar_before)
+
+    def _ask_bars(self, pipe: _Pipeline, question: Question, oldest_as_of_ms: int) -> None:
+        key = self._keys.bars(question.ticker)
+        start_ms = max(0, oldest_as_of_ms - question.seconds * SECOND_MS)
+        pipe.xrange(key, start_ms + 1, "+")
+        # What stood when the history began is told by the newest bar before it, however old.
+        pipe.xrevrange(key, start_ms, "-", count=1)
+
+
+_EMPTY = tuple(Glance._field_defaults.values())
+
+
+def _answered(pipe: _Pipeline, first: int = 0) -> list[Any]:
+    replies = pipe.execute(raise_on_error=False)
+    return [_usable(reply, _EMPTY[first + i]) for i, reply in enumerate(replies)]
+
+
+def _usable(reply: object, empty: object) -> object:
+    if not isinstance(reply, Exception):
+        return reply
+    if isinstance(reply, redis.ResponseError) and str(reply).startswith("WRONGTYPE"):
+        return empty
+    raise reply

@@ -1,0 +1,253 @@
+"""An answer as compact text: the same facts as its JSON, a third of the tokens.
+
+`a/b` is bid/ask throughout; sizes are in the feed's unit, other units stand beside their names.
+"""
+
+from collections.abc import Iterator, Mapping
+from decimal import Decimal
+
+from app.answers.durations import age, ago
+from app.answers.schema import seconds_of
+from app.answers.ticker_answer import Answer, EventFacts, LevelFacts, Metrics
+from app.storage.published import BEHAVIORS
+
+_CLASSES = {
+    "A": "A (aggressors given)",
+    "B": "B (aggressors inferred)",
+    "C": "C (quotes only)",
+}
+
+# Label of a line, and what stands in it: name and field, or name and the fields of bid and ask.
+_LINES: tuple[tuple[str, tuple[tuple[str, tuple[str, ...]], ...]], ...] = (
+    (
+        "book bid/ask",
+        (
+            ("price", ("bid_price", "ask_price")),
+            ("size", ("bid_size", "ask_size")),
+            ("moved", ("bid_price_movement", "ask_price_movement")),
+            ("size change", ("net_bid_size_change", "net_ask_size_change")),
+            ("lifts", ("bid_lift_count", "ask_lift_count")),
+            ("drops", ("bid_drop_count", "ask_drop_count")),
+            ("avg size", ("avg_bid_size", "avg_ask_size")),
+            ("size trend", ("bid_size_acceleration", "ask_size_acceleration")),
+            ("large size", ("large_bid_size", "large_ask_size")),
+            ("large appeared", ("large_bids_appeared", "large_asks_appeared")),
+        ),
+    ),
+    (
+        "spread",
+        (
+            ("avg", ("avg_spread",)),
+            ("min", ("min_spread",)),
+            ("max", ("max_spread",)),
+            ("bp", ("spread_bps",)),
+            ("trend", ("spread_trend",)),
+            ("weighted mid", ("weighted_mid",)),
+        ),
+    ),
+    (
+        "flow",
+        (
+            ("quotes", ("quote_count",)),
+            ("quotes/s", ("quotes_per_second",)),
+            ("queue imbalance", ("queue_imbalance",)),
+            ("ofi", ("ofi",)),
+            ("log ofi", ("log_ofi",)),
+            ("volatility bp", ("realized_volatility_bps",)),
+            ("velocity/s", ("price_velocity",)),
+            ("turnover/s", ("size_turnover",)),
+        ),
+    ),
+    (
+        "trades",
+        (
+            ("count", ("trade_count",)),
+            ("by buyers", ("buy_volume",)),
+            ("by sellers", ("sell_volume",)),
+            ("unsigned", ("unsigned_volume",)),
+            ("net", ("signed_volume",)),
+            ("imbalance", ("trade_imbalance",)),
+            ("vwap", ("vwap",)),
+            ("effective bp", ("effective_spread_bps",)),
+            ("inside", ("inside_volume",)),
+        ),
+    ),
+)
+
+
+def as_text(answer: Answer) -> str:
+    """Return an answer for people and for models that are shown text."""
+    return "\n".join(_lines(answer))
+
+
+def _lines(answer: Answer) -> Iterator[str]:
+    yield f"{answer.ticker}: {', '.join(_heading(answer))}"
+    yield from _warnings(answer)
+    yield from _metrics(answer.metrics)
+    if answer.not_observable:
+        yield f"not observable: {', '.join(answer.not_observable)}"
+    yield from _behaviors(answer.behaviors)
+    yield from _events(answer)
+    yield from _levels(answer)
+    yield f"quality: {', '.join(_quality(answer)) or 'nothing odd'}"
+    yield from id_line(answer.answer_id)
+
+
+def id_line(answer_id: str | None) -> Iterator[str]:
+    """Say under which id an answer is kept."""
+    if answer_id is not None:
+        yield f"answer {answer_id}"
+
+
+def _heading(answer: Answer) -> Iterator[str]:
+    yield f"last {answer.history_seconds} s"
+    if answer.covered_seconds is not None:
+        yield f"covered {answer.covered_seconds} s"
+    if answer.age_seconds is not None:
+        yield f"as of {age(answer.age_seconds)} ago"
+    yield f"quote {age(answer.newest_quote_age_seconds)} ago"
+    yield f"evidence {_CLASSES[answer.evidence_class]}"
+    if answer.engine is not None:
+        yield f"engine {answer.engine}"
+
+
+def _warnings(answer: Answer) -> Iterator[str]:
+    if answer.stale:
+        yield "STALE: no tick for over 3 intervals"
+    if answer.quiet:
+        yield "QUIET: no quote for unusually long"
+    if answer.warming:
+        yield f"WARMING: younger than the history, ready in {answer.ready_in_seconds} s"
+    if answer.note is not None:
+        yield f"note: {answer.note}"
+    failed = answer.failed_ticks
+    if failed is not None:
+        when = "" if failed.last_at is None else f", last {ago(failed.last_at, answer.now)}"
+        yield f"failed ticks: {failed.count}{when}, {failed.error}"
+
+
+def _metrics(metrics: Metrics) -> Iterator[str]:
+    known = metrics.model_dump(exclude_none=True)
+    for label, parts in _LINES:
+        said = [
+            f"{name} {_joined(fields, known)}"
+            for name, fields in parts
+            if any(f in known for f in fields)
+        ]
+        if said:
+            yield f"{label}: {', '.join(said)}"
+
+
+def _joined(fields: tuple[str, ...], known: Mapping[str, object]) -> str:
+    return "/".join(plain(known.get(field, "-")) for field in fields)
+
+
+def plain(value: object) -> str:
+    """Write a number without exponent, for eyes and tokenizers.
+
+    >>> plain(0.00000123), plain(12), plain(-0.5), plain("STABLE")
+    ('0.00000123', '12', '-0.5', 'STABLE')
+    """
+    said = str(value)
+    return format(Decimal(said), "f") if isinstance(value, float) and "e" in said else said
+
+
+def _behaviors(behaviors: Mapping[str, str]) -> Iterator[str]:
+    by_state: dict[str, list[str]] = {}
+    for name in BEHAVIORS:
+        if name in behaviors:
+            direction = behaviors.get(f"{name.removesuffix('_building')}_direction")
+            by_state.setdefault(behaviors[name], []).append(
+                f"{name} {direction}" if direction else name
+            )
+    if all(name in behaviors for name in BEHAVIORS) and len(by_state.get("off", ())) > 1:
+        by_state["off"] = [f"the other {len(by_state['off'])}"]
+    said = [
+        f"{state.replace('unknown: ', 'unknown ')}: {', '.join(names)}"
+        for state, names in sorted(by_state.items(), key=_on_first_off_last)
+    ]
+    if said:
+        yield f"behaviors {'; '.join(said)}"
+
+
+def _on_first_off_last(item: tuple[str, list[str]]) -> tuple[bool, bool, str]:
+    return item[0] != "on", item[0] == "off", item[0]
+
+
+def _events(answer: Answer) -> Iterator[str]:
+    if answer.open_patterns is not None:
+        yield f"open: {', '.join(answer.open_patterns) or 'none'}"
+    elif answer.events is None:
+        yield "events: not asked for"
+    elif answer.events or answer.events_left_out:
+        yield f"events: {shown(len(answer.events), answer.events_left_out)} {EVENT_COLUMNS}"
+        yield from (f"- {event_line(event, answer.now)}" for event in answer.events)
+    else:
+        yield "events: none"
+    if answer.last_sweep is not None:
+        yield f"last sweep: {event_line(answer.last_sweep, answer.now)}"
+
+
+EVENT_COLUMNS = "(strength, statistic/threshold, class, id)"
+
+
+def shown(count: int, left_out: int | None) -> str:
+    """Say how many are told of, and how many are not."""
+    return f"{count} shown, {left_out} left out" if left_out else str(count)
+
+
+def event_line(event: EventFacts, now: int) -> str:
+    """Say an event in a line."""
+    return ", ".join(_event_parts(event, now))
+
+
+def _event_parts(event: EventFacts, now: int) -> Iterator[str]:
+    where = "" if event.price_low is None else f" {prices(event.price_low, event.price_high)}"
+    yield f"{event.type} {event.side}{where}"
+    yield _life(event, now)
+    yield "?" if event.strength is None else plain(event.strength)
+    if event.statistic is not None:
+        yield f"{plain(event.statistic)}/{plain(event.threshold)}"
+    yield event.evidence_class
+    yield event.id
+
+
+def _life(event: EventFacts, now: int) -> str:
+    if event.closed_at is None:
+        return f"{event.status} {age((now - event.opened_at) / 1000)}"
+    reason = event.close_reason or "closed"
+    return f"{age((now - event.opened_at) / 1000)} to {ago(event.closed_at, now)} ({reason})"
+
+
+def prices(low: object, high: object) -> str:
+    """Say one price, or the two ends of a range."""
+    return plain(low) if high in (None, low) else f"{plain(low)}..{plain(high)}"
+
+
+def _levels(answer: Answer) -> Iterator[str]:
+    if answer.levels or answer.levels_left_out:
+        count = shown(len(answer.levels), answer.levels_left_out)
+        yield f"levels: {count} (price: mean size, visits, held/broke, s unseen, bp off mid)"
+    for side in ("bid", "ask"):
+        found = [_level(level, answer.now) for level in answer.levels if level.side == side]
+        if found:
+            yield f"- {side} {'; '.join(found)}"
+
+
+def _level(level: LevelFacts, now: int) -> str:
+    distance = "" if level.distance_bps is None else f", {plain(level.distance_bps)}"
+    return (
+        f"{plain(level.price)}: {plain(level.size)}, {level.appearances}, "
+        f"{level.held}/{level.broke}, {plain(seconds_of(now - level.last_seen))}{distance}"
+    )
+
+
+def _quality(answer: Answer) -> Iterator[str]:
+    quality = answer.quality
+    yield from (f"{name} {count}" for name, count in quality.counts.items())
+    if quality.gap_seconds is not None:
+        yield f"gaps {quality.gap_seconds} s"
+    if quality.rebuilt_at is not None:
+        yield f"rebuilt {ago(quality.rebuilt_at, answer.now)}"
+    if quality.failed_detectors:
+        yield f"failed detectors {' '.join(quality.failed_detectors)}"

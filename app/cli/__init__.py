@@ -1,0 +1,35 @@
+"""The command `orderflow`; a subcommand's module is imported only when it is used."""
+
+import importlib
+from collections.abc import Mapping
+
+import click
+
+# Importing pandas, which some of them need, takes longer than an answer.
+_COMMANDS: Mapping[str, str] = {
+    "analyze": "app.evaluation.analyze_tape:analyze",
+    "answers": "app.cli.answers:answers",
+    "ask": "app.cli.ask_status:ask",
+    "capacity": "app.operations.capacity:capacity",
+    "feed": "app.feeds.commands:feed",
+    "figures": "app.evaluation.figures.command:figures",
+    "scorecard": "app.evaluation.scorecard.command:scorecard",
+    "status": "app.cli.ask_status:show_status",
+}
+
+
+class _Lazy(click.Group):
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return sorted({*super().list_commands(ctx), *_COMMANDS})
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in _COMMANDS:
+            return super().get_command(ctx, cmd_name)
+        module, _, name = _COMMANDS[cmd_name].partition(":")
+        command: click.Command = getattr(importlib.import_module(module), name)
+        return command
+
+
+@click.group(cls=_Lazy)
+def main() -> None:
+    """Order flow of tickers: publish, ask, look after, analyse."""

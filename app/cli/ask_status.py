@@ -1,0 +1,50 @@
+"""`orderflow ask` and `orderflow status`: what a person in a shell wants to know."""
+
+import sys
+from typing import NoReturn
+
+import click
+
+from app.answers.ask import ask as ask_ticker
+from app.answers.reader import Reader
+from app.answers.rendering import compact
+from app.core.errors import OrderFlowError
+from app.core.settings import settings
+from app.operations import status
+from app.storage.redis_client import connect
+
+
+@click.command()
+@click.argument("ticker")
+@click.option("--history", default="5mins", show_default=True, help="10 s to 1 h: 30s, 5mins, 1h.")
+@click.option("--json", "as_json", is_flag=True, help="Print the structured form.")
+def ask(ticker: str, history: str, *, as_json: bool) -> None:
+    """Print what the MCP tool would answer about TICKER."""
+    reader = Reader.of(settings())
+    try:
+        forms = ask_ticker(reader, ticker, history).forms
+    except OrderFlowError as error:
+        _fail(error)
+    finally:
+        reader.close()
+    click.echo(forms.json if as_json else forms.text)
+
+
+@click.command(name="status")
+@click.option("--json", "as_json", is_flag=True, help="Print it for a program.")
+@click.option("--check", is_flag=True, help="Exit with 1 where something is wrong.")
+def show_status(*, as_json: bool, check: bool) -> None:
+    """Print how Redis, the analysis and the tickers fare."""
+    with connect(settings()) as client:
+        try:
+            found = status.Inspection(client, settings()).status()
+        except OrderFlowError as error:
+            _fail(error)
+    click.echo(compact(status.as_json(found)) if as_json else status.as_text(found))
+    if check and found.troubles:
+        sys.exit(1)
+
+
+def _fail(error: OrderFlowError) -> NoReturn:
+    click.echo(f"orderflow: {error}", err=True)
+    sys.exit(1)

@@ -1,0 +1,131 @@
+"""The engine over a tape, without Redis: what the ticks would have published."""
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any
+
+import click
+import msgspec
+from tqdm import tqdm
+
+from app.analysis.bars import SECOND_MS
+from app.analysis.engine import Engine
+from app.analysis.patterns.events import Event
+from app.analysis.records import Batch
+from app.analysis.results import Analysis
+from app.analysis.state import ENGINE
+from app.analysis.windows import WINDOWS
+from app.core.errors import OrderFlowError
+from app.core.tickers import checked_ticker
+from app.feeds.tape import Tape, read_tape
+from app.storage.tick import codec
+
+_json = msgspec.json.Encoder().encode
+
+
+@dataclass(frozen=True, slots=True)
+class Ticks:
+    """The ticks of a tape: from the first whole interval after its first record to the last's."""
+
+    first: int
+    last: int
+    interval_ms: int
+
+    @classmethod
+    def of(cls, tape: Tape, interval_ms: int) -> "Ticks":
+        """Return the ticks of a tape that has records."""
+        first = math.ceil(tape.records[0].stamp / interval_ms) * interval_ms
+        last = math.ceil(tape.records[-1].stamp / interval_ms) * interval_ms
+        return cls(first, last, interval_ms)
+
+    def __iter__(self) -> Iterator[int]:
+        return iter(range(self.first, self.last + 1, self.interval_ms))
+
+    def __len__(self) -> int:
+        return (self.last - self.first) // self.interval_ms + 1
+
+
+def analyses(engine: Engine, tape: Tape, ticks: Ticks) -> Iterator[Analysis]:
+    """Fold a tape tick by tick; yields what each tick found."""
+    place = 0
+    faults = sorted(tape.faults)
+    fault_place = 0
+    for as_of in ticks:
+        start, fault_start = place, fault_place
+        while place < len(tape.records) and tape.records[place].stamp <= as_of:
+            place += 1
+        while fault_place < len(faults) and faults[fault_place][0] <= as_of:
+            fault_place += 1
+        yield engine.advance(
+            Batch(tape.records[start:place], faults[fault_start:fault_place]), as_of
+        )
+
+
+def write_metrics(out: IO[bytes], analysis: Analysis) -> None:
+    """Write a line a window."""
+    behaviors = msgspec.Raw(_json(analysis.behaviors))
+    for window in WINDOWS:
+        fields: dict[str, Any] = {"window": window, **analysis.metrics[window]}
+        fields["behaviors"] = behaviors
+        sweep = analysis.last_sweep[window]
+        if sweep is not None:
+            fields["last_sweep"] = codec.published_event(sweep)
+        fields["quality"] = analysis.quality[window]
+        fields["engine"] = ENGINE
+        out.write(_json(fields) + b"\n")
+
+
+def analyze_tape(ticker: str, tape: Tape, out: Path, interval_ms: int = SECOND_MS) -> int:
+    """Write `metrics.jsonl`, `patterns.jsonl` and `levels.jsonl` into `out`; returns the ticks."""
+    out.mkdir(parents=True, exist_ok=True)
+    engine = Engine.new(ticker)
+    events: dict[str, Event] = {}
+    ticks = Ticks.of(tape, interval_ms)
+    with (out / "metrics.jsonl").open("wb") as metrics:
+        for analysis in tqdm(
+            analyses(engine, tape, ticks), total=len(ticks), unit="tick", disable=None
+        ):
+            for error in analysis.failures.values():
+                raise error
+            write_metrics(metrics, analysis)
+            events.update((event.id, event) for event in analysis.changed)
+    with (out / "patterns.jsonl").open("w", encoding="utf-8") as patterns:
+        for event in sorted(events.values(), key=lambda event: (event.opened_at, event.id)):
+            patterns.write(codec.event_json(event) + "\n")
+    with (out / "levels.jsonl").open("w", encoding="utf-8") as levels:
+        for side in engine.state.levels:
+            levels.writelines(codec.level_json(level) + "\n" for level in side.top())
+    return len(ticks)
+
+
+_FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
+
+
+@click.command()
+@click.option("--quotes", type=_FILE, required=True, help="Tape of quotes, .csv or .csv.gz.")
+@click.option("--trades", type=_FILE, help="Tape of trades.")
+@click.option("--ticker", required=True, help="Name that the results carry.")
+@click.option("--out", type=click.Path(file_okay=False, path_type=Path), required=True)
+@click.option(
+    "--shift-ms", type=int, default=0, help="Added to every stamp, as `feed replay` does."
+)
+@click.option(
+    "--interval", type=click.IntRange(1, 30), default=1, help="Seconds from tick to tick."
+)
+def analyze(  # noqa: PLR0913, PLR0917 - one parameter an option
+    quotes: Path, trades: Path | None, ticker: str, out: Path, shift_ms: int, interval: int
+) -> None:
+    """Analyse a tape, without Redis, as the ticks would have."""
+    try:
+        name = checked_ticker(ticker)
+        tape = read_tape(quotes, trades, shift_ms)
+        if not tape.records:
+            raise click.ClickException(f"{quotes}: no usable record")
+        ticks = analyze_tape(name, tape, out, interval * SECOND_MS)
+    except OrderFlowError as error:
+        raise click.ClickException(str(error)) from None
+    click.echo(f"{len(tape.records)} records, {ticks} ticks -> {out}", err=True)
+    if tape.rejected:
+        click.echo(f"left out: {dict(tape.rejected)}", err=True)

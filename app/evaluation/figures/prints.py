@@ -1,0 +1,70 @@
+"""What prints say: hidden volume, who took, what taking cost, how many prices were taken."""
+
+import numpy as np
+
+from app.evaluation.figures.tables import Day, Flags, Floats
+
+BPS = 1e4
+SWEPT_PRICES = 2
+
+
+def hidden_share(day: Day) -> float:
+    """Return the share of traded volume that met hidden orders."""
+    sizes = day.trades.size
+    return float(sizes[day.trades.hidden].sum() / sizes.sum())
+
+
+def hidden_prints_without_a_trace(day: Day) -> float:
+    """Return the share of hidden prints that no change of the best quote follows at once."""
+    followed = np.isin(day.trades.seq + 1, day.quotes.seq)
+    hidden = day.trades.hidden
+    return float(1.0 - followed[hidden].mean()) if hidden.any() else float("nan")
+
+
+def quote_rule_is_right(day: Day) -> Flags:
+    """Tell whether the quote rule, at the mid the tick rule, names each print's aggressor.
+
+    Lee, Ready 1991.
+    """
+    trades, quotes = day.trades, day.quotes
+    distance = trades.price - quotes.mid[trades.before]
+    direction = np.where(np.abs(distance) < quotes.tick / 100, _tick_rule(trades.price), distance)
+    right: Flags = np.sign(direction) == trades.sign
+    return right
+
+
+def _tick_rule(prices: Floats) -> Floats:
+    """Return the direction from the last different price to each print's."""
+    steps = np.sign(np.diff(prices, prepend=prices[:1]))
+    places = np.maximum.accumulate(np.where(steps != 0, np.arange(len(steps)), 0))
+    directions: Floats = steps[places]
+    return directions
+
+
+def effective_spreads_bps(day: Day) -> Floats:
+    """Return each print's 2·d·(price - mid)/mid, in basis points."""
+    mid = day.quotes.mid[day.trades.before]
+    spreads: Floats = 2 * day.trades.sign * (day.trades.price - mid) / mid * BPS
+    return spreads
+
+
+def time_weighted_spread_ticks(day: Day) -> float:
+    """Return the mean spread over time, in ticks."""
+    quotes = day.quotes
+    spread = quotes.ask - quotes.bid
+    return float(np.average(spread[:-1], weights=np.diff(quotes.stamp)) / quotes.tick)
+
+
+def share_of_orders_over_prices(day: Day) -> float:
+    """Return the share of market orders with visible prints that took two or more visible prices.
+
+    A market order is successive prints of one taker at one stamp.
+    """
+    trades = day.trades
+    begins = np.ones(len(trades.stamp), dtype=bool)
+    begins[1:] = (np.diff(trades.stamp) != 0) | (np.diff(trades.sign) != 0)
+    orders = np.cumsum(begins)
+    visible = ~trades.hidden
+    pairs = np.unique(np.column_stack([orders[visible], trades.price[visible]]), axis=0)
+    _, prices = np.unique(pairs[:, 0], return_counts=True)
+    return float((prices >= SWEPT_PRICES).mean())

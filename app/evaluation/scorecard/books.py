@@ -1,0 +1,36 @@
+"""Simulated books to plant into, and those that hold nothing to be found."""
+
+from dataclasses import replace
+from functools import cache
+
+from app.analysis.records import Quote, Record
+from app.feeds.simulation import PROFILES, Profile, simulate
+
+START_MS = 1_704_205_800_000
+BOOKS = {"wide spread": "AAPL", "several ticks": "TSLA", "one tick": "SPY"}
+LEAST_VOLATILITY_TICKS = 0.2
+"""So that 20 prices, from which the tick is known, are seen before anything is planted."""
+
+
+def book_profile(name: str) -> Profile:
+    """Return a ticker's profile without sweeps, hidden orders or planted happenings."""
+    usual = PROFILES[BOOKS[name]]
+    return replace(
+        usual,
+        plants=(),
+        hidden_share=0.0,
+        reach_share=0.0,
+        volatility_ticks=max(usual.volatility_ticks, LEAST_VOLATILITY_TICKS),
+    )
+
+
+@cache
+def book(name: str, seed: int, seconds: int) -> list[Record]:
+    """Return a simulated book's records."""
+    course = simulate(BOOKS[name], seed, START_MS, seconds, book_profile(name))
+    return [record for records, _ in course for record in records]
+
+
+def quotes_only(records: list[Record]) -> list[Record]:
+    """Return records as a feed without trades has them."""
+    return [record for record in records if isinstance(record, Quote)]

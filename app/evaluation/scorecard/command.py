@@ -1,0 +1,102 @@
+"""`orderflow scorecard`: how good the detectors are."""
+
+from pathlib import Path
+
+import click
+from tqdm import tqdm
+
+from app.core.errors import OrderFlowError
+from app.evaluation.scorecard.agreement import Definitions, definitions
+from app.evaluation.scorecard.real import rows_of_tape
+from app.evaluation.scorecard.report import page
+from app.evaluation.scorecard.rows import (
+    FULL,
+    QUICK,
+    Card,
+    Course,
+    Row,
+    agreement_of_tape,
+    agreement_rows,
+    injected,
+    injected_into_tape,
+    null_of_tape,
+    null_rows,
+    steps_of,
+)
+from app.feeds.tape import read_tape
+
+_FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
+LEAST_PLANTED_MS = 3_600_000.0
+_FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
+
+
+def run(course: Course, card: Card) -> None:
+    """Plant, score and count, with a progress bar."""
+    with tqdm(total=steps_of(course), unit="score", disable=None) as progress:
+        for _ in injected(course, card):
+            progress.update()
+        for _ in null_rows(course, card):
+            progress.update()
+
+
+def add_tape(
+    card: Card, quotes: Path, trades: Path, folder: Path, plain: Definitions | None
+) -> None:
+    """Score a labelled tape; its labels bear the tape's own name."""
+    stem = quotes.name.split(".quotes")[0]
+    records = read_tape(quotes, trades).records
+    if records[-1].stamp - records[0].stamp > LEAST_PLANTED_MS:
+        for _ in tqdm(injected_into_tape(stem, records, card), unit="score", disable=None):
+            pass
+        null_of_tape(stem, records, card)
+    if plain is not None:
+        agreement_of_tape(stem, records, plain, card)
+    scored, rates = rows_of_tape(quotes, trades, folder, stem)
+    card.real += [Row(name, stem, "", tally) for name, tally in scored]
+    card.rates[stem] = rates
+
+
+@click.command()
+@click.option("--tape", type=_FILE, multiple=True, help="Tape of quotes with labels; repeatable.")
+@click.option("--trades", type=_FILE, multiple=True, help="Its trades, in the same order.")
+@click.option("--labels", type=_FOLDER, help="Folder of the label files.")
+@click.option("--definitions", "place", help="Plain definitions to agree with, module:callable.")
+@click.option("--out", type=click.Path(dir_okay=False, path_type=Path), default="docs/scorecard.md")
+@click.option("--quick", is_flag=True, help="A few plantings into one book only.")
+def scorecard(  # noqa: PLR0913 - one for each option
+    tape: tuple[Path, ...],
+    trades: tuple[Path, ...],
+    labels: Path | None,
+    place: str | None,
+    out: Path,
+    *,
+    quick: bool,
+) -> None:
+    """Score every detector against known truth and write the page."""
+    if len(tape) != len(trades):
+        raise click.UsageError("each --tape needs its --trades")
+    course, card = (QUICK if quick else FULL), Card()
+    plain = definitions(place) if place is not None else None
+    try:
+        for quotes_path, trades_path in zip(tape, trades, strict=True):
+            add_tape(card, quotes_path, trades_path, labels or quotes_path.parent, plain)
+    except OrderFlowError as error:
+        raise click.ClickException(str(error)) from None
+    run(course, card)
+    if plain is not None:
+        agreement_rows(course, plain, card)
+    text = page(card, course, _plots(card, out))
+    out.parent.mkdir(parents=True, exist_ok=True)
+    out.write_text(text)
+    click.echo(text)
+
+
+def _plots(card: Card, out: Path) -> list[str]:
+    try:
+        # matplotlib comes with the development extra only.
+        from app.evaluation.scorecard.plots import draw  # noqa: PLC0415
+    except ImportError:
+        click.echo("no plots: matplotlib is not installed", err=True)
+        return []
+    folder = out.parent / out.stem
+    return [f"{folder.name}/{name}" for name in draw(card, folder)]

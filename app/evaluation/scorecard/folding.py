@@ -1,0 +1,100 @@
+"""The engine over records, reduced to the events that it published."""
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+
+from app.analysis.bars import SECOND_MS
+from app.analysis.engine import Engine
+from app.analysis.patterns.events import Event, whole_second
+from app.analysis.records import Batch, Record
+from app.analysis.results import Analysis
+from app.analysis.rolling_bars import BarTable
+from app.storage.tick.codec import Packed, decode_state, encode_state
+
+LONGEST_WINDOW_SECONDS = 300
+
+
+@dataclass(frozen=True, slots=True)
+class Findings:
+    """All events of a tape in their newest form, and how long the tape is."""
+
+    events: list[Event]
+    hours: float
+
+    def of_type(self, kind: str) -> list[Event]:
+        """Return the events of one pattern."""
+        return [event for event in self.events if event.type == kind]
+
+    def rates_an_hour(self) -> dict[str, float]:
+        """Return how often each pattern is found, an hour."""
+        counts = Counter(event.type for event in self.events)
+        return {kind: n / self.hours for kind, n in sorted(counts.items())}
+
+
+@dataclass(frozen=True, slots=True)
+class Checkpoint:
+    """An engine's memory at a whole second; any number of continuations start from it."""
+
+    second: int
+    state: Packed
+
+    @classmethod
+    def of(cls, engine: Engine, second: int) -> "Checkpoint":
+        """Keep what the engine remembers now."""
+        return cls(second, encode_state(engine.state))
+
+    def findings(self, records: Sequence[Record], until_ms: float) -> Findings:
+        """Return the events that were noticed while these records followed."""
+        engine = Engine(decode_state(self.state), BarTable(LONGEST_WINDOW_SECONDS))
+        last = whole_second(until_ms)
+        found = _events(_advanced(engine, records, self.second + SECOND_MS, last))
+        new = [event for event in found if event.noticed_at > self.second]
+        return Findings(new, (last - self.second) / 3.6e6)
+
+
+def checkpoints(
+    records: Sequence[Record], first: int, every_seconds: int
+) -> tuple[list[Checkpoint], Findings]:
+    """Fold all records and keep checkpoints from a whole second on; also what was found."""
+    engine = Engine.new("SCORE")
+    start, last = whole_second(records[0].stamp), whole_second(records[-1].stamp)
+    kept: list[Checkpoint] = []
+
+    def folded() -> Iterator[Analysis]:
+        for analysis in _advanced(engine, records, start, last):
+            since = analysis.as_of - first
+            if since >= 0 and since % (every_seconds * SECOND_MS) == 0:
+                kept.append(Checkpoint.of(engine, analysis.as_of))
+            yield analysis
+
+    events = _events(folded())
+    return kept, Findings(events, (last - start) / 3.6e6)
+
+
+def findings(records: Sequence[Record]) -> Findings:
+    """Fold records second by second, as the ticks do."""
+    first, last = whole_second(records[0].stamp), whole_second(records[-1].stamp)
+    found = _events(_advanced(Engine.new("SCORE"), records, first, last))
+    return Findings(found, (last - first) / 3.6e6)
+
+
+def _advanced(
+    engine: Engine, records: Sequence[Record], first: int, last: int
+) -> Iterator[Analysis]:
+    place = 0
+    for end in range(first, last + 1, SECOND_MS):
+        start = place
+        while place < len(records) and records[place].stamp <= end:
+            place += 1
+        analysis = engine.advance(Batch(list(records[start:place]), []), end)
+        for error in analysis.failures.values():
+            raise error
+        yield analysis
+
+
+def _events(analyses: Iterable[Analysis]) -> list[Event]:
+    newest: dict[str, Event] = {}
+    for analysis in analyses:
+        newest |= {event.id: replace(event) for event in analysis.changed}
+    return sorted(newest.values(), key=lambda event: (event.noticed_at, event.id))

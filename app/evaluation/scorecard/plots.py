@@ -1,0 +1,64 @@
+"""Plots of the scorecard: shares with their intervals, and delays."""
+
+from pathlib import Path
+
+import matplotlib as mpl
+
+mpl.use("Agg")
+
+from matplotlib import pyplot as plt
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from app.evaluation.scorecard.planting import KINDS
+from app.evaluation.scorecard.rows import SIZES, Card
+
+NAMES = tuple(kind.name for kind in KINDS)
+
+
+def draw(card: Card, folder: Path) -> list[str]:
+    """Draw all plots into `folder`; returns their file names."""
+    folder.mkdir(parents=True, exist_ok=True)
+    # Ids that are drawn by chance would change the files at each run.
+    mpl.rcParams["svg.hashsalt"] = "scorecard"
+    return [
+        _shares(card, folder, "precision"),
+        _shares(card, folder, "recall"),
+        _delays(card, folder),
+    ]
+
+
+def _shares(card: Card, folder: Path, what: str) -> str:
+    figure, axes = plt.subplots(figsize=(8, 5))
+    for place, size in enumerate(SIZES):
+        shares = [getattr(card.pooled(name, size), what) for name in NAMES]
+        ys = [i + (place - 1) * 0.22 for i, found in enumerate(shares) if found.n]
+        known = [found for found in shares if found.n]
+        lows = [max(0.0, found.value - found.low) for found in known]
+        highs = [max(0.0, found.high - found.value) for found in known]
+        values = [found.value for found in known]
+        axes.errorbar(values, ys, xerr=[lows, highs], fmt="o", ms=4, lw=1, label=size)
+    axes.axvline(0.9, color="0.7", lw=1)
+    axes.set_xlabel(f"{what}, Wilson 95 % interval")
+    return _saved(figure, axes, folder / f"{what}.svg")
+
+
+def _delays(card: Card, folder: Path) -> str:
+    figure, axes = plt.subplots(figsize=(8, 5))
+    for place, size in enumerate(SIZES):
+        delays = [card.pooled(name, size).median_delay_seconds for name in NAMES]
+        axes.plot(
+            delays, [i + (place - 1) * 0.22 for i in range(len(NAMES))], "o", ms=4, label=size
+        )
+    axes.set_xlabel("median delay, s")
+    return _saved(figure, axes, folder / "delay.svg")
+
+
+def _saved(figure: Figure, axes: Axes, path: Path) -> str:
+    axes.set_yticks(range(len(NAMES)), NAMES)
+    axes.invert_yaxis()
+    axes.legend()
+    figure.tight_layout()
+    figure.savefig(path, metadata={"Date": None})
+    plt.close(figure)
+    return path.name

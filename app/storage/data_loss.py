@@ -1,0 +1,48 @@
+"""Whether Redis lost all data of late, also that of tickers which this process did not have."""
+
+from typing import Any
+from uuid import uuid4
+
+from app.storage import keys
+from app.storage.active_tickers import ACTIVE_MS
+from app.storage.published import number_of
+
+UNSURE_MS = 5_000
+
+
+class Emptied:
+    """The mark that the database bears; another one than the one known means that it began anew.
+
+    Who notices leaves word, for those who came too late to have known the earlier mark.
+    """
+
+    def __init__(self, client: Any) -> None:  # noqa: ANN401 - of one server or of a cluster
+        self._redis = client
+        self._birth = b""
+        self._emptied_at = -float(ACTIVE_MS)
+        self._asked_at = 0
+
+    @property
+    def knows(self) -> bool:
+        """Tell whether this process has seen the mark yet."""
+        return bool(self._birth)
+
+    def of_late(self, as_of: int) -> bool:
+        """Tell whether Redis was emptied within the 300 s before `as_of`; asks once a tick."""
+        if as_of != self._asked_at:
+            self._look(as_of)
+            self._asked_at = as_of
+        return as_of - self._emptied_at < ACTIVE_MS
+
+    def _look(self, as_of: int) -> None:
+        pipe = self._redis.pipeline()
+        pipe.hsetnx(keys.PULSE, "birth", uuid4().hex)
+        pipe.hmget(keys.PULSE, "birth", "emptied_at")
+        pipe.expire(keys.PULSE, keys.PULSE_LIFETIME_SECONDS)
+        birth, emptied_at = pipe.execute()[1]
+        if self._birth not in (b"", birth):
+            self._emptied_at = as_of
+            self._redis.hset(keys.PULSE, "emptied_at", as_of)
+        else:
+            self._emptied_at = max(self._emptied_at, number_of(emptied_at) or self._emptied_at)
+        self._birth = birth

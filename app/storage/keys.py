@@ -1,0 +1,161 @@
+"""Every Redis key: name, type, content, lifetime. Nobody else builds a key.
+
+Written by the broker:
+
+    ZSET   orderflow:quotes:{ticker}            JSON quotes by epoch ms; trimmed to the retention
+    ZSET   orderflow:trades:{ticker}            JSON trades by epoch ms; trimmed to the retention
+
+Written by a tick (lifetimes in seconds beside the names below):
+
+    HASH   orderflow:metrics:{ticker}:{window}  the window's metrics at `as_of`
+    ZSET   orderflow:patterns:{ticker}          JSON events by `opened_at`, one member an event
+    ZSET   orderflow:levels:{ticker}:{side}     JSON levels by significance, one member a price
+    STREAM orderflow:bars:{ticker}              one packed second an entry, id = its end in ms
+    HASH   orderflow:state:{ticker}             `version`, `as_of`, `engine`, `blob`, `recent`,
+                                                `recent_count`, `journal`, `behind`, `lost_to`,
+                                                `open`: the open events, a line each
+
+Written by the machinery:
+
+    HASH   orderflow:failures:{ticker}          failed ticks: `count`, `as_of`, `error`
+    ZSET   orderflow:tickers                    tickers seen by discovery, by their newest quote
+    HASH   orderflow:pulse                      when last `fanout`, `tick`; `birth`, `emptied_at`
+    HASH   orderflow:counters                   totals since Redis started: ticks done, failed …
+    HASH   orderflow:homes                      shards that tickers moved to, from a late worker's
+    STRING orderflow:guard:{as_of}:{shard}      one fan-out an `as_of` and shard
+    STRING orderflow:scan                       where discovery's SCAN goes on
+    HASH   orderflow:answers:{id}               what a server said: `text`, `json`, `png`
+    ZSET   orderflow:answers:newest             their ids by time; the only keys a server writes
+    any    orderflow:bad:{key}                  a key of ours that held the wrong type
+
+With `ORDERFLOW_CLUSTER=1` the ticker stands in braces, so that all of its keys share a slot.
+"""
+
+from app.analysis.windows import WEAK_EVENT_SECONDS, WINDOWS
+from app.core.tickers import is_ticker
+
+PREFIX = "orderflow:"
+_ANY = "*"  # in no ticker
+SIDES = ("bid", "ask")
+
+METRICS_LIFETIME_SECONDS = {"10s": 60, "1min": 300, "5min": 600}
+PATTERNS_LIFETIME_SECONDS = 3600
+WEAK_PATTERN_LIFETIME_SECONDS = WEAK_EVENT_SECONDS
+LEVELS_LIFETIME_SECONDS = 3600
+BARS_LIFETIME_SECONDS = 2 * 3600 + 600
+STATE_LIFETIME_SECONDS = 7 * 86400
+FAILURES_LIFETIME_SECONDS = 3600
+TICKERS_LIFETIME_SECONDS = 7 * 86400
+PULSE_LIFETIME_SECONDS = 86400
+COUNTERS_LIFETIME_SECONDS = 7 * 86400
+HOMES_LIFETIME_SECONDS = 86400
+GUARD_LIFETIME_SECONDS = 60
+SCAN_LIFETIME_SECONDS = 60
+BAD_LIFETIME_SECONDS = 86400
+ANSWERS_LIFETIME_SECONDS = 3600
+
+TICKERS = PREFIX + "tickers"
+PULSE = PREFIX + "pulse"
+COUNTERS = PREFIX + "counters"
+HOMES = PREFIX + "homes"
+SCAN = PREFIX + "scan"
+NEWEST_ANSWERS = PREFIX + "answers:newest"
+# The field of a state by which a reader needs not look through an hour of events.
+OPEN_EVENTS = "open"
+# PUBLISH of a tick's `as_of`, to whoever wants to know of it at once.
+TICKED_CHANNEL = PREFIX + "ticked:"
+
+
+class Keys:
+    """Names of one ticker's keys, with or without the braces of a Redis Cluster."""
+
+    def __init__(self, *, cluster: bool = False) -> None:
+        self._cluster = cluster
+        self._form = "{%s}" if cluster else "%s"
+        self.quotes_pattern = f"{PREFIX}quotes:*"
+        self._quotes_start = f"{PREFIX}quotes:"
+        self._of_any_tick = "\n".join(self._names_of_tick(_ANY))
+
+    def _name(self, kind: str, ticker: str) -> str:
+        return f"{PREFIX}{kind}:{self._form % ticker}"
+
+    def quotes(self, ticker: str) -> str:
+        """ZSET of the broker's quotes."""
+        return self._name("quotes", ticker)
+
+    def trades(self, ticker: str) -> str:
+        """ZSET of the broker's trades."""
+        return self._name("trades", ticker)
+
+    def metrics(self, ticker: str, window: str) -> str:
+        """HASH of a window's metrics."""
+        return f"{self._name('metrics', ticker)}:{window}"
+
+    def patterns(self, ticker: str) -> str:
+        """ZSET of events by `opened_at`."""
+        return self._name("patterns", ticker)
+
+    def levels(self, ticker: str, side: str) -> str:
+        """ZSET of price levels by significance."""
+        return f"{self._name('levels', ticker)}:{side}"
+
+    def bars(self, ticker: str) -> str:
+        """STREAM of packed seconds that no late record can change any more."""
+        return self._name("bars", ticker)
+
+    def state(self, ticker: str) -> str:
+        """HASH of what the fold remembers."""
+        return self._name("state", ticker)
+
+    def failures(self, ticker: str) -> str:
+        """HASH of a ticker's failed ticks."""
+        return self._name("failures", ticker)
+
+    def of_tick(self, ticker: str) -> list[str]:
+        """Return all keys that a tick reads or writes, the state first and the metrics last."""
+        return self._of_any_tick.replace(_ANY, ticker).split("\n")
+
+    def _names_of_tick(self, ticker: str) -> list[str]:
+        return [
+            self.state(ticker),
+            self.quotes(ticker),
+            self.trades(ticker),
+            self.bars(ticker),
+            self.patterns(ticker),
+            *(self.levels(ticker, side) for side in SIDES),
+            *(self.metrics(ticker, window) for window in WINDOWS),
+        ]
+
+    def ticker_of_quotes(self, key: str) -> str | None:
+        """Return the ticker that a quotes key belongs to, None where it is no such key.
+
+        >>> Keys().ticker_of_quotes("orderflow:quotes:O:SPY")
+        'O:SPY'
+        >>> Keys(cluster=True).ticker_of_quotes("orderflow:quotes:{SPY}")
+        'SPY'
+        >>> Keys().ticker_of_quotes("orderflow:quotes:{SPY}") is None
+        True
+        """
+        if not key.startswith(self._quotes_start):
+            return None
+        text = key[len(self._quotes_start) :]
+        if self._cluster:
+            if not (text.startswith("{") and text.endswith("}")):
+                return None
+            text = text[1:-1]
+        return text if is_ticker(text) else None
+
+
+def guard(as_of_ms: int, shard: int) -> str:
+    """Name the STRING that lets one fan-out through for an `as_of` and shard."""
+    return f"{PREFIX}guard:{as_of_ms}:{shard}"
+
+
+def answer(answer_id: str) -> str:
+    """HASH of what a server said under an id."""
+    return f"{PREFIX}answers:{answer_id}"
+
+
+def bad(key: str) -> str:
+    """Name under which a wrong-typed key of ours is set aside."""
+    return f"{PREFIX}bad:{key.removeprefix(PREFIX)}"

@@ -1,0 +1,320 @@
+"""What a tick publishes, as a reader takes it back: only numbers, known words and checked names.
+
+The keys can be written by anyone who reaches Redis and answers are read by language models, so
+that no text from a key goes further than this module unless it is one of the words below.
+"""
+
+import builtins
+import math
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal, get_args
+
+import msgspec
+
+from app.core import errors
+
+PatternType = Literal[
+    "absorption", "stacking", "momentum_shift", "iceberg", "sweep", "wall", "pulling",
+    "hidden_print", "spread_regime", "quote_burst", "price_gap", "absorption_suspected",
+    "refill_suspected",
+]  # fmt: skip
+PatternSide = Literal["bid", "ask", "up", "down", "both"]
+EvidenceClass = Literal["A", "B", "C"]
+BookSide = Literal["bid", "ask"]
+
+OTHER = "other"
+
+CLOSE_REASONS = frozenset((
+    "broke", "consumed", "detector_failed", "elapsed", "faded", "flicker", "gap", "improved",
+    "level_lost", "lost", "normal", "one_sided", "opposite", "pulled", "removed", "silence",
+    "turned",
+))  # fmt: skip
+EVIDENCE_NAMES = frozenset((
+    "added_shares", "age_seconds", "cause", "decreased_shares", "dip_shares",
+    "displayed_shares", "executed_shares", "expected_ticks", "flicker_share", "floor_shares",
+    "flow_shares", "increased_shares", "inside_shares", "kind", "largest_refill_shares",
+    "level_share", "level_shares", "mean_after", "mean_before", "median_delay_ms",
+    "median_shares", "median_spread", "mid_move", "moved_ticks", "native_refills", "prices",
+    "prints", "quotes_per_second", "ratio", "recoveries", "refills", "regime",
+    "removed_shares", "seconds", "size_after_shares", "size_before_shares", "size_shares",
+    "spread_ticks", "start_shares", "threshold_shares", "through_refills", "ticks",
+    "traded_shares", "trades_per_second", "usual_flow_shares", "volume_share",
+    "volume_shares",
+))  # fmt: skip
+EVIDENCE_WORDS = frozenset((
+    "cancelled", "native", "synthetic", "through", "tight", "unknown", "wide",
+))  # fmt: skip
+BEHAVIORS = (
+    "bid_stacking", "ask_stacking", "bid_pulling", "ask_pulling", "spread_tightening",
+    "momentum_building", "aggressive_buying", "aggressive_selling", "quote_pressure",
+)  # fmt: skip
+DIRECTIONS = ("momentum_direction", "quote_pressure_direction")
+_UNKNOWN_REASON = re.compile(
+    r"warming(, [0-9]{1,9} of [0-9]{1,9} samples)?|no trades come"
+    r"|no valid spread in all of the last 10 s"
+)
+QUALITY_COUNTS = frozenset((
+    "ahead", "behind_seconds", "boolean_number", "crossed", "duplicate", "late", "locked",
+    "missing_number", "negative_size", "non_positive_price", "not_finite", "not_json",
+    "one_sided", "out_of_range", "rejected", "seconds_not_ms", "stamp_mismatch", "too_long",
+    "unnumbered", "wrong_type", "zero_size",
+))  # fmt: skip
+WORDS = {
+    "bid_size_acceleration": frozenset(("INCREASING", "STABLE", "DECREASING")),
+    "ask_size_acceleration": frozenset(("INCREASING", "STABLE", "DECREASING")),
+    "spread_trend": frozenset(("TIGHTENING", "STABLE", "WIDENING")),
+}
+NUMBERS = frozenset((
+    "as_of", "covered_seconds", "quote_count", "quotes_per_second", "bid_price", "bid_size",
+    "ask_price", "ask_size", "bid_price_movement", "ask_price_movement",
+    "net_bid_size_change", "net_ask_size_change", "bid_lift_count", "bid_drop_count",
+    "ask_lift_count", "ask_drop_count", "avg_bid_size", "avg_ask_size", "large_bids_appeared",
+    "large_asks_appeared", "large_bid_size", "large_ask_size", "avg_spread", "min_spread",
+    "max_spread", "spread_bps", "queue_imbalance", "weighted_mid", "ofi", "log_ofi",
+    "realized_volatility_bps", "price_velocity", "size_turnover", "trade_count", "buy_volume",
+    "sell_volume", "unsigned_volume", "signed_volume", "trade_imbalance", "vwap",
+    "effective_spread_bps", "inside_volume",
+))  # fmt: skip
+
+_ID_END = re.compile(r"~[0-9a-z]{8}")
+_ENGINE = re.compile(r"[0-9]{1,6}(\.[0-9]{1,6}){0,3}")
+
+Number = int | float
+Value = int | float | str
+
+
+class Event(msgspec.Struct, frozen=True, kw_only=True):
+    """A pattern event, section 4 of the contract; times in epoch ms."""
+
+    id: str
+    type: PatternType
+    side: PatternSide
+    status: Literal["open", "closed"]
+    opened_at: float
+    noticed_at: float
+    updated_at: float
+    closed_at: float | None = None
+    close_reason: str | None = None
+    price_low: float | None = None
+    price_high: float | None = None
+    strength: float | None = None
+    evidence_class: EvidenceClass
+    statistic: float | None = None
+    threshold: float | None = None
+    evidence: dict[str, Any] = {}
+
+
+class Level(msgspec.Struct, frozen=True, kw_only=True):
+    """A price level, section 5 of the contract; times in epoch ms."""
+
+    price: float
+    side: BookSide
+    appearances: int
+    size: float
+    first_seen: float
+    last_seen: float
+    held: int
+    broke: int
+
+
+@dataclass(frozen=True, slots=True)
+class Quality:
+    """What was odd about a window: counts by name, gaps in epoch ms, detectors that failed."""
+
+    counts: Mapping[str, int] = field(default_factory=dict)
+    gaps: tuple[tuple[float, float], ...] = ()
+    rebuilt_at: float | None = None
+    failed_detectors: tuple[PatternType, ...] = ()
+
+    @property
+    def gap_seconds(self) -> float:
+        """Return the time that lies in gaps."""
+        return sum(end - start for start, end in self.gaps) / 1000
+
+
+# Brackets in brackets, 1,000 deep, are no error of msgspec's.
+_UNREADABLE = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
+
+
+class _Life(msgspec.Struct):
+    """What of an event tells until when it lasts: a fifth of the time that all of it takes."""
+
+    status: str
+    closed_at: float | None = None
+
+
+_event = msgspec.json.Decoder(Event).decode
+_life = msgspec.json.Decoder(_Life).decode
+_level = msgspec.json.Decoder(Level).decode
+_json = msgspec.json.Decoder().decode
+
+
+def number_of(text: bytes | None) -> Number | None:
+    """Read a finite number, whole ones as int; None for anything else."""
+    try:
+        value = float(text or b"")
+    except ValueError:
+        return None
+    if not math.isfinite(value):
+        return None
+    return int(value) if value.is_integer() else value
+
+
+def events_of(members: Iterable[bytes], ticker: str) -> list[Event]:
+    """Decode a ticker's events; a member that is none is left out."""
+    return [event for member in members if (event := event_of(member, ticker)) is not None]
+
+
+def events_after(members: Iterable[bytes], ticker: str, since_ms: float) -> list[Event]:
+    """Decode a ticker's events that are open, or were closed after `since_ms`."""
+    return events_of([member for member in members if _lasts(member, since_ms)], ticker)
+
+
+def _lasts(member: bytes, since_ms: float) -> bool:
+    try:
+        life = _life(member)
+    except _UNREADABLE:
+        return False
+    return life.status == "open" or (life.closed_at is not None and life.closed_at > since_ms)
+
+
+def event_of(member: bytes, ticker: str) -> Event | None:
+    """Decode one event of `ticker`, None where it is none."""
+    try:
+        event = _event(member)
+    except _UNREADABLE:
+        return None
+    if not event.id.startswith(ticker) or not _ID_END.fullmatch(event.id[len(ticker) :]):
+        return None
+    reason = event.close_reason
+    return msgspec.structs.replace(
+        event,
+        close_reason=reason if reason is None or reason in CLOSE_REASONS else OTHER,
+        evidence=_evidence(event.evidence),
+    )
+
+
+def _evidence(raw: Mapping[str, Any]) -> dict[str, Value]:
+    return {
+        name: value for name, value in raw.items() if name in EVIDENCE_NAMES and _is_fact(value)
+    }
+
+
+def _is_fact(value: object) -> bool:
+    if isinstance(value, str):
+        return value in EVIDENCE_WORDS
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
+
+
+def levels_of(members: Iterable[bytes]) -> list[Level]:
+    """Decode levels; a member that is none is left out."""
+    levels = []
+    for member in members:
+        try:
+            levels.append(_level(member))
+        except _UNREADABLE:
+            continue
+    return levels
+
+
+def metrics_in(fields: Mapping[bytes, bytes]) -> dict[str, Value]:
+    """Take a metrics hash's numbers and words."""
+    metrics: dict[str, Value] = {}
+    for key, text in fields.items():
+        name = key.decode("ascii", "replace")
+        value = (
+            _word(text, WORDS[name])
+            if name in WORDS
+            else number_of(text)
+            if name in NUMBERS
+            else None
+        )
+        if value is not None:
+            metrics[name] = value
+    return metrics
+
+
+def _word(text: bytes, words: frozenset[str]) -> str | None:
+    word = text.decode("ascii", "replace")
+    return word if word in words else None
+
+
+def _object(text: bytes | None) -> dict[str, Any]:
+    try:
+        value = _json(text or b"{}")
+    except _UNREADABLE:
+        return {}
+    return value if isinstance(value, dict) else {}
+
+
+def behaviors_of(text: bytes | None) -> dict[str, str]:
+    """Take the behaviours' states and directions, in the contract's order."""
+    raw = _object(text)
+    states = {name: _state(raw[name]) for name in BEHAVIORS if name in raw}
+    directions = {name: raw[name] for name in DIRECTIONS if raw.get(name) in ("up", "down")}
+    return states | directions
+
+
+def _state(text: object) -> str:
+    if text in ("on", "off", "unknown"):
+        return str(text)
+    reason = str(text).removeprefix("unknown:").strip()
+    return f"unknown: {reason if _UNKNOWN_REASON.fullmatch(reason) else OTHER}"
+
+
+def quality_of(text: bytes | None, start_ms: float = 0) -> Quality:
+    """Take a window's quality; gaps are cut at the window's start."""
+    raw = _object(text)
+    gaps = (_gap(found) for found in _list(raw.get("gaps")))
+    rebuilt_at = raw.get("rebuilt_at")
+    failed = _list(raw.get("failed_detectors"))
+    return Quality(
+        counts_of(raw),
+        tuple((max(gap[0], start_ms), gap[1]) for gap in gaps if gap and gap[1] > start_ms),
+        rebuilt_at if isinstance(rebuilt_at, (int, float)) else None,
+        tuple(name for name in get_args(PatternType) if name in failed),
+    )
+
+
+def counts_of(raw: Mapping[str, Any]) -> dict[str, int]:
+    """Take counts by name, nested ones too; an unknown name counts as other."""
+    counts: dict[str, int] = {}
+    for name, value in raw.items():
+        if isinstance(value, dict):
+            nested = counts_of(value)
+        elif isinstance(value, int) and not isinstance(value, bool) and name != "rebuilt_at":
+            nested = {name if name in QUALITY_COUNTS else OTHER: value}
+        else:
+            continue
+        for inner, count in nested.items():
+            counts[inner] = counts.get(inner, 0) + count
+    return counts
+
+
+def _list(value: object) -> list[Any]:
+    return value if isinstance(value, list) else []
+
+
+def _gap(value: object) -> tuple[float, float] | None:
+    match value:
+        case [int() | float() as start, int() | float() as end]:
+            return float(start), float(end)
+    return None
+
+
+def engine_of(text: bytes | None) -> str | None:
+    """Return the version of the definitions if it has a version's form."""
+    version = (text or b"").decode("ascii", "replace")
+    return version if _ENGINE.fullmatch(version) else None
+
+
+def error_name_of(text: bytes | None) -> str:
+    """Return the name of an error class if there is one of that name, else a general word."""
+    name = (text or b"").decode("ascii", "replace")
+    for home in (builtins, errors):
+        kind = getattr(home, name, None)
+        if isinstance(kind, type) and issubclass(kind, Exception):
+            return name
+    return "unnamed error"

@@ -1,0 +1,96 @@
+"""One tick between its read and its write: what was read is folded into the ticker's engine."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+
+from app.analysis.bars import SECOND_MS
+from app.analysis.engine import LATE_MS, Engine
+from app.analysis.results import Analysis
+from app.storage.tick.read import Reading
+
+FOLD_BUDGET_SECONDS: Final = 0.05
+
+
+@dataclass(slots=True, init=False)
+class TickReport:
+    """What became of one tick: `written`, `overtaken` by another worker, or `idle` without records.
+
+    `late_records` came over 2 s late; `oddities`
+    counts records that were rejected or odd, by name; `opened_events` are the types of the events
+    that this tick noticed.
+    """
+
+    outcome: str
+    failed_detectors: dict[str, Exception]
+    folded_records: int
+    late_records: int
+    behind_seconds: float
+    oddities: dict[str, int]
+    opened_events: list[str]
+
+    def __init__(self, outcome: str) -> None:
+        self.outcome = outcome
+        self.failed_detectors = {}
+        self.folded_records = self.late_records = 0
+        self.behind_seconds = 0.0
+        self.oddities = {}
+        self.opened_events = []
+
+
+def fold(
+    engine: Engine, reading: Reading, as_of: int, spent_seconds: Callable[[], float]
+) -> TickReport:
+    """Fold what was read, piece by piece, until it is done or the tick's time is over."""
+    state = engine.state
+    began = spent_seconds()
+    report = TickReport("written")
+    if reading.lost_to is not None:
+        engine.lose(reading.lost_to)
+    _fold_late(engine, reading, report)
+    if state.rebuilt_at < 0:
+        state.rebuilt_at = as_of
+    start = after = state.as_of or reading.start
+    for end in reading.piece_ends(start, as_of):
+        batch, stored = reading.piece(after, end)
+        if after == start:
+            batch.faults.extend([(float(end), "late")] * report.late_records)
+        engine.fold(batch, end, stored)
+        report.folded_records += len(batch.records)
+        for _, name in batch.faults:
+            report.oddities[name] = report.oddities.get(name, 0) + 1
+        reading.behind += sum(stored.values())
+        after = end
+        if spent_seconds() - began > FOLD_BUDGET_SECONDS:
+            break
+    report.behind_seconds = (as_of - after) / SECOND_MS
+    return report
+
+
+def _fold_late(engine: Engine, reading: Reading, report: TickReport) -> None:
+    """Fold late records of the last 2 s into their bars; count those that came even later."""
+    placed = 0
+    if reading.late_quotes or reading.late_trades:
+        as_of = engine.state.as_of
+        batch, counts = reading.late_piece(as_of - LATE_MS, as_of)
+        placed = sum(counts.values()) - sum([bar.stored for bar in engine.state.recent])
+        engine.refold(batch, counts)
+    report.late_records = max(0, reading.unknown - max(0, placed))
+
+
+def found(engine: Engine, reading: Reading, report: TickReport, folded_to: int) -> Analysis:
+    """Say what is going on as of the last second folded, and note what is new since `folded_to`."""
+    analysis = engine.analysis()
+    report.opened_events = [e.type for e in analysis.changed if e.noticed_at > folded_to]
+    report.failed_detectors = analysis.failures
+    for quality in analysis.quality.values():
+        # What is true of the keys now and not of the window's records.
+        if reading.ahead:
+            quality["ahead"] = reading.ahead
+        if reading.checked.seconds_not_ms:
+            quality["seconds_not_ms"] = reading.checked.seconds_not_ms
+        if reading.wrong_type:
+            quality["wrong_type"] = reading.wrong_type
+        if report.behind_seconds:
+            quality["behind_seconds"] = int(report.behind_seconds)
+    return analysis

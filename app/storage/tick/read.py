@@ -1,0 +1,242 @@
+"""What one tick reads, and the pieces that it is folded in."""
+
+import math
+from bisect import bisect_right
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from operator import attrgetter, itemgetter
+from typing import Any, Final
+
+from app.analysis.bars import SECOND_MS
+from app.analysis.patterns.events import whole_second
+from app.analysis.record_parser import Stored, batch_of
+from app.analysis.records import Batch
+from app.analysis.windows import WINDOWS
+from app.storage.tick.resp import word
+
+PIECE_RECORDS: Final = 250
+MARGIN_MS: Final = 1.0
+AHEAD_MS: Final = 5_000
+OLDEST_MS: Final = 1_000_000_000_000
+"""Scores below it look like seconds; those above are epoch milliseconds."""
+
+_score = itemgetter(1)
+_stamp = attrgetter("stamp")
+
+_WATCH: Final = f"*1\r\n{word('UNWATCH')}*2\r\n{word('WATCH')}"
+_STATE: Final = f"*6\r\n{word('HMGET')}"
+_STATE_FIELDS: Final = "".join(
+    [word(it) for it in ("version", "behind", "recent_count", "lost_to")]
+)
+_RECORDS: Final = f"*8\r\n{word('ZRANGEBYSCORE')}"
+_COUNT: Final = f"*4\r\n{word('ZCOUNT')}"
+_LAST: Final = f"*5\r\n{word('ZRANGE')}"
+_NEWEST: Final = f"{word('-1') * 2}{word('WITHSCORES')}"
+_LENGTH: Final = f"*2\r\n{word('HLEN')}"
+QUESTIONS: Final = 9 + len(WINDOWS)
+"""How many commands `questions` packs."""
+
+
+def questions(names: Sequence[str], folded_to: int, as_of: int, most: int) -> bytes:
+    """Pack what each tick asks, of the keys in the order of `Keys.of_tick`; the state is watched.
+
+    Of what is rare only the first sign is looked for: the end of a set costs nothing. A stamp may
+    differ from its score by 1 ms: the margins are read twice and sorted out by stamp.
+    """
+    state, quotes, trades = word(names[0]), word(names[1]), word(names[2])
+    scores = f"{word(f'({folded_to - 1}')}{word(str(as_of + 1))}"
+    unread = f"{scores}{word('WITHSCORES')}{word('LIMIT')}{word('0')}{word(str(most))}"
+    known = f"{word(str(OLDEST_MS))}{word(str(folded_to))}"
+    lengths = "".join([f"{_LENGTH}{word(name)}" for name in names[7:]])
+    return (
+        f"{_WATCH}{state}{_STATE}{state}{_STATE_FIELDS}"
+        f"{_RECORDS}{quotes}{unread}{_RECORDS}{trades}{unread}"
+        f"{_COUNT}{quotes}{known}{_COUNT}{trades}{known}"
+        f"{_LAST}{quotes}{_NEWEST}{_LAST}{trades}{_NEWEST}{lengths}"
+    ).encode()
+
+
+@dataclass(slots=True, init=False)
+class Checked:
+    """What is looked at when a worker comes to a ticker, and every ten seconds since.
+
+    Scores that look like seconds, and how many of the broker's keys hold over twice what they may.
+    """
+
+    seconds_not_ms: int
+    crowded: int
+
+    def __init__(self, seconds_not_ms: int = 0, crowded: int = 0) -> None:
+        self.seconds_not_ms = seconds_not_ms
+        self.crowded = crowded
+
+
+@dataclass(slots=True, init=False)
+class Reading:
+    """The answers to `questions`, from `start` on where the ticker has no state.
+
+    `unknown` counts records behind the fold that the state does not know of; `late_quotes` and
+    `late_trades` are those of the last 2 s where there may be new ones among them; `lengths` are
+    the numbers of the metrics' fields; `is_odd` tells that one of these is no hash, or the state
+    is none.
+    """
+
+    version: str
+    start: int
+    quotes: list[tuple[bytes, float]]
+    trades: list[tuple[bytes, float]]
+    behind: int
+    unknown: int
+    recent_count: int
+    late_quotes: list[tuple[bytes, float]]
+    late_trades: list[tuple[bytes, float]]
+    newest: list[float]
+    ahead: int
+    lost_to: float | None
+    wrong_type: int
+    lengths: list[int]
+    is_odd: bool
+    checked: Checked
+    is_cut_at: float | None
+
+    def __init__(self, version: str, start: int, *, is_odd: bool = False) -> None:
+        self.version = version
+        self.start = start
+        self.quotes, self.trades, self.late_quotes, self.late_trades = [], [], [], []
+        self.behind = self.unknown = self.recent_count = self.ahead = self.wrong_type = 0
+        self.newest = []
+        self.lost_to = None
+        self.lengths = []
+        self.is_odd = is_odd
+        self.checked = Checked()
+        self.is_cut_at = None
+
+    @classmethod
+    def of(cls, replies: Sequence[Any], start: int, most: int) -> "Reading":
+        """Read the answers to the question for `most` records a key.
+
+        A key of the broker's that has another type is left alone, and read as if it were not there.
+        """
+        if isinstance(replies[0], Exception):
+            return cls("", start, is_odd=True)
+        (version, known, recent_count, lost_to), *answers = replies
+        reading = cls((version or b"").decode(errors="replace"), start)
+        reading.wrong_type = sum([isinstance(answer, Exception) for answer in answers[:2]])
+        quotes, trades, *others = [[] if isinstance(a, Exception) else a for a in answers]
+        reading.quotes, reading.trades = pairs(quotes), pairs(trades)
+        reading.behind = (others[0] or 0) + (others[1] or 0)
+        reading.newest = [score for last in others[2:4] for _, score in pairs(last)]
+        reading.is_odd = [] in others[4:]
+        reading.lengths = [] if reading.is_odd else others[4:]
+        reading.lost_to = finite(lost_to)
+        if version and is_whole(known) and is_whole(recent_count):
+            reading.unknown = reading.behind - int(known)
+            reading.recent_count = int(recent_count)
+        elif version:
+            reading.is_odd = True
+        full = [r[-1][1] for r in (reading.quotes, reading.trades) if len(r) >= most]
+        reading.is_cut_at = min(full) if full else None
+        return reading
+
+    def take_records_of(self, other: "Reading") -> None:
+        """Take another reading's records for these."""
+        self.quotes, self.trades = other.quotes, other.trades
+        self.behind, self.is_cut_at = other.behind, other.is_cut_at
+
+    def is_ahead_of(self, as_of: int) -> bool:
+        """Tell whether some record is stamped over 5 s ahead."""
+        return any(newest > as_of + AHEAD_MS for newest in self.newest)
+
+    def oldest(self) -> float:
+        """Return the oldest score that was read."""
+        return min(records[0][1] for records in (self.quotes, self.trades) if records)
+
+    def before_all(self) -> int:
+        """Return the last whole second before all that was read."""
+        return whole_second(self.oldest()) - SECOND_MS
+
+    def piece(self, after: int, to: int) -> tuple[Batch, dict[int, int]]:
+        """Parse the records stamped in (after, to], and count all members by score and second."""
+        return parsed(
+            scored_in(self.quotes, after, to), scored_in(self.trades, after, to), after, to
+        )
+
+    def late_piece(self, after: int, to: int) -> tuple[Batch, dict[int, int]]:
+        """Do the same with the records of seconds that were folded before."""
+        return parsed(self.late_quotes, self.late_trades, after, to)
+
+    def piece_ends(self, after: int, as_of: int) -> Iterator[int]:
+        """Cut what was read at whole seconds into pieces of some hundred records."""
+        last = as_of
+        if self.is_cut_at is not None:
+            last = min(as_of, math.floor((self.is_cut_at - MARGIN_MS) / SECOND_MS) * SECOND_MS)
+        end = after
+        if last - after > SECOND_MS:
+            scores = sorted(
+                score for r in (self.quotes, self.trades) for _, score in r if after < score <= last
+            )
+            for score in scores[PIECE_RECORDS::PIECE_RECORDS]:
+                if whole_second(score) > end and whole_second(score) < last:
+                    end = whole_second(score)
+                    yield end
+        if last > end:
+            yield last
+
+
+def is_whole(text: bytes | None) -> bool:
+    """Tell whether a field of a state holds a whole number."""
+    return text is not None and text.removeprefix(b"-").isdigit()
+
+
+def finite(text: bytes | None) -> float | None:
+    """Return a field's number, None where it holds none."""
+    try:
+        number = float(text or b"nan")
+    except ValueError:
+        return None
+    return number if math.isfinite(number) else None
+
+
+def pairs(reply: Sequence[Any]) -> list[tuple[bytes, float]]:
+    """Read members with their scores, in the form of either protocol."""
+    if reply and isinstance(reply[0], list):
+        return [(member, score) for member, score in reply]
+    return list(zip(reply[::2], map(float, reply[1::2]), strict=True))
+
+
+def scored_in(stored: Stored, after: int, to: int) -> Stored:
+    """Return the members whose stamps may lie in (after, to]: a score may be 1 ms off its stamp."""
+    start, stop = _place(stored, after - MARGIN_MS, to + MARGIN_MS)
+    return stored if stop - start == len(stored) else stored[start:stop]
+
+
+def parsed(quotes: Stored, trades: Stored, after: int, to: int) -> tuple[Batch, dict[int, int]]:
+    """Parse records stamped in (after, to], and count all members by score and second."""
+    batch = batch_of(quotes, trades)
+    records, faults = batch.records, batch.faults
+    if records and not (after < records[0].stamp and records[-1].stamp <= to):
+        start = bisect_right(records, after, key=_stamp)
+        records = records[start : bisect_right(records, to, key=_stamp)]
+    if faults:
+        faults = [fault for fault in faults if after < fault[0] <= to]
+    return Batch(records, faults), _stored_by_second((quotes, trades), after, to)
+
+
+def _stored_by_second(both: Iterable[Stored], after: int, to: int) -> dict[int, int]:
+    """Count members, which come by score, by the end of the second that their score lies in."""
+    counts: dict[int, int] = {}
+    for stored in both:
+        place, stop = _place(stored, after, to)
+        while place < stop:
+            first, end = place, whole_second(stored[place][1])
+            while place < stop and stored[place][1] <= end:
+                place += 1
+            counts[end] = counts.get(end, 0) + place - first
+    return counts
+
+
+def _place(stored: Stored, after: float, to: float) -> tuple[int, int]:
+    """Return where the scores in (after, to] begin and end; most often those are all."""
+    if not stored or (after < _score(stored[0]) and _score(stored[-1]) <= to):
+        return 0, len(stored)
+    return bisect_right(stored, after, key=_score), bisect_right(stored, to, key=_score)

@@ -1,0 +1,138 @@
+"""What the fold remembers as plain values, and back: an object as its class's name and its fields.
+
+A stored object says itself what it is, since annotations are gone at run time where the analysis
+is compiled. Fields that a class does not take when it is made are left out: they are kept apart.
+"""
+
+import zlib
+from array import array
+from collections.abc import Callable
+from dataclasses import fields, is_dataclass
+from operator import attrgetter
+from types import ModuleType
+from typing import Any
+
+import msgspec
+
+from app.analysis import (
+    bars,
+    baselines,
+    detector_context,
+    levels,
+    quantiles,
+    records,
+    standing_quote,
+    state,
+    touch,
+)
+from app.analysis.patterns import (
+    absorption,
+    events,
+    hidden_prints,
+    icebergs,
+    momentum,
+    spreads,
+    sweeps,
+    walls,
+)
+from app.core.errors import StateUnreadable
+from app.storage.tick import journal
+
+_HOMES: tuple[ModuleType, ...] = (
+    *(
+        bars,
+        journal,
+        levels,
+        standing_quote,
+        records,
+        quantiles,
+        detector_context,
+        state,
+        touch,
+        baselines,
+    ),
+    *(absorption, events, hidden_prints, icebergs, momentum, spreads, sweeps, walls),
+)
+_CHECKSUM_BYTES = 4
+_PLAIN = (bool, int, float, str)
+
+
+class Kind:
+    """One class of which the fold remembers objects."""
+
+    def __init__(self, made: type) -> None:
+        self.make: Callable[..., object] = made
+        kept = [f for f in fields(made) if f.init]
+        self.names = [f.name for f in kept]
+        self.mark = made.__name__.encode()
+        # The class stands where the mark will.
+        self.values: Callable[[object], Any] = attrgetter("__class__", *self.names)
+        self.not_plain = [place for place, f in enumerate(kept, 1) if f.type not in _PLAIN]
+
+
+def _kinds() -> dict[type, Kind]:
+    found: dict[type, Kind] = {}
+    for home in _HOMES:
+        for made in vars(home).values():
+            if isinstance(made, type) and is_dataclass(made) and made.__module__ == home.__name__:
+                found[made] = Kind(made)
+    return found
+
+
+_KINDS = _kinds()
+_BY_MARK = {kind.mark: kind for kind in _KINDS.values()}
+_LAYOUT = zlib.crc32(repr(sorted((k.mark, k.names) for k in _KINDS.values())).encode())
+
+# What goes wrong where the bytes are whole and what they say is not the fold's.
+_MISSHAPEN = (RecursionError, KeyError, TypeError, ValueError, IndexError)
+_encode = msgspec.msgpack.Encoder().encode
+_decode = msgspec.msgpack.Decoder().decode
+
+
+def packed(value: object) -> bytes:
+    """Pack an object of the fold, under a checksum that holds for these classes and fields."""
+    body = _encode(_plain(value))
+    return zlib.crc32(body, _LAYOUT).to_bytes(_CHECKSUM_BYTES, "big") + body
+
+
+def unpacked(blob: bytes) -> object:
+    """Make the object again that `packed` took.
+
+    Raises `StateUnreadable` where the bytes changed, or the classes did since.
+    """
+    body = blob[_CHECKSUM_BYTES:]
+    if zlib.crc32(body, _LAYOUT).to_bytes(_CHECKSUM_BYTES, "big") != blob[:_CHECKSUM_BYTES]:
+        raise StateUnreadable("its checksum differs")
+    try:
+        return _made(_decode(body))
+    except (msgspec.DecodeError, *_MISSHAPEN) as error:
+        raise StateUnreadable(f"{type(error).__name__}: {error}") from None
+
+
+def _plain(value: object) -> object:
+    kind = _KINDS.get(type(value))
+    if kind is not None:
+        plain: list[object] = list(kind.values(value))
+        plain[0] = kind.mark
+        for place in kind.not_plain:
+            plain[place] = _plain(plain[place])
+        return plain
+    if isinstance(value, list):
+        return [_plain(one) for one in value]
+    if isinstance(value, dict):
+        return {key: _plain(one) for key, one in value.items()}
+    if isinstance(value, array):
+        return value.typecode.encode() + value.tobytes()
+    return value
+
+
+def _made(plain: object) -> object:
+    if isinstance(plain, list):
+        if plain and isinstance(plain[0], bytes):
+            return _BY_MARK[plain[0]].make(*[_made(one) for one in plain[1:]])
+        return [_made(one) for one in plain]
+    if isinstance(plain, dict):
+        return {key: _made(one) for key, one in plain.items()}
+    if isinstance(plain, bytes):
+        return array(chr(plain[0]), plain[1:])
+    return plain

@@ -1,0 +1,66 @@
+"""A detector that fails in any hook is named, begins anew, and takes nothing else with it."""
+
+import traceback
+from collections.abc import Iterator
+
+import pytest
+
+from app.analysis.engine import Engine
+from app.analysis.records import Batch, Trade
+from app.analysis.results import Analysis
+from tests.builders import second
+from tests.strategies import Flavour
+
+SECONDS = 60
+DAMAGED_FROM = 5
+
+# By hook: a detector, the memory that it stumbles over there, what it becomes, and whether the
+# feed has trades. No memory makes the hooks `jumped` and `moment_ended` stumble.
+FAILING: dict[str, tuple[str, str, object, bool]] = {
+    "quoted": ("pulling", "pulls", ["x", "x"], True),
+    "entered": ("icebergs", "reserves", [], True),
+    "resized": ("walls", "sides", [], True),
+    "left": ("suspected_refills", "sides", [], False),
+    "printed": ("icebergs", "throughs", [], True),
+    "timed": ("stacking", "looks_at", [], True),
+    "second": ("absorption", "watches", [], True),
+}
+
+
+def analyses(damage: tuple[str, str, object] | None, *, trades: bool) -> Iterator[Analysis]:
+    records = Flavour(11, 400, 0.3, 1.0, 0.05, 0.0, 1.0, 0.4).stream()
+    engine = Engine.new("SPY")
+    for end in range(1, SECONDS + 1):
+        if damage is not None and end > DAMAGED_FROM:
+            detector, memory, value = damage
+            setattr(getattr(engine.state.detectors, detector), memory, value)
+        now = [it for it in records if second(end - 1) < it.stamp <= second(end)]
+        kept = [it for it in now if trades or not isinstance(it, Trade)]
+        yield engine.advance(Batch(kept, []), second(end))
+
+
+@pytest.mark.parametrize("hook", FAILING)
+def test_a_detector_that_fails_in_a_hook_is_named_and_stops_no_other(hook: str) -> None:
+    detector, memory, value, trades = FAILING[hook]
+    finds = getattr(Engine.new("SPY").state.detectors, detector).finds
+
+    calm = list(analyses(None, trades=trades))
+    spoiled = list(analyses((detector, memory, value), trades=trades))
+
+    failed_in = {
+        frame.name
+        for said in spoiled
+        for error in said.failures.values()
+        for frame in traceback.extract_tb(error.__traceback__)
+    }
+    assert hook in failed_in
+    for before, after in zip(calm, spoiled, strict=True):
+        assert set(after.failures) <= {finds}
+        assert after.metrics == before.metrics
+        assert _others(after, finds) == _others(before, finds)
+    failed_at = [said for said in spoiled if said.failures]
+    assert all(said.quality["10s"]["failed_detectors"] == [finds] for said in failed_at)
+
+
+def _others(said: Analysis, finds: str) -> list[object]:
+    return [event for event in said.changed if event.type != finds]

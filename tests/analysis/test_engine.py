@@ -1,0 +1,216 @@
+"""The engine says what the plain definitions say of the same records."""
+
+import math
+import random
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, example, given, settings
+
+from app.analysis.engine import Engine
+from app.analysis.records import Batch, Quote, Trade
+from app.analysis.results import Analysis
+from tests.reference import Reference
+from tests.reference.past import ceil_second
+from tests.strategies import Flavour, few_records, flavours
+from tests.tapes import FOLDER, records_of
+
+Records = list[Quote | Trade]
+Fields = dict[str, Any]
+
+WINDOWS = {"10s": 10, "1min": 60, "5min": 300}
+SAID_ELSEWHERE = {"behaviors", "last_sweep", "quality", "engine"}
+EVENT_FIELDS = [
+    "id",
+    "type",
+    "side",
+    "status",
+    "opened_at",
+    "noticed_at",
+    "updated_at",
+    "closed_at",
+    "close_reason",
+    "price_low",
+    "price_high",
+    "strength",
+    "evidence_class",
+    "statistic",
+    "threshold",
+    "evidence",
+]
+LEVEL_FIELDS = ["price", "side", "appearances", "size", "first_seen", "last_seen", "held", "broke"]
+CLOSE = 1e-9
+SHOWN = 20
+AAPL = "AAPL_2012-06-21"
+MINUTE_MS = 60_000
+
+needs_tapes = pytest.mark.skipif(not FOLDER.exists(), reason="the real tapes are not here")
+
+
+def fold(records: Records, ends: Iterable[int], ticker: str = "TEST") -> Iterator[Analysis]:
+    """Advance one engine to each end with the records up to it."""
+    engine = Engine.new(ticker)
+    done = 0
+    for end in ends:
+        upto = done
+        while upto < len(records) and records[upto].stamp <= end:
+            upto += 1
+        yield engine.advance(Batch(records[done:upto], []), end)
+        done = upto
+
+
+def ends_of(records: Records, step_seconds: int) -> list[int]:
+    """Whole seconds from the first record to the last, the last always among them."""
+    first, last = ceil_second(records[0].stamp), ceil_second(records[-1].stamp)
+    return [*range(first, last, step_seconds * 1000), last]
+
+
+def slack_of(records: Records) -> float:
+    """1e-9 of the greatest size: what is lost where great terms cancel."""
+    sizes = (max(r.bid_size, r.ask_size) if isinstance(r, Quote) else r.size for r in records)
+    return CLOSE * max(1.0, *sizes)
+
+
+def differences(ours: Fields, theirs: Fields, slack: float) -> list[str]:
+    """Name the fields on which two answers differ."""
+    return [
+        f"{name}: engine {ours.get(name)!r}, reference {theirs.get(name)!r}"
+        for name in sorted(ours.keys() | theirs.keys())
+        if not same(ours.get(name), theirs.get(name), slack)
+    ]
+
+
+def same(one: object, other: object, slack: float) -> bool:
+    """Tell whether two values say the same to 1e-9."""
+    if isinstance(one, dict) and isinstance(other, dict):
+        return not differences(one, other, slack)
+    if isinstance(one, int | float) and isinstance(other, int | float):
+        return math.isclose(one, other, rel_tol=CLOSE, abs_tol=slack)
+    if isinstance(one, str) and isinstance(other, str):
+        return one in other.split(" or ")
+    return one == other
+
+
+def metrics_differ(analysis: Analysis, reference: Reference, slack: float) -> list[str]:
+    """Compare the three windows of a tick."""
+    found = []
+    for window, seconds in WINDOWS.items():
+        said = analysis.metrics[window].items()
+        ours = {name: value for name, value in said if name not in SAID_ELSEWHERE}
+        theirs = reference.metrics(analysis.as_of, seconds)
+        lines = differences(ours, theirs, slack)
+        found += [f"{analysis.as_of} {window} {line}" for line in lines]
+    return found
+
+
+def behaviors_differ(analysis: Analysis, reference: Reference) -> list[str]:
+    """Compare on, off and unknown; the reasons are the engine's own words."""
+    ours = {name: word.split(":")[0] for name, word in analysis.behaviors.items()}
+    said = reference.behaviors(analysis.as_of).items()
+    theirs = {name: word.split(":")[0] for name, word in said}
+    return [f"{analysis.as_of} {line}" for line in differences(ours, theirs, 0.0)]
+
+
+def events_differ(ours: dict[str, Fields], theirs: Iterable[Fields], slack: float) -> list[str]:
+    """Compare events by their ids, field by field."""
+    wanted = {form["id"]: form for form in theirs}
+    found = [f"only the engine: {ours[name]}" for name in sorted(ours.keys() - wanted.keys())]
+    found += [f"only the reference: {wanted[name]}" for name in sorted(wanted.keys() - ours.keys())]
+    for name in sorted(ours.keys() & wanted.keys()):
+        lines = differences(ours[name], wanted[name], slack)
+        if lines:
+            found.append(f"{wanted[name]['type']} {name}: " + "; ".join(lines))
+    return found
+
+
+class Told:
+    """What the engine's calls said so far: the newest form of each event, the levels in force."""
+
+    def __init__(self) -> None:
+        self.events: dict[str, Fields] = {}
+        self.levels: list[list[Fields]] = [[], []]
+
+    def hear(self, analysis: Analysis) -> None:
+        """Take what one call changed."""
+        for event in analysis.changed:
+            self.events[event.id] = {name: getattr(event, name) for name in EVENT_FIELDS}
+        for side, levels in enumerate(analysis.levels):
+            if levels is not None:
+                forms = [{name: getattr(one, name) for name in LEVEL_FIELDS} for one in levels]
+                self.levels[side] = forms
+
+    def levels_differ(self, reference: Reference, until: int, slack: float) -> list[str]:
+        """Compare both sides' published levels, rank by rank."""
+        found = []
+        for side, forms in zip(("bid", "ask"), self.levels, strict=True):
+            ours = {str(rank): form for rank, form in enumerate(forms)}
+            theirs = {str(rank): form for rank, form in enumerate(reference.levels(until)[side])}
+            found += [f"{until} {side} {line}" for line in differences(ours, theirs, slack)]
+        return found
+
+
+def all_differences(records: Records, step_seconds: int) -> list[str]:
+    """Compare numbers, behaviours and levels at each end, events at the last."""
+    reference, told, slack = Reference(records), Told(), slack_of(records)
+    quoted = reference.past.quote_stamps[:1]
+    found: list[str] = []
+    end = 0
+    for analysis in fold(records, ends_of(records, step_seconds)):
+        end = analysis.as_of
+        told.hear(analysis)
+        if quoted and quoted[0] <= end:
+            found += metrics_differ(analysis, reference, slack)
+            found += behaviors_differ(analysis, reference)
+        found += told.levels_differ(reference, end, slack)
+    return (found + events_differ(told.events, reference.events(end), slack))[:SHOWN]
+
+
+@settings(max_examples=60, deadline=None)
+@given(few_records)
+def test_any_few_records_give_the_plain_definitions_answers(records: Records) -> None:
+    assert all_differences(records, step_seconds=97) == []
+
+
+@pytest.mark.timeout(300)
+@settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(flavours(records=1500))
+@example(Flavour(362879, 1500, 0.0, 0.0, 0.0, 0.0, 3.0, 0.05))  # a trend right at its threshold
+def test_any_feed_gives_the_plain_definitions_answers(flavour: Flavour) -> None:
+    assert all_differences(flavour.stream(), step_seconds=61) == []
+
+
+@needs_tapes
+@pytest.mark.timeout(300)
+def test_the_numbers_of_500_random_ticks_of_a_real_day_are_the_plain_ones() -> None:
+    records = records_of(AAPL)
+    reference, slack = Reference(records), slack_of(records)
+    draw = random.Random(500)  # noqa: S311 - a choice of ticks, not a secret
+    ends = sorted(draw.sample(ends_of(records, 1), 500))
+    found = [
+        line
+        for analysis in fold(records, ends)
+        for line in metrics_differ(analysis, reference, slack)
+    ]
+    assert found[:SHOWN] == []
+
+
+@needs_tapes
+@pytest.mark.timeout(300)
+def test_all_events_and_levels_of_a_real_hour_are_the_plain_ones() -> None:
+    everything = records_of(AAPL)
+    over = everything[0].stamp + 80 * MINUTE_MS
+    records = [record for record in everything if record.stamp <= over]
+    reference, told, slack = Reference(records), Told(), slack_of(records)
+    found: list[str] = []
+    end = 0
+    for analysis in fold(records, ends_of(records, 1)):
+        end = analysis.as_of
+        told.hear(analysis)
+        found += told.levels_differ(reference, end, slack)
+        if end % MINUTE_MS == 0:
+            found += behaviors_differ(analysis, reference)
+    hour = end - 60 * MINUTE_MS
+    ours = {name: one for name, one in told.events.items() if one["noticed_at"] >= hour}
+    found += events_differ(ours, reference.events(end, from_ms=hour), slack)
+    assert found[:SHOWN] == []

@@ -1,0 +1,49 @@
+"""On a real stock all scales have their numbers soon."""
+
+from dataclasses import fields
+
+import pytest
+
+from app.analysis.bars import SECOND_MS
+from app.analysis.baselines import DRIFT_SAMPLES, IMPACT_SAMPLES, Usual
+from app.analysis.engine import Engine
+from app.analysis.quantiles import Decayed, Scale
+from app.analysis.records import Batch
+from tests.tapes import FOLDER, records_of
+
+AAPL = "AAPL_2012-06-21"
+MINUTE_MS = 60_000
+
+
+def scales_of(usual: Usual) -> list[Scale]:
+    members = [getattr(usual, member.name) for member in fields(usual)]
+    return [*usual.sizes, *(scale for scale in members if isinstance(scale, Scale))]
+
+
+def warming(usual: Usual) -> list[Scale | Decayed]:
+    """Return the scales that can't tell one of their quantiles."""
+    cold: list[Scale | Decayed] = [
+        scale
+        for scale in scales_of(usual)
+        if any(scale.quantile(place) is None for place in range(len(scale.quantiles)))
+    ]
+    for mean, needed in ((usual.impact, IMPACT_SAMPLES), (usual.drift, DRIFT_SAMPLES)):
+        if mean.ratio(needed) is None:
+            cold.append(mean)
+    return cold
+
+
+@pytest.mark.skipif(not (FOLDER / f"{AAPL}.quotes.csv.gz").exists(), reason="tape is absent")
+def test_no_scale_of_a_busy_stock_is_warming_after_twenty_minutes() -> None:
+    records = records_of(AAPL)
+    first = records[0].stamp
+    records = [record for record in records if record.stamp <= first + 20 * MINUTE_MS]
+    engine = Engine.new("AAPL")
+    start = int(first // SECOND_MS) * SECOND_MS
+
+    engine.advance(Batch(list(records[:1]), []), start + SECOND_MS)
+    at_first = warming(engine.state.scene.usual)
+    engine.advance(Batch(list(records[1:]), []), start + 20 * MINUTE_MS)
+
+    assert len(at_first) > 10
+    assert not warming(engine.state.scene.usual)

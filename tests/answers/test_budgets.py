@@ -1,0 +1,145 @@
+"""What answers may cost a model; benchmarks/tokens.py compares the estimate with o200k itself."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any, get_args
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from app.answers.ask import MAX_BRIEF_TOKENS, MAX_JSON_TOKENS, MAX_TEXT_TOKENS, brief_cost, cost
+from app.answers.reader import Snapshot
+from app.answers.rendering import Forms, compact, forms_of
+from app.answers.ticker_answer import Answer, answer_of, brief_fitted, fitted
+from app.answers.ticker_text import as_text
+from app.answers.token_estimate import tokens_at_most
+from app.storage.answer_archive import new_id
+from app.storage.published import Event, Level, PatternType, Quality
+from tests.by_hand import BEHAVIORS, METRICS
+
+NOW = 1_340_285_400_000.0
+
+
+def event(i: int, *, is_open: bool, strength: float | None) -> Event:
+    types = get_args(PatternType)
+    return Event(
+        id=f"AAPL~k3f9x2{i:02}",
+        type=types[i % len(types)],
+        side="bid",
+        status="open" if is_open else "closed",
+        opened_at=NOW - 31_000,
+        noticed_at=NOW - 30_000,
+        updated_at=NOW,
+        closed_at=None if is_open else NOW - 5000,
+        close_reason=None if is_open else "elapsed",
+        evidence_class="A",
+        price_low=585.3,
+        price_high=585.31,
+        strength=strength,
+        statistic=2.12,
+        threshold=1.5,
+    )
+
+
+def level(i: int, side: Any) -> Level:
+    return Level(
+        price=585 + i / 100,
+        side=side,
+        appearances=12 + i,
+        size=210.25,
+        first_seen=NOW - 60_000,
+        last_seen=NOW - 3000,
+        held=5,
+        broke=3,
+    )
+
+
+def snapshot(events: tuple[Event, ...], **changed: Any) -> Snapshot:
+    made = Snapshot(
+        ticker="AAPL",
+        now_ms=NOW,
+        as_of_ms=int(NOW) - 1000,
+        history_seconds=300,
+        newest_quote_ms=NOW - 400,
+        evidence_class="A",
+        metrics=METRICS | {"covered_seconds": 300.0},
+        behaviors=BEHAVIORS,
+        events=events,
+        levels=tuple(level(i, side) for side in ("bid", "ask") for i in range(5)),
+        quality=Quality({"late": 3}),
+        engine="1",
+    )
+    return replace(made, **changed)
+
+
+def by(cost_of: Callable[[Forms], float]) -> Callable[[Answer], float]:
+    return lambda answer: cost_of(forms_of(answer))
+
+
+def tokens_of(answer: Answer) -> tuple[int, int]:
+    named = answer.named(new_id())
+    return tokens_at_most(as_text(named)), tokens_at_most(compact(named.as_json()))
+
+
+def test_five_events_and_three_levels_a_side_fit() -> None:
+    five = tuple(event(i, is_open=i < 3, strength=0.9) for i in range(5))
+
+    answer = fitted(snapshot(five), by(cost))
+
+    assert (len(answer.events or ()), len(answer.levels)) == (5, 6)
+    text, structured = tokens_of(answer)
+    assert text <= MAX_TEXT_TOKENS
+    assert structured <= MAX_JSON_TOKENS
+
+
+snapshots = st.builds(
+    snapshot,
+    st.lists(
+        st.builds(
+            event,
+            st.integers(0, 99),
+            is_open=st.booleans(),
+            strength=st.none() | st.floats(0, 1),
+        ),
+        max_size=9,
+    ).map(tuple),
+    cause=st.none() | st.just("the analysis is not running: " + "its fan-out was never seen " * 5),
+    stale=st.booleans(),
+)
+
+
+@settings(max_examples=50)
+@given(snapshots)
+def test_no_answer_costs_more_than_its_budget(known: Snapshot) -> None:
+    text, structured = tokens_of(fitted(known, by(cost)))
+
+    assert text <= MAX_TEXT_TOKENS
+    assert structured <= MAX_JSON_TOKENS
+
+
+@settings(max_examples=50)
+@given(snapshots)
+def test_what_does_not_fit_is_cut_closed_events_first_and_counted(known: Snapshot) -> None:
+    whole, cut = answer_of(known), fitted(known, by(cost))
+
+    assert cut.metrics == whole.metrics
+    assert cut.quality == whole.quality
+    assert len(cut.events or ()) + (cut.events_left_out or 0) == len(known.events or ())
+    assert len(cut.levels) + (cut.levels_left_out or 0) == len(known.levels)
+    if len(cut.levels) < len(whole.levels):
+        assert all(shown.status == "open" for shown in cut.events or ())
+    if [e for e in whole.events or () if e.status == "open"] != [
+        e for e in cut.events or () if e.status == "open"
+    ]:
+        assert cut.levels == []
+
+
+def test_a_brief_answer_fits_with_open_events_named() -> None:
+    three = tuple(event(i, is_open=True, strength=0.9) for i in range(3))
+
+    answer = brief_fitted(snapshot(three), by(brief_cost))
+
+    assert max(tokens_of(answer)) <= MAX_BRIEF_TOKENS
+    assert answer.open_patterns
+    assert answer.metrics.ofi == METRICS["ofi"]
+    assert answer.quality.counts == {"late": 3}

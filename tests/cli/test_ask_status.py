@@ -1,0 +1,127 @@
+"""`orderflow ask` and `orderflow status`, against keys written by hand."""
+
+import json
+import re
+
+import pytest
+import redis
+from click.testing import CliRunner, Result
+
+from app.cli import main
+from app.core import settings as settings_module
+from app.core.settings import Settings
+from tests.by_hand import Hand
+
+
+@pytest.fixture
+def run(settings: Settings, monkeypatch: pytest.MonkeyPatch):
+    """Give a way to run `orderflow` in this process, against the private Redis."""
+    settings_module.settings.cache_clear()
+    monkeypatch.setenv("REDIS_PORT", str(settings.redis_port))
+
+    def orderflow(*arguments: str) -> Result:
+        return CliRunner().invoke(main, arguments)
+
+    yield orderflow
+    settings_module.settings.cache_clear()
+
+
+def test_asking_prints_the_text_of_an_answer(hand: Hand, run) -> None:
+    hand.whole()
+
+    result = run("ask", "SPY", "--history", "1m")
+
+    assert result.exit_code == 0
+    assert result.output.startswith("SPY: last 60 s, covered 60 s, as of ")
+
+
+def test_asking_for_json_prints_the_structured_answer(hand: Hand, run) -> None:
+    hand.whole()
+
+    answer = json.loads(run("ask", "SPY", "--json").output)
+
+    assert (answer["ticker"], answer["as_of"]) == ("SPY", hand.as_of)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (
+            ("ask", "NONE"),
+            "orderflow: NONE: no record of this ticker in Redis; no ticker is active",
+        ),
+        (("ask", "A B"), "orderflow: ticker 'A B' is not allowed"),
+        (("ask", "SPY", "--history", "x"), "orderflow: history 'x' is not understood"),
+    ],
+)
+@pytest.mark.usefixtures("redis_client")
+def test_no_answer_is_one_line_and_exit_code_1(run, arguments, said: str) -> None:
+    result = run(*arguments)
+
+    assert result.exit_code == 1
+    assert result.stdout == ""
+    assert result.stderr.startswith(said)
+    assert result.stderr.count("\n") == 1
+
+
+def test_a_healthy_status_passes_the_check(hand: Hand, run) -> None:
+    hand.whole()
+
+    result = run("status", "--check")
+
+    assert result.exit_code == 0
+    assert "tickers: 1 active, 1 with a fresh tick" in result.output
+    assert "TROUBLE" not in result.output
+
+
+def test_what_is_wrong_is_named_and_fails_the_check(
+    hand: Hand, run, redis_client: redis.Redis
+) -> None:
+    hand.quote()
+    hand.seen("SPY")
+    hand.tick(age_seconds=30)
+    hand.failures()
+    redis_client.hset("orderflow:counters", mapping={"ticks_done": 12, "rejected:not_json": 3})
+    redis_client.zadd("orderflow:quotes:OLD", {"{}": hand.now / 1000})
+    redis_client.zadd("orderflow:trades:BTC/USDT", {"{}": hand.now / 1000})
+
+    result = run("status", "--check")
+
+    assert result.exit_code == 1
+    assert "ticks_done: 12\n" in result.output
+    assert "rejected:not_json: 3\n" in result.output
+    assert re.search(r"failed ticks of SPY: 7, last .* s ago, ValueError", result.output)
+    troubles = re.findall(r"TROUBLE: (.*)", result.output)
+    assert troubles == [
+        "fan-out never seen: start `celery -A tasks beat` and `celery -A tasks worker`",
+        "no fresh tick of SPY",
+        "ticks fail of SPY",
+        (
+            "stamped in seconds, not milliseconds, and left out: "
+            "orderflow:quotes:OLD, orderflow:trades:BTC/USDT"
+        ),
+    ]
+
+
+def test_a_status_is_printed_for_programs_too(hand: Hand, run) -> None:
+    hand.whole()
+
+    status = json.loads(run("status", "--json").output)
+
+    assert (status["active"], status["behind"], status["troubles"]) == (1, [], [])
+
+
+def test_every_subcommand_can_be_loaded(run) -> None:
+    result = run("--help")
+
+    assert result.exit_code == 0
+    assert re.findall(r"^  (\w+)  ", result.output, re.MULTILINE) == [
+        "analyze",
+        "answers",
+        "ask",
+        "capacity",
+        "feed",
+        "figures",
+        "scorecard",
+        "status",
+    ]

