@@ -7,7 +7,7 @@ from app.core.settings import settings
 from tasks.queues import FAN_OUT_QUEUE, queue_names
 from tasks.schedule import (
     DISCOVERY_INTERVAL_MS,
-    OnTheClock,
+    ClockSchedule,
     discovery_phase_ms,
     newest_as_of_ms,
 )
@@ -86,7 +86,7 @@ beat_scheduler = "tasks.schedule:PatientScheduler"
 beat_schedule = {
     "discover": {
         "task": "tasks.discover",
-        "schedule": OnTheClock(DISCOVERY_INTERVAL_MS, discovery_phase_ms(_settings.settle_ms)),
+        "schedule": ClockSchedule(DISCOVERY_INTERVAL_MS, discovery_phase_ms(_settings.settle_ms)),
         # A frozen worker finds one message when it thaws, not one for each second that it lost.
         "options": {"expires": 1.0},
     },
@@ -94,7 +94,7 @@ beat_schedule = {
     **{
         f"fan out {shard}": {
             "task": "tasks.fan_out",
-            "schedule": OnTheClock(_settings.interval_ms, _settings.settle_ms),
+            "schedule": ClockSchedule(_settings.interval_ms, _settings.settle_ms),
             "args": (
                 shard,
                 BeatLazyFunc(newest_as_of_ms, _settings.interval_ms, _settings.settle_ms),

@@ -13,7 +13,7 @@ import click
 from mcp import Client, StdioServerParameters
 from mcp.client.stdio import stdio_client
 
-from app.storage.active_tickers import Activity
+from app.storage.active_tickers import ActiveTickers
 from app.storage.keys import Keys
 from benchmarks.past_events import EVENTS, add_past_events
 from benchmarks.place import Server, free_port, private_redis, process, quantile, spread, table
@@ -81,7 +81,7 @@ def _refresh(server: Server, bench: Bench) -> None:
     while bench.now_ms < int(time.time()) * 1000 - 1000:
         bench.feed(lambda _: 10)
     bench.tick(_TICKER)
-    Activity(server.client, Keys()).look(time.time() * 1000)
+    ActiveTickers(server.client, Keys()).scan_slice(time.time() * 1000)
 
 
 async def is_up(port: int) -> None:

@@ -17,7 +17,7 @@ from app.core.settings import Settings
 from app.feeds.publish import member_of
 from app.feeds.tape import read_tape
 from app.storage.keys import Keys
-from app.storage.tick_store import Store
+from app.storage.tick_store import TickStore
 
 TICKER = "AAPL"
 HISTORY_MS = 3600 * SECOND_MS
@@ -44,10 +44,10 @@ def busiest_moment(quotes: Path, trades: Path) -> Iterator[Moment]:
     clock.shift(as_of + 300 - clock.now_ms())
     reader = Reader.of(settings)
     try:
-        store = Store(settings)
+        store = TickStore(settings)
         _publish(settings, [r for r in records if as_of - HISTORY_MS < r.stamp <= as_of])
         for second in range(as_of - HISTORY_MS + STEP_MS, as_of + 1, STEP_MS):
-            store.advance(TICKER, second)
+            store.run_tick(TICKER, second)
         clock.shift(0)
         clock.shift(as_of + 300 - clock.now_ms())
         yield Moment(reader, settings, TICKER)

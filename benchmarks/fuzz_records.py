@@ -8,7 +8,7 @@ import click
 from tqdm import tqdm
 
 from app.analysis.engine import Engine
-from app.analysis.record_parser import batch_of
+from app.analysis.record_parser import parse_batch
 from tests.fuzz.fuzzing import REASONS, members
 
 SECOND_MS = 1000
@@ -30,10 +30,10 @@ def main(*, records: int, seed: int) -> None:
         end = START_MS + (number + 1) * SECOND_MS
         some = itertools.islice(source, 2 * A_SECOND)
         stored = [(member, float(end - SECOND_MS + 1 + n)) for n, member in enumerate(some)]
-        batch = batch_of(stored[::2], stored[1::2])
+        batch = parse_batch(stored[::2], stored[1::2])
         reasons.update(name for _, name in batch.faults)
         reasons["record"] += len(batch.records)
-        failed |= engine.advance(batch, end).failures.keys()
+        failed |= engine.advance(batch, end).failed_detectors.keys()
     for name, count in reasons.most_common():
         click.echo(f"{name}: {count}")
     unknown = reasons.keys() - REASONS - ODDITIES - {"record"}

@@ -3,7 +3,7 @@
 import gc
 import tracemalloc
 
-from app.analysis.patterns.absorption import Flow
+from app.analysis.patterns.absorption import TakerFlow
 from app.analysis.patterns.events import Events, Opening
 from benchmarks.place import Server, private_redis, table
 from benchmarks.ticking import WINDOW_SECONDS, Bench
@@ -61,7 +61,7 @@ def _open_events_bytes() -> int:
     events = Events("M0")
     before, _ = tracemalloc.get_traced_memory()
     for number in range(_OPEN_EVENTS - _OPEN_IN_A_BOOK):
-        flow = Flow(
+        flow = TakerFlow(
             shares=3_000.5 + number,
             usual=1_000.5 + number,
             direction=-1,
@@ -72,7 +72,7 @@ def _open_events_bytes() -> int:
             taken_shares=3_100.5 + number,
             displayed=400.5 + number,
         )
-        events.opened(
+        events.open_or_extend(
             Opening(
                 type="absorption",
                 side="bid",

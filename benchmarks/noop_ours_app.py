@@ -6,7 +6,7 @@ Messages are published and taken as ours are: what a task costs here is what is 
 from app.core.settings import settings
 from tasks import app, ticks
 from tasks.fast_path.messages import TICK_TASK
-from tasks.worker_context import tally
+from tasks.worker_context import counters
 
 __all__ = ["app", "settings", "ticks"]
 
@@ -16,6 +16,6 @@ app.tasks.unregister(TICK_TASK)
 @app.task(name=TICK_TASK, bind=True, typing=False, send_events=False)
 def tick(_task: object, _ticker: str, as_of_ms: int) -> None:
     """Count itself, as a tick does."""
-    tally.count("ticks_done")
-    tally.beat("tick", as_of_ms)
-    tally.flush_when_due()
+    counters.count("ticks_done")
+    counters.heartbeat("tick", as_of_ms)
+    counters.flush_when_due()

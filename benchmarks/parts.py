@@ -7,12 +7,12 @@ from contextlib import contextmanager
 from typing import Any
 
 from app.analysis.engine import Engine
-from app.analysis.record_parser import batch_of
+from app.analysis.record_parser import parse_batch
 from app.storage import tick_store as store_module
-from app.storage.tick.read import Reading
-from app.storage.tick.write import Writing
-from app.storage.tick_connection import Line
-from app.storage.tick_store import Store
+from app.storage.tick.read import TickRead
+from app.storage.tick.write import TickWrite
+from app.storage.tick_connection import TickConnection
+from app.storage.tick_store import TickStore
 
 READ, DECODE, FOLD, FOUND = "read", "decode", "fold", "metrics and events"
 ENCODE, WRITE, REST = "encode", "write", "rest"
@@ -48,9 +48,9 @@ class Parts:
         was read is parsed whole, and finds colder caches than the fold does: a little too much.
         """
 
-        def call(engine: Engine, reading: Reading, *words: Any) -> Any:
+        def call(engine: Engine, reading: TickRead, *words: Any) -> Any:
             start = time.thread_time_ns()
-            batch_of(reading.quotes, reading.trades)
+            parse_batch(reading.quotes, reading.trades)
             spent = time.thread_time_ns() - start
             self._inner += spent  # no part of the tick
             self._spent[DECODE] += spent
@@ -67,15 +67,15 @@ class Parts:
 
 
 @contextmanager
-def told_apart(parts: Parts, store: Store) -> Iterator[None]:
+def told_apart(parts: Parts, store: TickStore) -> Iterator[None]:
     """Let the ticks of a store be timed by part meanwhile; costs them some µs."""
     places: list[tuple[Any, str, str]] = [
         (store, "advance", REST),
         (store, "_reading", READ),
         (store_module, "fold", FOLD),
         (store_module, "found", FOUND),
-        (Writing, "commands", ENCODE),
-        (Line, "write", WRITE),
+        (TickWrite, "commands", ENCODE),
+        (TickConnection, "write", WRITE),
     ]
     kept = [(owner, name, getattr(owner, name)) for owner, name, _ in places]
     try:

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable
 
 from tqdm import tqdm
 
-from app.storage.tick_store import Store
+from app.storage.tick_store import TickStore
 from benchmarks.books import Book
 from benchmarks.place import Server
 
@@ -18,7 +18,7 @@ class Bench:
 
     def __init__(self, server: Server, tickers: Iterable[str], width: int = 60) -> None:
         self.server = server
-        self.store = Store(server.settings())
+        self.store = TickStore(server.settings())
         self.books = {name: Book(seed, width=width) for seed, name in enumerate(tickers)}
         self.now_ms = START_MS
 
@@ -38,17 +38,17 @@ class Bench:
         for _ in tqdm(range(WINDOW_SECONDS + 10), desc="fill", unit="s", leave=False, disable=None):
             self.feed(rate_of, roams=roams)
             for name in self.books:
-                self.store.advance(name, self.now_ms)
+                self.store.run_tick(name, self.now_ms)
 
     def tick(self, name: str) -> float:
         """Run one tick; returns its CPU µs in this process."""
         start = time.thread_time_ns()
-        self.store.advance(name, self.now_ms)
+        self.store.run_tick(name, self.now_ms)
         return (time.thread_time_ns() - start) / 1000
 
     def forget(self) -> None:
         """Make every ticker cold: the next tick takes its state from Redis."""
         settings = self.server.settings()
-        self.store = Store(settings)
+        self.store = TickStore(settings)
         # Any connection and script is opened before what is measured.
-        self.store.advance("WARMUP", self.now_ms)
+        self.store.run_tick("WARMUP", self.now_ms)

@@ -9,7 +9,7 @@ from mcp.types import CallToolResult
 
 from app.answers.ask import ask
 from app.answers.reader import Reader
-from app.answers.rendering import say_forms
+from app.answers.rendering import send_rendered
 from app.answers.ticker_answer import Answer
 from app.core import logs
 from app.core.settings import settings
@@ -30,7 +30,7 @@ async def prepared(context: Asked, ticker: str) -> Annotated[CallToolResult, Ans
 
 @functools.cache
 def _first_answer(reader: Reader, ticker: str) -> CallToolResult:
-    return result_of(say_forms(reader, ask(reader, ticker).forms))
+    return result_of(send_rendered(reader, ask(reader, ticker).reply))
 
 
 if __name__ == "__main__":

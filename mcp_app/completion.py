@@ -13,7 +13,7 @@ from mcp.types import (
 )
 
 from app.answers.reader import Reader
-from mcp_app.deadlines import in_time
+from mcp_app.deadlines import run_with_deadline
 
 HISTORIES = ("10s", "30s", "1min", "5mins", "10 minutes", "30min", "1h")
 MAX_VALUES = 100
@@ -33,7 +33,7 @@ def add_completion(server: MCPServer[Reader], active: Callable[[], list[str]]) -
         if argument.name not in ("ticker", "tickers"):
             return Completion(values=[])
         try:
-            names = await in_time(active)
+            names = await run_with_deadline(active)
         except ToolError:
             # Completion helps a person to type; the question itself will say what fails.
             return Completion(values=[])

@@ -11,9 +11,9 @@ from mcp.server.mcpserver import Context
 from mcp.server.mcpserver.exceptions import ToolError
 from mcp.types import CallToolResult, ContentBlock, ImageContent, TextContent
 
-from app.answers.ask import Told
+from app.answers.ask import RenderedAnswer
 from app.answers.reader import Reader
-from app.answers.rendering import Said, say, say_forms
+from app.answers.rendering import SentReply, send, send_rendered
 from app.answers.schema import Reply
 from app.core.errors import OrderFlowError
 
@@ -24,7 +24,7 @@ Asked = Context[Reader, Any]
 _Found = TypeVar("_Found")
 
 
-async def in_time(question: Callable[[], _Found]) -> _Found:
+async def run_with_deadline(question: Callable[[], _Found]) -> _Found:
     """Ask in a thread of its own.
 
     Raises `ToolError` with what failed, what is known and what to try.
@@ -49,13 +49,13 @@ def reader_of(context: Asked) -> Reader:
 async def answered(context: Asked, question: Callable[[Reader], Reply]) -> CallToolResult:
     """Answer a question about what the reader reads, and keep the answer."""
     reader = reader_of(context)
-    return result_of(await in_time(lambda: say(reader, question(reader))))
+    return result_of(await run_with_deadline(lambda: send(reader, question(reader))))
 
 
-async def told(context: Asked, question: Callable[[Reader], Told]) -> CallToolResult:
+async def told(context: Asked, question: Callable[[Reader], RenderedAnswer]) -> CallToolResult:
     """Answer likewise where the question gives the forms of its answer too."""
     reader = reader_of(context)
-    return result_of(await in_time(lambda: say_forms(reader, question(reader).forms)))
+    return result_of(await run_with_deadline(lambda: send_rendered(reader, question(reader).reply)))
 
 
 async def pictured(
@@ -63,15 +63,15 @@ async def pictured(
 ) -> CallToolResult:
     """Answer with a picture, and keep both."""
     reader = reader_of(context)
-    return result_of(await in_time(functools.partial(_with_picture, reader, question)))
+    return result_of(await run_with_deadline(functools.partial(_with_picture, reader, question)))
 
 
-def _with_picture(reader: Reader, question: Callable[[Reader], tuple[bytes, Reply]]) -> Said:
+def _with_picture(reader: Reader, question: Callable[[Reader], tuple[bytes, Reply]]) -> SentReply:
     png, reply = question(reader)
-    return say(reader, reply, png)
+    return send(reader, reply, png)
 
 
-def result_of(said: Said) -> CallToolResult:
+def result_of(said: SentReply) -> CallToolResult:
     """Return what the client is sent."""
     content: list[ContentBlock] = [TextContent(type="text", text=said.text)]
     if said.png is not None:

@@ -13,14 +13,14 @@ from app.answers.reader import Reader
 
 def run_until_told(server: MCPServer[Reader], config: uvicorn.Config) -> None:
     """Serve until told to stop; exits with 1 where it can't start, as for a port that is taken."""
-    ending = Ending(config, _listening(server))
+    ending = GracefulServer(config, _listening(server))
     with suppress(KeyboardInterrupt):
         ending.run()
     if not ending.started:
         sys.exit(1)
 
 
-class Ending(uvicorn.Server):
+class GracefulServer(uvicorn.Server):
     """Tells clients of 2026 that listen that their streams end, before it waits for them."""
 
     def __init__(self, config: uvicorn.Config, listening: ListenHandler) -> None:

@@ -14,7 +14,7 @@ from app.answers.reader import Reader
 from app.core.errors import StoreUnavailable
 from app.core.settings import Settings
 from app.operations.prometheus import AnalysisCollector
-from app.operations.status import Inspection
+from app.operations.status import HealthInspector
 from app.storage.redis_client import connect
 
 REDIS_SECONDS = 1.0
@@ -27,7 +27,7 @@ def add_routes(server: MCPServer[Reader], settings: Settings) -> None:
     client = connect(settings, timeout_seconds=REDIS_SECONDS)
     analysis = CollectorRegistry(auto_describe=False)
     analysis.register(AnalysisCollector(client, settings))
-    inspection = Inspection(client, settings)
+    inspection = HealthInspector(client, settings)
     # Their own few threads: a scrape that waits for Redis must not take those of questions.
     threads = anyio.CapacityLimiter(_THREADS)
 
@@ -48,7 +48,7 @@ async def _health(_: Request) -> Response:
     return JSONResponse({"status": "ok"})
 
 
-def _ready(inspection: Inspection) -> Response:
+def _ready(inspection: HealthInspector) -> Response:
     """Answer 503 with the reasons where questions about now can't be answered."""
     try:
         found = inspection.readiness()

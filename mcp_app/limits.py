@@ -25,7 +25,7 @@ class _Bucket(msgspec.Struct):
     filled_at: float
 
 
-class Allowance:
+class TokenBuckets:
     """A token bucket a client: so many requests at once, as many again over a minute."""
 
     def __init__(self, per_minute: int, most_clients: int = MOST_CLIENTS) -> None:
@@ -71,7 +71,7 @@ class LimitRate:
 
     def __init__(self, app: ASGIApp, per_minute: int) -> None:
         self._app = app
-        self._allowance = Allowance(per_minute)
+        self._allowance = TokenBuckets(per_minute)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer for the application, or refuse."""

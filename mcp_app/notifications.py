@@ -58,7 +58,7 @@ class Bus(InMemorySubscriptionBus):
         return left
 
 
-class Updates:
+class ResourceNotifier:
     """Who watches what, and the loop that tells them."""
 
     def __init__(self, settings: Settings) -> None:

@@ -8,11 +8,11 @@ from mcp.types import CallToolResult
 
 from app.answers.history_argument import parse_history
 from app.answers.reader import Reader
-from app.answers.rendering import Said
+from app.answers.rendering import SentReply
 from app.answers.series import Series, series
 from app.answers.ticker_answer import open_patterns
 from app.core.tickers import checked_ticker
-from mcp_app.deadlines import Asked, in_time, reader_of, result_of
+from mcp_app.deadlines import Asked, reader_of, result_of, run_with_deadline
 
 PAGE_URI = "ui://orderflow/live.html"
 POINTS = 60
@@ -30,14 +30,14 @@ async def order_flow_page(
 ) -> Annotated[CallToolResult, PageData]:
     """Return what the page draws; asked each second or two, so that it is not kept."""
     reader = reader_of(context)
-    return result_of(await in_time(lambda: _page_data(reader, ticker, history)))
+    return result_of(await run_with_deadline(lambda: _page_data(reader, ticker, history)))
 
 
-def _page_data(reader: Reader, ticker: str, history: str) -> Said:
+def _page_data(reader: Reader, ticker: str, history: str) -> SentReply:
     drawn = series(reader, ticker, FIELDS, history, POINTS)
     snapshot = reader.snapshot(checked_ticker(ticker), parse_history(history))
     data = PageData(**drawn.model_dump(), open_patterns=open_patterns(snapshot.events or ()))
-    return Said(f"{ticker}: data of the live page", data.as_json())
+    return SentReply(f"{ticker}: data of the live page", data.as_json())
 
 
 def apps() -> Apps:

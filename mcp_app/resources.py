@@ -10,12 +10,12 @@ from app.answers.ask import ask
 from app.answers.history_argument import parse_history
 from app.answers.list_tickers import list_tickers
 from app.answers.reader import Reader
-from app.answers.rendering import text_of
-from app.answers.ticker_answer import event_facts, weight
+from app.answers.rendering import render_text
+from app.answers.ticker_answer import event_facts, event_rank
 from app.answers.ticker_text import EVENT_COLUMNS, event_line
 from app.core.errors import BadTicker, UnknownTicker
 from app.core.tickers import checked_ticker
-from mcp_app.deadlines import in_time
+from mcp_app.deadlines import run_with_deadline
 
 TICKERS = "orderflow://tickers"
 SNAPSHOT = "orderflow://{ticker}/snapshot"
@@ -32,7 +32,7 @@ def add_resources(server: MCPServer[Reader], reader: Reader) -> None:
         TICKERS, name="tickers", title="Active tickers", description="Active tickers, one a line."
     )
     async def tickers() -> str:
-        return await _read(lambda: text_of(list_tickers(reader)))
+        return await _read(lambda: render_text(list_tickers(reader)))
 
     @server.resource(
         SNAPSHOT,
@@ -42,7 +42,7 @@ def add_resources(server: MCPServer[Reader], reader: Reader) -> None:
         security=rule,
     )
     async def snapshot(ticker: str) -> str:
-        return await _read(lambda: ask(reader, ticker).forms.text)
+        return await _read(lambda: ask(reader, ticker).reply.text)
 
     @server.resource(
         PATTERNS,
@@ -57,7 +57,7 @@ def add_resources(server: MCPServer[Reader], reader: Reader) -> None:
 
 async def _read(said: Callable[[], str]) -> str:
     try:
-        return await in_time(said)
+        return await run_with_deadline(said)
     except ToolError as error:
         if isinstance(error.__cause__, (BadTicker, UnknownTicker)):
             raise ResourceNotFoundError(str(error)) from error
@@ -66,7 +66,7 @@ async def _read(said: Callable[[], str]) -> str:
 
 def _patterns(reader: Reader, ticker: str) -> str:
     snapshot = reader.snapshot(checked_ticker(ticker), parse_history("1h"))
-    events = sorted(snapshot.events or (), key=weight, reverse=True)
+    events = sorted(snapshot.events or (), key=event_rank, reverse=True)
     age = "" if snapshot.as_of_ms is None else f", as of {snapshot.as_of_ms} (epoch ms)"
     lines = [f"{ticker}: {len(events)} events in the last hour{age} {EVENT_COLUMNS}"]
     lines += [f"note: {snapshot.cause}"] if snapshot.cause else []

@@ -8,16 +8,16 @@ from importlib.metadata import PackageNotFoundError, version
 from mcp.server import MCPServer
 from mcp.server.mcpserver.tools import Tool
 
-from app.answers.chart import load_pencils
+from app.answers.chart import preload_matplotlib
 from app.answers.reader import Reader
 from app.core import clock
 from app.core.settings import Settings
 from mcp_app.completion import add_completion
-from mcp_app.notifications import Updates
+from mcp_app.notifications import ResourceNotifier
 from mcp_app.page import apps
 from mcp_app.prompts import add_prompts
 from mcp_app.resources import add_resources
-from mcp_app.tool_metrics import timing
+from mcp_app.tool_metrics import time_tools
 from mcp_app.tools import tools
 from mcp_app.unknown_tools import refusing_all_but
 
@@ -34,7 +34,7 @@ def make_server(settings: Settings, more_tools: Sequence[Tool] = ()) -> MCPServe
     """Make the server; nothing connects before it runs. `more_tools` are for suites of tests."""
     # Connects at its first question only.
     reader = Reader.of(settings)
-    updates = Updates(settings)
+    updates = ResourceNotifier(settings)
 
     @contextlib.asynccontextmanager
     async def lifespan(_: MCPServer[Reader]) -> AsyncIterator[Reader]:
@@ -55,7 +55,7 @@ def make_server(settings: Settings, more_tools: Sequence[Tool] = ()) -> MCPServe
         extensions=[apps()],
         lifespan=lifespan,
         subscriptions=updates.bus,
-        middleware=[timing(names), refusing_all_but(names)],
+        middleware=[time_tools(names), refusing_all_but(names)],
         log_level=settings.log_level,
     )
     add_resources(server, reader)
@@ -68,7 +68,7 @@ def make_server(settings: Settings, more_tools: Sequence[Tool] = ()) -> MCPServe
 @contextlib.asynccontextmanager
 async def _pencils_ready() -> AsyncIterator[None]:
     """Load what draws charts beside the first questions: it takes longer than an answer may."""
-    loading = asyncio.create_task(asyncio.to_thread(load_pencils))
+    loading = asyncio.create_task(asyncio.to_thread(preload_matplotlib))
     try:
         yield
     finally:

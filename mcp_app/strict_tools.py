@@ -8,7 +8,7 @@ from mcp.server.mcpserver.tools import Tool
 from pydantic import ConfigDict, ValidationError
 from pydantic_core import ErrorDetails
 
-from app.answers.schema import lean
+from app.answers.schema import lean_schema
 
 
 class StrictTool(Tool):
@@ -26,7 +26,7 @@ class StrictTool(Tool):
             arguments.__name__, (arguments,), exec_body=lambda names: names.update(forbidding)
         )
         self.parameters = self.fn_metadata.arg_model.model_json_schema(by_alias=True)
-        lean(self.parameters)
+        lean_schema(self.parameters)
 
     async def run(
         self,

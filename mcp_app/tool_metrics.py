@@ -14,7 +14,7 @@ TOOL_SECONDS = Histogram(
 )
 
 
-def timing(names: frozenset[str]) -> ServerMiddleware[Any]:
+def time_tools(names: frozenset[str]) -> ServerMiddleware[Any]:
     """Return a middleware that times calls of the tools in `names`; others it counts as one."""
 
     async def time_call(ctx: ServerRequestContext[Any, Any], call_next: CallNext) -> HandlerResult:

@@ -103,7 +103,7 @@ async def order_flow_chart(
     return await pictured(context, functools.partial(chart, ticker=ticker, history=history))
 
 
-class Offer(NamedTuple):
+class ToolSpec(NamedTuple):
     """A tool's name, title and description as clients see them."""
 
     fn: Callable[..., Any]
@@ -113,52 +113,52 @@ class Offer(NamedTuple):
     meta: Mapping[str, Any] | None = None
 
 
-OFFERS: Sequence[Offer] = (
-    Offer(
+OFFERS: Sequence[ToolSpec] = (
+    ToolSpec(
         analyze_order_flow_tool,
         "analyze_order_flow_tool",
         "Order flow of a ticker",
         "Facts about a ticker's order flow over the last `history`: best bid and ask, spread, "
         "sizes, flow imbalance, trades, behaviors, pattern events, price levels, data age.",
     ),
-    Offer(
+    ToolSpec(
         list_tickers_tool,
         "list_tickers",
         "Active tickers",
         "Active tickers with quote age and rate, evidence class and open patterns.",
     ),
-    Offer(
+    ToolSpec(
         scan_order_flow,
         "scan_order_flow",
         "Pattern events now",
         "Pattern events open or new now across all tickers, strongest first.",
     ),
-    Offer(
+    ToolSpec(
         compare_order_flow,
         "compare_order_flow",
         "Tickers side by side",
         "Key measures of several tickers over the same history, a row each.",
     ),
-    Offer(
+    ToolSpec(
         explain_pattern,
         "explain_pattern",
         "Evidence of an event",
         "The whole evidence of one pattern event, and quotes and trades around it, summarised.",
     ),
-    Offer(
+    ToolSpec(
         order_flow_series,
         "order_flow_series",
         "Measures over time",
         "Columns of measures over equal steps of a history, oldest first.",
     ),
-    Offer(
+    ToolSpec(
         order_flow_chart,
         "order_flow_chart",
         "Chart of a ticker",
         "A picture of mid, spread, sizes, flow, levels and events.",
         {"ui": {"resourceUri": PAGE_URI}},
     ),
-    Offer(
+    ToolSpec(
         order_flow_page,
         "order_flow_page",
         "Data of the live page",
@@ -173,7 +173,7 @@ def tools() -> list[Tool]:
     return [_tool(offer) for offer in OFFERS]
 
 
-def _tool(offer: Offer) -> Tool:
+def _tool(offer: ToolSpec) -> Tool:
     return StrictTool.from_function(
         offer.fn,
         name=offer.name,

@@ -1,11 +1,11 @@
 """Once a second: which tickers are active."""
 
 from app.core import clock
-from app.core.outage_log import AWAY
+from app.core.outage_log import UNAVAILABLE
 from app.core.settings import settings
 from tasks import app
 from tasks.schedule import DISCOVERY_INTERVAL_MS, discovery_phase_ms, newest_beat_ms
-from tasks.worker_context import activity, outage, tally, won
+from tasks.worker_context import active_tickers, claim, counters, outage
 
 _NO_SHARD = -1  # stands where a fan-out's guard has its shard
 
@@ -16,10 +16,10 @@ def discover() -> None:
     now_ms = clock.now_ms()
     try:
         phase_ms = discovery_phase_ms(settings().settle_ms)
-        if won(newest_beat_ms(now_ms, DISCOVERY_INTERVAL_MS, phase_ms), _NO_SHARD):
-            activity().look(now_ms)
-        tally.flush_when_due()
-    except AWAY as error:
-        outage.met(error)
+        if claim(newest_beat_ms(now_ms, DISCOVERY_INTERVAL_MS, phase_ms), _NO_SHARD):
+            active_tickers().scan_slice(now_ms)
+        counters.flush_when_due()
+    except UNAVAILABLE as error:
+        outage.note_error(error)
     else:
-        outage.over()
+        outage.note_success()

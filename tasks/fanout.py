@@ -7,13 +7,21 @@ import msgspec
 from kombu import Producer
 from kombu.exceptions import OperationalError
 
-from app.core.outage_log import AWAY
+from app.core.outage_log import UNAVAILABLE
 from app.core.settings import settings
 from tasks import app
 from tasks.fast_path.messages import publish_ticks
-from tasks.queues import home_of, tick_queue
+from tasks.queues import current_shard, tick_queue
 from tasks.schedule import newest_as_of_ms
-from tasks.worker_context import activity, forget_homes, homes, log, outage, tally, won
+from tasks.worker_context import (
+    active_tickers,
+    claim,
+    counters,
+    forget_moved,
+    log,
+    moved_shards,
+    outage,
+)
 
 _AHEAD_INTERVALS = 1
 
@@ -37,13 +45,13 @@ def fan_out(shard: int, beat_as_of_ms: int = 0) -> None:
     """
     as_of_ms = due_as_of_ms(beat_as_of_ms)
     try:
-        if won(as_of_ms, shard):
+        if claim(as_of_ms, shard):
             _run(shard, as_of_ms)
-        tally.flush_when_due()
-    except (*AWAY, OperationalError) as error:
-        outage.met(error)
+        counters.flush_when_due()
+    except (*UNAVAILABLE, OperationalError) as error:
+        outage.note_error(error)
     else:
-        outage.over()
+        outage.note_success()
 
 
 def due_as_of_ms(beat_as_of_ms: int) -> int:
@@ -54,19 +62,19 @@ def due_as_of_ms(beat_as_of_ms: int) -> int:
 
 
 def _run(shard: int, as_of_ms: int) -> None:
-    active, moved, shards = activity().active(as_of_ms), homes(), settings().shards
-    tickers = [ticker for ticker in active if home_of(ticker, shards, moved) == shard]
+    active, moved, shards = active_tickers().active(as_of_ms), moved_shards(), settings().shards
+    tickers = [ticker for ticker in active if current_shard(ticker, shards, moved) == shard]
     gone = moved.keys() - set(active)
     if gone:
-        forget_homes(gone)
+        forget_moved(gone)
     with app.producer_or_acquire() as producer:
         skipped, longest_waiting = _drop_leftovers(producer, shard)
         ordered = beginning_with(longest_waiting, tickers)
         publish_ticks(producer, tick_queue(shard), ordered, as_of_ms)
-    tally.count("fanouts")
-    tally.count("ticks_published", len(tickers))
-    tally.count("ticks_skipped", skipped)
-    tally.beat("fanout", as_of_ms)
+    counters.count("fanouts")
+    counters.count("ticks_published", len(tickers))
+    counters.count("ticks_skipped", skipped)
+    counters.heartbeat("fanout", as_of_ms)
     log.debug("fanned out", shard=shard, as_of=as_of_ms, tickers=len(tickers), skipped=skipped)
 
 

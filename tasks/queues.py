@@ -19,7 +19,7 @@ def shard_of(ticker: str, shards: int) -> int:
     return zlib.crc32(ticker.encode()) % shards
 
 
-def home_of(ticker: str, shards: int, homes: Mapping[str, int]) -> int:
+def current_shard(ticker: str, shards: int, homes: Mapping[str, int]) -> int:
     """Return the shard whose worker is to tick a ticker now: whose it became, else its own."""
     home = homes.get(ticker, -1)
     return home if 0 <= home < shards else shard_of(ticker, shards)

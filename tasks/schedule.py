@@ -8,7 +8,7 @@ from celery.schedules import BaseSchedule, schedstate
 from kombu import Producer
 
 from app.core import clock
-from app.core.outage_log import Outage
+from app.core.outage_log import OutageLog
 
 # Beat wakes 10 ms before the time that a schedule asks for and then spins; asking for as much
 # later makes it wake on time.
@@ -35,7 +35,7 @@ def newest_beat_ms(now_ms: float, interval_ms: int, phase_ms: int) -> int:
     return int((now_ms - phase_ms) // interval_ms) * interval_ms
 
 
-def ms_until_the_next_ticks(now_ms: float, interval_ms: int, settle_ms: int) -> float:
+def ms_until_next_ticks(now_ms: float, interval_ms: int, settle_ms: int) -> float:
     """Return how long it is until the next ticks are due.
 
     >>> ms_until_the_next_ticks(10_300.0, 1000, 200)
@@ -49,7 +49,7 @@ def newest_as_of_ms(interval_ms: int, settle_ms: int) -> int:
     return newest_beat_ms(clock.now_ms(), interval_ms, settle_ms)
 
 
-class OnTheClock(BaseSchedule):
+class ClockSchedule(BaseSchedule):
     """Due once in each interval of the clock, `phase_ms` after its start.
 
     However late beat comes, it is due once: an interval that passed meanwhile is not made up.
@@ -78,7 +78,7 @@ class OnTheClock(BaseSchedule):
         raise NotImplementedError
 
     def __eq__(self, other: object) -> bool:
-        if not isinstance(other, OnTheClock):
+        if not isinstance(other, ClockSchedule):
             return NotImplemented
         return (self.interval_ms, self.phase_ms) == (other.interval_ms, other.phase_ms)
 
@@ -89,19 +89,19 @@ class OnTheClock(BaseSchedule):
         return f"<each {self.interval_ms} ms at +{self.phase_ms} ms>"
 
 
-class PatientScheduler(Scheduler):
+class RetryingScheduler(Scheduler):
     """Celery's in-memory scheduler, which says once that the broker is away.
 
     In memory because the clock alone tells what is due: the default keeps a pickled shelf.
     """
 
-    _outage = Outage(structlog.stdlib.get_logger("tasks.beat"))
+    _outage = OutageLog(structlog.stdlib.get_logger("tasks.beat"))
 
     def apply_entry(self, entry: ScheduleEntry, producer: Producer | None = None) -> None:
         """Send what is due; where that fails, the next beat tries again."""
         try:
             self.apply_async(entry, producer=producer, advance=False)
         except SchedulingError as error:
-            self._outage.met(error)
+            self._outage.note_error(error)
         else:
-            self._outage.over()
+            self._outage.note_success()

@@ -10,37 +10,37 @@ from kombu.exceptions import OperationalError
 from redis.exceptions import RedisError
 
 from app.core import clock
-from app.core.outage_log import AWAY
+from app.core.outage_log import UNAVAILABLE
 from app.core.settings import settings
 from app.storage.counters import LAG_SUM_COUNTER, lag_counter
 from tasks import app
 from tasks.fast_path.messages import TICK_TASK
-from tasks.worker_context import log, outage, tally
+from tasks.worker_context import counters, log, outage
 
 _GRACE_MS = 500
 _GARBAGE_THRESHOLDS = 50_000, 20, 20
 
 if TYPE_CHECKING:
     from app.storage.tick.fold import TickReport
-    from app.storage.tick_store import Store
+    from app.storage.tick_store import TickStore
 
 
 @functools.cache
-def store() -> "Store":
+def store() -> "TickStore":
     """Return this process's store, made at its first tick."""
     # Imported late: beat and Flower load this module too, and need no analysis (60 MB).
-    from app.storage.tick_store import Store  # noqa: PLC0415
+    from app.storage.tick_store import TickStore  # noqa: PLC0415
 
     # Records by the thousand die young, engines live: looking through both for cycles, as often as
     # Python does by itself, is 8 % of a ticker's first tick.
     gc.freeze()
     gc.set_threshold(*_GARBAGE_THRESHOLDS)
-    return Store(settings())
+    return TickStore(settings())
 
 
 @app.task(
     name=TICK_TASK,
-    Strategy="tasks.fast_path.direct_strategy:straight",
+    Strategy="tasks.fast_path.direct_strategy:run_directly",
     typing=False,
     send_events=False,
 )
@@ -51,40 +51,40 @@ def tick(ticker: str, as_of_ms: int) -> bool:
     Tells whether this process holds the ticker's state now.
     """
     if clock.now_ms() > stale_at_ms(as_of_ms):
-        tally.count("ticks_expired")
-        tally.flush_when_due()
+        counters.count("ticks_expired")
+        counters.flush_when_due()
         return False
-    sent, is_held = Sent(ticker, as_of_ms), False
+    sent, is_held = PendingTick(ticker, as_of_ms), False
     try:
-        store().start(ticker, as_of_ms, sent.told)
-    except AWAY as error:
-        outage.met(error)
+        store().begin_tick(ticker, as_of_ms, sent.report)
+    except UNAVAILABLE as error:
+        outage.note_error(error)
     except Exception as error:  # noqa: BLE001 - any fault of one ticker must leave the others alone
         _note_failure(ticker, as_of_ms, error)
     else:
         is_held = True
     sent.at_ms = clock.now_ms()
-    tally.flush_when_due()
+    counters.flush_when_due()
     return is_held
 
 
 @dataclass(slots=True)
-class Sent:
+class PendingTick:
     """A tick whose write was sent, until it is told what became of it: by the next tick's read."""
 
     ticker: str
     as_of_ms: int
     at_ms: float = 0.0
 
-    def told(self, report: "TickReport", error: Exception | None) -> None:
+    def report(self, report: "TickReport", error: Exception | None) -> None:
         """Count what became of it."""
-        if isinstance(error, AWAY):
-            outage.met(error)
+        if isinstance(error, UNAVAILABLE):
+            outage.note_error(error)
             return
         if error is not None:
             _note_failure(self.ticker, self.as_of_ms, error)
             return
-        outage.over()
+        outage.note_success()
         for name, fault in report.failed_detectors.items():
             where = {"ticker": self.ticker, "as_of": self.as_of_ms}
             log.error("detector failed", name=name, exc_info=fault, **where)
@@ -98,33 +98,33 @@ def stale_at_ms(as_of_ms: int) -> int:
 
 def _count(report: "TickReport", as_of_ms: int, at_ms: float) -> None:
     if report.outcome == "written":
-        tally.count("ticks_done")
-        tally.beat("tick", as_of_ms)
-        tally.count("records_folded", report.folded_records)
+        counters.count("ticks_done")
+        counters.heartbeat("tick", as_of_ms)
+        counters.count("records_folded", report.folded_records)
         for name, number in report.oddities.items():
-            tally.count(f"records_{name}", number)
+            counters.count(f"records_{name}", number)
         for kind in report.opened_events:
-            tally.count(f"events_{kind}")
+            counters.count(f"events_{kind}")
         _count_lag(at_ms - as_of_ms)
     else:
-        tally.count(f"ticks_{report.outcome}")
+        counters.count(f"ticks_{report.outcome}")
 
 
 def _count_lag(lag_ms: float) -> None:
-    tally.count(lag_counter(lag_ms))
-    tally.count(LAG_SUM_COUNTER, round(lag_ms))
+    counters.count(lag_counter(lag_ms))
+    counters.count(LAG_SUM_COUNTER, round(lag_ms))
     if lag_ms > settings().settle_ms + settings().interval_ms:
-        tally.count("ticks_late")
+        counters.count("ticks_late")
 
 
 def _note_failure(ticker: str, as_of_ms: int, error: Exception) -> None:
     log.error("tick failed", ticker=ticker, as_of=as_of_ms, exc_info=error)
-    tally.count("ticks_failed")
+    counters.count("ticks_failed")
     try:
         store().note_failure(ticker, as_of_ms, error)
-        tally.flush()
+        counters.flush()
     except RedisError as away:
-        outage.met(away)
+        outage.note_error(away)
     _show_failure(ticker, as_of_ms, error)
 
 
@@ -140,13 +140,13 @@ def _show_failure(ticker: str, as_of_ms: int, error: Exception) -> None:
             dispatcher.send("task-received", **fields)
             dispatcher.send("task-failed", exception=repr(error), traceback="", **fields)
     except (RedisError, OperationalError) as away:
-        outage.met(away)
+        outage.note_error(away)
 
 
 @worker_shutdown.connect
-def _end(**_: object) -> None:
+def _finish(**_: object) -> None:
     try:
-        store().settle()
-        tally.flush()
+        store().await_pending()
+        counters.flush()
     except RedisError as error:
-        outage.met(error)
+        outage.note_error(error)

@@ -10,15 +10,15 @@ import redis
 import structlog
 from redis.exceptions import RedisError
 
-from app.core.outage_log import Outage
+from app.core.outage_log import OutageLog
 from app.core.settings import settings
 from app.storage import keys
-from app.storage.active_tickers import Activity
+from app.storage.active_tickers import ActiveTickers
 from app.storage.keys import Keys
 from app.storage.redis_client import connect
 
 log = structlog.stdlib.get_logger("tasks")
-outage = Outage(log)
+outage = OutageLog(log)
 
 _FLUSH_EACH_SECONDS = 1.0
 
@@ -30,20 +30,20 @@ def client() -> redis.Redis:
 
 
 @functools.cache
-def activity() -> Activity:
+def active_tickers() -> ActiveTickers:
     """Return what finds the active tickers."""
-    return Activity(client(), Keys(cluster=settings().cluster))
+    return ActiveTickers(client(), Keys(cluster=settings().cluster))
 
 
-def won(as_of_ms: int, shard: int) -> bool:
+def claim(as_of_ms: int, shard: int) -> bool:
     """Tell whether this process is the first to fan out a shard's `as_of`; there is no second."""
     lifetime_ms = keys.GUARD_LIFETIME_SECONDS * 1000
     return bool(client().set(keys.guard(as_of_ms, shard), 1, nx=True, px=lifetime_ms))
 
 
-def homes() -> dict[str, int]:
+def moved_shards() -> dict[str, int]:
     """Return the shards of the tickers that have moved."""
-    found: Any = client().hgetall(keys.HOMES)
+    found: Any = client().hgetall(keys.MOVED_SHARDS)
     return {
         ticker.decode(errors="replace"): int(shard)
         for ticker, shard in found.items()
@@ -51,23 +51,23 @@ def homes() -> dict[str, int]:
     }
 
 
-def moved(ticker: str, shard: int) -> None:
+def reassign(ticker: str, shard: int) -> None:
     """Let a ticker belong to the shard whose worker holds its state by now."""
     pipe: Any = client().pipeline(transaction=False)
-    pipe.hset(keys.HOMES, ticker, shard)
-    pipe.expire(keys.HOMES, keys.HOMES_LIFETIME_SECONDS)
+    pipe.hset(keys.MOVED_SHARDS, ticker, shard)
+    pipe.expire(keys.MOVED_SHARDS, keys.MOVED_SHARDS_LIFETIME_SECONDS)
     try:
         pipe.execute()
     except RedisError as error:
-        outage.met(error)
+        outage.note_error(error)
 
 
-def forget_homes(tickers: Iterable[str]) -> None:
+def forget_moved(tickers: Iterable[str]) -> None:
     """Let tickers that are no longer active belong to their own shards again."""
-    client().hdel(keys.HOMES, *tickers)
+    client().hdel(keys.MOVED_SHARDS, *tickers)
 
 
-class Tally:
+class CounterBuffer:
     """Counts of this process, written once a second: a round trip a tick would cost 100 µs."""
 
     def __init__(self) -> None:
@@ -79,7 +79,7 @@ class Tally:
         """Add to a total."""
         self._counts[name] += number
 
-    def beat(self, name: str, as_of_ms: int) -> None:
+    def heartbeat(self, name: str, as_of_ms: int) -> None:
         """Note a sign of life."""
         self._pulse[name] = max(as_of_ms, self._pulse.get(name, 0))
 
@@ -89,7 +89,7 @@ class Tally:
             try:
                 self.flush()
             except RedisError as error:
-                outage.met(error)
+                outage.note_error(error)
 
     def flush(self) -> None:
         """Write what has gathered; it stays where Redis does not take it."""
@@ -100,11 +100,11 @@ class Tally:
         if self._counts:
             pipe.expire(keys.COUNTERS, keys.COUNTERS_LIFETIME_SECONDS)
         if self._pulse:
-            pipe.hset(keys.PULSE, mapping=self._pulse)
-            pipe.expire(keys.PULSE, keys.PULSE_LIFETIME_SECONDS)
+            pipe.hset(keys.HEARTBEAT, mapping=self._pulse)
+            pipe.expire(keys.HEARTBEAT, keys.HEARTBEAT_LIFETIME_SECONDS)
         pipe.execute()
         self._counts.clear()
         self._pulse.clear()
 
 
-tally = Tally()
+counters = CounterBuffer()

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, fields
 from typing import Final
 
 from app.analysis.records import BUY, PRICE_UNITS, UNSIGNED, Quote, Trade
-from app.analysis.standing_quote import Market, Side
+from app.analysis.standing_quote import StandingQuote, TradeSign
 
 SECOND_MS: Final = 1000
 
@@ -100,23 +100,23 @@ class Bar:
 
 _FIELDS = [f.name for f in fields(Bar)]
 _ADDITIVE = _FIELDS[_FIELDS.index("quote_count") : _FIELDS.index("stored")]
-COUNTS = tuple(name for name in _ADDITIVE if isinstance(getattr(Bar(0), name), int))
-FLOWS = tuple(name for name in _ADDITIVE if name not in COUNTS)
-ENDINGS = tuple(_FIELDS[_FIELDS.index("stood") : _FIELDS.index("first_quote")])
+COUNT_FIELDS = tuple(name for name in _ADDITIVE if isinstance(getattr(Bar(0), name), int))
+ADDITIVE_FIELDS = tuple(name for name in _ADDITIVE if name not in COUNT_FIELDS)
+CLOSING_FIELDS = tuple(_FIELDS[_FIELDS.index("stood") : _FIELDS.index("first_quote")])
 
 
 _NO_BAR = Bar(0)
 
 
 @dataclass(slots=True, init=False)
-class BarFold:
+class BarBuilder:
     """Turns records into bars, in stream order; its thresholds are renewed at each whole second.
 
     `bar` is the second under way, which ends at `end`; it is to be begun.
     """
 
     end: int
-    market: Market
+    standing_quote: StandingQuote
     bar: Bar = field(init=False)
     integrated_to: float
     bid: int
@@ -130,7 +130,7 @@ class BarFold:
     def __init__(  # noqa: PLR0913, PLR0917 - written out, as in `records`
         self,
         end: int,
-        market: Market,
+        market: StandingQuote,
         integrated_to: float = 0.0,
         bid: int = 0,
         ask: int = 0,
@@ -141,7 +141,7 @@ class BarFold:
         trades_seen: int = 0,
     ) -> None:
         self.end = end
-        self.market = market
+        self.standing_quote = market
         self.bar = _NO_BAR
         self.integrated_to = integrated_to
         self.bid = bid
@@ -157,12 +157,12 @@ class BarFold:
         self.end = end
         self.bar = Bar(end)
 
-    def copied(self) -> "BarFold":
+    def copy(self) -> "BarBuilder":
         """Return the same fold at a whole second, to go on from independently."""
-        market = self.market
-        return BarFold(
+        market = self.standing_quote
+        return BarBuilder(
             self.end,
-            Market(
+            StandingQuote(
                 market.quote,
                 market.last_valid,
                 market.spread,
@@ -179,9 +179,9 @@ class BarFold:
             self.trades_seen,
         )
 
-    def quoted(self, quote: Quote) -> None:
+    def add_quote(self, quote: Quote) -> None:
         """Add a quote."""
-        bar, market = self.bar, self.market
+        bar, market = self.bar, self.standing_quote
         before = market.quote
         bar.quote_count += 1
         if before is None:
@@ -195,9 +195,9 @@ class BarFold:
             self.bid = quote.bid_price
         if quote.ask_size > 0:
             self.ask = quote.ask_price
-        market.quoted(quote)
+        market.add_quote(quote)
         if market.last_valid is not quote:
-            self.fault(_oddity(quote))
+            self.add_fault(_oddity(quote))
 
     def _compare(self, before: Quote, quote: Quote) -> None:  # noqa: C901, PLR0912 - hot path
         bar = self.bar
@@ -237,31 +237,31 @@ class BarFold:
             if flow:
                 bar.log_ofi += math.copysign(math.log1p(abs(flow) / self.depth), flow)
 
-    def printed(self, trade: Trade) -> Side:
+    def add_trade(self, trade: Trade) -> TradeSign:
         """Add a print."""
         bar = self.bar
-        side = self.market.printed(trade)
+        side = self.standing_quote.sign_trade(trade)
         self.trades_seen = 1
         bar.trade_count += 1
         bar.notional += trade.price / PRICE_UNITS * trade.size
         if side.is_inside:
             bar.inside_volume += trade.size
-        if side.taker == UNSIGNED:
+        if side.aggressor == UNSIGNED:
             bar.unsigned_volume += trade.size
             return side
-        if side.taker == BUY:
+        if side.aggressor == BUY:
             bar.buy_volume += trade.size
         else:
             bar.sell_volume += trade.size
-        valid = self.market.valid
+        valid = self.standing_quote.valid
         if valid is not None:
             mid2 = valid.bid_price + valid.ask_price
-            bps = 2e4 * side.taker * (2 * trade.price - mid2) / mid2
+            bps = 2e4 * side.aggressor * (2 * trade.price - mid2) / mid2
             bar.effective_spread_bps_volume += bps * trade.size
             bar.effective_spread_volume += trade.size
         return side
 
-    def fault(self, name: str) -> None:
+    def add_fault(self, name: str) -> None:
         """Count something about the records of this second by name."""
         if self.bar.quality is None:
             self.bar.quality = {}
@@ -279,7 +279,7 @@ class BarFold:
         if bid_size or ask_size:
             bar.imbalance_ms += (bid_size - ask_size) / (bid_size + ask_size) * duration
             bar.imbalance_time_ms += duration
-        spread, valid = self.market.spread, self.market.last_valid
+        spread, valid = self.standing_quote.spread, self.standing_quote.last_valid
         if not spread or valid is None:
             return
         bar.spread_ms += spread * duration
@@ -291,7 +291,7 @@ class BarFold:
 
     def close(self) -> Bar:
         """End the second and begin the next; returns the finished bar without thresholds."""
-        bar, quote = self.bar, self.market.quote
+        bar, quote = self.bar, self.standing_quote.quote
         if quote is not None and self.integrated_to < bar.end:
             self._integrate(quote, float(bar.end))
         self._close_mid(bar)
@@ -304,7 +304,7 @@ class BarFold:
         return bar
 
     def _close_mid(self, bar: Bar) -> None:
-        last = self.market.last_valid
+        last = self.standing_quote.last_valid
         if last is None:
             return
         mid2 = last.bid_price + last.ask_price
@@ -313,20 +313,20 @@ class BarFold:
             if mid2 != self.last_mid2:
                 bar.squared_return = math.log(mid2 / self.last_mid2) ** 2
         self.last_mid2 = mid2
-        if self.market.spread:
+        if self.standing_quote.spread:
             bar.mid2 = mid2
-            bar.spread = self.market.spread
+            bar.spread = self.standing_quote.spread
             bar.weighted_mid = weighted_mid(last)
 
-    def renew_thresholds(self, bar: Bar, large_bid: float, large_ask: float, depth: float) -> None:
+    def set_thresholds(self, bar: Bar, large_bid: float, large_ask: float, depth: float) -> None:
         """Put the thresholds of the next second in force, and note them in the bar just ended."""
         self.large_bid_size = bar.large_bid_size = large_bid
         self.large_ask_size = bar.large_ask_size = large_ask
         self.depth = bar.depth = depth
 
-    def keep_thresholds(self, bar: Bar, known: Bar) -> None:
+    def copy_thresholds(self, bar: Bar, known: Bar) -> None:
         """Do the same with thresholds that an earlier bar of this second already carries."""
-        self.renew_thresholds(bar, known.large_bid_size, known.large_ask_size, known.depth)
+        self.set_thresholds(bar, known.large_bid_size, known.large_ask_size, known.depth)
 
 
 def weighted_mid(quote: Quote) -> float:

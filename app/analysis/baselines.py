@@ -4,7 +4,15 @@ import math
 from dataclasses import dataclass, field
 from typing import Final
 
-from app.analysis.quantiles import Decayed, Numbers, Scale, numbers, samples_needed, scale, total
+from app.analysis.quantiles import (
+    DecayedHistogram,
+    DecayedRatio,
+    FloatArray,
+    decayed_histogram,
+    float_array,
+    samples_needed,
+    sum_in_order,
+)
 from app.analysis.records import Quote
 
 _FLOW_SECONDS: Final = 30
@@ -18,7 +26,7 @@ EQUAL_SHARE: Final = 0.05
 
 
 @dataclass(slots=True)
-class Tick:
+class TickSize:
     """Greatest common divisor of the differences of quoted prices.
 
     `size` is the tick in 1e-8, 0 before 20 distinct prices.
@@ -29,7 +37,7 @@ class Tick:
     seen: list[int] = field(default_factory=list)
     size: int = 0
 
-    def quoted(self, price: int) -> None:
+    def add_price(self, price: int) -> None:
         """Add a quoted price."""
         if self.size and not (price - self.first) % self.size:
             return
@@ -43,7 +51,7 @@ class Tick:
 
 
 @dataclass(slots=True, init=False)
-class SecondFacts:
+class SecondSample:
     """What one second adds to the scales; None where it can't be known."""
 
     quote: Quote | None
@@ -87,7 +95,7 @@ class SecondFacts:
 
 
 @dataclass(slots=True)
-class InForce:
+class Thresholds:
     """Thresholds from the ticker's own past as of the last whole second; None while warming."""
 
     median_size: list[float | None] = field(default_factory=lambda: [None, None])
@@ -110,44 +118,46 @@ class InForce:
     drift: float | None = None
 
 
-def _two_sizes() -> list[Scale]:
-    return [scale(0.5, 0.95), scale(0.5, 0.95)]
+def _two_sizes() -> list[DecayedHistogram]:
+    return [decayed_histogram(0.5, 0.95), decayed_histogram(0.5, 0.95)]
 
 
 @dataclass(slots=True)
-class Usual:
+class Baselines:
     """What is usual for a ticker; definitions and quantiles in docs/patterns.md, Scales.
 
     Beside it what flowed of late: `flow_30s` and `flow_10s`, the signed taker volume of so many
     seconds, and `log_ofi_10s`.
     """
 
-    sizes: list[Scale] = field(default_factory=_two_sizes)
-    depth: Scale = field(default_factory=lambda: scale(0.5))
-    spread: Scale = field(default_factory=lambda: scale(0.5))
-    recent_spread: Scale = field(default_factory=lambda: scale(0.5, half_life=150))
-    flow: Scale = field(default_factory=lambda: scale(0.5))
-    taker_flow: Scale = field(default_factory=lambda: scale(0.95))
-    quote_flow: Scale = field(default_factory=lambda: scale(0.95))
-    removal: Scale = field(default_factory=lambda: scale(0.95))
-    quote_rate: Scale = field(default_factory=lambda: scale(0.95, 0.99))
-    trade_rate: Scale = field(default_factory=lambda: scale(0.75))
-    flicker: Scale = field(default_factory=lambda: scale(0.95))
-    jump: Scale = field(default_factory=lambda: scale(0.95))
-    order_size: Scale = field(default_factory=lambda: scale(0.75))
-    spread_slope: Scale = field(default_factory=lambda: scale(0.9))
-    impact: Decayed = field(default_factory=Decayed)
-    drift: Decayed = field(default_factory=Decayed)
-    one_tick: Decayed = field(default_factory=Decayed)
+    sizes: list[DecayedHistogram] = field(default_factory=_two_sizes)
+    depth: DecayedHistogram = field(default_factory=lambda: decayed_histogram(0.5))
+    spread: DecayedHistogram = field(default_factory=lambda: decayed_histogram(0.5))
+    recent_spread: DecayedHistogram = field(
+        default_factory=lambda: decayed_histogram(0.5, half_life=150)
+    )
+    flow: DecayedHistogram = field(default_factory=lambda: decayed_histogram(0.5))
+    taker_flow: DecayedHistogram = field(default_factory=lambda: decayed_histogram(0.95))
+    quote_flow: DecayedHistogram = field(default_factory=lambda: decayed_histogram(0.95))
+    removal: DecayedHistogram = field(default_factory=lambda: decayed_histogram(0.95))
+    quote_rate: DecayedHistogram = field(default_factory=lambda: decayed_histogram(0.95, 0.99))
+    trade_rate: DecayedHistogram = field(default_factory=lambda: decayed_histogram(0.75))
+    flicker: DecayedHistogram = field(default_factory=lambda: decayed_histogram(0.95))
+    jump: DecayedHistogram = field(default_factory=lambda: decayed_histogram(0.95))
+    order_size: DecayedHistogram = field(default_factory=lambda: decayed_histogram(0.75))
+    spread_slope: DecayedHistogram = field(default_factory=lambda: decayed_histogram(0.9))
+    impact: DecayedRatio = field(default_factory=DecayedRatio)
+    drift: DecayedRatio = field(default_factory=DecayedRatio)
+    one_tick: DecayedRatio = field(default_factory=DecayedRatio)
     pairs: int = 0
     equal_pairs: int = 0
-    signed: Numbers = field(default_factory=numbers)
-    log_ofis: Numbers = field(default_factory=numbers)
-    spreads: Numbers = field(default_factory=numbers)
+    signed: FloatArray = field(default_factory=float_array)
+    log_ofis: FloatArray = field(default_factory=float_array)
+    spreads: FloatArray = field(default_factory=float_array)
     flow_30s: float = 0.0
     flow_10s: float = 0.0
     log_ofi_10s: float = 0.0
-    in_force: InForce = field(default_factory=InForce, init=False)
+    thresholds: Thresholds = field(default_factory=Thresholds, init=False)
 
     def count_pair(self, *, is_equal: bool) -> None:
         """Count two successive prints of one taker, and whether they shared their stamp."""
@@ -155,87 +165,87 @@ class Usual:
         self.equal_pairs += is_equal
 
     @property
-    def orders_are_spread(self) -> bool:
+    def orders_span_stamps(self) -> bool:
         """Tell whether this feed stamps the prints of one market order apart."""
         return self.pairs >= PAIRS_NEEDED and self.equal_pairs < EQUAL_SHARE * self.pairs
 
     def forget_recent(self) -> None:
         """Drop the sums of the last seconds, as after a sleep; scales stay."""
-        self.signed, self.log_ofis, self.spreads = numbers(), numbers(), numbers()
+        self.signed, self.log_ofis, self.spreads = float_array(), float_array(), float_array()
         self.flow_30s = self.flow_10s = self.log_ofi_10s = 0.0
 
-    def gather(self, facts: SecondFacts) -> None:
+    def add_recent_flows(self, facts: SecondSample) -> None:
         """Let the second's flows enter the recent sums, before the detectors look at them."""
         _push(self.signed, facts.signed_volume, _FLOW_SECONDS)
         _push(self.log_ofis, facts.log_ofi or 0.0, _SHORT_SECONDS)
-        self.flow_30s = total(self.signed)
-        self.flow_10s = total(self.signed[-_SHORT_SECONDS:])
-        self.log_ofi_10s = total(self.log_ofis)
+        self.flow_30s = sum_in_order(self.signed)
+        self.flow_10s = sum_in_order(self.signed[-_SHORT_SECONDS:])
+        self.log_ofi_10s = sum_in_order(self.log_ofis)
         if facts.spread is None:
-            self.spreads = numbers()
+            self.spreads = float_array()
         else:
             _push(self.spreads, facts.spread, 2 * _SLOPE_SECONDS)
 
     @property
     def tightening(self) -> float | None:
         """Return how much the last 5 seconds' spreads lie under the 5 before, in usual spreads."""
-        usual = self.in_force.spread
+        usual = self.thresholds.spread
         if not usual or len(self.spreads) < 2 * _SLOPE_SECONDS:
             return None
         earlier, later = self.spreads[:_SLOPE_SECONDS], self.spreads[_SLOPE_SECONDS:]
-        return (total(earlier) - total(later)) / _SLOPE_SECONDS / usual
+        return (sum_in_order(earlier) - sum_in_order(later)) / _SLOPE_SECONDS / usual
 
-    def sample(self, facts: SecondFacts, tick: int) -> None:
+    def add_second(self, facts: SecondSample, tick: int) -> None:
         """Take the second's samples after the detectors have looked; renew what is in force."""
         tightening = self.tightening
         if tightening is not None:
-            self.spread_slope.sample(max(0.0, tightening))
-        self._sample_book(facts, tick)
-        self._sample_rates(facts)
-        self._sample_flows(facts)
-        self.renew()
+            self.spread_slope.add(max(0.0, tightening))
+        self._add_book(facts, tick)
+        self._add_rates(facts)
+        self._add_flows(facts)
+        self.update_thresholds()
 
-    def _sample_book(self, facts: SecondFacts, tick: int) -> None:
+    def _add_book(self, facts: SecondSample, tick: int) -> None:
         quote = facts.quote
         if quote is not None:
             if quote.bid_size > 0:
-                self.sizes[0].sample(quote.bid_size)
+                self.sizes[0].add(quote.bid_size)
             if quote.ask_size > 0:
-                self.sizes[1].sample(quote.ask_size)
+                self.sizes[1].add(quote.ask_size)
             if quote.bid_size + quote.ask_size > 0:
-                self.depth.sample((quote.bid_size + quote.ask_size) / 2)
+                self.depth.add((quote.bid_size + quote.ask_size) / 2)
         if facts.spread is not None:
-            self.spread.sample(facts.spread)
-            self.recent_spread.sample(facts.spread)
+            self.spread.add(facts.spread)
+            self.recent_spread.add(facts.spread)
             if tick:
-                self.one_tick.sample(1.0 if facts.spread <= tick else 0.0, 1.0)
+                self.one_tick.add(1.0 if facts.spread <= tick else 0.0, 1.0)
 
-    def _sample_rates(self, facts: SecondFacts) -> None:
+    def _add_rates(self, facts: SecondSample) -> None:
         for removal in sorted(facts.removals):
             if removal > 0:
-                self.removal.sample(removal)
-        self.quote_rate.sample(facts.quote_count)
-        self.trade_rate.sample(facts.trade_count)
+                self.removal.add(removal)
+        self.quote_rate.add(facts.quote_count)
+        self.trade_rate.add(facts.trade_count)
         if facts.flicker_share is not None:
-            self.flicker.sample(facts.flicker_share)
+            self.flicker.add(facts.flicker_share)
         if facts.jump:
-            self.jump.sample(facts.jump)
+            self.jump.add(facts.jump)
 
-    def _sample_flows(self, facts: SecondFacts) -> None:
+    def _add_flows(self, facts: SecondSample) -> None:
         if facts.log_ofi is not None:
-            self.quote_flow.sample(abs(self.log_ofi_10s))
-            self.drift.sample(facts.log_ofi * facts.log_ofi, 1.0)
+            self.quote_flow.add(abs(self.log_ofi_10s))
+            self.drift.add(facts.log_ofi * facts.log_ofi, 1.0)
         if not facts.trades_seen:
             return
-        self.flow.sample(abs(self.flow_30s))
-        self.taker_flow.sample(abs(self.flow_10s))
+        self.flow.add(abs(self.flow_30s))
+        self.taker_flow.add(abs(self.flow_10s))
         if facts.mid_move is not None:
             x = facts.signed_volume
-            self.impact.sample(x * facts.mid_move, x * x)
+            self.impact.add(x * facts.mid_move, x * x)
 
-    def renew(self) -> None:
+    def update_thresholds(self) -> None:
         """Put the scales' quantiles in force."""
-        past = self.in_force
+        past = self.thresholds
         past.median_size = [s.quantile(0) for s in self.sizes]
         past.large_size = [s.quantile(1) for s in self.sizes]
         past.depth = self.depth.quantile(0)
@@ -256,7 +266,7 @@ class Usual:
         past.drift = self.drift.ratio(DRIFT_SAMPLES)
 
 
-def _push(values: Numbers, value: float, kept: int) -> None:
+def _push(values: FloatArray, value: float, kept: int) -> None:
     values.append(value)
     if len(values) > kept:
         del values[0]

@@ -3,42 +3,44 @@
 from dataclasses import dataclass, field
 from typing import Final
 
-from app.analysis.baselines import InForce, SecondFacts, Tick, Usual
+from app.analysis.baselines import Baselines, SecondSample, Thresholds, TickSize
 from app.analysis.patterns.events import Events
-from app.analysis.standing_quote import Market
-from app.analysis.touch import BookSecond, Moves, Visit
+from app.analysis.standing_quote import StandingQuote
+from app.analysis.touch import BestPriceChanges, SecondTotals, Visit
 
 NEVER: Final = float("inf")
 
 
 @dataclass(slots=True)
-class Scene:
+class DetectorContext:
     """The ticker's book, its past, and its events; detectors read it and open events through it.
 
     `facts` are those of the second that is being closed, `mid2` twice the valid mid at the last
-    whole second (0: none), `next_due` the earliest of the detectors' timers.
+    whole second (0: none), `next_timer` the earliest of the detectors' timers.
     """
 
     ticker: str
-    market: Market
-    usual: Usual
+    standing_quote: StandingQuote
+    baselines: Baselines
     events: Events
-    tick: Tick
+    tick_size: TickSize
     visits: list[Visit | None] = field(default_factory=lambda: [None, None])
-    moves: list[Moves] = field(default_factory=lambda: [Moves(), Moves()])
-    book: BookSecond = field(default_factory=BookSecond, init=False)
+    price_changes: list[BestPriceChanges] = field(
+        default_factory=lambda: [BestPriceChanges(), BestPriceChanges()]
+    )
+    second_totals: SecondTotals = field(default_factory=SecondTotals, init=False)
     trades_seen: bool = False
     first_stamp: float = 0.0
     mid2: int = 0
-    next_due: float = NEVER
-    facts: SecondFacts | None = field(default=None, init=False)
+    next_timer: float = NEVER
+    second_sample: SecondSample | None = field(default=None, init=False)
 
     @property
-    def past(self) -> InForce:
+    def thresholds(self) -> Thresholds:
         """Return the thresholds in force."""
-        return self.usual.in_force
+        return self.baselines.thresholds
 
-    def price(self, side: int) -> int | None:
+    def best_price(self, side: int) -> int | None:
         """Return the best price of a side, None where it is empty."""
         visit = self.visits[side]
         return None if visit is None else visit.price

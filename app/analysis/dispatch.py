@@ -5,14 +5,14 @@ from dataclasses import fields
 from app.analysis.detector_context import NEVER
 from app.analysis.patterns.detector import Detector
 from app.analysis.records import Quote, Trade
-from app.analysis.standing_quote import Side
+from app.analysis.standing_quote import TradeSign
 from app.analysis.state import Detectors, State
 from app.analysis.touch import Visit
 
-NAMES = tuple(f.name for f in fields(Detectors))
+DETECTOR_NAMES = tuple(f.name for f in fields(Detectors))
 
 
-class Listeners:
+class DetectorDispatcher:
     """The detectors by hook, in their order.
 
     A detector that fails begins anew, its events end, and `failures` keeps the error: one
@@ -22,127 +22,127 @@ class Listeners:
     def __init__(self, state: State) -> None:
         self._state = state
         self.failures: dict[str, Exception] = {}
-        self.find()
+        self.refresh()
 
-    def find(self) -> None:
+    def refresh(self) -> None:
         """List who is to be told; the quotes-only forms are left out where trades come."""
-        self.awaits_trades = not self._state.scene.trades_seen
-        self._on_quoted = self._listening("quoted")
-        self._on_entered = self._listening("entered")
-        self._on_resized = self._listening("resized")
-        self._on_left = self._listening("left")
-        self._on_printed = self._listening("printed")
-        self._on_jumped = self._listening("jumped")
-        self._on_moment_ended = self._listening("moment_ended")
-        self._on_second = self._listening("second")
-        self._timed = self._listening("timed")
+        self.no_trades_yet = not self._state.context.trades_seen
+        self._quote_detectors = self._detectors_with("on_quote")
+        self._enter_detectors = self._detectors_with("on_enter")
+        self._resize_detectors = self._detectors_with("on_resize")
+        self._leave_detectors = self._detectors_with("on_leave")
+        self._trade_detectors = self._detectors_with("on_trade")
+        self._jump_detectors = self._detectors_with("on_jump")
+        self._stamp_detectors = self._detectors_with("on_stamp_complete")
+        self._second_detectors = self._detectors_with("on_second")
+        self._timer_detectors = self._detectors_with("on_timer")
 
-    def _listening(self, hook: str) -> list[Detector]:
-        members: list[Detector] = [getattr(self._state.detectors, name) for name in NAMES]
+    def _detectors_with(self, hook: str) -> list[Detector]:
+        members: list[Detector] = [getattr(self._state.detectors, name) for name in DETECTOR_NAMES]
         return [
             detector
             for detector in members
             if getattr(type(detector), hook) is not getattr(Detector, hook)
-            and (self.awaits_trades or detector.is_needed)
+            and (self.no_trades_yet or detector.is_needed)
         ]
 
-    def quoted(self, quote: Quote) -> None:
+    def on_quote(self, quote: Quote) -> None:
         """Tell of a quote. Each hook has a loop of its own: through a function it costs more."""
-        for detector in self._on_quoted:
+        for detector in self._quote_detectors:
             try:
-                detector.quoted(self._state.scene, quote)
+                detector.on_quote(self._state.context, quote)
             except Exception as error:  # noqa: BLE001 - see the class, here and below
-                self._failed(detector, error)
+                self._restart_failed(detector, error)
 
-    def resized(self, side: int, visit: Visit, stamp: float, before: float) -> None:
+    def on_resize(self, side: int, visit: Visit, stamp: float, before: float) -> None:
         """Tell that the size at an unchanged best price changed."""
-        for detector in self._on_resized:
+        for detector in self._resize_detectors:
             try:
-                detector.resized(self._state.scene, side, visit, stamp, before)
+                detector.on_resize(self._state.context, side, visit, stamp, before)
             except Exception as error:  # noqa: BLE001
-                self._failed(detector, error)
+                self._restart_failed(detector, error)
 
-    def left(self, side: int, visit: Visit, stamp: float, to: int | None) -> None:
+    def on_leave(self, side: int, visit: Visit, stamp: float, to: int | None) -> None:
         """Tell that a side's best price changed to `to`."""
-        for detector in self._on_left:
+        for detector in self._leave_detectors:
             try:
-                detector.left(self._state.scene, side, visit, stamp, to)
+                detector.on_leave(self._state.context, side, visit, stamp, to)
             except Exception as error:  # noqa: BLE001
-                self._failed(detector, error)
+                self._restart_failed(detector, error)
 
-    def entered(self, side: int, visit: Visit) -> None:
+    def on_enter(self, side: int, visit: Visit) -> None:
         """Tell that a price became the best of its side."""
-        for detector in self._on_entered:
+        for detector in self._enter_detectors:
             try:
-                detector.entered(self._state.scene, side, visit)
+                detector.on_enter(self._state.context, side, visit)
             except Exception as error:  # noqa: BLE001
-                self._failed(detector, error)
+                self._restart_failed(detector, error)
 
-    def jumped(self, side: int, visit: Visit, jump: int, before: Visit) -> None:
+    def on_jump(self, side: int, visit: Visit, jump: int, before: Visit) -> None:
         """Tell how far a best price is from that of 5 ms ago."""
-        for detector in self._on_jumped:
+        for detector in self._jump_detectors:
             try:
-                detector.jumped(self._state.scene, side, visit, jump, before)
+                detector.on_jump(self._state.context, side, visit, jump, before)
             except Exception as error:  # noqa: BLE001
-                self._failed(detector, error)
+                self._restart_failed(detector, error)
 
-    def printed(self, trade: Trade, side: Side) -> None:
+    def on_trade(self, trade: Trade, side: TradeSign) -> None:
         """Tell of a print."""
-        for detector in self._on_printed:
+        for detector in self._trade_detectors:
             try:
-                detector.printed(self._state.scene, trade, side)
+                detector.on_trade(self._state.context, trade, side)
             except Exception as error:  # noqa: BLE001
-                self._failed(detector, error)
+                self._restart_failed(detector, error)
 
-    def moment_ended(self, stamp: float) -> None:
+    def on_stamp_complete(self, stamp: float) -> None:
         """Tell that all records of a stamp that had a print are folded."""
-        for detector in self._on_moment_ended:
+        for detector in self._stamp_detectors:
             try:
-                detector.moment_ended(self._state.scene, stamp)
+                detector.on_stamp_complete(self._state.context, stamp)
             except Exception as error:  # noqa: BLE001
-                self._failed(detector, error)
+                self._restart_failed(detector, error)
 
-    def second(self, end: int) -> None:
+    def on_second(self, end: int) -> None:
         """Tell that a second ended."""
-        for detector in self._on_second:
+        for detector in self._second_detectors:
             try:
-                detector.second(self._state.scene, end)
+                detector.on_second(self._state.context, end)
             except Exception as error:  # noqa: BLE001
-                self._failed(detector, error)
+                self._restart_failed(detector, error)
 
-    def fire(self, before: float) -> None:
+    def fire_timers(self, before: float) -> None:
         """Fire the detectors' timers that are due before an instant, each at its time."""
-        scene = self._state.scene
-        while scene.next_due < before:
-            now, scene.next_due = scene.next_due, NEVER
-            for detector in self._timed:
-                if detector.due <= now:
-                    self._fire(detector, now)
-            scene.next_due = self._next_due()
+        context = self._state.context
+        while context.next_timer < before:
+            now, context.next_timer = context.next_timer, NEVER
+            for detector in self._timer_detectors:
+                if detector.timer_at <= now:
+                    self._fire_timer(detector, now)
+            context.next_timer = self._next_timer()
 
-    def _next_due(self) -> float:
+    def _next_timer(self) -> float:
         # By hand: `min` over a generator takes several times as long.
         earliest = NEVER
-        for detector in self._timed:
-            if detector.due < earliest:  # noqa: PLR1730 - see above
-                earliest = detector.due
+        for detector in self._timer_detectors:
+            if detector.timer_at < earliest:  # noqa: PLR1730 - see above
+                earliest = detector.timer_at
         return earliest
 
-    def _fire(self, detector: Detector, now: float) -> None:
-        detector.due = NEVER
+    def _fire_timer(self, detector: Detector, now: float) -> None:
+        detector.timer_at = NEVER
         try:
-            detector.timed(self._state.scene, now)
+            detector.on_timer(self._state.context, now)
         except Exception as error:  # noqa: BLE001
-            self._failed(detector, error)
+            self._restart_failed(detector, error)
 
-    def _failed(self, detector: Detector, error: Exception) -> None:
+    def _restart_failed(self, detector: Detector, error: Exception) -> None:
         """Begin that detector anew, end its events, and let the quality name it."""
-        state, events = self._state, self._state.scene.events
-        name = next(n for n in NAMES if getattr(state.detectors, n) is detector)
+        state, events = self._state, self._state.context.events
+        name = next(n for n in DETECTOR_NAMES if getattr(state.detectors, n) is detector)
         setattr(state.detectors, name, type(detector)())
-        second = state.fold.end
-        for event in [e for e in events.live.values() if e.type == detector.finds]:
-            events.closing(event, float(second), "detector_failed")
-        state.failed[detector.finds] = second
-        self.failures[detector.finds] = error
-        self.find()
+        second = state.bar_builder.end
+        for event in [e for e in events.live.values() if e.type == detector.pattern_type]:
+            events.schedule_close(event, float(second), "detector_failed")
+        state.failed[detector.pattern_type] = second
+        self.failures[detector.pattern_type] = error
+        self.refresh()

@@ -13,8 +13,8 @@ from app.analysis.touch import SIDE_NAMES, is_better
 
 STAY_MS: Final = 1000.0
 GONE_MS: Final = 15 * 60 * SECOND_MS
-KEPT: Final = 64
-PUBLISHED: Final = 20
+MAX_LEVELS: Final = 64
+PUBLISHED_LEVELS: Final = 20
 RESIZED: Final = 0.01
 NEVER: Final = float("inf")
 
@@ -64,7 +64,7 @@ _price = attrgetter("price")
 
 @mypyc_attr(acyclic=True)
 @dataclass(slots=True)
-class Level:
+class PriceLevel:
     """One price of one side; `went_better` tells where the best departed to, None to nowhere.
 
     What is published is as it was when it was last renewed: `shown_at` is `last_seen` then, 0
@@ -126,9 +126,9 @@ class SideLevels:
     """
 
     side: int
-    levels: list[Level] = field(default_factory=list, init=False)
+    levels: list[PriceLevel] = field(default_factory=list, init=False)
     gone: set[int] = field(default_factory=set, init=False)
-    ranked: list[Level] = field(default_factory=list, init=False)
+    ranked: list[PriceLevel] = field(default_factory=list, init=False)
     best: int = 0
     size: float = 0.0
     since: float = 0.0
@@ -149,13 +149,13 @@ class SideLevels:
                 high = middle
         return low
 
-    def _find(self, price: int) -> Level | None:
+    def _find(self, price: int) -> PriceLevel | None:
         place = self._place(price)
         if place < len(self.levels) and self.levels[place].price == price:
             return self.levels[place]
         return None
 
-    def take(self, levels: Iterable[Level]) -> None:
+    def restore(self, levels: Iterable[PriceLevel]) -> None:
         """Begin with levels that were stored."""
         self.levels = sorted(levels, key=_price)
         for level in self.levels:
@@ -168,10 +168,10 @@ class SideLevels:
         """Let a price become the best."""
         level = self._find(price)
         if level is None:
-            self.levels.insert(self._place(price), Level(price, stamp, stamp, stamp))
+            self.levels.insert(self._place(price), PriceLevel(price, stamp, stamp, stamp))
         elif stamp - level.last_seen >= GONE_MS:
             self._drop(level)
-            self.levels[self._place(price)] = Level(price, stamp, stamp, stamp)
+            self.levels[self._place(price)] = PriceLevel(price, stamp, stamp, stamp)
         elif level.left_at and stamp - level.left_at < STAY_MS:
             level.left_at = 0.0
         else:
@@ -211,7 +211,7 @@ class SideLevels:
             level.last_seen = to
         self.size_ms = self.time_ms = 0.0
 
-    def second(self, end: int) -> bool:
+    def close_second(self, end: int) -> bool:
         """End stays, drop what is gone, renew forms; tells whether a published one changed."""
         if self.best:
             self._weigh(float(end))
@@ -233,7 +233,7 @@ class SideLevels:
         self.touched = still_touched
         if end - self.oldest_seen >= GONE_MS:
             changed |= self._drop_gone(end)
-        if len(self.levels) > KEPT:
+        if len(self.levels) > MAX_LEVELS:
             changed |= self._drop_least()
         return changed
 
@@ -250,19 +250,19 @@ class SideLevels:
         """Drop the least significant; tells whether one of them was published."""
         others = [level for level in self.levels if level.price != self.best]
         others.sort(key=_least_first)
-        dropped = others[: len(self.levels) - KEPT]
+        dropped = others[: len(self.levels) - MAX_LEVELS]
         gone = {level.price for level in dropped}
         self.levels = [level for level in self.levels if level.price not in gone]
         for level in dropped:
             self._drop(level)
         return any(self._is_shown(level) for level in dropped)
 
-    def _drop(self, level: Level) -> None:
+    def _drop(self, level: PriceLevel) -> None:
         self._unrank(level)
         if level.is_stored:
             self.gone.add(level.price)
 
-    def take_unsaved(self, *, whole: bool) -> tuple[list[Level], list[int]]:
+    def take_unsaved(self, *, whole: bool) -> tuple[list[PriceLevel], list[int]]:
         """Return what changed since this was last asked, or all, and the prices of what went."""
         found = [level for level in self.levels if whole or level.is_unsaved]
         for level in found:
@@ -276,13 +276,13 @@ class SideLevels:
 
         A form that did not change is the same object as last time.
         """
-        shown = self.ranked[:PUBLISHED]
-        self.least_shown = shown[-1].shown_significance if len(shown) == PUBLISHED else 0.0
-        for level in self.ranked[PUBLISHED:]:
+        shown = self.ranked[:PUBLISHED_LEVELS]
+        self.least_shown = shown[-1].shown_significance if len(shown) == PUBLISHED_LEVELS else 0.0
+        for level in self.ranked[PUBLISHED_LEVELS:]:
             level.form = None
         return [self._formed(level) for level in shown]
 
-    def _formed(self, level: Level) -> PublishedLevel:
+    def _formed(self, level: PriceLevel) -> PublishedLevel:
         form = level.form
         if form is None:
             form = level.form = PublishedLevel(
@@ -298,7 +298,7 @@ class SideLevels:
             )
         return form
 
-    def _renew(self, level: Level) -> None:
+    def _renew(self, level: PriceLevel) -> None:
         """Let what is published of a level be what it is now."""
         self._unrank(level)
         level.shown_at, level.shown_size = level.last_seen, level.size
@@ -306,15 +306,15 @@ class SideLevels:
         level.is_recounted, level.form = False, None
         self._rank(level)
 
-    def _rank(self, level: Level) -> None:
+    def _rank(self, level: PriceLevel) -> None:
         if level.shown_at:
             self.ranked.insert(self._rank_of(level), level)
 
-    def _unrank(self, level: Level) -> None:
+    def _unrank(self, level: PriceLevel) -> None:
         if level.shown_at:
             del self.ranked[self._rank_of(level)]
 
-    def _rank_of(self, level: Level) -> int:
+    def _rank_of(self, level: PriceLevel) -> int:
         """Find where a level stands in the order, or would."""
         low, high = 0, len(self.ranked)
         while low < high:
@@ -328,12 +328,12 @@ class SideLevels:
                 high = middle
         return low
 
-    def _is_shown(self, level: Level) -> bool:
+    def _is_shown(self, level: PriceLevel) -> bool:
         """Tell whether a level is among the published ones, or will be."""
         return level.shown_at > 0 and level.shown_significance >= self.least_shown
 
 
-def _is_to_be_renewed(level: Level) -> bool:
+def _is_to_be_renewed(level: PriceLevel) -> bool:
     if not level.time_ms:
         return False
     return level.is_recounted or abs(level.size - level.shown_size) > RESIZED * level.shown_size

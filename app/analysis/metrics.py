@@ -7,7 +7,7 @@ import math
 from typing import Final
 
 from app.analysis.records import PRICE_UNITS, Quote
-from app.analysis.rolling_bars import Ending, Window
+from app.analysis.rolling_bars import ClosingValues, Window
 
 Value = float | int | str
 Fields = dict[str, Value]
@@ -21,7 +21,7 @@ _TIE: Final = 1e-9
 _NO_TIME_MS: Final = 1e-4
 
 
-def metrics_of(window: Window) -> Fields:
+def compute_metrics(window: Window) -> Fields:
     """Return all that is known of a window, by field name."""
     fields: Fields = {
         "as_of": window.as_of,
@@ -54,7 +54,7 @@ def _add_standing(fields: Fields, window: Window) -> None:
         fields["weighted_mid"] = end.weighted_mid
 
 
-def _start_of(window: Window) -> Ending | Quote | None:
+def _start_of(window: Window) -> ClosingValues | Quote | None:
     """Return what stood at the window's start: the ticker's first quote where nothing did."""
     start = window.start
     return start if start is not None and start.stood else window.first_quote
@@ -150,7 +150,7 @@ def _add_movement(fields: Fields, window: Window) -> None:
         fields["price_velocity"] = abs(window.end.mid2 - before) / 2 / PRICE_UNITS / window.seconds
 
 
-def _mid2(start: Ending | Quote) -> float:
+def _mid2(start: ClosingValues | Quote) -> float:
     if isinstance(start, Quote):
         return start.bid_price + start.ask_price if start.is_valid else 0
     return float(start.mid2)

@@ -6,9 +6,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Final, TypeAlias
 
-Numbers: TypeAlias = "array[float]"
+FloatArray: TypeAlias = "array[float]"
 """Many floats at 8 bytes each, where a list takes 32."""
-Wholes: TypeAlias = "array[int]"
+IntArray: TypeAlias = "array[int]"
 
 HALF_LIFE_SAMPLES: Final = 1800
 _LOG_RATIO: Final = math.log(1.05)
@@ -19,12 +19,12 @@ _GROWTH: Final = 2.0 ** (1.0 / HALF_LIFE_SAMPLES)
 _DECAY: Final = 2.0 ** (-1.0 / HALF_LIFE_SAMPLES)
 
 
-def numbers(*values: float) -> Numbers:
+def float_array(*values: float) -> FloatArray:
     """Return floats as an array."""
     return array("d", values)
 
 
-def total(values: Iterable[float]) -> float:
+def sum_in_order(values: Iterable[float]) -> float:
     """Add from left to right; `sum` does so up to Python 3.11 and rounds otherwise since."""
     added = 0.0
     for value in values:
@@ -32,7 +32,7 @@ def total(values: Iterable[float]) -> float:
     return added
 
 
-def wholes() -> Wholes:
+def int_array() -> IntArray:
     """Return an empty array for whole numbers of 64 bits."""
     return array("q")
 
@@ -47,7 +47,7 @@ def samples_needed(q: float) -> int:
 
 
 @dataclass(slots=True)
-class Tracked:
+class TrackedQuantile:
     """A quantile kept at its place while samples come: `below` is the weight under bin `at`."""
 
     q: float
@@ -56,7 +56,7 @@ class Tracked:
 
 
 @dataclass(slots=True)
-class Scale:
+class DecayedHistogram:
     """A decayed log-binned histogram of samples ≥ 0, past only.
 
     Each sample weighs 2^(1/half-life) times the one before. Bins have a ratio of 1.05, anchored
@@ -64,7 +64,7 @@ class Scale:
     have a bin of their own. O(1) a sample; quantiles are tracked, not searched.
     """
 
-    quantiles: list[Tracked]
+    quantiles: list[TrackedQuantile]
     half_life: int = HALF_LIFE_SAMPLES
     n: int = 0
     weight: float = 1.0
@@ -72,9 +72,9 @@ class Scale:
     zeros: float = 0.0
     anchor: float = 0.0
     first_bin: int = 0
-    bins: Numbers = field(default_factory=numbers)
+    bins: FloatArray = field(default_factory=float_array)
 
-    def sample(self, x: float) -> None:
+    def add(self, x: float) -> None:
         """Add a sample; a negative one is a programming error."""
         weight = self.weight
         self.n += 1
@@ -92,7 +92,7 @@ class Scale:
             if place < tracked.at:
                 tracked.below += weight
             if self.anchor:
-                self._settle(tracked)
+                self._move_to_quantile(tracked)
         growth = _GROWTH
         if self.half_life != HALF_LIFE_SAMPLES:
             growth = 2.0 ** (1.0 / self.half_life)
@@ -103,7 +103,7 @@ class Scale:
     def _bin(self, x: float) -> int:
         if not self.anchor:
             self.anchor = float(x)
-            self.bins = numbers(0.0)
+            self.bins = float_array(0.0)
             for tracked in self.quantiles:
                 tracked.at, tracked.below = 0, self.zeros
         place = math.floor(math.log(x / self.anchor) / _LOG_RATIO)
@@ -114,13 +114,13 @@ class Scale:
     def _widened(self, index: int) -> int:
         """Make room for a bin outside those there are; returns its index then."""
         if index < 0:
-            self.bins[:0] = numbers(0.0) * -index
+            self.bins[:0] = float_array(0.0) * -index
             self.first_bin += index
             return 0
-        self.bins.extend(numbers(0.0) * (index - len(self.bins) + 1))
+        self.bins.extend(float_array(0.0) * (index - len(self.bins) + 1))
         return index
 
-    def _settle(self, tracked: Tracked) -> None:
+    def _move_to_quantile(self, tracked: TrackedQuantile) -> None:
         """Move to the first bin whose cumulative weight exceeds q * total."""
         goal = tracked.q * self.total
         bins, first = self.bins, self.first_bin
@@ -140,7 +140,7 @@ class Scale:
         self.weight *= k
         self.total *= k
         self.zeros *= k
-        self.bins = numbers(*[b * k for b in self.bins])
+        self.bins = float_array(*[b * k for b in self.bins])
         for tracked in self.quantiles:
             tracked.below *= k
 
@@ -156,25 +156,25 @@ class Scale:
         inside = (goal - tracked.below) / weight if weight else 0.0
         return self.anchor * math.exp(_LOG_RATIO * (tracked.at + min(1.0, max(0.0, inside))))
 
-    def needed(self, place: int) -> int:
+    def samples_needed(self, place: int) -> int:
         """Return how many samples the tracked quantile number `place` needs."""
         return samples_needed(self.quantiles[place].q)
 
 
-def scale(*quantiles: float, half_life: int = HALF_LIFE_SAMPLES) -> Scale:
+def decayed_histogram(*quantiles: float, half_life: int = HALF_LIFE_SAMPLES) -> DecayedHistogram:
     """Make an empty scale that tracks `quantiles`."""
-    return Scale([Tracked(q) for q in quantiles], half_life)
+    return DecayedHistogram([TrackedQuantile(q) for q in quantiles], half_life)
 
 
 @dataclass(slots=True)
-class Decayed:
+class DecayedRatio:
     """An exponentially weighted mean of a ratio's two parts, each sample 2^(1/1800) of the next."""
 
     n: int = 0
     upper: float = 0.0
     lower: float = 0.0
 
-    def sample(self, upper: float, lower: float) -> None:
+    def add(self, upper: float, lower: float) -> None:
         """Add a pair."""
         k = _DECAY
         self.n += 1

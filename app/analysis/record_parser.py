@@ -11,7 +11,7 @@ from app.analysis.record_schemas import (
     MAX_SIZE,
     MIN_SIZE,
     UNREADABLE,
-    Ordinary,
+    OrdinaryQuote,
     RawQuote,
     RawTrade,
     decode_any,
@@ -154,7 +154,7 @@ def parse_quote(member: bytes, score: float) -> tuple[Quote, bool]:
     return quote, mismatch
 
 
-def _unusual_quote(member: bytes) -> Ordinary:
+def _unusual_quote(member: bytes) -> OrdinaryQuote:
     """Read what is one-sided, oddly written, or no quote."""
     try:
         raw = decode_quote(member)
@@ -162,7 +162,7 @@ def _unusual_quote(member: bytes) -> Ordinary:
         raw = _raw_quote(member)
     _check_quote(raw)
     # Plus nothing: -0.0 is a size like 0, and would not come back from what is stored as such.
-    return Ordinary(
+    return OrdinaryQuote(
         raw.bid_price,
         raw.bid_size + 0.0,
         raw.ask_price,
@@ -208,11 +208,11 @@ def _stamp_of(timestamp: float | None, score: float) -> tuple[float, bool]:
     return timestamp, False
 
 
-Stored = list[tuple[bytes, float]]
+ScoredMembers = list[tuple[bytes, float]]
 """Members of a broker's sorted set with their scores, in the set's order."""
 
 
-def batch_of(quotes: Stored, trades: Stored) -> Batch:
+def parse_batch(quotes: ScoredMembers, trades: ScoredMembers) -> Batch:
     """Parse what a broker stored and put it into the ticker's one order, duplicates left out.
 
     Order is (stamp, seq); where `seq` is missing, prints come before quotes at an equal stamp,

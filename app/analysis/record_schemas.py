@@ -21,7 +21,7 @@ _Size = Annotated[float, msgspec.Meta(ge=MIN_SIZE, le=MAX_SIZE)]
 _Seq = Annotated[int, msgspec.Meta(ge=0, le=MAX_SEQ)]
 
 
-class Ordinary(msgspec.Struct, gc=False):
+class OrdinaryQuote(msgspec.Struct, gc=False):
     """A quote as nearly all are: both sides show a price and a size within bounds."""
 
     bid_price: _Price
@@ -54,7 +54,7 @@ class RawTrade(msgspec.Struct, gc=False):
 
 
 UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
-decode_ordinary = msgspec.json.Decoder(Ordinary).decode
+decode_ordinary = msgspec.json.Decoder(OrdinaryQuote).decode
 decode_quote = msgspec.json.Decoder(RawQuote).decode
 decode_trade = msgspec.json.Decoder(RawTrade).decode
 decode_any = msgspec.json.Decoder().decode

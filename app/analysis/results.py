@@ -17,7 +17,7 @@ Quality = dict[str, int | list[str] | list[list[float]] | dict[str, int]]
 
 
 @dataclass(slots=True, init=False)
-class Analysis:
+class TickResult:
     """What one call of the fold found, as of `as_of`.
 
     By window: `metrics`, `quality`, `last_sweep`. `changed` events and `levels` (None: as before)
@@ -30,11 +30,11 @@ class Analysis:
     quality: dict[str, Quality]
     last_sweep: dict[str, Event | None]
     behaviors: Behaviors
-    changed: list[Event]
-    forgotten: list[tuple[float, str]]
+    changed_events: list[Event]
+    expired_events: list[tuple[float, str]]
     levels: list[list[PublishedLevel] | None]
-    sealed: list[Bar]
-    failures: dict[str, Exception]
+    final_bars: list[Bar]
+    failed_detectors: dict[str, Exception]
 
     def __init__(  # noqa: PLR0913 - written out, as in `records`
         self,
@@ -55,14 +55,14 @@ class Analysis:
         self.quality = quality
         self.last_sweep = last_sweep
         self.behaviors = behaviors
-        self.changed = changed
-        self.forgotten = forgotten
+        self.changed_events = changed
+        self.expired_events = forgotten
         self.levels = levels
-        self.sealed = sealed
-        self.failures = failures
+        self.final_bars = sealed
+        self.failed_detectors = failures
 
 
-def quality_of(counts: Mapping[str, int]) -> Quality:
+def build_quality(counts: Mapping[str, int]) -> Quality:
     """Sort counted oddities: what was rejected apart, by reason."""
     rejected = {name: n for name, n in counts.items() if name not in ACCEPTED_ODDITIES}
     quality: Quality = {name: n for name, n in counts.items() if name in ACCEPTED_ODDITIES}

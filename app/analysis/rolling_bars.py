@@ -12,9 +12,15 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from app.analysis.bars import COUNTS, ENDINGS, FLOWS, SECOND_MS, Bar
+from app.analysis.bars import ADDITIVE_FIELDS, CLOSING_FIELDS, COUNT_FIELDS, SECOND_MS, Bar
 from app.analysis.records import Quote
-from app.analysis.window_rows import BLOCK_SECONDS, Plan, parts_of, plan_of, shape_of
+from app.analysis.window_rows import (
+    BLOCK_SECONDS,
+    WindowRows,
+    table_shape,
+    window_parts,
+    window_rows,
+)
 
 Flows = NDArray[np.float64]
 Counts = NDArray[np.uint32]
@@ -24,29 +30,29 @@ STARTS: Final = ("stood", "bid_price", "bid_size", "ask_price", "ask_size", "mid
 """What a window is compared with that begins where a second ended."""
 
 # Behind what is summed: the least spread, negative so that the greatest is wanted; the greatest.
-_SPREADS: Final = len(FLOWS)
-_FLOWS_BYTES: Final = 8 * (len(FLOWS) + 2)
-_COUNTS_BYTES: Final = 4 * len(COUNTS)
-_pack_flows: Any = Struct(f"{len(FLOWS) + 2}d").pack_into
+_SPREADS: Final = len(ADDITIVE_FIELDS)
+_FLOWS_BYTES: Final = 8 * (len(ADDITIVE_FIELDS) + 2)
+_COUNTS_BYTES: Final = 4 * len(COUNT_FIELDS)
+_pack_flows: Any = Struct(f"{len(ADDITIVE_FIELDS) + 2}d").pack_into
 _START_BYTES: Final = 8 * len(STARTS)
 _pack_start: Any = Struct(f"{len(STARTS)}d").pack_into
-_pack_counts: Any = Struct(f"{len(COUNTS)}I").pack_into
-_counts_of = attrgetter(*COUNTS)
-_flows_of = attrgetter(*FLOWS)
-_ending_of = attrgetter(*ENDINGS)
+_pack_counts: Any = Struct(f"{len(COUNT_FIELDS)}I").pack_into
+_counts_of = attrgetter(*COUNT_FIELDS)
+_flows_of = attrgetter(*ADDITIVE_FIELDS)
+_ending_of = attrgetter(*CLOSING_FIELDS)
 
 # Called by another name, since the fields are Bar's and no type checker can list them.
 _named: Any = namedtuple  # noqa: PYI024
-_BarSums = _named("_BarSums", (*FLOWS, *COUNTS))
-_BarEnding = _named("_BarEnding", ENDINGS)
+_BarSums = _named("_BarSums", (*ADDITIVE_FIELDS, *COUNT_FIELDS))
+_BarEnding = _named("_BarEnding", CLOSING_FIELDS)
 _BarStart = _named("_BarStart", STARTS)
 _start_of = attrgetter(*STARTS)
 Sums = Any
 """Sums of a bar's additive fields, by their names."""
-Ending = Any
+ClosingValues = Any
 """How things stood at the end of a bar, by its fields' names from `stood` on."""
 
-NOTHING_STOOD: Ending = _BarEnding._make([0.0] * len(ENDINGS))
+NOTHING_STOOD: ClosingValues = _BarEnding._make([0.0] * len(CLOSING_FIELDS))
 
 
 class Window(NamedTuple):
@@ -64,12 +70,12 @@ class Window(NamedTuple):
     late_fifth: Sums
     min_spread: float
     max_spread: float
-    start: Ending
-    end: Ending
+    start: ClosingValues
+    end: ClosingValues
     first_quote: Quote | None
 
 
-class BarTable:
+class RollingBars:
     """The newest `seconds` and one bars, without holes: a second left out was silent.
 
     A second's row is found by its number; behind the seconds lie rows of sums, one for each block
@@ -82,14 +88,14 @@ class BarTable:
 
     def __init__(self, seconds: int = 300, *, spans: tuple[int, ...] = ()) -> None:
         self._kept = seconds + 1
-        self._shape = shape_of(self._kept, spans)
+        self._shape = table_shape(self._kept, spans)
         self._near = self._shape.near_blocks * BLOCK_SECONDS
         self._most = self._kept if self._shape.far else self._near
         self._replaceable = self._near - BLOCK_SECONDS + 1 if self._shape.far else self._near
-        self._flows: Flows = np.zeros((self._shape.rows, len(FLOWS) + 2))
-        self._counts: Counts = np.zeros((self._shape.rows, len(COUNTS)), np.uint32)
+        self._flows: Flows = np.zeros((self._shape.rows, len(ADDITIVE_FIELDS) + 2))
+        self._counts: Counts = np.zeros((self._shape.rows, len(COUNT_FIELDS)), np.uint32)
         self._is_lean = bool(spans)
-        self._kept_endings = STARTS if spans else ENDINGS
+        self._kept_endings = STARTS if spans else CLOSING_FIELDS
         self._make_ending = _BarStart._make if spans else _BarEnding._make
         self._endings: Flows = np.zeros((self._shape.sums, len(self._kept_endings)))
         self._away = [b""] * self._shape.blocks
@@ -110,7 +116,7 @@ class BarTable:
     @classmethod
     def of(
         cls, bars: Iterable[Bar], seconds: int = 300, *, spans: tuple[int, ...] = ()
-    ) -> "BarTable":
+    ) -> "RollingBars":
         """Make a table of bars in order of time."""
         table = cls(seconds, spans=spans)
         for bar in bars:
@@ -189,7 +195,7 @@ class BarTable:
             self._away[place] = _squeezed(_from_raw(self._away[place], like))
         self._turns_had = block
 
-    def _open(self, plan: Plan) -> None:
+    def _open(self, plan: WindowRows) -> None:
         """Lay blocks in which windows begin where their rows are looked for."""
         for place, block in plan.opened.items():
             if self._opened.get(place) != block:
@@ -236,13 +242,13 @@ class BarTable:
         last = _number(as_of)
         rows = np.arange(last + 1 - number, last + 1) % self._near
         values: list[float] = (
-            self._flows[rows, FLOWS.index(name)].tolist()
-            if name in FLOWS
+            self._flows[rows, ADDITIVE_FIELDS.index(name)].tolist()
+            if name in ADDITIVE_FIELDS
             else self._endings[rows, self._kept_endings.index(name)].tolist()
         )
         return values
 
-    def _ending(self, as_of: int) -> Ending:
+    def _ending(self, as_of: int) -> ClosingValues:
         """Return how things stood at a second that is not packed."""
         age = (self.end - as_of) // SECOND_MS
         if age == 0 and self._count:
@@ -260,14 +266,14 @@ class BarTable:
             raise ValueError(f"windows up to {as_of}: a table that packs has those to {self.end}")
         last = min(as_of, self.end)
         there = max(0, min(self._count - (self.end - last) // SECOND_MS, max(spans) + 1))
-        plan = plan_of(self._shape, _number(last), there, spans)
+        plan = window_rows(self._shape, _number(last), there, spans)
         self._open(plan)
         self._squeeze(_number(self.end))
         tails = _Tails(self._flows, self._counts, plan)
         end = self._ending(as_of)
         found = []
         for span in spans:
-            whole, half, fifth = parts_of(span)
+            whole, half, fifth = window_parts(span)
             low, high = tails.spread_range(whole)
             before = plan.before[span]
             found.append(
@@ -338,14 +344,14 @@ def _from_squeezed(squeezed: bytes, like: _Blocks) -> _Blocks:
 class _Tails:
     """Sums, least and greatest over the last n seconds, for some n at once."""
 
-    def __init__(self, flows: Flows, counts: Counts, plan: Plan) -> None:
+    def __init__(self, flows: Flows, counts: Counts, plan: WindowRows) -> None:
         rows, starts, self._places = plan.rows, plan.starts, plan.places
         if not len(rows):
-            self._sums, self._ranges = [[0.0] * (_SPREADS + len(COUNTS))], [[0.0, 0.0]]
+            self._sums, self._ranges = [[0.0] * (_SPREADS + len(COUNT_FIELDS))], [[0.0, 0.0]]
             return
         flows = flows.take(rows, axis=0)
         # Into one: adding up and making Python's numbers of them costs by the call.
-        sums = np.empty((len(starts), _SPREADS + len(COUNTS)))
+        sums = np.empty((len(starts), _SPREADS + len(COUNT_FIELDS)))
         np.add.reduceat(flows[:, :_SPREADS], starts, axis=0, out=sums[:, :_SPREADS])
         np.add.reduceat(
             counts.take(rows, axis=0), starts, axis=0, dtype=np.float64, out=sums[:, _SPREADS:]
@@ -362,13 +368,13 @@ class _Tails:
         return (-low, high) if high else (0.0, 0.0)
 
 
-_RETURNS = COUNTS.index("returns")
+_RETURNS = COUNT_FIELDS.index("returns")
 _turns = itertools.count()
 
 
 def _silent(end: int, before: Bar, returned: int, *, is_covered: bool) -> Bar:
     """Make the bar of a second without records, after one that ended so."""
-    bar = Bar(end).filled(zip(ENDINGS, _ending_of(before), strict=True))
+    bar = Bar(end).filled(zip(CLOSING_FIELDS, _ending_of(before), strict=True))
     if not before.stood or not is_covered:
         return bar
     bar.returns = 1 if before.mid2 else returned

@@ -6,21 +6,21 @@ from app.analysis.records import BUY, SELL, UNSIGNED, Quote, Trade
 
 
 @dataclass(slots=True, init=False)
-class Side:
+class TradeSign:
     """What a print says: its taker, whether that was given, and whether it fell inside."""
 
-    taker: int
+    aggressor: int
     is_given: bool
     is_inside: bool
 
     def __init__(self, taker: int, *, is_given: bool, is_inside: bool) -> None:
-        self.taker = taker
+        self.aggressor = taker
         self.is_given = is_given
         self.is_inside = is_inside
 
 
 @dataclass(slots=True, init=False)
-class Market:
+class StandingQuote:
     """The book's best as it stands in the stream, and what signs a print.
 
     `spread` is that of `valid`, 0 where there is none.
@@ -46,7 +46,7 @@ class Market:
         self.last_price = last_price
         self.last_direction = last_direction
 
-    def quoted(self, quote: Quote) -> None:
+    def add_quote(self, quote: Quote) -> None:
         """Let `quote` stand."""
         self.quote = quote
         if quote.bid_size > 0 and quote.ask_size > 0:
@@ -64,7 +64,7 @@ class Market:
         """Return the quote that has spread and mid now, None while a side is empty."""
         return self.last_valid if self.spread else None
 
-    def printed(self, trade: Trade) -> Side:
+    def sign_trade(self, trade: Trade) -> TradeSign:
         """Sign a print by its given aggressor, else the quote rule, else the tick rule."""
         inside = False
         quote = self.quote
@@ -75,10 +75,10 @@ class Market:
                 self.last_direction = BUY if trade.price > self.last_price else SELL
             self.last_price = trade.price
         if trade.aggressor != UNSIGNED:
-            return Side(trade.aggressor, is_given=True, is_inside=inside)
+            return TradeSign(trade.aggressor, is_given=True, is_inside=inside)
         valid = self.valid
         if valid is not None:
             distance = 2 * trade.price - valid.bid_price - valid.ask_price
             if distance:
-                return Side(BUY if distance > 0 else SELL, is_given=False, is_inside=inside)
-        return Side(self.last_direction, is_given=False, is_inside=inside)
+                return TradeSign(BUY if distance > 0 else SELL, is_given=False, is_inside=inside)
+        return TradeSign(self.last_direction, is_given=False, is_inside=inside)

@@ -3,20 +3,26 @@
 from dataclasses import dataclass, field
 from typing import Final
 
-from app.analysis.bars import Bar, BarFold
-from app.analysis.baselines import Tick, Usual
-from app.analysis.detector_context import Scene
+from app.analysis.bars import Bar, BarBuilder
+from app.analysis.baselines import Baselines, TickSize
+from app.analysis.detector_context import DetectorContext
 from app.analysis.levels import SideLevels
-from app.analysis.patterns.absorption import Absorption, SuspectedAbsorption
+from app.analysis.patterns.absorption import Absorption
 from app.analysis.patterns.events import Event, Events
 from app.analysis.patterns.hidden_prints import HiddenPrints
-from app.analysis.patterns.icebergs import Icebergs, SuspectedRefills
+from app.analysis.patterns.icebergs import Icebergs
 from app.analysis.patterns.momentum import MomentumShifts
-from app.analysis.patterns.spreads import PriceGaps, QuoteBursts, SpreadRegimes
+from app.analysis.patterns.price_gaps import PriceGaps
+from app.analysis.patterns.pulling import Pulling
+from app.analysis.patterns.quote_bursts import QuoteBursts
+from app.analysis.patterns.spread_regimes import SpreadRegimes
+from app.analysis.patterns.stacking import Stacking
+from app.analysis.patterns.suspected_absorption import SuspectedAbsorption
+from app.analysis.patterns.suspected_refills import SuspectedRefills
 from app.analysis.patterns.sweeps import Sweeps
-from app.analysis.patterns.walls import Pulling, Stacking, Walls
+from app.analysis.patterns.walls import Walls
 from app.analysis.records import Quote
-from app.analysis.standing_quote import Market
+from app.analysis.standing_quote import StandingQuote
 
 ENGINE: Final = "1"
 """Version of the definitions: a newer one builds a state anew."""
@@ -50,62 +56,62 @@ class Gap:
 
 
 @dataclass(slots=True)
-class Weak:
+class ExpiringEvent:
     """A closed event under its ticker's median strength, and when it is published no longer."""
 
-    goes_at: float
+    expires_at: float
     opened_at: float
     id: str
 
 
 @dataclass(slots=True, init=False)
-class Snapshot:
+class BuilderCheckpoint:
     """The bar fold as it was at a whole second, to fold late records into the seconds after it."""
 
     end: int
-    fold: BarFold
+    builder: BarBuilder
 
-    def __init__(self, end: int, fold: BarFold) -> None:
+    def __init__(self, end: int, fold: BarBuilder) -> None:
         self.end = end
-        self.fold = fold
+        self.builder = fold
 
 
 @dataclass(slots=True)
 class State:
     """All that the fold remembers of a ticker, save the bars that no late record can change.
 
-    `recent` are the bars of the last 2 s, stored apart, `snapshots` the folds at their starts;
+    `recent` are the bars of the last 2 s, stored apart, `checkpoints` the folds at their starts;
     `failed` tells when a detector last failed.
     """
 
     ticker: str
-    scene: Scene
-    fold: BarFold
+    context: DetectorContext
+    bar_builder: BarBuilder
     detectors: Detectors
     levels: list[SideLevels]
     as_of: int = 0
     newest_second: int = 0
     is_asleep: bool = False
-    moment: float = 0.0
+    open_stamp: float = 0.0
     recent: list[Bar] = field(default_factory=list, init=False)
-    snapshots: list[Snapshot] = field(default_factory=list)
+    checkpoints: list[BuilderCheckpoint] = field(default_factory=list)
     failed: dict[str, int] = field(default_factory=dict)
     gaps: list[Gap] = field(default_factory=list)
-    lost_to: float = 0.0
+    gap_end: float = 0.0
     rebuilt_at: int = 0
     last_sweep: Event | None = None
     first_quote: Quote | None = None
-    weak: list[Weak] = field(default_factory=list)
+    expiring_events: list[ExpiringEvent] = field(default_factory=list)
 
 
 def new_state(ticker: str) -> State:
     """Return the state of a ticker of which nothing was seen."""
-    market = Market()
-    scene = Scene(ticker, market, Usual(), Events(ticker), Tick())
-    fold = BarFold(0, Market())
+    market = StandingQuote()
+    context = DetectorContext(ticker, market, Baselines(), Events(ticker), TickSize())
+    fold = BarBuilder(0, StandingQuote())
     return State(
         ticker,
-        scene,
+        context,
         fold,
         Detectors(),
         [SideLevels(0), SideLevels(1)],

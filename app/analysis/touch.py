@@ -65,7 +65,7 @@ class Visit:
 
 
 @dataclass(slots=True, init=False)
-class Left:
+class DepartedPrice:
     """A best price that was left, and when."""
 
     at: float
@@ -77,14 +77,14 @@ class Left:
 
 
 @dataclass(slots=True)
-class Moves:
+class BestPriceChanges:
     """Best-price changes of one side, as far back as flickers and jumps look."""
 
     changed_at: float = 0.0
     changed_from: int = 0
-    recent: list[Left] = field(default_factory=list)
+    recent: list[DepartedPrice] = field(default_factory=list)
 
-    def changed(self, stamp: float, before: int, price: int) -> bool:
+    def add_change(self, stamp: float, before: int, price: int) -> bool:
         """Note a change; tells whether it undoes the one before within 100 ms."""
         undone = price == self.changed_from and stamp - self.changed_at <= FLICKER_MS
         self.changed_at, self.changed_from = stamp, before
@@ -96,12 +96,12 @@ class Moves:
         while recent and recent[0].at <= stamp - JUMP_MS:
             del recent[0]
         base = recent[0].price if recent else before
-        recent.append(Left(stamp, before))
+        recent.append(DepartedPrice(stamp, before))
         return abs(price - base)
 
 
 @dataclass(slots=True)
-class BookSecond:
+class SecondTotals:
     """What the current second did to the best prices, by side where there are two numbers.
 
     `first_quote` is the stamp of its first, 0 before it.
@@ -109,7 +109,7 @@ class BookSecond:
 
     first_quote: float = 0.0
     changes: int = 0
-    undone: int = 0
+    reversals: int = 0
     jump: int = 0
     removed: list[float] = field(default_factory=lambda: [0.0, 0.0])
     gross: list[float] = field(default_factory=lambda: [0.0, 0.0])
@@ -117,10 +117,10 @@ class BookSecond:
     traded: list[float] = field(default_factory=lambda: [0.0, 0.0])
     traded_given: list[bool] = field(default_factory=lambda: [True, True])
 
-    def begin(self) -> None:
+    def reset(self) -> None:
         """Begin the next second."""
         self.first_quote = 0.0
-        self.changes = self.undone = self.jump = 0
+        self.changes = self.reversals = self.jump = 0
         self.removed, self.gross, self.first_removal = [0.0, 0.0], [0.0, 0.0], [0.0, 0.0]
         self.traded, self.traded_given = [0.0, 0.0], [True, True]
 

@@ -16,16 +16,16 @@ BLOCK_SECONDS: Final = 10
 _NEAR_SECONDS: Final = 30
 
 
-def parts_of(span: int) -> tuple[int, int, int]:
+def window_parts(span: int) -> tuple[int, int, int]:
     """Return the lengths of a window: the whole, its late half, its late fifth."""
     return span, -(-span // 2), -(-span // 5)
 
 
 def _lengths(spans: tuple[int, ...]) -> list[int]:
-    return sorted({n for span in spans for n in parts_of(span)})
+    return sorted({n for span in spans for n in window_parts(span)})
 
 
-class Shape(NamedTuple):
+class TableShape(NamedTuple):
     """How many blocks a table tells, how many of them are in its ring, and its far lengths."""
 
     blocks: int
@@ -43,17 +43,17 @@ class Shape(NamedTuple):
         return self.sums + self.blocks
 
 
-def shape_of(seconds: int, spans: tuple[int, ...]) -> Shape:
+def table_shape(seconds: int, spans: tuple[int, ...]) -> TableShape:
     """Return the shape of a table for windows of `spans`, or without spans for any windows."""
     blocks = -(-seconds // BLOCK_SECONDS)
     lengths = _lengths(spans)
     far = tuple(n for n in lengths if n > _NEAR_SECONDS)
     near = max((n for n in lengths if n <= _NEAR_SECONDS), default=0)
     # Of the newest block there may be one second only.
-    return Shape(blocks, -(-near // BLOCK_SECONDS) + 1 if far else blocks, far)
+    return TableShape(blocks, -(-near // BLOCK_SECONDS) + 1 if far else blocks, far)
 
 
-class Plan(NamedTuple):
+class WindowRows(NamedTuple):
     """The rows of the last n seconds for some n, the newest first.
 
     `starts` tells where those of each n start that no lesser n has, `places` which n's they are;
@@ -68,10 +68,10 @@ class Plan(NamedTuple):
     opened: dict[int, int]
 
 
-class _Rows:
+class _RowFinder:
     """Finds the rows of seconds up to the `last`, and notes the blocks that have to be opened."""
 
-    def __init__(self, shape: Shape, last: int) -> None:
+    def __init__(self, shape: TableShape, last: int) -> None:
         self._shape = shape
         self._last = last
         self._ring = shape.near_blocks * BLOCK_SECONDS
@@ -102,9 +102,9 @@ class _Rows:
 
 
 @functools.lru_cache(maxsize=8)
-def plan_of(shape: Shape, last: int, there: int, spans: tuple[int, ...]) -> Plan:
+def window_rows(shape: TableShape, last: int, there: int, spans: tuple[int, ...]) -> WindowRows:
     """Choose the rows of the windows that end with second `last`, `there` seconds up to it."""
-    found = _Rows(shape, last)
+    found = _RowFinder(shape, last)
     rows: list[int] = []
     starts: list[int] = []
     ends: list[int] = []
@@ -115,7 +115,7 @@ def plan_of(shape: Shape, last: int, there: int, spans: tuple[int, ...]) -> Plan
             ends.append(end)
         rows += found.between(age, end, length)
     before = {span: found.of(last - span, span) if span < there else None for span in spans}
-    return Plan(
+    return WindowRows(
         np.array(rows, np.intp),
         np.array(starts, np.intp),
         {n: ends.index(min(n, there)) for n in _lengths(spans)},

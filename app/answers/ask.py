@@ -5,8 +5,8 @@ from typing import Literal, NamedTuple
 from app.answers.as_of_argument import parse_moment
 from app.answers.history_argument import parse_history
 from app.answers.reader import Reader
-from app.answers.rendering import Forms, forms_of
-from app.answers.ticker_answer import Answer, brief_fitted, fitted
+from app.answers.rendering import RenderedReply, render
+from app.answers.ticker_answer import Answer, fit_brief_to_budget, fit_to_budget
 from app.answers.token_estimate import tokens_at_most
 from app.core import clock
 from app.core.tickers import checked_ticker
@@ -20,11 +20,11 @@ MAX_BRIEF_TOKENS = 180
 ID_TOKENS = 11
 
 
-class Told(NamedTuple):
+class RenderedAnswer(NamedTuple):
     """An answer and what it looks like."""
 
     answer: Answer
-    forms: Forms
+    reply: RenderedReply
 
 
 def ask(  # noqa: PLR0913 - the contract's arguments
@@ -35,7 +35,7 @@ def ask(  # noqa: PLR0913 - the contract's arguments
     include_patterns: bool = True,
     detail: Detail = "full",
     as_of: str = "",
-) -> Told:
+) -> RenderedAnswer:
     """Answer what the order flow of `ticker` was over exactly the last `history`.
 
     With the answer's forms, which were made to count its tokens. Raises `BadTicker`, `BadHistory`,
@@ -47,18 +47,18 @@ def ask(  # noqa: PLR0913 - the contract's arguments
         include_patterns=include_patterns,
         at_ms=parse_moment(as_of, clock.now_ms()),
     )
-    fit, cost_of = (brief_fitted, brief_cost) if detail == "brief" else (fitted, cost)
-    tried: list[Told] = []
+    fit, cost_of = (fit_brief_to_budget, brief_cost) if detail == "brief" else (fit_to_budget, cost)
+    tried: list[RenderedAnswer] = []
 
     def tried_cost(answer: Answer) -> float:
-        tried.append(Told(answer, forms_of(answer)))
-        return cost_of(tried[-1].forms)
+        tried.append(RenderedAnswer(answer, render(answer)))
+        return cost_of(tried[-1].reply)
 
     answer = fit(snapshot, tried_cost)
-    return tried[-1] if tried[-1].answer is answer else Told(answer, forms_of(answer))
+    return tried[-1] if tried[-1].answer is answer else RenderedAnswer(answer, render(answer))
 
 
-def cost(forms: Forms) -> float:
+def cost(forms: RenderedReply) -> float:
     """Return how much of its budget an answer takes, above 1 where it is too long."""
     return max(
         (tokens_at_most(forms.text) + ID_TOKENS) / MAX_TEXT_TOKENS,
@@ -66,7 +66,7 @@ def cost(forms: Forms) -> float:
     )
 
 
-def brief_cost(forms: Forms) -> float:
+def brief_cost(forms: RenderedReply) -> float:
     """Return how much of a brief answer's budget it takes in its longer form."""
     longer = max(tokens_at_most(form) for form in (forms.text, forms.json))
     return (longer + ID_TOKENS) / MAX_BRIEF_TOKENS

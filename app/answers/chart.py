@@ -4,7 +4,7 @@ import importlib
 import threading
 from typing import NamedTuple
 
-from app.answers.compare import Compared, row_of
+from app.answers.compare import ComparisonRow, comparison_row
 from app.answers.history_argument import parse_history
 from app.answers.reader import Reader
 from app.answers.schema import Reply
@@ -17,7 +17,7 @@ PATIENCE_SECONDS = 1.1
 _loaded = threading.Event()
 
 
-class ChartFacts(Compared, Reply):
+class ChartFacts(ComparisonRow, Reply):
     """What goes with a picture: how old and how whole its data is, and the measures at its end."""
 
     history_seconds: int
@@ -35,7 +35,7 @@ class Chart(NamedTuple):
     facts: ChartFacts
 
 
-def load_pencils() -> None:
+def preload_matplotlib() -> None:
     """Load what draws, so that the first chart comes in time."""
     if not _loaded.is_set():
         importlib.import_module("app.answers.chart_drawing").load()
@@ -43,7 +43,7 @@ def load_pencils() -> None:
 
 
 def chart(reader: Reader, ticker: str, history: str = "5mins") -> Chart:
-    """Draw the last `history` of `ticker`, once `load_pencils` is done.
+    """Draw the last `history` of `ticker`, once `preload_matplotlib` is done.
 
     Raises `BadTicker`, `BadHistory`, `NoAnswer` or `StoreUnavailable`.
     """
@@ -57,7 +57,7 @@ def chart(reader: Reader, ticker: str, history: str = "5mins") -> Chart:
     from app.answers.chart_drawing import png_of  # noqa: PLC0415
 
     table = reader.table(ticker, snapshot.as_of_ms, snapshot.history_seconds)
-    facts = row_of(snapshot).model_dump()
+    facts = comparison_row(snapshot).model_dump()
     return Chart(
         png_of(snapshot, table), ChartFacts(**facts, history_seconds=snapshot.history_seconds)
     )

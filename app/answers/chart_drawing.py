@@ -11,9 +11,9 @@ from matplotlib.figure import Figure
 
 from app.analysis.bars import SECOND_MS
 from app.analysis.records import PRICE_UNITS
-from app.analysis.rolling_bars import BarTable
-from app.answers.reader import Snapshot
-from app.storage.published import Event, Level
+from app.analysis.rolling_bars import RollingBars
+from app.answers.reader import TickerSnapshot
+from app.storage.published import EventRecord, LevelRecord
 
 WIDTH_INCHES, HEIGHT_INCHES, DOTS_AN_INCH = 9.0, 6.0, 100
 BID, ASK, NEUTRAL = "#1f6fb2", "#b2611f", "#444444"
@@ -31,7 +31,7 @@ def load() -> None:
         FigureCanvasAgg(figure).draw()
 
 
-def png_of(snapshot: Snapshot, table: BarTable) -> bytes:
+def png_of(snapshot: TickerSnapshot, table: RollingBars) -> bytes:
     """Draw what `snapshot` tells, second by second."""
     with _drawing:
         figure = Figure((WIDTH_INCHES, HEIGHT_INCHES), DOTS_AN_INCH)
@@ -42,7 +42,7 @@ def png_of(snapshot: Snapshot, table: BarTable) -> bytes:
     return picture.getvalue()
 
 
-def _draw(figure: Figure, snapshot: Snapshot, table: BarTable) -> None:
+def _draw(figure: Figure, snapshot: TickerSnapshot, table: RollingBars) -> None:
     as_of_ms, seconds = snapshot.as_of_ms or 0, snapshot.history_seconds
     price, spread, size, flow = figure.subplots(4, 1, sharex=True, height_ratios=[4, 1, 1.5, 1.5])
     # A layout worked out by the library would take as long again as the drawing.
@@ -73,7 +73,7 @@ def _draw(figure: Figure, snapshot: Snapshot, table: BarTable) -> None:
         axes.grid(visible=True, alpha=0.2)
 
 
-def _title(snapshot: Snapshot) -> str:
+def _title(snapshot: TickerSnapshot) -> str:
     age_seconds = (snapshot.now_ms - (snapshot.as_of_ms or snapshot.now_ms)) / SECOND_MS
     flags = [name for name in ("stale", "quiet", "warming") if getattr(snapshot, name)]
     said = f"{snapshot.ticker}, last {snapshot.history_seconds} s, as of {age_seconds:.1f} s ago"
@@ -84,7 +84,7 @@ def _title(snapshot: Snapshot) -> str:
 class Columns:
     """The table's columns beside their ages in seconds; NaN leaves a hole in a line."""
 
-    def __init__(self, table: BarTable, as_of_ms: int, seconds: int) -> None:
+    def __init__(self, table: RollingBars, as_of_ms: int, seconds: int) -> None:
         self._read = lambda name: table.column(name, as_of_ms, seconds)
         self._stood = self._read("stood")
         self.ages = [i + 1 - len(self._stood) for i in range(len(self._stood))]
@@ -99,7 +99,7 @@ class Columns:
         return self.of("mid2", 0.5 / PRICE_UNITS)
 
 
-def _levels(axes: Axes, levels: Sequence[Level]) -> None:
+def _levels(axes: Axes, levels: Sequence[LevelRecord]) -> None:
     low, high = axes.get_ylim()
     for level in levels:
         if low <= level.price <= high:
@@ -107,7 +107,7 @@ def _levels(axes: Axes, levels: Sequence[Level]) -> None:
             axes.axhline(level.price, color=colour, lw=0.6, ls=":", alpha=0.7)
 
 
-def _events(axes: Axes, events: Sequence[Event], as_of_ms: int, seconds: int) -> None:
+def _events(axes: Axes, events: Sequence[EventRecord], as_of_ms: int, seconds: int) -> None:
     for i, event in enumerate(list(_labelled(events))):
         start = max(-seconds, (event.opened_at - as_of_ms) / SECOND_MS)
         end = 0.0 if event.closed_at is None else (event.closed_at - as_of_ms) / SECOND_MS
@@ -125,6 +125,6 @@ def _events(axes: Axes, events: Sequence[Event], as_of_ms: int, seconds: int) ->
         )
 
 
-def _labelled(events: Sequence[Event]) -> Iterator[Event]:
+def _labelled(events: Sequence[EventRecord]) -> Iterator[EventRecord]:
     ranked = sorted(events, key=lambda event: (event.strength or 0, event.opened_at), reverse=True)
     yield from ranked[:MAX_LABELS]

@@ -7,9 +7,9 @@ from pydantic import Field
 
 from app.answers.durations import age
 from app.answers.history_argument import parse_history
-from app.answers.reader import Reader, Snapshot
-from app.answers.schema import Bp, EpochMs, Facts, Flag, Flags, Known, Price, Reply
-from app.answers.ticker_answer import brief_of
+from app.answers.reader import Reader, TickerSnapshot
+from app.answers.schema import AnswerModel, Bp, EpochMs, Flag, Flags, Known, Price, Reply
+from app.answers.ticker_answer import build_brief
 from app.answers.ticker_text import id_line, plain
 from app.core import clock
 from app.core.errors import BadQuestion, BadTicker, NoAnswer
@@ -31,7 +31,7 @@ MEASURES = (
 )
 
 
-class Compared(Facts):
+class ComparisonRow(AnswerModel):
     """One ticker; `error` says why nothing is known of it."""
 
     ticker: str
@@ -83,7 +83,7 @@ class Comparison(Reply):
 
     now: Annotated[int, Field(description="epoch ms")]
     history_seconds: int
-    tickers: list[Compared]
+    tickers: list[ComparisonRow]
 
     def as_text(self) -> str:
         """Return a line a ticker."""
@@ -105,20 +105,20 @@ def compare(reader: Reader, tickers: list[str], history: str = "5mins") -> Compa
     for name in names:
         try:
             snapshot = reader.snapshot(checked_ticker(name), seconds)
-            rows.append(row_of(snapshot))
+            rows.append(comparison_row(snapshot))
         except (NoAnswer, BadTicker) as error:
             faults.append(error)
-            rows.append(Compared(ticker=name[:40], error=str(error)[:MAX_ERROR]))
+            rows.append(ComparisonRow(ticker=name[:40], error=str(error)[:MAX_ERROR]))
     if len(faults) == len(names):
         raise NoAnswer("; ".join(str(error) for error in faults[:3]))
     return Comparison(now=round(clock.now_ms()), history_seconds=seconds, tickers=rows)
 
 
-def row_of(snapshot: Snapshot) -> Compared:
+def comparison_row(snapshot: TickerSnapshot) -> ComparisonRow:
     """Put a snapshot into one row."""
-    answer = brief_of(snapshot, MEASURES)
+    answer = build_brief(snapshot, MEASURES)
     flags: tuple[Flag, ...] = ("stale", "quiet", "warming")
-    return Compared(
+    return ComparisonRow(
         ticker=answer.ticker,
         as_of=answer.as_of,
         age_seconds=answer.age_seconds,

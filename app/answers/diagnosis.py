@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from app.answers.durations import since
 from app.core.settings import Settings
-from app.storage.published import Number, error_name_of, number_of
+from app.storage.published import Number, read_error_name, read_number
 
 MAX_TICKERS_NAMED = 8
 MIN_PATIENCE_MS = 5000
@@ -16,7 +16,7 @@ BEHIND = "its tick is late: the workers are behind"
 
 
 @dataclass(frozen=True, slots=True)
-class Pulse:
+class Heartbeat:
     """When fan-out and ticks were last seen, epoch ms; None where never within a day."""
 
     now_ms: float
@@ -24,9 +24,9 @@ class Pulse:
     tick_ms: Number | None
 
     @classmethod
-    def of(cls, fields: Mapping[bytes, bytes], now_ms: float) -> "Pulse":
+    def of(cls, fields: Mapping[bytes, bytes], now_ms: float) -> "Heartbeat":
         """Read the pulse key."""
-        return cls(now_ms, number_of(fields.get(b"fanout")), number_of(fields.get(b"tick")))
+        return cls(now_ms, read_number(fields.get(b"fanout")), read_number(fields.get(b"tick")))
 
     def has(self, stamp_ms: Number | None, settings: Settings) -> bool:
         """Tell whether a sign of life is recent enough."""
@@ -39,7 +39,7 @@ class Pulse:
 
 
 @dataclass(frozen=True, slots=True)
-class Failures:
+class TickFailures:
     """A ticker's failed ticks: how many, the newest one's time and error."""
 
     count: int = 0
@@ -47,15 +47,17 @@ class Failures:
     error: str | None = None
 
     @classmethod
-    def of(cls, fields: Mapping[bytes, bytes]) -> "Failures":
+    def of(cls, fields: Mapping[bytes, bytes]) -> "TickFailures":
         """Read a ticker's failures key."""
-        count = number_of(fields.get(b"count"))
+        count = read_number(fields.get(b"count"))
         if not count:
             return cls()
-        return cls(int(count), number_of(fields.get(b"as_of")), error_name_of(fields.get(b"error")))
+        return cls(
+            int(count), read_number(fields.get(b"as_of")), read_error_name(fields.get(b"error"))
+        )
 
 
-def why_no_tick(pulse: Pulse, failures: Failures, settings: Settings) -> str | None:
+def why_no_tick(pulse: Heartbeat, failures: TickFailures, settings: Settings) -> str | None:
     """Name what keeps a ticker with fresh quotes from being analysed, None where nothing does."""
     if not pulse.has(pulse.fanout_ms, settings):
         return (

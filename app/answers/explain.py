@@ -8,20 +8,30 @@ from pydantic import Field
 from app.analysis.records import BUY, PRICE_UNITS, SELL, Quote, Trade
 from app.answers.durations import age, ago
 from app.answers.history_argument import MIN_SECONDS
-from app.answers.reader import Reader, Snapshot
-from app.answers.schema import EpochMs, Facts, Flag, Flags, Known, Number, Reply, seconds_of, short
+from app.answers.reader import Reader, TickerSnapshot
+from app.answers.schema import (
+    AnswerModel,
+    EpochMs,
+    Flag,
+    Flags,
+    Known,
+    Number,
+    Reply,
+    seconds_of,
+    short,
+)
 from app.answers.ticker_answer import EventFacts, event_facts
 from app.answers.ticker_text import EVENT_COLUMNS, event_line, id_line, plain
 from app.core import clock
 from app.core.errors import BadQuestion, UnknownEvent
 from app.core.tickers import is_ticker
-from app.storage.published import Event, Value
+from app.storage.published import EventRecord, Value
 
 AROUND_MS = 10_000
 FORM = "an id looks like SPY~k3f9x2ab; analyze_order_flow_tool and scan_order_flow tell them"
 
 
-class Span(Facts):
+class Span(AnswerModel):
     """The records of one part of the time around an event; prices at its two ends."""
 
     seconds: Number
@@ -143,7 +153,7 @@ def explain(reader: Reader, event_id: str) -> Explanation:
     return _explained(reader, snapshot, event)
 
 
-def _explained(reader: Reader, snapshot: Snapshot, event: Event) -> Explanation:
+def _explained(reader: Reader, snapshot: TickerSnapshot, event: EventRecord) -> Explanation:
     now_ms = clock.now_ms()
     flags: tuple[Flag, ...] = ("stale", "quiet", "warming")
     end_ms = now_ms if event.closed_at is None else event.closed_at

@@ -1,7 +1,7 @@
 """When a ticker's ticks or quotes have been away for too long."""
 
 from app.answers.durations import since
-from app.storage.published import number_of
+from app.storage.published import read_number
 
 STALE_INTERVALS = 3
 QUIET_SECONDS = 10.0
@@ -22,6 +22,6 @@ def is_quiet(silence_ms: float, quote_count: bytes | None, covered_seconds: byte
     A mean gap is never below the median of gaps as skewed as quotes', so that this errs towards
     calling a ticker not quiet.
     """
-    count, covered = number_of(quote_count), number_of(covered_seconds)
+    count, covered = read_number(quote_count), read_number(covered_seconds)
     gap_seconds = covered / count if count and covered else 0.0
     return silence_ms / 1000 > max(QUIET_SECONDS, QUIET_GAPS * gap_seconds)

@@ -6,9 +6,18 @@ from typing import Annotated, Self
 from pydantic import Field
 
 from app.answers.durations import age
-from app.answers.overview import Overview, Seen
+from app.answers.overview import Overview, TickerSummary
 from app.answers.reader import Reader
-from app.answers.schema import EpochMs, Facts, Flags, Known, Number, Reply, seconds_of, significant
+from app.answers.schema import (
+    AnswerModel,
+    EpochMs,
+    Flags,
+    Known,
+    Number,
+    Reply,
+    seconds_of,
+    significant,
+)
 from app.answers.ticker_answer import open_patterns
 from app.answers.ticker_text import id_line
 from app.storage.published import EvidenceClass
@@ -17,7 +26,7 @@ MAX_ROWS = 40
 MAX_PATTERNS = 3
 
 
-class Surroundings(Reply):
+class ReplyHeader(Reply):
     """An answer about all active tickers; ages in seconds."""
 
     now: Annotated[int, Field(description="epoch ms")]
@@ -37,7 +46,7 @@ class Surroundings(Reply):
             yield f"note: {self.note}"
 
 
-class ListedTicker(Facts):
+class ListedTicker(AnswerModel):
     """An active ticker over its last minute."""
 
     ticker: str
@@ -50,7 +59,7 @@ class ListedTicker(Facts):
     quality: Annotated[dict[str, int], Field(description="odd records by name")] = {}
 
     @classmethod
-    def of(cls, seen: Seen, now_ms: float) -> Self:
+    def of(cls, seen: TickerSummary, now_ms: float) -> Self:
         """Put what was seen of a ticker into the published form."""
         return cls(
             ticker=seen.ticker,
@@ -78,7 +87,7 @@ class ListedTicker(Facts):
             yield "odd " + " ".join(f"{name} {count}" for name, count in self.quality.items())
 
 
-class Listing(Surroundings):
+class Listing(ReplyHeader):
     """The active tickers, most quotes first; classes: A aggressors given, B inferred, C none."""
 
     tickers: list[ListedTicker]
@@ -89,7 +98,7 @@ class Listing(Surroundings):
         return "\n".join([*self.heading(), *rows, *id_line(self.answer_id)])
 
 
-def around(overview: Overview, left_out: int) -> dict[str, object]:
+def reply_header(overview: Overview, left_out: int) -> dict[str, object]:
     """Return what every answer about all tickers begins with."""
     as_of_ms = overview.as_of_ms
     return {
@@ -107,12 +116,12 @@ def list_tickers(reader: Reader) -> Listing:
 
     Raises `NoAnswer` where none is active, or `StoreUnavailable`.
     """
-    overview = reader.look_around()
+    overview = reader.overview()
     ranked = sorted(overview.tickers, key=_by_rate)
     rows = [ListedTicker.of(seen, overview.now_ms) for seen in ranked[:MAX_ROWS]]
     left_out = len(overview.tickers) - len(rows) + overview.not_read
-    return Listing.model_validate({**around(overview, left_out), "tickers": rows})
+    return Listing.model_validate({**reply_header(overview, left_out), "tickers": rows})
 
 
-def _by_rate(seen: Seen) -> tuple[float, str]:
+def _by_rate(seen: TickerSummary) -> tuple[float, str]:
     return -(seen.quotes_per_second or 0), seen.ticker

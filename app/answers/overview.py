@@ -7,7 +7,7 @@ from typing import Any, Literal, NamedTuple
 import redis
 
 from app.analysis.windows import WINDOWS
-from app.answers.diagnosis import Failures, Pulse, why_no_tick
+from app.answers.diagnosis import Heartbeat, TickFailures, why_no_tick
 from app.answers.freshness import STALE_INTERVALS, is_quiet, silence
 from app.answers.ticker_read import Scored, evidence_class_of
 from app.core.errors import AnalysisNotRunning, BrokerSilent, NoAnswer
@@ -16,12 +16,12 @@ from app.core.tickers import is_ticker
 from app.storage import keys
 from app.storage.active_tickers import ACTIVE_MS, AHEAD_MS
 from app.storage.published import (
-    Event,
+    EventRecord,
     EvidenceClass,
     Number,
     events_after,
-    number_of,
-    quality_of,
+    read_number,
+    read_quality,
 )
 
 WINDOW = "1min"
@@ -37,7 +37,7 @@ _METRICS = ("as_of", "covered_seconds", "quote_count", "quotes_per_second", "qua
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
+class TickerSummary:
     """One active ticker; measures are those of its newest minute.
 
     `events` are open, or were closed in the last 10 s; none are known where the newest tick is as
@@ -52,7 +52,7 @@ class Seen:
     evidence_class: EvidenceClass
     counts: Mapping[str, int]
     flags: list[Literal["stale", "quiet", "warming"]]
-    events: Sequence[Event]
+    events: Sequence[EventRecord]
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +60,7 @@ class Overview:
     """The active tickers at `now_ms`; `cause` says why what they tell is not fresh."""
 
     now_ms: float
-    tickers: Sequence[Seen]
+    tickers: Sequence[TickerSummary]
     not_read: int
     cause: str | None
 
@@ -85,7 +85,7 @@ class _Replies(NamedTuple):
         return [*filter(None, lines), *(self.fresh_events or ())]
 
 
-class Board:
+class OverviewReader:
     """Reads overviews, a round trip for a hundred tickers."""
 
     def __init__(self, client: redis.Redis, settings: Settings) -> None:
@@ -99,8 +99,8 @@ class Board:
 
         Raises `AnalysisNotRunning` or `BrokerSilent` where there are none.
         """
-        pulse = Pulse.of(self._redis.hgetall(keys.PULSE), now_ms)
-        why = why_no_tick(pulse, Failures(), self._settings)
+        pulse = Heartbeat.of(self._redis.hgetall(keys.HEARTBEAT), now_ms)
+        why = why_no_tick(pulse, TickFailures(), self._settings)
         scored = self._redis.zrevrangebyscore(keys.TICKERS, "+inf", now_ms - ACTIVE_MS)
         names = [name.decode("ascii", "replace") for name in scored]
         names = [name for name in names if is_ticker(name)]
@@ -118,7 +118,7 @@ class Board:
         why = silence(newest[0][1], now_ms) if newest else "no quote ever came; check the broker"
         return BrokerSilent(f"no ticker is active: {why}")
 
-    def _seen(self, names: Sequence[str], now_ms: float) -> Iterator[Seen]:
+    def _seen(self, names: Sequence[str], now_ms: float) -> Iterator[TickerSummary]:
         for start in range(0, len(names), _BATCH):
             some = names[start : start + _BATCH]
             rows = self._replies(some, now_ms)
@@ -151,11 +151,15 @@ class Board:
 
     def _one(
         self, name: str, now_ms: float, row: _Replies, all_events: Sequence[bytes]
-    ) -> Seen | None:
+    ) -> TickerSummary | None:
         if not row.quote:
             return None
         as_of, covered, count, rate, quality = row.metrics or [None] * len(_METRICS)
-        as_of_ms, newest_ms, covered_seconds = number_of(as_of), row.quote[0][1], number_of(covered)
+        as_of_ms, newest_ms, covered_seconds = (
+            read_number(as_of),
+            row.quote[0][1],
+            read_number(covered),
+        )
         are_known = as_of_ms is not None and now_ms - as_of_ms <= ACTIVE_MS
         members = [*row.members(), *all_events] if are_known else []
         events = events_after(members, name, now_ms - FRESH_MS)
@@ -167,21 +171,21 @@ class Board:
             "quiet": is_quiet(now_ms - newest_ms, count, covered),
             "warming": covered_seconds is None or covered_seconds < WINDOW_SECONDS - 1,
         }
-        return Seen(
+        return TickerSummary(
             ticker=name,
             newest_quote_ms=newest_ms,
             as_of_ms=None if as_of_ms is None else int(as_of_ms),
             covered_seconds=covered_seconds,
-            quotes_per_second=number_of(rate),
+            quotes_per_second=read_number(rate),
             evidence_class=evidence_class_of(row.trade or ()),
-            counts=quality_of(quality).counts,
+            counts=read_quality(quality).counts,
             flags=[flag for flag in ("stale", "quiet", "warming") if found[flag]],
             # An open one that is fresh came twice.
             events=[*{event.id: event for event in events}.values()],
         )
 
 
-def _silence(tickers: Sequence[Seen], now_ms: float) -> str | None:
+def _silence(tickers: Sequence[TickerSummary], now_ms: float) -> str | None:
     if not all("quiet" in seen.flags for seen in tickers):
         return None
     newest_ms = max((seen.newest_quote_ms for seen in tickers), default=None)

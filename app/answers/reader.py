@@ -11,12 +11,25 @@ import redis
 from redis.exceptions import RedisClusterException
 
 from app.analysis.bars import SECOND_MS
-from app.analysis.rolling_bars import BarTable
-from app.answers.diagnosis import BEHIND, TICKS_FAIL, Failures, Pulse, who_is_active, why_no_tick
+from app.analysis.rolling_bars import RollingBars
+from app.answers.diagnosis import (
+    BEHIND,
+    TICKS_FAIL,
+    Heartbeat,
+    TickFailures,
+    who_is_active,
+    why_no_tick,
+)
 from app.answers.durations import ago, since
 from app.answers.freshness import STALE_INTERVALS, is_quiet, silence
-from app.answers.overview import Board, Overview
-from app.answers.ticker_read import MAX_EVENTS_READ, WINDOW_OF_SECONDS, Glance, Glances, Question
+from app.answers.overview import Overview, OverviewReader
+from app.answers.ticker_read import (
+    MAX_EVENTS_READ,
+    WINDOW_OF_SECONDS,
+    ReadRequest,
+    TickerReads,
+    TickerReplies,
+)
 from app.core import clock
 from app.core.errors import (
     AnalysisFailing,
@@ -31,23 +44,23 @@ from app.core.settings import Settings
 from app.core.tickers import is_ticker
 from app.storage import keys
 from app.storage.active_tickers import ACTIVE_MS
-from app.storage.answer_archive import Answers, Kept
+from app.storage.answer_archive import AnswerArchive, Renderings
 from app.storage.published import (
-    Event,
+    EventRecord,
     EvidenceClass,
-    Level,
-    Quality,
+    LevelRecord,
+    QualityRecord,
     Value,
-    behaviors_of,
-    engine_of,
     events_after,
-    events_of,
-    levels_of,
-    metrics_in,
-    number_of,
-    quality_of,
+    read_behaviors,
+    read_engine,
+    read_events,
+    read_levels,
+    read_metrics,
+    read_number,
+    read_quality,
 )
-from app.storage.record_range import Around, records_around
+from app.storage.record_range import RecordRange, read_record_range
 from app.storage.redis_client import address_of, connect
 
 # Together with one more try, early enough for an answer within two seconds.
@@ -62,7 +75,7 @@ TRUE_NOW = frozenset(("ahead", "seconds_not_ms", "behind_seconds"))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Snapshot:
+class TickerSnapshot:
     """All that is known of a ticker at `now_ms`; `as_of_ms` is None before its first tick.
 
     `past` tells that an earlier moment was asked for. `ready_in_seconds` tells when the history
@@ -78,15 +91,15 @@ class Snapshot:
     as_of_ms: int | None = None
     metrics: Mapping[str, Value] = field(default_factory=dict)
     behaviors: Mapping[str, str] = field(default_factory=dict)
-    quality: Quality = field(default_factory=Quality)
-    events: tuple[Event, ...] | None = ()
-    last_sweep: Event | None = None
-    levels: tuple[Level, ...] = ()
+    quality: QualityRecord = field(default_factory=QualityRecord)
+    events: tuple[EventRecord, ...] | None = ()
+    last_sweep: EventRecord | None = None
+    levels: tuple[LevelRecord, ...] = ()
     stale: bool = False
     quiet: bool = False
     ready_in_seconds: float | None = None
     cause: str | None = None
-    failures: Failures = field(default_factory=Failures)
+    failures: TickFailures = field(default_factory=TickFailures)
     engine: str | None = None
     past: bool = False
 
@@ -125,9 +138,9 @@ class Reader:
         self._redis = client
         self._settings = settings
         self._keys = keys.Keys(cluster=settings.cluster)
-        self._glances = Glances(client, self._keys)
-        self._board = Board(client, settings)
-        self._answers = Answers(client)
+        self._glances = TickerReads(client, self._keys)
+        self._board = OverviewReader(client, settings)
+        self._answers = AnswerArchive(client)
 
     @classmethod
     def of(cls, settings: Settings) -> "Reader":
@@ -145,14 +158,14 @@ class Reader:
         *,
         include_patterns: bool = True,
         at_ms: int | None = None,
-    ) -> Snapshot:
+    ) -> TickerSnapshot:
         """Return what is known of `ticker`, over exactly the last `history_seconds`.
 
         `at_ms` asks for an earlier moment; not earlier than the newest tick, it changes nothing.
 
         Raises `NoAnswer` with what is missing and what to check, `StoreUnavailable` without Redis.
         """
-        question = Question(ticker, history_seconds, clock.now_ms())
+        question = ReadRequest(ticker, history_seconds, clock.now_ms())
         with store_errors(self._redis):
             # A tick is at most three intervals old, or the bars are read once more.
             glance = self._glances.of(question, newest_tick_after_ms=self._stale_before(question))
@@ -161,7 +174,7 @@ class Reader:
                 snapshot = self._at(question, glance, snapshot, at_ms)
         return snapshot if include_patterns else dataclasses.replace(snapshot, events=None)
 
-    def look_around(self) -> Overview:
+    def overview(self) -> Overview:
         """Return all active tickers, as their newest ticks left them.
 
         Raises `NoAnswer` where none is active, with the cause; `StoreUnavailable` without Redis.
@@ -169,28 +182,28 @@ class Reader:
         with store_errors(self._redis):
             return self._board.overview(clock.now_ms())
 
-    def table(self, ticker: str, as_of_ms: int, seconds: int) -> BarTable:
+    def table(self, ticker: str, as_of_ms: int, seconds: int) -> RollingBars:
         """Return the seconds of a history one by one."""
-        question = Question(ticker, seconds, as_of_ms)
+        question = ReadRequest(ticker, seconds, as_of_ms)
         with store_errors(self._redis):
             glance = self._glances.with_bars(self._glances.state_of(ticker), question, as_of_ms)
         return glance.table(as_of_ms, seconds)
 
-    def event(self, ticker: str, event_id: str) -> Event | None:
+    def event(self, ticker: str, event_id: str) -> EventRecord | None:
         """Return a ticker's event by its id, None where it is not kept."""
         store: Any = self._redis
         with store_errors(self._redis):
             members = store.zrevrange(self._keys.patterns(ticker), 0, MAX_EVENTS_READ - 1)
         wanted = event_id.encode()
-        found = events_of((member for member in members if wanted in member), ticker)
+        found = read_events((member for member in members if wanted in member), ticker)
         return next((event for event in found if event.id == event_id), None)
 
-    def records(self, ticker: str, from_ms: float, to_ms: float) -> Around:
+    def records(self, ticker: str, from_ms: float, to_ms: float) -> RecordRange:
         """Return the records of (from, to], at most some thousands of each kind."""
         with store_errors(self._redis):
-            return records_around(self._redis, self._keys, ticker, from_ms, to_ms)
+            return read_record_range(self._redis, self._keys, ticker, from_ms, to_ms)
 
-    def keep(self, answer_id: str, forms: Kept) -> bool:
+    def keep(self, answer_id: str, forms: Renderings) -> bool:
         """Keep what is said for an hour; tells whether Redis took it."""
         return self._answers.keep(answer_id, forms)
 
@@ -205,10 +218,10 @@ class Reader:
         names = (name.decode("ascii", "replace") for name in found)
         return [name for name in names if is_ticker(name)]
 
-    def _stale_before(self, question: Question) -> float:
+    def _stale_before(self, question: ReadRequest) -> float:
         return question.now_ms - STALE_INTERVALS * self._settings.interval_ms
 
-    def _said(self, question: Question, glance: Glance) -> Snapshot:
+    def _said(self, question: ReadRequest, glance: TickerReplies) -> TickerSnapshot:
         ticker, now_ms = question.ticker, question.now_ms
         quote_ms, as_of_ms = glance.newest_quote_ms, glance.as_of_ms
         if quote_ms is None:
@@ -222,7 +235,7 @@ class Reader:
             return self._young(question, glance, quote_ms)
         return self._known(question, glance, quote_ms, as_of_ms)
 
-    def _no_quotes(self, question: Question, glance: Glance) -> NoAnswer:
+    def _no_quotes(self, question: ReadRequest, glance: TickerReplies) -> NoAnswer:
         ticker, now_ms = question.ticker, question.now_ms
         if glance.stamps_are_seconds:
             return NoQuotes(
@@ -242,20 +255,22 @@ class Reader:
             "Case counts; check the spelling and that the broker writes this ticker"
         )
 
-    def _why_no_tick(self, question: Question, failures: Failures) -> str | None:
+    def _why_no_tick(self, question: ReadRequest, failures: TickFailures) -> str | None:
         store: Any = self._redis
-        pulse = Pulse.of(store.hgetall(keys.PULSE), question.now_ms)
+        pulse = Heartbeat.of(store.hgetall(keys.HEARTBEAT), question.now_ms)
         return why_no_tick(pulse, failures, self._settings)
 
-    def _young(self, question: Question, glance: Glance, quote_ms: float) -> Snapshot:
+    def _young(
+        self, question: ReadRequest, glance: TickerReplies, quote_ms: float
+    ) -> TickerSnapshot:
         """Say what the newest quote says; the first tick will come, unless nothing runs."""
-        failures = Failures.of(glance.failures)
+        failures = TickFailures.of(glance.failures)
         reason = self._why_no_tick(question, failures)
         if reason is not None:
             kind = AnalysisFailing if reason.startswith(TICKS_FAIL) else AnalysisNotRunning
             newest = ago(quote_ms, question.now_ms)
             raise kind(f"{question.ticker}: quotes come in (the newest {newest}), but {reason}")
-        return Snapshot(
+        return TickerSnapshot(
             ticker=question.ticker,
             now_ms=question.now_ms,
             history_seconds=question.seconds,
@@ -268,16 +283,16 @@ class Reader:
         )
 
     def _known(
-        self, question: Question, glance: Glance, quote_ms: float, as_of_ms: int
-    ) -> Snapshot:
+        self, question: ReadRequest, glance: TickerReplies, quote_ms: float, as_of_ms: int
+    ) -> TickerSnapshot:
         seconds = question.seconds
         stale = as_of_ms < self._stale_before(question)
         window = self._window(question, glance, as_of_ms, stale=stale)
         start_ms = as_of_ms - seconds * SECOND_MS
         events = events_after(glance.events, question.ticker, start_ms)
-        failures = Failures.of(glance.failures)
+        failures = TickFailures.of(glance.failures)
         quiet = _is_quiet(question.now_ms - quote_ms, glance)
-        return Snapshot(
+        return TickerSnapshot(
             ticker=question.ticker,
             now_ms=question.now_ms,
             as_of_ms=as_of_ms,
@@ -285,11 +300,11 @@ class Reader:
             newest_quote_ms=quote_ms,
             evidence_class=glance.evidence_class,
             metrics=window.metrics,
-            behaviors=behaviors_of(glance.five_minutes.get(b"behaviors")),
+            behaviors=read_behaviors(glance.five_minutes.get(b"behaviors")),
             quality=window.quality,
             events=tuple(events),
             last_sweep=_last_sweep(start_ms, events),
-            levels=tuple(levels_of([*glance.levels, *glance.ask_levels])),
+            levels=tuple(read_levels([*glance.levels, *glance.ask_levels])),
             stale=stale,
             quiet=quiet,
             # Under a second is the part of the first quote's second that lies before it.
@@ -300,13 +315,15 @@ class Reader:
             if quiet
             else None,
             failures=failures,
-            engine=engine_of(glance.five_minutes.get(b"engine")),
+            engine=read_engine(glance.five_minutes.get(b"engine")),
         )
 
-    def _at(self, question: Question, glance: Glance, newest: Snapshot, at_ms: int) -> Snapshot:
+    def _at(
+        self, question: ReadRequest, glance: TickerReplies, newest: TickerSnapshot, at_ms: int
+    ) -> TickerSnapshot:
         """Say what was known at an earlier moment: metrics from the bars, events by their times."""
         glance = self._glances.with_bars(glance, question, at_ms)
-        added = glance.added_up(at_ms, question.seconds)
+        added = glance.sum_window(at_ms, question.seconds)
         start_ms = at_ms - question.seconds * SECOND_MS
         lasting = events_after(glance.events, question.ticker, start_ms)
         events = [event_at(event, at_ms) for event in lasting if event.opened_at <= at_ms]
@@ -327,22 +344,22 @@ class Reader:
         )
 
     def _window(
-        self, question: Question, glance: Glance, as_of_ms: int, *, stale: bool
+        self, question: ReadRequest, glance: TickerReplies, as_of_ms: int, *, stale: bool
     ) -> "_Window":
         """Measure the history: a hash where there is one for it, else from bars."""
         has_hash = question.seconds in WINDOW_OF_SECONDS
-        if has_hash and number_of(glance.window.get(b"as_of")) == as_of_ms:
+        if has_hash and read_number(glance.window.get(b"as_of")) == as_of_ms:
             return _hashed(question, glance, as_of_ms)
         if stale or has_hash:
             glance = self._glances.with_bars(glance, question, as_of_ms)
-        added = glance.added_up(as_of_ms, question.seconds)
-        known = quality_of(glance.five_minutes.get(b"quality"))
+        added = glance.sum_window(as_of_ms, question.seconds)
+        known = read_quality(glance.five_minutes.get(b"quality"))
         now = {name: count for name, count in known.counts.items() if name in TRUE_NOW}
         quality = dataclasses.replace(known, counts={**added.counts, **now})
         return _Window(added.metrics, quality, added.unseen_seconds)
 
 
-def event_at(event: Event, at_ms: float) -> Event:
+def event_at(event: EventRecord, at_ms: float) -> EventRecord:
     """Return an event as open where it had not closed by `at_ms`."""
     if event.closed_at is None or event.closed_at <= at_ms:
         return event
@@ -351,23 +368,23 @@ def event_at(event: Event, at_ms: float) -> Event:
 
 class _Window(NamedTuple):
     metrics: Mapping[str, Value]
-    quality: Quality
+    quality: QualityRecord
     unseen_seconds: float
 
 
-def _hashed(question: Question, glance: Glance, as_of_ms: int) -> _Window:
-    metrics = metrics_in(glance.window)
-    quality = quality_of(glance.window.get(b"quality"), as_of_ms - question.seconds * SECOND_MS)
-    covered = number_of(glance.window.get(b"covered_seconds"))
+def _hashed(question: ReadRequest, glance: TickerReplies, as_of_ms: int) -> _Window:
+    metrics = read_metrics(glance.window)
+    quality = read_quality(glance.window.get(b"quality"), as_of_ms - question.seconds * SECOND_MS)
+    covered = read_number(glance.window.get(b"covered_seconds"))
     unseen = 0.0 if covered is None else question.seconds - covered - quality.gap_seconds
     return _Window(metrics, quality, unseen)
 
 
-def _last_sweep(start_ms: float, events: list[Event]) -> Event | None:
+def _last_sweep(start_ms: float, events: list[EventRecord]) -> EventRecord | None:
     sweeps = [event for event in events if event.type == "sweep" and event.opened_at > start_ms]
     return max(sweeps, key=lambda event: event.opened_at, default=None)
 
 
-def _is_quiet(silence_ms: float, glance: Glance) -> bool:
+def _is_quiet(silence_ms: float, glance: TickerReplies) -> bool:
     fields = glance.five_minutes
     return is_quiet(silence_ms, fields.get(b"quote_count"), fields.get(b"covered_seconds"))

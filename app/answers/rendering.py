@@ -10,7 +10,7 @@ from app.answers.ticker_text import as_text, id_line
 from app.storage.answer_archive import new_id
 
 
-class Forms(NamedTuple):
+class RenderedReply(NamedTuple):
     """A reply as text, and structured: as it is sent and as compact JSON."""
 
     text: str
@@ -18,7 +18,7 @@ class Forms(NamedTuple):
     json: str
 
 
-class Said(NamedTuple):
+class SentReply(NamedTuple):
     """What is sent: the text, the structured form, and a picture where there is one."""
 
     text: str
@@ -26,23 +26,23 @@ class Said(NamedTuple):
     png: bytes | None = None
 
 
-def text_of(reply: Reply) -> str:
+def render_text(reply: Reply) -> str:
     """Return a reply as compact text."""
     return as_text(reply) if isinstance(reply, Answer) else reply.as_text()
 
 
-def forms_of(reply: Reply) -> Forms:
+def render(reply: Reply) -> RenderedReply:
     """Return both forms of a reply."""
     structured = reply.as_json()
-    return Forms(text_of(reply), structured, compact(structured))
+    return RenderedReply(render_text(reply), structured, compact(structured))
 
 
-def say(reader: Reader, reply: Reply, png: bytes | None = None) -> Said:
+def send(reader: Reader, reply: Reply, png: bytes | None = None) -> SentReply:
     """Keep a reply under an id and return what is sent; without an id where it can't be kept."""
-    return say_forms(reader, forms_of(reply), png)
+    return send_rendered(reader, render(reply), png)
 
 
-def say_forms(reader: Reader, forms: Forms, png: bytes | None = None) -> Said:
+def send_rendered(reader: Reader, forms: RenderedReply, png: bytes | None = None) -> SentReply:
     """Do the same with the forms of a reply."""
     answer_id = new_id()
     named = _named(forms, answer_id)
@@ -50,12 +50,12 @@ def say_forms(reader: Reader, forms: Forms, png: bytes | None = None) -> Said:
     if png is not None:
         kept["png"] = png
     sent = named if reader.keep(answer_id, kept) else forms
-    return Said(sent.text, sent.structured, png)
+    return SentReply(sent.text, sent.structured, png)
 
 
-def _named(forms: Forms, answer_id: str) -> Forms:
+def _named(forms: RenderedReply, answer_id: str) -> RenderedReply:
     """Put the id where the reply itself would: first in the JSON, last in the text."""
-    return Forms(
+    return RenderedReply(
         "\n".join((forms.text, *id_line(answer_id))),
         {"answer_id": answer_id, **forms.structured},
         f'{{"answer_id":"{answer_id}",{forms.json[1:]}',

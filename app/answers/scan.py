@@ -6,14 +6,14 @@ from typing import Annotated, get_args
 
 from pydantic import Field
 
-from app.answers.list_tickers import Surroundings, around
-from app.answers.overview import FRESH_MS, Overview, Seen
+from app.answers.list_tickers import ReplyHeader, reply_header
+from app.answers.overview import FRESH_MS, Overview, TickerSummary
 from app.answers.reader import Reader
 from app.answers.schema import Flags
-from app.answers.ticker_answer import EventFacts, event_facts, weight
+from app.answers.ticker_answer import EventFacts, event_facts, event_rank
 from app.answers.ticker_text import EVENT_COLUMNS, event_line, id_line, shown
 from app.core.errors import BadQuestion
-from app.storage.published import Event, EvidenceClass, PatternSide, PatternType
+from app.storage.published import EventRecord, EvidenceClass, PatternSide, PatternType
 
 ANY = "any"
 MAX_LIMIT = 40
@@ -28,7 +28,7 @@ class FoundEvent(EventFacts):
     flags: Flags = []
 
 
-class Scan(Surroundings):
+class Scan(ReplyHeader):
     """Events that are open now, or opened in the last 10 s, strongest first."""
 
     events: list[FoundEvent]
@@ -81,7 +81,7 @@ def scan(
         raise BadQuestion("min_strength lies from 0 to 1")
     if not 1 <= limit <= MAX_LIMIT:
         raise BadQuestion(f"limit lies from 1 to {MAX_LIMIT}")
-    overview = reader.look_around()
+    overview = reader.overview()
     found = [
         (event, seen)
         for event, seen in _happening(overview)
@@ -96,7 +96,7 @@ def scan(
     ]
     return Scan.model_validate(
         {
-            **around(overview, overview.not_read),
+            **reply_header(overview, overview.not_read),
             "events": rows,
             "events_left_out": len(found) - len(rows) or None,
             **_tickers(overview),
@@ -104,20 +104,20 @@ def scan(
     )
 
 
-def _happening(overview: Overview) -> Iterator[tuple[Event, Seen]]:
+def _happening(overview: Overview) -> Iterator[tuple[EventRecord, TickerSummary]]:
     for seen in overview.tickers:
         for event in seen.events:
             if is_now(event, overview.now_ms):
                 yield event, seen
 
 
-def strongest(event: Event) -> tuple[float, bool, float]:
+def strongest(event: EventRecord) -> tuple[float, bool, float]:
     """Order events of different tickers: their strengths compare each with its own ticker."""
-    _, strength, opened_at = weight(event)
+    _, strength, opened_at = event_rank(event)
     return strength, event.status == "open", opened_at
 
 
-def is_now(event: Event, now_ms: float) -> bool:
+def is_now(event: EventRecord, now_ms: float) -> bool:
     """Tell whether an event is open or just happened."""
     return event.status == "open" or event.opened_at > now_ms - FRESH_MS
 

@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
 from app.storage.published import Value
 
 
-def lean(schema: dict[str, Any]) -> None:
+def lean_schema(schema: dict[str, Any]) -> None:
     """Strip a JSON schema of what costs tokens and says nothing: titles, nulls, null defaults."""
     schema.pop("title", None)
     for fields in schema.get("properties", {}).values():
@@ -21,10 +21,10 @@ def lean(schema: dict[str, Any]) -> None:
             fields.update(kinds[0])
 
 
-class Facts(BaseModel):
+class AnswerModel(BaseModel):
     """A part of an answer; a field that is absent is not known."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, json_schema_extra=lean)
+    model_config = ConfigDict(extra="forbid", frozen=True, json_schema_extra=lean_schema)
 
 
 Number = Annotated[int | float, WithJsonSchema({"type": "number"})]
@@ -43,7 +43,7 @@ Flags = Annotated[
 ]
 
 
-class Reply(Facts):
+class Reply(AnswerModel):
     """A whole answer: what is not known, or empty, is absent from its JSON."""
 
     answer_id: Annotated[

@@ -5,8 +5,8 @@ from typing import Annotated, Any
 from pydantic import Field
 
 from app.analysis.bars import SECOND_MS
-from app.analysis.metrics import metrics_of
-from app.analysis.rolling_bars import BarTable
+from app.analysis.metrics import compute_metrics
+from app.analysis.rolling_bars import RollingBars
 from app.answers.durations import age
 from app.answers.history_argument import parse_history
 from app.answers.reader import Reader
@@ -120,10 +120,10 @@ def _check(fields: list[str], points: int) -> None:
         raise BadQuestion(f"points lies from {MIN_POINTS} to {MAX_POINTS}")
 
 
-def measured(table: BarTable, end_ms: int, seconds: int) -> dict[str, Value]:
+def measured(table: RollingBars, end_ms: int, seconds: int) -> dict[str, Value]:
     """Measure the `seconds` up to `end_ms`, the mid at their end included."""
     [window] = table.windows(end_ms, (seconds,))
-    metrics = metrics_of(window)
+    metrics = compute_metrics(window)
     bid, ask = metrics.get("bid_price"), metrics.get("ask_price")
     if window.end.mid2 and isinstance(bid, (int, float)) and isinstance(ask, (int, float)):
         metrics[MID] = (bid + ask) / 2

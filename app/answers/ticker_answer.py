@@ -10,11 +10,11 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from app.answers.reader import Snapshot
+from app.answers.reader import TickerSnapshot
 from app.answers.schema import (
+    AnswerModel,
     Bp,
     EpochMs,
-    Facts,
     Known,
     Number,
     Price,
@@ -29,12 +29,12 @@ from app.answers.schema import (
 from app.storage.published import (
     BEHAVIORS,
     BookSide,
-    Event,
+    EventRecord,
     EvidenceClass,
-    Level,
+    LevelRecord,
     PatternSide,
     PatternType,
-    Quality,
+    QualityRecord,
     Value,
 )
 
@@ -52,7 +52,7 @@ BRIEF_METRICS = (
 SizeTrend = Literal["INCREASING", "STABLE", "DECREASING"]
 
 
-class Metrics(Facts):
+class Metrics(AnswerModel):
     """Measures over the history; bid_/ask_ price and size stand at as_of."""
 
     quote_count: int | None = None
@@ -100,7 +100,7 @@ class Metrics(Facts):
     inside_volume: Annotated[Known, Field(description="inside the spread")] = None
 
 
-class EventFacts(Facts):
+class EventFacts(AnswerModel):
     """A pattern event; side is the book's side where it happens."""
 
     id: str
@@ -120,7 +120,7 @@ class EventFacts(Facts):
     threshold: Known = None
 
 
-class LevelFacts(Facts):
+class LevelFacts(AnswerModel):
     """A price that was the best of its side; held, broke: how often it was left."""
 
     side: BookSide
@@ -133,7 +133,7 @@ class LevelFacts(Facts):
     distance_bps: Annotated[Known, Field(description="bp from mid")] = None
 
 
-class QualityFacts(Facts):
+class QualityFacts(AnswerModel):
     """What was odd about the records of the history."""
 
     counts: dict[str, int] = {}
@@ -142,7 +142,7 @@ class QualityFacts(Facts):
     failed_detectors: list[PatternType] = []
 
 
-class FailureFacts(Facts):
+class FailureFacts(AnswerModel):
     """Ticks of this ticker that failed."""
 
     count: int
@@ -188,16 +188,16 @@ class Answer(Reply):
     engine: str | None = None
 
 
-def answer_of(snapshot: Snapshot) -> Answer:
+def build_answer(snapshot: TickerSnapshot) -> Answer:
     """Put a snapshot into the published form: rounded, cut to the strongest events and levels."""
-    events = None if snapshot.events is None else shown_events(snapshot.events)
-    return _answer(snapshot, events, shown_levels(snapshot.levels))
+    events = None if snapshot.events is None else top_events(snapshot.events)
+    return _answer(snapshot, events, top_levels(snapshot.levels))
 
 
-def fitted(snapshot: Snapshot, cost: Callable[[Answer], float]) -> Answer:
+def fit_to_budget(snapshot: TickerSnapshot, cost: Callable[[Answer], float]) -> Answer:
     """Return the answer whose cost is at most 1, or the smallest: see `_without_least`."""
-    events = None if snapshot.events is None else shown_events(snapshot.events)
-    levels = shown_levels(snapshot.levels)
+    events = None if snapshot.events is None else top_events(snapshot.events)
+    levels = top_levels(snapshot.levels)
     answer = _answer(snapshot, events, levels)
     while cost(answer) > 1 and (events or levels):
         events, levels = _without_least(events, levels)
@@ -206,8 +206,8 @@ def fitted(snapshot: Snapshot, cost: Callable[[Answer], float]) -> Answer:
 
 
 def _without_least(
-    events: list[Event] | None, levels: list[Level]
-) -> tuple[list[Event] | None, list[Level]]:
+    events: list[EventRecord] | None, levels: list[LevelRecord]
+) -> tuple[list[EventRecord] | None, list[LevelRecord]]:
     """Leave out one: the weakest closed event, else the least level, else the weakest open one."""
     if events and (events[-1].status == "closed" or not levels):
         return events[:-1], levels
@@ -215,7 +215,7 @@ def _without_least(
     return events, [level for level in levels if level is not least]
 
 
-def brief_of(snapshot: Snapshot, names: Iterable[str] = BRIEF_METRICS) -> Answer:
+def build_brief(snapshot: TickerSnapshot, names: Iterable[str] = BRIEF_METRICS) -> Answer:
     """Put a snapshot into its shortest form: some metrics, and what is open or on."""
     wanted = {*names, "covered_seconds"}
     metrics = {n: _brief(n, v) for n, v in snapshot.metrics.items() if n in wanted}
@@ -229,9 +229,9 @@ def brief_of(snapshot: Snapshot, names: Iterable[str] = BRIEF_METRICS) -> Answer
     return answer.model_copy(update={"open_patterns": patterns, **left_out})
 
 
-def brief_fitted(snapshot: Snapshot, cost: Callable[[Answer], float]) -> Answer:
+def fit_brief_to_budget(snapshot: TickerSnapshot, cost: Callable[[Answer], float]) -> Answer:
     """Return the brief answer whose cost is at most 1: with as many open events as fit."""
-    answer = brief_of(snapshot)
+    answer = build_brief(snapshot)
     for most in range(MAX_EVENTS - 1, -1, -1):
         if cost(answer) <= 1 or snapshot.events is None:
             break
@@ -246,20 +246,24 @@ def _brief(name: str, value: Value) -> Value:
 _RATIOS = frozenset(("spread_bps", "queue_imbalance", "trade_imbalance"))
 
 
-def open_patterns(events: Iterable[Event], most: int = MAX_EVENTS) -> list[str]:
+def open_patterns(events: Iterable[EventRecord], most: int = MAX_EVENTS) -> list[str]:
     """Name the strongest open events: type, side and strength where it is known."""
-    ranked = [event for event in sorted(events, key=weight, reverse=True) if event.status == "open"]
+    ranked = [
+        event for event in sorted(events, key=event_rank, reverse=True) if event.status == "open"
+    ]
     named = [_named(event) for event in ranked[:most]]
     more = len(ranked) - len(named)
     return [*named, f"{more} more"] if more else named
 
 
-def _named(event: Event) -> str:
+def _named(event: EventRecord) -> str:
     strength = "" if event.strength is None else f" {short(event.strength, 2)}"
     return f"{event.type} {event.side}{strength}"
 
 
-def _answer(snapshot: Snapshot, events: list[Event] | None, levels: list[Level]) -> Answer:
+def _answer(
+    snapshot: TickerSnapshot, events: list[EventRecord] | None, levels: list[LevelRecord]
+) -> Answer:
     metrics = {name: rounded(name, value) for name, value in snapshot.metrics.items()}
     metrics.pop("as_of", None)
     metrics.pop("covered_seconds", None)
@@ -302,12 +306,12 @@ def _covered(metrics: Mapping[str, Value]) -> Number | None:
     return short(covered, 6) if isinstance(covered, (int, float)) else None
 
 
-def shown_events(events: Iterable[Event]) -> list[Event]:
+def top_events(events: Iterable[EventRecord]) -> list[EventRecord]:
     """Choose the events to tell: open ones first, strongest first, newest first."""
-    return sorted(events, key=weight, reverse=True)[:MAX_EVENTS]
+    return sorted(events, key=event_rank, reverse=True)[:MAX_EVENTS]
 
 
-def weight(event: Event) -> tuple[bool, float, float]:
+def event_rank(event: EventRecord) -> tuple[bool, float, float]:
     """Order events by how much they tell: open, strong, new."""
     return (
         event.status == "open",
@@ -316,7 +320,7 @@ def weight(event: Event) -> tuple[bool, float, float]:
     )
 
 
-def shown_levels(levels: Iterable[Level]) -> list[Level]:
+def top_levels(levels: Iterable[LevelRecord]) -> list[LevelRecord]:
     """Choose the most significant levels of each side, bids first."""
     ranked = sorted(levels, key=significance, reverse=True)
     return [
@@ -326,7 +330,7 @@ def shown_levels(levels: Iterable[Level]) -> list[Level]:
     ]
 
 
-def significance(level: Level) -> float:
+def significance(level: LevelRecord) -> float:
     """Return a level's size times its appearances."""
     return level.size * level.appearances
 
@@ -336,13 +340,13 @@ def _left_out(all_of_them: Iterable[object] | None, shown: Iterable[object] | No
     return missing or None
 
 
-def _unless_shown(sweep: Event | None, shown: list[Event] | None) -> EventFacts | None:
+def _unless_shown(sweep: EventRecord | None, shown: list[EventRecord] | None) -> EventFacts | None:
     if sweep is None or any(event.id == sweep.id for event in shown or ()):
         return None
     return event_facts(sweep)
 
 
-def event_facts(event: Event) -> EventFacts:
+def event_facts(event: EventRecord) -> EventFacts:
     """Put an event into the published form; what it was made from is told by explain_pattern."""
     return EventFacts(
         id=event.id,
@@ -361,7 +365,7 @@ def event_facts(event: Event) -> EventFacts:
     )
 
 
-def level_facts(level: Level, mid: float | None) -> LevelFacts:
+def level_facts(level: LevelRecord, mid: float | None) -> LevelFacts:
     """Put a level into the published form, with its distance from the mid."""
     return LevelFacts(
         side=level.side,
@@ -375,7 +379,7 @@ def level_facts(level: Level, mid: float | None) -> LevelFacts:
     )
 
 
-def quality_facts(quality: Quality) -> QualityFacts:
+def quality_facts(quality: QualityRecord) -> QualityFacts:
     """Put a window's quality into the published form."""
     return QualityFacts(
         counts=dict(quality.counts),
@@ -385,7 +389,7 @@ def quality_facts(quality: Quality) -> QualityFacts:
     )
 
 
-def _failures(snapshot: Snapshot) -> FailureFacts | None:
+def _failures(snapshot: TickerSnapshot) -> FailureFacts | None:
     failures = snapshot.failures
     if not failures.count:
         return None

@@ -6,15 +6,15 @@ from typing import Any, NamedTuple
 import redis
 
 from app.analysis.bars import SECOND_MS, Bar
-from app.analysis.metrics import metrics_of
+from app.analysis.metrics import compute_metrics
 from app.analysis.record_parser import parse_quote, parse_trade
 from app.analysis.records import PRICE_UNITS, UNSIGNED
-from app.analysis.rolling_bars import BarTable
+from app.analysis.rolling_bars import RollingBars
 from app.analysis.windows import WINDOWS
 from app.core.errors import RecordRejected, StateUnreadable
 from app.storage.active_tickers import AHEAD_MS
 from app.storage.keys import Keys
-from app.storage.published import EvidenceClass, Value, counts_of, number_of
+from app.storage.published import EvidenceClass, Value, read_counts, read_number
 from app.storage.tick.codec import decode_bar, decode_bars
 
 WINDOW_OF_SECONDS = {seconds: name for name, seconds in WINDOWS.items()}
@@ -29,7 +29,7 @@ _NO_FIELDS: Hash = {}
 _Pipeline = Any
 
 
-class Question(NamedTuple):
+class ReadRequest(NamedTuple):
     """What is asked, and when."""
 
     ticker: str
@@ -37,7 +37,7 @@ class Question(NamedTuple):
     now_ms: float
 
 
-class AddedUp(NamedTuple):
+class WindowSums(NamedTuple):
     """Metrics and quality counts of a history from bars; how much of it lies before all bars."""
 
     metrics: Mapping[str, Value]
@@ -45,7 +45,7 @@ class AddedUp(NamedTuple):
     unseen_seconds: float
 
 
-class Glance(NamedTuple):
+class TickerReplies(NamedTuple):
     """Replies in the order they are asked for; a key of a wrong type reads as empty."""
 
     state: Sequence[bytes | None] = ()
@@ -64,7 +64,7 @@ class Glance(NamedTuple):
     def as_of_ms(self) -> int | None:
         """Return the newest tick, None before the first."""
         for text in (self.five_minutes.get(b"as_of"), *self.state[:1]):
-            as_of = number_of(text)
+            as_of = read_number(text)
             if as_of is not None:
                 return int(as_of)
         return None
@@ -102,17 +102,19 @@ class Glance(NamedTuple):
         """Return A where trades carry their aggressor, B where they don't, C without trades."""
         return evidence_class_of(self.trade)
 
-    def added_up(self, as_of_ms: int, seconds: int) -> "AddedUp":
+    def sum_window(self, as_of_ms: int, seconds: int) -> "WindowSums":
         """Return what the bars say of the `seconds` up to `as_of_ms`."""
         bars = self._bars(as_of_ms)
         table = _table(bars, as_of_ms, seconds)
         [window] = table.windows(as_of_ms, (seconds,))
         unseen_ms = bars[0].end - SECOND_MS - (as_of_ms - seconds * SECOND_MS) if bars else 0
-        return AddedUp(
-            metrics_of(window), counts_of(table.quality(as_of_ms, seconds)), unseen_ms / SECOND_MS
+        return WindowSums(
+            compute_metrics(window),
+            read_counts(table.quality(as_of_ms, seconds)),
+            unseen_ms / SECOND_MS,
         )
 
-    def table(self, as_of_ms: int, seconds: int) -> BarTable:
+    def table(self, as_of_ms: int, seconds: int) -> RollingBars:
         """Return the `seconds` up to `as_of_ms` one by one."""
         return _table(self._bars(as_of_ms), as_of_ms, seconds)
 
@@ -139,9 +141,9 @@ def evidence_class_of(trade: Sequence[tuple[bytes, float]]) -> EvidenceClass:
     return "B" if parsed.aggressor == UNSIGNED else "A"
 
 
-def _table(bars: list[Bar], as_of_ms: int, seconds: int) -> BarTable:
+def _table(bars: list[Bar], as_of_ms: int, seconds: int) -> RollingBars:
     # Without bars, one that says nothing: a table needs an end.
-    table = BarTable.of(bars or [Bar(as_of_ms)], seconds)
+    table = RollingBars.of(bars or [Bar(as_of_ms)], seconds)
     table.fill_to(as_of_ms)
     return table
 
@@ -150,7 +152,7 @@ def _stamp(newest: Scored) -> float | None:
     return newest[0][1] if newest and newest[0][1] >= MIN_EPOCH_MS else None
 
 
-class Glances:
+class TickerReads:
     """Reads glances of tickers over one connection pool."""
 
     def __init__(self, client: redis.Redis, names: Keys) -> None:
@@ -158,7 +160,7 @@ class Glances:
         self._redis: Any = client
         self._keys = names
 
-    def of(self, question: Question, newest_tick_after_ms: float) -> Glance:
+    def of(self, question: ReadRequest, newest_tick_after_ms: float) -> TickerReplies:
         """Read a ticker's keys; bars only for a history that has no hash of its own."""
         key, ticker = self._keys, question.ticker
         pipe = self._redis.pipeline(transaction=True)
@@ -174,20 +176,22 @@ class Glances:
         pipe.hgetall(key.metrics(ticker, WINDOW_OF_SECONDS.get(question.seconds, "10s")))
         if question.seconds not in WINDOW_OF_SECONDS:
             self._ask_bars(pipe, question, int(newest_tick_after_ms))
-        return Glance(*_answered(pipe))
+        return TickerReplies(*_answered(pipe))
 
-    def state_of(self, ticker: str) -> Glance:
+    def state_of(self, ticker: str) -> TickerReplies:
         """Read only what the newest bars are in."""
-        return Glance(state=self._redis.hmget(self._keys.state(ticker), "as_of", "recent"))
+        return TickerReplies(state=self._redis.hmget(self._keys.state(ticker), "as_of", "recent"))
 
-    def with_bars(self, glance: Glance, question: Question, as_of_ms: int) -> Glance:
+    def with_bars(
+        self, glance: TickerReplies, question: ReadRequest, as_of_ms: int
+    ) -> TickerReplies:
         """Read the bars of the history that ends at an older tick into a glance."""
         pipe = self._redis.pipeline(transaction=True)
         self._ask_bars(pipe, question, as_of_ms)
-        bars, bar_before = _answered(pipe, Glance._fields.index("bars"))
+        bars, bar_before = _answered(pipe, TickerReplies._fields.index("bars"))
         return glance._replace(bars=bars, bar_before=bar_before)
 
-    def _ask_bars(self, pipe: _Pipeline, question: Question, oldest_as_of_ms: int) -> None:
+    def _ask_bars(self, pipe: _Pipeline, question: ReadRequest, oldest_as_of_ms: int) -> None:
         key = self._keys.bars(question.ticker)
         start_ms = max(0, oldest_as_of_ms - question.seconds * SECOND_MS)
         pipe.xrange(key, start_ms + 1, "+")
@@ -195,7 +199,7 @@ class Glances:
         pipe.xrevrange(key, start_ms, "-", count=1)
 
 
-_EMPTY = tuple(Glance._field_defaults.values())
+_EMPTY = tuple(TickerReplies._field_defaults.values())
 
 
 def _answered(pipe: _Pipeline, first: int = 0) -> list[Any]:

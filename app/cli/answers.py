@@ -7,7 +7,7 @@ import click
 from app.answers.reader import store_errors
 from app.core.errors import OrderFlowError, UnknownAnswer
 from app.core.settings import settings
-from app.storage.answer_archive import Answers
+from app.storage.answer_archive import AnswerArchive
 from app.storage.redis_client import connect
 
 
@@ -26,7 +26,7 @@ def show(answer_id: str, form: str) -> None:
     with connect(settings()) as client:
         try:
             with store_errors(client):
-                found = Answers(client).find(answer_id)
+                found = AnswerArchive(client).find(answer_id)
             if form not in found:
                 raise UnknownAnswer(f"answer {answer_id[:40]!r} has no {form}")
         except OrderFlowError as error:

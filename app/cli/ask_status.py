@@ -22,7 +22,7 @@ def ask(ticker: str, history: str, *, as_json: bool) -> None:
     """Print what the MCP tool would answer about TICKER."""
     reader = Reader.of(settings())
     try:
-        forms = ask_ticker(reader, ticker, history).forms
+        forms = ask_ticker(reader, ticker, history).reply
     except OrderFlowError as error:
         _fail(error)
     finally:
@@ -37,7 +37,7 @@ def show_status(*, as_json: bool, check: bool) -> None:
     """Print how Redis, the analysis and the tickers fare."""
     with connect(settings()) as client:
         try:
-            found = status.Inspection(client, settings()).status()
+            found = status.HealthInspector(client, settings()).status()
         except OrderFlowError as error:
             _fail(error)
     click.echo(compact(status.as_json(found)) if as_json else status.as_text(found))

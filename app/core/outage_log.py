@@ -3,7 +3,7 @@
 import structlog
 from redis import exceptions
 
-AWAY = (
+UNAVAILABLE = (
     exceptions.ConnectionError,
     exceptions.TimeoutError,
     exceptions.OutOfMemoryError,
@@ -14,21 +14,21 @@ AWAY = (
 """Errors that tell of Redis as a whole, not of the command that met them."""
 
 
-class Outage:
+class OutageLog:
     """What one process has said so far of Redis being away."""
 
     def __init__(self, logger: structlog.stdlib.BoundLogger) -> None:
         self._log = logger
         self._since_first = 0
 
-    def met(self, error: Exception) -> None:
+    def note_error(self, error: Exception) -> None:
         """Take note of an error that tells that Redis is away."""
         if not self._since_first:
             kind = type(error).__name__
             self._log.warning("redis away, trying again", error=str(error), kind=kind)
         self._since_first += 1
 
-    def over(self) -> None:
+    def note_success(self) -> None:
         """Take note of a command that Redis has carried out."""
         if self._since_first:
             self._log.info("redis back", failed_attempts=self._since_first)

@@ -14,7 +14,7 @@ from app.analysis.bars import SECOND_MS
 from app.analysis.engine import Engine
 from app.analysis.patterns.events import Event
 from app.analysis.records import Batch
-from app.analysis.results import Analysis
+from app.analysis.results import TickResult
 from app.analysis.state import ENGINE
 from app.analysis.windows import WINDOWS
 from app.core.errors import OrderFlowError
@@ -47,7 +47,7 @@ class Ticks:
         return (self.last - self.first) // self.interval_ms + 1
 
 
-def analyses(engine: Engine, tape: Tape, ticks: Ticks) -> Iterator[Analysis]:
+def analyses(engine: Engine, tape: Tape, ticks: Ticks) -> Iterator[TickResult]:
     """Fold a tape tick by tick; yields what each tick found."""
     place = 0
     faults = sorted(tape.faults)
@@ -63,7 +63,7 @@ def analyses(engine: Engine, tape: Tape, ticks: Ticks) -> Iterator[Analysis]:
         )
 
 
-def write_metrics(out: IO[bytes], analysis: Analysis) -> None:
+def write_metrics(out: IO[bytes], analysis: TickResult) -> None:
     """Write a line a window."""
     behaviors = msgspec.Raw(_json(analysis.behaviors))
     for window in WINDOWS:
@@ -87,10 +87,10 @@ def analyze_tape(ticker: str, tape: Tape, out: Path, interval_ms: int = SECOND_M
         for analysis in tqdm(
             analyses(engine, tape, ticks), total=len(ticks), unit="tick", disable=None
         ):
-            for error in analysis.failures.values():
+            for error in analysis.failed_detectors.values():
                 raise error
             write_metrics(metrics, analysis)
-            events.update((event.id, event) for event in analysis.changed)
+            events.update((event.id, event) for event in analysis.changed_events)
     with (out / "patterns.jsonl").open("w", encoding="utf-8") as patterns:
         for event in sorted(events.values(), key=lambda event: (event.opened_at, event.id)):
             patterns.write(codec.event_json(event) + "\n")

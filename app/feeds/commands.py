@@ -15,7 +15,7 @@ from tqdm import tqdm
 from app.core import logs
 from app.core.clock import now_ms
 from app.core.errors import BadTicker, TapeError
-from app.core.outage_log import AWAY, Outage
+from app.core.outage_log import UNAVAILABLE, OutageLog
 from app.core.settings import Settings, settings
 from app.core.tickers import checked_ticker
 from app.feeds.publish import Backoff, Outbox, Posting, log, publish_when_due
@@ -201,18 +201,18 @@ def _starts(
     redis: Redis, checked: Settings, names: list[str], backfill_seconds: int, stop: Event
 ) -> dict[str, int]:
     """Ask Redis, as soon as it answers, where each ticker's records end."""
-    keys, outage, backoff = Keys(cluster=checked.cluster), Outage(log), Backoff()
+    keys, outage, backoff = Keys(cluster=checked.cluster), OutageLog(log), Backoff()
     while not stop.is_set():
         try:
             starts = {
                 name: first_second(redis, keys, name, now_ms(), backfill_seconds) for name in names
             }
-        except AWAY as error:
-            outage.met(error)
+        except UNAVAILABLE as error:
+            outage.note_error(error)
             backoff.failed()
             stop.wait(backoff.pause_seconds)
             continue
-        outage.over()
+        outage.note_success()
         return starts
     return {}
 

@@ -14,7 +14,7 @@ from redis.exceptions import RedisError
 
 from app.analysis.records import BUY, PRICE_UNITS, SELL, Quote, Record, Trade
 from app.core.clock import now_ms
-from app.core.outage_log import AWAY, Outage
+from app.core.outage_log import UNAVAILABLE, OutageLog
 from app.core.settings import Settings
 from app.storage.keys import Keys
 
@@ -149,7 +149,7 @@ class Outbox:
         self._trades: dict[str, _Lane] = {}
         self._quotes: dict[str, _Lane] = {}
         self._backoff = Backoff()
-        self._outage = Outage(log)
+        self._outage = OutageLog(log)
         self.published = 0
 
     def put(self, ticker: str, record: Record) -> None:
@@ -185,10 +185,10 @@ class Outbox:
         ):
             try:
                 self._send(lanes)
-            except AWAY as error:
+            except UNAVAILABLE as error:
                 self._redis_is_away(error)
                 return
-            self._outage.over()
+            self._outage.note_success()
             self._backoff.succeeded()
 
     def _send(self, lanes: list[_Lane]) -> None:
@@ -197,7 +197,7 @@ class Outbox:
         for lane in lanes:
             pipeline.zadd(lane.key, {member: stamp for stamp, member in lane.waiting})
         for lane, reply in zip(lanes, pipeline.execute(raise_on_error=False), strict=True):
-            if isinstance(reply, AWAY):
+            if isinstance(reply, UNAVAILABLE):
                 raise reply
             self._settle(lane, reply)
 
@@ -213,7 +213,7 @@ class Outbox:
         lane.waiting.clear()
 
     def _redis_is_away(self, error: Exception) -> None:
-        self._outage.met(error)
+        self._outage.note_error(error)
         self._backoff.failed()
         oldest_kept = now_ms() - self._retention_ms
         for lane in self._lanes():

@@ -54,7 +54,7 @@ def _death(code: int) -> str:
     return f"was ended by {signal.Signals(-code).name}" if code < 0 else f"ended with code {code}"
 
 
-class Supervised:
+class ManagedProcess:
     """A program that is kept running until it is told to end."""
 
     def __init__(self, program: Program, say: Say) -> None:

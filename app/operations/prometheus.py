@@ -16,7 +16,7 @@ from prometheus_client.core import (
 )
 from prometheus_client.registry import Collector
 
-from app.answers.diagnosis import Pulse
+from app.answers.diagnosis import Heartbeat
 from app.answers.reader import store_errors
 from app.core import clock
 from app.core.errors import StoreUnavailable
@@ -24,7 +24,7 @@ from app.core.settings import Settings
 from app.storage import keys
 from app.storage.active_tickers import ACTIVE_MS
 from app.storage.counters import LAG_BOUNDS_SECONDS, LAG_COUNTERS, LAG_SUM_COUNTER
-from app.storage.published import QUALITY_COUNTS, Number, PatternType, number_of
+from app.storage.published import QUALITY_COUNTS, Number, PatternType, read_number
 
 TICK_OUTCOMES = ("published", "done", "late", "skipped", "overtaken", "idle", "failed")
 REJECTIONS = (
@@ -61,21 +61,21 @@ class AnalysisCollector(Collector):
         now_ms = clock.now_ms()
         pipe = self._redis.pipeline(transaction=False)
         pipe.hgetall(keys.COUNTERS)
-        pipe.hgetall(keys.PULSE)
+        pipe.hgetall(keys.HEARTBEAT)
         pipe.zcount(keys.TICKERS, now_ms - ACTIVE_MS, "+inf")
         counters, pulse, active = pipe.execute()
         counts = _counts(counters)
         return [
             _gauge("orderflow_redis_up", "Whether Redis answers.", 1),
             _gauge("orderflow_active_tickers", "Tickers with a quote in the last 300 s.", active),
-            *_ages(Pulse.of(pulse, now_ms)),
+            *_ages(Heartbeat.of(pulse, now_ms)),
             *_totals(counts),
             _lag(counts),
         ]
 
 
 def _counts(fields: Mapping[bytes, bytes]) -> dict[str, Number]:
-    named = ((name.decode("ascii", "replace"), number_of(text)) for name, text in fields.items())
+    named = ((name.decode("ascii", "replace"), read_number(text)) for name, text in fields.items())
     return {name: count for name, count in named if count is not None and count >= 0}
 
 
@@ -83,7 +83,7 @@ def _gauge(name: str, meaning: str, value: float) -> Metric:
     return GaugeMetricFamily(name, meaning, value=value)
 
 
-def _ages(pulse: Pulse) -> Iterator[Metric]:
+def _ages(pulse: Heartbeat) -> Iterator[Metric]:
     for what, stamp_ms in (("fanout", pulse.fanout_ms), ("tick", pulse.tick_ms)):
         if stamp_ms is not None:
             age_seconds = max(0.0, (pulse.now_ms - stamp_ms) / 1000)

@@ -7,7 +7,7 @@ from typing import Any
 
 import redis
 
-from app.answers.diagnosis import Failures, Pulse
+from app.answers.diagnosis import Heartbeat, TickFailures
 from app.answers.durations import ago
 from app.answers.reader import store_errors
 from app.answers.ticker_read import MIN_EPOCH_MS
@@ -16,7 +16,7 @@ from app.core.settings import Settings
 from app.core.tickers import is_ticker
 from app.storage import keys
 from app.storage.active_tickers import ACTIVE_MS, SCAN_COUNT
-from app.storage.published import number_of
+from app.storage.published import read_number
 from app.storage.redis_client import address_of
 
 MAX_NAMED = 20
@@ -29,7 +29,7 @@ class Readiness:
     """Whether Redis, beat and workers do their part; `troubles` says what doesn't."""
 
     redis: str
-    pulse: Pulse
+    pulse: Heartbeat
     active: int
     troubles: Sequence[str]
 
@@ -39,17 +39,17 @@ class Status:
     """What an operator asks first; `troubles` is empty while all is well."""
 
     redis: str
-    pulse: Pulse
+    pulse: Heartbeat
     active: int
     behind: Sequence[str]
     counters: Mapping[str, int]
     seconds_not_ms: Sequence[str]
     wrong_type: Sequence[str]
-    failing: Mapping[str, Failures]
+    failing: Mapping[str, TickFailures]
     troubles: Sequence[str] = field(default=())
 
 
-class Inspection:
+class HealthInspector:
     """Reads how everything fares; an operator's question, so that it may take many round trips."""
 
     def __init__(self, client: redis.Redis, settings: Settings) -> None:
@@ -66,7 +66,7 @@ class Inspection:
         """
         with store_errors(self._client):
             now_ms = clock.now_ms()
-            pulse = Pulse.of(self._redis.hgetall(keys.PULSE), now_ms)
+            pulse = Heartbeat.of(self._redis.hgetall(keys.HEARTBEAT), now_ms)
             active = self._active(now_ms)
             status = Status(
                 redis=address_of(self._client),
@@ -87,10 +87,10 @@ class Inspection:
         """
         with store_errors(self._client):
             now_ms = clock.now_ms()
-            pulse = Pulse.of(self._redis.hgetall(keys.PULSE), now_ms)
+            pulse = Heartbeat.of(self._redis.hgetall(keys.HEARTBEAT), now_ms)
             active = self._redis.zcount(keys.TICKERS, now_ms - ACTIVE_MS, "+inf")
         address = address_of(self._client)
-        idle = tuple(_idle(pulse, active, self._settings))
+        idle = tuple(_stopped_components(pulse, active, self._settings))
         return Readiness(address, pulse, active, idle)
 
     def _active(self, now_ms: float) -> list[str]:
@@ -104,19 +104,19 @@ class Inspection:
         ticks = self._each(
             active, lambda pipe, ticker: pipe.hget(self._keys.metrics(ticker, "10s"), "as_of")
         )
-        return [ticker for ticker, as_of in ticks if (number_of(as_of) or 0) < oldest_ms]
+        return [ticker for ticker, as_of in ticks if (read_number(as_of) or 0) < oldest_ms]
 
-    def _failing(self, active: list[str]) -> dict[str, Failures]:
+    def _failing(self, active: list[str]) -> dict[str, TickFailures]:
         found = self._each(active, lambda pipe, ticker: pipe.hgetall(self._keys.failures(ticker)))
         failures = {
-            ticker: Failures.of(fields) for ticker, fields in found if isinstance(fields, dict)
+            ticker: TickFailures.of(fields) for ticker, fields in found if isinstance(fields, dict)
         }
         return {ticker: failed for ticker, failed in failures.items() if failed.count}
 
     def _counters(self) -> dict[str, int]:
         fields = self._redis.hgetall(keys.COUNTERS)
         named = (
-            (name.decode("ascii", "replace"), number_of(value)) for name, value in fields.items()
+            (name.decode("ascii", "replace"), read_number(value)) for name, value in fields.items()
         )
         return {
             name: int(value)
@@ -167,7 +167,7 @@ def _with_troubles(status: Status, settings: Settings) -> Status:
     return replace(status, troubles=tuple(_troubles(status, settings)))
 
 
-def _idle(pulse: Pulse, active: int, settings: Settings) -> Iterator[str]:
+def _stopped_components(pulse: Heartbeat, active: int, settings: Settings) -> Iterator[str]:
     """Say who does not do their part."""
     if not pulse.has(pulse.fanout_ms, settings):
         seen = pulse.seen(pulse.fanout_ms)
@@ -177,13 +177,13 @@ def _idle(pulse: Pulse, active: int, settings: Settings) -> Iterator[str]:
         yield f"ticks {seen}: start `celery -A tasks worker` or look at its log"
 
 
-def _as_of_fan_out(pulse: Pulse) -> Pulse:
+def _as_of_fan_out(pulse: Heartbeat) -> Heartbeat:
     """Return the pulse as the newest fan-out found it: workers are not to blame for a lost beat."""
     return replace(pulse, now_ms=pulse.fanout_ms or pulse.now_ms)
 
 
 def _troubles(status: Status, settings: Settings) -> Iterator[str]:
-    yield from _idle(status.pulse, status.active, settings)
+    yield from _stopped_components(status.pulse, status.active, settings)
     if status.behind:
         yield f"no fresh tick of {_named(status.behind)}"
     if status.failing:
@@ -220,7 +220,7 @@ def _lines(status: Status) -> Iterator[str]:
     yield from (f"TROUBLE: {trouble}" for trouble in status.troubles)
 
 
-def _failed(failed: Failures, pulse: Pulse) -> str:
+def _failed(failed: TickFailures, pulse: Heartbeat) -> str:
     when = "" if failed.last_ms is None else f", last {ago(failed.last_ms, pulse.now_ms)}"
     return f"{failed.count}{when}, {failed.error}"
 

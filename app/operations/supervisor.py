@@ -27,7 +27,7 @@ from app.core.errors import SettingError
 from app.core.settings import Settings, settings
 from app.operations import embedded_redis
 from app.operations.die_with_parent import die_with
-from app.operations.managed_process import Program, Supervised
+from app.operations.managed_process import ManagedProcess, Program
 from app.storage.keys import Keys
 from app.storage.redis_client import address_of, connect
 
@@ -155,8 +155,8 @@ class Supervisor:
         own = [] if embedded_redis.is_given(config) else [embedded_redis.server(config, directory)]
         rest = programs(config)
         self._printer = Printer([_OWN_NAME, *(program.name for program in own + rest)])
-        self._own = [Supervised(program, self._printer.say) for program in own]
-        self._rest = [Supervised(program, self._printer.say) for program in rest]
+        self._own = [ManagedProcess(program, self._printer.say) for program in own]
+        self._rest = [ManagedProcess(program, self._printer.say) for program in rest]
         self._stop = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
 
@@ -185,7 +185,7 @@ class Supervisor:
             self._signal(signal.SIGKILL, self._rest + self._own)
         self._stop.set()
 
-    def _keep(self, some: list[Supervised]) -> None:
+    def _keep(self, some: list[ManagedProcess]) -> None:
         if not self._stop.is_set():
             self._tasks += [asyncio.create_task(one.keep_running()) for one in some]
 
@@ -228,12 +228,12 @@ class Supervisor:
         await _all_ended(self._rest + self._own, 1.0)
 
     @staticmethod
-    def _signal(number: int, some: Iterable[Supervised]) -> None:
+    def _signal(number: int, some: Iterable[ManagedProcess]) -> None:
         for one in some:
             one.signal(number)
 
 
-async def _all_ended(some: Iterable[Supervised], seconds: float) -> None:
+async def _all_ended(some: Iterable[ManagedProcess], seconds: float) -> None:
     with suppress(TimeoutError):
         async with asyncio.timeout(seconds):
             await asyncio.gather(*(one.ended() for one in some))
@@ -241,7 +241,7 @@ async def _all_ended(some: Iterable[Supervised], seconds: float) -> None:
 
 @click.command()
 @click.option("--end-with-parent", is_flag=True, help="End as soon as the calling process dies.")
-def up(*, end_with_parent: bool) -> None:
+def main(*, end_with_parent: bool) -> None:
     """Run everything in the foreground: Redis, feed, beat, workers, Flower and the MCP server."""
     if end_with_parent:
         die_with(os.getppid(), signal.SIGTERM)
@@ -259,4 +259,4 @@ def up(*, end_with_parent: bool) -> None:
 
 
 if __name__ == "__main__":
-    up()
+    main()

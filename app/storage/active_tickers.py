@@ -36,14 +36,14 @@ KEYS_A_SCRIPT = 500  # a millisecond of Redis
 
 _KINDS = {
     keys.TICKERS: b"zset",
-    keys.PULSE: b"hash",
+    keys.HEARTBEAT: b"hash",
     keys.COUNTERS: b"hash",
-    keys.HOMES: b"hash",
+    keys.MOVED_SHARDS: b"hash",
     keys.SCAN: b"string",
 }
 
 
-class _Pass(msgspec.Struct):
+class _ScanPass(msgspec.Struct):
     """Where the pass over all keys stands: node of a cluster, cursor, foreign names met so far."""
 
     cursor: int = 0
@@ -56,7 +56,7 @@ class _Pass(msgspec.Struct):
         return not self.cursor and not self.node
 
 
-class Activity:
+class ActiveTickers:
     """The tickers seen in Redis, each with the stamp of its newest quote."""
 
     def __init__(self, client: redis.Redis, names: Keys) -> None:
@@ -66,9 +66,9 @@ class Activity:
         self._names = names
         self._newest = self._redis.register_script(NEWEST_SCRIPT)
 
-    def look(self, now_ms: float) -> int:
+    def scan_slice(self, now_ms: float) -> int:
         """Take the next slice of the keys and note which tickers were active; return how many."""
-        self._put_right()
+        self._repair_keys()
         where = self._where()
         tickers = self._tickers(where)
         active = self._active(tickers, now_ms)
@@ -81,7 +81,7 @@ class Activity:
         names = (name.decode(errors="replace") for name in found)
         return [name for name in names if is_ticker(name)]
 
-    def _put_right(self) -> None:
+    def _repair_keys(self) -> None:
         """Set aside what has another type than the machinery needs; in a cluster it is dropped."""
         pipe = self._redis.pipeline(transaction=False)
         for name in _KINDS:
@@ -92,19 +92,19 @@ class Activity:
             if self._is_cluster:  # a key can't be renamed into another slot
                 self._redis.unlink(name)
             else:
-                self._redis.rename(name, keys.bad(name))
-                self._redis.expire(keys.bad(name), keys.BAD_LIFETIME_SECONDS)
+                self._redis.rename(name, keys.quarantined(name))
+                self._redis.expire(keys.quarantined(name), keys.QUARANTINE_LIFETIME_SECONDS)
 
-    def _where(self) -> _Pass:
+    def _where(self) -> _ScanPass:
         stored = self._redis.get(keys.SCAN)
         if stored is None:
-            return _Pass()
+            return _ScanPass()
         try:
-            return msgspec.json.decode(stored, type=_Pass)
+            return msgspec.json.decode(stored, type=_ScanPass)
         except (msgspec.DecodeError, RecursionError):
-            return _Pass()
+            return _ScanPass()
 
-    def _tickers(self, where: _Pass) -> list[str]:
+    def _tickers(self, where: _ScanPass) -> list[str]:
         tickers: set[str] = set()
         for _ in range(SLICE_KEYS // SCAN_COUNT):
             for name in self._scanned(where):
@@ -117,7 +117,7 @@ class Activity:
                 break
         return list(tickers)
 
-    def _scanned(self, where: _Pass) -> list[bytes]:
+    def _scanned(self, where: _ScanPass) -> list[bytes]:
         """Take one SCAN further; a cluster is gone through node by node."""
         pattern = self._names.quotes_pattern
         if not self._is_cluster:
@@ -158,7 +158,7 @@ class Activity:
             ticker: newest[0][1] for ticker, newest in found if isinstance(newest, list) and newest
         }
 
-    def _note(self, where: _Pass, active: dict[str, float], now_ms: float) -> None:
+    def _note(self, where: _ScanPass, active: dict[str, float], now_ms: float) -> None:
         forgotten_ms = now_ms - keys.TICKERS_LIFETIME_SECONDS * 1000
         pipe = self._redis.pipeline(transaction=False)
         if active:

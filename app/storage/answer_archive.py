@@ -15,10 +15,10 @@ from app.core import clock
 from app.core.errors import UnknownAnswer
 from app.storage import keys
 
-MAX_KEPT = 5000
+MAX_ANSWERS = 5000
 _ID = re.compile(r"[a-z2-7]{8}")
 
-Kept = Mapping[str, bytes]
+Renderings = Mapping[str, bytes]
 """Forms of an answer by their names."""
 
 
@@ -27,14 +27,14 @@ def new_id() -> str:
     return base64.b32encode(secrets.token_bytes(5)).decode().lower()
 
 
-class Answers:
+class AnswerArchive:
     """Keeps and finds answers, at most so many, for at most an hour."""
 
     def __init__(self, client: redis.Redis) -> None:
         # `Any`: redis-py's annotations promise an awaitable beside every answer.
         self._redis: Any = client
 
-    def keep(self, answer_id: str, forms: Kept) -> bool:
+    def keep(self, answer_id: str, forms: Renderings) -> bool:
         """Keep an answer; tells whether Redis took it."""
         now_ms = clock.now_ms()
         pipe = self._redis.pipeline(transaction=False)
@@ -44,7 +44,7 @@ class Answers:
         forgotten_ms = now_ms - keys.ANSWERS_LIFETIME_SECONDS * 1000
         pipe.zremrangebyscore(keys.NEWEST_ANSWERS, "-inf", forgotten_ms)
         pipe.expire(keys.NEWEST_ANSWERS, keys.ANSWERS_LIFETIME_SECONDS)
-        pipe.zrange(keys.NEWEST_ANSWERS, 0, -MAX_KEPT - 1)
+        pipe.zrange(keys.NEWEST_ANSWERS, 0, -MAX_ANSWERS - 1)
         try:
             *_, too_old = pipe.execute()
             if too_old:
@@ -65,6 +65,6 @@ class Answers:
         if not found:
             raise UnknownAnswer(
                 f"no answer {answer_id[:40]!r} is kept; answers are kept for an hour, "
-                f"the newest {MAX_KEPT} at most"
+                f"the newest {MAX_ANSWERS} at most"
             )
         return {name.decode("ascii", "replace"): form for name, form in found.items()}

@@ -5,12 +5,12 @@ from uuid import uuid4
 
 from app.storage import keys
 from app.storage.active_tickers import ACTIVE_MS
-from app.storage.published import number_of
+from app.storage.published import read_number
 
 UNSURE_MS = 5_000
 
 
-class Emptied:
+class DataLossDetector:
     """The mark that the database bears; another one than the one known means that it began anew.
 
     Who notices leaves word, for those who came too late to have known the earlier mark.
@@ -23,11 +23,11 @@ class Emptied:
         self._asked_at = 0
 
     @property
-    def knows(self) -> bool:
+    def is_informed(self) -> bool:
         """Tell whether this process has seen the mark yet."""
         return bool(self._birth)
 
-    def of_late(self, as_of: int) -> bool:
+    def check(self, as_of: int) -> bool:
         """Tell whether Redis was emptied within the 300 s before `as_of`; asks once a tick."""
         if as_of != self._asked_at:
             self._look(as_of)
@@ -36,13 +36,13 @@ class Emptied:
 
     def _look(self, as_of: int) -> None:
         pipe = self._redis.pipeline()
-        pipe.hsetnx(keys.PULSE, "birth", uuid4().hex)
-        pipe.hmget(keys.PULSE, "birth", "emptied_at")
-        pipe.expire(keys.PULSE, keys.PULSE_LIFETIME_SECONDS)
+        pipe.hsetnx(keys.HEARTBEAT, "birth", uuid4().hex)
+        pipe.hmget(keys.HEARTBEAT, "birth", "emptied_at")
+        pipe.expire(keys.HEARTBEAT, keys.HEARTBEAT_LIFETIME_SECONDS)
         birth, emptied_at = pipe.execute()[1]
         if self._birth not in (b"", birth):
             self._emptied_at = as_of
-            self._redis.hset(keys.PULSE, "emptied_at", as_of)
+            self._redis.hset(keys.HEARTBEAT, "emptied_at", as_of)
         else:
-            self._emptied_at = max(self._emptied_at, number_of(emptied_at) or self._emptied_at)
+            self._emptied_at = max(self._emptied_at, read_number(emptied_at) or self._emptied_at)
         self._birth = birth

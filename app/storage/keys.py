@@ -46,18 +46,18 @@ BARS_LIFETIME_SECONDS = 2 * 3600 + 600
 STATE_LIFETIME_SECONDS = 7 * 86400
 FAILURES_LIFETIME_SECONDS = 3600
 TICKERS_LIFETIME_SECONDS = 7 * 86400
-PULSE_LIFETIME_SECONDS = 86400
+HEARTBEAT_LIFETIME_SECONDS = 86400
 COUNTERS_LIFETIME_SECONDS = 7 * 86400
-HOMES_LIFETIME_SECONDS = 86400
+MOVED_SHARDS_LIFETIME_SECONDS = 86400
 GUARD_LIFETIME_SECONDS = 60
 SCAN_LIFETIME_SECONDS = 60
-BAD_LIFETIME_SECONDS = 86400
+QUARANTINE_LIFETIME_SECONDS = 86400
 ANSWERS_LIFETIME_SECONDS = 3600
 
 TICKERS = PREFIX + "tickers"
-PULSE = PREFIX + "pulse"
+HEARTBEAT = PREFIX + "pulse"
 COUNTERS = PREFIX + "counters"
-HOMES = PREFIX + "homes"
+MOVED_SHARDS = PREFIX + "homes"
 SCAN = PREFIX + "scan"
 NEWEST_ANSWERS = PREFIX + "answers:newest"
 # The field of a state by which a reader needs not look through an hour of events.
@@ -156,6 +156,6 @@ def answer(answer_id: str) -> str:
     return f"{PREFIX}answers:{answer_id}"
 
 
-def bad(key: str) -> str:
+def quarantined(key: str) -> str:
     """Name under which a wrong-typed key of ours is set aside."""
     return f"{PREFIX}bad:{key.removeprefix(PREFIX)}"

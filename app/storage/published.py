@@ -85,7 +85,7 @@ Number = int | float
 Value = int | float | str
 
 
-class Event(msgspec.Struct, frozen=True, kw_only=True):
+class EventRecord(msgspec.Struct, frozen=True, kw_only=True):
     """A pattern event, section 4 of the contract; times in epoch ms."""
 
     id: str
@@ -106,7 +106,7 @@ class Event(msgspec.Struct, frozen=True, kw_only=True):
     evidence: dict[str, Any] = {}
 
 
-class Level(msgspec.Struct, frozen=True, kw_only=True):
+class LevelRecord(msgspec.Struct, frozen=True, kw_only=True):
     """A price level, section 5 of the contract; times in epoch ms."""
 
     price: float
@@ -120,7 +120,7 @@ class Level(msgspec.Struct, frozen=True, kw_only=True):
 
 
 @dataclass(frozen=True, slots=True)
-class Quality:
+class QualityRecord:
     """What was odd about a window: counts by name, gaps in epoch ms, detectors that failed."""
 
     counts: Mapping[str, int] = field(default_factory=dict)
@@ -145,13 +145,13 @@ class _Life(msgspec.Struct):
     closed_at: float | None = None
 
 
-_event = msgspec.json.Decoder(Event).decode
+_event = msgspec.json.Decoder(EventRecord).decode
 _life = msgspec.json.Decoder(_Life).decode
-_level = msgspec.json.Decoder(Level).decode
+_level = msgspec.json.Decoder(LevelRecord).decode
 _json = msgspec.json.Decoder().decode
 
 
-def number_of(text: bytes | None) -> Number | None:
+def read_number(text: bytes | None) -> Number | None:
     """Read a finite number, whole ones as int; None for anything else."""
     try:
         value = float(text or b"")
@@ -162,14 +162,14 @@ def number_of(text: bytes | None) -> Number | None:
     return int(value) if value.is_integer() else value
 
 
-def events_of(members: Iterable[bytes], ticker: str) -> list[Event]:
+def read_events(members: Iterable[bytes], ticker: str) -> list[EventRecord]:
     """Decode a ticker's events; a member that is none is left out."""
-    return [event for member in members if (event := event_of(member, ticker)) is not None]
+    return [event for member in members if (event := read_event(member, ticker)) is not None]
 
 
-def events_after(members: Iterable[bytes], ticker: str, since_ms: float) -> list[Event]:
+def events_after(members: Iterable[bytes], ticker: str, since_ms: float) -> list[EventRecord]:
     """Decode a ticker's events that are open, or were closed after `since_ms`."""
-    return events_of([member for member in members if _lasts(member, since_ms)], ticker)
+    return read_events([member for member in members if _lasts(member, since_ms)], ticker)
 
 
 def _lasts(member: bytes, since_ms: float) -> bool:
@@ -180,7 +180,7 @@ def _lasts(member: bytes, since_ms: float) -> bool:
     return life.status == "open" or (life.closed_at is not None and life.closed_at > since_ms)
 
 
-def event_of(member: bytes, ticker: str) -> Event | None:
+def read_event(member: bytes, ticker: str) -> EventRecord | None:
     """Decode one event of `ticker`, None where it is none."""
     try:
         event = _event(member)
@@ -208,7 +208,7 @@ def _is_fact(value: object) -> bool:
     return isinstance(value, (int, float)) and not isinstance(value, bool)
 
 
-def levels_of(members: Iterable[bytes]) -> list[Level]:
+def read_levels(members: Iterable[bytes]) -> list[LevelRecord]:
     """Decode levels; a member that is none is left out."""
     levels = []
     for member in members:
@@ -219,7 +219,7 @@ def levels_of(members: Iterable[bytes]) -> list[Level]:
     return levels
 
 
-def metrics_in(fields: Mapping[bytes, bytes]) -> dict[str, Value]:
+def read_metrics(fields: Mapping[bytes, bytes]) -> dict[str, Value]:
     """Take a metrics hash's numbers and words."""
     metrics: dict[str, Value] = {}
     for key, text in fields.items():
@@ -227,7 +227,7 @@ def metrics_in(fields: Mapping[bytes, bytes]) -> dict[str, Value]:
         value = (
             _word(text, WORDS[name])
             if name in WORDS
-            else number_of(text)
+            else read_number(text)
             if name in NUMBERS
             else None
         )
@@ -249,7 +249,7 @@ def _object(text: bytes | None) -> dict[str, Any]:
     return value if isinstance(value, dict) else {}
 
 
-def behaviors_of(text: bytes | None) -> dict[str, str]:
+def read_behaviors(text: bytes | None) -> dict[str, str]:
     """Take the behaviours' states and directions, in the contract's order."""
     raw = _object(text)
     states = {name: _state(raw[name]) for name in BEHAVIORS if name in raw}
@@ -264,26 +264,26 @@ def _state(text: object) -> str:
     return f"unknown: {reason if _UNKNOWN_REASON.fullmatch(reason) else OTHER}"
 
 
-def quality_of(text: bytes | None, start_ms: float = 0) -> Quality:
+def read_quality(text: bytes | None, start_ms: float = 0) -> QualityRecord:
     """Take a window's quality; gaps are cut at the window's start."""
     raw = _object(text)
     gaps = (_gap(found) for found in _list(raw.get("gaps")))
     rebuilt_at = raw.get("rebuilt_at")
     failed = _list(raw.get("failed_detectors"))
-    return Quality(
-        counts_of(raw),
+    return QualityRecord(
+        read_counts(raw),
         tuple((max(gap[0], start_ms), gap[1]) for gap in gaps if gap and gap[1] > start_ms),
         rebuilt_at if isinstance(rebuilt_at, (int, float)) else None,
         tuple(name for name in get_args(PatternType) if name in failed),
     )
 
 
-def counts_of(raw: Mapping[str, Any]) -> dict[str, int]:
+def read_counts(raw: Mapping[str, Any]) -> dict[str, int]:
     """Take counts by name, nested ones too; an unknown name counts as other."""
     counts: dict[str, int] = {}
     for name, value in raw.items():
         if isinstance(value, dict):
-            nested = counts_of(value)
+            nested = read_counts(value)
         elif isinstance(value, int) and not isinstance(value, bool) and name != "rebuilt_at":
             nested = {name if name in QUALITY_COUNTS else OTHER: value}
         else:
@@ -304,13 +304,13 @@ def _gap(value: object) -> tuple[float, float] | None:
     return None
 
 
-def engine_of(text: bytes | None) -> str | None:
+def read_engine(text: bytes | None) -> str | None:
     """Return the version of the definitions if it has a version's form."""
     version = (text or b"").decode("ascii", "replace")
     return version if _ENGINE.fullmatch(version) else None
 
 
-def error_name_of(text: bytes | None) -> str:
+def read_error_name(text: bytes | None) -> str:
     """Return the name of an error class if there is one of that name, else a general word."""
     name = (text or b"").decode("ascii", "replace")
     for home in (builtins, errors):

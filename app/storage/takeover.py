@@ -5,14 +5,14 @@ from typing import Any, NamedTuple
 
 from app.analysis.windows import WINDOWS
 from app.storage import keys
-from app.storage.tick.read import OLDEST_MS, Checked, is_whole
-from app.storage.tick_connection import Line
+from app.storage.tick.read import OLDEST_MS, KeyCheck, is_whole
+from app.storage.tick_connection import TickConnection
 
 _KINDS = (b"hash", None, None, b"stream", *[b"zset"] * 3, *[b"hash"] * len(WINDOWS))
 """Types of the keys in the order of `Keys.of_tick`; the broker's are its own affair."""
 
 
-class Righted(NamedTuple):
+class RepairResult(NamedTuple):
     """A ticker's keys without any of the wrong type: up to where was folded, 0 without a state.
 
     `residue` tells that a state was there which was none.
@@ -20,14 +20,14 @@ class Righted(NamedTuple):
 
     folded_to: int
     residue: bool
-    checked: Checked
+    checked: KeyCheck
 
 
-def put_right(line: Line, names: Sequence[str], most_kept: int) -> Righted:
+def repair_keys(line: TickConnection, names: Sequence[str], most_kept: int) -> RepairResult:
     """Set aside what has the wrong type or is no state, and look at what is rare."""
     state, quotes, trades = names[:3]
     too_old = ("-inf", f"({OLDEST_MS}")
-    replies = line.begin(
+    replies = line.first_read(
         [
             *(("TYPE", name) for name in names),
             ("ZCOUNT", quotes, *too_old),
@@ -46,11 +46,11 @@ def put_right(line: Line, names: Sequence[str], most_kept: int) -> Righted:
     ]
     is_state = isinstance(known, list) and _is_state(known)
     residue = kinds[0] == b"hash" and not is_state
-    set_aside(line, [*wrong, state] if residue else wrong)
-    return Righted(
+    quarantine(line, [*wrong, state] if residue else wrong)
+    return RepairResult(
         int(known[1]) if is_state else 0,
         residue,
-        Checked(old_quotes + old_trades, sum(number > 2 * most_kept for number in held)),
+        KeyCheck(old_quotes + old_trades, sum(number > 2 * most_kept for number in held)),
     )
 
 
@@ -59,21 +59,21 @@ def _is_state(known: Sequence[bytes | None]) -> bool:
     return bool(version) and all(is_whole(number) for number in numbers)
 
 
-def set_aside(line: Line, names: Sequence[str]) -> None:
+def quarantine(line: TickConnection, names: Sequence[str]) -> None:
     """Move keys out of the way for a day."""
     commands = [
         command
         for name in names
         for command in (
-            ("RENAME", name, keys.bad(name)),
-            ("EXPIRE", keys.bad(name), keys.BAD_LIFETIME_SECONDS),
+            ("RENAME", name, keys.quarantined(name)),
+            ("EXPIRE", keys.quarantined(name), keys.QUARANTINE_LIFETIME_SECONDS),
         )
     ]
     if commands:
         line.read(commands)
 
 
-class Left(NamedTuple):
+class StoredTicker(NamedTuple):
     """What an earlier worker left: its state, `as_of` of each window, and whether anything else."""
 
     fields: Mapping[str, bytes]
@@ -81,7 +81,7 @@ class Left(NamedTuple):
     anything: bool
 
 
-def left_behind(line: Line, names: Sequence[str]) -> Left:
+def read_stored_ticker(line: TickConnection, names: Sequence[str]) -> StoredTicker:
     """Read all that a worker needs who does not hold the ticker's engine."""
     state, _, _, bars, patterns = names[:5]
     stored, anything, *shown = line.read(
@@ -92,7 +92,7 @@ def left_behind(line: Line, names: Sequence[str]) -> Left:
         ]
     )
     fields = {name.decode(errors="replace"): value for name, value in _pairs_of(stored)}
-    return Left(
+    return StoredTicker(
         fields, [int(text) if text and text.isdigit() else 0 for text in shown], anything > 0
     )
 

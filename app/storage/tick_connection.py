@@ -9,10 +9,10 @@ import hiredis
 import redis
 from redis.exceptions import MovedError, RedisClusterException, ResponseError
 
-from app.core.outage_log import AWAY
+from app.core.outage_log import UNAVAILABLE
 from app.storage.tick.resp import Command
 
-Told = Callable[[bool, Exception | None], None]
+OutcomeCallback = Callable[[bool, Exception | None], None]
 """Hears whether a transaction was carried out: False where a watched key had changed and nothing
 was done, or with an error of redis-py's."""
 
@@ -21,7 +21,7 @@ ALREADY_THERE = "equal or smaller"
 WRONG_TYPE = "WRONGTYPE"
 
 
-class Line:
+class TickConnection:
     """One connection, on which a key may be watched from a tick's read to its write.
 
     A call by `redis.Redis` costs 100 to 150 µs more than its way there and back: each takes a
@@ -31,10 +31,10 @@ class Line:
 
     def __init__(self, connection: Any) -> None:  # noqa: ANN401 - redis-py's, of whatever kind
         self._connection = connection
-        self._owed = 0
-        self._told: Told = _nobody
+        self._pending = 0
+        self._callback: OutcomeCallback = _ignore_outcome
 
-    def begin(self, commands: Sequence[Command], number: int = 0) -> list[Any]:
+    def first_read(self, commands: Sequence[Command], number: int = 0) -> list[Any]:
         """Return the replies to a tick's first commands, before which nothing is watched.
 
         `number` is how many these are where several are packed as one. Sends them once more where
@@ -42,7 +42,7 @@ class Line:
         """
         connection = self._connection
         replies: list[Any] = connection.retry.call_with_retry(
-            lambda: self._asked(commands, number or len(commands)),
+            lambda: self._send_and_receive(commands, number or len(commands)),
             lambda _: connection.disconnect(),
         )
         _raise_other_than(replies, WRONG_TYPE)
@@ -53,41 +53,41 @@ class Line:
 
         These go out once: on a new connection nothing would be watched any more.
         """
-        replies = self._asked(commands, len(commands))
+        replies = self._send_and_receive(commands, len(commands))
         _raise_other_than(replies, WRONG_TYPE)
         return replies
 
-    def write(self, transaction: Sequence[Command], told: Told) -> None:
+    def write(self, transaction: Sequence[Command], told: OutcomeCallback) -> None:
         """Send a transaction; `told` hears at the next read, or when all is settled.
 
         An error that it hears of may be `ConnectionError` or `TimeoutError`: then it may have been
         carried out. It is not to be repeated, for nothing is watched by then.
         """
-        self._owed, self._told = len(transaction), told
+        self._pending, self._callback = len(transaction), told
         try:
             self._send(transaction)
-        except AWAY as error:
+        except UNAVAILABLE as error:
             self._give_up(error)
 
-    def settle(self) -> None:
+    def await_pending(self) -> None:
         """Hear what became of what was written last."""
         try:
-            written = self._replies(self._owed)
-        except AWAY as error:
+            written = self._replies(self._pending)
+        except UNAVAILABLE as error:
             self._give_up(error)
         else:
-            self._tell(written)
+            self._report(written)
 
-    def _asked(self, commands: Sequence[Command], number: int) -> list[Any]:
+    def _send_and_receive(self, commands: Sequence[Command], number: int) -> list[Any]:
         try:
             self._send(commands)
-            written = self._replies(self._owed)
+            written = self._replies(self._pending)
             replies = self._replies(number)
-        except AWAY as error:
+        except UNAVAILABLE as error:
             self._give_up(error)
             raise
         # Only now: whatever happens there, no reply is left for the next one to take as its own.
-        self._tell(written)
+        self._report(written)
         return replies
 
     def _send(self, commands: Sequence[Command]) -> None:
@@ -96,15 +96,15 @@ class Line:
         )
         self._connection.send_packed_command([packed], check_health=False)
 
-    def _tell(self, written: Sequence[Any]) -> None:
-        if self._owed:
-            told, self._owed, self._told = self._told, 0, _nobody
+    def _report(self, written: Sequence[Any]) -> None:
+        if self._pending:
+            told, self._pending, self._callback = self._callback, 0, _ignore_outcome
             told(*_outcome(written))
 
     def _give_up(self, error: Exception) -> None:
         """Let nothing of an earlier question be taken for an answer."""
         self._connection.disconnect()
-        told, self._owed, self._told = self._told, 0, _nobody
+        told, self._pending, self._callback = self._callback, 0, _ignore_outcome
         told(False, error)
 
     def _replies(self, number: int) -> list[Any]:
@@ -116,7 +116,7 @@ class Line:
             raise redis.ConnectionError(f"while reading: {error}") from error
 
 
-def _nobody(*_: object) -> None:
+def _ignore_outcome(*_: object) -> None:
     """Hear nothing."""
 
 
@@ -138,40 +138,40 @@ def _raise_other_than(replies: Iterable[Any], expected: str) -> None:
             raise reply
 
 
-class Lines:
+class TickConnections:
     """Lines to the servers that hold the data: one, or the nodes of a cluster."""
 
     def __init__(self, client: redis.Redis) -> None:
         self._client: Any = client
         # By pool, of which a cluster has one a node; taken and put back, so that each thread has
         # one of its own.
-        self._lines: defaultdict[Any, list[Line]] = defaultdict(list)
+        self._idle: defaultdict[Any, list[TickConnection]] = defaultdict(list)
 
     @contextmanager
-    def to(self, key: str) -> Iterator[Line]:
+    def to(self, key: str) -> Iterator[TickConnection]:
         """Lend a line to the server that holds a key."""
         pool = self._pool_of(key)
-        lines = self._lines[pool]
-        line = lines.pop() if lines else Line(pool.get_connection())
+        lines = self._idle[pool]
+        line = lines.pop() if lines else TickConnection(pool.get_connection())
         try:
             yield line
-        except (MovedError, *AWAY):
+        except (MovedError, *UNAVAILABLE):
             # A cluster gave the slot to another node, or lost one: the next tick finds the new one.
-            self._look_again()
+            self._refresh_nodes()
             raise
         finally:
             lines.append(line)
 
-    def _look_again(self) -> None:
+    def _refresh_nodes(self) -> None:
         if not isinstance(self._client, redis.Redis):
             with suppress(redis.RedisError, RedisClusterException):
                 self._client.nodes_manager.initialize()
 
-    def settle(self) -> None:
+    def await_pending(self) -> None:
         """Hear what became of everything that was written."""
-        for lines in self._lines.values():
+        for lines in self._idle.values():
             for line in lines:
-                line.settle()
+                line.await_pending()
 
     def _pool_of(self, key: str) -> Any:  # noqa: ANN401 - as above
         if isinstance(self._client, redis.Redis):

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 LOOK_EACH_MS = 100.0
 
 
-class Lookout:
+class QueueMonitor:
     """What one worker knows of the others' queues, from looking at their lengths now and then.
 
     A tick that comes to a worker which does not hold its ticker costs as much as four others, and
@@ -18,11 +18,11 @@ class Lookout:
         self._seen: Mapping[str, int] = {}
         self._seen_at_ms = 0.0
 
-    def rest(self) -> None:
+    def pause(self) -> None:
         """Have work of one's own."""
         self.helped, self._seen = [], {}
 
-    def look(self, lengths: Mapping[str, int], now_ms: float, left_ms: float) -> None:
+    def check(self, lengths: Mapping[str, int], now_ms: float, left_ms: float) -> None:
         """Take note of the others' queues, `left_ms` before the next ticks come.
 
         >>> lookout = Lookout()

@@ -13,9 +13,9 @@ from kombu.utils.scheduling import priority_cycle
 
 from app.core import clock
 from app.core.settings import settings
-from tasks.fast_path.queue_monitor import LOOK_EACH_MS, Lookout
+from tasks.fast_path.queue_monitor import LOOK_EACH_MS, QueueMonitor
 from tasks.queues import FAN_OUT_QUEUE, given_shard, tick_queue
-from tasks.schedule import ms_until_the_next_ticks
+from tasks.schedule import ms_until_next_ticks
 
 _log = structlog.stdlib.get_logger("tasks.fast_path.transport")
 _TICKS = tick_queue(0).removesuffix("0")
@@ -62,13 +62,13 @@ _json = msgspec.json.Decoder().decode
 _body = msgspec.json.Decoder(tuple[list[Any], dict[str, Any], dict[str, Any]]).decode
 
 
-class OwnFirst(priority_cycle):
+class ShardQueueOrder(priority_cycle):
     """The queues that a worker of a shard takes from: its own, and others' that it helps with."""
 
     def __init__(self, own: str) -> None:
         super().__init__()
         self.own = own
-        self.lookout = Lookout()
+        self.monitor = QueueMonitor()
 
     def others(self) -> list[str]:
         """Name the ticks' queues that are other workers'."""
@@ -76,13 +76,13 @@ class OwnFirst(priority_cycle):
 
     def consume(self, n: int) -> list[str]:
         """Return the queues to take from now, in that order."""
-        left_alone = {*self.others()} - {*self.lookout.helped}
+        left_alone = {*self.others()} - {*self.monitor.helped}
         return [name for name in self.items[:n] if name not in left_alone] or self.items[:n]
 
     def rotate(self, last_used: str) -> None:
         """Hear where the newest message came from."""
         if last_used == self.own:
-            self.lookout.rest()
+            self.monitor.pause()
 
 
 class Channel(transport.Channel):
@@ -94,13 +94,13 @@ class Channel(transport.Channel):
     def __init__(self, *words: Any, **named: Any) -> None:  # noqa: ANN401 - kombu's own
         super().__init__(*words, **named)
         shard = given_shard(settings())
-        self._own_first = None if shard is None else OwnFirst(tick_queue(shard))
+        self._queue_order = None if shard is None else ShardQueueOrder(tick_queue(shard))
         self._are_long = False
-        if self._own_first is not None:
-            self._queue_cycle = self._own_first
+        if self._queue_order is not None:
+            self._queue_cycle = self._queue_order
 
     def _brpop_start(self, timeout: float | None = None) -> None:
-        if self._own_first is not None:
+        if self._queue_order is not None:
             timeout = timeout or LOOK_EACH_MS / 1000
         super()._brpop_start(timeout)
 
@@ -114,7 +114,7 @@ class Channel(transport.Channel):
             self._in_poll = None
             self._flush_brpop_reauth()
         if not taken:
-            self._look_out()
+            self._check_other_queues()
             raise Empty
         return True
 
@@ -125,7 +125,7 @@ class Channel(transport.Channel):
         by itself, through Celery's loop, costs 150 of 920 µs a tick.
         """
         began, taken = time.monotonic(), 1
-        if self._own_first is None or queue != self._own_first.own or self._are_long:
+        if self._queue_order is None or queue != self._queue_order.own or self._are_long:
             self._deliver_from(queue, item)
         else:
             more = self._delivered_while_more_come(queue, item, options)
@@ -170,11 +170,11 @@ class Channel(transport.Channel):
         else:
             self.connection._deliver(message, queue)  # noqa: SLF001 - as kombu does
 
-    def _look_out(self) -> None:
+    def _check_other_queues(self) -> None:
         """See how the others fare, while there is nothing to do."""
-        if self._own_first is None:
+        if self._queue_order is None:
             return
-        names, now_ms = self._own_first.others(), clock.now_ms()
+        names, now_ms = self._queue_order.others(), clock.now_ms()
         with self.conn_or_acquire() as client:
             pipe = client.pipeline(transaction=False)
             for name in names:
@@ -182,8 +182,8 @@ class Channel(transport.Channel):
             found = pipe.execute(raise_on_error=False)
         # A queue that is none, or not readable now, has nothing to help with.
         lengths = {n: it for n, it in zip(names, found, strict=True) if isinstance(it, int)}
-        left_ms = ms_until_the_next_ticks(now_ms, settings().interval_ms, settings().settle_ms)
-        self._own_first.lookout.look(lengths, now_ms, left_ms)
+        left_ms = ms_until_next_ticks(now_ms, settings().interval_ms, settings().settle_ms)
+        self._queue_order.monitor.check(lengths, now_ms, left_ms)
 
 
 class Transport(transport.Transport):

@@ -8,8 +8,8 @@ import msgspec
 
 from app.analysis.engine import SPANS, Engine
 from app.analysis.records import Batch, Quote, Record, Trade
-from app.analysis.results import Analysis
-from app.analysis.rolling_bars import BarTable
+from app.analysis.results import TickResult
+from app.analysis.rolling_bars import RollingBars
 from app.storage.tick.codec import (
     decode_bar,
     decode_bars,
@@ -91,10 +91,10 @@ class Hearing:
         self._events: dict[str, Named] = {}
         self._said = Said()
 
-    def hear(self, analysis: Analysis, *, keeps: bool = True) -> None:
+    def hear(self, analysis: TickResult, *, keeps: bool = True) -> None:
         """Take in one analysis."""
-        assert analysis.failures == {}
-        for event in analysis.changed:
+        assert analysis.failed_detectors == {}
+        for event in analysis.changed_events:
             self._events[event.id] = msgspec.json.decode(event_json(event))
         if keeps:
             self._said.windows[analysis.as_of] = {n: dict(f) for n, f in analysis.metrics.items()}
@@ -117,7 +117,7 @@ def restarted(records: Sequence[Record], ends: Sequence[int], at: set[int]) -> S
     for batch, end in pieces(records, ends):
         analysis = engine.advance(batch, end)
         heard.hear(analysis)
-        bars += [encode_bar(bar) for bar in analysis.sealed]
+        bars += [encode_bar(bar) for bar in analysis.final_bars]
         if end in at:
             engine = _thawed(engine, bars)
     return heard.said()
@@ -126,7 +126,7 @@ def restarted(records: Sequence[Record], ends: Sequence[int], at: set[int]) -> S
 def _thawed(engine: Engine, bars: list[bytes]) -> Engine:
     state = decode_state(encode_state(engine.state))
     state.recent = decode_bars(join_bars(map(encode_bar, engine.state.recent)))
-    table = BarTable.of([*map(decode_bar, bars[-400:]), *state.recent], max(SPANS))
+    table = RollingBars.of([*map(decode_bar, bars[-400:]), *state.recent], max(SPANS))
     table.first_quote = state.first_quote
     if table.end:
         table.fill_to(state.as_of)

@@ -7,7 +7,7 @@ import pytest
 
 from app.analysis.engine import Engine
 from app.analysis.records import Batch, Trade
-from app.analysis.results import Analysis
+from app.analysis.results import TickResult
 from tests.builders import second
 from tests.strategies import Flavour
 
@@ -17,17 +17,17 @@ DAMAGED_FROM = 5
 # By hook: a detector, the memory that it stumbles over there, what it becomes, and whether the
 # feed has trades. No memory makes the hooks `jumped` and `moment_ended` stumble.
 FAILING: dict[str, tuple[str, str, object, bool]] = {
-    "quoted": ("pulling", "pulls", ["x", "x"], True),
-    "entered": ("icebergs", "reserves", [], True),
-    "resized": ("walls", "sides", [], True),
-    "left": ("suspected_refills", "sides", [], False),
-    "printed": ("icebergs", "throughs", [], True),
-    "timed": ("stacking", "looks_at", [], True),
-    "second": ("absorption", "watches", [], True),
+    "on_quote": ("pulling", "pulls", ["x", "x"], True),
+    "on_enter": ("icebergs", "reserves", [], True),
+    "on_resize": ("walls", "sides", [], True),
+    "on_leave": ("suspected_refills", "sides", [], False),
+    "on_trade": ("icebergs", "throughs", [], True),
+    "on_timer": ("stacking", "looks_at", [], True),
+    "on_second": ("absorption", "watches", [], True),
 }
 
 
-def analyses(damage: tuple[str, str, object] | None, *, trades: bool) -> Iterator[Analysis]:
+def analyses(damage: tuple[str, str, object] | None, *, trades: bool) -> Iterator[TickResult]:
     records = Flavour(11, 400, 0.3, 1.0, 0.05, 0.0, 1.0, 0.4).stream()
     engine = Engine.new("SPY")
     for end in range(1, SECONDS + 1):
@@ -42,7 +42,7 @@ def analyses(damage: tuple[str, str, object] | None, *, trades: bool) -> Iterato
 @pytest.mark.parametrize("hook", FAILING)
 def test_a_detector_that_fails_in_a_hook_is_named_and_stops_no_other(hook: str) -> None:
     detector, memory, value, trades = FAILING[hook]
-    finds = getattr(Engine.new("SPY").state.detectors, detector).finds
+    finds = getattr(Engine.new("SPY").state.detectors, detector).pattern_type
 
     calm = list(analyses(None, trades=trades))
     spoiled = list(analyses((detector, memory, value), trades=trades))
@@ -50,17 +50,17 @@ def test_a_detector_that_fails_in_a_hook_is_named_and_stops_no_other(hook: str) 
     failed_in = {
         frame.name
         for said in spoiled
-        for error in said.failures.values()
+        for error in said.failed_detectors.values()
         for frame in traceback.extract_tb(error.__traceback__)
     }
     assert hook in failed_in
     for before, after in zip(calm, spoiled, strict=True):
-        assert set(after.failures) <= {finds}
+        assert set(after.failed_detectors) <= {finds}
         assert after.metrics == before.metrics
         assert _others(after, finds) == _others(before, finds)
-    failed_at = [said for said in spoiled if said.failures]
+    failed_at = [said for said in spoiled if said.failed_detectors]
     assert all(said.quality["10s"]["failed_detectors"] == [finds] for said in failed_at)
 
 
-def _others(said: Analysis, finds: str) -> list[object]:
-    return [event for event in said.changed if event.type != finds]
+def _others(said: TickResult, finds: str) -> list[object]:
+    return [event for event in said.changed_events if event.type != finds]

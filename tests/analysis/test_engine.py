@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, example, given, settings
 
 from app.analysis.engine import Engine
 from app.analysis.records import Batch, Quote, Trade
-from app.analysis.results import Analysis
+from app.analysis.results import TickResult
 from tests.reference import Reference
 from tests.reference.past import ceil_second
 from tests.strategies import Flavour, few_records, flavours
@@ -48,7 +48,7 @@ MINUTE_MS = 60_000
 needs_tapes = pytest.mark.skipif(not FOLDER.exists(), reason="the real tapes are not here")
 
 
-def fold(records: Records, ends: Iterable[int], ticker: str = "TEST") -> Iterator[Analysis]:
+def fold(records: Records, ends: Iterable[int], ticker: str = "TEST") -> Iterator[TickResult]:
     """Advance one engine to each end with the records up to it."""
     engine = Engine.new(ticker)
     done = 0
@@ -92,7 +92,7 @@ def same(one: object, other: object, slack: float) -> bool:
     return one == other
 
 
-def metrics_differ(analysis: Analysis, reference: Reference, slack: float) -> list[str]:
+def metrics_differ(analysis: TickResult, reference: Reference, slack: float) -> list[str]:
     """Compare the three windows of a tick."""
     found = []
     for window, seconds in WINDOWS.items():
@@ -104,7 +104,7 @@ def metrics_differ(analysis: Analysis, reference: Reference, slack: float) -> li
     return found
 
 
-def behaviors_differ(analysis: Analysis, reference: Reference) -> list[str]:
+def behaviors_differ(analysis: TickResult, reference: Reference) -> list[str]:
     """Compare on, off and unknown; the reasons are the engine's own words."""
     ours = {name: word.split(":")[0] for name, word in analysis.behaviors.items()}
     said = reference.behaviors(analysis.as_of).items()
@@ -131,9 +131,9 @@ class Told:
         self.events: dict[str, Fields] = {}
         self.levels: list[list[Fields]] = [[], []]
 
-    def hear(self, analysis: Analysis) -> None:
+    def hear(self, analysis: TickResult) -> None:
         """Take what one call changed."""
-        for event in analysis.changed:
+        for event in analysis.changed_events:
             self.events[event.id] = {name: getattr(event, name) for name in EVENT_FIELDS}
         for side, levels in enumerate(analysis.levels):
             if levels is not None:

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from app.analysis.record_parser import batch_of
+from app.analysis.record_parser import parse_batch
 from app.analysis.records import PRICE_UNITS, Quote, Trade
 from tests.analysis.laws import (
     NEGATED,
@@ -303,7 +303,7 @@ def test_duplicates_and_the_order_within_a_stamp_change_nothing(
     quotes = [_member(r) for r in twice if isinstance(r, Quote)]
     trades = [_member(r) for r in twice if isinstance(r, Trade)]
 
-    assert batch_of(quotes, trades).records == records
+    assert parse_batch(quotes, trades).records == records
 
 
 # --- over a real tape --------------------------------------------------------------------------

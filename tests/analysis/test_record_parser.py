@@ -6,7 +6,7 @@ import msgspec
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.analysis.record_parser import batch_of, parse_quote
+from app.analysis.record_parser import parse_batch, parse_quote
 from app.analysis.record_schemas import MAX_PRICE
 from app.analysis.records import NO_SEQ, PRICE_UNITS, Quote, Trade
 
@@ -55,7 +55,7 @@ def test_what_is_odd_about_members_is_told_by_stamp_prints_first_and_duplicates_
         (msgspec.json.encode({"price": 1, "size": 1, "timestamp": STAMP, "seq": 9}), STAMP + 5),
     ]
 
-    faults = batch_of(quotes, trades).faults
+    faults = parse_batch(quotes, trades).faults
 
     assert faults == [
         (STAMP + 3, "unnumbered"),
@@ -77,7 +77,7 @@ def test_records_come_by_stamp_and_number_and_prints_before_quotes(
         for n, (at, seq) in enumerate(printed)
     ]
 
-    records = batch_of(quotes, trades).records
+    records = parse_batch(quotes, trades).records
 
     expected = sorted(
         [

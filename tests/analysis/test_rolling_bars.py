@@ -6,8 +6,8 @@ from math import ceil, fsum
 
 import pytest
 
-from app.analysis.bars import COUNTS, FLOWS, Bar
-from app.analysis.rolling_bars import STARTS, BarTable, Window
+from app.analysis.bars import ADDITIVE_FIELDS, COUNT_FIELDS, Bar
+from app.analysis.rolling_bars import STARTS, RollingBars, Window
 
 SPANS = (10, 60, 300)
 START = 1_700_000_000
@@ -15,8 +15,8 @@ START = 1_700_000_000
 
 def bar_at(second: int, seed: int = 0) -> Bar:
     draw = random.Random(f"{second} {seed}")  # noqa: S311 - a test's, not a secret's
-    bar = Bar(second * 1000).filled((name, draw.uniform(-1e4, 1e4)) for name in FLOWS)
-    bar.filled((name, draw.randrange(50)) for name in COUNTS)
+    bar = Bar(second * 1000).filled((name, draw.uniform(-1e4, 1e4)) for name in ADDITIVE_FIELDS)
+    bar.filled((name, draw.randrange(50)) for name in COUNT_FIELDS)
     if draw.random() < 0.7:
         bar.min_spread = draw.uniform(1e6, 2e6)
         bar.max_spread = bar.min_spread + draw.uniform(0, 1e6)
@@ -33,7 +33,7 @@ def is_sum_of(window: Window, bars: Sequence[Bar]) -> bool:
             getattr(sums, name)
             == pytest.approx(fsum(getattr(bar, name) for bar in bars[-ceil(window.seconds / n) :]))
             for sums, n in parts
-            for name in (*FLOWS, *COUNTS)
+            for name in (*ADDITIVE_FIELDS, *COUNT_FIELDS)
         )
         and window.min_spread == min(lows, default=0.0)
         and window.max_spread == max(highs)
@@ -46,7 +46,7 @@ def test_windows_are_the_sums_of_their_bars_wherever_the_tens_begin(
     first: int, number: int
 ) -> None:
     bars = [bar_at(second) for second in range(first, first + number)]
-    table = BarTable.of(bars, spans=SPANS)
+    table = RollingBars.of(bars, spans=SPANS)
 
     assert all(is_sum_of(window, bars) for window in table.windows(table.end, SPANS))
 
@@ -54,7 +54,7 @@ def test_windows_are_the_sums_of_their_bars_wherever_the_tens_begin(
 @pytest.mark.parametrize("replaced", range(1, 12))
 def test_a_second_folded_anew_counts_in_every_window(replaced: int) -> None:
     bars = [bar_at(second) for second in range(START, START + 333)]
-    table = BarTable.of(bars, spans=SPANS)
+    table = RollingBars.of(bars, spans=SPANS)
 
     bars[-replaced] = bar_at(START + 333 - replaced, seed=1)
     table.add(bars[-replaced])
@@ -65,7 +65,7 @@ def test_a_second_folded_anew_counts_in_every_window(replaced: int) -> None:
 @pytest.mark.parametrize("age", [1, 9, 200, 290])
 def test_an_earlier_window_reaches_back_no_further_than_what_is_kept(age: int) -> None:
     bars = [bar_at(second) for second in range(START, START + 310)]
-    table = BarTable.of(bars)
+    table = RollingBars.of(bars)
 
     [window] = table.windows(table.end - age * 1000, (300,))
 
@@ -74,12 +74,12 @@ def test_an_earlier_window_reaches_back_no_further_than_what_is_kept(age: int) -
 
 def test_a_table_begun_anew_says_the_same_to_the_last_digit() -> None:
     bars = [bar_at(second) for second in range(START, START + 777)]
-    grown, begun = BarTable.of(bars, spans=SPANS), BarTable.of(bars[-301:], spans=SPANS)
+    grown, begun = RollingBars.of(bars, spans=SPANS), RollingBars.of(bars[-301:], spans=SPANS)
 
     assert grown.windows(grown.end, SPANS) == begun.windows(begun.end, SPANS)
 
 
-def said_by(table: BarTable) -> list[object]:
+def said_by(table: RollingBars) -> list[object]:
     return [
         (*window._replace(start=None, end=None), [getattr(window.start, it) for it in STARTS])
         if window.start
@@ -90,7 +90,7 @@ def said_by(table: BarTable) -> list[object]:
 
 @pytest.mark.parametrize("silence", [1, 7, 33, 140, 305])
 def test_what_is_packed_away_comes_back_each_second_to_the_last_digit(silence: int) -> None:
-    packing, plain = BarTable(spans=SPANS), BarTable()
+    packing, plain = RollingBars(spans=SPANS), RollingBars()
     seconds = [*range(START + 3, START + 340), *range(START + 340 + silence, START + 700)]
 
     for second in seconds:
@@ -102,7 +102,7 @@ def test_what_is_packed_away_comes_back_each_second_to_the_last_digit(silence: i
 
 @pytest.mark.parametrize("interval", [1, 11, 30])
 def test_packed_seconds_are_squeezed_however_seldom_a_table_is_asked(interval: int) -> None:
-    table = BarTable(spans=SPANS)
+    table = RollingBars(spans=SPANS)
 
     for second in range(START, START + 2000):
         table.add(bar_at(second))
@@ -113,7 +113,7 @@ def test_packed_seconds_are_squeezed_however_seldom_a_table_is_asked(interval: i
 
 
 def test_a_table_that_packs_refuses_what_it_can_not_tell() -> None:
-    table = BarTable.of([bar_at(second) for second in range(START, START + 400)], spans=SPANS)
+    table = RollingBars.of([bar_at(second) for second in range(START, START + 400)], spans=SPANS)
 
     with pytest.raises(ValueError, match="a table that packs has those to"):
         table.windows(table.end - 1000, SPANS)
@@ -123,7 +123,7 @@ def test_a_table_that_packs_refuses_what_it_can_not_tell() -> None:
 
 @pytest.mark.parametrize("spans", [(50,), (7, 31), (20, 45, 200), (61,)])
 def test_a_table_packs_for_any_windows(spans: tuple[int, ...]) -> None:
-    table, bars = BarTable(max(spans), spans=spans), []
+    table, bars = RollingBars(max(spans), spans=spans), []
 
     for second in range(START, START + 250):
         bars.append(bar_at(second))
@@ -133,7 +133,7 @@ def test_a_table_packs_for_any_windows(spans: tuple[int, ...]) -> None:
 
 
 def test_after_a_silence_longer_than_the_table_nothing_older_counts() -> None:
-    table = BarTable.of([bar_at(second) for second in range(START, START + 400)], spans=SPANS)
+    table = RollingBars.of([bar_at(second) for second in range(START, START + 400)], spans=SPANS)
     after = START + 400 + 5_003
     bars = [bar_at(second) for second in range(after, after + 5)]
     silent = [Bar((after - age) * 1000) for age in range(300, 0, -1)]
@@ -145,7 +145,7 @@ def test_after_a_silence_longer_than_the_table_nothing_older_counts() -> None:
 
 
 def test_an_empty_table_has_windows_of_nothing() -> None:
-    [window] = BarTable().windows(START * 1000, (60,))
+    [window] = RollingBars().windows(START * 1000, (60,))
 
     assert window.sums.covered_ms == 0
     assert (window.min_spread, window.max_spread) == (0.0, 0.0)

@@ -5,9 +5,9 @@ from dataclasses import fields
 import pytest
 
 from app.analysis.bars import SECOND_MS
-from app.analysis.baselines import DRIFT_SAMPLES, IMPACT_SAMPLES, Usual
+from app.analysis.baselines import DRIFT_SAMPLES, IMPACT_SAMPLES, Baselines
 from app.analysis.engine import Engine
-from app.analysis.quantiles import Decayed, Scale
+from app.analysis.quantiles import DecayedHistogram, DecayedRatio
 from app.analysis.records import Batch
 from tests.tapes import FOLDER, records_of
 
@@ -15,14 +15,14 @@ AAPL = "AAPL_2012-06-21"
 MINUTE_MS = 60_000
 
 
-def scales_of(usual: Usual) -> list[Scale]:
+def scales_of(usual: Baselines) -> list[DecayedHistogram]:
     members = [getattr(usual, member.name) for member in fields(usual)]
-    return [*usual.sizes, *(scale for scale in members if isinstance(scale, Scale))]
+    return [*usual.sizes, *(scale for scale in members if isinstance(scale, DecayedHistogram))]
 
 
-def warming(usual: Usual) -> list[Scale | Decayed]:
+def warming(usual: Baselines) -> list[DecayedHistogram | DecayedRatio]:
     """Return the scales that can't tell one of their quantiles."""
-    cold: list[Scale | Decayed] = [
+    cold: list[DecayedHistogram | DecayedRatio] = [
         scale
         for scale in scales_of(usual)
         if any(scale.quantile(place) is None for place in range(len(scale.quantiles)))
@@ -42,8 +42,8 @@ def test_no_scale_of_a_busy_stock_is_warming_after_twenty_minutes() -> None:
     start = int(first // SECOND_MS) * SECOND_MS
 
     engine.advance(Batch(list(records[:1]), []), start + SECOND_MS)
-    at_first = warming(engine.state.scene.usual)
+    at_first = warming(engine.state.context.baselines)
     engine.advance(Batch(list(records[1:]), []), start + 20 * MINUTE_MS)
 
     assert len(at_first) > 10
-    assert not warming(engine.state.scene.usual)
+    assert not warming(engine.state.context.baselines)

@@ -5,8 +5,8 @@ import random
 import pytest
 
 from app.analysis.bars import Bar
-from app.analysis.metrics import metrics_of
-from app.analysis.rolling_bars import BarTable
+from app.analysis.metrics import compute_metrics
+from app.analysis.rolling_bars import RollingBars
 
 START = 1_700_000_000
 
@@ -25,7 +25,7 @@ def test_a_ratio_at_the_threshold_is_stable_whatever_rounding_makes_of_it(
         for bar, share in zip(bars, shares, strict=True):
             bar.covered_ms, bar.bid_size_ms, bar.stood = 1000.0, size_ms * share, 1
             bar.bid_price, bar.bid_size = 10_00000000, 1.0
-        table = BarTable.of([Bar((START - 1) * 1000), *bars])
-        words.add(metrics_of(table.windows(table.end, (10,))[0])["bid_size_acceleration"])
+        table = RollingBars.of([Bar((START - 1) * 1000), *bars])
+        words.add(compute_metrics(table.windows(table.end, (10,))[0])["bid_size_acceleration"])
 
     assert words == {"STABLE"}

@@ -8,21 +8,21 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from app.answers.ask import MAX_BRIEF_TOKENS, MAX_JSON_TOKENS, MAX_TEXT_TOKENS, brief_cost, cost
-from app.answers.reader import Snapshot
-from app.answers.rendering import Forms, compact, forms_of
-from app.answers.ticker_answer import Answer, answer_of, brief_fitted, fitted
+from app.answers.reader import TickerSnapshot
+from app.answers.rendering import RenderedReply, compact, render
+from app.answers.ticker_answer import Answer, build_answer, fit_brief_to_budget, fit_to_budget
 from app.answers.ticker_text import as_text
 from app.answers.token_estimate import tokens_at_most
 from app.storage.answer_archive import new_id
-from app.storage.published import Event, Level, PatternType, Quality
+from app.storage.published import EventRecord, LevelRecord, PatternType, QualityRecord
 from tests.by_hand import BEHAVIORS, METRICS
 
 NOW = 1_340_285_400_000.0
 
 
-def event(i: int, *, is_open: bool, strength: float | None) -> Event:
+def event(i: int, *, is_open: bool, strength: float | None) -> EventRecord:
     types = get_args(PatternType)
-    return Event(
+    return EventRecord(
         id=f"AAPL~k3f9x2{i:02}",
         type=types[i % len(types)],
         side="bid",
@@ -41,8 +41,8 @@ def event(i: int, *, is_open: bool, strength: float | None) -> Event:
     )
 
 
-def level(i: int, side: Any) -> Level:
-    return Level(
+def level(i: int, side: Any) -> LevelRecord:
+    return LevelRecord(
         price=585 + i / 100,
         side=side,
         appearances=12 + i,
@@ -54,8 +54,8 @@ def level(i: int, side: Any) -> Level:
     )
 
 
-def snapshot(events: tuple[Event, ...], **changed: Any) -> Snapshot:
-    made = Snapshot(
+def snapshot(events: tuple[EventRecord, ...], **changed: Any) -> TickerSnapshot:
+    made = TickerSnapshot(
         ticker="AAPL",
         now_ms=NOW,
         as_of_ms=int(NOW) - 1000,
@@ -66,14 +66,14 @@ def snapshot(events: tuple[Event, ...], **changed: Any) -> Snapshot:
         behaviors=BEHAVIORS,
         events=events,
         levels=tuple(level(i, side) for side in ("bid", "ask") for i in range(5)),
-        quality=Quality({"late": 3}),
+        quality=QualityRecord({"late": 3}),
         engine="1",
     )
     return replace(made, **changed)
 
 
-def by(cost_of: Callable[[Forms], float]) -> Callable[[Answer], float]:
-    return lambda answer: cost_of(forms_of(answer))
+def by(cost_of: Callable[[RenderedReply], float]) -> Callable[[Answer], float]:
+    return lambda answer: cost_of(render(answer))
 
 
 def tokens_of(answer: Answer) -> tuple[int, int]:
@@ -84,7 +84,7 @@ def tokens_of(answer: Answer) -> tuple[int, int]:
 def test_five_events_and_three_levels_a_side_fit() -> None:
     five = tuple(event(i, is_open=i < 3, strength=0.9) for i in range(5))
 
-    answer = fitted(snapshot(five), by(cost))
+    answer = fit_to_budget(snapshot(five), by(cost))
 
     assert (len(answer.events or ()), len(answer.levels)) == (5, 6)
     text, structured = tokens_of(answer)
@@ -110,8 +110,8 @@ snapshots = st.builds(
 
 @settings(max_examples=50)
 @given(snapshots)
-def test_no_answer_costs_more_than_its_budget(known: Snapshot) -> None:
-    text, structured = tokens_of(fitted(known, by(cost)))
+def test_no_answer_costs_more_than_its_budget(known: TickerSnapshot) -> None:
+    text, structured = tokens_of(fit_to_budget(known, by(cost)))
 
     assert text <= MAX_TEXT_TOKENS
     assert structured <= MAX_JSON_TOKENS
@@ -119,8 +119,8 @@ def test_no_answer_costs_more_than_its_budget(known: Snapshot) -> None:
 
 @settings(max_examples=50)
 @given(snapshots)
-def test_what_does_not_fit_is_cut_closed_events_first_and_counted(known: Snapshot) -> None:
-    whole, cut = answer_of(known), fitted(known, by(cost))
+def test_what_does_not_fit_is_cut_closed_events_first_and_counted(known: TickerSnapshot) -> None:
+    whole, cut = build_answer(known), fit_to_budget(known, by(cost))
 
     assert cut.metrics == whole.metrics
     assert cut.quality == whole.quality
@@ -137,7 +137,7 @@ def test_what_does_not_fit_is_cut_closed_events_first_and_counted(known: Snapsho
 def test_a_brief_answer_fits_with_open_events_named() -> None:
     three = tuple(event(i, is_open=True, strength=0.9) for i in range(3))
 
-    answer = brief_fitted(snapshot(three), by(brief_cost))
+    answer = fit_brief_to_budget(snapshot(three), by(brief_cost))
 
     assert max(tokens_of(answer)) <= MAX_BRIEF_TOKENS
     assert answer.open_patterns

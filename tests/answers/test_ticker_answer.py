@@ -9,11 +9,11 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.answers.diagnosis import Failures
-from app.answers.reader import Snapshot
-from app.answers.ticker_answer import MAX_EVENTS, MAX_LEVELS_A_SIDE, Answer, Metrics, answer_of
+from app.answers.diagnosis import TickFailures
+from app.answers.reader import TickerSnapshot
+from app.answers.ticker_answer import MAX_EVENTS, MAX_LEVELS_A_SIDE, Answer, Metrics, build_answer
 from app.answers.ticker_text import as_text
-from app.storage.published import BEHAVIORS, WORDS, Event, Level, Quality, Value
+from app.storage.published import BEHAVIORS, WORDS, EventRecord, LevelRecord, QualityRecord, Value
 
 NOW = 1_340_285_400_000.0
 
@@ -100,8 +100,8 @@ def behaviors_in(text: str) -> dict[str, str]:
     return found
 
 
-def event(**changed: Any) -> Event:
-    made = Event(
+def event(**changed: Any) -> EventRecord:
+    made = EventRecord(
         id="SPY~k3f9x2ab",
         type="absorption",
         side="bid",
@@ -117,10 +117,10 @@ def event(**changed: Any) -> Event:
         threshold=1.5,
         evidence={"flow_shares": -3400.0, "kind": "native"},
     )
-    return Event(**({f: getattr(made, f) for f in Event.__struct_fields__} | changed))
+    return EventRecord(**({f: getattr(made, f) for f in EventRecord.__struct_fields__} | changed))
 
 
-def level(**changed: Any) -> Level:
+def level(**changed: Any) -> LevelRecord:
     fields = {
         "price": 585.3,
         "side": "bid",
@@ -131,11 +131,11 @@ def level(**changed: Any) -> Level:
         "held": 5,
         "broke": 3,
     }
-    return Level(**(fields | changed))
+    return LevelRecord(**(fields | changed))
 
 
-def snapshot(**changed: Any) -> Snapshot:
-    made = Snapshot(
+def snapshot(**changed: Any) -> TickerSnapshot:
+    made = TickerSnapshot(
         ticker="SPY",
         now_ms=NOW,
         as_of_ms=int(NOW) - 1000,
@@ -163,14 +163,14 @@ metric_values = st.fixed_dictionaries(
 
 @given(metric_values)
 def test_text_and_json_carry_the_same_metrics(metrics: dict[str, Value]) -> None:
-    answer = answer_of(snapshot(metrics=metrics))
+    answer = build_answer(snapshot(metrics=metrics))
 
     assert metrics_in(as_text(answer)) == answer.as_json()["metrics"]
 
 
 @given(metric_values)
 def test_rounding_keeps_four_digits_or_whole_units(metrics: dict[str, Value]) -> None:
-    said = answer_of(snapshot(metrics=metrics)).as_json()["metrics"]
+    said = build_answer(snapshot(metrics=metrics)).as_json()["metrics"]
 
     for name, value in metrics.items():
         if not isinstance(value, str):
@@ -187,7 +187,7 @@ def test_text_and_json_carry_the_same_behaviors(behaviors: dict[str, str]) -> No
     if behaviors.get("quote_pressure") == "on":
         behaviors["quote_pressure_direction"] = "down"
 
-    answer = answer_of(snapshot(behaviors=behaviors))
+    answer = build_answer(snapshot(behaviors=behaviors))
 
     assert behaviors_in(as_text(answer)) == answer.as_json()["behaviors"]
 
@@ -195,7 +195,7 @@ def test_text_and_json_carry_the_same_behaviors(behaviors: dict[str, str]) -> No
 def test_text_and_json_carry_the_same_event() -> None:
     closed = event(status="closed", closed_at=NOW - 11_000, close_reason="faded")
 
-    answer = answer_of(snapshot(events=(closed,)))
+    answer = build_answer(snapshot(events=(closed,)))
 
     assert answer.as_json()["events"] == [
         {
@@ -220,7 +220,7 @@ def test_text_and_json_carry_the_same_event() -> None:
 
 
 def test_text_and_json_carry_the_same_level() -> None:
-    answer = answer_of(snapshot(levels=(level(),)))
+    answer = build_answer(snapshot(levels=(level(),)))
 
     assert answer.as_json()["levels"] == [
         {
@@ -238,7 +238,7 @@ def test_text_and_json_carry_the_same_level() -> None:
 
 
 def test_age_coverage_and_evidence_head_every_answer() -> None:
-    answer = answer_of(snapshot())
+    answer = build_answer(snapshot())
 
     assert as_text(answer).splitlines()[0] == (
         "SPY: last 300 s, covered 300 s, as of 1.0 s ago, quote 0.4 s ago, "
@@ -249,15 +249,15 @@ def test_age_coverage_and_evidence_head_every_answer() -> None:
 
 
 def test_what_is_wrong_is_said_before_the_numbers() -> None:
-    answer = answer_of(
+    answer = build_answer(
         snapshot(
             stale=True,
             quiet=True,
             ready_in_seconds=257.5,
             cause="its tick is late",
-            failures=Failures(7, NOW - 2000, "ValueError"),
+            failures=TickFailures(7, NOW - 2000, "ValueError"),
             evidence_class="C",
-            quality=Quality({"late": 3}, ((NOW - 9000, NOW - 4000),), NOW - 8000, ("wall",)),
+            quality=QualityRecord({"late": 3}, ((NOW - 9000, NOW - 4000),), NOW - 8000, ("wall",)),
         )
     )
 
@@ -300,7 +300,7 @@ def test_open_and_strong_events_are_kept_and_the_rest_counted() -> None:
     ]
     weak_but_open = event(id="SPY~stillopn", strength=0.05)
 
-    answer = answer_of(snapshot(events=(*closed, weak_but_open)))
+    answer = build_answer(snapshot(events=(*closed, weak_but_open)))
 
     assert answer.events is not None
     assert [shown.strength for shown in answer.events] == [0.05, 0.9, 0.7, 0.5, 0.3]
@@ -314,7 +314,7 @@ def test_the_most_significant_levels_of_each_side_are_kept() -> None:
         level(side=side, price=500.0 + n, size=n) for side in ("ask", "bid") for n in range(1, 6)
     ]
 
-    answer = answer_of(snapshot(levels=tuple(levels)))
+    answer = build_answer(snapshot(levels=tuple(levels)))
 
     assert [(shown.side, shown.size) for shown in answer.levels] == [
         ("bid", 5),
@@ -331,8 +331,8 @@ def test_the_most_significant_levels_of_each_side_are_kept() -> None:
 def test_a_last_sweep_is_told_once() -> None:
     sweep = event(type="sweep", side="ask", id="SPY~sweepaaa")
 
-    listed = answer_of(snapshot(events=(sweep,), last_sweep=sweep))
-    alone = answer_of(snapshot(events=(), last_sweep=sweep))
+    listed = build_answer(snapshot(events=(sweep,), last_sweep=sweep))
+    alone = build_answer(snapshot(events=(), last_sweep=sweep))
 
     assert "last_sweep" not in listed.as_json()
     assert as_text(listed).count("SPY~sweepaaa") == 1
@@ -341,7 +341,7 @@ def test_a_last_sweep_is_told_once() -> None:
 
 
 def test_the_json_of_an_answer_fits_its_schema_without_nulls() -> None:
-    answer = answer_of(snapshot(as_of_ms=None, metrics={}, behaviors={}, engine=None))
+    answer = build_answer(snapshot(as_of_ms=None, metrics={}, behaviors={}, engine=None))
 
     text = json.dumps(answer.as_json())
 
@@ -351,6 +351,6 @@ def test_the_json_of_an_answer_fits_its_schema_without_nulls() -> None:
 
 
 def test_no_number_is_written_with_an_exponent() -> None:
-    text = as_text(answer_of(snapshot(metrics={"price_velocity": 1.5e-9, "ofi": 1e15})))
+    text = as_text(build_answer(snapshot(metrics={"price_velocity": 1.5e-9, "ofi": 1e15})))
 
     assert not re.search(r"\de[-+]", text)

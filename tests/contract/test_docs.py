@@ -121,10 +121,10 @@ def test_every_key_that_is_built_is_in_the_table_of_keys() -> None:
         names.state("{ticker}"),
         names.failures("{ticker}"),
         keys.TICKERS,
-        keys.PULSE,
+        keys.HEARTBEAT,
         keys.COUNTERS,
         keys.SCAN,
-        keys.bad("{key}"),
+        keys.quarantined("{key}"),
     }
 
     assert built <= key_names()
@@ -176,7 +176,7 @@ def test_every_total_of_the_status_is_explained() -> None:
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             match node:
                 case ast.Call(
-                    func=ast.Attribute(value=ast.Name(id="tally"), attr="count"),
+                    func=ast.Attribute(value=ast.Name(id="counters"), attr="count"),
                     args=[ast.Constant(value=str(name)), *_],
                 ):
                     counted.add(name)
@@ -213,5 +213,5 @@ def test_the_reasons_for_not_knowing_that_are_shown_are_ones_that_come() -> None
     assert len(shown) == 3
     for reason in shown:
         state = f"unknown: {reason}"
-        read = published.behaviors_of(json.dumps({"quote_pressure": state}).encode())
+        read = published.read_behaviors(json.dumps({"quote_pressure": state}).encode())
         assert read == {"quote_pressure": state}

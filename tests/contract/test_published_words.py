@@ -14,11 +14,11 @@ from typing import get_args
 
 import pytest
 
-from app.analysis.dispatch import NAMES
+from app.analysis.dispatch import DETECTOR_NAMES
 from app.analysis.engine import Engine
 from app.analysis.patterns.events import Event
 from app.analysis.records import Batch, Record
-from app.analysis.results import Analysis
+from app.analysis.results import TickResult
 from app.analysis.windows import WINDOWS
 from app.feeds.simulation import profile_of, simulate
 from app.storage import published
@@ -97,7 +97,7 @@ def emitted_reasons() -> set[str]:
     for tree in trees("analysis/patterns/*.py", "analysis/engine.py", "analysis/dispatch.py"):
         for node in ast.walk(tree):
             if isinstance(node, ast.Call) and called(
-                node, "closing", "close_all", "_close", "_end", "_rest"
+                node, "schedule_close", "close_all", "_close", "_end", "_suspend"
             ):
                 reasons.update(text for argument in node.args[1:] for text in results_of(argument))
             match node:
@@ -183,7 +183,7 @@ class Told:
 
     fields: list[dict[str, str]]
     events: list[Event]
-    last: Analysis
+    last: TickResult
 
 
 @cache
@@ -192,11 +192,11 @@ def told() -> Told:
     engine = Engine.new(TICKER)
     fields: list[dict[str, str]] = []
     events: dict[str, Event] = {}
-    last: Analysis | None = None
+    last: TickResult | None = None
     seconds = simulate(TICKER, 3, START_MS, 600, profile_of(TICKER))
     for number, (records, _) in enumerate(seconds, 1):
         last = engine.advance(Batch(_twisted(number, records), []), START_MS + 1000 * number)
-        events.update((event.id, event) for event in last.changed)
+        events.update((event.id, event) for event in last.changed_events)
         if number % 20 == 1 or number == 600:
             fields += [codec.window_fields(last, window) for window in WINDOWS]
     assert last is not None
@@ -230,7 +230,7 @@ def test_every_pattern_type_is_known_and_no_other() -> None:
 def test_every_detector_finds_a_known_pattern_type() -> None:
     engine = Engine.new(TICKER)
     detectors = engine.state.detectors
-    found = {getattr(detectors, name).finds for name in NAMES}
+    found = {getattr(detectors, name).pattern_type for name in DETECTOR_NAMES}
 
     assert found == set(get_args(published.PatternType))
 
@@ -252,7 +252,7 @@ def test_every_oddity_is_known_and_no_other() -> None:
 @pytest.mark.parametrize("state", unknown_states())
 def test_a_reason_for_not_knowing_a_behavior_is_passed_on(state: str) -> None:
     assert state.startswith("unknown: ")
-    read = published.behaviors_of(json.dumps({"quote_pressure": state}).encode())
+    read = published.read_behaviors(json.dumps({"quote_pressure": state}).encode())
 
     assert read == {"quote_pressure": state}
 
@@ -276,10 +276,10 @@ def test_every_field_of_a_fold_comes_through_the_reader() -> None:
     for fields in told().fields:
         stored = {name.encode(): _stored(value) for name, value in fields.items()}
 
-        assert set(published.metrics_in(stored)) == set(fields) - of_their_own
-        assert published.engine_of(stored[b"engine"]) is not None
+        assert set(published.read_metrics(stored)) == set(fields) - of_their_own
+        assert published.read_engine(stored[b"engine"]) is not None
         states = json.loads(str(fields["behaviors"]))
-        assert published.behaviors_of(stored[b"behaviors"]) == states
+        assert published.read_behaviors(stored[b"behaviors"]) == states
 
 
 def test_a_fold_tells_every_number_and_word_that_is_read() -> None:
@@ -291,7 +291,7 @@ def test_a_fold_tells_every_number_and_word_that_is_read() -> None:
 def test_every_event_of_a_fold_comes_through_the_reader_whole() -> None:
     assert {event.type for event in told().events} >= {"sweep", "iceberg", "wall", "stacking"}
     for event in told().events:
-        read = published.event_of(codec.event_json(event), TICKER)
+        read = published.read_event(codec.event_json(event), TICKER)
 
         assert read is not None
         assert read.evidence == event.evidence
@@ -302,7 +302,7 @@ def test_every_quality_of_a_fold_comes_through_the_reader() -> None:
     counted = {
         name
         for fields in told().fields
-        for name in published.quality_of(_stored(fields["quality"])).counts
+        for name in published.read_quality(_stored(fields["quality"])).counts
     }
 
     assert counted == {"one_sided", "locked"}

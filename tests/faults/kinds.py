@@ -5,7 +5,7 @@ import signal
 import time
 from collections.abc import Callable
 
-from app.storage.keys import HOMES
+from app.storage.keys import MOVED_SHARDS
 from tests.faults.pouring import MILLION, pour_million
 from tests.faults.scene import Scene, count_error, kill, must, quietly
 from tests.faults.stage import WORKERS, pass_time
@@ -393,7 +393,7 @@ def newer_engine(scene: Scene) -> str:
     newer = stage.start_worker(0)
     stage.await_ready(newer)
     # An earlier fault may have moved all tickers to the other shard: then none would come to it.
-    quietly(lambda: stage.client.delete(HOMES))
+    quietly(lambda: stage.client.delete(MOVED_SHARDS))
 
     def theirs() -> set[str]:
         names = {ticker: f"orderflow:state:{ticker}" for ticker in scene.tickers}

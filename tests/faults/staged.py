@@ -20,8 +20,8 @@ from app.core.settings import settings
 from app.storage import tick_store as stores
 from app.storage.redis_client import connect
 from app.storage.tick.resp import Command
-from app.storage.tick_connection import Told
-from app.storage.tick_store import Store, Tick
+from app.storage.tick_connection import OutcomeCallback
+from app.storage.tick_store import TickJob, TickStore
 from tasks import app, fanout, ticks
 from tests.faults.staged_names import BY, REFUSED_FAN_OUTS, REFUSED_WRITES, UP
 
@@ -41,12 +41,12 @@ def _note(field: str, *, count: bool = False) -> None:
     client.close()
 
 
-class StagedStore(Store):
+class StagedStore(TickStore):
     """A store that says which process ticked, and holds a tick between its read and its write."""
 
     engine = ENGINE
 
-    def _write(self, tick: Tick, commands: list[Command], told: Told) -> None:
+    def _write(self, tick: TickJob, commands: list[Command], told: OutcomeCallback) -> None:
         if self._is_to_hold(tick.ticker):
             (REQUESTS / "held").write_text(str(os.getpid()))
             deadline = time.monotonic() + LONGEST_HOLD_SECONDS
@@ -60,8 +60,8 @@ class StagedStore(Store):
                 self._redis.hincrby(BY, REFUSED_WRITES, 1)
             told(is_written, error)
 
-        tick.line.write([_by(self.engine, command) for command in commands], noted)
-        tick.line.settle()
+        tick.connection.write([_by(self.engine, command) for command in commands], noted)
+        tick.connection.await_pending()
 
     @staticmethod
     def _is_to_hold(ticker: str) -> bool:
@@ -126,7 +126,7 @@ def _pretend(engine: str) -> None:
 _store = StagedStore(settings())
 ticks.store = lambda: _store  # type: ignore[assignment]
 fanout._run = _noting(fanout._run)  # noqa: SLF001
-fanout.won = _counting(fanout.won)
+fanout.claim = _counting(fanout.claim)
 if "ORDERFLOW_FAULTS_ENGINE" in os.environ:
     _pretend(os.environ["ORDERFLOW_FAULTS_ENGINE"])
 threading.Thread(target=_follow_clock, daemon=True).start()

@@ -9,7 +9,7 @@ import msgspec
 
 from app.analysis.engine import Engine
 from app.analysis.patterns.events import whole_second
-from app.analysis.record_parser import batch_of
+from app.analysis.record_parser import parse_batch
 from app.analysis.records import Batch
 from app.analysis.windows import WINDOWS
 from app.storage.tick import codec
@@ -50,7 +50,7 @@ def stored_batch(postings: Sequence[Posting]) -> Batch:
     by_kind: dict[str, list[tuple[bytes, float]]] = {"quotes": [], "trades": []}
     for posting in sorted(postings, key=lambda p: (p.stamp, p.member)):
         by_kind[posting.key.split(":")[1]].append((posting.member, posting.stamp))
-    return batch_of(by_kind["quotes"], by_kind["trades"])
+    return parse_batch(by_kind["quotes"], by_kind["trades"])
 
 
 def undisturbed(ticker: str, postings: Sequence[Posting], wanted: set[int]) -> dict[int, Said]:
@@ -65,9 +65,9 @@ def undisturbed(ticker: str, postings: Sequence[Posting], wanted: set[int]) -> d
     seconds = _by_second(batch)
     for as_of in range(start, max(wanted) + SECOND_MS, SECOND_MS):
         analysis = engine.advance(seconds.get(as_of, Batch([], [])), as_of)
-        for event in analysis.changed:
+        for event in analysis.changed_events:
             patterns[event.id] = codec.event_json(event).encode(), event.opened_at
-        for _, name in analysis.forgotten:
+        for _, name in analysis.expired_events:
             patterns.pop(name, None)
         for side, now in enumerate(analysis.levels):
             if now is not None:

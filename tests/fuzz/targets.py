@@ -16,7 +16,7 @@ from app.answers.history_argument import MAX_SECONDS, MIN_SECONDS, parse_history
 from app.core.errors import BadHistory, BadMoment, BadTicker, RecordRejected, StateUnreadable
 from app.core.tickers import checked_ticker, is_ticker
 from app.storage.keys import Keys
-from app.storage.published import behaviors_of, event_of, levels_of, quality_of
+from app.storage.published import read_behaviors, read_event, read_levels, read_quality
 from app.storage.tick import codec
 from mcp_app.strict_tools import StrictTool
 from mcp_app.tools import tools
@@ -74,7 +74,7 @@ def history(data: bytes) -> None:
 def state(data: bytes) -> None:
     """Read stored state: whole, or refused by name."""
     for decode in (
-        lambda blob: codec.decode_state(codec.Packed(blob)),
+        lambda blob: codec.decode_state(codec.PackedState(blob)),
         codec.decode_bars,
         codec.decode_bar,
     ):
@@ -86,10 +86,10 @@ def state(data: bytes) -> None:
 
 def published(data: bytes) -> None:
     """Take back what a tick publishes: known words and finite numbers, or nothing."""
-    event_of(data, "SPY")
-    levels_of([data])
-    behaviors_of(data)
-    quality_of(data, SCORE)
+    read_event(data, "SPY")
+    read_levels([data])
+    read_behaviors(data)
+    read_quality(data, SCORE)
 
 
 def arguments(data: bytes) -> None:

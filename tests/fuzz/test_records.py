@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.analysis.engine import Engine
-from app.analysis.record_parser import batch_of, parse_quote, parse_trade
+from app.analysis.record_parser import parse_batch, parse_quote, parse_trade
 from app.analysis.records import NO_SEQ, Quote, Trade, counted
 from app.core.errors import RecordRejected
 from app.storage.tick import codec
@@ -70,10 +70,10 @@ def test_the_fold_survives_whatever_the_parser_lets_through() -> None:
     for number in range(1, 60):
         found = list(itertools.islice(source, 100))
         stored = [(member, second(number) - 1000.0 + n * 9) for n, member in enumerate(found)]
-        batch = batch_of(stored, stored)
+        batch = parse_batch(stored, stored)
         assert counted(batch.faults).keys() <= REASONS | ODDITIES
         analysis = engine.advance(batch, second(number))
-        assert analysis.failures == {}
+        assert analysis.failed_detectors == {}
         assert codec.encode_state(engine.state)
         for fields in analysis.metrics.values():
             assert all(math.isfinite(v) for v in fields.values() if isinstance(v, (int, float)))

@@ -27,7 +27,7 @@ def stored() -> tuple[bytes, bytes]:
 
 def read(blob: bytes) -> None:
     for decode in (
-        lambda b: codec.decode_state(codec.Packed(b)),
+        lambda b: codec.decode_state(codec.PackedState(b)),
         codec.decode_bars,
         codec.decode_bar,
     ):

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import redis
 
-from app.answers.chart import load_pencils
+from app.answers.chart import preload_matplotlib
 from app.core.settings import Settings
 from tests.by_hand import Hand
 from tests.mcp_app.agents import CALLS, call, text_of
@@ -76,7 +76,7 @@ def is_said(  # noqa: PLR0911 - a rule a kind of fact
 def two(hand: Hand) -> Hand:
     """Give a healthy ticker with bars, and one that is quiet and has no trades."""
     # Else the first chart of the run may only say that what draws is still loading.
-    load_pencils()
+    preload_matplotlib()
     hand.whole()
     hand.bars(bars_of(hand.as_of, 600), recent=5)
     hand.quote("QQQ", age_seconds=60)

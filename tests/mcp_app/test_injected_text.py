@@ -21,7 +21,7 @@ from app.core import settings as settings_module
 from app.core.settings import Settings
 from app.operations.prometheus import AnalysisCollector
 from app.storage.redis_client import connect
-from app.storage.tick_store import Store
+from app.storage.tick_store import TickStore
 from mcp_app.server import make_server
 from tests.broker import quote_member, trade_member
 from tests.builders import second
@@ -186,9 +186,9 @@ def results_of(client: redis.Redis, settings: Settings, more: dict[str, str]) ->
         kind = "quotes" if is_quote else "trades"
         named = {f"{name}{number}": text for name, text in more.items()}
         client.zadd(f"orderflow:{kind}:SPY", {json.dumps(member | named): record.stamp})
-    store = Store(settings)
+    store = TickStore(settings)
     for number in range(1, 61):
-        store.advance("SPY", second(number))
+        store.run_tick("SPY", second(number))
     return [client.dump(f"orderflow:{name}") for name in RESULTS]
 
 

@@ -1,12 +1,12 @@
 """The rate limit's arithmetic, and that what it remembers is bounded."""
 
-from mcp_app.limits import Allowance
+from mcp_app.limits import TokenBuckets
 
 NOW = 1000.0
 
 
 def test_a_minutes_requests_are_allowed_at_once_and_no_more() -> None:
-    allowance = Allowance(60)
+    allowance = TokenBuckets(60)
 
     waits = [allowance.wait_seconds("a", NOW) for _ in range(61)]
 
@@ -15,7 +15,7 @@ def test_a_minutes_requests_are_allowed_at_once_and_no_more() -> None:
 
 
 def test_what_was_refused_costs_nothing_and_time_gives_requests_back() -> None:
-    allowance = Allowance(60)
+    allowance = TokenBuckets(60)
     for _ in range(70):
         allowance.wait_seconds("a", NOW)
 
@@ -25,7 +25,7 @@ def test_what_was_refused_costs_nothing_and_time_gives_requests_back() -> None:
 
 
 def test_clients_do_not_pay_for_each_other() -> None:
-    allowance = Allowance(60)
+    allowance = TokenBuckets(60)
     for _ in range(61):
         allowance.wait_seconds("a", NOW)
 
@@ -33,7 +33,7 @@ def test_clients_do_not_pay_for_each_other() -> None:
 
 
 def test_a_flood_of_clients_takes_no_more_than_a_bound() -> None:
-    allowance = Allowance(60, most_clients=100)
+    allowance = TokenBuckets(60, most_clients=100)
 
     for number in range(10_000):
         allowance.wait_seconds(f"client {number}", NOW)

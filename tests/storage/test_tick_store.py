@@ -15,7 +15,7 @@ from app.analysis.windows import WINDOWS
 from app.core.settings import Settings
 from app.storage.tick import codec
 from app.storage.tick.fold import TickReport
-from app.storage.tick_store import Store
+from app.storage.tick_store import TickStore
 from tests.broker import publish, quote_member, trade_member
 from tests.builders import START_MS, quote, second, stream, trade
 from tests.strategies import Flavour
@@ -23,17 +23,17 @@ from tests.strategies import Flavour
 TICKER = "SPY"
 OURS = {b"metrics", b"patterns", b"levels", b"bars", b"state"}
 Records = list[Quote | Trade]
-NewStore = Callable[[], Store]
+NewStore = Callable[[], TickStore]
 
 
 @pytest.fixture
 def new_store(settings: Settings) -> NewStore:
     """Give a way to make workers' stores: each knows only what is in Redis."""
-    return lambda: Store(settings)
+    return lambda: TickStore(settings)
 
 
 @pytest.fixture
-def store(new_store: NewStore) -> Store:
+def store(new_store: NewStore) -> TickStore:
     """Give one worker's store."""
     return new_store()
 
@@ -60,7 +60,7 @@ def published(client: redis.Redis) -> dict[str, Any]:
 
 
 def run(
-    client: redis.Redis, records: Records, ends: Iterable[int], stores: Callable[[int], Store]
+    client: redis.Redis, records: Records, ends: Iterable[int], stores: Callable[[int], TickStore]
 ) -> dict[int, dict[str, Any]]:
     """Feed and tick; returns what was published at each end."""
     client.flushall()
@@ -68,7 +68,7 @@ def run(
     done = 0.0
     for number, end in enumerate(ends):
         publish(client, TICKER, upto(records, end, done))
-        stores(number).advance(TICKER, end)
+        stores(number).run_tick(TICKER, end)
         seen[end] = published(client)
         done = end
     return seen
@@ -81,7 +81,7 @@ def ends_of(records: Records, step: int = 1) -> list[int]:
 
 
 def test_every_tick_publishes_what_the_engine_says_without_redis(
-    redis_client: redis.Redis, store: Store
+    redis_client: redis.Redis, store: TickStore
 ) -> None:
     records = busy_feed()
     ends = ends_of(records)
@@ -133,11 +133,11 @@ def test_an_overtaken_worker_writes_nothing(redis_client: redis.Redis, new_store
     records = busy_feed(4)
     publish(redis_client, TICKER, records)
     slow, quick = new_store(), new_store()
-    slow.advance(TICKER, second(10))
-    quick.advance(TICKER, second(20))
+    slow.run_tick(TICKER, second(10))
+    quick.run_tick(TICKER, second(20))
     before = published(redis_client)
 
-    report = slow.advance(TICKER, second(15))
+    report = slow.run_tick(TICKER, second(15))
 
     assert report.outcome == "overtaken"
     assert published(redis_client) == before
@@ -149,23 +149,23 @@ def test_a_write_after_anothers_is_refused(
     """A worker that froze between its read and its write."""
     publish(redis_client, TICKER, busy_feed(5))
     frozen, quick = new_store(), new_store()
-    quick.advance(TICKER, second(5))
+    quick.run_tick(TICKER, second(5))
     read = frozen._reading  # noqa: SLF001 - the one place between read and write
 
     def read_then_sleep(*args: Any) -> Any:
         found = read(*args)
-        quick.advance(TICKER, second(10))
+        quick.run_tick(TICKER, second(10))
         return found
 
     monkeypatch.setattr(frozen, "_reading", read_then_sleep)
-    report = frozen.advance(TICKER, second(9))
+    report = frozen.run_tick(TICKER, second(9))
 
     assert report.outcome == "overtaken"
     assert redis_client.hget(f"orderflow:state:{TICKER}", "as_of") == b"%d" % second(10)
 
 
 def test_each_event_is_one_member_however_often_it_changes(
-    redis_client: redis.Redis, store: Store
+    redis_client: redis.Redis, store: TickStore
 ) -> None:
     records = busy_feed(6, records=900)
     run(redis_client, records, ends_of(records, step=2), lambda _: store)
@@ -183,7 +183,7 @@ def test_the_state_names_the_open_events_whoever_ticks(
 ) -> None:
     workers, told = (new_store(), new_store()), []
 
-    def next_worker(number: int) -> Store:
+    def next_worker(number: int) -> TickStore:
         lines = redis_client.hget(f"orderflow:state:{TICKER}", "open")
         if lines is not None:
             told.append((open_events(redis_client), {line for line in lines.split(b"\n") if line}))
@@ -212,7 +212,7 @@ def test_open_events_that_others_deleted_come_back_within_ten_seconds(
     redis_client.hdel(f"orderflow:state:{TICKER}", "open")
     publish(redis_client, TICKER, upto(records, ends[70], ends[59]))
     for end in ends[60:]:
-        disturbed.advance(TICKER, end)
+        disturbed.run_tick(TICKER, end)
 
     assert any(json.loads(member)["opened_at"] < ends[59] for member in open_ones)
     assert open_events(redis_client) == open_ones
@@ -227,7 +227,7 @@ def open_events(client: redis.Redis) -> set[bytes]:
 
 
 def test_each_level_is_one_member_a_price_scored_by_size_and_appearances(
-    redis_client: redis.Redis, store: Store
+    redis_client: redis.Redis, store: TickStore
 ) -> None:
     records = busy_feed(7)
     run(redis_client, records, ends_of(records), lambda _: store)
@@ -241,7 +241,9 @@ def test_each_level_is_one_member_a_price_scored_by_size_and_appearances(
             assert score == pytest.approx(level["size"] * level["appearances"], rel=1e-12)
 
 
-def test_keys_live_as_long_as_the_contract_says(redis_client: redis.Redis, store: Store) -> None:
+def test_keys_live_as_long_as_the_contract_says(
+    redis_client: redis.Redis, store: TickStore
+) -> None:
     records = busy_feed(8)
     run(redis_client, records, ends_of(records), lambda _: store)
 
@@ -267,20 +269,20 @@ def lifetimes(client: redis.Redis) -> dict[str, int]:
     return {key.decode(): int(client.ttl(key)) for key in ours}
 
 
-def test_no_key_is_ever_without_a_lifetime(redis_client: redis.Redis, store: Store) -> None:
+def test_no_key_is_ever_without_a_lifetime(redis_client: redis.Redis, store: TickStore) -> None:
     """Whatever the ticker's turn is: who stops then leaves nothing behind for ever."""
     records = busy_feed(8)
     done = 0.0
     for end in ends_of(records)[:25]:
         publish(redis_client, TICKER, upto(records, end, done))
-        store.advance(TICKER, end)
+        store.run_tick(TICKER, end)
         done = end
 
         assert [key for key, left in lifetimes(redis_client).items() if left < 0] == []
 
 
 def test_bars_that_were_deleted_come_back_with_a_lifetime(
-    redis_client: redis.Redis, store: Store
+    redis_client: redis.Redis, store: TickStore
 ) -> None:
     records = busy_feed(8)
     ends = ends_of(records)
@@ -288,7 +290,7 @@ def test_bars_that_were_deleted_come_back_with_a_lifetime(
     redis_client.delete(f"orderflow:bars:{TICKER}")
 
     publish(redis_client, TICKER, upto(records, ends[15], ends[14]))
-    store.advance(TICKER, ends[15])
+    store.run_tick(TICKER, ends[15])
 
     assert lifetimes(redis_client)[f"orderflow:bars:{TICKER}"] > 0
 
@@ -298,7 +300,7 @@ def test_a_ticker_that_is_never_ticked_at_its_turn_is_kept_house_of_all_the_same
     redis_client: redis.Redis, settings: Settings, first: int
 ) -> None:
     """Of every other second one choice misses all turns of ten seconds."""
-    store = Store(settings.model_copy(update={"retention_seconds": 300}))
+    store = TickStore(settings.model_copy(update={"retention_seconds": 300}))
     records = stream(
         *(quote(at=n / 2, bid=10 + n % 3, bid_size=100 + n % 7) for n in range(1, 900))
     )
@@ -309,7 +311,7 @@ def test_a_ticker_that_is_never_ticked_at_its_turn_is_kept_house_of_all_the_same
         if number == 380 + first:
             for key in lifetimes(redis_client):
                 redis_client.expire(key, 20)
-        store.advance(TICKER, end)
+        store.run_tick(TICKER, end)
         done = end
 
     assert [key for key, left in lifetimes(redis_client).items() if left <= 20] == []
@@ -318,7 +320,7 @@ def test_a_ticker_that_is_never_ticked_at_its_turn_is_kept_house_of_all_the_same
 
 
 def late_run(
-    client: redis.Redis, store: Store, records: Records, late: Records, at_second: int
+    client: redis.Redis, store: TickStore, records: Records, late: Records, at_second: int
 ) -> dict[int, dict[str, Any]]:
     """Withhold some records until after a tick has passed them."""
     client.flushall()
@@ -329,7 +331,7 @@ def late_run(
         publish(client, TICKER, upto(on_time, end, end - 1000))
         if number == at_second:
             publish(client, TICKER, late)
-        store.advance(TICKER, end)
+        store.run_tick(TICKER, end)
         seen[number] = published(client)
     return seen
 
@@ -361,7 +363,7 @@ def test_records_up_to_two_seconds_late_enter_the_windows_and_are_counted(
 
 
 def test_records_later_than_two_seconds_are_counted_and_change_no_number(
-    redis_client: redis.Redis, store: Store, new_store: NewStore
+    redis_client: redis.Redis, store: TickStore, new_store: NewStore
 ) -> None:
     records = stream(*(quote(at=n / 2, bid_size=100 + n) for n in range(1, 60)))
     late = [record for record in records if second(5.9) < record.stamp <= second(6.1)]
@@ -376,7 +378,7 @@ def test_records_later_than_two_seconds_are_counted_and_change_no_number(
 
 
 def test_duplicates_change_nothing(
-    redis_client: redis.Redis, store: Store, new_store: NewStore
+    redis_client: redis.Redis, store: TickStore, new_store: NewStore
 ) -> None:
     records = busy_feed(9, records=200)
     ends = ends_of(records)[:20]
@@ -390,7 +392,7 @@ def test_duplicates_change_nothing(
             member = json.loads(quote_member(record) if is_quote else trade_member(record))
             key = f"orderflow:{'quotes' if is_quote else 'trades'}:{TICKER}"
             redis_client.zadd(key, {json.dumps(member | {"again": 1}): record.stamp})
-        store.advance(TICKER, end)
+        store.run_tick(TICKER, end)
 
     seen = published(redis_client)
 
@@ -435,7 +437,7 @@ BROKEN = [
 
 
 def test_a_thousand_broken_records_change_no_number_and_are_counted_by_reason(
-    redis_client: redis.Redis, store: Store, new_store: NewStore
+    redis_client: redis.Redis, store: TickStore, new_store: NewStore
 ) -> None:
     records = busy_feed(10, records=400)
     ends = ends_of(records)[:40]
@@ -449,7 +451,7 @@ def test_a_thousand_broken_records_change_no_number_and_are_counted_by_reason(
             mark = f"{member} " + " " * (sum(sent.values()) % 900)
             redis_client.zadd(f"orderflow:{kind}:{TICKER}", {mark: end - 500 + number})
             sent[reason] = sent.get(reason, 0) + 1
-        for name, count in store.advance(TICKER, end).oddities.items():
+        for name, count in store.run_tick(TICKER, end).oddities.items():
             oddities[name] = oddities.get(name, 0) + count
 
     seen = published(redis_client)
@@ -463,15 +465,15 @@ def test_a_thousand_broken_records_change_no_number_and_are_counted_by_reason(
 
 
 def test_a_detector_that_fails_is_named_and_the_rest_is_written(
-    redis_client: redis.Redis, store: Store
+    redis_client: redis.Redis, store: TickStore
 ) -> None:
     records = busy_feed(11)
     publish(redis_client, TICKER, records)
-    store.advance(TICKER, second(21))
+    store.run_tick(TICKER, second(21))
     # So that its next look at a size fails.
     store._warm[TICKER].engine.state.detectors.walls.sides = []  # noqa: SLF001
 
-    report = store.advance(TICKER, second(30))
+    report = store.run_tick(TICKER, second(30))
 
     assert list(report.failed_detectors) == ["wall"]
     quality = json.loads(published(redis_client)["10s"][b"quality"])
@@ -480,14 +482,14 @@ def test_a_detector_that_fails_is_named_and_the_rest_is_written(
 
 
 def test_lost_state_is_rebuilt_from_the_records_and_said(
-    redis_client: redis.Redis, store: Store
+    redis_client: redis.Redis, store: TickStore
 ) -> None:
     records = busy_feed(12)
     publish(redis_client, TICKER, records)
-    store.advance(TICKER, second(20))
+    store.run_tick(TICKER, second(20))
     redis_client.delete(f"orderflow:state:{TICKER}")
 
-    store.advance(TICKER, second(21))
+    store.run_tick(TICKER, second(21))
 
     quality = json.loads(published(redis_client)["10s"][b"quality"])
     assert quality["rebuilt_at"] == second(21)
@@ -497,24 +499,24 @@ def test_unreadable_state_is_set_aside_and_rebuilt(
     redis_client: redis.Redis, new_store: NewStore
 ) -> None:
     publish(redis_client, TICKER, busy_feed(13))
-    new_store().advance(TICKER, second(20))
+    new_store().run_tick(TICKER, second(20))
     redis_client.hset(f"orderflow:state:{TICKER}", "blob", b"\xc1 nonsense")
 
     store = new_store()
-    store.advance(TICKER, second(21))
-    store.advance(TICKER, second(22))
+    store.run_tick(TICKER, second(21))
+    store.run_tick(TICKER, second(22))
 
     assert redis_client.hget(f"orderflow:bad:state:{TICKER}", "blob") == b"\xc1 nonsense"
     assert json.loads(published(redis_client)["10s"][b"quality"])["rebuilt_at"] == second(22)
 
 
-def test_keys_of_the_wrong_type_are_set_aside(redis_client: redis.Redis, store: Store) -> None:
+def test_keys_of_the_wrong_type_are_set_aside(redis_client: redis.Redis, store: TickStore) -> None:
     publish(redis_client, TICKER, busy_feed(14))
     for kind in ("state", "bars", "patterns", "levels"):
         suffix = ":bid" if kind == "levels" else ""
         redis_client.set(f"orderflow:{kind}:{TICKER}{suffix}", "no such thing")
 
-    report = store.advance(TICKER, second(20))
+    report = store.run_tick(TICKER, second(20))
 
     assert report.outcome == "written"
     aside = {key.decode() for key in redis_client.keys("orderflow:bad:*")}
@@ -527,11 +529,11 @@ def test_a_newer_engines_state_is_left_alone(
     redis_client: redis.Redis, new_store: NewStore
 ) -> None:
     publish(redis_client, TICKER, busy_feed(15))
-    new_store().advance(TICKER, second(10))
+    new_store().run_tick(TICKER, second(10))
     redis_client.hset(f"orderflow:state:{TICKER}", mapping={"engine": "999", "version": "theirs"})
     before = published(redis_client)
 
-    report = new_store().advance(TICKER, second(11))
+    report = new_store().run_tick(TICKER, second(11))
 
     assert report.outcome == "overtaken"
     assert published(redis_client) == before
@@ -546,7 +548,7 @@ def test_what_waits_is_folded_in_pieces_and_said(
     reports: list[TickReport] = []
     as_of = second(62)
     while not reports or reports[-1].behind_seconds > 0:
-        reports.append(store.advance(TICKER, as_of))
+        reports.append(store.run_tick(TICKER, as_of))
         as_of += 1000
         assert len(reports) < 60
 
@@ -562,11 +564,11 @@ def test_records_beyond_the_most_are_trimmed_and_unfolded_ones_show_as_a_gap(
     redis_client: redis.Redis, settings: Settings
 ) -> None:
     small = settings.model_copy(update={"max_records": 1000})
-    store = Store(small)
+    store = TickStore(small)
     housekeeping = next(n for n in range(20, 40) if _keeps_house(second(n)))
     publish(redis_client, TICKER, [quote(at=n / 100, seq=n) for n in range(1500)])
 
-    store.advance(TICKER, second(housekeeping))
+    store.run_tick(TICKER, second(housekeeping))
 
     assert redis_client.zcard(f"orderflow:quotes:{TICKER}") == 1000
 
@@ -576,27 +578,27 @@ def _keeps_house(as_of: int) -> bool:
 
 
 def test_scores_that_look_like_seconds_are_counted_and_never_trimmed(
-    redis_client: redis.Redis, store: Store
+    redis_client: redis.Redis, store: TickStore
 ) -> None:
     publish(redis_client, TICKER, busy_feed(16))
     redis_client.zadd(f"orderflow:quotes:{TICKER}", {quote_member(quote(at=1)): START_MS / 1000})
 
     for number in range(1, 25):
-        store.advance(TICKER, second(number))
+        store.run_tick(TICKER, second(number))
 
     assert json.loads(published(redis_client)["10s"][b"quality"])["seconds_not_ms"] == 1
     assert redis_client.zcount(f"orderflow:quotes:{TICKER}", 0, 1e12) == 1
 
 
 def test_records_ahead_of_the_clock_wait_for_their_time(
-    redis_client: redis.Redis, store: Store
+    redis_client: redis.Redis, store: TickStore
 ) -> None:
     publish(redis_client, TICKER, [quote(at=1, seq=1), quote(at=20, seq=2)])
 
-    store.advance(TICKER, second(2))
+    store.run_tick(TICKER, second(2))
 
     fields = published(redis_client)["10s"]
     assert fields[b"quote_count"] == b"1"
     assert json.loads(fields[b"quality"])["ahead"] == 1
-    store.advance(TICKER, second(20))
+    store.run_tick(TICKER, second(20))
     assert published(redis_client)["1min"][b"quote_count"] == b"2"

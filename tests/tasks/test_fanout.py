@@ -29,7 +29,7 @@ def _on_the_private_redis(redis_server: ValkeyServer) -> Iterator[None]:
 
         app.conf.broker_url = settings().broker_url
         worker_context.client.cache_clear()
-        worker_context.activity.cache_clear()
+        worker_context.active_tickers.cache_clear()
         ticks.store.cache_clear()
         yield
     settings.cache_clear()
@@ -115,7 +115,7 @@ def test_a_host_whose_clock_lags_takes_the_tick_that_beat_meant(
 def test_ticks_that_found_no_worker_are_replaced_and_counted(
     redis_client: redis.Redis, at: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from tasks.worker_context import tally  # noqa: PLC0415
+    from tasks.worker_context import counters  # noqa: PLC0415
 
     mark_active(redis_client, "SPY", "QQQ", "T1", "T4", stamp=at)
     fan_out(1)
@@ -125,7 +125,7 @@ def test_ticks_that_found_no_worker_are_replaced_and_counted(
     fan_out(1)
 
     assert [args[1] for _, args in published(redis_client)] == [at + 1000] * waiting
-    tally.flush()
+    counters.flush()
     assert int(redis_client.hget(keys.COUNTERS, "ticks_skipped") or 0) == waiting
 
 
@@ -142,11 +142,11 @@ def test_a_tick_is_stale_half_a_second_after_the_next_one_starts(
     monkeypatch.setattr(clock, "now_ms", lambda: at + ms_after)
 
     from tasks.ticks import tick  # noqa: PLC0415
-    from tasks.worker_context import tally  # noqa: PLC0415
+    from tasks.worker_context import counters  # noqa: PLC0415
 
     tick("SPY", at)
 
-    tally.flush()
+    counters.flush()
     assert redis_client.exists("orderflow:metrics:SPY:10s") == is_done
     expired = int(redis_client.hget(keys.COUNTERS, "ticks_expired") or 0)
     assert expired == (0 if is_done else 1)
@@ -205,9 +205,9 @@ def test_a_ticks_message_is_what_celery_itself_would_publish(redis_client: redis
 
 
 def test_counts_wait_while_redis_takes_none(redis_client: redis.Redis) -> None:
-    from tasks.worker_context import Tally  # noqa: PLC0415
+    from tasks.worker_context import CounterBuffer  # noqa: PLC0415
 
-    tally = Tally()
+    tally = CounterBuffer()
     tally.count("ticks_done", 3)
     redis_client.config_set("maxmemory", 1)
     try:
@@ -221,27 +221,27 @@ def test_counts_wait_while_redis_takes_none(redis_client: redis.Redis) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", [keys.TICKERS, keys.PULSE, keys.COUNTERS, keys.HOMES, keys.SCAN], ids=str
+    "name", [keys.TICKERS, keys.HEARTBEAT, keys.COUNTERS, keys.MOVED_SHARDS, keys.SCAN], ids=str
 )
 def test_a_key_of_the_machinery_of_another_type_is_set_aside(
     redis_client: redis.Redis, at: int, name: str
 ) -> None:
-    from tasks.worker_context import activity  # noqa: PLC0415
+    from tasks.worker_context import active_tickers  # noqa: PLC0415
 
     publish(redis_client, "SPY", [quote(at=(at - START_MS) / 1000 - 1)])
     redis_client.lpush(name, "no such thing")
-    activity().look(at)
+    active_tickers().scan_slice(at)
     for shard in range(3):
         fan_out(shard)
 
     assert [args[0] for _, args in published(redis_client)] == ["SPY"]
-    assert redis_client.type(keys.bad(name)) == b"list"
-    assert 0 < redis_client.ttl(keys.bad(name)) <= keys.BAD_LIFETIME_SECONDS
+    assert redis_client.type(keys.quarantined(name)) == b"list"
+    assert 0 < redis_client.ttl(keys.quarantined(name)) <= keys.QUARANTINE_LIFETIME_SECONDS
 
 
 def test_names_that_are_no_tickers_are_not_ticked(redis_client: redis.Redis, at: int) -> None:
     redis_client.zadd(keys.TICKERS, {"SPY": at, b"\xff": at, "a b": at})
-    redis_client.hset(keys.HOMES, b"\xff", 1)
+    redis_client.hset(keys.MOVED_SHARDS, b"\xff", 1)
     for shard in range(3):
         fan_out(shard)
 

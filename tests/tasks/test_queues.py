@@ -3,7 +3,7 @@
 import pytest
 
 from app.core.settings import Settings
-from tasks.queues import home_of, queue_names, shard_of
+from tasks.queues import current_shard, queue_names, shard_of
 
 
 def settings_of(shards: int, shard: int | None = None) -> Settings:
@@ -31,9 +31,9 @@ def test_a_process_serves_its_own_shard_before_the_others() -> None:
 
 
 def test_a_ticker_that_moved_belongs_where_it_moved_to() -> None:
-    assert home_of("AAPL", 3, {}) == 0
-    assert home_of("AAPL", 3, {"AAPL": 2}) == 2
-    assert home_of("AAPL", 3, {"AAPL": 7}) == 0  # there are fewer shards by now
+    assert current_shard("AAPL", 3, {}) == 0
+    assert current_shard("AAPL", 3, {"AAPL": 2}) == 2
+    assert current_shard("AAPL", 3, {"AAPL": 7}) == 0  # there are fewer shards by now
 
 
 def test_honchos_number_names_the_shard(monkeypatch: pytest.MonkeyPatch) -> None:

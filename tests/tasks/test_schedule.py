@@ -5,9 +5,9 @@ from datetime import UTC, datetime
 import pytest
 
 from app.core import clock
-from tasks.schedule import OnTheClock, discovery_phase_ms, newest_beat_ms
+from tasks.schedule import ClockSchedule, discovery_phase_ms, newest_beat_ms
 
-EACH_SECOND = OnTheClock(interval_ms=1000, phase_ms=200)
+EACH_SECOND = ClockSchedule(interval_ms=1000, phase_ms=200)
 ABOUT_A_MILLISECOND = 1e-3
 WAKING_EARLY_SECONDS = 0.010
 

@@ -64,7 +64,7 @@ class Event:
 
 
 _EVENT_FIELDS = [f.name for f in fields(Event)]
-PUBLISHED = tuple(_EVENT_FIELDS[: _EVENT_FIELDS.index("evidence") + 1])
+PUBLISHED_FIELDS = tuple(_EVENT_FIELDS[: _EVENT_FIELDS.index("evidence") + 1])
 
 
 @dataclass(slots=True)
@@ -105,7 +105,7 @@ class Candidates:
         """Return what makes an equal one."""
         return self.seconds.tobytes() + self.peaks.tobytes()
 
-    def ended(self, at: float, peak: float) -> None:
+    def add_candidate(self, at: float, peak: float) -> None:
         """Add a candidate that is over."""
         self.is_changed = True
         self.seconds.append(math.ceil(at / SECOND_MS))
@@ -139,24 +139,24 @@ class Events:
     ended: list[Event] = field(default_factory=list)
     candidates: dict[str, Candidates] = field(default_factory=dict, init=False)
 
-    def opened(self, opening: Opening) -> Event:
+    def open_or_extend(self, opening: Opening) -> Event:
         """Open an event, or let the one with the same type and key go on."""
         name = f"{opening.type}|{opening.key or opening.side}"
         if opening.type in POINTS:
             name = f"{name}|{opening.opened_at}|{opening.price_low}"
         event = self.live.get(name)
         if event is not None and event.is_over(opening.completed_at):
-            self._end(name)
+            self._close(name)
             event = None
         if event is None:
-            event = self.live[name] = self._made(opening, name)
+            event = self.live[name] = self._new_event(opening, name)
         elif event.closing_at is not None:
             event.closing_at = None
-            self.downgraded(event, opening.completed_at, opening.evidence_class)
-            self.updated(event, opening.completed_at, opening.statistic, opening.evidence)
+            self.lower_class(event, opening.completed_at, opening.evidence_class)
+            self.update(event, opening.completed_at, opening.statistic, opening.evidence)
         return event
 
-    def _made(self, opening: Opening, name: str) -> Event:
+    def _new_event(self, opening: Opening, name: str) -> Event:
         noticed_at = whole_second(opening.completed_at)
         return Event(
             id=event_id(self.ticker, opening),
@@ -190,7 +190,7 @@ class Events:
         event = self.live.get(f"{kind}|{key}")
         return event if event is not None and event.closing_at is None else None
 
-    def updated(self, event: Event, at: float, statistic: float, evidence: Evidence) -> None:
+    def update(self, event: Event, at: float, statistic: float, evidence: Evidence) -> None:
         """Renew an event's evidence at an instant, its strength where the statistic peaks."""
         peaked = statistic > event.statistic
         if not peaked and event.evidence == evidence:
@@ -202,19 +202,19 @@ class Events:
         event.updated_at = max(event.updated_at, whole_second(at))
         event.is_changed = True
 
-    def downgraded(self, event: Event, at: float, evidence_class: str) -> None:
+    def lower_class(self, event: Event, at: float, evidence_class: str) -> None:
         """Lower an event's evidence class to B once one of its prints had an inferred aggressor."""
         if evidence_class == "B" and event.evidence_class == "A":
             event.evidence_class = "B"
             event.updated_at = max(event.updated_at, whole_second(at))
             event.is_changed = True
 
-    def closing(self, event: Event, at: float, reason: str) -> None:
+    def schedule_close(self, event: Event, at: float, reason: str) -> None:
         """Note that a closing condition came true."""
         if event.closing_at is None:
             event.closing_at, event.closing_reason = float(at), reason
 
-    def settle(self, second: int) -> None:
+    def close_due(self, second: int) -> None:
         """End what has been closing for long enough at a whole second."""
         over = [
             name
@@ -222,12 +222,12 @@ class Events:
             if e.closing_at is not None and self._is_due(e, second)
         ]
         for name in over:
-            self._end(name)
+            self._close(name)
 
     def _is_due(self, event: Event, second: int) -> bool:
         return _ends_at(event) <= second
 
-    def _end(self, name: str) -> None:
+    def _close(self, name: str) -> None:
         event = self.live.pop(name)
         event.status = "closed"
         event.closed_at, event.close_reason = event.closing_at, event.closing_reason
@@ -238,8 +238,8 @@ class Events:
     def close_all(self, at: float, reason: str) -> None:
         """End every live event at once."""
         for name, event in list(self.live.items()):
-            self.closing(event, at, reason)
-            self._end(name)
+            self.schedule_close(event, at, reason)
+            self._close(name)
             event.updated_at = whole_second(at)
 
     def take_changed(self) -> list[Event]:

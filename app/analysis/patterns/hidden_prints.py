@@ -3,11 +3,11 @@
 from dataclasses import dataclass, field
 from typing import Final
 
-from app.analysis.detector_context import Scene
+from app.analysis.detector_context import DetectorContext
 from app.analysis.patterns.detector import Detector
 from app.analysis.patterns.events import Evidence, Opening
 from app.analysis.records import UNSIGNED, Trade
-from app.analysis.standing_quote import Side
+from app.analysis.standing_quote import TradeSign
 from app.analysis.touch import SIDE_NAMES, taken_side
 
 SILENT_MS: Final = 10_000.0
@@ -34,17 +34,17 @@ class HiddenPrints(Detector):
     clusters: list[dict[int, Cluster]] = field(default_factory=lambda: [{}, {}])
 
     @property
-    def finds(self) -> str:
+    def pattern_type(self) -> str:
         """Name the pattern that it opens."""
         return "hidden_print"
 
-    def printed(self, scene: Scene, trade: Trade, side: Side) -> None:
+    def on_trade(self, context: DetectorContext, trade: Trade, side: TradeSign) -> None:
         """Add an inside print to its cluster."""
         before = self.printed_total
         self.printed_total += trade.size
-        if side.taker == UNSIGNED or not side.is_inside:
+        if side.aggressor == UNSIGNED or not side.is_inside:
             return
-        resting = taken_side(side.taker)
+        resting = taken_side(side.aggressor)
         cluster = self.clusters[resting].get(trade.price)
         if cluster is None:
             cluster = self.clusters[resting][trade.price] = Cluster(
@@ -54,17 +54,17 @@ class HiddenPrints(Detector):
         cluster.prints += 1
         cluster.volume += trade.size
         cluster.is_given = cluster.is_given and side.is_given
-        self.wake(scene, trade.stamp + SILENT_MS)
+        self.request_timer(context, trade.stamp + SILENT_MS)
         if cluster.prints >= PRINTS_NEEDED:
-            self._tell(scene, resting, trade, cluster)
+            self._tell(context, resting, trade, cluster)
 
-    def _tell(self, scene: Scene, side: int, trade: Trade, cluster: Cluster) -> None:
+    def _tell(self, context: DetectorContext, side: int, trade: Trade, cluster: Cluster) -> None:
         evidence: Evidence = {
             "prints": cluster.prints,
             "volume_shares": cluster.volume,
             "volume_share": cluster.volume / (self.printed_total - cluster.printed_before),
         }
-        event = scene.events.opened(
+        event = context.events.open_or_extend(
             Opening(
                 type="hidden_print",
                 side=SIDE_NAMES[side],
@@ -80,20 +80,20 @@ class HiddenPrints(Detector):
             )
         )
         if cluster.prints > PRINTS_NEEDED:
-            scene.events.downgraded(event, trade.stamp, "A" if cluster.is_given else "B")
-            scene.events.updated(event, trade.stamp, cluster.prints, evidence)
+            context.events.lower_class(event, trade.stamp, "A" if cluster.is_given else "B")
+            context.events.update(event, trade.stamp, cluster.prints, evidence)
 
-    def timed(self, scene: Scene, at: float) -> None:
+    def on_timer(self, context: DetectorContext, at: float) -> None:
         """End clusters that are 10 s silent."""
         for side in (0, 1):
             clusters = self.clusters[side]
             for price, cluster in list(clusters.items()):
                 due = cluster.last + SILENT_MS
                 if due > at:
-                    self.wake(scene, due)
+                    self.request_timer(context, due)
                     continue
                 del clusters[price]
-                scene.events.of_type("hidden_print").ended(due, cluster.prints)
-                event = scene.events.find("hidden_print", f"{SIDE_NAMES[side]}:{price}")
+                context.events.of_type("hidden_print").add_candidate(due, cluster.prints)
+                event = context.events.find("hidden_print", f"{SIDE_NAMES[side]}:{price}")
                 if event is not None:
-                    scene.events.closing(event, due, "silence")
+                    context.events.schedule_close(event, due, "silence")

@@ -5,10 +5,10 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from app.analysis.bars import SECOND_MS
-from app.analysis.detector_context import Scene
+from app.analysis.detector_context import DetectorContext
 from app.analysis.patterns.detector import Detector
 from app.analysis.patterns.events import Evidence, Opening
-from app.analysis.quantiles import Numbers, numbers, total
+from app.analysis.quantiles import FloatArray, float_array, sum_in_order
 from app.analysis.records import PRICE_UNITS
 
 ALLOWANCE: Final = 0.35
@@ -63,29 +63,29 @@ class MomentumShifts(Detector):
     """Follows both sums each second and opens where one reaches 8.5 standard deviations."""
 
     sums: list[Excursion] = field(default_factory=lambda: [Excursion(), Excursion()])
-    recent: Numbers = field(default_factory=numbers)
+    recent: FloatArray = field(default_factory=float_array)
     mid2: int = 0
 
     @property
-    def finds(self) -> str:
+    def pattern_type(self) -> str:
         """Name the pattern that it opens."""
         return "momentum_shift"
 
-    def second(self, scene: Scene, end: int) -> None:
+    def on_second(self, context: DetectorContext, end: int) -> None:
         """Add the second's log-OFI to both sums."""
-        before, last = self.mid2, scene.market.last_valid
+        before, last = self.mid2, context.standing_quote.last_valid
         self.mid2 = 0 if last is None else last.bid_price + last.ask_price
-        facts, drift = scene.facts, scene.past.drift
+        facts, drift = context.second_sample, context.thresholds.drift
         if facts is None or facts.log_ofi is None:
             return
         if drift:
-            self._time_out(scene, end)
+            self._time_out(context, end)
             z = max(-CLIP, min(CLIP, facts.log_ofi / math.sqrt(drift)))
             for direction in (0, 1):
                 now = self._begun(direction, end, before)
                 _add(now, z if direction == 0 else -z, facts.log_ofi)
             for direction in (0, 1):
-                self._judge(scene, direction, end)
+                self._judge(context, direction, end)
         self.recent.append(facts.log_ofi)
         if len(self.recent) > BEFORE_SECONDS:
             del self.recent[0]
@@ -94,44 +94,44 @@ class MomentumShifts(Detector):
         now = self.sums[direction]
         if now.sum:
             return now
-        before = total(self.recent) / len(self.recent) if self.recent else None
+        before = sum_in_order(self.recent) / len(self.recent) if self.recent else None
         now = Excursion(zero_at=end - SECOND_MS, zero_mid2=mid2, before=before)
         self.sums[direction] = now
         return now
 
-    def _time_out(self, scene: Scene, end: int) -> None:
+    def _time_out(self, context: DetectorContext, end: int) -> None:
         for direction in (0, 1):
-            event = scene.events.find("momentum_shift", DIRECTIONS[direction])
+            event = context.events.find("momentum_shift", DIRECTIONS[direction])
             if event is not None and end >= self.sums[direction].noticed + ELAPSED_MS:
-                scene.events.closing(event, end, "elapsed")
-                self._restart(scene, 0, end)
-                self._restart(scene, 1, end)
+                context.events.schedule_close(event, end, "elapsed")
+                self._restart(context, 0, end)
+                self._restart(context, 1, end)
 
-    def _judge(self, scene: Scene, direction: int, end: int) -> None:
+    def _judge(self, context: DetectorContext, direction: int, end: int) -> None:
         now = self.sums[direction]
-        event = scene.events.find("momentum_shift", DIRECTIONS[direction])
+        event = context.events.find("momentum_shift", DIRECTIONS[direction])
         if event is None:
             if now.sum >= ALARM:
-                self._open(scene, direction, end, now)
+                self._open(context, direction, end, now)
             elif not now.sum:
-                self._restart(scene, direction, end)
+                self._restart(context, direction, end)
         elif now.sum < FADED:
-            scene.events.closing(event, end, "faded")
-            self._restart(scene, direction, end)
+            context.events.schedule_close(event, end, "faded")
+            self._restart(context, direction, end)
         else:
-            scene.events.updated(event, end, now.peak, self._evidence(now))
+            context.events.update(event, end, now.peak, self._evidence(now))
 
-    def _restart(self, scene: Scene, direction: int, end: int) -> None:
+    def _restart(self, context: DetectorContext, direction: int, end: int) -> None:
         if self.sums[direction].peak >= FADED:
-            scene.events.of_type("momentum_shift").ended(end, self.sums[direction].peak)
+            context.events.of_type("momentum_shift").add_candidate(end, self.sums[direction].peak)
         self.sums[direction] = Excursion()
 
-    def _open(self, scene: Scene, direction: int, end: int, now: Excursion) -> None:
-        opposite = scene.events.find("momentum_shift", DIRECTIONS[1 - direction])
+    def _open(self, context: DetectorContext, direction: int, end: int, now: Excursion) -> None:
+        opposite = context.events.find("momentum_shift", DIRECTIONS[1 - direction])
         if opposite is not None:
-            scene.events.closing(opposite, end, "opposite")
-            self._restart(scene, 1 - direction, end)
-        scene.events.opened(
+            context.events.schedule_close(opposite, end, "opposite")
+            self._restart(context, 1 - direction, end)
+        context.events.open_or_extend(
             Opening(
                 type="momentum_shift",
                 side=DIRECTIONS[direction],

@@ -3,11 +3,11 @@
 from dataclasses import dataclass, field
 from typing import Final
 
-from app.analysis.detector_context import Scene
+from app.analysis.detector_context import DetectorContext
 from app.analysis.patterns.detector import Detector
 from app.analysis.patterns.events import Opening
 from app.analysis.records import UNSIGNED, Trade
-from app.analysis.standing_quote import Side
+from app.analysis.standing_quote import TradeSign
 from app.analysis.touch import SIDE_NAMES, taken_side
 
 JOIN_MS: Final = 5.0
@@ -54,7 +54,7 @@ class Order:
         self.inside_waiting = inside_waiting
         self.is_given = is_given
 
-    def takes(self, trade: Trade, side: Side) -> None:
+    def takes(self, trade: Trade, side: TradeSign) -> None:
         """Add a print."""
         self.last = trade.stamp
         self.size += trade.size
@@ -82,33 +82,33 @@ class Sweeps(Detector):
     inside_size: float = 0.0
 
     @property
-    def finds(self) -> str:
+    def pattern_type(self) -> str:
         """Name the pattern that it opens."""
         return "sweep"
 
-    def printed(self, scene: Scene, trade: Trade, side: Side) -> None:
+    def on_trade(self, context: DetectorContext, trade: Trade, side: TradeSign) -> None:
         """Join the print to the running order, or begin the next."""
-        if side.taker == UNSIGNED:
+        if side.aggressor == UNSIGNED:
             return
         if side.is_inside:
-            self._inside(trade, side.taker)
+            self._inside(trade, side.aggressor)
             return
-        self._count_pair(scene, trade.stamp, side.taker)
-        joins = scene.usual.orders_are_spread
+        self._count_pair(context, trade.stamp, side.aggressor)
+        joins = context.baselines.orders_span_stamps
         order = self.order
-        if order is None or order.taker != side.taker or not order.holds(trade.stamp):
+        if order is None or order.taker != side.aggressor or not order.holds(trade.stamp):
             if order is not None:
-                self._complete(scene, order, trade.stamp)
-            order = self.order = Order(side.taker, joins, trade.stamp, trade.stamp)
-            if self.inside_taker == side.taker and self.inside_stamp == trade.stamp:
+                self._complete(context, order, trade.stamp)
+            order = self.order = Order(side.aggressor, joins, trade.stamp, trade.stamp)
+            if self.inside_taker == side.aggressor and self.inside_stamp == trade.stamp:
                 order.inside = self.inside_size
         order.takes(trade, side)
         if order.joins:
-            self.wake(scene, order.last + JOIN_MS)
+            self.request_timer(context, order.last + JOIN_MS)
 
-    def _count_pair(self, scene: Scene, stamp: float, taker: int) -> None:
+    def _count_pair(self, context: DetectorContext, stamp: float, taker: int) -> None:
         if taker == self.last_taker:
-            scene.usual.count_pair(is_equal=stamp == self.last_stamp)
+            context.baselines.count_pair(is_equal=stamp == self.last_stamp)
         self.last_taker, self.last_stamp = taker, stamp
 
     def _inside(self, trade: Trade, taker: int) -> None:
@@ -122,34 +122,34 @@ class Sweeps(Detector):
             else:
                 order.inside_waiting += trade.size
 
-    def moment_ended(self, scene: Scene, stamp: float) -> None:
+    def on_stamp_complete(self, context: DetectorContext, stamp: float) -> None:
         """Complete an order whose prints share one stamp."""
         order = self.order
         if order is not None and not order.joins:
-            self._complete(scene, order, order.last)
+            self._complete(context, order, order.last)
 
-    def timed(self, scene: Scene, at: float) -> None:
+    def on_timer(self, context: DetectorContext, at: float) -> None:
         """Complete an order that no print joined for 5 ms."""
         order = self.order
         if order is None or not order.joins:
             return
         if order.last + JOIN_MS <= at:
-            self._complete(scene, order, order.last + JOIN_MS)
+            self._complete(context, order, order.last + JOIN_MS)
         else:
-            self.wake(scene, order.last + JOIN_MS)
+            self.request_timer(context, order.last + JOIN_MS)
 
-    def _complete(self, scene: Scene, order: Order, at: float) -> None:
+    def _complete(self, context: DetectorContext, order: Order, at: float) -> None:
         self.order = None
         at = min(at, order.last + JOIN_MS) if order.joins else order.last
-        floor = scene.usual.order_size.quantile(0)
-        scene.usual.order_size.sample(order.size)
+        floor = context.baselines.order_size.quantile(0)
+        context.baselines.order_size.add(order.size)
         if not floor or len(order.prices) < PRICES_NEEDED:
             return
         if order.size >= floor:
-            self._open(scene, order, at, floor)
-        scene.events.of_type("sweep").ended(at, order.size / floor)
+            self._open(context, order, at, floor)
+        context.events.of_type("sweep").add_candidate(at, order.size / floor)
 
-    def _open(self, scene: Scene, order: Order, at: float, floor: float) -> None:
+    def _open(self, context: DetectorContext, order: Order, at: float, floor: float) -> None:
         low, high = min(order.prices), max(order.prices)
         evidence: dict[str, float | int | str] = {
             "size_shares": order.size,
@@ -158,9 +158,9 @@ class Sweeps(Detector):
             "prints": order.prints,
             "inside_shares": order.inside,
         }
-        if scene.tick.size:
-            evidence["ticks"] = round((high - low) / scene.tick.size)
-        event = scene.events.opened(
+        if context.tick_size.size:
+            evidence["ticks"] = round((high - low) / context.tick_size.size)
+        event = context.events.open_or_extend(
             Opening(
                 type="sweep",
                 side=SIDE_NAMES[taken_side(order.taker)],
@@ -174,4 +174,4 @@ class Sweeps(Detector):
                 price_high=high,
             )
         )
-        scene.events.closing(event, order.last + POINT_MS, "elapsed")
+        context.events.schedule_close(event, order.last + POINT_MS, "elapsed")

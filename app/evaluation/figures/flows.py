@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from app.analysis.quantiles import scale
+from app.analysis.quantiles import decayed_histogram
 from app.evaluation.figures.tables import Day, Floats, Quotes
 
 WINDOW_MS = 10_000.0
@@ -32,11 +32,11 @@ def usual_depth(quotes: Quotes) -> Floats:
     """Return for each quote the median depth as the engine knew it at the second before, or NaN."""
     seconds = _grid(quotes, SECOND_MS)[1:]
     depths = (quotes.bid_size + quotes.ask_size) / 2
-    sampled = scale(0.5)
+    sampled = decayed_histogram(0.5)
     known = np.full(len(seconds) + 1, np.nan)
     places = np.searchsorted(quotes.stamp, seconds, side="right") - 1
     for number, place in enumerate(places.tolist()):
-        sampled.sample(float(depths[place]))
+        sampled.add(float(depths[place]))
         median = sampled.quantile(0)
         known[number + 1] = np.nan if median is None else median
     mine: Floats = known[np.searchsorted(seconds, quotes.stamp)]

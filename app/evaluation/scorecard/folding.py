@@ -8,9 +8,9 @@ from app.analysis.bars import SECOND_MS
 from app.analysis.engine import Engine
 from app.analysis.patterns.events import Event, whole_second
 from app.analysis.records import Batch, Record
-from app.analysis.results import Analysis
-from app.analysis.rolling_bars import BarTable
-from app.storage.tick.codec import Packed, decode_state, encode_state
+from app.analysis.results import TickResult
+from app.analysis.rolling_bars import RollingBars
+from app.storage.tick.codec import PackedState, decode_state, encode_state
 
 LONGEST_WINDOW_SECONDS = 300
 
@@ -37,7 +37,7 @@ class Checkpoint:
     """An engine's memory at a whole second; any number of continuations start from it."""
 
     second: int
-    state: Packed
+    state: PackedState
 
     @classmethod
     def of(cls, engine: Engine, second: int) -> "Checkpoint":
@@ -46,7 +46,7 @@ class Checkpoint:
 
     def findings(self, records: Sequence[Record], until_ms: float) -> Findings:
         """Return the events that were noticed while these records followed."""
-        engine = Engine(decode_state(self.state), BarTable(LONGEST_WINDOW_SECONDS))
+        engine = Engine(decode_state(self.state), RollingBars(LONGEST_WINDOW_SECONDS))
         last = whole_second(until_ms)
         found = _events(_advanced(engine, records, self.second + SECOND_MS, last))
         new = [event for event in found if event.noticed_at > self.second]
@@ -61,7 +61,7 @@ def checkpoints(
     start, last = whole_second(records[0].stamp), whole_second(records[-1].stamp)
     kept: list[Checkpoint] = []
 
-    def folded() -> Iterator[Analysis]:
+    def folded() -> Iterator[TickResult]:
         for analysis in _advanced(engine, records, start, last):
             since = analysis.as_of - first
             if since >= 0 and since % (every_seconds * SECOND_MS) == 0:
@@ -81,20 +81,20 @@ def findings(records: Sequence[Record]) -> Findings:
 
 def _advanced(
     engine: Engine, records: Sequence[Record], first: int, last: int
-) -> Iterator[Analysis]:
+) -> Iterator[TickResult]:
     place = 0
     for end in range(first, last + 1, SECOND_MS):
         start = place
         while place < len(records) and records[place].stamp <= end:
             place += 1
         analysis = engine.advance(Batch(list(records[start:place]), []), end)
-        for error in analysis.failures.values():
+        for error in analysis.failed_detectors.values():
             raise error
         yield analysis
 
 
-def _events(analyses: Iterable[Analysis]) -> list[Event]:
+def _events(analyses: Iterable[TickResult]) -> list[Event]:
     newest: dict[str, Event] = {}
     for analysis in analyses:
-        newest |= {event.id: replace(event) for event in analysis.changed}
+        newest |= {event.id: replace(event) for event in analysis.changed_events}
     return sorted(newest.values(), key=lambda event: (event.noticed_at, event.id))

@@ -8,7 +8,7 @@ import pandas as pd
 
 from app.analysis.patterns.events import Event
 from app.analysis.records import Quote, Record
-from app.analysis.standing_quote import Market
+from app.analysis.standing_quote import StandingQuote
 from app.evaluation.scorecard.folding import findings
 from app.evaluation.scorecard.tallies import Share, Tally
 from app.evaluation.scorecard.truths import SLACK_MS, Truth, tally, units
@@ -25,13 +25,13 @@ TAKEN_SIDE = {"buy": "ask", "sell": "bid"}
 
 def inside_prints(records: Iterable[Record], hidden: Sequence[bool]) -> Tally:
     """Score prints inside the quote before them against the flag of hidden executions."""
-    market = Market()
+    market = StandingQuote()
     inside: list[bool] = []
     for record in records:
         if isinstance(record, Quote):
-            market.quoted(record)
+            market.add_quote(record)
         else:
-            inside.append(market.printed(record).is_inside)
+            inside.append(market.sign_trade(record).is_inside)
     marked, flagged = np.array(inside), np.array(hidden, dtype=bool)
     both = int((marked & flagged).sum())
     return Tally(Share(both, int(marked.sum())), Share(both, int(flagged.sum())))

@@ -10,7 +10,7 @@ OPPOSITE = {BID: ASK, ASK: BID}
 _DIRECTION = {BID: 1, ASK: -1}
 
 
-class Owner(Protocol):
+class OrderOwner(Protocol):
     """Whoever wants to hear that an order of theirs was hit."""
 
     def order_was_hit(self, order: Order, lots: int) -> None:
@@ -22,14 +22,14 @@ class Order:
 
     __slots__ = ("lots", "owner", "price", "side")
 
-    def __init__(self, side: str, price: int, lots: int, owner: Owner | None = None) -> None:
+    def __init__(self, side: str, price: int, lots: int, owner: OrderOwner | None = None) -> None:
         self.side = side
         self.price = price
         self.lots = lots
         self.owner = owner
 
 
-class Level:
+class OrderQueue:
     """The queue of orders at a price."""
 
     __slots__ = ("lots", "orders")
@@ -47,7 +47,7 @@ class BookSide:
 
     def __init__(self, side: str) -> None:
         self._direction = _DIRECTION[side]
-        self._levels: dict[int, Level] = {}
+        self._levels: dict[int, OrderQueue] = {}
         self._best_rank: int | None = None
         self._orders = 0
 
@@ -96,7 +96,7 @@ class BookSide:
         rank = order.price * self._direction
         level = self._levels.get(rank)
         if level is None:
-            level = self._levels[rank] = Level()
+            level = self._levels[rank] = OrderQueue()
             if self._best_rank is None or rank > self._best_rank:
                 self._best_rank = rank
         level.orders.append(order)
@@ -128,7 +128,7 @@ class BookSide:
             self._orders -= 1
             self._forget_if_empty(self._best_rank, level)
 
-    def _forget_if_empty(self, rank: int, level: Level) -> None:
+    def _forget_if_empty(self, rank: int, level: OrderQueue) -> None:
         if level.orders:
             return
         del self._levels[rank]

@@ -7,16 +7,16 @@ from typing import Annotated, Any, Final, Literal, NamedTuple, TypeVar
 
 import msgspec
 
-from app.analysis.bars import COUNTS, Bar
-from app.analysis.levels import Level, PublishedLevel
+from app.analysis.bars import COUNT_FIELDS, Bar
+from app.analysis.levels import PriceLevel, PublishedLevel
 from app.analysis.metrics import Value
-from app.analysis.patterns.events import PUBLISHED, Candidates, Event
+from app.analysis.patterns.events import PUBLISHED_FIELDS, Candidates, Event
 from app.analysis.records import Quote
-from app.analysis.results import Analysis
+from app.analysis.results import TickResult
 from app.analysis.state import ENGINE, State
 from app.core.errors import StateUnreadable
 from app.storage.tick.journal import Journal
-from app.storage.tick.state_packing import packed, unpacked
+from app.storage.tick.state_packing import pack, unpack
 
 Remembered = TypeVar("Remembered")
 
@@ -37,7 +37,7 @@ _MID2, _SPREAD = _BAR_NUMBERS.index("mid2"), _BAR_NUMBERS.index("spread")
 _FORM: Final = 2
 _Count: Any = Annotated[int, msgspec.Meta(ge=0, le=10**8)]
 _NUMBERS = [
-    _Count if name in COUNTS else type(number)
+    _Count if name in COUNT_FIELDS else type(number)
     for name, number in zip(_BAR_NUMBERS, _bar_numbers(Bar(0)), strict=True)
 ]
 _Quoted: Any = tuple[float, int, int, float, int, float] | None
@@ -47,7 +47,7 @@ _decode_bars = msgspec.msgpack.Decoder(list[_Barred]).decode
 _UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
 
-class Packed(NamedTuple):
+class PackedState(NamedTuple):
     """A state as bytes: candidates by type and levels by side and price apart from all else.
 
     Both are large, and of both little changes in a second. `gone` names levels that went.
@@ -59,49 +59,49 @@ class Packed(NamedTuple):
     gone: Sequence[str] = ()
 
 
-def encode_state(state: State, *, changed_only: bool = False) -> Packed:
+def encode_state(state: State, *, changed_only: bool = False) -> PackedState:
     """Pack a state; of candidates and levels all, or what changed since this was last asked."""
     candidates = {
         kind: found.packed()
-        for kind, found in state.scene.events.candidates.items()
+        for kind, found in state.context.events.candidates.items()
         if found.is_changed or not changed_only
     }
-    for found in state.scene.events.candidates.values():
+    for found in state.context.events.candidates.values():
         found.is_changed = False
     levels: dict[str, bytes] = {}
     gone: list[str] = []
     for side in state.levels:
         unsaved, went = side.take_unsaved(whole=not changed_only)
-        levels.update({f"{side.side}:{level.price}": packed(level) for level in unsaved})
+        levels.update({f"{side.side}:{level.price}": pack(level) for level in unsaved})
         gone += [f"{side.side}:{price}" for price in went]
-    return Packed(packed(state), candidates, levels, gone)
+    return PackedState(pack(state), candidates, levels, gone)
 
 
-def decode_state(stored: Packed) -> State:
+def decode_state(stored: PackedState) -> State:
     """Unpack a whole state.
 
     Raises `StateUnreadable`.
     """
-    state = _of(State, unpacked(stored.blob))
-    state.scene.usual.renew()
-    state.fold.begin(state.fold.end)
-    candidates = state.scene.events.candidates
+    state = _of(State, unpack(stored.blob))
+    state.context.baselines.update_thresholds()
+    state.bar_builder.begin(state.bar_builder.end)
+    candidates = state.context.events.candidates
     try:
         for kind, found in stored.candidates.items():
             candidates[kind] = Candidates(found)
     except ValueError as error:
         raise StateUnreadable(f"candidates: {error}") from None
-    levels: tuple[list[Level], list[Level]] = [], []
+    levels: tuple[list[PriceLevel], list[PriceLevel]] = [], []
     for name, found in stored.levels.items():
-        levels[0 if name.startswith("0:") else 1].append(_of(Level, unpacked(found)))
+        levels[0 if name.startswith("0:") else 1].append(_of(PriceLevel, unpack(found)))
     for side, kept in zip(state.levels, levels, strict=True):
-        side.take(kept)
+        side.restore(kept)
     return state
 
 
 def encode_journal(journal: Journal) -> bytes:
     """Pack a journal."""
-    return packed(journal)
+    return pack(journal)
 
 
 def decode_journal(blob: bytes) -> Journal | None:
@@ -109,7 +109,7 @@ def decode_journal(blob: bytes) -> Journal | None:
 
     Raises `StateUnreadable`.
     """
-    return _of(Journal, unpacked(blob)) if blob else None
+    return _of(Journal, unpack(blob)) if blob else None
 
 
 def _of(kind: type[Remembered], value: object) -> Remembered:
@@ -175,7 +175,7 @@ def decode_bars(blob: bytes) -> list[Bar]:
 
 def published_event(event: Event) -> dict[str, object]:
     """Return an event's fields as published (contract, section 4)."""
-    return {name: getattr(event, name) for name in PUBLISHED}
+    return {name: getattr(event, name) for name in PUBLISHED_FIELDS}
 
 
 def event_json(event: Event) -> str:
@@ -188,13 +188,13 @@ def level_json(level: PublishedLevel) -> str:
     return json_text(_LevelMember(*_level_fields(level)))
 
 
-def window_fields(analysis: Analysis, window: str) -> dict[str, str]:
+def window_fields(analysis: TickResult, window: str) -> dict[str, str]:
     """Return all that is published of a window as text, words without quotes."""
     return dict(zip(*window_texts(analysis, window), strict=True))
 
 
 def window_texts(
-    analysis: Analysis, window: str, behaviors: str = ""
+    analysis: TickResult, window: str, behaviors: str = ""
 ) -> tuple[tuple[str, ...], list[str]]:
     """Return the names of what is published of a window, and the texts.
 

@@ -6,8 +6,8 @@ from typing import Final
 
 from app.analysis.bars import SECOND_MS
 from app.analysis.engine import LATE_MS, Engine
-from app.analysis.results import Analysis
-from app.storage.tick.read import Reading
+from app.analysis.results import TickResult
+from app.storage.tick.read import TickRead
 
 FOLD_BUDGET_SECONDS: Final = 0.05
 
@@ -39,14 +39,14 @@ class TickReport:
 
 
 def fold(
-    engine: Engine, reading: Reading, as_of: int, spent_seconds: Callable[[], float]
+    engine: Engine, reading: TickRead, as_of: int, spent_seconds: Callable[[], float]
 ) -> TickReport:
     """Fold what was read, piece by piece, until it is done or the tick's time is over."""
     state = engine.state
     began = spent_seconds()
     report = TickReport("written")
-    if reading.lost_to is not None:
-        engine.lose(reading.lost_to)
+    if reading.gap_end is not None:
+        engine.skip_gap(reading.gap_end)
     _fold_late(engine, reading, report)
     if state.rebuilt_at < 0:
         state.rebuilt_at = as_of
@@ -67,28 +67,28 @@ def fold(
     return report
 
 
-def _fold_late(engine: Engine, reading: Reading, report: TickReport) -> None:
+def _fold_late(engine: Engine, reading: TickRead, report: TickReport) -> None:
     """Fold late records of the last 2 s into their bars; count those that came even later."""
     placed = 0
     if reading.late_quotes or reading.late_trades:
         as_of = engine.state.as_of
         batch, counts = reading.late_piece(as_of - LATE_MS, as_of)
         placed = sum(counts.values()) - sum([bar.stored for bar in engine.state.recent])
-        engine.refold(batch, counts)
-    report.late_records = max(0, reading.unknown - max(0, placed))
+        engine.replay_late_records(batch, counts)
+    report.late_records = max(0, reading.late_records - max(0, placed))
 
 
-def found(engine: Engine, reading: Reading, report: TickReport, folded_to: int) -> Analysis:
+def analyse(engine: Engine, reading: TickRead, report: TickReport, folded_to: int) -> TickResult:
     """Say what is going on as of the last second folded, and note what is new since `folded_to`."""
-    analysis = engine.analysis()
-    report.opened_events = [e.type for e in analysis.changed if e.noticed_at > folded_to]
-    report.failed_detectors = analysis.failures
+    analysis = engine.result()
+    report.opened_events = [e.type for e in analysis.changed_events if e.noticed_at > folded_to]
+    report.failed_detectors = analysis.failed_detectors
     for quality in analysis.quality.values():
         # What is true of the keys now and not of the window's records.
         if reading.ahead:
             quality["ahead"] = reading.ahead
-        if reading.checked.seconds_not_ms:
-            quality["seconds_not_ms"] = reading.checked.seconds_not_ms
+        if reading.key_check.seconds_not_ms:
+            quality["seconds_not_ms"] = reading.key_check.seconds_not_ms
         if reading.wrong_type:
             quality["wrong_type"] = reading.wrong_type
         if report.behind_seconds:

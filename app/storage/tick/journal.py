@@ -13,23 +13,23 @@ from typing import Final
 
 from app.analysis.bars import SECOND_MS
 from app.analysis.engine import Engine
-from app.analysis.quantiles import Wholes
-from app.analysis.record_parser import Stored
+from app.analysis.quantiles import IntArray
+from app.analysis.record_parser import ScoredMembers
 from app.core.errors import StateUnreadable
-from app.storage.tick.read import parsed, scored_in
+from app.storage.tick.read import parse, scored_in
 
 LONGEST_MS: Final = 10 * SECOND_MS
 MOST_MEMBERS: Final = 2000
 
 
 @dataclass(slots=True, init=False)
-class Entry:
+class JournalEntry:
     """One tick: up to where it folded, and the checksums of the members that it had before it."""
 
     as_of: int
-    members: Wholes
+    members: IntArray
 
-    def __init__(self, as_of: int, members: "Wholes | None" = None) -> None:
+    def __init__(self, as_of: int, members: "IntArray | None" = None) -> None:
         self.as_of = as_of
         self.members = array("I") if members is None else members
 
@@ -39,22 +39,22 @@ class Journal:
     """The ticks since the state was stored whole, as of `since`."""
 
     since: int
-    entries: list[Entry] = field(default_factory=list)
+    entries: list[JournalEntry] = field(default_factory=list)
     noted: int = 0
 
     def is_full(self, as_of: int) -> bool:
         """Tell whether at `as_of` the state is better stored whole again."""
         return as_of - self.since >= LONGEST_MS or self.noted >= MOST_MEMBERS
 
-    def note(self, after: int, as_of: int, records: Iterable[Stored]) -> None:
+    def append(self, after: int, as_of: int, records: Iterable[ScoredMembers]) -> None:
         """Add a tick that folded what is stamped in (after, as_of] of the records that it read."""
-        entry = Entry(as_of)
+        entry = JournalEntry(as_of)
         for stored in records:
             entry.members.extend([_sum(member) for member, _ in scored_in(stored, after, as_of)])
         self.entries.append(entry)
         self.noted += len(entry.members)
 
-    def replay(self, engine: Engine, quotes: Stored, trades: Stored) -> None:
+    def replay(self, engine: Engine, quotes: ScoredMembers, trades: ScoredMembers) -> None:
         """Let an engine as of `since` fold again what was folded then, of what is stored now.
 
         Raises `StateUnreadable` where some of it is gone.
@@ -68,7 +68,7 @@ class Journal:
             ]
             if len(had[0]) + len(had[1]) < len(entry.members):
                 raise StateUnreadable(f"records that were folded up to {to} are gone")
-            engine.advance(parsed(had[0], had[1], after, to)[0], to)
+            engine.advance(parse(had[0], had[1], after, to)[0], to)
 
 
 def _sum(member: bytes) -> int:

@@ -9,10 +9,10 @@ from typing import Any, Final
 
 from app.analysis.bars import SECOND_MS
 from app.analysis.patterns.events import whole_second
-from app.analysis.record_parser import Stored, batch_of
+from app.analysis.record_parser import ScoredMembers, parse_batch
 from app.analysis.records import Batch
 from app.analysis.windows import WINDOWS
-from app.storage.tick.resp import word
+from app.storage.tick.resp import bulk_string
 
 PIECE_RECORDS: Final = 250
 MARGIN_MS: Final = 1.0
@@ -23,31 +23,32 @@ OLDEST_MS: Final = 1_000_000_000_000
 _score = itemgetter(1)
 _stamp = attrgetter("stamp")
 
-_WATCH: Final = f"*1\r\n{word('UNWATCH')}*2\r\n{word('WATCH')}"
-_STATE: Final = f"*6\r\n{word('HMGET')}"
+_WATCH: Final = f"*1\r\n{bulk_string('UNWATCH')}*2\r\n{bulk_string('WATCH')}"
+_STATE: Final = f"*6\r\n{bulk_string('HMGET')}"
 _STATE_FIELDS: Final = "".join(
-    [word(it) for it in ("version", "behind", "recent_count", "lost_to")]
+    [bulk_string(it) for it in ("version", "behind", "recent_count", "lost_to")]
 )
-_RECORDS: Final = f"*8\r\n{word('ZRANGEBYSCORE')}"
-_COUNT: Final = f"*4\r\n{word('ZCOUNT')}"
-_LAST: Final = f"*5\r\n{word('ZRANGE')}"
-_NEWEST: Final = f"{word('-1') * 2}{word('WITHSCORES')}"
-_LENGTH: Final = f"*2\r\n{word('HLEN')}"
-QUESTIONS: Final = 9 + len(WINDOWS)
+_RECORDS: Final = f"*8\r\n{bulk_string('ZRANGEBYSCORE')}"
+_COUNT: Final = f"*4\r\n{bulk_string('ZCOUNT')}"
+_LAST: Final = f"*5\r\n{bulk_string('ZRANGE')}"
+_NEWEST: Final = f"{bulk_string('-1') * 2}{bulk_string('WITHSCORES')}"
+_LENGTH: Final = f"*2\r\n{bulk_string('HLEN')}"
+READ_COMMANDS: Final = 9 + len(WINDOWS)
 """How many commands `questions` packs."""
 
 
-def questions(names: Sequence[str], folded_to: int, as_of: int, most: int) -> bytes:
+def read_commands(names: Sequence[str], folded_to: int, as_of: int, most: int) -> bytes:
     """Pack what each tick asks, of the keys in the order of `Keys.of_tick`; the state is watched.
 
     Of what is rare only the first sign is looked for: the end of a set costs nothing. A stamp may
     differ from its score by 1 ms: the margins are read twice and sorted out by stamp.
     """
-    state, quotes, trades = word(names[0]), word(names[1]), word(names[2])
-    scores = f"{word(f'({folded_to - 1}')}{word(str(as_of + 1))}"
-    unread = f"{scores}{word('WITHSCORES')}{word('LIMIT')}{word('0')}{word(str(most))}"
-    known = f"{word(str(OLDEST_MS))}{word(str(folded_to))}"
-    lengths = "".join([f"{_LENGTH}{word(name)}" for name in names[7:]])
+    state, quotes, trades = bulk_string(names[0]), bulk_string(names[1]), bulk_string(names[2])
+    scores = f"{bulk_string(f'({folded_to - 1}')}{bulk_string(str(as_of + 1))}"
+    limit = f"{bulk_string('LIMIT')}{bulk_string('0')}{bulk_string(str(most))}"
+    unread = f"{scores}{bulk_string('WITHSCORES')}{limit}"
+    known = f"{bulk_string(str(OLDEST_MS))}{bulk_string(str(folded_to))}"
+    lengths = "".join([f"{_LENGTH}{bulk_string(name)}" for name in names[7:]])
     return (
         f"{_WATCH}{state}{_STATE}{state}{_STATE_FIELDS}"
         f"{_RECORDS}{quotes}{unread}{_RECORDS}{trades}{unread}"
@@ -57,7 +58,7 @@ def questions(names: Sequence[str], folded_to: int, as_of: int, most: int) -> by
 
 
 @dataclass(slots=True, init=False)
-class Checked:
+class KeyCheck:
     """What is looked at when a worker comes to a ticker, and every ten seconds since.
 
     Scores that look like seconds, and how many of the broker's keys hold over twice what they may.
@@ -72,7 +73,7 @@ class Checked:
 
 
 @dataclass(slots=True, init=False)
-class Reading:
+class TickRead:
     """The answers to `questions`, from `start` on where the ticker has no state.
 
     `unknown` counts records behind the fold that the state does not know of; `late_quotes` and
@@ -86,33 +87,33 @@ class Reading:
     quotes: list[tuple[bytes, float]]
     trades: list[tuple[bytes, float]]
     behind: int
-    unknown: int
+    late_records: int
     recent_count: int
     late_quotes: list[tuple[bytes, float]]
     late_trades: list[tuple[bytes, float]]
     newest: list[float]
     ahead: int
-    lost_to: float | None
+    gap_end: float | None
     wrong_type: int
     lengths: list[int]
     is_odd: bool
-    checked: Checked
+    key_check: KeyCheck
     is_cut_at: float | None
 
     def __init__(self, version: str, start: int, *, is_odd: bool = False) -> None:
         self.version = version
         self.start = start
         self.quotes, self.trades, self.late_quotes, self.late_trades = [], [], [], []
-        self.behind = self.unknown = self.recent_count = self.ahead = self.wrong_type = 0
+        self.behind = self.late_records = self.recent_count = self.ahead = self.wrong_type = 0
         self.newest = []
-        self.lost_to = None
+        self.gap_end = None
         self.lengths = []
         self.is_odd = is_odd
-        self.checked = Checked()
+        self.key_check = KeyCheck()
         self.is_cut_at = None
 
     @classmethod
-    def of(cls, replies: Sequence[Any], start: int, most: int) -> "Reading":
+    def of(cls, replies: Sequence[Any], start: int, most: int) -> "TickRead":
         """Read the answers to the question for `most` records a key.
 
         A key of the broker's that has another type is left alone, and read as if it were not there.
@@ -128,9 +129,9 @@ class Reading:
         reading.newest = [score for last in others[2:4] for _, score in pairs(last)]
         reading.is_odd = [] in others[4:]
         reading.lengths = [] if reading.is_odd else others[4:]
-        reading.lost_to = finite(lost_to)
+        reading.gap_end = finite(lost_to)
         if version and is_whole(known) and is_whole(recent_count):
-            reading.unknown = reading.behind - int(known)
+            reading.late_records = reading.behind - int(known)
             reading.recent_count = int(recent_count)
         elif version:
             reading.is_odd = True
@@ -138,7 +139,7 @@ class Reading:
         reading.is_cut_at = min(full) if full else None
         return reading
 
-    def take_records_of(self, other: "Reading") -> None:
+    def take_records_of(self, other: "TickRead") -> None:
         """Take another reading's records for these."""
         self.quotes, self.trades = other.quotes, other.trades
         self.behind, self.is_cut_at = other.behind, other.is_cut_at
@@ -157,13 +158,13 @@ class Reading:
 
     def piece(self, after: int, to: int) -> tuple[Batch, dict[int, int]]:
         """Parse the records stamped in (after, to], and count all members by score and second."""
-        return parsed(
+        return parse(
             scored_in(self.quotes, after, to), scored_in(self.trades, after, to), after, to
         )
 
     def late_piece(self, after: int, to: int) -> tuple[Batch, dict[int, int]]:
         """Do the same with the records of seconds that were folded before."""
-        return parsed(self.late_quotes, self.late_trades, after, to)
+        return parse(self.late_quotes, self.late_trades, after, to)
 
     def piece_ends(self, after: int, as_of: int) -> Iterator[int]:
         """Cut what was read at whole seconds into pieces of some hundred records."""
@@ -204,15 +205,17 @@ def pairs(reply: Sequence[Any]) -> list[tuple[bytes, float]]:
     return list(zip(reply[::2], map(float, reply[1::2]), strict=True))
 
 
-def scored_in(stored: Stored, after: int, to: int) -> Stored:
+def scored_in(stored: ScoredMembers, after: int, to: int) -> ScoredMembers:
     """Return the members whose stamps may lie in (after, to]: a score may be 1 ms off its stamp."""
     start, stop = _place(stored, after - MARGIN_MS, to + MARGIN_MS)
     return stored if stop - start == len(stored) else stored[start:stop]
 
 
-def parsed(quotes: Stored, trades: Stored, after: int, to: int) -> tuple[Batch, dict[int, int]]:
+def parse(
+    quotes: ScoredMembers, trades: ScoredMembers, after: int, to: int
+) -> tuple[Batch, dict[int, int]]:
     """Parse records stamped in (after, to], and count all members by score and second."""
-    batch = batch_of(quotes, trades)
+    batch = parse_batch(quotes, trades)
     records, faults = batch.records, batch.faults
     if records and not (after < records[0].stamp and records[-1].stamp <= to):
         start = bisect_right(records, after, key=_stamp)
@@ -222,7 +225,7 @@ def parsed(quotes: Stored, trades: Stored, after: int, to: int) -> tuple[Batch, 
     return Batch(records, faults), _stored_by_second((quotes, trades), after, to)
 
 
-def _stored_by_second(both: Iterable[Stored], after: int, to: int) -> dict[int, int]:
+def _stored_by_second(both: Iterable[ScoredMembers], after: int, to: int) -> dict[int, int]:
     """Count members, which come by score, by the end of the second that their score lies in."""
     counts: dict[int, int] = {}
     for stored in both:
@@ -235,7 +238,7 @@ def _stored_by_second(both: Iterable[Stored], after: int, to: int) -> dict[int, 
     return counts
 
 
-def _place(stored: Stored, after: float, to: float) -> tuple[int, int]:
+def _place(stored: ScoredMembers, after: float, to: float) -> tuple[int, int]:
     """Return where the scores in (after, to] begin and end; most often those are all."""
     if not stored or (after < _score(stored[0]) and _score(stored[-1]) <= to):
         return 0, len(stored)

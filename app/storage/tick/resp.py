@@ -13,10 +13,10 @@ Command = tuple[Any, ...] | bytes
 _SIZES: Final = tuple(f"{n}\r\n" for n in range(100))
 
 
-def word(text: str) -> str:
+def bulk_string(text: str) -> str:
     r"""Pack one word.
 
-    >>> word("HLEN"), word("é")
+    >>> bulk_string("HLEN"), bulk_string("é")
     ('$4\r\nHLEN\r\n', '$2\r\né\r\n')
     """
     size = len(text) if text.isascii() else len(text.encode())
@@ -29,32 +29,32 @@ def command(*words: object) -> bytes:
     >>> command("EXPIRE", "k", 60)
     b'*3\r\n$6\r\nEXPIRE\r\n$1\r\nk\r\n$2\r\n60\r\n'
     """
-    return f"*{len(words)}\r\n{''.join([word(str(it)) for it in words])}".encode()
+    return f"*{len(words)}\r\n{''.join([bulk_string(str(it)) for it in words])}".encode()
 
 
-class Names:
+class FieldNames:
     """A hash's field names, each packed: from the line end before it to the `$` of its text."""
 
     __slots__ = ("fields", "packed")
 
     def __init__(self, fields: tuple[str, ...]) -> None:
         self.fields = fields
-        self.packed = [f"\r\n{word(name)}$" for name in fields]
+        self.packed = [f"\r\n{bulk_string(name)}$" for name in fields]
 
 
 @functools.lru_cache(maxsize=1000)
-def names_of(fields: tuple[str, ...]) -> Names:
+def field_names(fields: tuple[str, ...]) -> FieldNames:
     """Return the same object for the same names: most tickers' windows have the same."""
-    return Names(fields)
+    return FieldNames(fields)
 
 
-def hset(key: str, names: Names, texts: Sequence[str]) -> bytes:
+def hset(key: str, names: FieldNames, texts: Sequence[str]) -> bytes:
     r"""Pack the command that sets fields of a hash.
 
-    >>> hset("h", names_of(("a",)), ["1.5"])
+    >>> hset("h", field_names(("a",)), ["1.5"])
     b'*4\r\n$4\r\nHSET\r\n$1\r\nh\r\n$1\r\na\r\n$3\r\n1.5\r\n'
     """
-    parts = [f"*{2 * len(texts) + 2}\r\n{word('HSET')}{word(key)[:-2]}"]
+    parts = [f"*{2 * len(texts) + 2}\r\n{bulk_string('HSET')}{bulk_string(key)[:-2]}"]
     for name, text in zip(names.packed, texts, strict=True):
         size = len(text)
         parts.append(name)

@@ -31,7 +31,13 @@ from app.analysis.patterns import (
     hidden_prints,
     icebergs,
     momentum,
-    spreads,
+    price_gaps,
+    pulling,
+    quote_bursts,
+    spread_regimes,
+    stacking,
+    suspected_absorption,
+    suspected_refills,
     sweeps,
     walls,
 )
@@ -51,13 +57,14 @@ _HOMES: tuple[ModuleType, ...] = (
         touch,
         baselines,
     ),
-    *(absorption, events, hidden_prints, icebergs, momentum, spreads, sweeps, walls),
+    *(absorption, events, hidden_prints, icebergs, momentum, price_gaps, pulling, quote_bursts),
+    *(spread_regimes, stacking, suspected_absorption, suspected_refills, sweeps, walls),
 )
 _CHECKSUM_BYTES = 4
 _PLAIN = (bool, int, float, str)
 
 
-class Kind:
+class PackedClass:
     """One class of which the fold remembers objects."""
 
     def __init__(self, made: type) -> None:
@@ -70,12 +77,12 @@ class Kind:
         self.not_plain = [place for place, f in enumerate(kept, 1) if f.type not in _PLAIN]
 
 
-def _kinds() -> dict[type, Kind]:
-    found: dict[type, Kind] = {}
+def _kinds() -> dict[type, PackedClass]:
+    found: dict[type, PackedClass] = {}
     for home in _HOMES:
         for made in vars(home).values():
             if isinstance(made, type) and is_dataclass(made) and made.__module__ == home.__name__:
-                found[made] = Kind(made)
+                found[made] = PackedClass(made)
     return found
 
 
@@ -83,25 +90,59 @@ _KINDS = _kinds()
 _BY_MARK = {kind.mark: kind for kind in _KINDS.values()}
 _LAYOUT = zlib.crc32(repr(sorted((k.mark, k.names) for k in _KINDS.values())).encode())
 
+# States that were stored before these classes and some of their fields were renamed, in November
+# 2026, hold the same fields in the same order; they are read, and written anew by today's names.
+_FORMER_LAYOUT = 0xFDF750AE
+_FORMER_MARKS = {
+    b"BarFold": "BarBuilder",
+    b"BookSecond": "SecondTotals",
+    b"Decayed": "DecayedRatio",
+    b"Entry": "JournalEntry",
+    b"Flow": "TakerFlow",
+    b"InForce": "Thresholds",
+    b"Left": "DepartedPrice",
+    b"Level": "PriceLevel",
+    b"Market": "StandingQuote",
+    b"Moves": "BestPriceChanges",
+    b"Reserve": "IcebergCandidate",
+    b"Scale": "DecayedHistogram",
+    b"Scene": "DetectorContext",
+    b"SecondFacts": "SecondSample",
+    b"Shown": "DisplayedSize",
+    b"Side": "TradeSign",
+    b"Snapshot": "BuilderCheckpoint",
+    b"Taking": "Depletion",
+    b"Through": "ThroughPrice",
+    b"Tick": "TickSize",
+    b"Tracked": "TrackedQuantile",
+    b"Usual": "Baselines",
+    b"Weak": "ExpiringEvent",
+}
+_BY_MARK |= {former: _BY_MARK[name.encode()] for former, name in _FORMER_MARKS.items()}
+
 # What goes wrong where the bytes are whole and what they say is not the fold's.
 _MISSHAPEN = (RecursionError, KeyError, TypeError, ValueError, IndexError)
 _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder().decode
 
 
-def packed(value: object) -> bytes:
+def pack(value: object) -> bytes:
     """Pack an object of the fold, under a checksum that holds for these classes and fields."""
     body = _encode(_plain(value))
-    return zlib.crc32(body, _LAYOUT).to_bytes(_CHECKSUM_BYTES, "big") + body
+    return _checksum(body, _LAYOUT) + body
 
 
-def unpacked(blob: bytes) -> object:
+def _checksum(body: bytes, layout: int) -> bytes:
+    return zlib.crc32(body, layout).to_bytes(_CHECKSUM_BYTES, "big")
+
+
+def unpack(blob: bytes) -> object:
     """Make the object again that `packed` took.
 
     Raises `StateUnreadable` where the bytes changed, or the classes did since.
     """
     body = blob[_CHECKSUM_BYTES:]
-    if zlib.crc32(body, _LAYOUT).to_bytes(_CHECKSUM_BYTES, "big") != blob[:_CHECKSUM_BYTES]:
+    if blob[:_CHECKSUM_BYTES] not in (_checksum(body, _LAYOUT), _checksum(body, _FORMER_LAYOUT)):
         raise StateUnreadable("its checksum differs")
     try:
         return _made(_decode(body))

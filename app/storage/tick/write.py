@@ -12,25 +12,25 @@ from typing import Any, NamedTuple
 from app.analysis.bars import SECOND_MS, Bar
 from app.analysis.levels import PublishedLevel
 from app.analysis.patterns.events import Event
-from app.analysis.results import Analysis
+from app.analysis.results import TickResult
 from app.analysis.state import ENGINE, State
 from app.analysis.windows import WINDOWS
 from app.storage import keys
 from app.storage.scripts import EVENTS, TRIM
 from app.storage.tick import codec
 from app.storage.tick.journal import Journal
-from app.storage.tick.read import Reading
-from app.storage.tick.resp import Command, Names, command, flat, hset, names_of
+from app.storage.tick.read import TickRead
+from app.storage.tick.resp import Command, FieldNames, command, field_names, flat, hset
 
 HOUSEKEEPING_SECONDS = 10
 _RENEWED_EACH_TICK_SECONDS = 60
 CANDIDATES, LEVELS = "c:", "l:"
 _MULTI, _EXEC = command("MULTI"), command("EXEC")
-_NO_NAMES = names_of(())
+_NO_NAMES = field_names(())
 
 
 @dataclass(slots=True)
-class Shown:
+class PublishedKeys:
     """What a ticker's keys show, as far as a worker knows.
 
     By window `as_of` and the names of the fields; by side the levels, None where not known;
@@ -38,7 +38,7 @@ class Shown:
     """
 
     as_of: list[int] = field(default_factory=lambda: [0] * len(WINDOWS))
-    names: list[Names] = field(default_factory=lambda: [_NO_NAMES] * len(WINDOWS))
+    names: list[FieldNames] = field(default_factory=lambda: [_NO_NAMES] * len(WINDOWS))
     levels: list[list[PublishedLevel] | None] = field(default_factory=lambda: [None, None])
     recent: list[tuple[Bar, bytes]] = field(default_factory=list)
 
@@ -55,21 +55,26 @@ class RecordLimits(NamedTuple):
     max_records: int
 
 
-class Writing:
+class TickWrite:
     """One tick's results on their way into a ticker's keys, which `Keys.of_tick` names."""
 
     def __init__(
-        self, names: Sequence[str], limits: RecordLimits, reading: Reading, *, keeps_house: bool
+        self,
+        names: Sequence[str],
+        limits: RecordLimits,
+        reading: TickRead,
+        *,
+        is_housekeeping: bool,
     ) -> None:
         self._state, self._quotes, self._trades, self._bars, self._patterns = names[:5]
         self._levels, self._metrics = names[5:7], names[7:]
-        self._limits, self._reading, self._keeps_house = limits, reading, keeps_house
+        self._limits, self._reading, self._is_housekeeping = limits, reading, is_housekeeping
 
     def commands(
         self,
         state: State,
-        analysis: Analysis,
-        shown: Shown,
+        analysis: TickResult,
+        shown: PublishedKeys,
         version: str,
         journal: Journal | None,
     ) -> list[Command]:
@@ -79,7 +84,7 @@ class Writing:
         tells the tick: every ten seconds at least.
         """
         as_of = analysis.as_of
-        sealed, recent = shown.packed(analysis.sealed), shown.packed(state.recent)
+        sealed, recent = shown.packed(analysis.final_bars), shown.packed(state.recent)
         shown.recent = [*zip(state.recent, recent, strict=True)]
         return [
             _MULTI,
@@ -94,7 +99,7 @@ class Writing:
         ]
 
     def _metrics_commands(
-        self, analysis: Analysis, shown: Shown, *, renews: bool
+        self, analysis: TickResult, shown: PublishedKeys, *, renews: bool
     ) -> Iterator[Command]:
         behaviors = codec.json_text(analysis.behaviors)
         lifetimes = keys.METRICS_LIFETIME_SECONDS.items()
@@ -109,7 +114,7 @@ class Writing:
             # of what it costs to make it anew.
             is_new = self._reading.lengths[place] != len(fields) or names.fields != fields
             if is_new:
-                names = names_of(fields)
+                names = field_names(fields)
                 yield command("DEL", key)
             yield hset(key, names, texts)
             if is_new or renews or lifetime <= _RENEWED_EACH_TICK_SECONDS:
@@ -117,41 +122,45 @@ class Writing:
             shown.as_of[place], shown.names[place] = analysis.as_of, names
 
     def _event_commands(
-        self, state: State, analysis: Analysis, *, renews: bool
+        self, state: State, analysis: TickResult, *, renews: bool
     ) -> Iterator[Command]:
-        live = state.scene.events.live.values()
+        live = state.context.events.live.values()
         oldest = analysis.as_of - keys.PATTERNS_LIFETIME_SECONDS * SECOND_MS
         # Now and then all that is open: what others did to the key meanwhile is mended so.
-        told = [*analysis.changed, *live] if self._keeps_house else analysis.changed
+        told = (
+            [*analysis.changed_events, *live] if self._is_housekeeping else analysis.changed_events
+        )
         forms = [form for event in told for form in _form(event)]
-        for opened_at, name in analysis.forgotten:
+        for opened_at, name in analysis.expired_events:
             forms += (repr(opened_at), f'{{"id":"{name}"', "")
-        if self._keeps_house:
+        if self._is_housekeeping:
             yield "ZREMRANGEBYSCORE", self._patterns, "-inf", oldest
         if forms:
             yield "EVAL", EVENTS, 1, self._patterns, *forms
-        if forms or self._keeps_house:
+        if forms or self._is_housekeeping:
             yield command("EXPIRE", self._patterns, keys.PATTERNS_LIFETIME_SECONDS)
-        if analysis.changed or renews:
+        if analysis.changed_events or renews:
             lines = "\n".join([codec.event_json(event) for event in live])
             yield command("HSET", self._state, keys.OPEN_EVENTS, lines)
 
-    def _level_commands(self, state: State, analysis: Analysis, shown: Shown) -> Iterator[Command]:
+    def _level_commands(
+        self, state: State, analysis: TickResult, shown: PublishedKeys
+    ) -> Iterator[Command]:
         for side, key in enumerate(self._levels):
             now, before = analysis.levels[side], shown.levels[side]
-            if self._keeps_house:
+            if self._is_housekeeping:
                 # Whole likewise.
                 now, before = state.levels[side].top(), None
             if now is not None:
                 yield from _level_changes(key, before, now)
                 shown.levels[side] = now
 
-    def _bar_commands(self, analysis: Analysis, sealed: Sequence[bytes]) -> Iterator[Command]:
-        for bar, packed in zip(analysis.sealed, sealed, strict=True):
+    def _bar_commands(self, analysis: TickResult, sealed: Sequence[bytes]) -> Iterator[Command]:
+        for bar, packed in zip(analysis.final_bars, sealed, strict=True):
             yield "XADD", self._bars, f"{bar.end}-0", "b", packed
         if sealed:
             yield command("EXPIRE", self._bars, keys.BARS_LIFETIME_SECONDS)
-        if self._keeps_house:
+        if self._is_housekeeping:
             oldest = analysis.as_of - keys.BARS_LIFETIME_SECONDS * SECOND_MS
             yield "XTRIM", self._bars, "MINID", "~", oldest
 
@@ -167,7 +176,7 @@ class Writing:
             "recent_count": sum([bar.stored for bar in state.recent]),
             "journal": codec.encode_journal(journal) if journal is not None else b"",
         }
-        gone = [] if reading.lost_to is None else ["lost_to"]
+        gone = [] if reading.gap_end is None else ["lost_to"]
         if journal is None:
             packed = codec.encode_state(state, changed_only=bool(reading.version))
             gone += [LEVELS + name for name in packed.gone]
@@ -181,15 +190,15 @@ class Writing:
             yield command("EXPIRE", self._state, keys.STATE_LIFETIME_SECONDS)
 
     def _trim_commands(self, as_of: int) -> Iterator[Command]:
-        if self._keeps_house or self._reading.checked.crowded:
+        if self._is_housekeeping or self._reading.key_check.crowded:
             start = as_of - self._limits.retention_seconds * SECOND_MS
-            oldest = f"({start}" if self._keeps_house else ""
+            oldest = f"({start}" if self._is_housekeeping else ""
             records = self._quotes, self._trades
             most = self._limits.max_records
             yield "EVAL", TRIM, 3, self._state, *records, as_of, oldest, most
 
 
-def is_turn(ticker: str, as_of: int, interval_seconds: int) -> bool:
+def is_housekeeping_turn(ticker: str, as_of: int, interval_seconds: int) -> bool:
     """Tell whether it is the ticker's turn to keep house, every ten seconds; not all at once."""
     turns = max(1, HOUSEKEEPING_SECONDS // interval_seconds)
     number = as_of // (SECOND_MS * interval_seconds)

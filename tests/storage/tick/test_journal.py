@@ -12,7 +12,7 @@ from app.analysis.records import Quote, Trade
 from app.core.settings import Settings
 from app.storage.tick.codec import decode_journal
 from app.storage.tick.journal import LONGEST_MS
-from app.storage.tick_store import Store
+from app.storage.tick_store import TickStore
 from tests.broker import publish
 from tests.builders import quote, second, stream, trade
 from tests.storage.test_tick_store import TICKER, published
@@ -36,7 +36,7 @@ def feed(seed: int, late_share: float) -> Arrivals:
 
 
 def run(
-    client: redis.Redis, arrivals: Arrivals, store_of: Callable[[int], Store]
+    client: redis.Redis, arrivals: Arrivals, store_of: Callable[[int], TickStore]
 ) -> list[dict[str, Any]]:
     """Tick each second after what has arrived; returns what was published each time."""
     client.flushall()
@@ -47,7 +47,7 @@ def run(
             arrived.append(arrivals[place][1])
             place += 1
         publish(client, TICKER, arrived)
-        assert store_of(number).advance(TICKER, second(number)).outcome in {"written", "idle"}
+        assert store_of(number).run_tick(TICKER, second(number)).outcome in {"written", "idle"}
         seen.append(published(client))
     return seen
 
@@ -58,11 +58,11 @@ def test_a_worker_that_comes_new_to_a_ticker_says_what_the_last_one_would_have(
     redis_client: redis.Redis, settings: Settings, seed: int, late_share: float
 ) -> None:
     arrivals = feed(seed, late_share)
-    calm, draw = Store(settings), random.Random(seed)  # noqa: S311
-    workers = [Store(settings), Store(settings)]
+    calm, draw = TickStore(settings), random.Random(seed)  # noqa: S311
+    workers = [TickStore(settings), TickStore(settings)]
 
-    def some_worker(_: int) -> Store:
-        return Store(settings) if draw.random() < 0.4 else draw.choice(workers)
+    def some_worker(_: int) -> TickStore:
+        return TickStore(settings) if draw.random() < 0.4 else draw.choice(workers)
 
     undisturbed = run(redis_client, arrivals, lambda _: calm)
 
@@ -78,11 +78,11 @@ def test_the_state_is_stored_whole_every_ten_seconds(
     redis_client: redis.Redis, settings: Settings
 ) -> None:
     publish(redis_client, TICKER, steady(40))
-    store = Store(settings)
+    store = TickStore(settings)
     blobs = []
 
     for number in range(1, 40):
-        store.advance(TICKER, second(number))
+        store.run_tick(TICKER, second(number))
         blobs.append(redis_client.hget(STATE, "blob"))
         journal = decode_journal(redis_client.hget(STATE, "journal"))
         assert journal is None or second(number) - journal.since < LONGEST_MS
@@ -96,13 +96,13 @@ def test_a_tick_that_saw_a_late_record_stores_the_state_whole(
     records = steady(20)
     late = next(record for record in records if record.stamp > second(12))
     publish(redis_client, TICKER, [record for record in records if record is not late])
-    store = Store(settings)
+    store = TickStore(settings)
     for number in range(1, 14):
-        store.advance(TICKER, second(number))
+        store.run_tick(TICKER, second(number))
     assert redis_client.hget(STATE, "journal")
     publish(redis_client, TICKER, [late])
 
-    store.advance(TICKER, second(14))
+    store.run_tick(TICKER, second(14))
 
     assert redis_client.hget(STATE, "journal") == b""
 
@@ -111,15 +111,15 @@ def test_records_that_are_gone_before_they_could_be_folded_again_are_said(
     redis_client: redis.Redis, settings: Settings
 ) -> None:
     publish(redis_client, TICKER, steady(20))
-    store = Store(settings)
+    store = TickStore(settings)
     for number in range(1, 14):
-        store.advance(TICKER, second(number))
+        store.run_tick(TICKER, second(number))
     assert redis_client.hget(STATE, "journal")
     redis_client.zremrangebyscore(f"orderflow:quotes:{TICKER}", second(12), second(13))
-    store = Store(settings)
+    store = TickStore(settings)
 
     with capture_logs() as logs:
-        outcomes = [store.advance(TICKER, second(n)).outcome for n in (14, 15)]
+        outcomes = [store.run_tick(TICKER, second(n)).outcome for n in (14, 15)]
 
     assert outcomes == ["overtaken", "written"]
     assert [log["event"] for log in logs] == ["state unreadable, rebuilding"]

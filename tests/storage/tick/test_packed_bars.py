@@ -3,15 +3,15 @@
 import msgspec
 import pytest
 
-from app.analysis.bars import COUNTS, FLOWS, Bar
+from app.analysis.bars import ADDITIVE_FIELDS, COUNT_FIELDS, Bar
 from app.analysis.records import Quote
 from app.core.errors import StateUnreadable
 from app.storage.tick.codec import decode_bar, encode_bar
 
 
 def _bar() -> Bar:
-    bar = Bar(1_700_000_000_000).filled((name, 0.5 + n) for n, name in enumerate(FLOWS))
-    bar.filled((name, n) for n, name in enumerate(COUNTS))
+    bar = Bar(1_700_000_000_000).filled((name, 0.5 + n) for n, name in enumerate(ADDITIVE_FIELDS))
+    bar.filled((name, n) for n, name in enumerate(COUNT_FIELDS))
     bar.bid_price, bar.ask_price, bar.stood = 10_00000000, 10_02000000, 1
     bar.first_quote, bar.quality = Quote(1.5, 7, 1, 2.0, 3, 4.0), {"late": 2}
     return bar

@@ -5,10 +5,10 @@ import random
 import pytest
 
 from app.analysis.engine import SLEEP_AFTER_SECONDS, Engine
-from app.analysis.levels import GONE_MS, KEPT
+from app.analysis.levels import GONE_MS, MAX_LEVELS
 from app.analysis.records import Batch
 from app.storage.tick import codec
-from app.storage.tick.state_packing import packed
+from app.storage.tick.state_packing import pack
 from tests.builders import quote, second, stream
 
 PRICES = 100
@@ -30,7 +30,7 @@ def roaming(seed: int) -> list[Batch]:
 
 
 def whole(engine: Engine) -> list[dict[int, bytes]]:
-    return [{level.price: packed(level) for level in side.levels} for side in engine.state.levels]
+    return [{level.price: pack(level) for level in side.levels} for side in engine.state.levels]
 
 
 @pytest.mark.parametrize("every", [1, 9])
@@ -54,7 +54,7 @@ def test_what_changed_since_it_was_stored_adds_up_to_all_levels(every: int) -> N
             assert theirs.top() == ours.top()
 
     assert had_dropped
-    assert max(map(len, whole(engine))) == KEPT
+    assert max(map(len, whole(engine))) == MAX_LEVELS
 
 
 def test_levels_that_are_gone_after_a_long_silence_go_from_the_stored_parts_too() -> None:

@@ -6,13 +6,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.storage.keys import Keys
-from app.storage.tick.read import QUESTIONS, questions
-from app.storage.tick.resp import command, hset, names_of, word
+from app.storage.tick.read import READ_COMMANDS, read_commands
+from app.storage.tick.resp import bulk_string, command, field_names, hset
 
 
 @given(st.text())
 def test_a_word_is_packed_as_the_client_packs_it(text: str) -> None:
-    assert f"*1\r\n{word(text)}".encode() == hiredis.pack_command((text,))
+    assert f"*1\r\n{bulk_string(text)}".encode() == hiredis.pack_command((text,))
 
 
 @given(st.lists(st.text() | st.integers(), min_size=1))
@@ -27,7 +27,7 @@ def test_a_command_is_packed_as_the_client_packs_it(words: list[str | int]) -> N
 def test_a_hash_is_packed_as_the_client_packs_it(key: str, fields: dict[str, str]) -> None:
     words = [word for pair in fields.items() for word in pair]
 
-    packed = hset(key, names_of(tuple(fields)), list(fields.values()))
+    packed = hset(key, field_names(tuple(fields)), list(fields.values()))
 
     assert packed == hiredis.pack_command(("HSET", key, *words))
 
@@ -50,7 +50,7 @@ def test_what_a_tick_asks_is_packed_as_the_client_packs_it(ticker: str) -> None:
         *(("HLEN", name) for name in names[7:]),
     ]
 
-    packed = questions(names, folded_to=1000, as_of=2000, most=50)
+    packed = read_commands(names, folded_to=1000, as_of=2000, most=50)
 
     assert packed == b"".join(map(hiredis.pack_command, asked))
-    assert len(asked) == QUESTIONS
+    assert len(asked) == READ_COMMANDS

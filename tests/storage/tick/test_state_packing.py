@@ -6,10 +6,10 @@ from typing import Any
 import pytest
 
 from app.analysis.patterns.momentum import Excursion
-from app.analysis.patterns.spreads import Bounds
+from app.analysis.patterns.pulling import DisplayedSize
+from app.analysis.patterns.spread_regimes import Bounds
 from app.analysis.patterns.sweeps import Order
-from app.analysis.patterns.walls import Shown
-from app.analysis.standing_quote import Side
+from app.analysis.standing_quote import TradeSign
 from app.storage.tick import state_packing
 
 PLAIN: dict[object, object] = {int: 7, float: 2.5, str: "x"}
@@ -28,19 +28,19 @@ def made_of_plain() -> list[type]:
     return [
         kind
         for kind in state_packing._KINDS  # noqa: SLF001 - the list of what is remembered
-        if kind is not Side  # of the moment: made of a print, and never packed
+        if kind is not TradeSign  # of the moment: made of a print, and never packed
         and MISSING not in [unusual(field) for field in fields(kind) if field.init]
     ]
 
 
 def test_what_constructors_write_out_is_among_those_that_are_looked_at() -> None:
-    assert {Order, Shown, Bounds, Excursion} <= set(made_of_plain())
+    assert {Order, DisplayedSize, Bounds, Excursion} <= set(made_of_plain())
 
 
 @pytest.mark.parametrize("kind", made_of_plain(), ids=lambda kind: kind.__name__)
 def test_each_field_comes_back(kind: type) -> None:
     values = {field.name: unusual(field) for field in fields(kind) if field.init}
 
-    back = state_packing.unpacked(state_packing.packed(kind(*values.values())))
+    back = state_packing.unpack(state_packing.pack(kind(*values.values())))
 
     assert {name: getattr(back, name) for name in values} == values

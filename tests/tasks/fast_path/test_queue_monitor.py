@@ -2,13 +2,13 @@
 
 import pytest
 
-from tasks.fast_path.queue_monitor import Lookout
+from tasks.fast_path.queue_monitor import QueueMonitor
 
 
 def looked(before: int, now: int, left_ms: float) -> list[str]:
-    lookout = Lookout()
-    lookout.look({"ticks.1": before}, 1000.0, left_ms + 100.0)
-    lookout.look({"ticks.1": now}, 1100.0, left_ms)
+    lookout = QueueMonitor()
+    lookout.check({"ticks.1": before}, 1000.0, left_ms + 100.0)
+    lookout.check({"ticks.1": now}, 1100.0, left_ms)
     return lookout.helped
 
 
@@ -38,20 +38,20 @@ def test_a_queue_that_is_done_in_time_is_left_alone(before: int, now: int, left_
 
 
 def test_one_look_tells_nothing() -> None:
-    lookout = Lookout()
+    lookout = QueueMonitor()
 
-    lookout.look({"ticks.1": 50}, 1000.0, 900.0)
+    lookout.check({"ticks.1": 50}, 1000.0, 900.0)
 
     assert lookout.helped == []
 
 
 def test_who_has_work_of_its_own_helps_nobody() -> None:
-    lookout = Lookout()
-    lookout.look({"ticks.1": 50}, 1000.0, 900.0)
-    lookout.look({"ticks.1": 50}, 1100.0, 800.0)
+    lookout = QueueMonitor()
+    lookout.check({"ticks.1": 50}, 1000.0, 900.0)
+    lookout.check({"ticks.1": 50}, 1100.0, 800.0)
 
-    lookout.rest()
+    lookout.pause()
 
     assert lookout.helped == []
-    lookout.look({"ticks.1": 50}, 1200.0, 700.0)
+    lookout.check({"ticks.1": 50}, 1200.0, 700.0)
     assert lookout.helped == []

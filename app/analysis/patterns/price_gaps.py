@@ -1,0 +1,69 @@
+"""Price gaps: a best price that jumps several ticks at once."""
+
+from dataclasses import dataclass, field
+from typing import Final
+
+from app.analysis.detector_context import DetectorContext
+from app.analysis.patterns.detector import Detector
+from app.analysis.patterns.events import Opening
+from app.analysis.touch import SIDE_NAMES, Visit
+
+GAP_TICKS: Final = 2
+GAP_USUAL: Final = 1.5
+JUMP_MS: Final = 5.0
+POINT_MS: Final = 1000.0
+
+
+@dataclass(slots=True)
+class PriceGaps(Detector):
+    """Points at which a best price is far from where it stood 5 ms before."""
+
+    last_opened: list[float] = field(default_factory=lambda: [-1e18, -1e18])
+
+    @property
+    def pattern_type(self) -> str:
+        """Name the pattern that it opens."""
+        return "price_gap"
+
+    def on_jump(
+        self, context: DetectorContext, side: int, visit: Visit, jump: int, before: Visit
+    ) -> None:
+        """Judge a change of a best price by its distance from 5 ms ago."""
+        tick = context.tick_size.size
+        usual = context.thresholds.jump
+        if not tick or not usual or jump < GAP_TICKS * tick:
+            return
+        floor = max(GAP_TICKS * tick, GAP_USUAL * usual)
+        if jump >= floor and visit.since - self.last_opened[side] > JUMP_MS:
+            self._open(context, side, visit, jump, before, floor)
+        context.events.of_type("price_gap").add_candidate(visit.since, jump / floor)
+
+    def _open(  # noqa: PLR0913, PLR0917 - a jump, where it was, and what it had to reach
+        self,
+        context: DetectorContext,
+        side: int,
+        visit: Visit,
+        jump: int,
+        before: Visit,
+        floor: float,
+    ) -> None:
+        self.last_opened[side] = visit.since
+        event = context.events.open_or_extend(
+            Opening(
+                type="price_gap",
+                side=SIDE_NAMES[side],
+                opened_at=visit.since,
+                completed_at=visit.since,
+                statistic=jump / floor,
+                threshold=1.0,
+                evidence_class="C",
+                evidence={
+                    "ticks": round(jump / context.tick_size.size),
+                    "size_before_shares": before.size,
+                    "size_after_shares": visit.size,
+                },
+                price_low=min(visit.price, before.price),
+                price_high=max(visit.price, before.price),
+            )
+        )
+        context.events.schedule_close(event, visit.since + POINT_MS, "elapsed")

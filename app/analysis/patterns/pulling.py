@@ -1,0 +1,147 @@
+"""Pulling: size taken off the best price without trades."""
+
+from dataclasses import dataclass, field
+from typing import Final
+
+from app.analysis.detector_context import DetectorContext
+from app.analysis.patterns.detector import Detector
+from app.analysis.patterns.events import Evidence, Opening
+from app.analysis.records import Quote
+from app.analysis.touch import SIDE_NAMES, is_better
+
+PULLED_SHARE: Final = 0.5
+RESTORED: Final = 0.8
+RESTORE_MS: Final = 500.0
+PULLING_MS: Final = 5000.0
+
+
+@dataclass(slots=True)
+class Pull:
+    """A removal that may yet be undone: what stood before, and until when to look."""
+
+    price: int
+    displayed: float
+    noticed: int
+
+
+@dataclass(slots=True, init=False)
+class DisplayedSize:
+    """The best price of a side and its size, as a second ended."""
+
+    price: int
+    size: float
+
+    def __init__(self, price: int, size: float) -> None:
+        self.price = price
+        self.size = size
+
+
+@dataclass(slots=True)
+class Pulling(Detector):
+    """Opens in seconds in which a side lost much displayed size that nothing traded away."""
+
+    before: list[DisplayedSize | None] = field(default_factory=lambda: [None, None])
+    pulls: list[Pull | None] = field(default_factory=lambda: [None, None])
+
+    @property
+    def pattern_type(self) -> str:
+        """Name the pattern that it opens."""
+        return "pulling"
+
+    def on_quote(self, context: DetectorContext, quote: Quote) -> None:
+        """See whether what was removed is back."""
+        for side, pull in enumerate(self.pulls):
+            if pull is not None and quote.stamp <= pull.noticed + RESTORE_MS:
+                self._restored(context, side, pull, quote.stamp)
+
+    def _restored(self, context: DetectorContext, side: int, pull: Pull, stamp: float) -> None:
+        visit = context.visits[side]
+        if visit is None or is_better(side, pull.price, visit.price):
+            return
+        if visit.size >= RESTORED * pull.displayed:
+            self._close(context, side, stamp, "flicker")
+
+    def on_timer(self, context: DetectorContext, at: float) -> None:
+        """Close what was not restored."""
+        for side in (0, 1):
+            pull = self.pulls[side]
+            if pull is None:
+                continue
+            due = pull.noticed + PULLING_MS
+            if due <= at:
+                self._close(context, side, due, "elapsed")
+            else:
+                self.request_timer(context, due)
+
+    def _close(self, context: DetectorContext, side: int, at: float, reason: str) -> None:
+        self.pulls[side] = None
+        event = context.events.find("pulling", SIDE_NAMES[side])
+        if event is not None:
+            context.events.schedule_close(event, at, reason)
+
+    def on_second(self, context: DetectorContext, end: int) -> None:
+        """Weigh what the second removed."""
+        for side in (0, 1):
+            stood = self.before[side]
+            if stood is not None:
+                self._weigh(context, side, end, stood.price, stood.size)
+            visit = context.visits[side]
+            self.before[side] = None if visit is None else DisplayedSize(visit.price, visit.size)
+
+    def _weigh(
+        self, context: DetectorContext, side: int, end: int, price: int, displayed: float
+    ) -> None:
+        usual, removed = context.thresholds.removal, context.second_totals.net_removal(side)
+        if not usual or removed <= 0 or removed < PULLED_SHARE * displayed:
+            return
+        if removed >= usual:
+            self._pulled(context, side, end, price, displayed, removed / usual)
+        context.events.of_type("pulling").add_candidate(end, removed / usual)
+
+    def _pulled(  # noqa: PLR0913, PLR0917 - what went, where, and how unusual that is
+        self,
+        context: DetectorContext,
+        side: int,
+        end: int,
+        price: int,
+        displayed: float,
+        statistic: float,
+    ) -> None:
+        event = context.events.find("pulling", SIDE_NAMES[side])
+        if event is not None:
+            if statistic > event.statistic:
+                context.events.lower_class(event, end, _pull_class(context, side))
+                evidence = _pull_evidence(context, side, displayed)
+                context.events.update(event, end, statistic, evidence)
+            return
+        opening = Opening(
+            type="pulling",
+            side=SIDE_NAMES[side],
+            opened_at=context.second_totals.first_removal[side],
+            completed_at=end,
+            statistic=statistic,
+            threshold=1.0,
+            evidence_class=_pull_class(context, side),
+            evidence=_pull_evidence(context, side, displayed),
+            price_low=price,
+            price_high=price,
+            key=SIDE_NAMES[side],
+        )
+        context.events.open_or_extend(opening)
+        self.pulls[side] = Pull(price, displayed, end)
+        self.request_timer(context, end + PULLING_MS)
+
+
+def _pull_class(context: DetectorContext, side: int) -> str:
+    if not context.trades_seen:
+        return "C"
+    return "A" if context.second_totals.traded_given[side] else "B"
+
+
+def _pull_evidence(context: DetectorContext, side: int, displayed: float) -> Evidence:
+    return {
+        "removed_shares": context.second_totals.net_removal(side),
+        "traded_shares": context.second_totals.traded[side],
+        "displayed_shares": displayed,
+        "cause": "cancelled" if context.trades_seen else "unknown",
+    }

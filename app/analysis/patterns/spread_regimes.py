@@ -1,0 +1,180 @@
+"""Spread regimes: a spread far from the usual that lasts."""
+
+import math
+from dataclasses import dataclass, field, replace
+from typing import Final
+
+from app.analysis.detector_context import DetectorContext
+from app.analysis.patterns.detector import Detector
+from app.analysis.patterns.events import Evidence, Opening
+from app.analysis.records import PRICE_UNITS, Quote
+
+TIGHT: Final = 0.5
+WIDE: Final = 2.0
+NORMAL_LOW: Final = 0.8
+NORMAL_HIGH: Final = 1.25
+HOLD_MS: Final = 1000.0
+ONE_TICK_MARKET: Final = 0.8
+NEWS_TICKS: Final = 2
+
+
+@dataclass(slots=True)
+class Regime:
+    """A spread beyond the usual: which way, since when, over which median, and how far at most."""
+
+    name: str
+    since: float
+    median: float
+    peak: float
+    spread: int
+    is_open: bool = False
+
+    def distance(self, spread: int) -> float:
+        """Return how far a spread is beyond the median, as a factor ≥ 1 in the regime's sense."""
+        return spread / self.median if self.name == "wide" else self.median / spread
+
+    def widen(self, spread: int) -> None:
+        """Keep the farthest spread."""
+        if self.distance(spread) > self.peak:
+            self.peak, self.spread = self.distance(spread), spread
+
+
+@dataclass(slots=True, init=False)
+class Bounds:
+    """Spreads up to `narrow` and from `wide` on are regimes, as of a second and a tick."""
+
+    tick: int
+    median: float = 0.0
+    narrow: float = -math.inf
+    wide: float = math.inf
+
+    def __init__(
+        self,
+        tick: int,
+        median: float = 0.0,
+        narrow: float = -math.inf,
+        wide: float = math.inf,
+    ) -> None:
+        self.tick = tick
+        self.median = median
+        self.narrow = narrow
+        self.wide = wide
+
+
+def _bounds(context: DetectorContext) -> Bounds:
+    tick, usual = context.tick_size.size, context.thresholds.recent_spread
+    if not tick or not usual:
+        return Bounds(tick)
+    median = float(max(1, round(usual / tick)) * tick)
+    news = NEWS_TICKS * tick
+    bounds = Bounds(tick, median, wide=max(WIDE * median, median + news))
+    if context.thresholds.one_tick_share <= ONE_TICK_MARKET:
+        bounds.narrow = min(TIGHT * median, median - news)
+    return bounds
+
+
+@dataclass(slots=True)
+class SpreadRegimes(Detector):
+    """Opens where the spread stays at half or twice its own recent median for 1 s."""
+
+    regime: Regime | None = None
+    standing: dict[str, Regime] = field(default_factory=dict)
+    bounds: Bounds | None = None
+
+    @property
+    def pattern_type(self) -> str:
+        """Name the pattern that it opens."""
+        return "spread_regime"
+
+    def on_quote(self, context: DetectorContext, quote: Quote) -> None:
+        """Follow the valid spread."""
+        spread = context.standing_quote.spread
+        for standing in list(self.standing.values()) if self.standing else ():
+            self._follow(context, standing, quote.stamp, spread)
+        regime = self.regime
+        if regime is not None and not _stays(regime, spread):
+            context.events.of_type("spread_regime").add_candidate(quote.stamp, regime.peak)
+            regime = self.regime = None
+        if regime is not None:
+            regime.widen(spread)
+        elif spread:
+            bounds = self.bounds
+            if bounds is None or bounds.tick != context.tick_size.size:
+                bounds = self.bounds = _bounds(context)
+            if not bounds.narrow < spread < bounds.wide:
+                self._begin(context, quote.stamp, spread, bounds)
+
+    def _begin(self, context: DetectorContext, stamp: float, spread: int, bounds: Bounds) -> None:
+        name = "wide" if spread >= bounds.wide else "tight"
+        self.regime = Regime(name, stamp, bounds.median, 0.0, spread)
+        self.regime.widen(spread)
+        self.request_timer(context, stamp + HOLD_MS)
+
+    def on_second(self, context: DetectorContext, end: int) -> None:
+        """Let the next quote ask for the thresholds that come into force now."""
+        self.bounds = None
+
+    def on_timer(self, context: DetectorContext, at: float) -> None:
+        """Open what has held for 1 s."""
+        regime = self.regime
+        if regime is None or regime.is_open:
+            return
+        due = regime.since + HOLD_MS
+        if due > at:
+            self.request_timer(context, due)
+            return
+        regime.is_open = True
+        if regime.name in self.standing:
+            return
+        self.standing[regime.name] = replace(regime)
+        context.events.open_or_extend(
+            Opening(
+                type="spread_regime",
+                side="both",
+                opened_at=regime.since,
+                completed_at=due,
+                statistic=regime.peak,
+                threshold=WIDE,
+                evidence_class="C",
+                evidence=_evidence(context, regime, regime.spread),
+                key=regime.name,
+            )
+        )
+
+    def _follow(
+        self, context: DetectorContext, standing: Regime, stamp: float, spread: int
+    ) -> None:
+        event = context.events.find("spread_regime", standing.name)
+        if event is None:
+            del self.standing[standing.name]
+            return
+        ratio = spread / standing.median
+        reason = None
+        if not spread:
+            reason = "one_sided"
+        elif NORMAL_LOW <= ratio <= NORMAL_HIGH or (ratio > 1) == (standing.name == "tight"):
+            reason = "normal"
+        if reason is not None:
+            context.events.schedule_close(event, stamp, reason)
+            del self.standing[standing.name]
+        elif standing.distance(spread) > event.statistic:
+            evidence = _evidence(context, standing, spread)
+            context.events.update(event, stamp, standing.distance(spread), evidence)
+
+
+def _stays(regime: Regime, spread: int) -> bool:
+    if not spread:
+        return False
+    ratio = spread / regime.median
+    return ratio >= WIDE if regime.name == "wide" else ratio <= TIGHT
+
+
+def _evidence(context: DetectorContext, regime: Regime, spread: int) -> Evidence:
+    evidence: Evidence = {
+        "regime": regime.name,
+        "ratio": spread / regime.median,
+        "median_spread": regime.median / PRICE_UNITS,
+    }
+    if context.tick_size.size:
+        evidence["spread_ticks"] = spread / context.tick_size.size
+    return evidence
