@@ -82,7 +82,7 @@ timezone = "UTC"
 # --- beat
 
 # In memory, quiet in an outage; the default would keep a pickled file in the working directory.
-beat_scheduler = "tasks.schedule:PatientScheduler"
+beat_scheduler = "tasks.schedule:RetryingScheduler"
 beat_schedule = {
     "discover": {
         "task": "tasks.discover",

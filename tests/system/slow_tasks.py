@@ -13,7 +13,7 @@ __all__ = ["app"]
 class SlowStore(TickStore):
     """A store whose every tick takes at least 20 ms, on any machine, as long as there is `LOAD`."""
 
-    def start(self, ticker: str, as_of: int, told: ReportCallback) -> None:
+    def begin_tick(self, ticker: str, as_of: int, told: ReportCallback) -> None:
         """Wait, and tick as usual."""
         if self._redis.exists(LOAD):
             time.sleep(TICK_SECONDS)

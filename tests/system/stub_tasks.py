@@ -18,14 +18,14 @@ class StubStore:
     def __init__(self) -> None:
         self._redis: Any = connect(settings())
 
-    def start(self, ticker: str, as_of_ms: int, told: ReportCallback) -> None:
+    def begin_tick(self, ticker: str, as_of_ms: int, told: ReportCallback) -> None:
         """Count the tick under its name."""
         if ticker == BROKEN_TICKER:
             raise ValueError("no sense in these records")
         self._redis.hincrby(RAN, f"{ticker}@{as_of_ms}", 1)
         told(TickReport("written"), None)
 
-    def settle(self) -> None:
+    def await_pending(self) -> None:
         """Have nothing left to hear."""
 
     def note_failure(self, ticker: str, as_of_ms: int, error: Exception) -> None:

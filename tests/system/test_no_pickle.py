@@ -25,7 +25,7 @@ def test_celery_is_told_to_read_and_write_json_only() -> None:
     assert app.conf.accept_content == ["json"]
     assert app.conf.task_serializer == app.conf.event_serializer == "json"
     assert app.conf.result_backend is None
-    assert app.conf.beat_scheduler == "tasks.schedule:PatientScheduler"
+    assert app.conf.beat_scheduler == "tasks.schedule:RetryingScheduler"
 
 
 def test_no_module_of_ours_names_what_unpickles() -> None:
