@@ -63,14 +63,14 @@ def _open_events_bytes() -> int:
     for number in range(_OPEN_EVENTS - _OPEN_IN_A_BOOK):
         flow = TakerFlow(
             shares=3_000.5 + number,
-            usual=1_000.5 + number,
+            usual_shares=1_000.5 + number,
             direction=-1,
-            expected=4e6 + number,
-            moved=0.5e6 + number,
-            level=10**10 + number,
+            expected_move=4e6 + number,
+            actual_move=0.5e6 + number,
+            level_price=10**10 + number,
             level_shares=2_500.5 + number,
             taken_shares=3_100.5 + number,
-            displayed=400.5 + number,
+            displayed_shares=400.5 + number,
         )
         events.open_or_extend(
             Opening(
@@ -78,12 +78,12 @@ def _open_events_bytes() -> int:
                 side="bid",
                 opened_at=1e12 + number,
                 completed_at=1e12 + number,
-                statistic=flow.shares / flow.usual,
+                statistic=flow.shares / flow.usual_shares,
                 threshold=1.5,
                 evidence_class="A",
                 evidence=flow.evidence(10**6),
-                price_low=flow.level,
-                price_high=flow.level,
+                price_low=flow.level_price,
+                price_high=flow.level_price,
                 key=f"{number}",
             )
         )

@@ -91,7 +91,7 @@ class Bar:
         self.first_quote = None
         self.quality = None
 
-    def filled(self, values: Iterable[tuple[str, object]]) -> "Bar":
+    def set_fields(self, values: Iterable[tuple[str, object]]) -> "Bar":
         """Set fields by their names; returns the bar itself."""
         for name, value in values:
             setattr(self, name, value)
@@ -105,7 +105,7 @@ ADDITIVE_FIELDS = tuple(name for name in _ADDITIVE if name not in COUNT_FIELDS)
 CLOSING_FIELDS = tuple(_FIELDS[_FIELDS.index("stood") : _FIELDS.index("first_quote")])
 
 
-_NO_BAR = Bar(0)
+_EMPTY_BAR = Bar(0)
 
 
 @dataclass(slots=True, init=False)
@@ -119,8 +119,8 @@ class BarBuilder:
     standing_quote: StandingQuote
     bar: Bar = field(init=False)
     integrated_to: float
-    bid: int
-    ask: int
+    last_bid_price: int
+    last_ask_price: int
     last_mid2: int
     large_bid_size: float
     large_ask_size: float
@@ -130,7 +130,7 @@ class BarBuilder:
     def __init__(  # noqa: PLR0913, PLR0917 - written out, as in `records`
         self,
         end: int,
-        market: StandingQuote,
+        standing: StandingQuote,
         integrated_to: float = 0.0,
         bid: int = 0,
         ask: int = 0,
@@ -141,11 +141,11 @@ class BarBuilder:
         trades_seen: int = 0,
     ) -> None:
         self.end = end
-        self.standing_quote = market
-        self.bar = _NO_BAR
+        self.standing_quote = standing
+        self.bar = _EMPTY_BAR
         self.integrated_to = integrated_to
-        self.bid = bid
-        self.ask = ask
+        self.last_bid_price = bid
+        self.last_ask_price = ask
         self.last_mid2 = last_mid2
         self.large_bid_size = large_bid_size
         self.large_ask_size = large_ask_size
@@ -159,19 +159,19 @@ class BarBuilder:
 
     def copy(self) -> "BarBuilder":
         """Return the same fold at a whole second, to go on from independently."""
-        market = self.standing_quote
+        standing = self.standing_quote
         return BarBuilder(
             self.end,
             StandingQuote(
-                market.quote,
-                market.last_valid,
-                market.spread,
-                market.last_price,
-                market.last_direction,
+                standing.quote,
+                standing.last_valid,
+                standing.spread,
+                standing.last_price,
+                standing.last_direction,
             ),
             self.integrated_to,
-            self.bid,
-            self.ask,
+            self.last_bid_price,
+            self.last_ask_price,
             self.last_mid2,
             self.large_bid_size,
             self.large_ask_size,
@@ -181,8 +181,8 @@ class BarBuilder:
 
     def add_quote(self, quote: Quote) -> None:
         """Add a quote."""
-        bar, market = self.bar, self.standing_quote
-        before = market.quote
+        bar, standing = self.bar, self.standing_quote
+        before = standing.quote
         bar.quote_count += 1
         if before is None:
             bar.first_quote = quote
@@ -190,46 +190,46 @@ class BarBuilder:
         else:
             if quote.stamp > self.integrated_to:
                 self._integrate(before, quote.stamp)
-            self._compare(before, quote)
+            self._add_order_flow(before, quote)
         if quote.bid_size > 0:
-            self.bid = quote.bid_price
+            self.last_bid_price = quote.bid_price
         if quote.ask_size > 0:
-            self.ask = quote.ask_price
-        market.add_quote(quote)
-        if market.last_valid is not quote:
-            self.add_fault(_oddity(quote))
+            self.last_ask_price = quote.ask_price
+        standing.add_quote(quote)
+        if standing.last_valid is not quote:
+            self.add_fault(_invalid_quote_fault(quote))
 
-    def _compare(self, before: Quote, quote: Quote) -> None:  # noqa: C901, PLR0912 - hot path
+    def _add_order_flow(self, before: Quote, quote: Quote) -> None:  # noqa: C901, PLR0912 - hot path
         bar = self.bar
         bar.compared += 1
         flow = 0.0
-        old, new = before.bid_size, quote.bid_size
-        if new > 0 and quote.bid_price != self.bid and self.bid:
-            if quote.bid_price > self.bid:
-                flow = new
-                bar.bid_lifts += old > 0
+        old_size, new_size = before.bid_size, quote.bid_size
+        if new_size > 0 and quote.bid_price != self.last_bid_price and self.last_bid_price:
+            if quote.bid_price > self.last_bid_price:
+                flow = new_size
+                bar.bid_lifts += old_size > 0
             else:
-                flow = -old
-                bar.bid_drops += old > 0
-        elif new != old:
-            flow = new - old
-            if old > 0 and new > 0:
+                flow = -old_size
+                bar.bid_drops += old_size > 0
+        elif new_size != old_size:
+            flow = new_size - old_size
+            if old_size > 0 and new_size > 0:
                 bar.size_turnover += abs(flow)
-        if old < self.large_bid_size <= new:
+        if old_size < self.large_bid_size <= new_size:
             bar.large_bids += 1
-        old, new = before.ask_size, quote.ask_size
-        if new > 0 and quote.ask_price != self.ask and self.ask:
-            if quote.ask_price > self.ask:
-                flow += old
-                bar.ask_lifts += old > 0
+        old_size, new_size = before.ask_size, quote.ask_size
+        if new_size > 0 and quote.ask_price != self.last_ask_price and self.last_ask_price:
+            if quote.ask_price > self.last_ask_price:
+                flow += old_size
+                bar.ask_lifts += old_size > 0
             else:
-                flow -= new
-                bar.ask_drops += old > 0
-        elif new != old:
-            flow -= new - old
-            if old > 0 and new > 0:
-                bar.size_turnover += abs(new - old)
-        if old < self.large_ask_size <= new:
+                flow -= new_size
+                bar.ask_drops += old_size > 0
+        elif new_size != old_size:
+            flow -= new_size - old_size
+            if old_size > 0 and new_size > 0:
+                bar.size_turnover += abs(new_size - old_size)
+        if old_size < self.large_ask_size <= new_size:
             bar.large_asks += 1
         bar.ofi += flow
         if self.depth:
@@ -267,11 +267,11 @@ class BarBuilder:
             self.bar.quality = {}
         self.bar.quality[name] = self.bar.quality.get(name, 0) + 1
 
-    def _integrate(self, quote: Quote, to: float) -> None:
+    def _integrate(self, quote: Quote, until: float) -> None:
         """Weigh the quote that stood with the time from where the sums end."""
         bar = self.bar
-        duration = to - self.integrated_to
-        self.integrated_to = to
+        duration = until - self.integrated_to
+        self.integrated_to = until
         bar.covered_ms += duration
         bid_size, ask_size = quote.bid_size, quote.ask_size
         bar.bid_size_ms += bid_size * duration
@@ -324,9 +324,9 @@ class BarBuilder:
         self.large_ask_size = bar.large_ask_size = large_ask
         self.depth = bar.depth = depth
 
-    def copy_thresholds(self, bar: Bar, known: Bar) -> None:
+    def copy_thresholds(self, bar: Bar, source: Bar) -> None:
         """Do the same with thresholds that an earlier bar of this second already carries."""
-        self.set_thresholds(bar, known.large_bid_size, known.large_ask_size, known.depth)
+        self.set_thresholds(bar, source.large_bid_size, source.large_ask_size, source.depth)
 
 
 def weighted_mid(quote: Quote) -> float:
@@ -343,7 +343,7 @@ def weighted_mid(quote: Quote) -> float:
     return (bid * quote.ask_size + ask * quote.bid_size) / (quote.bid_size + quote.ask_size)
 
 
-def _oddity(quote: Quote) -> str:
+def _invalid_quote_fault(quote: Quote) -> str:
     if not quote.is_two_sided:
         return "one_sided"
     return "locked" if quote.bid_price == quote.ask_price else "crossed"

@@ -18,11 +18,11 @@ from app.analysis.records import Quote
 _FLOW_SECONDS: Final = 30
 _SHORT_SECONDS: Final = 10
 _SLOPE_SECONDS: Final = 5
-IMPACT_SAMPLES: Final = 300
-DRIFT_SAMPLES: Final = 200
-_TICK_PRICES: Final = 20
-PAIRS_NEEDED: Final = 50
-EQUAL_SHARE: Final = 0.05
+MIN_IMPACT_SAMPLES: Final = 300
+MIN_DRIFT_SAMPLES: Final = 200
+_MIN_TICK_PRICES: Final = 20
+MIN_PAIRS: Final = 50
+MIN_SAME_STAMP_SHARE: Final = 0.05
 
 
 @dataclass(slots=True)
@@ -46,7 +46,7 @@ class TickSize:
         self.divisor = math.gcd(self.divisor, price - self.first)
         if not self.size and price not in self.seen:
             self.seen.append(price)
-        if self.size or len(self.seen) >= _TICK_PRICES:
+        if self.size or len(self.seen) >= _MIN_TICK_PRICES:
             self.size, self.seen = self.divisor, []
 
 
@@ -108,9 +108,9 @@ class Thresholds:
     taker_flow: float | None = None
     quote_flow: float | None = None
     removal: float | None = None
-    busy_quotes: float | None = None
-    burst_quotes: float | None = None
-    usual_trades: float | None = None
+    quote_rate_q95: float | None = None
+    quote_rate_q99: float | None = None
+    trade_rate_q75: float | None = None
     flicker: float | None = None
     jump: float | None = None
     spread_slope: float | None = None
@@ -118,7 +118,7 @@ class Thresholds:
     drift: float | None = None
 
 
-def _two_sizes() -> list[DecayedHistogram]:
+def _size_histograms() -> list[DecayedHistogram]:
     return [decayed_histogram(0.5, 0.95), decayed_histogram(0.5, 0.95)]
 
 
@@ -130,7 +130,7 @@ class Baselines:
     seconds, and `log_ofi_10s`.
     """
 
-    sizes: list[DecayedHistogram] = field(default_factory=_two_sizes)
+    sizes: list[DecayedHistogram] = field(default_factory=_size_histograms)
     depth: DecayedHistogram = field(default_factory=lambda: decayed_histogram(0.5))
     spread: DecayedHistogram = field(default_factory=lambda: decayed_histogram(0.5))
     recent_spread: DecayedHistogram = field(
@@ -149,9 +149,9 @@ class Baselines:
     impact: DecayedRatio = field(default_factory=DecayedRatio)
     drift: DecayedRatio = field(default_factory=DecayedRatio)
     one_tick: DecayedRatio = field(default_factory=DecayedRatio)
-    pairs: int = 0
-    equal_pairs: int = 0
-    signed: FloatArray = field(default_factory=float_array)
+    same_taker_pairs: int = 0
+    same_stamp_pairs: int = 0
+    signed_volumes: FloatArray = field(default_factory=float_array)
     log_ofis: FloatArray = field(default_factory=float_array)
     spreads: FloatArray = field(default_factory=float_array)
     flow_30s: float = 0.0
@@ -159,54 +159,61 @@ class Baselines:
     log_ofi_10s: float = 0.0
     thresholds: Thresholds = field(default_factory=Thresholds, init=False)
 
-    def count_pair(self, *, is_equal: bool) -> None:
+    def count_same_taker_pair(self, *, is_same_stamp: bool) -> None:
         """Count two successive prints of one taker, and whether they shared their stamp."""
-        self.pairs += 1
-        self.equal_pairs += is_equal
+        self.same_taker_pairs += 1
+        self.same_stamp_pairs += is_same_stamp
 
     @property
     def orders_span_stamps(self) -> bool:
         """Tell whether this feed stamps the prints of one market order apart."""
-        return self.pairs >= PAIRS_NEEDED and self.equal_pairs < EQUAL_SHARE * self.pairs
+        return (
+            self.same_taker_pairs >= MIN_PAIRS
+            and self.same_stamp_pairs < MIN_SAME_STAMP_SHARE * self.same_taker_pairs
+        )
 
-    def forget_recent(self) -> None:
+    def clear_recent(self) -> None:
         """Drop the sums of the last seconds, as after a sleep; scales stay."""
-        self.signed, self.log_ofis, self.spreads = float_array(), float_array(), float_array()
+        self.signed_volumes, self.log_ofis, self.spreads = (
+            float_array(),
+            float_array(),
+            float_array(),
+        )
         self.flow_30s = self.flow_10s = self.log_ofi_10s = 0.0
 
-    def add_recent_flows(self, facts: SecondSample) -> None:
+    def add_recent_flows(self, sample: SecondSample) -> None:
         """Let the second's flows enter the recent sums, before the detectors look at them."""
-        _push(self.signed, facts.signed_volume, _FLOW_SECONDS)
-        _push(self.log_ofis, facts.log_ofi or 0.0, _SHORT_SECONDS)
-        self.flow_30s = sum_in_order(self.signed)
-        self.flow_10s = sum_in_order(self.signed[-_SHORT_SECONDS:])
+        _append_bounded(self.signed_volumes, sample.signed_volume, _FLOW_SECONDS)
+        _append_bounded(self.log_ofis, sample.log_ofi or 0.0, _SHORT_SECONDS)
+        self.flow_30s = sum_in_order(self.signed_volumes)
+        self.flow_10s = sum_in_order(self.signed_volumes[-_SHORT_SECONDS:])
         self.log_ofi_10s = sum_in_order(self.log_ofis)
-        if facts.spread is None:
+        if sample.spread is None:
             self.spreads = float_array()
         else:
-            _push(self.spreads, facts.spread, 2 * _SLOPE_SECONDS)
+            _append_bounded(self.spreads, sample.spread, 2 * _SLOPE_SECONDS)
 
     @property
     def tightening(self) -> float | None:
         """Return how much the last 5 seconds' spreads lie under the 5 before, in usual spreads."""
-        usual = self.thresholds.spread
-        if not usual or len(self.spreads) < 2 * _SLOPE_SECONDS:
+        median = self.thresholds.spread
+        if not median or len(self.spreads) < 2 * _SLOPE_SECONDS:
             return None
         earlier, later = self.spreads[:_SLOPE_SECONDS], self.spreads[_SLOPE_SECONDS:]
-        return (sum_in_order(earlier) - sum_in_order(later)) / _SLOPE_SECONDS / usual
+        return (sum_in_order(earlier) - sum_in_order(later)) / _SLOPE_SECONDS / median
 
-    def add_second(self, facts: SecondSample, tick: int) -> None:
+    def add_second(self, sample: SecondSample, tick: int) -> None:
         """Take the second's samples after the detectors have looked; renew what is in force."""
         tightening = self.tightening
         if tightening is not None:
             self.spread_slope.add(max(0.0, tightening))
-        self._add_book(facts, tick)
-        self._add_rates(facts)
-        self._add_flows(facts)
+        self._add_book(sample, tick)
+        self._add_rates(sample)
+        self._add_flows(sample)
         self.update_thresholds()
 
-    def _add_book(self, facts: SecondSample, tick: int) -> None:
-        quote = facts.quote
+    def _add_book(self, sample: SecondSample, tick: int) -> None:
+        quote = sample.quote
         if quote is not None:
             if quote.bid_size > 0:
                 self.sizes[0].add(quote.bid_size)
@@ -214,59 +221,59 @@ class Baselines:
                 self.sizes[1].add(quote.ask_size)
             if quote.bid_size + quote.ask_size > 0:
                 self.depth.add((quote.bid_size + quote.ask_size) / 2)
-        if facts.spread is not None:
-            self.spread.add(facts.spread)
-            self.recent_spread.add(facts.spread)
+        if sample.spread is not None:
+            self.spread.add(sample.spread)
+            self.recent_spread.add(sample.spread)
             if tick:
-                self.one_tick.add(1.0 if facts.spread <= tick else 0.0, 1.0)
+                self.one_tick.add(1.0 if sample.spread <= tick else 0.0, 1.0)
 
-    def _add_rates(self, facts: SecondSample) -> None:
-        for removal in sorted(facts.removals):
+    def _add_rates(self, sample: SecondSample) -> None:
+        for removal in sorted(sample.removals):
             if removal > 0:
                 self.removal.add(removal)
-        self.quote_rate.add(facts.quote_count)
-        self.trade_rate.add(facts.trade_count)
-        if facts.flicker_share is not None:
-            self.flicker.add(facts.flicker_share)
-        if facts.jump:
-            self.jump.add(facts.jump)
+        self.quote_rate.add(sample.quote_count)
+        self.trade_rate.add(sample.trade_count)
+        if sample.flicker_share is not None:
+            self.flicker.add(sample.flicker_share)
+        if sample.jump:
+            self.jump.add(sample.jump)
 
-    def _add_flows(self, facts: SecondSample) -> None:
-        if facts.log_ofi is not None:
+    def _add_flows(self, sample: SecondSample) -> None:
+        if sample.log_ofi is not None:
             self.quote_flow.add(abs(self.log_ofi_10s))
-            self.drift.add(facts.log_ofi * facts.log_ofi, 1.0)
-        if not facts.trades_seen:
+            self.drift.add(sample.log_ofi * sample.log_ofi, 1.0)
+        if not sample.trades_seen:
             return
         self.flow.add(abs(self.flow_30s))
         self.taker_flow.add(abs(self.flow_10s))
-        if facts.mid_move is not None:
-            x = facts.signed_volume
-            self.impact.add(x * facts.mid_move, x * x)
+        if sample.mid_move is not None:
+            signed_volume = sample.signed_volume
+            self.impact.add(signed_volume * sample.mid_move, signed_volume * signed_volume)
 
     def update_thresholds(self) -> None:
         """Put the scales' quantiles in force."""
-        past = self.thresholds
-        past.median_size = [s.quantile(0) for s in self.sizes]
-        past.large_size = [s.quantile(1) for s in self.sizes]
-        past.depth = self.depth.quantile(0)
-        past.spread = self.spread.quantile(0)
-        past.recent_spread = self.recent_spread.quantile(0)
-        past.one_tick_share = self.one_tick.ratio(samples_needed(0.5)) or 0.0
-        past.flow = self.flow.quantile(0)
-        past.taker_flow = self.taker_flow.quantile(0)
-        past.quote_flow = self.quote_flow.quantile(0)
-        past.removal = self.removal.quantile(0)
-        past.busy_quotes = self.quote_rate.quantile(0)
-        past.burst_quotes = self.quote_rate.quantile(1)
-        past.usual_trades = self.trade_rate.quantile(0)
-        past.flicker = self.flicker.quantile(0)
-        past.jump = self.jump.quantile(0)
-        past.spread_slope = self.spread_slope.quantile(0)
-        past.impact = self.impact.ratio(IMPACT_SAMPLES)
-        past.drift = self.drift.ratio(DRIFT_SAMPLES)
+        thresholds = self.thresholds
+        thresholds.median_size = [histogram.quantile(0) for histogram in self.sizes]
+        thresholds.large_size = [histogram.quantile(1) for histogram in self.sizes]
+        thresholds.depth = self.depth.quantile(0)
+        thresholds.spread = self.spread.quantile(0)
+        thresholds.recent_spread = self.recent_spread.quantile(0)
+        thresholds.one_tick_share = self.one_tick.ratio(samples_needed(0.5)) or 0.0
+        thresholds.flow = self.flow.quantile(0)
+        thresholds.taker_flow = self.taker_flow.quantile(0)
+        thresholds.quote_flow = self.quote_flow.quantile(0)
+        thresholds.removal = self.removal.quantile(0)
+        thresholds.quote_rate_q95 = self.quote_rate.quantile(0)
+        thresholds.quote_rate_q99 = self.quote_rate.quantile(1)
+        thresholds.trade_rate_q75 = self.trade_rate.quantile(0)
+        thresholds.flicker = self.flicker.quantile(0)
+        thresholds.jump = self.jump.quantile(0)
+        thresholds.spread_slope = self.spread_slope.quantile(0)
+        thresholds.impact = self.impact.ratio(MIN_IMPACT_SAMPLES)
+        thresholds.drift = self.drift.ratio(MIN_DRIFT_SAMPLES)
 
 
-def _push(values: FloatArray, value: float, kept: int) -> None:
+def _append_bounded(values: FloatArray, value: float, max_length: int) -> None:
     values.append(value)
-    if len(values) > kept:
+    if len(values) > max_length:
         del values[0]

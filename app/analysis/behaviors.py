@@ -1,6 +1,6 @@
 """Open events and flows to words: on, off, or unknown with the reason."""
 
-from app.analysis.baselines import DRIFT_SAMPLES
+from app.analysis.baselines import MIN_DRIFT_SAMPLES
 from app.analysis.detector_context import DetectorContext
 from app.analysis.patterns.momentum import MomentumShifts
 from app.analysis.quantiles import DecayedHistogram
@@ -11,46 +11,48 @@ Behaviors = dict[str, str]
 def compute_behaviors(context: DetectorContext, momentum: MomentumShifts) -> Behaviors:
     """Say what the book is doing now; definitions in docs/patterns.md, Behaviours."""
     live = {(event.type, event.side) for event in context.events.live.values()}
-    words = {
-        f"{side}_{kind}": "on" if (kind, side) in live else _off(context, kind, side)
+    behaviors = {
+        f"{side}_{kind}": "on" if (kind, side) in live else _off_or_warming(context, kind, side)
         for kind in ("stacking", "pulling")
         for side in ("bid", "ask")
     }
-    words["spread_tightening"] = _tightening(context)
-    words.update(_momentum(context, momentum))
-    words.update(_aggression(context))
-    words.update(_quote_pressure(context))
-    return words
+    behaviors["spread_tightening"] = _tightening(context)
+    behaviors.update(_momentum(context, momentum))
+    behaviors.update(_aggression(context))
+    behaviors.update(_quote_pressure(context))
+    return behaviors
 
 
-def _warming(scale: DecayedHistogram) -> str:
-    return f"unknown: warming, {scale.n} of {scale.samples_needed(0)} samples"
+def _warming_up(histogram: DecayedHistogram) -> str:
+    return f"unknown: warming, {histogram.n} of {histogram.samples_needed(0)} samples"
 
 
-def _off(context: DetectorContext, kind: str, side: str) -> str:
-    usual = context.baselines
-    scale = usual.removal if kind == "pulling" else usual.sizes[0 if side == "bid" else 1]
-    return _warming(scale) if scale.quantile(0) is None else "off"
+def _off_or_warming(context: DetectorContext, kind: str, side: str) -> str:
+    baselines = context.baselines
+    histogram = (
+        baselines.removal if kind == "pulling" else baselines.sizes[0 if side == "bid" else 1]
+    )
+    return _warming_up(histogram) if histogram.quantile(0) is None else "off"
 
 
 def _tightening(context: DetectorContext) -> str:
     live = context.events.live.values()
     if any(e.type == "spread_regime" and e.evidence["regime"] == "tight" for e in live):
         return "on"
-    slope, usual = context.baselines.tightening, context.thresholds.spread_slope
-    if usual is None:
-        return _warming(context.baselines.spread_slope)
+    slope, threshold = context.baselines.tightening, context.thresholds.spread_slope
+    if threshold is None:
+        return _warming_up(context.baselines.spread_slope)
     if slope is None:
         return "unknown: no valid spread in all of the last 10 s"
-    return "on" if slope > 0 and slope >= usual else "off"
+    return "on" if slope > 0 and slope >= threshold else "off"
 
 
 def _momentum(context: DetectorContext, momentum: MomentumShifts) -> Behaviors:
     drift = context.baselines.drift
     if context.thresholds.drift is None:
-        if drift.n >= DRIFT_SAMPLES:
+        if drift.n >= MIN_DRIFT_SAMPLES:
             return {"momentum_building": "off"}
-        return {"momentum_building": f"unknown: warming, {drift.n} of {DRIFT_SAMPLES} samples"}
+        return {"momentum_building": f"unknown: warming, {drift.n} of {MIN_DRIFT_SAMPLES} samples"}
     direction = momentum.building
     if direction is None:
         return {"momentum_building": "off"}
@@ -61,21 +63,21 @@ def _aggression(context: DetectorContext) -> Behaviors:
     names = ("aggressive_buying", "aggressive_selling")
     if not context.trades_seen:
         return dict.fromkeys(names, "unknown: no trades come")
-    usual = context.thresholds.taker_flow
-    if usual is None:
-        return dict.fromkeys(names, _warming(context.baselines.taker_flow))
+    threshold = context.thresholds.taker_flow
+    if threshold is None:
+        return dict.fromkeys(names, _warming_up(context.baselines.taker_flow))
     flow = context.baselines.flow_10s
     return {
-        names[0]: "on" if flow > usual else "off",
-        names[1]: "on" if -flow > usual else "off",
+        names[0]: "on" if flow > threshold else "off",
+        names[1]: "on" if -flow > threshold else "off",
     }
 
 
 def _quote_pressure(context: DetectorContext) -> Behaviors:
-    usual = context.thresholds.quote_flow
-    if usual is None:
-        return {"quote_pressure": _warming(context.baselines.quote_flow)}
+    threshold = context.thresholds.quote_flow
+    if threshold is None:
+        return {"quote_pressure": _warming_up(context.baselines.quote_flow)}
     flow = context.baselines.log_ofi_10s
-    if abs(flow) <= usual:
+    if abs(flow) <= threshold:
         return {"quote_pressure": "off"}
     return {"quote_pressure": "on", "quote_pressure_direction": "up" if flow > 0 else "down"}

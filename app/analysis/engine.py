@@ -19,15 +19,15 @@ from app.analysis.records import UNSIGNED, Batch, Quote, Trade
 from app.analysis.results import Quality, TickResult, build_quality
 from app.analysis.rolling_bars import RollingBars
 from app.analysis.state import BuilderCheckpoint, Detectors, ExpiringEvent, Gap, State, new_state
-from app.analysis.touch import BestPriceChanges, Visit, is_better, taken_side
-from app.analysis.windows import SPANS, WEAK_EVENT_SECONDS, WINDOWS
+from app.analysis.touch import BestPriceChanges, Visit, is_better, resting_side
+from app.analysis.windows import WEAK_EVENT_SECONDS, WINDOW_SECONDS, WINDOWS
 
 SLEEP_AFTER_SECONDS: Final = 300
-LATE_MS: Final = 2000
+MAX_LATE_MS: Final = 2000
 MEDIAN_STRENGTH: Final = 0.5
 WEAK_MS: Final = WEAK_EVENT_SECONDS * SECOND_MS
 
-Faults = dict[int, list[str]]
+FaultsBySecond = dict[int, list[str]]
 
 
 class Engine:
@@ -43,7 +43,7 @@ class Engine:
     @classmethod
     def new(cls, ticker: str) -> "Engine":
         """Begin with a ticker of which nothing was seen."""
-        return cls(new_state(ticker), RollingBars(max(SPANS), spans=SPANS))
+        return cls(new_state(ticker), RollingBars(max(WINDOW_SECONDS), spans=WINDOW_SECONDS))
 
     def advance(self, batch: Batch, as_of: int) -> TickResult:
         """Fold the records stamped after the last `as_of` up to this one, and say what is found."""
@@ -56,7 +56,7 @@ class Engine:
         `as_of` is a whole second in ms; `stored` counts, by the end of their second, the members
         that the broker's keys hold.
         """
-        faults = _by_second(batch.faults)
+        faults = _group_by_second(batch.faults)
         counts = stored or {}
         state = self.state
         for record in batch.records:
@@ -75,7 +75,7 @@ class Engine:
         state.as_of = as_of
 
     def _close_seconds_before(
-        self, stamp: float, faults: Faults, stored: Mapping[int, int]
+        self, stamp: float, faults: FaultsBySecond, stored: Mapping[int, int]
     ) -> None:
         """Close the seconds that end before a stamp, so that the current one holds it."""
         state = self.state
@@ -86,7 +86,9 @@ class Engine:
         if state.is_asleep or not state.bar_builder.end:
             self._resume(stamp)
 
-    def _close_seconds_through(self, as_of: int, faults: Faults, stored: Mapping[int, int]) -> None:
+    def _close_seconds_through(
+        self, as_of: int, faults: FaultsBySecond, stored: Mapping[int, int]
+    ) -> None:
         state = self.state
         if not state.bar_builder.end:
             return
@@ -117,8 +119,8 @@ class Engine:
         context = state.context
         state.bar_builder.add_quote(quote)
         context.standing_quote.add_quote(quote)
-        if not context.second_totals.first_quote:
-            context.second_totals.first_quote = quote.stamp
+        if not context.second_totals.first_quote_at:
+            context.second_totals.first_quote_at = quote.stamp
         bid, ask = context.visits
         if bid is None or quote.bid_size != bid.size or quote.bid_price != bid.price:
             self._update_side(0, quote.bid_price, quote.bid_size, quote.stamp)
@@ -138,80 +140,80 @@ class Engine:
             self._resize_best(side, visit, size, stamp)
             visit.printed_since_quote = 0.0
             return
-        to = price if size > 0 else None
+        new_price = price if size > 0 else None
         if visit is not None:
-            if to is None or not is_better(side, to, visit.price):
-                context.second_totals.remove(side, stamp, visit.size)
-            self._dispatcher.on_leave(side, visit, stamp, to)
-            self.state.levels[side].leave(stamp, to)
+            if new_price is None or not is_better(side, new_price, visit.price):
+                context.second_totals.add_removal(side, stamp, visit.size)
+            self._dispatcher.on_leave(side, visit, stamp, new_price)
+            self.state.levels[side].leave(stamp, new_price)
             context.visits[side] = None
-        if to is not None:
-            self._enter_best(side, to, size, stamp, visit)
+        if new_price is not None:
+            self._enter_best(side, new_price, size, stamp, visit)
 
     def _resize_best(self, side: int, visit: Visit, size: float, stamp: float) -> None:
         context = self.state.context
-        before, visit.size = visit.size, size
-        if size < before:
-            visit.decreased += before - size
-            context.second_totals.remove(side, stamp, before - size)
+        old_size, visit.size = visit.size, size
+        if size < old_size:
+            visit.decreased += old_size - size
+            context.second_totals.add_removal(side, stamp, old_size - size)
         else:
-            visit.increased += size - before
-            context.second_totals.removed[side] -= size - before
+            visit.increased += size - old_size
+            context.second_totals.removed[side] -= size - old_size
         self.state.levels[side].resize(size, stamp)
-        self._dispatcher.on_resize(side, visit, stamp, before)
+        self._dispatcher.on_resize(side, visit, stamp, old_size)
 
     def _enter_best(
-        self, side: int, price: int, size: float, stamp: float, left: Visit | None
+        self, side: int, price: int, size: float, stamp: float, departed: Visit | None
     ) -> None:
         context = self.state.context
         context.tick_size.add_price(price)
         visit = context.visits[side] = Visit(price, stamp, size, size)
         self.state.levels[side].enter(price, size, stamp)
         self._dispatcher.on_enter(side, visit)
-        if left is None:
+        if departed is None:
             return
-        moves, book = context.price_changes[side], context.second_totals
-        book.changes += 1
-        book.reversals += moves.add_change(stamp, left.price, price)
-        jump = moves.jump(stamp, left.price, price)
-        book.jump = max(book.jump, jump)
-        self._dispatcher.on_jump(side, visit, jump, left)
+        changes, totals = context.price_changes[side], context.second_totals
+        totals.changes += 1
+        totals.reversals += changes.add_change(stamp, departed.price, price)
+        jump = changes.jump(stamp, departed.price, price)
+        totals.max_jump = max(totals.max_jump, jump)
+        self._dispatcher.on_jump(side, visit, jump, departed)
 
     def _fold_trade(self, trade: Trade) -> None:
         state = self.state
         context = state.context
         state.bar_builder.add_trade(trade)
-        side = context.standing_quote.sign_trade(trade)
+        sign = context.standing_quote.sign_trade(trade)
         if self._dispatcher.no_trades_yet:
             context.trades_seen = True
             self._dispatcher.refresh()
-        self._dispatcher.on_trade(trade, side)
+        self._dispatcher.on_trade(trade, sign)
         state.open_stamp = trade.stamp
-        if side.aggressor == UNSIGNED:
+        if sign.aggressor == UNSIGNED:
             return
-        taken = taken_side(side.aggressor)
-        visit = context.visits[taken]
+        side = resting_side(sign.aggressor)
+        visit = context.visits[side]
         if visit is not None and visit.price == trade.price:
-            visit.printed_given = side.is_given and (
+            visit.printed_given = sign.is_given and (
                 visit.printed_given or not visit.printed_since_quote
             )
             visit.printed_since_quote += trade.size
-            context.second_totals.traded[taken] += trade.size
-            context.second_totals.traded_given[taken] &= side.is_given
+            context.second_totals.traded[side] += trade.size
+            context.second_totals.traded_given[side] &= sign.is_given
 
-    def _close_second(self, faults: Faults, stored: Mapping[int, int]) -> None:
+    def _close_second(self, faults: FaultsBySecond, stored: Mapping[int, int]) -> None:
         state = self.state
-        context, fold = state.context, state.bar_builder
-        end = fold.end
+        context, builder = state.context, state.bar_builder
+        end = builder.end
         if state.open_stamp:
             self._complete_stamp()
         if context.next_timer <= end:
             self._dispatcher.fire_timers(math.nextafter(end, NEVER))
         for name in faults.pop(end, ()):
-            fold.add_fault(name)
-        fold.bar.stored = stored.get(end, 0)
-        depth_was_known = bool(fold.depth)
-        bar = fold.close()
+            builder.add_fault(name)
+        builder.bar.stored = stored.get(end, 0)
+        depth_was_known = bool(builder.depth)
+        bar = builder.close()
         if bar.quote_count or bar.trade_count:
             state.newest_second = end
         falls_asleep = end - state.newest_second >= SLEEP_AFTER_SECONDS * SECOND_MS
@@ -220,17 +222,20 @@ class Engine:
             context.baselines.add_recent_flows(context.second_sample)
             self._dispatcher.on_second(end)
             context.baselines.add_second(context.second_sample, context.tick_size.size)
-        past = context.thresholds
-        fold.set_thresholds(
-            bar, past.large_size[0] or 0.0, past.large_size[1] or 0.0, past.depth or 0.0
+        thresholds = context.thresholds
+        builder.set_thresholds(
+            bar,
+            thresholds.large_size[0] or 0.0,
+            thresholds.large_size[1] or 0.0,
+            thresholds.depth or 0.0,
         )
         context.events.close_due(end)
         context.second_sample = None
         context.second_totals.reset()
         self._update_levels(end)
-        self._keep_bar(bar)
+        self._add_bar(bar)
         if falls_asleep:
-            self._sleep(end)
+            self._fall_asleep(end)
 
     def _update_levels(self, end: int) -> None:
         for side, levels in enumerate(self.state.levels):
@@ -238,31 +243,31 @@ class Engine:
 
     def _second_sample(self, bar: Bar, *, depth_was_known: bool) -> SecondSample:
         context = self.state.context
-        book, valid = context.second_totals, context.standing_quote.valid
+        totals, valid = context.second_totals, context.standing_quote.valid
         mid2 = 0 if valid is None else valid.bid_price + valid.ask_price
-        before, context.mid2 = context.mid2, mid2
+        previous_mid2, context.mid2 = context.mid2, mid2
         return SecondSample(
             quote=context.standing_quote.quote,
             spread=context.standing_quote.spread or None,
-            mid_move=(mid2 - before) / 2 if mid2 and before else None,
+            mid_move=(mid2 - previous_mid2) / 2 if mid2 and previous_mid2 else None,
             signed_volume=float(bar.buy_volume - bar.sell_volume),
             log_ofi=float(bar.log_ofi) if depth_was_known else None,
             quote_count=bar.quote_count,
             trade_count=bar.trade_count,
-            flicker_share=book.reversals / book.changes if book.changes else None,
-            jump=book.jump,
-            removals=[book.net_removal(0), book.net_removal(1)],
+            flicker_share=totals.reversals / totals.changes if totals.changes else None,
+            jump=totals.max_jump,
+            removals=[totals.net_removal(0), totals.net_removal(1)],
             trades_seen=context.trades_seen,
         )
 
-    def _keep_bar(self, bar: Bar) -> None:
+    def _add_bar(self, bar: Bar) -> None:
         state = self.state
         self.table.add(bar)
         self._final_bars += self.table.take_uncovered()
         state.first_quote = self.table.first_quote
         state.recent.append(bar)
         state.checkpoints.append(BuilderCheckpoint(bar.end, state.bar_builder.copy()))
-        oldest = bar.end - LATE_MS
+        oldest = bar.end - MAX_LATE_MS
         while state.recent[0].end <= oldest:
             self._final_bars.append(state.recent.pop(0))
         while state.checkpoints[0].end < oldest:
@@ -279,7 +284,7 @@ class Engine:
         self.table.lost_to = whole_second(to) - SECOND_MS
         state.gap_end = to
 
-    def _sleep(self, end: int) -> None:
+    def _fall_asleep(self, end: int) -> None:
         self._suspend(end, "silence")
 
     def _suspend(self, end: int, reason: str) -> None:
@@ -292,7 +297,7 @@ class Engine:
         context.price_changes = [BestPriceChanges(), BestPriceChanges()]
         context.mid2 = 0
         context.next_timer = NEVER
-        context.baselines.forget_recent()
+        context.baselines.clear_recent()
         for levels in state.levels:
             levels.leave(float(end), None)
         state.is_asleep = True
@@ -304,11 +309,11 @@ class Engine:
         """Say what is going on as of the last whole second folded; changes are told once."""
         state = self.state
         as_of = state.as_of
-        windows = self.table.windows(as_of, SPANS)
+        windows = self.table.windows(as_of, WINDOW_SECONDS)
         changed = state.context.events.take_changed()
         for event in changed:
             self._note_changed(event)
-        analysis = TickResult(
+        result = TickResult(
             as_of=as_of,
             metrics={
                 name: compute_metrics(window) for name, window in zip(WINDOWS, windows, strict=True)
@@ -328,7 +333,7 @@ class Engine:
             failures=self._dispatcher.failures,
         )
         self._final_bars, self._dispatcher.failures, self._levels_changed = [], {}, [False, False]
-        return analysis
+        return result
 
     def _note_changed(self, event: Event) -> None:
         state = self.state
@@ -346,14 +351,16 @@ class Engine:
 
     def _expired_events(self, as_of: int) -> list[tuple[float, str]]:
         state = self.state
-        gone = [
-            (weak.opened_at, weak.id) for weak in state.expiring_events if weak.expires_at <= as_of
+        expired = [
+            (event.opened_at, event.id)
+            for event in state.expiring_events
+            if event.expires_at <= as_of
         ]
-        if gone:
+        if expired:
             state.expiring_events = [
-                weak for weak in state.expiring_events if weak.expires_at > as_of
+                event for event in state.expiring_events if event.expires_at > as_of
             ]
-        return gone
+        return expired
 
     def _sweep_since(self, start: int) -> Event | None:
         sweep = self.state.last_sweep
@@ -385,41 +392,41 @@ class Engine:
             or state.recent[0].end != state.checkpoints[0].end + SECOND_MS
         ):
             return
-        fold = state.checkpoints[0].builder.copy()
-        faults = _by_second(batch.faults)
-        known, state.recent = state.recent, []
+        builder = state.checkpoints[0].builder.copy()
+        faults = _group_by_second(batch.faults)
+        old_bars, state.recent = state.recent, []
         state.checkpoints = state.checkpoints[:1]
-        waiting = iter(batch.records)
-        record = next(waiting, None)
-        for old in known:
-            fold.begin(old.end)
-            while record is not None and record.stamp <= old.end:
+        records = iter(batch.records)
+        record = next(records, None)
+        for old_bar in old_bars:
+            builder.begin(old_bar.end)
+            while record is not None and record.stamp <= old_bar.end:
                 if isinstance(record, Quote):
-                    fold.add_quote(record)
+                    builder.add_quote(record)
                 else:
-                    fold.add_trade(record)
-                record = next(waiting, None)
-            self._replace_bar(fold, old, faults)
-            self.state.recent[-1].stored = stored.get(old.end, 0)
-        state.bar_builder = fold
+                    builder.add_trade(record)
+                record = next(records, None)
+            self._replace_bar(builder, old_bar, faults)
+            self.state.recent[-1].stored = stored.get(old_bar.end, 0)
+        state.bar_builder = builder
 
-    def _replace_bar(self, fold: BarBuilder, old: Bar, faults: Faults) -> None:
-        new = fold.bar
-        late = new.quote_count + new.trade_count - old.quote_count - old.trade_count
-        already = (old.quality or {}).get("late", 0)
-        for name in faults.pop(old.end, ()):
-            fold.add_fault(name)
-        if late + already > 0:
-            new.quality = {**(new.quality or {}), "late": max(0, late) + already}
-        fold.close()
-        fold.copy_thresholds(new, old)
-        self.table.add(new)
-        self.state.recent.append(new)
-        self.state.checkpoints.append(BuilderCheckpoint(new.end, fold.copy()))
+    def _replace_bar(self, builder: BarBuilder, old_bar: Bar, faults: FaultsBySecond) -> None:
+        new_bar = builder.bar
+        late = new_bar.quote_count + new_bar.trade_count - old_bar.quote_count - old_bar.trade_count
+        earlier_late = (old_bar.quality or {}).get("late", 0)
+        for name in faults.pop(old_bar.end, ()):
+            builder.add_fault(name)
+        if late + earlier_late > 0:
+            new_bar.quality = {**(new_bar.quality or {}), "late": max(0, late) + earlier_late}
+        builder.close()
+        builder.copy_thresholds(new_bar, old_bar)
+        self.table.add(new_bar)
+        self.state.recent.append(new_bar)
+        self.state.checkpoints.append(BuilderCheckpoint(new_bar.end, builder.copy()))
 
 
-def _by_second(faults: Iterable[tuple[float, str]]) -> Faults:
-    found: Faults = {}
+def _group_by_second(faults: Iterable[tuple[float, str]]) -> FaultsBySecond:
+    found: FaultsBySecond = {}
     for stamp, name in faults:
         found.setdefault(whole_second(stamp), []).append(name)
     return found

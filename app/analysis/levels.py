@@ -11,11 +11,11 @@ from app.analysis.bars import SECOND_MS
 from app.analysis.records import PRICE_UNITS
 from app.analysis.touch import SIDE_NAMES, is_better
 
-STAY_MS: Final = 1000.0
-GONE_MS: Final = 15 * 60 * SECOND_MS
+MIN_STAY_MS: Final = 1000.0
+LEVEL_LIFETIME_MS: Final = 15 * 60 * SECOND_MS
 MAX_LEVELS: Final = 64
 PUBLISHED_LEVELS: Final = 20
-RESIZED: Final = 0.01
+MIN_RESIZE: Final = 0.01
 NEVER: Final = float("inf")
 
 
@@ -58,8 +58,8 @@ class PublishedLevel:
         self.significance = significance
 
 
-_least_first = attrgetter("significance", "last_seen", "price")
-_price = attrgetter("price")
+_significance_key = attrgetter("significance", "last_seen", "price")
+_price_key = attrgetter("price")
 
 
 @mypyc_attr(acyclic=True)
@@ -82,12 +82,12 @@ class PriceLevel:
     size_ms: float = 0.0
     time_ms: float = 0.0
     left_at: float = 0.0
-    went_better: bool | None = None
-    shown_at: float = 0.0
-    shown_size: float = 0.0
-    shown_significance: float = 0.0
-    is_recounted: bool = True
-    form: PublishedLevel | None = field(default=None, init=False)
+    left_for_better: bool | None = None
+    published_last_seen: float = 0.0
+    published_size: float = 0.0
+    published_significance: float = 0.0
+    has_new_counts: bool = True
+    published: PublishedLevel | None = field(default=None, init=False)
     is_stored: bool = field(default=False, init=False)
     is_unsaved: bool = field(default=True, init=False)
 
@@ -103,12 +103,12 @@ class PriceLevel:
 
     def end_stay(self) -> None:
         """Count how the stay that ended at `left_at` ended."""
-        if self.left_at - self.stay_since >= STAY_MS and self.went_better is not None:
-            if self.went_better:
+        if self.left_at - self.stay_since >= MIN_STAY_MS and self.left_for_better is not None:
+            if self.left_for_better:
                 self.held += 1
             else:
                 self.broke += 1
-            self.is_recounted = True
+            self.has_new_counts = True
         self.left_at = 0.0
 
 
@@ -127,18 +127,18 @@ class SideLevels:
 
     side: int
     levels: list[PriceLevel] = field(default_factory=list, init=False)
-    gone: set[int] = field(default_factory=set, init=False)
+    dropped_prices: set[int] = field(default_factory=set, init=False)
     ranked: list[PriceLevel] = field(default_factory=list, init=False)
     best: int = 0
     size: float = 0.0
-    since: float = 0.0
+    size_since: float = 0.0
     size_ms: float = 0.0
     time_ms: float = 0.0
-    touched: list[int] = field(default_factory=list)
+    active_prices: list[int] = field(default_factory=list)
     oldest_seen: float = NEVER
-    least_shown: float = 0.0
+    min_published_significance: float = 0.0
 
-    def _place(self, price: int) -> int:
+    def _index_of(self, price: int) -> int:
         """Find where a price's level is, or would be; `bisect` would call a key for each step."""
         low, high = 0, len(self.levels)
         while low < high:
@@ -150,14 +150,14 @@ class SideLevels:
         return low
 
     def _find(self, price: int) -> PriceLevel | None:
-        place = self._place(price)
-        if place < len(self.levels) and self.levels[place].price == price:
-            return self.levels[place]
+        index = self._index_of(price)
+        if index < len(self.levels) and self.levels[index].price == price:
+            return self.levels[index]
         return None
 
     def restore(self, levels: Iterable[PriceLevel]) -> None:
         """Begin with levels that were stored."""
-        self.levels = sorted(levels, key=_price)
+        self.levels = sorted(levels, key=_price_key)
         for level in self.levels:
             level.is_stored, level.is_unsaved = True, False
         self.ranked = []
@@ -168,172 +168,183 @@ class SideLevels:
         """Let a price become the best."""
         level = self._find(price)
         if level is None:
-            self.levels.insert(self._place(price), PriceLevel(price, stamp, stamp, stamp))
-        elif stamp - level.last_seen >= GONE_MS:
+            self.levels.insert(self._index_of(price), PriceLevel(price, stamp, stamp, stamp))
+        elif stamp - level.last_seen >= LEVEL_LIFETIME_MS:
             self._drop(level)
-            self.levels[self._place(price)] = PriceLevel(price, stamp, stamp, stamp)
-        elif level.left_at and stamp - level.left_at < STAY_MS:
+            self.levels[self._index_of(price)] = PriceLevel(price, stamp, stamp, stamp)
+        elif level.left_at and stamp - level.left_at < MIN_STAY_MS:
             level.left_at = 0.0
         else:
             if level.left_at:
                 level.end_stay()
             level.appearances += 1
-            level.is_recounted = True
+            level.has_new_counts = True
             level.stay_since = stamp
-        self.best, self.size, self.since = price, size, stamp
+        self.best, self.size, self.size_since = price, size, stamp
         self.oldest_seen = min(self.oldest_seen, stamp)
-        if price not in self.touched:
-            self.touched.append(price)
+        if price not in self.active_prices:
+            self.active_prices.append(price)
 
     def resize(self, size: float, stamp: float) -> None:
         """Let the best price show another size."""
-        duration = stamp - self.since
+        duration = stamp - self.size_since
         self.size_ms += self.size * duration
         self.time_ms += duration
-        self.size, self.since = size, stamp
+        self.size, self.size_since = size, stamp
 
-    def leave(self, stamp: float, to: int | None) -> None:
+    def leave(self, stamp: float, new_best: int | None) -> None:
         """Let the best price depart."""
-        self._weigh(stamp)
+        self._add_best_to_level(stamp)
         level = self._find(self.best)
         if level is not None:
             level.left_at = stamp
-            level.went_better = None if to is None else is_better(self.side, to, self.best)
+            level.left_for_better = (
+                None if new_best is None else is_better(self.side, new_best, self.best)
+            )
         self.best = 0
 
-    def _weigh(self, to: float) -> None:
+    def _add_best_to_level(self, until: float) -> None:
         """Give the best's level what was gathered."""
-        self.resize(self.size, to)
+        self.resize(self.size, until)
         level = self._find(self.best)
         if level is not None:
             level.size_ms += self.size_ms
             level.time_ms += self.time_ms
-            level.last_seen = to
+            level.last_seen = until
         self.size_ms = self.time_ms = 0.0
 
     def close_second(self, end: int) -> bool:
         """End stays, drop what is gone, renew forms; tells whether a published one changed."""
         if self.best:
-            self._weigh(float(end))
+            self._add_best_to_level(float(end))
         changed = False
-        still_touched = []
-        for price in self.touched:
+        still_active = []
+        for price in self.active_prices:
             level = self._find(price)
             if level is None:
                 continue
             level.is_unsaved = True
-            if level.left_at and end - level.left_at >= STAY_MS:
+            if level.left_at and end - level.left_at >= MIN_STAY_MS:
                 level.end_stay()
             if level.left_at or price == self.best:
-                still_touched.append(price)
-            if _is_to_be_renewed(level):
-                changed |= self._is_shown(level)
-                self._renew(level)
-                changed |= self._is_shown(level)
-        self.touched = still_touched
-        if end - self.oldest_seen >= GONE_MS:
-            changed |= self._drop_gone(end)
+                still_active.append(price)
+            if _needs_republishing(level):
+                changed |= self._is_published(level)
+                self._republish(level)
+                changed |= self._is_published(level)
+        self.active_prices = still_active
+        if end - self.oldest_seen >= LEVEL_LIFETIME_MS:
+            changed |= self._drop_expired(end)
         if len(self.levels) > MAX_LEVELS:
-            changed |= self._drop_least()
+            changed |= self._drop_excess()
         return changed
 
-    def _drop_gone(self, end: int) -> bool:
-        kept = [level for level in self.levels if end - level.last_seen < GONE_MS]
-        gone = [level for level in self.levels if end - level.last_seen >= GONE_MS]
-        for level in gone:
+    def _drop_expired(self, end: int) -> bool:
+        kept = [level for level in self.levels if end - level.last_seen < LEVEL_LIFETIME_MS]
+        expired = [level for level in self.levels if end - level.last_seen >= LEVEL_LIFETIME_MS]
+        for level in expired:
             self._drop(level)
         self.levels = kept
         self.oldest_seen = min((level.last_seen for level in kept), default=NEVER)
-        return bool(gone)
+        return bool(expired)
 
-    def _drop_least(self) -> bool:
+    def _drop_excess(self) -> bool:
         """Drop the least significant; tells whether one of them was published."""
-        others = [level for level in self.levels if level.price != self.best]
-        others.sort(key=_least_first)
-        dropped = others[: len(self.levels) - MAX_LEVELS]
-        gone = {level.price for level in dropped}
-        self.levels = [level for level in self.levels if level.price not in gone]
+        candidates = [level for level in self.levels if level.price != self.best]
+        candidates.sort(key=_significance_key)
+        dropped = candidates[: len(self.levels) - MAX_LEVELS]
+        dropped_prices = {level.price for level in dropped}
+        self.levels = [level for level in self.levels if level.price not in dropped_prices]
         for level in dropped:
             self._drop(level)
-        return any(self._is_shown(level) for level in dropped)
+        return any(self._is_published(level) for level in dropped)
 
     def _drop(self, level: PriceLevel) -> None:
         self._unrank(level)
         if level.is_stored:
-            self.gone.add(level.price)
+            self.dropped_prices.add(level.price)
 
     def take_unsaved(self, *, whole: bool) -> tuple[list[PriceLevel], list[int]]:
         """Return what changed since this was last asked, or all, and the prices of what went."""
-        found = [level for level in self.levels if whole or level.is_unsaved]
-        for level in found:
+        unsaved = [level for level in self.levels if whole or level.is_unsaved]
+        for level in unsaved:
             level.is_stored, level.is_unsaved = True, False
-        gone = [price for price in self.gone if self._find(price) is None]
-        self.gone = set()
-        return found, gone
+        dropped = [price for price in self.dropped_prices if self._find(price) is None]
+        self.dropped_prices = set()
+        return unsaved, dropped
 
     def top(self) -> list[PublishedLevel]:
         """Return the published forms of the most significant levels, greatest first.
 
         A form that did not change is the same object as last time.
         """
-        shown = self.ranked[:PUBLISHED_LEVELS]
-        self.least_shown = shown[-1].shown_significance if len(shown) == PUBLISHED_LEVELS else 0.0
+        top = self.ranked[:PUBLISHED_LEVELS]
+        self.min_published_significance = (
+            top[-1].published_significance if len(top) == PUBLISHED_LEVELS else 0.0
+        )
         for level in self.ranked[PUBLISHED_LEVELS:]:
-            level.form = None
-        return [self._formed(level) for level in shown]
+            level.published = None
+        return [self._published_form(level) for level in top]
 
-    def _formed(self, level: PriceLevel) -> PublishedLevel:
-        form = level.form
-        if form is None:
-            form = level.form = PublishedLevel(
+    def _published_form(self, level: PriceLevel) -> PublishedLevel:
+        published = level.published
+        if published is None:
+            published = level.published = PublishedLevel(
                 price=level.price / PRICE_UNITS,
                 side=SIDE_NAMES[self.side],
                 appearances=level.appearances,
-                size=level.shown_size,
+                size=level.published_size,
                 first_seen=level.first_seen,
-                last_seen=level.shown_at,
+                last_seen=level.published_last_seen,
                 held=level.held,
                 broke=level.broke,
-                significance=level.shown_significance,
+                significance=level.published_significance,
             )
-        return form
+        return published
 
-    def _renew(self, level: PriceLevel) -> None:
+    def _republish(self, level: PriceLevel) -> None:
         """Let what is published of a level be what it is now."""
         self._unrank(level)
-        level.shown_at, level.shown_size = level.last_seen, level.size
-        level.shown_significance = level.significance
-        level.is_recounted, level.form = False, None
+        level.published_last_seen, level.published_size = level.last_seen, level.size
+        level.published_significance = level.significance
+        level.has_new_counts, level.published = False, None
         self._rank(level)
 
     def _rank(self, level: PriceLevel) -> None:
-        if level.shown_at:
-            self.ranked.insert(self._rank_of(level), level)
+        if level.published_last_seen:
+            self.ranked.insert(self._rank_index(level), level)
 
     def _unrank(self, level: PriceLevel) -> None:
-        if level.shown_at:
-            del self.ranked[self._rank_of(level)]
+        if level.published_last_seen:
+            del self.ranked[self._rank_index(level)]
 
-    def _rank_of(self, level: PriceLevel) -> int:
+    def _rank_index(self, level: PriceLevel) -> int:
         """Find where a level stands in the order, or would."""
         low, high = 0, len(self.ranked)
         while low < high:
             middle = (low + high) // 2
             other = self.ranked[middle]
-            if other.shown_significance > level.shown_significance or (
-                other.shown_significance == level.shown_significance and other.price > level.price
+            if other.published_significance > level.published_significance or (
+                other.published_significance == level.published_significance
+                and other.price > level.price
             ):
                 low = middle + 1
             else:
                 high = middle
         return low
 
-    def _is_shown(self, level: PriceLevel) -> bool:
+    def _is_published(self, level: PriceLevel) -> bool:
         """Tell whether a level is among the published ones, or will be."""
-        return level.shown_at > 0 and level.shown_significance >= self.least_shown
+        return (
+            level.published_last_seen > 0
+            and level.published_significance >= self.min_published_significance
+        )
 
 
-def _is_to_be_renewed(level: PriceLevel) -> bool:
+def _needs_republishing(level: PriceLevel) -> bool:
     if not level.time_ms:
         return False
-    return level.is_recounted or abs(level.size - level.shown_size) > RESIZED * level.shown_size
+    return (
+        level.has_new_counts
+        or abs(level.size - level.published_size) > MIN_RESIZE * level.published_size
+    )

@@ -14,7 +14,7 @@ HALF_LIFE_SAMPLES: Final = 1800
 _LOG_RATIO: Final = math.log(1.05)
 _FARTHEST_BIN: Final = 480
 _BELOW_ALL: Final = -_FARTHEST_BIN - 1
-_RESCALE_AT: Final = 2.0**40
+_MAX_WEIGHT: Final = 2.0**40
 _GROWTH: Final = 2.0 ** (1.0 / HALF_LIFE_SAMPLES)
 _DECAY: Final = 2.0 ** (-1.0 / HALF_LIFE_SAMPLES)
 
@@ -26,10 +26,10 @@ def float_array(*values: float) -> FloatArray:
 
 def sum_in_order(values: Iterable[float]) -> float:
     """Add from left to right; `sum` does so up to Python 3.11 and rounds otherwise since."""
-    added = 0.0
+    total = 0.0
     for value in values:
-        added += value
-    return added
+        total += value
+    return total
 
 
 def int_array() -> IntArray:
@@ -51,7 +51,7 @@ class TrackedQuantile:
     """A quantile kept at its place while samples come: `below` is the weight under bin `at`."""
 
     q: float
-    at: int = -1
+    bin: int = -1
     below: float = 0.0
 
 
@@ -79,17 +79,17 @@ class DecayedHistogram:
         weight = self.weight
         self.n += 1
         self.total += weight
-        place = _BELOW_ALL
+        sample_bin = _BELOW_ALL
         if x > 0:
-            place = self._bin(x)
-            index = place - self.first_bin
+            sample_bin = self._bin(x)
+            index = sample_bin - self.first_bin
             if not 0 <= index < len(self.bins):
-                index = self._widened(index)
+                index = self._widen(index)
             self.bins[index] += weight
         else:
             self.zeros += weight
         for tracked in self.quantiles:
-            if place < tracked.at:
+            if sample_bin < tracked.bin:
                 tracked.below += weight
             if self.anchor:
                 self._move_to_quantile(tracked)
@@ -97,7 +97,7 @@ class DecayedHistogram:
         if self.half_life != HALF_LIFE_SAMPLES:
             growth = 2.0 ** (1.0 / self.half_life)
         self.weight = weight * growth
-        if self.weight > _RESCALE_AT:
+        if self.weight > _MAX_WEIGHT:
             self._rescale()
 
     def _bin(self, x: float) -> int:
@@ -105,13 +105,13 @@ class DecayedHistogram:
             self.anchor = float(x)
             self.bins = float_array(0.0)
             for tracked in self.quantiles:
-                tracked.at, tracked.below = 0, self.zeros
-        place = math.floor(math.log(x / self.anchor) / _LOG_RATIO)
-        if -_FARTHEST_BIN <= place <= _FARTHEST_BIN:
-            return place
-        return _FARTHEST_BIN if place > 0 else -_FARTHEST_BIN
+                tracked.bin, tracked.below = 0, self.zeros
+        sample_bin = math.floor(math.log(x / self.anchor) / _LOG_RATIO)
+        if -_FARTHEST_BIN <= sample_bin <= _FARTHEST_BIN:
+            return sample_bin
+        return _FARTHEST_BIN if sample_bin > 0 else -_FARTHEST_BIN
 
-    def _widened(self, index: int) -> int:
+    def _widen(self, index: int) -> int:
         """Make room for a bin outside those there are; returns its index then."""
         if index < 0:
             self.bins[:0] = float_array(0.0) * -index
@@ -122,43 +122,43 @@ class DecayedHistogram:
 
     def _move_to_quantile(self, tracked: TrackedQuantile) -> None:
         """Move to the first bin whose cumulative weight exceeds q * total."""
-        goal = tracked.q * self.total
+        target_weight = tracked.q * self.total
         bins, first = self.bins, self.first_bin
-        index = tracked.at - first
-        while index > 0 and tracked.below > goal:
+        index = tracked.bin - first
+        while index > 0 and tracked.below > target_weight:
             index -= 1
             tracked.below -= bins[index]
         last = len(bins) - 1
-        while index < last and tracked.below + bins[index] <= goal:
+        while index < last and tracked.below + bins[index] <= target_weight:
             tracked.below += bins[index]
             index += 1
-        tracked.at = index + first
+        tracked.bin = index + first
 
     def _rescale(self) -> None:
         """Divide all weights by a power of two, which changes no digit of any result."""
-        k = 1.0 / _RESCALE_AT
-        self.weight *= k
-        self.total *= k
-        self.zeros *= k
-        self.bins = float_array(*[b * k for b in self.bins])
+        factor = 1.0 / _MAX_WEIGHT
+        self.weight *= factor
+        self.total *= factor
+        self.zeros *= factor
+        self.bins = float_array(*[weight * factor for weight in self.bins])
         for tracked in self.quantiles:
-            tracked.below *= k
+            tracked.below *= factor
 
-    def quantile(self, place: int) -> float | None:
+    def quantile(self, number: int) -> float | None:
         """Return the tracked quantile number `place`, None while warming."""
-        tracked = self.quantiles[place]
+        tracked = self.quantiles[number]
         if self.n < samples_needed(tracked.q):
             return None
-        goal = tracked.q * self.total
-        if not self.anchor or goal < self.zeros:
+        target_weight = tracked.q * self.total
+        if not self.anchor or target_weight < self.zeros:
             return 0.0
-        weight = self.bins[tracked.at - self.first_bin]
-        inside = (goal - tracked.below) / weight if weight else 0.0
-        return self.anchor * math.exp(_LOG_RATIO * (tracked.at + min(1.0, max(0.0, inside))))
+        weight = self.bins[tracked.bin - self.first_bin]
+        fraction = (target_weight - tracked.below) / weight if weight else 0.0
+        return self.anchor * math.exp(_LOG_RATIO * (tracked.bin + min(1.0, max(0.0, fraction))))
 
-    def samples_needed(self, place: int) -> int:
+    def samples_needed(self, number: int) -> int:
         """Return how many samples the tracked quantile number `place` needs."""
-        return samples_needed(self.quantiles[place].q)
+        return samples_needed(self.quantiles[number].q)
 
 
 def decayed_histogram(*quantiles: float, half_life: int = HALF_LIFE_SAMPLES) -> DecayedHistogram:

@@ -6,11 +6,11 @@ from typing import Any, Final
 from msgspec.structs import astuple
 
 from app.analysis.record_schemas import (
+    DECODE_ERRORS,
     MAX_PRICE,
     MAX_SEQ,
     MAX_SIZE,
     MIN_SIZE,
-    UNREADABLE,
     OrdinaryQuote,
     RawQuote,
     RawTrade,
@@ -29,7 +29,7 @@ from app.analysis.records import (
     Quote,
     Record,
     Trade,
-    in_stream_order,
+    stream_order,
 )
 from app.core.errors import RecordRejected
 
@@ -61,8 +61,8 @@ def _as_number(value: object) -> float:
 
 
 def _as_seq(value: object) -> int | None:
-    whole = isinstance(value, int) and not isinstance(value, bool)
-    return value if whole and 0 <= value < 2**63 else None  # type: ignore[operator,return-value]
+    is_int = isinstance(value, int) and not isinstance(value, bool)
+    return value if is_int and 0 <= value < 2**63 else None  # type: ignore[operator,return-value]
 
 
 def _as_stamp(value: object) -> float | None:
@@ -72,19 +72,19 @@ def _as_stamp(value: object) -> float | None:
         return None
 
 
-def _loaded(member: bytes) -> dict[str, Any]:
+def _decode_object(member: bytes) -> dict[str, Any]:
     try:
         fields = decode_any(member)
-    except UNREADABLE:
+    except DECODE_ERRORS:
         raise RecordRejected("not_json") from None
     if not isinstance(fields, dict):
         raise RecordRejected("not_json")
     return fields
 
 
-def _raw_quote(member: bytes) -> RawQuote:
+def _coerce_quote(member: bytes) -> RawQuote:
     """Read a quote with care: numbers in strings, odd `seq` or `timestamp`."""
-    fields = _loaded(member)
+    fields = _decode_object(member)
     return RawQuote(
         bid_price=_as_number(fields.get("bid_price")),
         bid_size=_as_number(fields.get("bid_size")),
@@ -95,8 +95,8 @@ def _raw_quote(member: bytes) -> RawQuote:
     )
 
 
-def _raw_trade(member: bytes) -> RawTrade:
-    fields = _loaded(member)
+def _coerce_trade(member: bytes) -> RawTrade:
+    fields = _decode_object(member)
     aggressor = fields.get("aggressor")
     return RawTrade(
         price=_as_number(fields.get("price")),
@@ -143,23 +143,25 @@ def parse_quote(member: bytes, score: float) -> tuple[Quote, bool]:
         raise RecordRejected("too_long")
     try:
         raw = decode_ordinary(member)
-    except UNREADABLE:
-        raw = _unusual_quote(member)
+    except DECODE_ERRORS:
+        raw = _decode_unusual_quote(member)
     fields: _Fields = astuple(raw)
     bid_price, bid_size, ask_price, ask_size, timestamp, seq = fields
     stamp, mismatch = score, False
     if timestamp != score:
-        stamp, mismatch = _stamp_of(timestamp, score)
-    quote = Quote(stamp, seq, _in_units(bid_price), bid_size, _in_units(ask_price), ask_size)
+        stamp, mismatch = _choose_stamp(timestamp, score)
+    quote = Quote(
+        stamp, seq, _to_price_units(bid_price), bid_size, _to_price_units(ask_price), ask_size
+    )
     return quote, mismatch
 
 
-def _unusual_quote(member: bytes) -> OrdinaryQuote:
+def _decode_unusual_quote(member: bytes) -> OrdinaryQuote:
     """Read what is one-sided, oddly written, or no quote."""
     try:
         raw = decode_quote(member)
-    except UNREADABLE:
-        raw = _raw_quote(member)
+    except DECODE_ERRORS:
+        raw = _coerce_quote(member)
     _check_quote(raw)
     # Plus nothing: -0.0 is a size like 0, and would not come back from what is stored as such.
     return OrdinaryQuote(
@@ -168,7 +170,7 @@ def _unusual_quote(member: bytes) -> OrdinaryQuote:
         raw.ask_price,
         raw.ask_size + 0.0,
         raw.timestamp,
-        _seq_of(raw.seq),
+        _valid_seq(raw.seq),
     )
 
 
@@ -178,28 +180,28 @@ def parse_trade(member: bytes, score: float) -> tuple[Trade, bool]:
         raise RecordRejected("too_long")
     try:
         raw = decode_trade(member)
-    except UNREADABLE:
-        raw = _raw_trade(member)
+    except DECODE_ERRORS:
+        raw = _coerce_trade(member)
     _check_trade(raw)
-    stamp, mismatch = _stamp_of(raw.timestamp, score)
-    seq = _seq_of(raw.seq)
-    side = _AGGRESSORS.get(raw.aggressor or "", UNSIGNED)
-    return Trade(stamp, seq, _in_units(raw.price), raw.size, side), mismatch
+    stamp, mismatch = _choose_stamp(raw.timestamp, score)
+    seq = _valid_seq(raw.seq)
+    aggressor = _AGGRESSORS.get(raw.aggressor or "", UNSIGNED)
+    return Trade(stamp, seq, _to_price_units(raw.price), raw.size, aggressor), mismatch
 
 
-def _in_units(price: float) -> int:
+def _to_price_units(price: float) -> int:
     """Round to whole units; `round` is a call of Python's, and seldom says anything else."""
     scaled = price * PRICE_UNITS
-    whole = int(scaled)
-    return whole if abs(scaled - whole) < 0.5 else round(scaled)  # noqa: PLR2004 - a half
+    truncated = int(scaled)
+    return truncated if abs(scaled - truncated) < 0.5 else round(scaled)  # noqa: PLR2004 - a half
 
 
-def _seq_of(seq: int | None) -> int:
+def _valid_seq(seq: int | None) -> int:
     """Return a number that stored state can hold, NO_SEQ where the broker's is none."""
     return seq if seq is not None and 0 <= seq <= MAX_SEQ else NO_SEQ
 
 
-def _stamp_of(timestamp: float | None, score: float) -> tuple[float, bool]:
+def _choose_stamp(timestamp: float | None, score: float) -> tuple[float, bool]:
     """Return what stands as a record's time, and whether its two times contradict each other."""
     if timestamp is None:
         return score, False
@@ -220,30 +222,30 @@ def parse_batch(quotes: ScoredMembers, trades: ScoredMembers) -> Batch:
     """
     faults: list[tuple[float, str]] = []
     # A loop each: through a variable, compiled code calls Python's way.
-    prints: list[Record] = []
+    parsed_trades: list[Record] = []
     for member, score in trades:
         try:
             trade, mismatch = parse_trade(member, score)
         except RecordRejected as rejected:
             faults.append((score, rejected.reason))
         else:
-            prints.append(trade)
-            _note_faults(trade, faults, mismatch=mismatch)
-    shown: list[Record] = []
+            parsed_trades.append(trade)
+            _add_faults(trade, faults, mismatch=mismatch)
+    parsed_quotes: list[Record] = []
     for member, score in quotes:
         try:
             quote, mismatch = parse_quote(member, score)
         except RecordRejected as rejected:
             faults.append((score, rejected.reason))
         else:
-            shown.append(quote)
-            _note_faults(quote, faults, mismatch=mismatch)
-    _put_in_order(prints)
-    _put_in_order(shown)
-    return Batch(_without_duplicates(_merged(prints, shown), faults), faults)
+            parsed_quotes.append(quote)
+            _add_faults(quote, faults, mismatch=mismatch)
+    _sort_if_needed(parsed_trades)
+    _sort_if_needed(parsed_quotes)
+    return Batch(_drop_duplicates(_merge(parsed_trades, parsed_quotes), faults), faults)
 
 
-def _note_faults(record: Record, faults: list[tuple[float, str]], *, mismatch: bool) -> None:
+def _add_faults(record: Record, faults: list[tuple[float, str]], *, mismatch: bool) -> None:
     if mismatch:
         faults.append((record.stamp, "stamp_mismatch"))
     if record.seq == NO_SEQ:
@@ -255,35 +257,35 @@ def _is_before(one: Record, other: Record) -> bool:
     return one.stamp < other.stamp or (one.stamp == other.stamp and one.seq < other.seq)
 
 
-def _put_in_order(records: list[Record]) -> None:
+def _sort_if_needed(records: list[Record]) -> None:
     """Sort by (stamp, seq) what does not come so already, as it nearly always does."""
-    for place in range(1, len(records)):
-        if _is_before(records[place], records[place - 1]):
-            records.sort(key=in_stream_order)
+    for index in range(1, len(records)):
+        if _is_before(records[index], records[index - 1]):
+            records.sort(key=stream_order)
             return
 
 
-def _merged(first: list[Record], second: list[Record]) -> list[Record]:
+def _merge(first: list[Record], second: list[Record]) -> list[Record]:
     """Merge two lists in order; those of `first` come first where stamp and seq are equal."""
     if not first:
         return second
     merged: list[Record] = []
-    place = 0
+    index = 0
     for record in first:
-        while place < len(second) and _is_before(second[place], record):
-            merged.append(second[place])
-            place += 1
+        while index < len(second) and _is_before(second[index], record):
+            merged.append(second[index])
+            index += 1
         merged.append(record)
-    return merged + second[place:]
+    return merged + second[index:]
 
 
-def _without_duplicates(records: list[Record], faults: list[tuple[float, str]]) -> list[Record]:
-    kept: list[Record] = []
+def _drop_duplicates(records: list[Record], faults: list[tuple[float, str]]) -> list[Record]:
+    unique: list[Record] = []
     last_stamp, last_seq = -1.0, NO_SEQ
     for record in records:
         if record.seq == last_seq and record.stamp == last_stamp and last_seq != NO_SEQ:
             faults.append((record.stamp, "duplicate"))
             continue
         last_stamp, last_seq = record.stamp, record.seq
-        kept.append(record)
-    return kept
+        unique.append(record)
+    return unique

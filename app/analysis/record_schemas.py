@@ -53,7 +53,7 @@ class RawTrade(msgspec.Struct, gc=False):
     aggressor: str | None = None
 
 
-UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+DECODE_ERRORS = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 decode_ordinary = msgspec.json.Decoder(OrdinaryQuote).decode
 decode_quote = msgspec.json.Decoder(RawQuote).decode
 decode_trade = msgspec.json.Decoder(RawTrade).decode

@@ -83,7 +83,7 @@ class Trade:
 
 Record = Quote | Trade
 
-in_stream_order = attrgetter("stamp", "seq")
+stream_order = attrgetter("stamp", "seq")
 
 
 @dataclass(slots=True)
@@ -94,6 +94,6 @@ class Batch:
     faults: list[tuple[float, str]]
 
 
-def counted(faults: Iterable[tuple[float, str]]) -> Counter[str]:
+def count_faults(faults: Iterable[tuple[float, str]]) -> Counter[str]:
     """Count faults by name."""
     return Counter(name for _, name in faults)

@@ -13,8 +13,8 @@ class TradeSign:
     is_given: bool
     is_inside: bool
 
-    def __init__(self, taker: int, *, is_given: bool, is_inside: bool) -> None:
-        self.aggressor = taker
+    def __init__(self, aggressor: int, *, is_given: bool, is_inside: bool) -> None:
+        self.aggressor = aggressor
         self.is_given = is_given
         self.is_inside = is_inside
 
@@ -54,8 +54,10 @@ class StandingQuote:
             if spread > 0:
                 self.last_valid, self.spread = quote, spread
             else:
-                last = self.last_valid
-                self.spread = 0 if last is None else last.ask_price - last.bid_price
+                last_valid = self.last_valid
+                self.spread = (
+                    0 if last_valid is None else last_valid.ask_price - last_valid.bid_price
+                )
         else:
             self.spread = 0
 
@@ -66,19 +68,19 @@ class StandingQuote:
 
     def sign_trade(self, trade: Trade) -> TradeSign:
         """Sign a print by its given aggressor, else the quote rule, else the tick rule."""
-        inside = False
+        is_inside = False
         quote = self.quote
         if quote is not None and quote.bid_size > 0 and quote.ask_size > 0:
-            inside = quote.bid_price < trade.price < quote.ask_price
+            is_inside = quote.bid_price < trade.price < quote.ask_price
         if trade.price != self.last_price:
             if self.last_price:
                 self.last_direction = BUY if trade.price > self.last_price else SELL
             self.last_price = trade.price
         if trade.aggressor != UNSIGNED:
-            return TradeSign(trade.aggressor, is_given=True, is_inside=inside)
+            return TradeSign(trade.aggressor, is_given=True, is_inside=is_inside)
         valid = self.valid
         if valid is not None:
             distance = 2 * trade.price - valid.bid_price - valid.ask_price
             if distance:
-                return TradeSign(BUY if distance > 0 else SELL, is_given=False, is_inside=inside)
-        return TradeSign(self.last_direction, is_given=False, is_inside=inside)
+                return TradeSign(BUY if distance > 0 else SELL, is_given=False, is_inside=is_inside)
+        return TradeSign(self.last_direction, is_given=False, is_inside=is_inside)

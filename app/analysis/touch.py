@@ -6,7 +6,6 @@ from typing import Final
 from app.analysis.records import BID, BUY
 
 SIDE_NAMES = ("bid", "ask")
-SIGN = (1, -1)
 FLICKER_MS: Final = 100.0
 JUMP_MS: Final = 5.0
 ROUNDING: Final = 1e-9
@@ -17,9 +16,9 @@ def is_better(side: int, price: int, than: int) -> bool:
     return price > than if side == BID else price < than
 
 
-def taken_side(taker: int) -> int:
+def resting_side(aggressor: int) -> int:
     """Return the side of the book that a taker's print took."""
-    return 1 if taker == BUY else 0
+    return 1 if aggressor == BUY else 0
 
 
 @dataclass(slots=True, init=False)
@@ -86,9 +85,9 @@ class BestPriceChanges:
 
     def add_change(self, stamp: float, before: int, price: int) -> bool:
         """Note a change; tells whether it undoes the one before within 100 ms."""
-        undone = price == self.changed_from and stamp - self.changed_at <= FLICKER_MS
+        is_reversal = price == self.changed_from and stamp - self.changed_at <= FLICKER_MS
         self.changed_at, self.changed_from = stamp, before
-        return undone
+        return is_reversal
 
     def jump(self, stamp: float, before: int, price: int) -> int:
         """Return the distance from the price that stood 5 ms ago."""
@@ -107,29 +106,29 @@ class SecondTotals:
     `first_quote` is the stamp of its first, 0 before it.
     """
 
-    first_quote: float = 0.0
+    first_quote_at: float = 0.0
     changes: int = 0
     reversals: int = 0
-    jump: int = 0
+    max_jump: int = 0
     removed: list[float] = field(default_factory=lambda: [0.0, 0.0])
-    gross: list[float] = field(default_factory=lambda: [0.0, 0.0])
-    first_removal: list[float] = field(default_factory=lambda: [0.0, 0.0])
+    gross_removed: list[float] = field(default_factory=lambda: [0.0, 0.0])
+    first_removal_at: list[float] = field(default_factory=lambda: [0.0, 0.0])
     traded: list[float] = field(default_factory=lambda: [0.0, 0.0])
     traded_given: list[bool] = field(default_factory=lambda: [True, True])
 
     def reset(self) -> None:
         """Begin the next second."""
-        self.first_quote = 0.0
-        self.changes = self.reversals = self.jump = 0
-        self.removed, self.gross, self.first_removal = [0.0, 0.0], [0.0, 0.0], [0.0, 0.0]
+        self.first_quote_at = 0.0
+        self.changes = self.reversals = self.max_jump = 0
+        self.removed, self.gross_removed, self.first_removal_at = [0.0, 0.0], [0.0, 0.0], [0.0, 0.0]
         self.traded, self.traded_given = [0.0, 0.0], [True, True]
 
-    def remove(self, side: int, stamp: float, size: float) -> None:
+    def add_removal(self, side: int, stamp: float, size: float) -> None:
         """Note that displayed size went."""
-        if not self.first_removal[side]:
-            self.first_removal[side] = stamp
+        if not self.first_removal_at[side]:
+            self.first_removal_at[side] = stamp
         self.removed[side] += size
-        self.gross[side] += size
+        self.gross_removed[side] += size
 
     def net_removal(self, side: int) -> float:
         """Return displayed size that went, came back and was traded, netted.
@@ -137,4 +136,4 @@ class SecondTotals:
         What is left of fractional sizes by rounding counts as nothing.
         """
         net = self.removed[side] - self.traded[side]
-        return net if abs(net) > ROUNDING * self.gross[side] else 0.0
+        return net if abs(net) > ROUNDING * self.gross_removed[side] else 0.0

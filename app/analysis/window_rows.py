@@ -21,36 +21,38 @@ def window_parts(span: int) -> tuple[int, int, int]:
     return span, -(-span // 2), -(-span // 5)
 
 
-def _lengths(spans: tuple[int, ...]) -> list[int]:
+def _part_lengths(spans: tuple[int, ...]) -> list[int]:
     return sorted({n for span in spans for n in window_parts(span)})
 
 
 class TableShape(NamedTuple):
     """How many blocks a table tells, how many of them are in its ring, and its far lengths."""
 
-    blocks: int
-    near_blocks: int
-    far: tuple[int, ...]
+    block_count: int
+    ring_blocks: int
+    far_lengths: tuple[int, ...]
 
     @property
-    def sums(self) -> int:
+    def first_sum_row(self) -> int:
         """Return the row where the sums of blocks begin."""
-        return (self.near_blocks + len(self.far)) * BLOCK_SECONDS
+        return (self.ring_blocks + len(self.far_lengths)) * BLOCK_SECONDS
 
     @property
-    def rows(self) -> int:
+    def row_count(self) -> int:
         """Return how many rows there are."""
-        return self.sums + self.blocks
+        return self.first_sum_row + self.block_count
 
 
 def table_shape(seconds: int, spans: tuple[int, ...]) -> TableShape:
     """Return the shape of a table for windows of `spans`, or without spans for any windows."""
-    blocks = -(-seconds // BLOCK_SECONDS)
-    lengths = _lengths(spans)
-    far = tuple(n for n in lengths if n > _NEAR_SECONDS)
+    block_count = -(-seconds // BLOCK_SECONDS)
+    lengths = _part_lengths(spans)
+    far_lengths = tuple(n for n in lengths if n > _NEAR_SECONDS)
     near = max((n for n in lengths if n <= _NEAR_SECONDS), default=0)
     # Of the newest block there may be one second only.
-    return TableShape(blocks, -(-near // BLOCK_SECONDS) + 1 if far else blocks, far)
+    return TableShape(
+        block_count, -(-near // BLOCK_SECONDS) + 1 if far_lengths else block_count, far_lengths
+    )
 
 
 class WindowRows(NamedTuple):
@@ -62,7 +64,7 @@ class WindowRows(NamedTuple):
     """
 
     rows: NDArray[np.intp]
-    starts: NDArray[np.intp]
+    segment_starts: NDArray[np.intp]
     places: dict[int, int]
     before: dict[int, int | None]
     opened: dict[int, int]
@@ -74,51 +76,53 @@ class _RowFinder:
     def __init__(self, shape: TableShape, last: int) -> None:
         self._shape = shape
         self._last = last
-        self._ring = shape.near_blocks * BLOCK_SECONDS
-        self._oldest_near = (last // BLOCK_SECONDS - shape.near_blocks + 1) * BLOCK_SECONDS
+        self._ring = shape.ring_blocks * BLOCK_SECONDS
+        self._oldest_in_ring = (last // BLOCK_SECONDS - shape.ring_blocks + 1) * BLOCK_SECONDS
         self.places: dict[int, int] = {}
 
-    def of(self, second: int, length: int) -> int:
+    def row_of(self, second: int, length: int) -> int:
         """Return a second's row; where it is far, in the place of `length` or of its block."""
-        if not self._shape.far or second >= self._oldest_near:
+        if not self._shape.far_lengths or second >= self._oldest_in_ring:
             return second % self._ring
         block, before = divmod(second, BLOCK_SECONDS)
-        place = self.places.setdefault(block, self._shape.far.index(length))
+        place = self.places.setdefault(block, self._shape.far_lengths.index(length))
         return self._ring + place * BLOCK_SECONDS + before
 
-    def between(self, age: int, end: int, length: int) -> list[int]:
+    def rows_between(self, age: int, end: int, length: int) -> list[int]:
         """Return the rows of seconds that are `age` to under `end` old, whole blocks by sums."""
         rows = []
         while age < end:
             second = self._last - age
             block, before = divmod(second, BLOCK_SECONDS)
             if before == BLOCK_SECONDS - 1 and age + BLOCK_SECONDS <= end:
-                rows.append(self._shape.sums + block % self._shape.blocks)
+                rows.append(self._shape.first_sum_row + block % self._shape.block_count)
                 age += BLOCK_SECONDS
             else:
-                rows.append(self.of(second, length))
+                rows.append(self.row_of(second, length))
                 age += 1
         return rows
 
 
 @functools.lru_cache(maxsize=8)
-def window_rows(shape: TableShape, last: int, there: int, spans: tuple[int, ...]) -> WindowRows:
+def window_rows(shape: TableShape, last: int, available: int, spans: tuple[int, ...]) -> WindowRows:
     """Choose the rows of the windows that end with second `last`, `there` seconds up to it."""
-    found = _RowFinder(shape, last)
+    finder = _RowFinder(shape, last)
     rows: list[int] = []
-    starts: list[int] = []
+    segment_starts: list[int] = []
     ends: list[int] = []
-    for length in _lengths(spans):
-        age, end = ends[-1] if ends else 0, min(length, there)
+    for length in _part_lengths(spans):
+        age, end = ends[-1] if ends else 0, min(length, available)
         if end > age or not ends:
-            starts.append(len(rows))
+            segment_starts.append(len(rows))
             ends.append(end)
-        rows += found.between(age, end, length)
-    before = {span: found.of(last - span, span) if span < there else None for span in spans}
+        rows += finder.rows_between(age, end, length)
+    before = {
+        span: finder.row_of(last - span, span) if span < available else None for span in spans
+    }
     return WindowRows(
         np.array(rows, np.intp),
-        np.array(starts, np.intp),
-        {n: ends.index(min(n, there)) for n in _lengths(spans)},
+        np.array(segment_starts, np.intp),
+        {length: ends.index(min(length, available)) for length in _part_lengths(spans)},
         before,
-        {place: block for block, place in found.places.items()},
+        {place: block for block, place in finder.places.items()},
     )

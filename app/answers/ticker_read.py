@@ -143,7 +143,7 @@ def evidence_class_of(trade: Sequence[tuple[bytes, float]]) -> EvidenceClass:
 
 def _table(bars: list[Bar], as_of_ms: int, seconds: int) -> RollingBars:
     # Without bars, one that says nothing: a table needs an end.
-    table = RollingBars.of(bars or [Bar(as_of_ms)], seconds)
+    table = RollingBars.from_bars(bars or [Bar(as_of_ms)], seconds)
     table.fill_to(as_of_ms)
     return table
 

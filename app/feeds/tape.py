@@ -10,7 +10,16 @@ import numpy.typing as npt
 import pandas as pd
 
 from app.analysis.record_schemas import MAX_PRICE, MAX_SIZE
-from app.analysis.records import BUY, PRICE_UNITS, SELL, UNSIGNED, Quote, Record, Trade, counted
+from app.analysis.records import (
+    BUY,
+    PRICE_UNITS,
+    SELL,
+    UNSIGNED,
+    Quote,
+    Record,
+    Trade,
+    count_faults,
+)
 from app.core.errors import TapeError
 
 QUOTE_COLUMNS = ("ts_ms", "bid_price", "bid_size", "ask_price", "ask_size")
@@ -36,7 +45,7 @@ class Tape:
     @property
     def rejected(self) -> Counter[str]:
         """Count the rows left out by reason; `duplicate` is one of them."""
-        return counted(self.faults)
+        return count_faults(self.faults)
 
 
 def read_tape(quotes: Path, trades: Path | None = None, shift_ms: int = 0) -> Tape:

@@ -32,7 +32,7 @@ for i, key in ipairs(KEYS) do
 end
 return found
 """
-KEYS_A_SCRIPT = 500  # a millisecond of Redis
+KEYS_PER_SCRIPT = 500  # a millisecond of Redis
 
 _KINDS = {
     keys.TICKERS: b"zset",
@@ -137,8 +137,8 @@ class ActiveTickers:
         if self._is_cluster:
             return self._active_of_cluster(tickers, now_ms)
         active: dict[str, float] = {}
-        for start in range(0, len(tickers), KEYS_A_SCRIPT):
-            batch = tickers[start : start + KEYS_A_SCRIPT]
+        for start in range(0, len(tickers), KEYS_PER_SCRIPT):
+            batch = tickers[start : start + KEYS_PER_SCRIPT]
             found = self._newest(
                 keys=[self._names.quotes(ticker) for ticker in batch],
                 args=[now_ms + AHEAD_MS, now_ms - ACTIVE_MS],

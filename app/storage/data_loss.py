@@ -7,7 +7,7 @@ from app.storage import keys
 from app.storage.active_tickers import ACTIVE_MS
 from app.storage.published import read_number
 
-UNSURE_MS = 5_000
+POSSIBLE_LOSS_MS = 5_000
 
 
 class DataLossDetector:
@@ -23,7 +23,7 @@ class DataLossDetector:
         self._asked_at = 0
 
     @property
-    def is_informed(self) -> bool:
+    def has_checked(self) -> bool:
         """Tell whether this process has seen the mark yet."""
         return bool(self._birth)
 

@@ -7,5 +7,5 @@ def _source(name: str) -> str:
     return files("app.storage").joinpath("lua", f"{name}.lua").read_text()
 
 
-EVENTS = _source("events")
-TRIM = _source("trim")
+UPDATE_EVENTS = _source("events")
+TRIM_RECORDS = _source("trim")

@@ -19,8 +19,8 @@ class RepairResult(NamedTuple):
     """
 
     folded_to: int
-    residue: bool
-    checked: KeyCheck
+    had_unreadable_state: bool
+    key_check: KeyCheck
 
 
 def repair_keys(line: TickConnection, names: Sequence[str], most_kept: int) -> RepairResult:
@@ -77,8 +77,8 @@ class StoredTicker(NamedTuple):
     """What an earlier worker left: its state, `as_of` of each window, and whether anything else."""
 
     fields: Mapping[str, bytes]
-    shown: list[int]
-    anything: bool
+    published_as_of: list[int]
+    has_published_data: bool
 
 
 def read_stored_ticker(line: TickConnection, names: Sequence[str]) -> StoredTicker:

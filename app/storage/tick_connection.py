@@ -16,7 +16,7 @@ OutcomeCallback = Callable[[bool, Exception | None], None]
 """Hears whether a transaction was carried out: False where a watched key had changed and nothing
 was done, or with an error of redis-py's."""
 
-ALREADY_THERE = "equal or smaller"
+BAR_EXISTS = "equal or smaller"
 """What Redis says of a bar that is not newer than the newest of its stream."""
 WRONG_TYPE = "WRONGTYPE"
 
@@ -126,7 +126,7 @@ def _outcome(replies: Sequence[Any]) -> tuple[bool, Exception | None]:
         # The first: a transaction that was refused says so at its end; why, it said before.
         _raise_other_than(replies, "")
         # A bar is kept already where a state was lost and is built anew.
-        _raise_other_than(replies[-1] or (), ALREADY_THERE)
+        _raise_other_than(replies[-1] or (), BAR_EXISTS)
     except ResponseError as error:
         return False, error
     return replies[-1] is not None, None
@@ -148,7 +148,7 @@ class TickConnections:
         self._idle: defaultdict[Any, list[TickConnection]] = defaultdict(list)
 
     @contextmanager
-    def to(self, key: str) -> Iterator[TickConnection]:
+    def connection_for(self, key: str) -> Iterator[TickConnection]:
         """Lend a line to the server that holds a key."""
         pool = self._pool_of(key)
         lines = self._idle[pool]

@@ -12,15 +12,15 @@ import redis
 import structlog
 
 from app.analysis.bars import SECOND_MS
-from app.analysis.engine import LATE_MS, Engine
+from app.analysis.engine import MAX_LATE_MS, Engine
 from app.analysis.patterns.events import whole_second
 from app.analysis.rolling_bars import RollingBars
 from app.analysis.state import ENGINE, State
-from app.analysis.windows import SPANS
+from app.analysis.windows import WINDOW_SECONDS
 from app.core.errors import StateUnreadable
 from app.core.settings import Settings
 from app.storage import keys, tick_connection
-from app.storage.data_loss import UNSURE_MS, DataLossDetector
+from app.storage.data_loss import POSSIBLE_LOSS_MS, DataLossDetector
 from app.storage.keys import Keys
 from app.storage.redis_client import connect
 from app.storage.takeover import StoredTicker, quarantine, read_stored_ticker, repair_keys
@@ -33,13 +33,13 @@ from app.storage.tick.read import (
     READ_COMMANDS,
     KeyCheck,
     TickRead,
-    pairs,
     read_commands,
+    read_pairs,
 )
 from app.storage.tick.resp import Command
 from app.storage.tick.write import (
-    CANDIDATES,
-    LEVELS,
+    CANDIDATES_PREFIX,
+    LEVELS_PREFIX,
     PublishedKeys,
     RecordLimits,
     TickWrite,
@@ -47,7 +47,7 @@ from app.storage.tick.write import (
 )
 from app.storage.tick_connection import TickConnections
 
-MOST_RECORDS_READ = 5_000
+MAX_RECORDS_READ = 5_000
 WARM_TICKERS = 5000
 
 ReportCallback = Callable[[TickReport, Exception | None], None]
@@ -115,9 +115,9 @@ class TickStore:
         settled. Where more waits than a tick's time allows, it folds up to an earlier whole second,
         says so in the quality, and the next tick goes on from there.
         """
-        if not self._data_loss.is_informed:
+        if not self._data_loss.has_checked:
             self._data_loss.check(as_of)
-        with self._connections.to(self._keys.state(ticker)) as line:
+        with self._connections.connection_for(self._keys.state(ticker)) as line:
             self._begin(TickJob(ticker, as_of, line, self._keys.of_tick(ticker), told))
 
     def await_pending(self) -> None:
@@ -131,7 +131,7 @@ class TickStore:
         reading = None
         if kept is not None and not self._is_housekeeping_turn(tick.ticker, tick.as_of):
             reading = self._reading(tick, kept.engine.state.as_of, kept.key_check)
-            if reading.version != kept.version or reading.is_odd:
+            if reading.version != kept.version or reading.is_malformed:
                 reading = None
         warm = kept
         if reading is None:
@@ -150,7 +150,7 @@ class TickStore:
         """Fold what was read into the engine that it belongs to, and write what is found."""
         engine, as_of = warm.engine, tick.as_of
         self._check_for_data_loss(warm, as_of)
-        folded_to = engine.state.as_of or reading.before_all()
+        folded_to = engine.state.as_of or reading.second_before_oldest()
         if not self._has_all(tick, reading, folded_to):
             tick.report_to(TickReport("overtaken"), None)
             return
@@ -206,7 +206,7 @@ class TickStore:
         journal, state = warm.journal, warm.engine.state
         return (
             journal is None
-            or bool(reading.key_check.crowded)
+            or bool(reading.key_check.oversized_keys)
             or self._is_housekeeping_turn(state.ticker, state.as_of)
             or journal.is_full(state.as_of)
         )
@@ -235,12 +235,12 @@ class TickStore:
     def _reading(self, tick: TickJob, folded_to: int, checked: KeyCheck) -> TickRead:
         """Read the records after `folded_to`, and watch whether another worker writes."""
         start = tick.as_of - self._settings.retention_seconds * SECOND_MS
-        reading = self._read(tick, folded_to or start, tick.as_of, MOST_RECORDS_READ, start)
+        reading = self._read(tick, folded_to or start, tick.as_of, MAX_RECORDS_READ, start)
         reading.key_check = checked
         if reading.is_ahead_of(tick.as_of):
             ahead = (f"({tick.as_of + AHEAD_MS}", "+inf")
             counts = tick.connection.read([("ZCOUNT", name, *ahead) for name in tick.names[1:3]])
-            reading.ahead = sum(count for count in counts if isinstance(count, int))
+            reading.ahead_count = sum(count for count in counts if isinstance(count, int))
         if reading.version and reading.late_records:
             self._read_late_records(tick, reading, folded_to)
         return reading
@@ -249,13 +249,13 @@ class TickStore:
     def _read(tick: TickJob, folded_to: int, as_of: int, most: int, start: int) -> TickRead:
         asked = read_commands(tick.names, folded_to, as_of, most)
         _, _, *replies = tick.connection.first_read([asked], READ_COMMANDS)
-        return TickRead.of(replies, start, most)
+        return TickRead.from_replies(replies, start, most)
 
     def _read_late_records(self, tick: TickJob, reading: TickRead, folded_to: int) -> None:
         """Read the records of the last 2 s before the fold where there are others than before."""
         records, most = tick.names[1:3], self._settings.max_records
-        recent = (f"({folded_to - LATE_MS}", folded_to)
-        margins = (folded_to - LATE_MS - 1, folded_to + 1, "WITHSCORES", "LIMIT", 0, most)
+        recent = (f"({folded_to - MAX_LATE_MS}", folded_to)
+        margins = (folded_to - MAX_LATE_MS - 1, folded_to + 1, "WITHSCORES", "LIMIT", 0, most)
         replies = tick.connection.read(
             [
                 *(("ZCOUNT", name, OLDEST_MS, folded_to) for name in records),
@@ -265,11 +265,11 @@ class TickStore:
         )
         behind, others, recents = replies[:2], replies[2:4], replies[4:]
         now_behind = sum(count for count in behind if isinstance(count, int))
-        reading.late_records += now_behind - reading.behind
-        reading.behind = now_behind
+        reading.late_records += now_behind - reading.folded_count
+        reading.folded_count = now_behind
         if sum(count for count in others if isinstance(count, int)) != reading.recent_count:
             reading.late_quotes, reading.late_trades = (
-                [] if isinstance(found, Exception) else pairs(found) for found in recents
+                [] if isinstance(found, Exception) else read_pairs(found) for found in recents
             )
 
     def _take_over(
@@ -277,17 +277,17 @@ class TickStore:
     ) -> tuple[TickRead, WarmTicker | None]:
         """Read what there is, put right; None where a newer engine owns the ticker."""
         righted = repair_keys(tick.connection, tick.names, self._settings.max_records)
-        reading = self._reading(tick, righted.folded_to, righted.checked)
+        reading = self._reading(tick, righted.folded_to, righted.key_check)
         if kept is not None and kept.version == reading.version:
-            kept.key_check = righted.checked
+            kept.key_check = righted.key_check
             return reading, kept
         left = read_stored_ticker(tick.connection, tick.names)
         if _text(left.fields.get("version", b"")) != reading.version:
             return reading, None
         if not reading.version:
-            is_loss = righted.residue or left.anything
-            return reading, self._start_fresh(tick, left, kept, righted.checked, is_loss=is_loss)
-        return reading, self._resume(tick, left, righted.checked)
+            is_loss = righted.had_unreadable_state or left.has_published_data
+            return reading, self._start_fresh(tick, left, kept, righted.key_check, is_loss=is_loss)
+        return reading, self._resume(tick, left, righted.key_check)
 
     def _start_fresh(
         self,
@@ -305,7 +305,10 @@ class TickStore:
         self._quarantined.discard(tick.ticker)
         if self._data_loss.check(tick.as_of) or kept is not None or is_loss:
             engine.state.rebuilt_at = -1
-        shown, unsure_until = PublishedKeys(as_of=left.shown), tick.as_of + UNSURE_MS
+        shown, unsure_until = (
+            PublishedKeys(as_of=left.published_as_of),
+            tick.as_of + POSSIBLE_LOSS_MS,
+        )
         return WarmTicker("", engine, shown, checked, possible_loss_until=unsure_until)
 
     def _resume(self, tick: TickJob, left: StoredTicker, checked: KeyCheck) -> WarmTicker | None:
@@ -317,7 +320,9 @@ class TickStore:
             if theirs == _numbers(ENGINE):
                 version = _text(left.fields["version"])
                 engine = self._restore_engine(tick.ticker, left.fields)
-                return WarmTicker(version, engine, PublishedKeys(as_of=left.shown), checked)
+                return WarmTicker(
+                    version, engine, PublishedKeys(as_of=left.published_as_of), checked
+                )
         except StateUnreadable as error:
             fault = str(error)[:200]
             _log.warning("state unreadable, rebuilding", ticker=tick.ticker, error=fault)
@@ -327,19 +332,23 @@ class TickStore:
 
     def _restore_engine(self, ticker: str, fields: Mapping[str, bytes]) -> Engine:
         packed = codec.PackedState(
-            fields.get("blob", b""), _named(fields, CANDIDATES), _named(fields, LEVELS)
+            fields.get("blob", b""),
+            _named(fields, CANDIDATES_PREFIX),
+            _named(fields, LEVELS_PREFIX),
         )
         state = codec.decode_state(packed)
         self._replay(state, fields)
         state.recent = codec.decode_bars(fields.get("recent", b""))
         end = state.recent[0].end if state.recent else state.as_of
-        oldest = end - (max(SPANS) + 1) * SECOND_MS
+        oldest = end - (max(WINDOW_SECONDS) + 1) * SECOND_MS
         key = self._keys.bars(ticker)
         # What stood before a silence is told by the newest bar before it, however old.
         stored = self._redis.xrevrange(key, oldest - 1, "-", count=1)
         stored += self._redis.xrange(key, oldest, end - 1)
         bars = [codec.decode_bar(entry.get(b"b", b"")) for _, entry in stored]
-        table = RollingBars.of([*bars, *state.recent], max(SPANS), spans=SPANS)
+        table = RollingBars.from_bars(
+            [*bars, *state.recent], max(WINDOW_SECONDS), spans=WINDOW_SECONDS
+        )
         table.first_quote = state.first_quote
         if state.recent or bars:
             # Silent ones: what was lost up to here is kept among the bars.
@@ -357,7 +366,7 @@ class TickStore:
             margins = state.as_of - 1, journal.entries[-1].as_of + 1
             pipe.zrangebyscore(key, *margins, withscores=True)
         quotes, trades = pipe.execute()
-        table = RollingBars(max(SPANS), spans=SPANS)
+        table = RollingBars(max(WINDOW_SECONDS), spans=WINDOW_SECONDS)
         table.first_quote = state.first_quote
         journal.replay(Engine(state, table), quotes, trades)
 
@@ -370,19 +379,22 @@ class TickStore:
         begins = folded_to
         if reading.gap_end is not None and reading.gap_end > folded_to:
             begins = whole_second(reading.gap_end) - SECOND_MS
-            if not self._read_more(tick, reading, begins, tick.as_of, MOST_RECORDS_READ):
+            if not self._read_more(tick, reading, begins, tick.as_of, MAX_RECORDS_READ):
                 return False
-        if reading.is_cut_at is None or reading.is_cut_at > begins + SECOND_MS:
+        if reading.truncated_at is None or reading.truncated_at > begins + SECOND_MS:
             return True
-        end, most = whole_second(max(reading.oldest(), begins + 1)), self._settings.max_records
+        end, most = (
+            whole_second(max(reading.oldest_score(), begins + 1)),
+            self._settings.max_records,
+        )
         is_same = self._read_more(tick, reading, begins, end, most)
-        reading.is_cut_at = float(end + 1)
+        reading.truncated_at = float(end + 1)
         return is_same
 
     def _read_more(self, tick: TickJob, reading: TickRead, begins: int, to: int, most: int) -> bool:
         """Read other records into a reading; tells whether the state is still the one it read."""
         more = self._read(tick, begins, to, most, reading.start)
-        reading.take_records_of(more)
+        reading.replace_records(more)
         return more.version == reading.version
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 import msgspec
 
-from app.analysis.engine import SPANS, Engine
+from app.analysis.engine import WINDOW_SECONDS, Engine
 from app.analysis.records import Batch, Quote, Record, Trade
 from app.analysis.results import TickResult
 from app.analysis.rolling_bars import RollingBars
@@ -126,7 +126,9 @@ def restarted(records: Sequence[Record], ends: Sequence[int], at: set[int]) -> S
 def _thawed(engine: Engine, bars: list[bytes]) -> Engine:
     state = decode_state(encode_state(engine.state))
     state.recent = decode_bars(join_bars(map(encode_bar, engine.state.recent)))
-    table = RollingBars.of([*map(decode_bar, bars[-400:]), *state.recent], max(SPANS))
+    table = RollingBars.from_bars(
+        [*map(decode_bar, bars[-400:]), *state.recent], max(WINDOW_SECONDS)
+    )
     table.first_quote = state.first_quote
     if table.end:
         table.fill_to(state.as_of)

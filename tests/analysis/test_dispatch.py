@@ -18,11 +18,11 @@ DAMAGED_FROM = 5
 # feed has trades. No memory makes the hooks `jumped` and `moment_ended` stumble.
 FAILING: dict[str, tuple[str, str, object, bool]] = {
     "on_quote": ("pulling", "pulls", ["x", "x"], True),
-    "on_enter": ("icebergs", "reserves", [], True),
+    "on_enter": ("icebergs", "candidates", [], True),
     "on_resize": ("walls", "sides", [], True),
     "on_leave": ("suspected_refills", "sides", [], False),
-    "on_trade": ("icebergs", "throughs", [], True),
-    "on_timer": ("stacking", "looks_at", [], True),
+    "on_trade": ("icebergs", "through_prices", [], True),
+    "on_timer": ("stacking", "due_at", [], True),
     "on_second": ("absorption", "watches", [], True),
 }
 

@@ -7,7 +7,7 @@ from math import ceil, fsum
 import pytest
 
 from app.analysis.bars import ADDITIVE_FIELDS, COUNT_FIELDS, Bar
-from app.analysis.rolling_bars import STARTS, RollingBars, Window
+from app.analysis.rolling_bars import START_FIELDS, RollingBars, Window
 
 SPANS = (10, 60, 300)
 START = 1_700_000_000
@@ -15,8 +15,8 @@ START = 1_700_000_000
 
 def bar_at(second: int, seed: int = 0) -> Bar:
     draw = random.Random(f"{second} {seed}")  # noqa: S311 - a test's, not a secret's
-    bar = Bar(second * 1000).filled((name, draw.uniform(-1e4, 1e4)) for name in ADDITIVE_FIELDS)
-    bar.filled((name, draw.randrange(50)) for name in COUNT_FIELDS)
+    bar = Bar(second * 1000).set_fields((name, draw.uniform(-1e4, 1e4)) for name in ADDITIVE_FIELDS)
+    bar.set_fields((name, draw.randrange(50)) for name in COUNT_FIELDS)
     if draw.random() < 0.7:
         bar.min_spread = draw.uniform(1e6, 2e6)
         bar.max_spread = bar.min_spread + draw.uniform(0, 1e6)
@@ -46,7 +46,7 @@ def test_windows_are_the_sums_of_their_bars_wherever_the_tens_begin(
     first: int, number: int
 ) -> None:
     bars = [bar_at(second) for second in range(first, first + number)]
-    table = RollingBars.of(bars, spans=SPANS)
+    table = RollingBars.from_bars(bars, spans=SPANS)
 
     assert all(is_sum_of(window, bars) for window in table.windows(table.end, SPANS))
 
@@ -54,7 +54,7 @@ def test_windows_are_the_sums_of_their_bars_wherever_the_tens_begin(
 @pytest.mark.parametrize("replaced", range(1, 12))
 def test_a_second_folded_anew_counts_in_every_window(replaced: int) -> None:
     bars = [bar_at(second) for second in range(START, START + 333)]
-    table = RollingBars.of(bars, spans=SPANS)
+    table = RollingBars.from_bars(bars, spans=SPANS)
 
     bars[-replaced] = bar_at(START + 333 - replaced, seed=1)
     table.add(bars[-replaced])
@@ -65,7 +65,7 @@ def test_a_second_folded_anew_counts_in_every_window(replaced: int) -> None:
 @pytest.mark.parametrize("age", [1, 9, 200, 290])
 def test_an_earlier_window_reaches_back_no_further_than_what_is_kept(age: int) -> None:
     bars = [bar_at(second) for second in range(START, START + 310)]
-    table = RollingBars.of(bars)
+    table = RollingBars.from_bars(bars)
 
     [window] = table.windows(table.end - age * 1000, (300,))
 
@@ -74,14 +74,17 @@ def test_an_earlier_window_reaches_back_no_further_than_what_is_kept(age: int) -
 
 def test_a_table_begun_anew_says_the_same_to_the_last_digit() -> None:
     bars = [bar_at(second) for second in range(START, START + 777)]
-    grown, begun = RollingBars.of(bars, spans=SPANS), RollingBars.of(bars[-301:], spans=SPANS)
+    grown, begun = (
+        RollingBars.from_bars(bars, spans=SPANS),
+        RollingBars.from_bars(bars[-301:], spans=SPANS),
+    )
 
     assert grown.windows(grown.end, SPANS) == begun.windows(begun.end, SPANS)
 
 
 def said_by(table: RollingBars) -> list[object]:
     return [
-        (*window._replace(start=None, end=None), [getattr(window.start, it) for it in STARTS])
+        (*window._replace(start=None, end=None), [getattr(window.start, it) for it in START_FIELDS])
         if window.start
         else window._replace(end=None)
         for window in table.windows(table.end, SPANS)
@@ -109,11 +112,13 @@ def test_packed_seconds_are_squeezed_however_seldom_a_table_is_asked(interval: i
         if second % interval == 0:
             table.windows(table.end, SPANS)
 
-    assert len(table._loose) <= interval // 10 + 1  # noqa: SLF001 - nothing else shows it
+    assert len(table._uncompressed_blocks) <= interval // 10 + 1  # noqa: SLF001 - nothing else shows it
 
 
 def test_a_table_that_packs_refuses_what_it_can_not_tell() -> None:
-    table = RollingBars.of([bar_at(second) for second in range(START, START + 400)], spans=SPANS)
+    table = RollingBars.from_bars(
+        [bar_at(second) for second in range(START, START + 400)], spans=SPANS
+    )
 
     with pytest.raises(ValueError, match="a table that packs has those to"):
         table.windows(table.end - 1000, SPANS)
@@ -133,7 +138,9 @@ def test_a_table_packs_for_any_windows(spans: tuple[int, ...]) -> None:
 
 
 def test_after_a_silence_longer_than_the_table_nothing_older_counts() -> None:
-    table = RollingBars.of([bar_at(second) for second in range(START, START + 400)], spans=SPANS)
+    table = RollingBars.from_bars(
+        [bar_at(second) for second in range(START, START + 400)], spans=SPANS
+    )
     after = START + 400 + 5_003
     bars = [bar_at(second) for second in range(after, after + 5)]
     silent = [Bar((after - age) * 1000) for age in range(300, 0, -1)]

@@ -5,7 +5,7 @@ from dataclasses import fields
 import pytest
 
 from app.analysis.bars import SECOND_MS
-from app.analysis.baselines import DRIFT_SAMPLES, IMPACT_SAMPLES, Baselines
+from app.analysis.baselines import MIN_DRIFT_SAMPLES, MIN_IMPACT_SAMPLES, Baselines
 from app.analysis.engine import Engine
 from app.analysis.quantiles import DecayedHistogram, DecayedRatio
 from app.analysis.records import Batch
@@ -27,7 +27,7 @@ def warming(usual: Baselines) -> list[DecayedHistogram | DecayedRatio]:
         for scale in scales_of(usual)
         if any(scale.quantile(place) is None for place in range(len(scale.quantiles)))
     ]
-    for mean, needed in ((usual.impact, IMPACT_SAMPLES), (usual.drift, DRIFT_SAMPLES)):
+    for mean, needed in ((usual.impact, MIN_IMPACT_SAMPLES), (usual.drift, MIN_DRIFT_SAMPLES)):
         if mean.ratio(needed) is None:
             cold.append(mean)
     return cold

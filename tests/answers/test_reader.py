@@ -65,7 +65,7 @@ def test_one_round_trip_reads_a_fresh_answer(
 def _bar(end: int, **fields: float) -> Bar:
     standing = {"stood": 1, "bid_price": 10_00000000, "bid_size": 5, "ask_price": 10_02000000}
     covered = {"covered_ms": 1000.0, "quote_count": 1, "ask_size": 5, "ofi": 2.0}
-    return Bar(end).filled((standing | covered | fields).items())
+    return Bar(end).set_fields((standing | covered | fields).items())
 
 
 @pytest.mark.parametrize("recent", [0, 5])

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from app.analysis.engine import Engine
 from app.analysis.record_parser import parse_batch, parse_quote, parse_trade
-from app.analysis.records import NO_SEQ, Quote, Trade, counted
+from app.analysis.records import NO_SEQ, Quote, Trade, count_faults
 from app.core.errors import RecordRejected
 from app.storage.tick import codec
 from tests.builders import START_MS, second
@@ -71,7 +71,7 @@ def test_the_fold_survives_whatever_the_parser_lets_through() -> None:
         found = list(itertools.islice(source, 100))
         stored = [(member, second(number) - 1000.0 + n * 9) for n, member in enumerate(found)]
         batch = parse_batch(stored, stored)
-        assert counted(batch.faults).keys() <= REASONS | ODDITIES
+        assert count_faults(batch.faults).keys() <= REASONS | ODDITIES
         analysis = engine.advance(batch, second(number))
         assert analysis.failed_detectors == {}
         assert codec.encode_state(engine.state)

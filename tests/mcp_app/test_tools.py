@@ -51,7 +51,7 @@ def bar_at(end: int, age: int) -> Bar:
         "buy_volume": 100.0,
         "notional": 100.0 * bid,
     }
-    return Bar(end).filled(fields.items())
+    return Bar(end).set_fields(fields.items())
 
 
 @pytest.fixture

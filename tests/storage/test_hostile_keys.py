@@ -11,7 +11,7 @@ from structlog.testing import capture_logs
 from app.analysis.windows import WINDOWS
 from app.core.settings import Settings
 from app.storage import keys
-from app.storage.tick_store import MOST_RECORDS_READ, TickStore
+from app.storage.tick_store import MAX_RECORDS_READ, TickStore
 from tests.broker import publish, quote_member
 from tests.builders import quote, second, stream
 
@@ -161,7 +161,7 @@ def test_more_records_at_one_stamp_than_a_tick_reads_are_folded_whole(
     if not is_new:
         publish(redis_client, TICKER, [quote(at=-2.5)])
         store.run_tick(TICKER, second(-1))
-    tie(redis_client, MOST_RECORDS_READ * 2)
+    tie(redis_client, MAX_RECORDS_READ * 2)
 
     number = 1
     while store.run_tick(TICKER, second(number)).behind_seconds:
@@ -169,14 +169,14 @@ def test_more_records_at_one_stamp_than_a_tick_reads_are_folded_whole(
 
     assert number <= 3
     fields = redis_client.hgetall(f"orderflow:metrics:{TICKER}:10s")
-    assert int(fields[b"quote_count"]) == MOST_RECORDS_READ * 2 + (not is_new)
+    assert int(fields[b"quote_count"]) == MAX_RECORDS_READ * 2 + (not is_new)
 
 
 def test_a_tie_beyond_the_most_a_key_may_hold_is_counted_and_trimmed(
     redis_client: redis.Redis, settings: Settings
 ) -> None:
     store = TickStore(settings.model_copy(update={"max_records": 1000}))
-    tie(redis_client, MOST_RECORDS_READ * 2)
+    tie(redis_client, MAX_RECORDS_READ * 2)
 
     reports = [store.run_tick(TICKER, second(number)) for number in range(1, 13)]
 

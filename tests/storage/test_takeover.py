@@ -64,7 +64,7 @@ def test_lost_seconds_are_uncovered_whoever_adds_them_up(
 def test_a_ticker_whose_quotes_were_trimmed_goes_on_though_older_trades_wait(
     redis_client: redis.Redis, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(store_module, "MOST_RECORDS_READ", 80)
+    monkeypatch.setattr(store_module, "MAX_RECORDS_READ", 80)
     settings = settings.model_copy(update={"max_records": 1000})
     store = TickStore(settings)
     publish(redis_client, TICKER, steady(0, 20))

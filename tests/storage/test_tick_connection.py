@@ -16,7 +16,7 @@ pytestmark = pytest.mark.redis
 @pytest.fixture
 def line(redis_client: redis.Redis) -> Iterator[TickConnection]:
     """Lend a line for the length of a test."""
-    with TickConnections(redis_client).to("a") as lent:
+    with TickConnections(redis_client).connection_for("a") as lent:
         yield lent
 
 
@@ -82,12 +82,12 @@ def test_who_fails_at_hearing_leaves_no_reply_to_be_taken_for_anothers(
 
 def test_one_connection_serves_however_many_ticks(redis_client: redis.Redis) -> None:
     lines = TickConnections(redis_client)
-    with lines.to("a") as line:
+    with lines.connection_for("a") as line:
         line.read([("PING",)])
     before = redis_client.info("stats")["total_connections_received"]
 
     for _ in range(20):
-        with lines.to("a") as line:
+        with lines.connection_for("a") as line:
             line.read([("PING",)])
 
     assert redis_client.info("stats")["total_connections_received"] == before

@@ -13,11 +13,11 @@ from app.analysis.standing_quote import TradeSign
 from app.analysis.touch import SIDE_NAMES, is_better
 
 FLOW_SECONDS: Final = 30
-STRONG: Final = 1.5
-FADED: Final = 0.75
-YIELDED: Final = 0.25
-AT_LEVEL: Final = 0.7
-TOUCHES: Final = 3.0
+MIN_FLOW_RATIO: Final = 1.5
+FADED_FLOW_RATIO: Final = 0.75
+MAX_MOVE_RATIO: Final = 0.25
+MIN_LEVEL_SHARE: Final = 0.7
+MIN_LEVEL_MEDIANS: Final = 3.0
 
 
 @dataclass(slots=True)
@@ -25,33 +25,33 @@ class TakerFlow:
     """The last 30 s of taking, against what is usual and what met it."""
 
     shares: float
-    usual: float
+    usual_shares: float
     direction: int
-    expected: float
-    moved: float
-    level: int
+    expected_move: float
+    actual_move: float
+    level_price: int
     level_shares: float
     taken_shares: float
-    displayed: float
+    displayed_shares: float
 
     @property
     def is_absorbed(self) -> bool:
         """Tell whether the price yielded little, and most of the flow met one price."""
         return (
-            self.moved <= YIELDED * self.expected
-            and self.level_shares >= AT_LEVEL * self.taken_shares
+            self.actual_move <= MAX_MOVE_RATIO * self.expected_move
+            and self.level_shares >= MIN_LEVEL_SHARE * self.taken_shares
         )
 
     def evidence(self, tick: int) -> Evidence:
         """Return what is shown of it."""
         return {
             "flow_shares": self.shares,
-            "usual_flow_shares": self.usual,
-            "expected_ticks": self.expected / tick,
-            "moved_ticks": self.moved / tick,
+            "usual_flow_shares": self.usual_shares,
+            "expected_ticks": self.expected_move / tick,
+            "moved_ticks": self.actual_move / tick,
             "level_shares": self.level_shares,
             "level_share": self.level_shares / self.taken_shares,
-            "displayed_shares": self.displayed,
+            "displayed_shares": self.displayed_shares,
         }
 
 
@@ -60,7 +60,7 @@ class Run:
     """A candidate: strong flow one way, with the usual flow as it was when it began."""
 
     direction: int
-    usual: float
+    usual_shares: float
     peak: float
 
 
@@ -68,8 +68,8 @@ class Run:
 class Watch:
     """What an event froze when it opened or went on."""
 
-    level: int
-    usual: float
+    level_price: int
+    usual_shares: float
 
 
 @dataclass(slots=True)
@@ -80,12 +80,12 @@ class Absorption(Detector):
     30 s before, price and shares in turn; `prices` tells at how many prices each of them was.
     """
 
-    current: dict[int, float] = field(default_factory=dict)
-    taken: FloatArray = field(default_factory=float_array)
-    prices: IntArray = field(default_factory=int_array)
+    second_volume: dict[int, float] = field(default_factory=dict)
+    volume_by_price: FloatArray = field(default_factory=float_array)
+    prices_per_second: IntArray = field(default_factory=int_array)
     mids: IntArray = field(default_factory=int_array)
-    current_given: bool = True
-    given: IntArray = field(default_factory=int_array)
+    second_is_given: bool = True
+    given_by_second: IntArray = field(default_factory=int_array)
     run: Run | None = None
     watches: list[Watch | None] = field(default_factory=lambda: [None, None])
 
@@ -94,20 +94,22 @@ class Absorption(Detector):
         """Name the pattern that it opens."""
         return "absorption"
 
-    def on_trade(self, context: DetectorContext, trade: Trade, side: TradeSign) -> None:
+    def on_trade(self, context: DetectorContext, trade: Trade, sign: TradeSign) -> None:
         """Add the print to its taker's volume at its price; sellers' prices count negative."""
-        if side.aggressor != UNSIGNED:
-            at = trade.price * side.aggressor
-            self.current[at] = self.current.get(at, 0.0) + trade.size
-            self.current_given = self.current_given and side.is_given
+        if sign.aggressor != UNSIGNED:
+            signed_price = trade.price * sign.aggressor
+            self.second_volume[signed_price] = (
+                self.second_volume.get(signed_price, 0.0) + trade.size
+            )
+            self.second_is_given = self.second_is_given and sign.is_given
 
     @property
     def _evidence_class(self) -> str:
-        return "A" if all(self.given) else "B"
+        return "A" if all(self.given_by_second) else "B"
 
     def on_second(self, context: DetectorContext, end: int) -> None:
         """Follow the flow: its candidate, the open events, and whether one opens."""
-        self._push(_mid2(context))
+        self._shift_second(_mid2(context))
         shares = context.baselines.flow_30s
         direction = (shares > 0) - (shares < 0)
         self._follow_run(context, end, shares, direction)
@@ -115,18 +117,18 @@ class Absorption(Detector):
             if not self._follow_event(context, side, end, shares, direction):
                 continue
             if direction == (-1 if side == BID else 1):
-                self._look(context, side, end, shares, direction)
+                self._open_if_absorbed(context, side, end, shares, direction)
 
-    def _push(self, mid2: int) -> None:
-        for at, size in self.current.items():
-            self.taken.extend((at, size))
-        self.prices.append(len(self.current))
-        self.given.append(self.current_given)
-        self.current, self.current_given = {}, True
+    def _shift_second(self, mid2: int) -> None:
+        for signed_price, size in self.second_volume.items():
+            self.volume_by_price.extend((signed_price, size))
+        self.prices_per_second.append(len(self.second_volume))
+        self.given_by_second.append(self.second_is_given)
+        self.second_volume, self.second_is_given = {}, True
         self.mids.append(mid2)
-        if len(self.prices) > FLOW_SECONDS:
-            del self.taken[: 2 * self.prices[0]]
-            del self.prices[0], self.given[0]
+        if len(self.prices_per_second) > FLOW_SECONDS:
+            del self.volume_by_price[: 2 * self.prices_per_second[0]]
+            del self.prices_per_second[0], self.given_by_second[0]
         if len(self.mids) > FLOW_SECONDS + 1:
             del self.mids[0]
 
@@ -134,14 +136,16 @@ class Absorption(Detector):
         self, context: DetectorContext, end: int, shares: float, direction: int
     ) -> None:
         run = self.run
-        if run is not None and (direction != run.direction or abs(shares) < FADED * run.usual):
-            context.events.of_type("absorption").add_candidate(end, run.peak)
+        if run is not None and (
+            direction != run.direction or abs(shares) < FADED_FLOW_RATIO * run.usual_shares
+        ):
+            context.events.candidates_of("absorption").add_candidate(end, run.peak)
             run = self.run = None
-        usual = context.thresholds.flow
+        usual_shares = context.thresholds.flow
         if run is not None:
-            run.peak = max(run.peak, abs(shares) / run.usual)
-        elif usual and abs(shares) >= STRONG * usual:
-            self.run = Run(direction, usual, abs(shares) / usual)
+            run.peak = max(run.peak, abs(shares) / run.usual_shares)
+        elif usual_shares and abs(shares) >= MIN_FLOW_RATIO * usual_shares:
+            self.run = Run(direction, usual_shares, abs(shares) / usual_shares)
 
     def _follow_event(
         self, context: DetectorContext, side: int, end: int, shares: float, direction: int
@@ -153,75 +157,93 @@ class Absorption(Detector):
             return True
         price = context.best_price(side)
         reason = None
-        if price is not None and is_better(side, watch.level, price):
+        if price is not None and is_better(side, watch.level_price, price):
             reason = "broke"
         elif direction == (1 if side == BID else -1):
             reason = "turned"
-        elif abs(shares) < FADED * watch.usual:
+        elif abs(shares) < FADED_FLOW_RATIO * watch.usual_shares:
             reason = "faded"
         if reason is not None:
             context.events.schedule_close(event, end, reason)
             return False
-        if abs(shares) / watch.usual > event.statistic:
-            flow = self._flow(context, side, shares, direction, watch.usual)
+        if abs(shares) / watch.usual_shares > event.statistic:
+            flow = self._taker_flow(context, side, shares, direction, watch.usual_shares)
             if flow is not None:
-                context.events.lower_class(event, end, self._evidence_class)
-                statistic = abs(shares) / watch.usual
+                context.events.lower_evidence_class(event, end, self._evidence_class)
+                statistic = abs(shares) / watch.usual_shares
                 context.events.update(event, end, statistic, flow.evidence(context.tick_size.size))
         return True
 
-    def _look(
+    def _open_if_absorbed(
         self, context: DetectorContext, side: int, end: int, shares: float, direction: int
     ) -> None:
-        usual = context.thresholds.flow
-        if not usual or abs(shares) < STRONG * usual:
+        usual_shares = context.thresholds.flow
+        if not usual_shares or abs(shares) < MIN_FLOW_RATIO * usual_shares:
             return
-        flow = self._flow(context, side, shares, direction, usual)
-        touch = context.thresholds.median_size[side]
-        if flow is None or not touch or flow.level_shares < TOUCHES * touch or not flow.is_absorbed:
+        flow = self._taker_flow(context, side, shares, direction, usual_shares)
+        median_size = context.thresholds.median_size[side]
+        if (
+            flow is None
+            or not median_size
+            or flow.level_shares < MIN_LEVEL_MEDIANS * median_size
+            or not flow.is_absorbed
+        ):
             return
         if context.events.find("absorption", SIDE_NAMES[side]) is not None:
             return
-        self.watches[side] = Watch(flow.level, usual)
+        self.watches[side] = Watch(flow.level_price, usual_shares)
         context.events.open_or_extend(
             Opening(
                 type="absorption",
                 side=SIDE_NAMES[side],
                 opened_at=max(float(end - FLOW_SECONDS * SECOND_MS), context.first_stamp),
                 completed_at=end,
-                statistic=abs(shares) / usual,
-                threshold=STRONG,
+                statistic=abs(shares) / usual_shares,
+                threshold=MIN_FLOW_RATIO,
                 evidence_class=self._evidence_class,
                 evidence=flow.evidence(context.tick_size.size),
-                price_low=flow.level,
-                price_high=flow.level,
+                price_low=flow.level_price,
+                price_high=flow.level_price,
                 key=SIDE_NAMES[side],
             )
         )
 
-    def _flow(
-        self, context: DetectorContext, side: int, shares: float, direction: int, usual: float
+    def _taker_flow(
+        self,
+        context: DetectorContext,
+        side: int,
+        shares: float,
+        direction: int,
+        usual_shares: float,
     ) -> TakerFlow | None:
         impact = context.thresholds.impact
         visit = context.visits[side]
-        unknown = len(self.mids) <= FLOW_SECONDS or not self.mids[0] or not self.mids[-1]
-        if not impact or impact < 0 or not context.tick_size.size or visit is None or unknown:
+        is_move_unknown = len(self.mids) <= FLOW_SECONDS or not self.mids[0] or not self.mids[-1]
+        if (
+            not impact
+            or impact < 0
+            or not context.tick_size.size
+            or visit is None
+            or is_move_unknown
+        ):
             return None
-        at_level = all_taken = 0.0
-        for at, size in zip(self.taken[::2], self.taken[1::2], strict=True):
-            if at * direction > 0:
-                all_taken += size
-                at_level += size if at == visit.price * direction else 0.0
+        level_shares = all_shares = 0.0
+        for signed_price, size in zip(
+            self.volume_by_price[::2], self.volume_by_price[1::2], strict=True
+        ):
+            if signed_price * direction > 0:
+                all_shares += size
+                level_shares += size if signed_price == visit.price * direction else 0.0
         return TakerFlow(
             shares=shares,
-            usual=usual,
+            usual_shares=usual_shares,
             direction=direction,
-            expected=impact * abs(shares),
-            moved=(self.mids[-1] - self.mids[0]) / 2 * direction,
-            level=visit.price,
-            level_shares=at_level,
-            taken_shares=all_taken,
-            displayed=visit.size,
+            expected_move=impact * abs(shares),
+            actual_move=(self.mids[-1] - self.mids[0]) / 2 * direction,
+            level_price=visit.price,
+            level_shares=level_shares,
+            taken_shares=all_shares,
+            displayed_shares=visit.size,
         )
 
 

@@ -13,10 +13,10 @@ from mypy_extensions import mypyc_attr
 from app.analysis.bars import SECOND_MS
 from app.analysis.records import PRICE_UNITS
 
-LINGER_MS: Final = 5000.0
-KEPT_CANDIDATES: Final = 500
-CANDIDATES_NEEDED: Final = 50
-POINTS = frozenset({"sweep", "price_gap"})
+REOPEN_WITHIN_MS: Final = 5000.0
+MAX_CANDIDATES: Final = 500
+MIN_CANDIDATES: Final = 50
+POINT_TYPES = frozenset({"sweep", "price_gap"})
 
 Evidence = dict[str, float | int | str]
 
@@ -56,11 +56,11 @@ class Event:
     closing_reason: str = ""
     is_changed: bool = True
 
-    def is_over(self, at: float) -> bool:
+    def is_closed_for_good(self, at: float) -> bool:
         """Tell whether it was closing so long ago that it can't go on."""
         if self.closing_at is None:
             return False
-        return at >= self.closing_at + (0.0 if self.type in POINTS else LINGER_MS)
+        return at >= self.closing_at + (0.0 if self.type in POINT_TYPES else REOPEN_WITHIN_MS)
 
 
 _EVENT_FIELDS = [f.name for f in fields(Event)]
@@ -97,9 +97,9 @@ class Candidates:
         self.seconds = array("I")
         self.peaks = array("f")
         self.is_changed = False
-        half = len(packed) // 2
-        self.seconds.frombytes(packed[:half])
-        self.peaks.frombytes(packed[half:])
+        seconds_bytes = len(packed) // 2
+        self.seconds.frombytes(packed[:seconds_bytes])
+        self.peaks.frombytes(packed[seconds_bytes:])
 
     def packed(self) -> bytes:
         """Return what makes an equal one."""
@@ -110,7 +110,7 @@ class Candidates:
         self.is_changed = True
         self.seconds.append(math.ceil(at / SECOND_MS))
         self.peaks.append(peak)
-        if len(self.seconds) > KEPT_CANDIDATES:
+        if len(self.seconds) > MAX_CANDIDATES:
             del self.seconds[0], self.peaks[0]
 
     def strength(self, peak: float, before: float) -> float | None:
@@ -119,7 +119,7 @@ class Candidates:
         (below + equal/2 + ½)/(n + 1), so that ties count half; None where n < 50.
         """
         n = bisect_left(self.seconds, math.ceil(before / SECOND_MS))
-        if n < CANDIDATES_NEEDED:
+        if n < MIN_CANDIDATES:
             return None
         peak = array("f", [peak])[0]
         others = self.peaks[:n]
@@ -136,27 +136,27 @@ class Events:
 
     ticker: str
     live: dict[str, Event] = field(default_factory=dict)
-    ended: list[Event] = field(default_factory=list)
+    closed: list[Event] = field(default_factory=list)
     candidates: dict[str, Candidates] = field(default_factory=dict, init=False)
 
     def open_or_extend(self, opening: Opening) -> Event:
         """Open an event, or let the one with the same type and key go on."""
-        name = f"{opening.type}|{opening.key or opening.side}"
-        if opening.type in POINTS:
-            name = f"{name}|{opening.opened_at}|{opening.price_low}"
-        event = self.live.get(name)
-        if event is not None and event.is_over(opening.completed_at):
-            self._close(name)
+        key = f"{opening.type}|{opening.key or opening.side}"
+        if opening.type in POINT_TYPES:
+            key = f"{key}|{opening.opened_at}|{opening.price_low}"
+        event = self.live.get(key)
+        if event is not None and event.is_closed_for_good(opening.completed_at):
+            self._close(key)
             event = None
         if event is None:
-            event = self.live[name] = self._new_event(opening, name)
+            event = self.live[key] = self._new_event(opening, key)
         elif event.closing_at is not None:
             event.closing_at = None
-            self.lower_class(event, opening.completed_at, opening.evidence_class)
+            self.lower_evidence_class(event, opening.completed_at, opening.evidence_class)
             self.update(event, opening.completed_at, opening.statistic, opening.evidence)
         return event
 
-    def _new_event(self, opening: Opening, name: str) -> Event:
+    def _new_event(self, opening: Opening, key: str) -> Event:
         noticed_at = whole_second(opening.completed_at)
         return Event(
             id=event_id(self.ticker, opening),
@@ -170,39 +170,41 @@ class Events:
             close_reason=None,
             price_low=_price(opening.price_low),
             price_high=_price(opening.price_high),
-            strength=self.of_type(opening.type).strength(opening.statistic, opening.opened_at),
+            strength=self.candidates_of(opening.type).strength(
+                opening.statistic, opening.opened_at
+            ),
             evidence_class=opening.evidence_class,
             statistic=float(opening.statistic),
             threshold=float(opening.threshold),
             evidence=opening.evidence,
-            key=name,
+            key=key,
         )
 
-    def of_type(self, kind: str) -> Candidates:
+    def candidates_of(self, pattern_type: str) -> Candidates:
         """Return the candidates of a type."""
-        found = self.candidates.get(kind)
-        if found is None:
-            found = self.candidates[kind] = Candidates()
-        return found
+        candidates = self.candidates.get(pattern_type)
+        if candidates is None:
+            candidates = self.candidates[pattern_type] = Candidates()
+        return candidates
 
-    def find(self, kind: str, key: str) -> Event | None:
+    def find(self, pattern_type: str, key: str) -> Event | None:
         """Return the live event of a type and key that is not closing."""
-        event = self.live.get(f"{kind}|{key}")
+        event = self.live.get(f"{pattern_type}|{key}")
         return event if event is not None and event.closing_at is None else None
 
     def update(self, event: Event, at: float, statistic: float, evidence: Evidence) -> None:
         """Renew an event's evidence at an instant, its strength where the statistic peaks."""
-        peaked = statistic > event.statistic
-        if not peaked and event.evidence == evidence:
+        is_peak = statistic > event.statistic
+        if not is_peak and event.evidence == evidence:
             return
-        if peaked:
+        if is_peak:
             event.statistic = float(statistic)
-            event.strength = self.of_type(event.type).strength(statistic, event.opened_at)
+            event.strength = self.candidates_of(event.type).strength(statistic, event.opened_at)
         event.evidence = evidence
         event.updated_at = max(event.updated_at, whole_second(at))
         event.is_changed = True
 
-    def lower_class(self, event: Event, at: float, evidence_class: str) -> None:
+    def lower_evidence_class(self, event: Event, at: float, evidence_class: str) -> None:
         """Lower an event's evidence class to B once one of its prints had an inferred aggressor."""
         if evidence_class == "B" and event.evidence_class == "A":
             event.evidence_class = "B"
@@ -216,44 +218,44 @@ class Events:
 
     def close_due(self, second: int) -> None:
         """End what has been closing for long enough at a whole second."""
-        over = [
-            name
-            for name, e in self.live.items()
+        due = [
+            key
+            for key, e in self.live.items()
             if e.closing_at is not None and self._is_due(e, second)
         ]
-        for name in over:
-            self._close(name)
+        for key in due:
+            self._close(key)
 
     def _is_due(self, event: Event, second: int) -> bool:
-        return _ends_at(event) <= second
+        return _close_due_at(event) <= second
 
-    def _close(self, name: str) -> None:
-        event = self.live.pop(name)
+    def _close(self, key: str) -> None:
+        event = self.live.pop(key)
         event.status = "closed"
         event.closed_at, event.close_reason = event.closing_at, event.closing_reason
-        event.updated_at = whole_second(_ends_at(event))
+        event.updated_at = whole_second(_close_due_at(event))
         event.is_changed = True
-        self.ended.append(event)
+        self.closed.append(event)
 
     def close_all(self, at: float, reason: str) -> None:
         """End every live event at once."""
-        for name, event in list(self.live.items()):
+        for key, event in list(self.live.items()):
             self.schedule_close(event, at, reason)
-            self._close(name)
+            self._close(key)
             event.updated_at = whole_second(at)
 
     def take_changed(self) -> list[Event]:
         """Return the events that changed since this was last asked, ended ones a last time."""
-        changed = self.ended + [e for e in self.live.values() if e.is_changed]
-        self.ended = []
+        changed = self.closed + [e for e in self.live.values() if e.is_changed]
+        self.closed = []
         for event in changed:
             event.is_changed = False
         return changed
 
 
-def _ends_at(event: Event) -> float:
+def _close_due_at(event: Event) -> float:
     closing = event.closing_at or 0.0
-    return closing if event.type in POINTS else closing + LINGER_MS
+    return closing if event.type in POINT_TYPES else closing + REOPEN_WITHIN_MS
 
 
 def _price(units: int | None) -> float | None:

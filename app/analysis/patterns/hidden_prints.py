@@ -8,10 +8,10 @@ from app.analysis.patterns.detector import Detector
 from app.analysis.patterns.events import Evidence, Opening
 from app.analysis.records import UNSIGNED, Trade
 from app.analysis.standing_quote import TradeSign
-from app.analysis.touch import SIDE_NAMES, taken_side
+from app.analysis.touch import SIDE_NAMES, resting_side
 
-SILENT_MS: Final = 10_000.0
-PRINTS_NEEDED: Final = 3
+SILENCE_MS: Final = 10_000.0
+MIN_PRINTS: Final = 3
 
 
 @dataclass(slots=True)
@@ -20,7 +20,7 @@ class Cluster:
 
     first: float
     last: float
-    printed_before: float
+    total_volume_before: float
     prints: int = 0
     volume: float = 0.0
     is_given: bool = True
@@ -30,7 +30,7 @@ class Cluster:
 class HiddenPrints(Detector):
     """Clusters of inside prints at one price and side."""
 
-    printed_total: float = 0.0
+    total_volume: float = 0.0
     clusters: list[dict[int, Cluster]] = field(default_factory=lambda: [{}, {}])
 
     @property
@@ -38,31 +38,33 @@ class HiddenPrints(Detector):
         """Name the pattern that it opens."""
         return "hidden_print"
 
-    def on_trade(self, context: DetectorContext, trade: Trade, side: TradeSign) -> None:
+    def on_trade(self, context: DetectorContext, trade: Trade, sign: TradeSign) -> None:
         """Add an inside print to its cluster."""
-        before = self.printed_total
-        self.printed_total += trade.size
-        if side.aggressor == UNSIGNED or not side.is_inside:
+        volume_before = self.total_volume
+        self.total_volume += trade.size
+        if sign.aggressor == UNSIGNED or not sign.is_inside:
             return
-        resting = taken_side(side.aggressor)
-        cluster = self.clusters[resting].get(trade.price)
+        side = resting_side(sign.aggressor)
+        cluster = self.clusters[side].get(trade.price)
         if cluster is None:
-            cluster = self.clusters[resting][trade.price] = Cluster(
-                trade.stamp, trade.stamp, before
+            cluster = self.clusters[side][trade.price] = Cluster(
+                trade.stamp, trade.stamp, volume_before
             )
         cluster.last = trade.stamp
         cluster.prints += 1
         cluster.volume += trade.size
-        cluster.is_given = cluster.is_given and side.is_given
-        self.request_timer(context, trade.stamp + SILENT_MS)
-        if cluster.prints >= PRINTS_NEEDED:
-            self._tell(context, resting, trade, cluster)
+        cluster.is_given = cluster.is_given and sign.is_given
+        self.request_timer(context, trade.stamp + SILENCE_MS)
+        if cluster.prints >= MIN_PRINTS:
+            self._open_or_update(context, side, trade, cluster)
 
-    def _tell(self, context: DetectorContext, side: int, trade: Trade, cluster: Cluster) -> None:
+    def _open_or_update(
+        self, context: DetectorContext, side: int, trade: Trade, cluster: Cluster
+    ) -> None:
         evidence: Evidence = {
             "prints": cluster.prints,
             "volume_shares": cluster.volume,
-            "volume_share": cluster.volume / (self.printed_total - cluster.printed_before),
+            "volume_share": cluster.volume / (self.total_volume - cluster.total_volume_before),
         }
         event = context.events.open_or_extend(
             Opening(
@@ -71,7 +73,7 @@ class HiddenPrints(Detector):
                 opened_at=cluster.first,
                 completed_at=trade.stamp,
                 statistic=cluster.prints,
-                threshold=PRINTS_NEEDED,
+                threshold=MIN_PRINTS,
                 evidence_class="A" if cluster.is_given else "B",
                 evidence=evidence,
                 price_low=trade.price,
@@ -79,8 +81,10 @@ class HiddenPrints(Detector):
                 key=f"{SIDE_NAMES[side]}:{trade.price}",
             )
         )
-        if cluster.prints > PRINTS_NEEDED:
-            context.events.lower_class(event, trade.stamp, "A" if cluster.is_given else "B")
+        if cluster.prints > MIN_PRINTS:
+            context.events.lower_evidence_class(
+                event, trade.stamp, "A" if cluster.is_given else "B"
+            )
             context.events.update(event, trade.stamp, cluster.prints, evidence)
 
     def on_timer(self, context: DetectorContext, at: float) -> None:
@@ -88,12 +92,12 @@ class HiddenPrints(Detector):
         for side in (0, 1):
             clusters = self.clusters[side]
             for price, cluster in list(clusters.items()):
-                due = cluster.last + SILENT_MS
+                due = cluster.last + SILENCE_MS
                 if due > at:
                     self.request_timer(context, due)
                     continue
                 del clusters[price]
-                context.events.of_type("hidden_print").add_candidate(due, cluster.prints)
+                context.events.candidates_of("hidden_print").add_candidate(due, cluster.prints)
                 event = context.events.find("hidden_print", f"{SIDE_NAMES[side]}:{price}")
                 if event is not None:
                     context.events.schedule_close(event, due, "silence")

@@ -9,16 +9,16 @@ from app.analysis.patterns.detector import Detector
 from app.analysis.patterns.events import Evidence, Opening
 from app.analysis.records import UNSIGNED, Trade
 from app.analysis.standing_quote import TradeSign
-from app.analysis.touch import SIDE_NAMES, Visit, is_better, taken_side
+from app.analysis.touch import SIDE_NAMES, Visit, is_better, resting_side
 
-NATIVE_MS: Final = 1.0
+NATIVE_REFILL_MS: Final = 1.0
 REFILL_MS: Final = 500.0
-LOST_MS: Final = 500.0
-SILENT_MS: Final = 60_000.0
-REFILLS_NEEDED: Final = 3
-SAME_SIZE: Final = 0.1
-LEAST_NATIVE: Final = 0.2
-LEAST_USUAL: Final = 0.7
+LEVEL_LOST_MS: Final = 500.0
+SILENCE_MS: Final = 60_000.0
+MIN_REFILLS: Final = 3
+SAME_SIZE_TOLERANCE: Final = 0.1
+MIN_NATIVE_MEDIANS: Final = 0.2
+MIN_LATER_MEDIANS: Final = 0.7
 
 
 @dataclass(slots=True)
@@ -29,23 +29,24 @@ class Depletion:
     displayed: float
     printed: float
     is_given: bool
-    start: float = 0.0
+    visit_start_size: float = 0.0
 
-    def is_refilled_by(self, size: float, delay: float, usual: float | None) -> bool:
+    def is_refilled_by(self, size: float, delay: float, median_size: float | None) -> bool:
         """Tell whether a returned size is a refill and no other order.
 
         Within 1 ms half of what stood is enough, if it is no crumb: 0.2 of the side's median.
         Later, anyone may have joined: it must be what stood last or at the visit's start, within
         10 %, and no less than 0.7 of that median.
         """
-        if usual is None:
+        if median_size is None:
             return False
-        if delay <= NATIVE_MS:
-            return size >= self.displayed / 2 and size >= LEAST_NATIVE * usual
-        same = any(
-            abs(size - before) <= SAME_SIZE * before for before in (self.displayed, self.start)
+        if delay <= NATIVE_REFILL_MS:
+            return size >= self.displayed / 2 and size >= MIN_NATIVE_MEDIANS * median_size
+        is_same_size = any(
+            abs(size - earlier_size) <= SAME_SIZE_TOLERANCE * earlier_size
+            for earlier_size in (self.displayed, self.visit_start_size)
         )
-        return same and size >= LEAST_USUAL * usual
+        return is_same_size and size >= MIN_LATER_MEDIANS * median_size
 
 
 @dataclass(slots=True)
@@ -54,7 +55,7 @@ class Refill:
 
     at: float
     delay: float
-    through: bool
+    is_through: bool
 
 
 @dataclass(slots=True)
@@ -65,9 +66,9 @@ class IcebergCandidate:
     displayed: float
     executed: float
     refills: list[Refill] = field(default_factory=list)
-    native: int = 0
-    through: int = 0
-    largest: float = 0.0
+    native_refills: int = 0
+    through_refills: int = 0
+    largest_refill: float = 0.0
     peak: float = 0.0
     lost_at: float = 0.0
     is_given: bool = True
@@ -77,7 +78,7 @@ class IcebergCandidate:
     @property
     def silent_at(self) -> float:
         """Return when it is forgotten unless size comes back once more."""
-        return self.refills[-1].at + SILENT_MS
+        return self.refills[-1].at + SILENCE_MS
 
 
 @dataclass(slots=True)
@@ -94,46 +95,46 @@ class ThroughPrice:
 class Icebergs(Detector):
     """Finds refills at each best price and opens an event where they are no accident."""
 
-    takings: list[dict[int, Depletion]] = field(default_factory=lambda: [{}, {}])
-    reserves: list[dict[int, IcebergCandidate]] = field(default_factory=lambda: [{}, {}])
-    throughs: list[dict[int, ThroughPrice]] = field(default_factory=lambda: [{}, {}])
+    depletions: list[dict[int, Depletion]] = field(default_factory=lambda: [{}, {}])
+    candidates: list[dict[int, IcebergCandidate]] = field(default_factory=lambda: [{}, {}])
+    through_prices: list[dict[int, ThroughPrice]] = field(default_factory=lambda: [{}, {}])
 
     @property
     def pattern_type(self) -> str:
         """Name the pattern that it opens."""
         return "iceberg"
 
-    def on_trade(self, context: DetectorContext, trade: Trade, side: TradeSign) -> None:
+    def on_trade(self, context: DetectorContext, trade: Trade, sign: TradeSign) -> None:
         """Count what takers print at a reserve's price and within one stamp."""
-        if side.aggressor == UNSIGNED:
+        if sign.aggressor == UNSIGNED:
             return
-        taken = taken_side(side.aggressor)
-        reserve = self.reserves[taken].get(trade.price)
-        if reserve is not None:
-            reserve.executed += trade.size
-            reserve.is_given = reserve.is_given and side.is_given
-            self._refresh(context, taken, reserve, trade.stamp)
-        through = self.throughs[taken].get(trade.price)
-        if through is None:
-            visit = context.visits[taken]
+        side = resting_side(sign.aggressor)
+        candidate = self.candidates[side].get(trade.price)
+        if candidate is not None:
+            candidate.executed += trade.size
+            candidate.is_given = candidate.is_given and sign.is_given
+            self._update_event(context, side, candidate, trade.stamp)
+        prints = self.through_prices[side].get(trade.price)
+        if prints is None:
+            visit = context.visits[side]
             if visit is None or visit.price != trade.price:
                 return
-            through = self.throughs[taken][trade.price] = ThroughPrice(trade.price, visit.size)
-        through.printed += trade.size
-        through.is_given = through.is_given and side.is_given
+            prints = self.through_prices[side][trade.price] = ThroughPrice(trade.price, visit.size)
+        prints.printed += trade.size
+        prints.is_given = prints.is_given and sign.is_given
 
     def on_stamp_complete(self, context: DetectorContext, stamp: float) -> None:
         """Find prices that gave more than they showed and are still best."""
         for side in (0, 1):
-            for through in self.throughs[side].values():
+            for prints in self.through_prices[side].values():
                 visit = context.visits[side]
-                if visit is None or visit.price != through.price:
+                if visit is None or visit.price != prints.price:
                     continue
-                if through.printed > through.displayed:
-                    taking = Depletion(stamp, through.displayed, through.printed, through.is_given)
-                    refill = Refill(stamp, 0.0, through=True)
-                    self._refill(context, side, through.price, taking, refill, visit.size)
-            self.throughs[side].clear()
+                if prints.printed > prints.displayed:
+                    depletion = Depletion(stamp, prints.displayed, prints.printed, prints.is_given)
+                    refill = Refill(stamp, 0.0, is_through=True)
+                    self._add_refill(context, side, prints.price, depletion, refill, visit.size)
+            self.through_prices[side].clear()
 
     def on_leave(
         self, context: DetectorContext, side: int, visit: Visit, stamp: float, to: int | None
@@ -142,132 +143,141 @@ class Icebergs(Detector):
         if to is not None and is_better(side, to, visit.price):
             return
         if visit.printed_since_quote >= visit.size:
-            printed, given = visit.printed_since_quote, visit.printed_given
-            taking = Depletion(stamp, visit.size, printed, given, visit.start_size)
-            self.takings[side][visit.price] = taking
+            printed, is_given = visit.printed_since_quote, visit.printed_given
+            depletion = Depletion(stamp, visit.size, printed, is_given, visit.start_size)
+            self.depletions[side][visit.price] = depletion
             self.request_timer(context, stamp + REFILL_MS)
-        for reserve in self.reserves[side].values():
-            if not reserve.lost_at and (to is None or is_better(side, reserve.price, to)):
-                reserve.lost_at = stamp
-                self.request_timer(context, stamp + LOST_MS)
+        for candidate in self.candidates[side].values():
+            if not candidate.lost_at and (to is None or is_better(side, candidate.price, to)):
+                candidate.lost_at = stamp
+                self.request_timer(context, stamp + LEVEL_LOST_MS)
 
     def on_enter(self, context: DetectorContext, side: int, visit: Visit) -> None:
         """See whether a level is back that was taken just before."""
-        for reserve in self.reserves[side].values():
-            if not is_better(side, reserve.price, visit.price):
-                reserve.lost_at = 0.0
-        self._returned(context, side, visit, visit.since)
+        for candidate in self.candidates[side].values():
+            if not is_better(side, candidate.price, visit.price):
+                candidate.lost_at = 0.0
+        self._check_return(context, side, visit, visit.since)
 
     def on_resize(
         self, context: DetectorContext, side: int, visit: Visit, stamp: float, before: float
     ) -> None:
         """See whether a level that came back smaller is back in full."""
-        if self.takings[side]:
-            self._returned(context, side, visit, stamp)
+        if self.depletions[side]:
+            self._check_return(context, side, visit, stamp)
 
-    def _returned(self, context: DetectorContext, side: int, visit: Visit, stamp: float) -> None:
-        taking = self.takings[side].get(visit.price)
-        if taking is None:
+    def _check_return(
+        self, context: DetectorContext, side: int, visit: Visit, stamp: float
+    ) -> None:
+        depletion = self.depletions[side].get(visit.price)
+        if depletion is None:
             return
-        delay = stamp - taking.at
-        usual = context.thresholds.median_size[side]
-        if delay <= REFILL_MS and taking.is_refilled_by(visit.size, delay, usual):
-            del self.takings[side][visit.price]
-            refill = Refill(stamp, delay, through=False)
-            self._refill(context, side, visit.price, taking, refill, visit.size)
+        delay = stamp - depletion.at
+        median_size = context.thresholds.median_size[side]
+        if delay <= REFILL_MS and depletion.is_refilled_by(visit.size, delay, median_size):
+            del self.depletions[side][visit.price]
+            refill = Refill(stamp, delay, is_through=False)
+            self._add_refill(context, side, visit.price, depletion, refill, visit.size)
 
-    def _refill(  # noqa: PLR0913, PLR0917 - what came back, where, and after what
+    def _add_refill(  # noqa: PLR0913, PLR0917 - what came back, where, and after what
         self,
         context: DetectorContext,
         side: int,
         price: int,
-        taking: Depletion,
+        depletion: Depletion,
         refill: Refill,
-        shown: float,
+        size: float,
     ) -> None:
-        reserve = self.reserves[side].get(price)
-        if reserve is None:
-            reserve = IcebergCandidate(price, taking.displayed, taking.printed)
-            reserve.is_given = taking.is_given
-            self.reserves[side][price] = reserve
-        reserve.refills.append(refill)
-        reserve.native += refill.delay <= NATIVE_MS and not refill.through
-        reserve.through += refill.through
-        reserve.largest = max(reserve.largest, shown)
-        self.request_timer(context, reserve.silent_at)
-        first = _opening_refill(reserve.refills)
+        candidate = self.candidates[side].get(price)
+        if candidate is None:
+            candidate = IcebergCandidate(price, depletion.displayed, depletion.printed)
+            candidate.is_given = depletion.is_given
+            self.candidates[side][price] = candidate
+        candidate.refills.append(refill)
+        candidate.native_refills += refill.delay <= NATIVE_REFILL_MS and not refill.is_through
+        candidate.through_refills += refill.is_through
+        candidate.largest_refill = max(candidate.largest_refill, size)
+        self.request_timer(context, candidate.silent_at)
+        first = _opening_refill(candidate.refills)
         if first is not None:
-            self._open(context, side, reserve, first, refill.at)
-        self._refresh(context, side, reserve, refill.at)
+            self._open(context, side, candidate, first, refill.at)
+        self._update_event(context, side, candidate, refill.at)
 
     def _open(
         self,
         context: DetectorContext,
         side: int,
-        reserve: IcebergCandidate,
+        candidate: IcebergCandidate,
         first: Refill,
         at: float,
     ) -> None:
-        if not reserve.is_open:
-            reserve.opened_through = first.through
-        reserve.is_open = True
+        if not candidate.is_open:
+            candidate.opened_through = first.is_through
+        candidate.is_open = True
         context.events.open_or_extend(
             Opening(
                 type="iceberg",
                 side=SIDE_NAMES[side],
                 opened_at=first.at,
                 completed_at=at,
-                statistic=reserve.executed / reserve.displayed,
+                statistic=candidate.executed / candidate.displayed,
                 threshold=1.0,
-                evidence_class="A" if reserve.is_given else "B",
-                evidence=_evidence(reserve),
-                price_low=reserve.price,
-                price_high=reserve.price,
-                key=_key(side, reserve.price),
+                evidence_class="A" if candidate.is_given else "B",
+                evidence=_evidence(candidate),
+                price_low=candidate.price,
+                price_high=candidate.price,
+                key=_key(side, candidate.price),
             )
         )
 
-    def _refresh(
-        self, context: DetectorContext, side: int, reserve: IcebergCandidate, at: float
+    def _update_event(
+        self, context: DetectorContext, side: int, candidate: IcebergCandidate, at: float
     ) -> None:
-        reserve.peak = max(reserve.peak, reserve.executed / reserve.displayed)
-        if not reserve.is_open:
+        candidate.peak = max(candidate.peak, candidate.executed / candidate.displayed)
+        if not candidate.is_open:
             return
-        event = context.events.find("iceberg", _key(side, reserve.price))
+        event = context.events.find("iceberg", _key(side, candidate.price))
         if event is None:
             return
-        context.events.lower_class(event, at, "A" if reserve.is_given else "B")
-        context.events.update(event, at, reserve.peak, _evidence(reserve))
+        context.events.lower_evidence_class(event, at, "A" if candidate.is_given else "B")
+        context.events.update(event, at, candidate.peak, _evidence(candidate))
 
     def on_timer(self, context: DetectorContext, at: float) -> None:
         """Forget takings that nothing refilled, and reserves that are lost or silent."""
         for side in (0, 1):
-            takings = self.takings[side]
-            for price in [p for p, taking in takings.items() if taking.at + REFILL_MS <= at]:
-                del takings[price]
-            for taking in takings.values():
-                self.request_timer(context, taking.at + REFILL_MS)
-            for reserve in list(self.reserves[side].values()):
-                self._end_if_due(context, side, reserve, at)
+            depletions = self.depletions[side]
+            for price in [
+                p for p, depletion in depletions.items() if depletion.at + REFILL_MS <= at
+            ]:
+                del depletions[price]
+            for depletion in depletions.values():
+                self.request_timer(context, depletion.at + REFILL_MS)
+            for candidate in list(self.candidates[side].values()):
+                self._end_if_due(context, side, candidate, at)
 
     def _end_if_due(
-        self, context: DetectorContext, side: int, reserve: IcebergCandidate, at: float
+        self, context: DetectorContext, side: int, candidate: IcebergCandidate, at: float
     ) -> None:
-        if reserve.lost_at and reserve.lost_at + LOST_MS <= at:
-            self._end(context, side, reserve, reserve.lost_at + LOST_MS, "level_lost")
-        elif reserve.silent_at <= at:
-            self._end(context, side, reserve, reserve.silent_at, "silence")
+        if candidate.lost_at and candidate.lost_at + LEVEL_LOST_MS <= at:
+            self._end(context, side, candidate, candidate.lost_at + LEVEL_LOST_MS, "level_lost")
+        elif candidate.silent_at <= at:
+            self._end(context, side, candidate, candidate.silent_at, "silence")
         else:
-            self.request_timer(context, reserve.silent_at)
-            if reserve.lost_at:
-                self.request_timer(context, reserve.lost_at + LOST_MS)
+            self.request_timer(context, candidate.silent_at)
+            if candidate.lost_at:
+                self.request_timer(context, candidate.lost_at + LEVEL_LOST_MS)
 
     def _end(
-        self, context: DetectorContext, side: int, reserve: IcebergCandidate, at: float, reason: str
+        self,
+        context: DetectorContext,
+        side: int,
+        candidate: IcebergCandidate,
+        at: float,
+        reason: str,
     ) -> None:
-        del self.reserves[side][reserve.price]
-        context.events.of_type("iceberg").add_candidate(at, reserve.peak)
-        event = context.events.find("iceberg", _key(side, reserve.price))
+        del self.candidates[side][candidate.price]
+        context.events.candidates_of("iceberg").add_candidate(at, candidate.peak)
+        event = context.events.find("iceberg", _key(side, candidate.price))
         if event is not None:
             context.events.schedule_close(event, at, reason)
 
@@ -279,27 +289,31 @@ def _key(side: int, price: int) -> str:
 def _opening_refill(refills: list[Refill]) -> Refill | None:
     """Return the first refill of an opening condition that the newest one completes."""
     newest = refills[-1]
-    if newest.through:
+    if newest.is_through:
         return newest
-    after = [r for r in refills if not r.through and r.at >= newest.at - SILENT_MS]
-    native = [r for r in after if r.delay <= NATIVE_MS]
-    if newest.delay <= NATIVE_MS and len(native) >= REFILLS_NEEDED:
-        return native[-REFILLS_NEEDED]
-    return after[-REFILLS_NEEDED] if len(after) >= REFILLS_NEEDED else None
+    later = [
+        refill
+        for refill in refills
+        if not refill.is_through and refill.at >= newest.at - SILENCE_MS
+    ]
+    native_refills = [refill for refill in later if refill.delay <= NATIVE_REFILL_MS]
+    if newest.delay <= NATIVE_REFILL_MS and len(native_refills) >= MIN_REFILLS:
+        return native_refills[-MIN_REFILLS]
+    return later[-MIN_REFILLS] if len(later) >= MIN_REFILLS else None
 
 
-def _evidence(reserve: IcebergCandidate) -> Evidence:
-    after = [r.delay for r in reserve.refills if not r.through]
-    kind = "through" if reserve.opened_through else "synthetic"
+def _evidence(candidate: IcebergCandidate) -> Evidence:
+    delays = [r.delay for r in candidate.refills if not r.is_through]
+    kind = "through" if candidate.opened_through else "synthetic"
     evidence: Evidence = {
-        "kind": "native" if reserve.native >= REFILLS_NEEDED else kind,
-        "refills": len(reserve.refills),
-        "native_refills": reserve.native,
-        "through_refills": reserve.through,
-        "displayed_shares": reserve.displayed,
-        "executed_shares": reserve.executed,
-        "largest_refill_shares": reserve.largest,
+        "kind": "native" if candidate.native_refills >= MIN_REFILLS else kind,
+        "refills": len(candidate.refills),
+        "native_refills": candidate.native_refills,
+        "through_refills": candidate.through_refills,
+        "displayed_shares": candidate.displayed,
+        "executed_shares": candidate.executed,
+        "largest_refill_shares": candidate.largest_refill,
     }
-    if after:
-        evidence["median_delay_ms"] = median(after)
+    if delays:
+        evidence["median_delay_ms"] = median(delays)
     return evidence

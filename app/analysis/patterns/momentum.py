@@ -13,10 +13,9 @@ from app.analysis.records import PRICE_UNITS
 
 ALLOWANCE: Final = 0.35
 ALARM: Final = 8.5
-CLIP: Final = 1.5
-FADED: Final = ALARM / 4
-ELAPSED_MS: Final = 120_000
-KEPT_SECONDS: Final = 600
+MAX_ABS_Z: Final = 1.5
+FADED_SUM: Final = ALARM / 4
+MAX_DURATION_MS: Final = 120_000
 BEFORE_SECONDS: Final = 60
 DIRECTIONS = ("up", "down")
 
@@ -29,10 +28,10 @@ class Excursion:
     peak: float = 0.0
     zero_at: int = 0
     zero_mid2: int = 0
-    before: float | None = None
-    total: float = 0.0
+    mean_before: float | None = None
+    log_ofi_total: float = 0.0
     seconds: int = 0
-    noticed: int = 0
+    opened_at: int = 0
     grew: bool = False
 
     def __init__(  # noqa: PLR0913, PLR0917 - written out, as in `records`
@@ -51,10 +50,10 @@ class Excursion:
         self.peak = peak
         self.zero_at = zero_at
         self.zero_mid2 = zero_mid2
-        self.before = before
-        self.total = total
+        self.mean_before = before
+        self.log_ofi_total = total
         self.seconds = seconds
-        self.noticed = noticed
+        self.opened_at = noticed
         self.grew = grew
 
 
@@ -63,7 +62,7 @@ class MomentumShifts(Detector):
     """Follows both sums each second and opens where one reaches 8.5 standard deviations."""
 
     sums: list[Excursion] = field(default_factory=lambda: [Excursion(), Excursion()])
-    recent: FloatArray = field(default_factory=float_array)
+    recent_log_ofi: FloatArray = field(default_factory=float_array)
     mid2: int = 0
 
     @property
@@ -73,99 +72,110 @@ class MomentumShifts(Detector):
 
     def on_second(self, context: DetectorContext, end: int) -> None:
         """Add the second's log-OFI to both sums."""
-        before, last = self.mid2, context.standing_quote.last_valid
+        previous_mid2, last = self.mid2, context.standing_quote.last_valid
         self.mid2 = 0 if last is None else last.bid_price + last.ask_price
-        facts, drift = context.second_sample, context.thresholds.drift
-        if facts is None or facts.log_ofi is None:
+        sample, drift = context.second_sample, context.thresholds.drift
+        if sample is None or sample.log_ofi is None:
             return
         if drift:
-            self._time_out(context, end)
-            z = max(-CLIP, min(CLIP, facts.log_ofi / math.sqrt(drift)))
+            self._close_if_elapsed(context, end)
+            z = max(-MAX_ABS_Z, min(MAX_ABS_Z, sample.log_ofi / math.sqrt(drift)))
             for direction in (0, 1):
-                now = self._begun(direction, end, before)
-                _add(now, z if direction == 0 else -z, facts.log_ofi)
+                excursion = self._current_excursion(direction, end, previous_mid2)
+                _add_to_excursion(excursion, z if direction == 0 else -z, sample.log_ofi)
             for direction in (0, 1):
-                self._judge(context, direction, end)
-        self.recent.append(facts.log_ofi)
-        if len(self.recent) > BEFORE_SECONDS:
-            del self.recent[0]
+                self._open_or_close(context, direction, end)
+        self.recent_log_ofi.append(sample.log_ofi)
+        if len(self.recent_log_ofi) > BEFORE_SECONDS:
+            del self.recent_log_ofi[0]
 
-    def _begun(self, direction: int, end: int, mid2: int) -> Excursion:
-        now = self.sums[direction]
-        if now.sum:
-            return now
-        before = sum_in_order(self.recent) / len(self.recent) if self.recent else None
-        now = Excursion(zero_at=end - SECOND_MS, zero_mid2=mid2, before=before)
-        self.sums[direction] = now
-        return now
+    def _current_excursion(self, direction: int, end: int, mid2: int) -> Excursion:
+        excursion = self.sums[direction]
+        if excursion.sum:
+            return excursion
+        mean_before = (
+            sum_in_order(self.recent_log_ofi) / len(self.recent_log_ofi)
+            if self.recent_log_ofi
+            else None
+        )
+        excursion = Excursion(zero_at=end - SECOND_MS, zero_mid2=mid2, before=mean_before)
+        self.sums[direction] = excursion
+        return excursion
 
-    def _time_out(self, context: DetectorContext, end: int) -> None:
+    def _close_if_elapsed(self, context: DetectorContext, end: int) -> None:
         for direction in (0, 1):
             event = context.events.find("momentum_shift", DIRECTIONS[direction])
-            if event is not None and end >= self.sums[direction].noticed + ELAPSED_MS:
+            if event is not None and end >= self.sums[direction].opened_at + MAX_DURATION_MS:
                 context.events.schedule_close(event, end, "elapsed")
-                self._restart(context, 0, end)
-                self._restart(context, 1, end)
+                self._end_excursion(context, 0, end)
+                self._end_excursion(context, 1, end)
 
-    def _judge(self, context: DetectorContext, direction: int, end: int) -> None:
-        now = self.sums[direction]
+    def _open_or_close(self, context: DetectorContext, direction: int, end: int) -> None:
+        excursion = self.sums[direction]
         event = context.events.find("momentum_shift", DIRECTIONS[direction])
         if event is None:
-            if now.sum >= ALARM:
-                self._open(context, direction, end, now)
-            elif not now.sum:
-                self._restart(context, direction, end)
-        elif now.sum < FADED:
+            if excursion.sum >= ALARM:
+                self._open(context, direction, end, excursion)
+            elif not excursion.sum:
+                self._end_excursion(context, direction, end)
+        elif excursion.sum < FADED_SUM:
             context.events.schedule_close(event, end, "faded")
-            self._restart(context, direction, end)
+            self._end_excursion(context, direction, end)
         else:
-            context.events.update(event, end, now.peak, self._evidence(now))
+            context.events.update(event, end, excursion.peak, self._evidence(excursion))
 
-    def _restart(self, context: DetectorContext, direction: int, end: int) -> None:
-        if self.sums[direction].peak >= FADED:
-            context.events.of_type("momentum_shift").add_candidate(end, self.sums[direction].peak)
+    def _end_excursion(self, context: DetectorContext, direction: int, end: int) -> None:
+        if self.sums[direction].peak >= FADED_SUM:
+            context.events.candidates_of("momentum_shift").add_candidate(
+                end, self.sums[direction].peak
+            )
         self.sums[direction] = Excursion()
 
-    def _open(self, context: DetectorContext, direction: int, end: int, now: Excursion) -> None:
+    def _open(
+        self, context: DetectorContext, direction: int, end: int, excursion: Excursion
+    ) -> None:
         opposite = context.events.find("momentum_shift", DIRECTIONS[1 - direction])
         if opposite is not None:
             context.events.schedule_close(opposite, end, "opposite")
-            self._restart(context, 1 - direction, end)
+            self._end_excursion(context, 1 - direction, end)
         context.events.open_or_extend(
             Opening(
                 type="momentum_shift",
                 side=DIRECTIONS[direction],
-                opened_at=float(now.zero_at),
+                opened_at=float(excursion.zero_at),
                 completed_at=end,
-                statistic=now.sum,
+                statistic=excursion.sum,
                 threshold=ALARM,
                 evidence_class="C",
-                evidence=self._evidence(now),
+                evidence=self._evidence(excursion),
                 key=DIRECTIONS[direction],
             )
         )
-        now.noticed = end
+        excursion.opened_at = end
 
-    def _evidence(self, now: Excursion) -> Evidence:
-        evidence: Evidence = {"mean_after": now.total / now.seconds, "seconds": now.seconds}
-        if now.before is not None:
-            evidence["mean_before"] = now.before
-        if now.zero_mid2 and self.mid2:
-            evidence["mid_move"] = (self.mid2 - now.zero_mid2) / 2 / PRICE_UNITS
+    def _evidence(self, excursion: Excursion) -> Evidence:
+        evidence: Evidence = {
+            "mean_after": excursion.log_ofi_total / excursion.seconds,
+            "seconds": excursion.seconds,
+        }
+        if excursion.mean_before is not None:
+            evidence["mean_before"] = excursion.mean_before
+        if excursion.zero_mid2 and self.mid2:
+            evidence["mid_move"] = (self.mid2 - excursion.zero_mid2) / 2 / PRICE_UNITS
         return evidence
 
     @property
     def building(self) -> str | None:
         """Return the direction whose sum is over half the alarm and grew in the last second."""
-        best = max((0, 1), key=lambda direction: self.sums[direction].sum)
-        now = self.sums[best]
-        return DIRECTIONS[best] if now.sum > ALARM / 2 and now.grew else None
+        direction = max((0, 1), key=lambda direction: self.sums[direction].sum)
+        excursion = self.sums[direction]
+        return DIRECTIONS[direction] if excursion.sum > ALARM / 2 and excursion.grew else None
 
 
-def _add(now: Excursion, z: float, log_ofi: float) -> None:
-    risen = max(0.0, now.sum + z - ALLOWANCE)
-    now.grew = risen > now.sum
-    now.sum = risen
-    now.peak = max(now.peak, risen)
-    now.total += log_ofi
-    now.seconds += 1
+def _add_to_excursion(excursion: Excursion, z: float, log_ofi: float) -> None:
+    new_sum = max(0.0, excursion.sum + z - ALLOWANCE)
+    excursion.grew = new_sum > excursion.sum
+    excursion.sum = new_sum
+    excursion.peak = max(excursion.peak, new_sum)
+    excursion.log_ofi_total += log_ofi
+    excursion.seconds += 1

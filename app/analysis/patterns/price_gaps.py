@@ -8,10 +8,10 @@ from app.analysis.patterns.detector import Detector
 from app.analysis.patterns.events import Opening
 from app.analysis.touch import SIDE_NAMES, Visit
 
-GAP_TICKS: Final = 2
-GAP_USUAL: Final = 1.5
+MIN_TICKS: Final = 2
+MIN_JUMP_RATIO: Final = 1.5
 JUMP_MS: Final = 5.0
-POINT_MS: Final = 1000.0
+SHOWN_MS: Final = 1000.0
 
 
 @dataclass(slots=True)
@@ -30,13 +30,13 @@ class PriceGaps(Detector):
     ) -> None:
         """Judge a change of a best price by its distance from 5 ms ago."""
         tick = context.tick_size.size
-        usual = context.thresholds.jump
-        if not tick or not usual or jump < GAP_TICKS * tick:
+        jump_q95 = context.thresholds.jump
+        if not tick or not jump_q95 or jump < MIN_TICKS * tick:
             return
-        floor = max(GAP_TICKS * tick, GAP_USUAL * usual)
-        if jump >= floor and visit.since - self.last_opened[side] > JUMP_MS:
-            self._open(context, side, visit, jump, before, floor)
-        context.events.of_type("price_gap").add_candidate(visit.since, jump / floor)
+        threshold = max(MIN_TICKS * tick, MIN_JUMP_RATIO * jump_q95)
+        if jump >= threshold and visit.since - self.last_opened[side] > JUMP_MS:
+            self._open(context, side, visit, jump, before, threshold)
+        context.events.candidates_of("price_gap").add_candidate(visit.since, jump / threshold)
 
     def _open(  # noqa: PLR0913, PLR0917 - a jump, where it was, and what it had to reach
         self,
@@ -45,7 +45,7 @@ class PriceGaps(Detector):
         visit: Visit,
         jump: int,
         before: Visit,
-        floor: float,
+        threshold: float,
     ) -> None:
         self.last_opened[side] = visit.since
         event = context.events.open_or_extend(
@@ -54,7 +54,7 @@ class PriceGaps(Detector):
                 side=SIDE_NAMES[side],
                 opened_at=visit.since,
                 completed_at=visit.since,
-                statistic=jump / floor,
+                statistic=jump / threshold,
                 threshold=1.0,
                 evidence_class="C",
                 evidence={
@@ -66,4 +66,4 @@ class PriceGaps(Detector):
                 price_high=max(visit.price, before.price),
             )
         )
-        context.events.schedule_close(event, visit.since + POINT_MS, "elapsed")
+        context.events.schedule_close(event, visit.since + SHOWN_MS, "elapsed")

@@ -9,10 +9,10 @@ from app.analysis.patterns.events import Evidence, Opening
 from app.analysis.records import Quote
 from app.analysis.touch import SIDE_NAMES, is_better
 
-PULLED_SHARE: Final = 0.5
-RESTORED: Final = 0.8
+MIN_PULLED_SHARE: Final = 0.5
+MIN_RESTORED_SHARE: Final = 0.8
 RESTORE_MS: Final = 500.0
-PULLING_MS: Final = 5000.0
+MAX_DURATION_MS: Final = 5000.0
 
 
 @dataclass(slots=True)
@@ -40,7 +40,7 @@ class DisplayedSize:
 class Pulling(Detector):
     """Opens in seconds in which a side lost much displayed size that nothing traded away."""
 
-    before: list[DisplayedSize | None] = field(default_factory=lambda: [None, None])
+    previous: list[DisplayedSize | None] = field(default_factory=lambda: [None, None])
     pulls: list[Pull | None] = field(default_factory=lambda: [None, None])
 
     @property
@@ -52,13 +52,15 @@ class Pulling(Detector):
         """See whether what was removed is back."""
         for side, pull in enumerate(self.pulls):
             if pull is not None and quote.stamp <= pull.noticed + RESTORE_MS:
-                self._restored(context, side, pull, quote.stamp)
+                self._close_if_restored(context, side, pull, quote.stamp)
 
-    def _restored(self, context: DetectorContext, side: int, pull: Pull, stamp: float) -> None:
+    def _close_if_restored(
+        self, context: DetectorContext, side: int, pull: Pull, stamp: float
+    ) -> None:
         visit = context.visits[side]
         if visit is None or is_better(side, pull.price, visit.price):
             return
-        if visit.size >= RESTORED * pull.displayed:
+        if visit.size >= MIN_RESTORED_SHARE * pull.displayed:
             self._close(context, side, stamp, "flicker")
 
     def on_timer(self, context: DetectorContext, at: float) -> None:
@@ -67,7 +69,7 @@ class Pulling(Detector):
             pull = self.pulls[side]
             if pull is None:
                 continue
-            due = pull.noticed + PULLING_MS
+            due = pull.noticed + MAX_DURATION_MS
             if due <= at:
                 self._close(context, side, due, "elapsed")
             else:
@@ -82,23 +84,23 @@ class Pulling(Detector):
     def on_second(self, context: DetectorContext, end: int) -> None:
         """Weigh what the second removed."""
         for side in (0, 1):
-            stood = self.before[side]
-            if stood is not None:
-                self._weigh(context, side, end, stood.price, stood.size)
+            previous = self.previous[side]
+            if previous is not None:
+                self._check_removal(context, side, end, previous.price, previous.size)
             visit = context.visits[side]
-            self.before[side] = None if visit is None else DisplayedSize(visit.price, visit.size)
+            self.previous[side] = None if visit is None else DisplayedSize(visit.price, visit.size)
 
-    def _weigh(
+    def _check_removal(
         self, context: DetectorContext, side: int, end: int, price: int, displayed: float
     ) -> None:
-        usual, removed = context.thresholds.removal, context.second_totals.net_removal(side)
-        if not usual or removed <= 0 or removed < PULLED_SHARE * displayed:
+        threshold, removed = context.thresholds.removal, context.second_totals.net_removal(side)
+        if not threshold or removed <= 0 or removed < MIN_PULLED_SHARE * displayed:
             return
-        if removed >= usual:
-            self._pulled(context, side, end, price, displayed, removed / usual)
-        context.events.of_type("pulling").add_candidate(end, removed / usual)
+        if removed >= threshold:
+            self._open_or_update(context, side, end, price, displayed, removed / threshold)
+        context.events.candidates_of("pulling").add_candidate(end, removed / threshold)
 
-    def _pulled(  # noqa: PLR0913, PLR0917 - what went, where, and how unusual that is
+    def _open_or_update(  # noqa: PLR0913, PLR0917 - what went, where, and how unusual that is
         self,
         context: DetectorContext,
         side: int,
@@ -110,14 +112,14 @@ class Pulling(Detector):
         event = context.events.find("pulling", SIDE_NAMES[side])
         if event is not None:
             if statistic > event.statistic:
-                context.events.lower_class(event, end, _pull_class(context, side))
+                context.events.lower_evidence_class(event, end, _pull_class(context, side))
                 evidence = _pull_evidence(context, side, displayed)
                 context.events.update(event, end, statistic, evidence)
             return
         opening = Opening(
             type="pulling",
             side=SIDE_NAMES[side],
-            opened_at=context.second_totals.first_removal[side],
+            opened_at=context.second_totals.first_removal_at[side],
             completed_at=end,
             statistic=statistic,
             threshold=1.0,
@@ -129,7 +131,7 @@ class Pulling(Detector):
         )
         context.events.open_or_extend(opening)
         self.pulls[side] = Pull(price, displayed, end)
-        self.request_timer(context, end + PULLING_MS)
+        self.request_timer(context, end + MAX_DURATION_MS)
 
 
 def _pull_class(context: DetectorContext, side: int) -> str:

@@ -11,9 +11,9 @@ from app.analysis.patterns.events import Evidence, Opening
 class BurstRun:
     """Seconds with many quotes; thresholds as an event froze them."""
 
-    peak: float
-    busy: float
-    burst: float
+    peak_ratio: float
+    quote_rate_q95: float
+    quote_rate_q99: float
 
 
 @dataclass(slots=True)
@@ -30,61 +30,61 @@ class QuoteBursts(Detector):
 
     def on_second(self, context: DetectorContext, end: int) -> None:
         """Judge the second."""
-        facts, past = context.second_sample, context.thresholds
-        if facts is None:
+        sample, thresholds = context.second_sample, context.thresholds
+        if sample is None:
             return
-        count = facts.quote_count
-        closed = self._follow(context, end, count)
-        busy, burst = past.busy_quotes, past.burst_quotes
-        self._candidate(context, end, count, busy, burst)
-        if closed or not burst or not busy or count < burst or not self._flickers(context):
+        count = sample.quote_count
+        has_closed = self._close_if_faded(context, end, count)
+        q95, q99 = thresholds.quote_rate_q95, thresholds.quote_rate_q99
+        self._follow_run(context, end, count, q95, q99)
+        if has_closed or not q99 or not q95 or count < q99 or not self._is_flickering(context):
             return
         evidence: Evidence = {
             "quotes_per_second": count,
-            "flicker_share": facts.flicker_share or 0.0,
-            "trades_per_second": facts.trade_count,
+            "flicker_share": sample.flicker_share or 0.0,
+            "trades_per_second": sample.trade_count,
         }
         event = context.events.find("quote_burst", "both")
         if event is None:
-            self._open(context, end, count / burst, evidence)
-            self.open_run = self.open_run or BurstRun(count / burst, busy, burst)
-        elif self.open_run is not None and count / self.open_run.burst > event.statistic:
-            context.events.update(event, end, count / self.open_run.burst, evidence)
+            self._open(context, end, count / q99, evidence)
+            self.open_run = self.open_run or BurstRun(count / q99, q95, q99)
+        elif self.open_run is not None and count / self.open_run.quote_rate_q99 > event.statistic:
+            context.events.update(event, end, count / self.open_run.quote_rate_q99, evidence)
 
-    def _flickers(self, context: DetectorContext) -> bool:
-        facts, past = context.second_sample, context.thresholds
-        if facts is None or facts.flicker_share is None or past.flicker is None:
+    def _is_flickering(self, context: DetectorContext) -> bool:
+        sample, thresholds = context.second_sample, context.thresholds
+        if sample is None or sample.flicker_share is None or thresholds.flicker is None:
             return False
         if context.trades_seen and (
-            past.usual_trades is None or facts.trade_count >= past.usual_trades
+            thresholds.trade_rate_q75 is None or sample.trade_count >= thresholds.trade_rate_q75
         ):
             return False
-        return facts.flicker_share > 0 and facts.flicker_share >= past.flicker
+        return sample.flicker_share > 0 and sample.flicker_share >= thresholds.flicker
 
-    def _follow(self, context: DetectorContext, end: int, count: int) -> bool:
+    def _close_if_faded(self, context: DetectorContext, end: int, count: int) -> bool:
         event = context.events.find("quote_burst", "both")
-        if event is None or self.open_run is None or count >= self.open_run.busy:
+        if event is None or self.open_run is None or count >= self.open_run.quote_rate_q95:
             return False
         context.events.schedule_close(event, end, "faded")
         self.open_run = None
         return True
 
-    def _candidate(
+    def _follow_run(
         self,
         context: DetectorContext,
         end: int,
         count: int,
-        busy: float | None,
-        burst: float | None,
+        q95: float | None,
+        q99: float | None,
     ) -> None:
         run = self.run
-        if run is not None and count < run.busy:
-            context.events.of_type("quote_burst").add_candidate(end, run.peak)
+        if run is not None and count < run.quote_rate_q95:
+            context.events.candidates_of("quote_burst").add_candidate(end, run.peak_ratio)
             run = self.run = None
         if run is not None:
-            run.peak = max(run.peak, count / run.burst)
-        elif busy and burst and count >= busy:
-            self.run = BurstRun(count / burst, busy, burst)
+            run.peak_ratio = max(run.peak_ratio, count / run.quote_rate_q99)
+        elif q95 and q99 and count >= q95:
+            self.run = BurstRun(count / q99, q95, q99)
 
     def _open(
         self, context: DetectorContext, end: int, statistic: float, evidence: Evidence
@@ -93,7 +93,7 @@ class QuoteBursts(Detector):
             Opening(
                 type="quote_burst",
                 side="both",
-                opened_at=context.second_totals.first_quote,
+                opened_at=context.second_totals.first_quote_at,
                 completed_at=end,
                 statistic=statistic,
                 threshold=1.0,

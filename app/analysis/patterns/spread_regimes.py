@@ -9,13 +9,13 @@ from app.analysis.patterns.detector import Detector
 from app.analysis.patterns.events import Evidence, Opening
 from app.analysis.records import PRICE_UNITS, Quote
 
-TIGHT: Final = 0.5
-WIDE: Final = 2.0
+TIGHT_RATIO: Final = 0.5
+WIDE_RATIO: Final = 2.0
 NORMAL_LOW: Final = 0.8
 NORMAL_HIGH: Final = 1.25
 HOLD_MS: Final = 1000.0
-ONE_TICK_MARKET: Final = 0.8
-NEWS_TICKS: Final = 2
+MAX_ONE_TICK_SHARE: Final = 0.8
+MIN_TICKS: Final = 2
 
 
 @dataclass(slots=True)
@@ -25,8 +25,8 @@ class Regime:
     name: str
     since: float
     median: float
-    peak: float
-    spread: int
+    peak_ratio: float
+    farthest_spread: int
     is_open: bool = False
 
     def distance(self, spread: int) -> float:
@@ -35,8 +35,8 @@ class Regime:
 
     def widen(self, spread: int) -> None:
         """Keep the farthest spread."""
-        if self.distance(spread) > self.peak:
-            self.peak, self.spread = self.distance(spread), spread
+        if self.distance(spread) > self.peak_ratio:
+            self.peak_ratio, self.farthest_spread = self.distance(spread), spread
 
 
 @dataclass(slots=True, init=False)
@@ -62,14 +62,14 @@ class Bounds:
 
 
 def _bounds(context: DetectorContext) -> Bounds:
-    tick, usual = context.tick_size.size, context.thresholds.recent_spread
-    if not tick or not usual:
+    tick, recent_median = context.tick_size.size, context.thresholds.recent_spread
+    if not tick or not recent_median:
         return Bounds(tick)
-    median = float(max(1, round(usual / tick)) * tick)
-    news = NEWS_TICKS * tick
-    bounds = Bounds(tick, median, wide=max(WIDE * median, median + news))
-    if context.thresholds.one_tick_share <= ONE_TICK_MARKET:
-        bounds.narrow = min(TIGHT * median, median - news)
+    median = float(max(1, round(recent_median / tick)) * tick)
+    min_distance = MIN_TICKS * tick
+    bounds = Bounds(tick, median, wide=max(WIDE_RATIO * median, median + min_distance))
+    if context.thresholds.one_tick_share <= MAX_ONE_TICK_SHARE:
+        bounds.narrow = min(TIGHT_RATIO * median, median - min_distance)
     return bounds
 
 
@@ -78,7 +78,7 @@ class SpreadRegimes(Detector):
     """Opens where the spread stays at half or twice its own recent median for 1 s."""
 
     regime: Regime | None = None
-    standing: dict[str, Regime] = field(default_factory=dict)
+    open_regimes: dict[str, Regime] = field(default_factory=dict)
     bounds: Bounds | None = None
 
     @property
@@ -89,11 +89,13 @@ class SpreadRegimes(Detector):
     def on_quote(self, context: DetectorContext, quote: Quote) -> None:
         """Follow the valid spread."""
         spread = context.standing_quote.spread
-        for standing in list(self.standing.values()) if self.standing else ():
-            self._follow(context, standing, quote.stamp, spread)
+        for open_regime in list(self.open_regimes.values()) if self.open_regimes else ():
+            self._follow_open_regime(context, open_regime, quote.stamp, spread)
         regime = self.regime
-        if regime is not None and not _stays(regime, spread):
-            context.events.of_type("spread_regime").add_candidate(quote.stamp, regime.peak)
+        if regime is not None and not _is_in_regime(regime, spread):
+            context.events.candidates_of("spread_regime").add_candidate(
+                quote.stamp, regime.peak_ratio
+            )
             regime = self.regime = None
         if regime is not None:
             regime.widen(spread)
@@ -102,9 +104,11 @@ class SpreadRegimes(Detector):
             if bounds is None or bounds.tick != context.tick_size.size:
                 bounds = self.bounds = _bounds(context)
             if not bounds.narrow < spread < bounds.wide:
-                self._begin(context, quote.stamp, spread, bounds)
+                self._begin_regime(context, quote.stamp, spread, bounds)
 
-    def _begin(self, context: DetectorContext, stamp: float, spread: int, bounds: Bounds) -> None:
+    def _begin_regime(
+        self, context: DetectorContext, stamp: float, spread: int, bounds: Bounds
+    ) -> None:
         name = "wide" if spread >= bounds.wide else "tight"
         self.regime = Regime(name, stamp, bounds.median, 0.0, spread)
         self.regime.widen(spread)
@@ -124,49 +128,49 @@ class SpreadRegimes(Detector):
             self.request_timer(context, due)
             return
         regime.is_open = True
-        if regime.name in self.standing:
+        if regime.name in self.open_regimes:
             return
-        self.standing[regime.name] = replace(regime)
+        self.open_regimes[regime.name] = replace(regime)
         context.events.open_or_extend(
             Opening(
                 type="spread_regime",
                 side="both",
                 opened_at=regime.since,
                 completed_at=due,
-                statistic=regime.peak,
-                threshold=WIDE,
+                statistic=regime.peak_ratio,
+                threshold=WIDE_RATIO,
                 evidence_class="C",
-                evidence=_evidence(context, regime, regime.spread),
+                evidence=_evidence(context, regime, regime.farthest_spread),
                 key=regime.name,
             )
         )
 
-    def _follow(
-        self, context: DetectorContext, standing: Regime, stamp: float, spread: int
+    def _follow_open_regime(
+        self, context: DetectorContext, regime: Regime, stamp: float, spread: int
     ) -> None:
-        event = context.events.find("spread_regime", standing.name)
+        event = context.events.find("spread_regime", regime.name)
         if event is None:
-            del self.standing[standing.name]
+            del self.open_regimes[regime.name]
             return
-        ratio = spread / standing.median
+        ratio = spread / regime.median
         reason = None
         if not spread:
             reason = "one_sided"
-        elif NORMAL_LOW <= ratio <= NORMAL_HIGH or (ratio > 1) == (standing.name == "tight"):
+        elif NORMAL_LOW <= ratio <= NORMAL_HIGH or (ratio > 1) == (regime.name == "tight"):
             reason = "normal"
         if reason is not None:
             context.events.schedule_close(event, stamp, reason)
-            del self.standing[standing.name]
-        elif standing.distance(spread) > event.statistic:
-            evidence = _evidence(context, standing, spread)
-            context.events.update(event, stamp, standing.distance(spread), evidence)
+            del self.open_regimes[regime.name]
+        elif regime.distance(spread) > event.statistic:
+            evidence = _evidence(context, regime, spread)
+            context.events.update(event, stamp, regime.distance(spread), evidence)
 
 
-def _stays(regime: Regime, spread: int) -> bool:
+def _is_in_regime(regime: Regime, spread: int) -> bool:
     if not spread:
         return False
     ratio = spread / regime.median
-    return ratio >= WIDE if regime.name == "wide" else ratio <= TIGHT
+    return ratio >= WIDE_RATIO if regime.name == "wide" else ratio <= TIGHT_RATIO
 
 
 def _evidence(context: DetectorContext, regime: Regime, spread: int) -> Evidence:

@@ -9,17 +9,17 @@ from app.analysis.patterns.events import Evidence, Opening
 from app.analysis.patterns.walls import HOLD_MS
 from app.analysis.touch import SIDE_NAMES, Visit, is_better
 
-STACKED: Final = 2.0
-UNSTACKED: Final = 1.25
+MIN_GROWTH_RATIO: Final = 2.0
+FADED_RATIO: Final = 1.25
 
 
 @dataclass(slots=True)
 class Stack:
     """A visit that grew: its size at the start and at most, against the side's median."""
 
-    start: float
+    start_size: float
     median: float
-    peak: float
+    peak_size: float
     is_open: bool = False
 
 
@@ -27,7 +27,7 @@ class Stack:
 class Stacking(Detector):
     """Opens where a best price has twice its start size, and twice the usual one, at age 2 s."""
 
-    looks_at: list[float] = field(default_factory=lambda: [NEVER, NEVER])
+    due_at: list[float] = field(default_factory=lambda: [NEVER, NEVER])
     stacks: list[Stack | None] = field(default_factory=lambda: [None, None])
 
     @property
@@ -37,22 +37,25 @@ class Stacking(Detector):
 
     def on_enter(self, context: DetectorContext, side: int, visit: Visit) -> None:
         """Wait for the visit to be 2 s old."""
-        self.looks_at[side] = visit.since + HOLD_MS
-        self.request_timer(context, self.looks_at[side])
+        self.due_at[side] = visit.since + HOLD_MS
+        self.request_timer(context, self.due_at[side])
 
     def on_timer(self, context: DetectorContext, at: float) -> None:
         """Look at visits that are 2 s old."""
         for side in (0, 1):
-            if self.looks_at[side] > at:
-                if self.looks_at[side] < NEVER:
-                    self.request_timer(context, self.looks_at[side])
+            if self.due_at[side] > at:
+                if self.due_at[side] < NEVER:
+                    self.request_timer(context, self.due_at[side])
                 continue
-            self.looks_at[side] = NEVER
+            self.due_at[side] = NEVER
             visit, median = context.visits[side], context.thresholds.median_size[side]
             if visit is None or not median or visit.size <= visit.start_size:
                 continue
             stack = self.stacks[side] = Stack(visit.start_size, median, visit.size)
-            if visit.size >= STACKED * visit.start_size and visit.size >= STACKED * median:
+            if (
+                visit.size >= MIN_GROWTH_RATIO * visit.start_size
+                and visit.size >= MIN_GROWTH_RATIO * median
+            ):
                 stack.is_open = True
                 self._open(context, side, visit, stack, visit.since + HOLD_MS)
 
@@ -65,8 +68,8 @@ class Stacking(Detector):
                 side=SIDE_NAMES[side],
                 opened_at=visit.since,
                 completed_at=at,
-                statistic=stack.peak / stack.median,
-                threshold=STACKED,
+                statistic=stack.peak_size / stack.median,
+                threshold=MIN_GROWTH_RATIO,
                 evidence_class="C",
                 evidence=_stack_evidence(stack),
                 price_low=visit.price,
@@ -82,27 +85,29 @@ class Stacking(Detector):
         stack = self.stacks[side]
         if stack is None:
             return
-        if visit.size > stack.peak:
-            stack.peak = visit.size
+        if visit.size > stack.peak_size:
+            stack.peak_size = visit.size
             event = context.events.find("stacking", visit.key(side)) if stack.is_open else None
             if event is not None:
-                statistic = stack.peak / stack.median
+                statistic = stack.peak_size / stack.median
                 context.events.update(event, stamp, statistic, _stack_evidence(stack))
-        elif stack.is_open and visit.size < UNSTACKED * stack.start:
+        elif stack.is_open and visit.size < FADED_RATIO * stack.start_size:
             self._close(context, side, visit, stamp, "faded")
 
     def on_leave(
         self, context: DetectorContext, side: int, visit: Visit, stamp: float, to: int | None
     ) -> None:
         """End with the visit."""
-        self.looks_at[side] = NEVER
+        self.due_at[side] = NEVER
         stack = self.stacks[side]
         if stack is None:
             return
-        improved = to is not None and is_better(side, to, visit.price)
+        is_improved = to is not None and is_better(side, to, visit.price)
         if stack.is_open:
-            self._close(context, side, visit, stamp, "improved" if improved else "lost")
-        context.events.of_type("stacking").add_candidate(stamp, stack.peak / stack.median)
+            self._close(context, side, visit, stamp, "improved" if is_improved else "lost")
+        context.events.candidates_of("stacking").add_candidate(
+            stamp, stack.peak_size / stack.median
+        )
         self.stacks[side] = None
 
     def _close(
@@ -118,8 +123,8 @@ class Stacking(Detector):
 
 def _stack_evidence(stack: Stack) -> Evidence:
     return {
-        "start_shares": stack.start,
-        "size_shares": stack.peak,
+        "start_shares": stack.start_size,
+        "size_shares": stack.peak_size,
         "median_shares": stack.median,
-        "added_shares": stack.peak - stack.start,
+        "added_shares": stack.peak_size - stack.start_size,
     }

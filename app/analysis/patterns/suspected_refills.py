@@ -6,7 +6,7 @@ from statistics import median
 from app.analysis.detector_context import DetectorContext
 from app.analysis.patterns.detector import Detector
 from app.analysis.patterns.events import Event, Evidence, Opening
-from app.analysis.patterns.icebergs import REFILL_MS, REFILLS_NEEDED, SILENT_MS
+from app.analysis.patterns.icebergs import MIN_REFILLS, REFILL_MS, SILENCE_MS
 from app.analysis.touch import SIDE_NAMES, Visit
 
 
@@ -67,17 +67,17 @@ class SuspectedRefills(Detector):
         dips.recoveries.append(stamp)
         dips.delays.append(stamp - dip.at)
         dips.largest = max(dips.largest, dip.size)
-        dips.silent_at = stamp + SILENT_MS
+        dips.silent_at = stamp + SILENCE_MS
         self.request_timer(context, dips.silent_at)
         evidence: Evidence = {
             "recoveries": len(dips.recoveries),
             "dip_shares": dips.largest,
             "median_delay_ms": median(dips.delays),
         }
-        recent = [at for at in dips.recoveries if at >= stamp - SILENT_MS]
-        if len(recent) >= REFILLS_NEEDED and not context.trades_seen:
+        recent = [at for at in dips.recoveries if at >= stamp - SILENCE_MS]
+        if len(recent) >= MIN_REFILLS and not context.trades_seen:
             dips.is_open = True
-            self._open(context, side, visit, recent[-REFILLS_NEEDED], stamp, evidence)
+            self._open(context, side, visit, recent[-MIN_REFILLS], stamp, evidence)
         event = context.events.find("refill_suspected", visit.key(side)) if dips.is_open else None
         if event is not None:
             context.events.update(event, stamp, len(dips.recoveries), evidence)
@@ -98,7 +98,7 @@ class SuspectedRefills(Detector):
                 opened_at=first,
                 completed_at=at,
                 statistic=float(evidence["recoveries"]),
-                threshold=float(REFILLS_NEEDED),
+                threshold=float(MIN_REFILLS),
                 evidence_class="C",
                 evidence=evidence,
                 price_low=visit.price,
@@ -114,7 +114,7 @@ class SuspectedRefills(Detector):
         dips = self.sides[side]
         if dips.recoveries:
             if not context.trades_seen:
-                context.events.of_type("refill_suspected").add_candidate(
+                context.events.candidates_of("refill_suspected").add_candidate(
                     stamp, len(dips.recoveries)
                 )
             self._close(context, side, visit, stamp, "level_lost")

@@ -8,11 +8,11 @@ from app.analysis.patterns.detector import Detector
 from app.analysis.patterns.events import Opening
 from app.analysis.records import UNSIGNED, Trade
 from app.analysis.standing_quote import TradeSign
-from app.analysis.touch import SIDE_NAMES, taken_side
+from app.analysis.touch import SIDE_NAMES, resting_side
 
-JOIN_MS: Final = 5.0
-POINT_MS: Final = 1000.0
-PRICES_NEEDED: Final = 2
+MAX_PRINT_GAP_MS: Final = 5.0
+SHOWN_MS: Final = 1000.0
+MIN_PRICES: Final = 2
 
 
 @dataclass(slots=True, init=False)
@@ -20,54 +20,56 @@ class Order:
     """Prints of one taker that belong together; `joins` where a gap of 5 ms does not part them."""
 
     taker: int
-    joins: bool
-    first: float
-    last: float
+    spans_stamps: bool
+    first_stamp: float
+    last_stamp: float
     size: float = 0.0
     prints: int = 0
     prices: list[int] = field(default_factory=list)
-    inside: float = 0.0
-    inside_waiting: float = 0.0
+    inside_volume: float = 0.0
+    pending_inside_volume: float = 0.0
     is_given: bool = True
 
     def __init__(  # noqa: PLR0913, PLR0917 - written out, as in `records`
         self,
         taker: int,
-        joins: bool,  # noqa: FBT001 - a field, as is `is_given`
-        first: float,
-        last: float,
+        spans_stamps: bool,  # noqa: FBT001 - a field, as is `is_given`
+        first_stamp: float,
+        last_stamp: float,
         size: float = 0.0,
         prints: int = 0,
         prices: list[int] | None = None,
-        inside: float = 0.0,
-        inside_waiting: float = 0.0,
+        inside_volume: float = 0.0,
+        pending_inside_volume: float = 0.0,
         is_given: bool = True,  # noqa: FBT001, FBT002
     ) -> None:
         self.taker = taker
-        self.joins = joins
-        self.first = first
-        self.last = last
+        self.spans_stamps = spans_stamps
+        self.first_stamp = first_stamp
+        self.last_stamp = last_stamp
         self.size = size
         self.prints = prints
         self.prices = [] if prices is None else prices
-        self.inside = inside
-        self.inside_waiting = inside_waiting
+        self.inside_volume = inside_volume
+        self.pending_inside_volume = pending_inside_volume
         self.is_given = is_given
 
-    def takes(self, trade: Trade, side: TradeSign) -> None:
+    def add_print(self, trade: Trade, sign: TradeSign) -> None:
         """Add a print."""
-        self.last = trade.stamp
+        self.last_stamp = trade.stamp
         self.size += trade.size
         self.prints += 1
-        self.inside += self.inside_waiting
-        self.inside_waiting = 0.0
-        self.is_given = self.is_given and side.is_given
+        self.inside_volume += self.pending_inside_volume
+        self.pending_inside_volume = 0.0
+        self.is_given = self.is_given and sign.is_given
         if trade.price not in self.prices:
             self.prices.append(trade.price)
 
-    def holds(self, stamp: float) -> bool:
+    def includes(self, stamp: float) -> bool:
         """Tell whether a print at `stamp` still belongs to it."""
-        return stamp == self.last or (self.joins and stamp - self.last <= JOIN_MS)
+        return stamp == self.last_stamp or (
+            self.spans_stamps and stamp - self.last_stamp <= MAX_PRINT_GAP_MS
+        )
 
 
 @dataclass(slots=True)
@@ -79,94 +81,96 @@ class Sweeps(Detector):
     last_stamp: float = 0.0
     inside_taker: int = UNSIGNED
     inside_stamp: float = 0.0
-    inside_size: float = 0.0
+    inside_volume: float = 0.0
 
     @property
     def pattern_type(self) -> str:
         """Name the pattern that it opens."""
         return "sweep"
 
-    def on_trade(self, context: DetectorContext, trade: Trade, side: TradeSign) -> None:
+    def on_trade(self, context: DetectorContext, trade: Trade, sign: TradeSign) -> None:
         """Join the print to the running order, or begin the next."""
-        if side.aggressor == UNSIGNED:
+        if sign.aggressor == UNSIGNED:
             return
-        if side.is_inside:
-            self._inside(trade, side.aggressor)
+        if sign.is_inside:
+            self._add_inside_print(trade, sign.aggressor)
             return
-        self._count_pair(context, trade.stamp, side.aggressor)
-        joins = context.baselines.orders_span_stamps
+        self._count_same_taker_pair(context, trade.stamp, sign.aggressor)
+        spans_stamps = context.baselines.orders_span_stamps
         order = self.order
-        if order is None or order.taker != side.aggressor or not order.holds(trade.stamp):
+        if order is None or order.taker != sign.aggressor or not order.includes(trade.stamp):
             if order is not None:
                 self._complete(context, order, trade.stamp)
-            order = self.order = Order(side.aggressor, joins, trade.stamp, trade.stamp)
-            if self.inside_taker == side.aggressor and self.inside_stamp == trade.stamp:
-                order.inside = self.inside_size
-        order.takes(trade, side)
-        if order.joins:
-            self.request_timer(context, order.last + JOIN_MS)
+            order = self.order = Order(sign.aggressor, spans_stamps, trade.stamp, trade.stamp)
+            if self.inside_taker == sign.aggressor and self.inside_stamp == trade.stamp:
+                order.inside_volume = self.inside_volume
+        order.add_print(trade, sign)
+        if order.spans_stamps:
+            self.request_timer(context, order.last_stamp + MAX_PRINT_GAP_MS)
 
-    def _count_pair(self, context: DetectorContext, stamp: float, taker: int) -> None:
+    def _count_same_taker_pair(self, context: DetectorContext, stamp: float, taker: int) -> None:
         if taker == self.last_taker:
-            context.baselines.count_pair(is_equal=stamp == self.last_stamp)
+            context.baselines.count_same_taker_pair(is_same_stamp=stamp == self.last_stamp)
         self.last_taker, self.last_stamp = taker, stamp
 
-    def _inside(self, trade: Trade, taker: int) -> None:
+    def _add_inside_print(self, trade: Trade, taker: int) -> None:
         if self.inside_taker != taker or self.inside_stamp != trade.stamp:
-            self.inside_taker, self.inside_stamp, self.inside_size = taker, trade.stamp, 0.0
-        self.inside_size += trade.size
+            self.inside_taker, self.inside_stamp, self.inside_volume = taker, trade.stamp, 0.0
+        self.inside_volume += trade.size
         order = self.order
         if order is not None and order.taker == taker:
-            if trade.stamp == order.last:
-                order.inside += trade.size
+            if trade.stamp == order.last_stamp:
+                order.inside_volume += trade.size
             else:
-                order.inside_waiting += trade.size
+                order.pending_inside_volume += trade.size
 
     def on_stamp_complete(self, context: DetectorContext, stamp: float) -> None:
         """Complete an order whose prints share one stamp."""
         order = self.order
-        if order is not None and not order.joins:
-            self._complete(context, order, order.last)
+        if order is not None and not order.spans_stamps:
+            self._complete(context, order, order.last_stamp)
 
     def on_timer(self, context: DetectorContext, at: float) -> None:
         """Complete an order that no print joined for 5 ms."""
         order = self.order
-        if order is None or not order.joins:
+        if order is None or not order.spans_stamps:
             return
-        if order.last + JOIN_MS <= at:
-            self._complete(context, order, order.last + JOIN_MS)
+        if order.last_stamp + MAX_PRINT_GAP_MS <= at:
+            self._complete(context, order, order.last_stamp + MAX_PRINT_GAP_MS)
         else:
-            self.request_timer(context, order.last + JOIN_MS)
+            self.request_timer(context, order.last_stamp + MAX_PRINT_GAP_MS)
 
     def _complete(self, context: DetectorContext, order: Order, at: float) -> None:
         self.order = None
-        at = min(at, order.last + JOIN_MS) if order.joins else order.last
-        floor = context.baselines.order_size.quantile(0)
+        at = (
+            min(at, order.last_stamp + MAX_PRINT_GAP_MS) if order.spans_stamps else order.last_stamp
+        )
+        threshold = context.baselines.order_size.quantile(0)
         context.baselines.order_size.add(order.size)
-        if not floor or len(order.prices) < PRICES_NEEDED:
+        if not threshold or len(order.prices) < MIN_PRICES:
             return
-        if order.size >= floor:
-            self._open(context, order, at, floor)
-        context.events.of_type("sweep").add_candidate(at, order.size / floor)
+        if order.size >= threshold:
+            self._open(context, order, at, threshold)
+        context.events.candidates_of("sweep").add_candidate(at, order.size / threshold)
 
-    def _open(self, context: DetectorContext, order: Order, at: float, floor: float) -> None:
+    def _open(self, context: DetectorContext, order: Order, at: float, threshold: float) -> None:
         low, high = min(order.prices), max(order.prices)
         evidence: dict[str, float | int | str] = {
             "size_shares": order.size,
-            "floor_shares": floor,
+            "floor_shares": threshold,
             "prices": len(order.prices),
             "prints": order.prints,
-            "inside_shares": order.inside,
+            "inside_shares": order.inside_volume,
         }
         if context.tick_size.size:
             evidence["ticks"] = round((high - low) / context.tick_size.size)
         event = context.events.open_or_extend(
             Opening(
                 type="sweep",
-                side=SIDE_NAMES[taken_side(order.taker)],
-                opened_at=order.first,
+                side=SIDE_NAMES[resting_side(order.taker)],
+                opened_at=order.first_stamp,
                 completed_at=at,
-                statistic=order.size / floor,
+                statistic=order.size / threshold,
                 threshold=1.0,
                 evidence_class="A" if order.is_given else "B",
                 evidence=evidence,
@@ -174,4 +178,4 @@ class Sweeps(Detector):
                 price_high=high,
             )
         )
-        context.events.schedule_close(event, order.last + POINT_MS, "elapsed")
+        context.events.schedule_close(event, order.last_stamp + SHOWN_MS, "elapsed")

@@ -9,13 +9,13 @@ from app.analysis.patterns.detector import Detector
 from app.analysis.patterns.events import Evidence, Opening
 from app.analysis.records import UNSIGNED, Trade
 from app.analysis.standing_quote import TradeSign
-from app.analysis.touch import SIDE_NAMES, Visit, is_better, taken_side
+from app.analysis.touch import SIDE_NAMES, Visit, is_better, resting_side
 
 HOLD_MS: Final = 2000.0
-WALL_MEDIANS: Final = 3.0
-WALL_OFF: Final = 0.5
-CONSUMED: Final = 0.75
-PULLED: Final = 0.25
+MIN_MEDIANS: Final = 3.0
+MIN_REMAINING_RATIO: Final = 0.5
+MIN_CONSUMED_SHARE: Final = 0.75
+MAX_PULLED_SHARE: Final = 0.25
 
 
 @dataclass(slots=True)
@@ -23,9 +23,9 @@ class Standing:
     """Great size in one visit: since when, over which threshold, and what came off it."""
 
     since: float
-    floor: float
+    threshold: float
     median: float
-    first_floor: float
+    first_threshold: float
     peak: float = 0.0
     traded: float = 0.0
     removed: float = 0.0
@@ -38,7 +38,7 @@ class Walls(Detector):
     """Opens where size stays over the side's own q95 and 3 medians for 2 s."""
 
     sides: list[Standing | None] = field(default_factory=lambda: [None, None])
-    floors: list[float] = field(default_factory=list)
+    thresholds: list[float] = field(default_factory=list)
 
     @property
     def pattern_type(self) -> str:
@@ -47,7 +47,7 @@ class Walls(Detector):
 
     def on_enter(self, context: DetectorContext, side: int, visit: Visit) -> None:
         """Look at a new best price."""
-        self._grow(context, side, visit, visit.since)
+        self._start_or_update(context, side, visit, visit.since)
 
     def on_resize(
         self, context: DetectorContext, side: int, visit: Visit, stamp: float, before: float
@@ -56,56 +56,58 @@ class Walls(Detector):
         wall = self.sides[side]
         if wall is not None and visit.size < before:
             wall.removed += before - visit.size
-            self._shrink(context, side, visit, stamp, wall)
+            self._check_threshold(context, side, visit, stamp, wall)
         else:
-            self._grow(context, side, visit, stamp)
+            self._start_or_update(context, side, visit, stamp)
 
-    def _grow(self, context: DetectorContext, side: int, visit: Visit, stamp: float) -> None:
+    def _start_or_update(
+        self, context: DetectorContext, side: int, visit: Visit, stamp: float
+    ) -> None:
         wall = self.sides[side]
         if wall is not None:
             wall.peak = max(wall.peak, visit.size)
         if wall is None or not (wall.is_waiting or wall.is_open):
-            floor = (self.floors or self._renewed_floors(context))[side]
-            if visit.size < floor:
+            threshold = (self.thresholds or self._current_thresholds(context))[side]
+            if visit.size < threshold:
                 return
             median = context.thresholds.median_size[side] or 0.0
-            first = floor if wall is None else wall.first_floor
+            first_threshold = threshold if wall is None else wall.first_threshold
             peak = visit.size if wall is None else wall.peak
-            wall = self.sides[side] = Standing(stamp, floor, median, first, peak)
+            wall = self.sides[side] = Standing(stamp, threshold, median, first_threshold, peak)
             self.request_timer(context, stamp + HOLD_MS)
         if wall.is_open:
             self._update(context, side, visit, stamp, wall)
 
-    def _renewed_floors(self, context: DetectorContext) -> list[float]:
-        self.floors = [_floor(context.thresholds, side) for side in range(2)]
-        return self.floors
+    def _current_thresholds(self, context: DetectorContext) -> list[float]:
+        self.thresholds = [_wall_threshold(context.thresholds, side) for side in range(2)]
+        return self.thresholds
 
     def on_second(self, context: DetectorContext, end: int) -> None:
         """Let the next size ask for the thresholds that come into force now."""
-        self.floors = []
+        self.thresholds = []
 
-    def _shrink(
+    def _check_threshold(
         self, context: DetectorContext, side: int, visit: Visit, stamp: float, wall: Standing
     ) -> None:
         if wall.is_open:
             self._update(context, side, visit, stamp, wall)
-            if visit.size < WALL_OFF * wall.floor:
+            if visit.size < MIN_REMAINING_RATIO * wall.threshold:
                 wall.is_open = False
-                self._close(context, side, visit, stamp, self._reason(context, wall))
-        elif not wall.is_waiting or visit.size < wall.floor:
+                self._close(context, side, visit, stamp, self._close_reason(context, wall))
+        elif not wall.is_waiting or visit.size < wall.threshold:
             wall.is_waiting = False
-            self._grow(context, side, visit, stamp)
+            self._start_or_update(context, side, visit, stamp)
 
-    def on_trade(self, context: DetectorContext, trade: Trade, side: TradeSign) -> None:
+    def on_trade(self, context: DetectorContext, trade: Trade, sign: TradeSign) -> None:
         """Count what takers print at a wall's price."""
-        if side.aggressor == UNSIGNED:
+        if sign.aggressor == UNSIGNED:
             return
-        taken = taken_side(side.aggressor)
-        wall, visit = self.sides[taken], context.visits[taken]
+        side = resting_side(sign.aggressor)
+        wall, visit = self.sides[side], context.visits[side]
         if wall is not None and visit is not None and trade.price == visit.price:
             wall.traded += trade.size
             if wall.is_open:
-                self._update(context, taken, visit, trade.stamp, wall)
+                self._update(context, side, visit, trade.stamp, wall)
 
     def on_timer(self, context: DetectorContext, at: float) -> None:
         """Open what has stood for 2 s."""
@@ -126,7 +128,7 @@ class Walls(Detector):
             side=SIDE_NAMES[side],
             opened_at=wall.since,
             completed_at=at,
-            statistic=wall.peak / wall.floor,
+            statistic=wall.peak / wall.threshold,
             threshold=1.0,
             evidence_class="C",
             evidence=_wall_evidence(wall),
@@ -140,7 +142,7 @@ class Walls(Detector):
     ) -> None:
         event = context.events.find("wall", visit.key(side))
         if event is not None:
-            context.events.update(event, stamp, wall.peak / wall.floor, _wall_evidence(wall))
+            context.events.update(event, stamp, wall.peak / wall.threshold, _wall_evidence(wall))
 
     def on_leave(
         self, context: DetectorContext, side: int, visit: Visit, stamp: float, to: int | None
@@ -150,21 +152,31 @@ class Walls(Detector):
         if wall is None:
             return
         self.sides[side] = None
-        improved = to is not None and is_better(side, to, visit.price)
-        if not improved:
+        is_improved = to is not None and is_better(side, to, visit.price)
+        if not is_improved:
             wall.removed += visit.size
         if wall.is_open:
             self._update(context, side, visit, stamp, wall)
             self._close(
-                context, side, visit, stamp, "improved" if improved else self._reason(context, wall)
+                context,
+                side,
+                visit,
+                stamp,
+                "improved" if is_improved else self._close_reason(context, wall),
             )
-        context.events.of_type("wall").add_candidate(stamp, wall.peak / wall.first_floor)
+        context.events.candidates_of("wall").add_candidate(stamp, wall.peak / wall.first_threshold)
 
-    def _reason(self, context: DetectorContext, wall: Standing) -> str:
+    def _close_reason(self, context: DetectorContext, wall: Standing) -> str:
         if not context.trades_seen:
             return "removed"
         share = wall.traded / wall.removed if wall.removed else 0.0
-        return "consumed" if share >= CONSUMED else "pulled" if share < PULLED else "faded"
+        return (
+            "consumed"
+            if share >= MIN_CONSUMED_SHARE
+            else "pulled"
+            if share < MAX_PULLED_SHARE
+            else "faded"
+        )
 
     def _close(
         self, context: DetectorContext, side: int, visit: Visit, stamp: float, reason: str
@@ -174,16 +186,16 @@ class Walls(Detector):
             context.events.schedule_close(event, stamp, reason)
 
 
-def _floor(past: Thresholds, side: int) -> float:
+def _wall_threshold(thresholds: Thresholds, side: int) -> float:
     """Return the least size of a wall, NEVER while that is unknown."""
-    large, median = past.large_size[side], past.median_size[side]
-    return NEVER if large is None or median is None else max(large, WALL_MEDIANS * median)
+    large, median = thresholds.large_size[side], thresholds.median_size[side]
+    return NEVER if large is None or median is None else max(large, MIN_MEDIANS * median)
 
 
 def _wall_evidence(wall: Standing) -> Evidence:
     return {
         "size_shares": wall.peak,
-        "threshold_shares": wall.floor,
+        "threshold_shares": wall.threshold,
         "median_shares": wall.median,
         "traded_shares": wall.traded,
         "removed_shares": wall.removed,

@@ -148,7 +148,7 @@ def decode_bar(blob: bytes) -> Bar:
 
 def _made_bar(values: tuple[Any, ...]) -> Bar:
     _, *numbers, quote, quality = values
-    bar = Bar(0).filled(zip(_BAR_NUMBERS, numbers, strict=True))
+    bar = Bar(0).set_fields(zip(_BAR_NUMBERS, numbers, strict=True))
     if quote is not None:
         bar.first_quote = Quote(*quote)
     bar.quality = quality

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from app.analysis.bars import SECOND_MS
-from app.analysis.engine import LATE_MS, Engine
+from app.analysis.engine import MAX_LATE_MS, Engine
 from app.analysis.results import TickResult
 from app.storage.tick.read import TickRead
 
@@ -52,14 +52,14 @@ def fold(
         state.rebuilt_at = as_of
     start = after = state.as_of or reading.start
     for end in reading.piece_ends(start, as_of):
-        batch, stored = reading.piece(after, end)
+        batch, stored = reading.parse_piece(after, end)
         if after == start:
             batch.faults.extend([(float(end), "late")] * report.late_records)
         engine.fold(batch, end, stored)
         report.folded_records += len(batch.records)
         for _, name in batch.faults:
             report.oddities[name] = report.oddities.get(name, 0) + 1
-        reading.behind += sum(stored.values())
+        reading.folded_count += sum(stored.values())
         after = end
         if spent_seconds() - began > FOLD_BUDGET_SECONDS:
             break
@@ -72,7 +72,7 @@ def _fold_late(engine: Engine, reading: TickRead, report: TickReport) -> None:
     placed = 0
     if reading.late_quotes or reading.late_trades:
         as_of = engine.state.as_of
-        batch, counts = reading.late_piece(as_of - LATE_MS, as_of)
+        batch, counts = reading.parse_late_records(as_of - MAX_LATE_MS, as_of)
         placed = sum(counts.values()) - sum([bar.stored for bar in engine.state.recent])
         engine.replay_late_records(batch, counts)
     report.late_records = max(0, reading.late_records - max(0, placed))
@@ -85,12 +85,12 @@ def analyse(engine: Engine, reading: TickRead, report: TickReport, folded_to: in
     report.failed_detectors = analysis.failed_detectors
     for quality in analysis.quality.values():
         # What is true of the keys now and not of the window's records.
-        if reading.ahead:
-            quality["ahead"] = reading.ahead
+        if reading.ahead_count:
+            quality["ahead"] = reading.ahead_count
         if reading.key_check.seconds_not_ms:
             quality["seconds_not_ms"] = reading.key_check.seconds_not_ms
-        if reading.wrong_type:
-            quality["wrong_type"] = reading.wrong_type
+        if reading.wrong_type_count:
+            quality["wrong_type"] = reading.wrong_type_count
         if report.behind_seconds:
             quality["behind_seconds"] = int(report.behind_seconds)
     return analysis

@@ -16,10 +16,10 @@ from app.analysis.engine import Engine
 from app.analysis.quantiles import IntArray
 from app.analysis.record_parser import ScoredMembers
 from app.core.errors import StateUnreadable
-from app.storage.tick.read import parse, scored_in
+from app.storage.tick.read import parse_records, scored_in
 
-LONGEST_MS: Final = 10 * SECOND_MS
-MOST_MEMBERS: Final = 2000
+MAX_AGE_MS: Final = 10 * SECOND_MS
+MAX_MEMBERS: Final = 2000
 
 
 @dataclass(slots=True, init=False)
@@ -27,11 +27,11 @@ class JournalEntry:
     """One tick: up to where it folded, and the checksums of the members that it had before it."""
 
     as_of: int
-    members: IntArray
+    checksums: IntArray
 
     def __init__(self, as_of: int, members: "IntArray | None" = None) -> None:
         self.as_of = as_of
-        self.members = array("I") if members is None else members
+        self.checksums = array("I") if members is None else members
 
 
 @dataclass(slots=True)
@@ -40,19 +40,19 @@ class Journal:
 
     since: int
     entries: list[JournalEntry] = field(default_factory=list)
-    noted: int = 0
+    member_count: int = 0
 
     def is_full(self, as_of: int) -> bool:
         """Tell whether at `as_of` the state is better stored whole again."""
-        return as_of - self.since >= LONGEST_MS or self.noted >= MOST_MEMBERS
+        return as_of - self.since >= MAX_AGE_MS or self.member_count >= MAX_MEMBERS
 
     def append(self, after: int, as_of: int, records: Iterable[ScoredMembers]) -> None:
         """Add a tick that folded what is stamped in (after, as_of] of the records that it read."""
         entry = JournalEntry(as_of)
         for stored in records:
-            entry.members.extend([_sum(member) for member, _ in scored_in(stored, after, as_of)])
+            entry.checksums.extend([_sum(member) for member, _ in scored_in(stored, after, as_of)])
         self.entries.append(entry)
-        self.noted += len(entry.members)
+        self.member_count += len(entry.checksums)
 
     def replay(self, engine: Engine, quotes: ScoredMembers, trades: ScoredMembers) -> None:
         """Let an engine as of `since` fold again what was folded then, of what is stored now.
@@ -61,14 +61,14 @@ class Journal:
         """
         for entry in self.entries:
             after, to = engine.state.as_of, entry.as_of
-            known = set(entry.members)
+            known = set(entry.checksums)
             had = [
                 [pair for pair in scored_in(stored, after, to) if _sum(pair[0]) in known]
                 for stored in (quotes, trades)
             ]
-            if len(had[0]) + len(had[1]) < len(entry.members):
+            if len(had[0]) + len(had[1]) < len(entry.checksums):
                 raise StateUnreadable(f"records that were folded up to {to} are gone")
-            engine.advance(parse(had[0], had[1], after, to)[0], to)
+            engine.advance(parse_records(had[0], had[1], after, to)[0], to)
 
 
 def _sum(member: bytes) -> int:

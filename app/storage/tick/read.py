@@ -65,11 +65,11 @@ class KeyCheck:
     """
 
     seconds_not_ms: int
-    crowded: int
+    oversized_keys: int
 
     def __init__(self, seconds_not_ms: int = 0, crowded: int = 0) -> None:
         self.seconds_not_ms = seconds_not_ms
-        self.crowded = crowded
+        self.oversized_keys = crowded
 
 
 @dataclass(slots=True, init=False)
@@ -86,34 +86,36 @@ class TickRead:
     start: int
     quotes: list[tuple[bytes, float]]
     trades: list[tuple[bytes, float]]
-    behind: int
+    folded_count: int
     late_records: int
     recent_count: int
     late_quotes: list[tuple[bytes, float]]
     late_trades: list[tuple[bytes, float]]
-    newest: list[float]
-    ahead: int
+    newest_scores: list[float]
+    ahead_count: int
     gap_end: float | None
-    wrong_type: int
-    lengths: list[int]
-    is_odd: bool
+    wrong_type_count: int
+    metrics_lengths: list[int]
+    is_malformed: bool
     key_check: KeyCheck
-    is_cut_at: float | None
+    truncated_at: float | None
 
     def __init__(self, version: str, start: int, *, is_odd: bool = False) -> None:
         self.version = version
         self.start = start
         self.quotes, self.trades, self.late_quotes, self.late_trades = [], [], [], []
-        self.behind = self.late_records = self.recent_count = self.ahead = self.wrong_type = 0
-        self.newest = []
+        self.folded_count = self.late_records = self.recent_count = self.ahead_count = (
+            self.wrong_type_count
+        ) = 0
+        self.newest_scores = []
         self.gap_end = None
-        self.lengths = []
-        self.is_odd = is_odd
+        self.metrics_lengths = []
+        self.is_malformed = is_odd
         self.key_check = KeyCheck()
-        self.is_cut_at = None
+        self.truncated_at = None
 
     @classmethod
-    def of(cls, replies: Sequence[Any], start: int, most: int) -> "TickRead":
+    def from_replies(cls, replies: Sequence[Any], start: int, most: int) -> "TickRead":
         """Read the answers to the question for `most` records a key.
 
         A key of the broker's that has another type is left alone, and read as if it were not there.
@@ -122,55 +124,55 @@ class TickRead:
             return cls("", start, is_odd=True)
         (version, known, recent_count, lost_to), *answers = replies
         reading = cls((version or b"").decode(errors="replace"), start)
-        reading.wrong_type = sum([isinstance(answer, Exception) for answer in answers[:2]])
+        reading.wrong_type_count = sum([isinstance(answer, Exception) for answer in answers[:2]])
         quotes, trades, *others = [[] if isinstance(a, Exception) else a for a in answers]
-        reading.quotes, reading.trades = pairs(quotes), pairs(trades)
-        reading.behind = (others[0] or 0) + (others[1] or 0)
-        reading.newest = [score for last in others[2:4] for _, score in pairs(last)]
-        reading.is_odd = [] in others[4:]
-        reading.lengths = [] if reading.is_odd else others[4:]
-        reading.gap_end = finite(lost_to)
+        reading.quotes, reading.trades = read_pairs(quotes), read_pairs(trades)
+        reading.folded_count = (others[0] or 0) + (others[1] or 0)
+        reading.newest_scores = [score for last in others[2:4] for _, score in read_pairs(last)]
+        reading.is_malformed = [] in others[4:]
+        reading.metrics_lengths = [] if reading.is_malformed else others[4:]
+        reading.gap_end = read_finite(lost_to)
         if version and is_whole(known) and is_whole(recent_count):
-            reading.late_records = reading.behind - int(known)
+            reading.late_records = reading.folded_count - int(known)
             reading.recent_count = int(recent_count)
         elif version:
-            reading.is_odd = True
+            reading.is_malformed = True
         full = [r[-1][1] for r in (reading.quotes, reading.trades) if len(r) >= most]
-        reading.is_cut_at = min(full) if full else None
+        reading.truncated_at = min(full) if full else None
         return reading
 
-    def take_records_of(self, other: "TickRead") -> None:
+    def replace_records(self, other: "TickRead") -> None:
         """Take another reading's records for these."""
         self.quotes, self.trades = other.quotes, other.trades
-        self.behind, self.is_cut_at = other.behind, other.is_cut_at
+        self.folded_count, self.truncated_at = other.folded_count, other.truncated_at
 
     def is_ahead_of(self, as_of: int) -> bool:
         """Tell whether some record is stamped over 5 s ahead."""
-        return any(newest > as_of + AHEAD_MS for newest in self.newest)
+        return any(newest > as_of + AHEAD_MS for newest in self.newest_scores)
 
-    def oldest(self) -> float:
+    def oldest_score(self) -> float:
         """Return the oldest score that was read."""
         return min(records[0][1] for records in (self.quotes, self.trades) if records)
 
-    def before_all(self) -> int:
+    def second_before_oldest(self) -> int:
         """Return the last whole second before all that was read."""
-        return whole_second(self.oldest()) - SECOND_MS
+        return whole_second(self.oldest_score()) - SECOND_MS
 
-    def piece(self, after: int, to: int) -> tuple[Batch, dict[int, int]]:
+    def parse_piece(self, after: int, to: int) -> tuple[Batch, dict[int, int]]:
         """Parse the records stamped in (after, to], and count all members by score and second."""
-        return parse(
+        return parse_records(
             scored_in(self.quotes, after, to), scored_in(self.trades, after, to), after, to
         )
 
-    def late_piece(self, after: int, to: int) -> tuple[Batch, dict[int, int]]:
+    def parse_late_records(self, after: int, to: int) -> tuple[Batch, dict[int, int]]:
         """Do the same with the records of seconds that were folded before."""
-        return parse(self.late_quotes, self.late_trades, after, to)
+        return parse_records(self.late_quotes, self.late_trades, after, to)
 
     def piece_ends(self, after: int, as_of: int) -> Iterator[int]:
         """Cut what was read at whole seconds into pieces of some hundred records."""
         last = as_of
-        if self.is_cut_at is not None:
-            last = min(as_of, math.floor((self.is_cut_at - MARGIN_MS) / SECOND_MS) * SECOND_MS)
+        if self.truncated_at is not None:
+            last = min(as_of, math.floor((self.truncated_at - MARGIN_MS) / SECOND_MS) * SECOND_MS)
         end = after
         if last - after > SECOND_MS:
             scores = sorted(
@@ -189,7 +191,7 @@ def is_whole(text: bytes | None) -> bool:
     return text is not None and text.removeprefix(b"-").isdigit()
 
 
-def finite(text: bytes | None) -> float | None:
+def read_finite(text: bytes | None) -> float | None:
     """Return a field's number, None where it holds none."""
     try:
         number = float(text or b"nan")
@@ -198,7 +200,7 @@ def finite(text: bytes | None) -> float | None:
     return number if math.isfinite(number) else None
 
 
-def pairs(reply: Sequence[Any]) -> list[tuple[bytes, float]]:
+def read_pairs(reply: Sequence[Any]) -> list[tuple[bytes, float]]:
     """Read members with their scores, in the form of either protocol."""
     if reply and isinstance(reply[0], list):
         return [(member, score) for member, score in reply]
@@ -211,7 +213,7 @@ def scored_in(stored: ScoredMembers, after: int, to: int) -> ScoredMembers:
     return stored if stop - start == len(stored) else stored[start:stop]
 
 
-def parse(
+def parse_records(
     quotes: ScoredMembers, trades: ScoredMembers, after: int, to: int
 ) -> tuple[Batch, dict[int, int]]:
     """Parse records stamped in (after, to], and count all members by score and second."""

@@ -16,7 +16,7 @@ from app.analysis.results import TickResult
 from app.analysis.state import ENGINE, State
 from app.analysis.windows import WINDOWS
 from app.storage import keys
-from app.storage.scripts import EVENTS, TRIM
+from app.storage.scripts import TRIM_RECORDS, UPDATE_EVENTS
 from app.storage.tick import codec
 from app.storage.tick.journal import Journal
 from app.storage.tick.read import TickRead
@@ -24,7 +24,7 @@ from app.storage.tick.resp import Command, FieldNames, command, field_names, fla
 
 HOUSEKEEPING_SECONDS = 10
 _RENEWED_EACH_TICK_SECONDS = 60
-CANDIDATES, LEVELS = "c:", "l:"
+CANDIDATES_PREFIX, LEVELS_PREFIX = "c:", "l:"
 _MULTI, _EXEC = command("MULTI"), command("EXEC")
 _NO_NAMES = field_names(())
 
@@ -38,7 +38,7 @@ class PublishedKeys:
     """
 
     as_of: list[int] = field(default_factory=lambda: [0] * len(WINDOWS))
-    names: list[FieldNames] = field(default_factory=lambda: [_NO_NAMES] * len(WINDOWS))
+    field_names: list[FieldNames] = field(default_factory=lambda: [_NO_NAMES] * len(WINDOWS))
     levels: list[list[PublishedLevel] | None] = field(default_factory=lambda: [None, None])
     recent: list[tuple[Bar, bytes]] = field(default_factory=list)
 
@@ -108,18 +108,18 @@ class TickWrite:
             # until that is caught up with, for a published as_of never goes back.
             if shown.as_of[place] > analysis.as_of:
                 continue
-            key, names = self._metrics[place], shown.names[place]
+            key, names = self._metrics[place], shown.field_names[place]
             fields, texts = codec.window_texts(analysis, window, behaviors)
             # The hash is replaced whole; where it has these very fields, by setting them: a third
             # of what it costs to make it anew.
-            is_new = self._reading.lengths[place] != len(fields) or names.fields != fields
+            is_new = self._reading.metrics_lengths[place] != len(fields) or names.fields != fields
             if is_new:
                 names = field_names(fields)
                 yield command("DEL", key)
             yield hset(key, names, texts)
             if is_new or renews or lifetime <= _RENEWED_EACH_TICK_SECONDS:
                 yield command("EXPIRE", key, lifetime)
-            shown.as_of[place], shown.names[place] = analysis.as_of, names
+            shown.as_of[place], shown.field_names[place] = analysis.as_of, names
 
     def _event_commands(
         self, state: State, analysis: TickResult, *, renews: bool
@@ -136,7 +136,7 @@ class TickWrite:
         if self._is_housekeeping:
             yield "ZREMRANGEBYSCORE", self._patterns, "-inf", oldest
         if forms:
-            yield "EVAL", EVENTS, 1, self._patterns, *forms
+            yield "EVAL", UPDATE_EVENTS, 1, self._patterns, *forms
         if forms or self._is_housekeeping:
             yield command("EXPIRE", self._patterns, keys.PATTERNS_LIFETIME_SECONDS)
         if analysis.changed_events or renews:
@@ -171,7 +171,7 @@ class TickWrite:
         fields: dict[str, Any] = {
             "version": version,
             "as_of": state.as_of,
-            "behind": reading.behind,
+            "behind": reading.folded_count,
             "recent": codec.join_bars(recent),
             "recent_count": sum([bar.stored for bar in state.recent]),
             "journal": codec.encode_journal(journal) if journal is not None else b"",
@@ -179,10 +179,10 @@ class TickWrite:
         gone = [] if reading.gap_end is None else ["lost_to"]
         if journal is None:
             packed = codec.encode_state(state, changed_only=bool(reading.version))
-            gone += [LEVELS + name for name in packed.gone]
+            gone += [LEVELS_PREFIX + name for name in packed.gone]
             fields["engine"], fields["blob"] = ENGINE, packed.blob
-            fields.update({CANDIDATES + kind: it for kind, it in packed.candidates.items()})
-            fields.update({LEVELS + name: it for name, it in packed.levels.items()})
+            fields.update({CANDIDATES_PREFIX + kind: it for kind, it in packed.candidates.items()})
+            fields.update({LEVELS_PREFIX + name: it for name, it in packed.levels.items()})
         if gone:
             yield "HDEL", self._state, *gone
         yield "HSET", self._state, *flat(fields)
@@ -190,12 +190,12 @@ class TickWrite:
             yield command("EXPIRE", self._state, keys.STATE_LIFETIME_SECONDS)
 
     def _trim_commands(self, as_of: int) -> Iterator[Command]:
-        if self._is_housekeeping or self._reading.key_check.crowded:
+        if self._is_housekeeping or self._reading.key_check.oversized_keys:
             start = as_of - self._limits.retention_seconds * SECOND_MS
             oldest = f"({start}" if self._is_housekeeping else ""
             records = self._quotes, self._trades
             most = self._limits.max_records
-            yield "EVAL", TRIM, 3, self._state, *records, as_of, oldest, most
+            yield "EVAL", TRIM_RECORDS, 3, self._state, *records, as_of, oldest, most
 
 
 def is_housekeeping_turn(ticker: str, as_of: int, interval_seconds: int) -> bool:

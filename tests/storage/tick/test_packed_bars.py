@@ -10,8 +10,10 @@ from app.storage.tick.codec import decode_bar, encode_bar
 
 
 def _bar() -> Bar:
-    bar = Bar(1_700_000_000_000).filled((name, 0.5 + n) for n, name in enumerate(ADDITIVE_FIELDS))
-    bar.filled((name, n) for n, name in enumerate(COUNT_FIELDS))
+    bar = Bar(1_700_000_000_000).set_fields(
+        (name, 0.5 + n) for n, name in enumerate(ADDITIVE_FIELDS)
+    )
+    bar.set_fields((name, n) for n, name in enumerate(COUNT_FIELDS))
     bar.bid_price, bar.ask_price, bar.stood = 10_00000000, 10_02000000, 1
     bar.first_quote, bar.quality = Quote(1.5, 7, 1, 2.0, 3, 4.0), {"late": 2}
     return bar

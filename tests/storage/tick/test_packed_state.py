@@ -5,7 +5,7 @@ import random
 import pytest
 
 from app.analysis.engine import SLEEP_AFTER_SECONDS, Engine
-from app.analysis.levels import GONE_MS, MAX_LEVELS
+from app.analysis.levels import LEVEL_LIFETIME_MS, MAX_LEVELS
 from app.analysis.records import Batch
 from app.storage.tick import codec
 from app.storage.tick.state_packing import pack
@@ -61,7 +61,7 @@ def test_levels_that_are_gone_after_a_long_silence_go_from_the_stored_parts_too(
     engine = Engine.new("SPY")
     engine.advance(Batch(stream(quote(at=0.5, bid=10, ask=11)), []), second(1))
     first = codec.encode_state(engine.state)
-    later = SLEEP_AFTER_SECONDS + GONE_MS // 1000 + 2
+    later = SLEEP_AFTER_SECONDS + LEVEL_LIFETIME_MS // 1000 + 2
     engine.advance(Batch(stream(quote(at=later - 0.5, bid=20, ask=21)), []), second(later))
 
     parts = codec.encode_state(engine.state, changed_only=True)

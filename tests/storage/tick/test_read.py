@@ -7,7 +7,7 @@ import msgspec
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.storage.tick.read import parse
+from app.storage.tick.read import parse_records
 
 START = 1_700_000_000_000
 
@@ -31,7 +31,7 @@ def trades(stamps: list[float]) -> list[tuple[bytes, float]]:
 def test_members_are_counted_by_the_second_that_their_score_lies_in(
     shown: list[float], printed: list[float], after: int, to: int
 ) -> None:
-    _, counts = parse(quotes(shown), trades(printed), after, to)
+    _, counts = parse_records(quotes(shown), trades(printed), after, to)
 
     inside = [score for score in (*shown, *printed) if after < score <= to]
     assert counts == Counter(ceil(score / 1000) * 1000 for score in inside)
@@ -41,7 +41,7 @@ def test_members_are_counted_by_the_second_that_their_score_lies_in(
 def test_records_of_a_piece_are_those_stamped_within_it(
     shown: list[float], printed: list[float], after: int, to: int
 ) -> None:
-    batch, _ = parse(quotes(shown), trades(printed), after, to)
+    batch, _ = parse_records(quotes(shown), trades(printed), after, to)
 
     inside = sorted(score for score in (*shown, *printed) if after < score <= to)
     assert [record.stamp for record in batch.records] == inside
