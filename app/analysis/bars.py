@@ -1,6 +1,7 @@
-"""One second of a ticker, such that seconds add up to any window.
+"""Build one-second bars from records; bars add up to any window.
 
-A bar covers (end - 1 s, end]. Its sums are additive; its last fields tell how the second ended.
+A bar covers (end - 1 s, end]. Its first fields are additive sums; its last fields hold the values
+at the end of the second.
 """
 
 import math
@@ -18,10 +19,10 @@ SECOND_MS: Final = 1000
 class Bar:
     """One second; prices and spreads in 1e-8, times in ms, 0 where a price or threshold is unknown.
 
-    `compared` counts quotes that had one before them, `scored` those of them whose log-OFI could
-    be scaled; `mid2` is twice the valid mid and `spread` the valid spread at the end; `large_*`
-    and `depth` are the thresholds in force after the second; `stored` counts members of the
-    broker's keys by score, readable or not.
+    `compared` counts quotes that had a predecessor, `scored` those of them whose log-OFI could be
+    scaled. `stood` is 1 if a quote stood at the end. `mid2` is twice the valid mid, `spread` the
+    valid spread at the end. `large_*` and `depth` are the thresholds in force after the second.
+    `stored` counts the members of the broker's keys by score, parsable or not.
     """
 
     end: int
@@ -74,8 +75,8 @@ class Bar:
     quality: dict[str, int] | None
 
     def __init__(self, end: int) -> None:
-        """Begin the second that ends at `end` with nothing in it."""
-        # Written out: what `dataclass` makes of it is not compiled, and takes 12 µs of each second.
+        """Begin the second that ends at `end`, with all fields 0."""
+        # Written out: the `__init__` that `dataclass` generates is not compiled and takes 12 µs.
         self.end = end
         self.quote_count = self.compared = self.scored = self.bid_lifts = self.bid_drops = 0
         self.ask_lifts = self.ask_drops = self.large_bids = self.large_asks = self.returns = 0
@@ -92,7 +93,7 @@ class Bar:
         self.quality = None
 
     def set_fields(self, values: Iterable[tuple[str, object]]) -> "Bar":
-        """Set fields by their names; returns the bar itself."""
+        """Set fields by name, and return this bar."""
         for name, value in values:
             setattr(self, name, value)
         return self
@@ -110,9 +111,10 @@ _EMPTY_BAR = Bar(0)
 
 @dataclass(slots=True, init=False)
 class BarBuilder:
-    """Turns records into bars, in stream order; its thresholds are renewed at each whole second.
+    """Builds bars from records in stream order, with thresholds that change at whole seconds.
 
-    `bar` is the second under way, which ends at `end`; it is to be begun.
+    `bar` is the current second, which ends at `end`; call `begin` before the first record.
+    `last_bid_price` and `last_ask_price` are the newest prices quoted with a size.
     """
 
     end: int
@@ -130,10 +132,10 @@ class BarBuilder:
     def __init__(  # noqa: PLR0913, PLR0917 - written out, as in `records`
         self,
         end: int,
-        standing: StandingQuote,
+        standing_quote: StandingQuote,
         integrated_to: float = 0.0,
-        bid: int = 0,
-        ask: int = 0,
+        last_bid_price: int = 0,
+        last_ask_price: int = 0,
         last_mid2: int = 0,
         large_bid_size: float = 0.0,
         large_ask_size: float = 0.0,
@@ -141,11 +143,11 @@ class BarBuilder:
         trades_seen: int = 0,
     ) -> None:
         self.end = end
-        self.standing_quote = standing
+        self.standing_quote = standing_quote
         self.bar = _EMPTY_BAR
         self.integrated_to = integrated_to
-        self.last_bid_price = bid
-        self.last_ask_price = ask
+        self.last_bid_price = last_bid_price
+        self.last_ask_price = last_ask_price
         self.last_mid2 = last_mid2
         self.large_bid_size = large_bid_size
         self.large_ask_size = large_ask_size
@@ -158,7 +160,7 @@ class BarBuilder:
         self.bar = Bar(end)
 
     def copy(self) -> "BarBuilder":
-        """Return the same fold at a whole second, to go on from independently."""
+        """Return an independent copy; only at a whole second, since `bar` is not copied."""
         standing = self.standing_quote
         return BarBuilder(
             self.end,
@@ -200,6 +202,7 @@ class BarBuilder:
             self.add_fault(_invalid_quote_fault(quote))
 
     def _add_order_flow(self, before: Quote, quote: Quote) -> None:  # noqa: C901, PLR0912 - hot path
+        """Add what changed between two quotes: order flow, price changes, turnover, large sizes."""
         bar = self.bar
         bar.compared += 1
         flow = 0.0
@@ -238,37 +241,37 @@ class BarBuilder:
                 bar.log_ofi += math.copysign(math.log1p(abs(flow) / self.depth), flow)
 
     def add_trade(self, trade: Trade) -> TradeSign:
-        """Add a print."""
+        """Add a trade, and return its sign."""
         bar = self.bar
-        side = self.standing_quote.sign_trade(trade)
+        sign = self.standing_quote.sign_trade(trade)
         self.trades_seen = 1
         bar.trade_count += 1
         bar.notional += trade.price / PRICE_UNITS * trade.size
-        if side.is_inside:
+        if sign.is_inside:
             bar.inside_volume += trade.size
-        if side.aggressor == UNSIGNED:
+        if sign.aggressor == UNSIGNED:
             bar.unsigned_volume += trade.size
-            return side
-        if side.aggressor == BUY:
+            return sign
+        if sign.aggressor == BUY:
             bar.buy_volume += trade.size
         else:
             bar.sell_volume += trade.size
         valid = self.standing_quote.valid
         if valid is not None:
             mid2 = valid.bid_price + valid.ask_price
-            bps = 2e4 * side.aggressor * (2 * trade.price - mid2) / mid2
+            bps = 2e4 * sign.aggressor * (2 * trade.price - mid2) / mid2
             bar.effective_spread_bps_volume += bps * trade.size
             bar.effective_spread_volume += trade.size
-        return side
+        return sign
 
     def add_fault(self, name: str) -> None:
-        """Count something about the records of this second by name."""
+        """Count a fault among the records of this second by name."""
         if self.bar.quality is None:
             self.bar.quality = {}
         self.bar.quality[name] = self.bar.quality.get(name, 0) + 1
 
     def _integrate(self, quote: Quote, until: float) -> None:
-        """Weigh the quote that stood with the time from where the sums end."""
+        """Add the standing quote to the time-weighted sums, up to `until`."""
         bar = self.bar
         duration = until - self.integrated_to
         self.integrated_to = until
@@ -290,7 +293,7 @@ class BarBuilder:
         bar.max_spread = max(bar.max_spread, float(spread))
 
     def close(self) -> Bar:
-        """End the second and begin the next; returns the finished bar without thresholds."""
+        """End the second, begin the next, and return the finished bar, still without thresholds."""
         bar, quote = self.bar, self.standing_quote.quote
         if quote is not None and self.integrated_to < bar.end:
             self._integrate(quote, float(bar.end))
@@ -304,6 +307,7 @@ class BarBuilder:
         return bar
 
     def _close_mid(self, bar: Bar) -> None:
+        """Set the fields that the last valid quote determines."""
         last = self.standing_quote.last_valid
         if last is None:
             return
@@ -319,18 +323,18 @@ class BarBuilder:
             bar.weighted_mid = weighted_mid(last)
 
     def set_thresholds(self, bar: Bar, large_bid: float, large_ask: float, depth: float) -> None:
-        """Put the thresholds of the next second in force, and note them in the bar just ended."""
+        """Set the next second's thresholds, and store them in the bar that just ended."""
         self.large_bid_size = bar.large_bid_size = large_bid
         self.large_ask_size = bar.large_ask_size = large_ask
         self.depth = bar.depth = depth
 
     def copy_thresholds(self, bar: Bar, source: Bar) -> None:
-        """Do the same with thresholds that an earlier bar of this second already carries."""
+        """Set the thresholds that an earlier bar of the same second holds."""
         self.set_thresholds(bar, source.large_bid_size, source.large_ask_size, source.depth)
 
 
 def weighted_mid(quote: Quote) -> float:
-    r"""Place the price between bid and ask by the opposite side's size.
+    r"""Return the mean of bid and ask, each weighted by the opposite side's size.
 
     .. math:: W = \frac{P_b q_a + P_a q_b}{q_b + q_a}
 
@@ -344,6 +348,7 @@ def weighted_mid(quote: Quote) -> float:
 
 
 def _invalid_quote_fault(quote: Quote) -> str:
+    """Name the reason why a quote is not valid."""
     if not quote.is_two_sided:
         return "one_sided"
     return "locked" if quote.bid_price == quote.ask_price else "crossed"

@@ -1,4 +1,4 @@
-"""All scales of one ticker, sampled by the second, and the thresholds they put in force."""
+"""Keep a ticker's baselines, sampled each second, and derive the detectors' thresholds."""
 
 import math
 from dataclasses import dataclass, field
@@ -27,9 +27,9 @@ MIN_SAME_STAMP_SHARE: Final = 0.05
 
 @dataclass(slots=True)
 class TickSize:
-    """Greatest common divisor of the differences of quoted prices.
+    """The tick size: the greatest common divisor of the differences of quoted prices.
 
-    `size` is the tick in 1e-8, 0 before 20 distinct prices.
+    `size` is in 1e-8, 0 before 20 distinct prices; `seen` are those until then.
     """
 
     first: int = 0
@@ -52,7 +52,7 @@ class TickSize:
 
 @dataclass(slots=True, init=False)
 class SecondSample:
-    """What one second adds to the scales; None where it can't be known."""
+    """What one second adds to the baselines; None where unknown."""
 
     quote: Quote | None
     spread: int | None
@@ -96,7 +96,7 @@ class SecondSample:
 
 @dataclass(slots=True)
 class Thresholds:
-    """Thresholds from the ticker's own past as of the last whole second; None while warming."""
+    """Thresholds from the ticker's past, as of the last whole second; None while warming."""
 
     median_size: list[float | None] = field(default_factory=lambda: [None, None])
     large_size: list[float | None] = field(default_factory=lambda: [None, None])
@@ -124,10 +124,10 @@ def _size_histograms() -> list[DecayedHistogram]:
 
 @dataclass(slots=True)
 class Baselines:
-    """What is usual for a ticker; definitions and quantiles in docs/patterns.md, Scales.
+    """Decayed statistics of a ticker's past; definitions and quantiles in docs/patterns.md, Scales.
 
-    Beside it what flowed of late: `flow_30s` and `flow_10s`, the signed taker volume of so many
-    seconds, and `log_ofi_10s`.
+    `flow_30s` and `flow_10s` are the signed taker volume of the last 30 and 10 s, `log_ofi_10s` the
+    log-OFI of the last 10 s.
     """
 
     sizes: list[DecayedHistogram] = field(default_factory=_size_histograms)
@@ -160,20 +160,20 @@ class Baselines:
     thresholds: Thresholds = field(default_factory=Thresholds, init=False)
 
     def count_same_taker_pair(self, *, is_same_stamp: bool) -> None:
-        """Count two successive prints of one taker, and whether they shared their stamp."""
+        """Count two successive trades of one aggressor, and whether their stamps are the same."""
         self.same_taker_pairs += 1
         self.same_stamp_pairs += is_same_stamp
 
     @property
     def orders_span_stamps(self) -> bool:
-        """Tell whether this feed stamps the prints of one market order apart."""
+        """Return whether this feed gives the trades of one market order different stamps."""
         return (
             self.same_taker_pairs >= MIN_PAIRS
             and self.same_stamp_pairs < MIN_SAME_STAMP_SHARE * self.same_taker_pairs
         )
 
     def clear_recent(self) -> None:
-        """Drop the sums of the last seconds, as after a sleep; scales stay."""
+        """Clear the sums of the last seconds, as after a sleep; the histograms stay."""
         self.signed_volumes, self.log_ofis, self.spreads = (
             float_array(),
             float_array(),
@@ -182,7 +182,7 @@ class Baselines:
         self.flow_30s = self.flow_10s = self.log_ofi_10s = 0.0
 
     def add_recent_flows(self, sample: SecondSample) -> None:
-        """Let the second's flows enter the recent sums, before the detectors look at them."""
+        """Add a second's flows to the recent sums; call this before the detectors' `on_second`."""
         _append_bounded(self.signed_volumes, sample.signed_volume, _FLOW_SECONDS)
         _append_bounded(self.log_ofis, sample.log_ofi or 0.0, _SHORT_SECONDS)
         self.flow_30s = sum_in_order(self.signed_volumes)
@@ -195,7 +195,7 @@ class Baselines:
 
     @property
     def tightening(self) -> float | None:
-        """Return how much the last 5 seconds' spreads lie under the 5 before, in usual spreads."""
+        """Return (mean spread of the 5 s before - that of the last 5 s) / median spread."""
         median = self.thresholds.spread
         if not median or len(self.spreads) < 2 * _SLOPE_SECONDS:
             return None
@@ -203,7 +203,7 @@ class Baselines:
         return (sum_in_order(earlier) - sum_in_order(later)) / _SLOPE_SECONDS / median
 
     def add_second(self, sample: SecondSample, tick: int) -> None:
-        """Take the second's samples after the detectors have looked; renew what is in force."""
+        """Add a second's samples, and update the thresholds; call this after the detectors."""
         tightening = self.tightening
         if tightening is not None:
             self.spread_slope.add(max(0.0, tightening))
@@ -251,7 +251,7 @@ class Baselines:
             self.impact.add(signed_volume * sample.mid_move, signed_volume * signed_volume)
 
     def update_thresholds(self) -> None:
-        """Put the scales' quantiles in force."""
+        """Set the thresholds to the current quantiles and ratios."""
         thresholds = self.thresholds
         thresholds.median_size = [histogram.quantile(0) for histogram in self.sizes]
         thresholds.large_size = [histogram.quantile(1) for histogram in self.sizes]

@@ -1,4 +1,4 @@
-"""Open events and flows to words: on, off, or unknown with the reason."""
+"""Compute behaviours from open events and flows: on, off, or unknown with the reason."""
 
 from app.analysis.baselines import MIN_DRIFT_SAMPLES
 from app.analysis.detector_context import DetectorContext
@@ -9,7 +9,7 @@ Behaviors = dict[str, str]
 
 
 def compute_behaviors(context: DetectorContext, momentum: MomentumShifts) -> Behaviors:
-    """Say what the book is doing now; definitions in docs/patterns.md, Behaviours."""
+    """Return the state of each behaviour by name; definitions in docs/patterns.md, Behaviours."""
     live = {(event.type, event.side) for event in context.events.live.values()}
     behaviors = {
         f"{side}_{kind}": "on" if (kind, side) in live else _off_or_warming(context, kind, side)

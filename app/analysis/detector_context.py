@@ -1,4 +1,4 @@
-"""What every detector may look at while the stream is folded."""
+"""Hold the data of a ticker that its detectors share."""
 
 from dataclasses import dataclass, field
 from typing import Final
@@ -13,10 +13,10 @@ NEVER: Final = float("inf")
 
 @dataclass(slots=True)
 class DetectorContext:
-    """The ticker's book, its past, and its events; detectors read it and open events through it.
+    """A ticker's touch, baselines and events; detectors read it, and open events through it.
 
-    `facts` are those of the second that is being closed, `mid2` twice the valid mid at the last
-    whole second (0: none), `next_timer` the earliest of the detectors' timers.
+    `second_sample` is that of the second being closed, `mid2` twice the valid mid at the last whole
+    second (0: none), `next_timer` the earliest of the detectors' timers. Lists are by side.
     """
 
     ticker: str

@@ -1,6 +1,6 @@
-"""Fold a ticker's records in event order, and say at any whole second what is going on.
+"""Fold a ticker's records in event order, and compute the results at any whole second.
 
-It has no clock: time comes in as `as_of`.
+The engine reads no clock: time is passed in as `as_of`.
 """
 
 import math
@@ -31,7 +31,7 @@ FaultsBySecond = dict[int, list[str]]
 
 
 class Engine:
-    """One ticker's fold: its state, the table of its newest bars, and who listens."""
+    """One ticker's fold: its state, the table of its newest bars, and its detectors."""
 
     def __init__(self, state: State, table: RollingBars) -> None:
         self.state = state
@@ -42,19 +42,19 @@ class Engine:
 
     @classmethod
     def new(cls, ticker: str) -> "Engine":
-        """Begin with a ticker of which nothing was seen."""
+        """Return the engine of a ticker without any records yet."""
         return cls(new_state(ticker), RollingBars(max(WINDOW_SECONDS), spans=WINDOW_SECONDS))
 
     def advance(self, batch: Batch, as_of: int) -> TickResult:
-        """Fold the records stamped after the last `as_of` up to this one, and say what is found."""
+        """Fold the records stamped after the last `as_of` up to this one, and return the result."""
         self.fold(batch, as_of)
         return self.result()
 
     def fold(self, batch: Batch, as_of: int, stored: Mapping[int, int] | None = None) -> None:
         """Fold records stamped after the last `as_of` and up to this one, in stream order.
 
-        `as_of` is a whole second in ms; `stored` counts, by the end of their second, the members
-        that the broker's keys hold.
+        `as_of` is a whole second in ms. `stored` maps the end of a second to the number of members
+        with scores in it that the broker's keys hold.
         """
         faults = _group_by_second(batch.faults)
         counts = stored or {}
@@ -77,7 +77,7 @@ class Engine:
     def _close_seconds_before(
         self, stamp: float, faults: FaultsBySecond, stored: Mapping[int, int]
     ) -> None:
-        """Close the seconds that end before a stamp, so that the current one holds it."""
+        """Close the seconds that end before a stamp, so that the current second contains it."""
         state = self.state
         if stamp > state.bar_builder.end and state.bar_builder.end:
             end = whole_second(stamp)
@@ -89,6 +89,7 @@ class Engine:
     def _close_seconds_through(
         self, as_of: int, faults: FaultsBySecond, stored: Mapping[int, int]
     ) -> None:
+        """Close the seconds up to `as_of`; while asleep, add silent bars instead."""
         state = self.state
         if not state.bar_builder.end:
             return
@@ -100,6 +101,7 @@ class Engine:
             self._update_levels(as_of)
 
     def _resume(self, stamp: float) -> None:
+        """Begin the first second, or the first after a sleep or a gap."""
         state = self.state
         end = whole_second(stamp)
         if not state.context.first_stamp:
@@ -111,10 +113,12 @@ class Engine:
         state.checkpoints = []
 
     def _complete_stamp(self) -> None:
+        """Report that all records of the newest trade's stamp are folded."""
         stamp, self.state.open_stamp = self.state.open_stamp, 0.0
         self._dispatcher.on_stamp_complete(stamp)
 
     def _fold_quote(self, quote: Quote) -> None:
+        """Fold a quote into the bar and both sides' best prices."""
         state = self.state
         context = state.context
         state.bar_builder.add_quote(quote)
@@ -133,7 +137,7 @@ class Engine:
         self._dispatcher.on_quote(quote)
 
     def _update_side(self, side: int, price: int, size: float, stamp: float) -> None:
-        """Move one side of the touch."""
+        """Apply a changed best price or size of one side; size 0 empties the side."""
         context = self.state.context
         visit = context.visits[side]
         if visit is not None and size > 0 and price == visit.price:
@@ -151,6 +155,7 @@ class Engine:
             self._enter_best(side, new_price, size, stamp, visit)
 
     def _resize_best(self, side: int, visit: Visit, size: float, stamp: float) -> None:
+        """Change the size at an unchanged best price."""
         context = self.state.context
         old_size, visit.size = visit.size, size
         if size < old_size:
@@ -165,6 +170,7 @@ class Engine:
     def _enter_best(
         self, side: int, price: int, size: float, stamp: float, departed: Visit | None
     ) -> None:
+        """Make a price the best of its side, and measure its distance from the `departed` one."""
         context = self.state.context
         context.tick_size.add_price(price)
         visit = context.visits[side] = Visit(price, stamp, size, size)
@@ -180,6 +186,7 @@ class Engine:
         self._dispatcher.on_jump(side, visit, jump, departed)
 
     def _fold_trade(self, trade: Trade) -> None:
+        """Fold a trade into the bar and the volume at the best price that it hit."""
         state = self.state
         context = state.context
         state.bar_builder.add_trade(trade)
@@ -202,6 +209,7 @@ class Engine:
             context.second_totals.traded_given[side] &= sign.is_given
 
     def _close_second(self, faults: FaultsBySecond, stored: Mapping[int, int]) -> None:
+        """Close the current second: bar, detectors, baselines, events and levels, in this order."""
         state = self.state
         context, builder = state.context, state.bar_builder
         end = builder.end
@@ -235,13 +243,14 @@ class Engine:
         self._update_levels(end)
         self._add_bar(bar)
         if falls_asleep:
-            self._fall_asleep(end)
+            self._suspend(end, "silence")
 
     def _update_levels(self, end: int) -> None:
         for side, levels in enumerate(self.state.levels):
             self._levels_changed[side] |= levels.close_second(end)
 
     def _second_sample(self, bar: Bar, *, depth_was_known: bool) -> SecondSample:
+        """Collect what the closing second adds to the baselines."""
         context = self.state.context
         totals, valid = context.second_totals, context.standing_quote.valid
         mid2 = 0 if valid is None else valid.bid_price + valid.ask_price
@@ -261,6 +270,7 @@ class Engine:
         )
 
     def _add_bar(self, bar: Bar) -> None:
+        """Add a closed bar; bars older than `MAX_LATE_MS` become final."""
         state = self.state
         self.table.add(bar)
         self._final_bars += self.table.take_uncovered()
@@ -274,7 +284,7 @@ class Engine:
             del state.checkpoints[0]
 
     def skip_gap(self, to: float) -> None:
-        """Go on after a gap: all records from the last `as_of` to an instant are lost."""
+        """Skip a gap: all records from the last `as_of` up to `to` are lost."""
         state = self.state
         if not state.bar_builder.end or to <= state.as_of:
             return
@@ -284,11 +294,8 @@ class Engine:
         self.table.lost_to = whole_second(to) - SECOND_MS
         state.gap_end = to
 
-    def _fall_asleep(self, end: int) -> None:
-        self._suspend(end, "silence")
-
     def _suspend(self, end: int, reason: str) -> None:
-        """End what is open, forget what was running, and wait for the next record."""
+        """Close all events, reset the detectors, and wait for the next record."""
         state = self.state
         context = state.context
         context.events.close_all(float(end), reason)
@@ -306,7 +313,7 @@ class Engine:
         self._dispatcher.refresh()
 
     def result(self) -> TickResult:
-        """Say what is going on as of the last whole second folded; changes are told once."""
+        """Return the result as of the last second folded; each change is in one result only."""
         state = self.state
         as_of = state.as_of
         windows = self.table.windows(as_of, WINDOW_SECONDS)
@@ -336,6 +343,7 @@ class Engine:
         return result
 
     def _note_changed(self, event: Event) -> None:
+        """Remember the newest sweep, and when a closed weak event expires."""
         state = self.state
         newest = state.last_sweep
         if event.type == "sweep" and (newest is None or event.opened_at >= newest.opened_at):
@@ -350,6 +358,7 @@ class Engine:
             )
 
     def _expired_events(self, as_of: int) -> list[tuple[float, str]]:
+        """Remove and return the weak events that expired: (opened_at, id)."""
         state = self.state
         expired = [
             (event.opened_at, event.id)
@@ -381,9 +390,9 @@ class Engine:
         return quality
 
     def replay_late_records(self, batch: Batch, stored: Mapping[int, int]) -> None:
-        """Fold the records of the last 2 s again, late ones now in their places.
+        """Fold the records of the last 2 s again, now with the late ones among them.
 
-        Only bars change: events, levels and scales stay as the records in time made them.
+        Only bars change: events, levels and baselines keep what the records that came in time gave.
         """
         state = self.state
         if (
@@ -411,6 +420,7 @@ class Engine:
         state.bar_builder = builder
 
     def _replace_bar(self, builder: BarBuilder, old_bar: Bar, faults: FaultsBySecond) -> None:
+        """Close a second that was folded again, and put its bar in the place of the old one."""
         new_bar = builder.bar
         late = new_bar.quote_count + new_bar.trade_count - old_bar.quote_count - old_bar.trade_count
         earlier_late = (old_bar.quality or {}).get("late", 0)

@@ -1,4 +1,4 @@
-"""Prices that were the best of their side: how often, with what size, and how that ended."""
+"""Track price levels: prices that were best of their side, their sizes, and how each stay ended."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -19,11 +19,11 @@ MIN_RESIZE: Final = 0.01
 NEVER: Final = float("inf")
 
 
-# Part of no cycle, as records: of these a ticker keeps 256.
+# Never in a reference cycle, like records; a ticker holds up to 256 of these.
 @mypyc_attr(acyclic=True)
 @dataclass(slots=True, init=False)
 class PublishedLevel:
-    """A level as the reader sees it (contract, section 5)."""
+    """A level as published (contract, section 5)."""
 
     price: float
     side: str
@@ -65,11 +65,13 @@ _price_key = attrgetter("price")
 @mypyc_attr(acyclic=True)
 @dataclass(slots=True)
 class PriceLevel:
-    """One price of one side; `went_better` tells where the best departed to, None to nowhere.
+    """One price of one side, with its stays as best price.
 
-    What is published is as it was when it was last renewed: `shown_at` is `last_seen` then, 0
-    before the first time, and `is_recounted` tells that a count changed since. `is_stored`: the
-    state's key holds this price; `is_unsaved`: otherwise than it is now, or not at all.
+    A stay goes on through absences shorter than `MIN_STAY_MS`. `left_at` is when the price was
+    last left, 0 while it is best; `left_for_better` whether the next best price was better, None
+    if the side became empty. The `published_*` fields keep the values of the last publication,
+    `published_last_seen` 0 before the first; `has_new_counts`: a count changed since.
+    `is_stored`: the stored state has this level; `is_unsaved`: what it has is outdated or missing.
     """
 
     price: int
@@ -93,16 +95,16 @@ class PriceLevel:
 
     @property
     def size(self) -> float:
-        """Return the time-weighted mean size while best; 0 where no time passed."""
+        """Return the time-weighted mean size while best, 0 before any time passed."""
         return self.size_ms / self.time_ms if self.time_ms else 0.0
 
     @property
     def significance(self) -> float:
-        """Return what levels are ranked by: size times appearances."""
+        """Return the rank value of a level: size times appearances."""
         return self.size * self.appearances
 
     def end_stay(self) -> None:
-        """Count how the stay that ended at `left_at` ended."""
+        """Count the stay that ended at `left_at` as held or broken, if it was long enough."""
         if self.left_at - self.stay_since >= MIN_STAY_MS and self.left_for_better is not None:
             if self.left_for_better:
                 self.held += 1
@@ -114,15 +116,15 @@ class PriceLevel:
 
 @dataclass(slots=True)
 class SideLevels:
-    """The levels of one side, and the one that is best now.
+    """The levels of one side; `best` is the price that is best now, 0 if the side is empty.
 
-    `size_ms` and `time_ms` are what the best gathered since they were last given to its level;
-    `least_shown` is the significance of the last level published; `touched` are the prices
-    whose stay may end or whose form may be renewed at the next second; nothing was last seen
-    before `oldest_seen`. `levels` are in order of price, in which one is found in six steps: half
-    of what they would take by price in a dictionary. `ranked` are those that have a published form,
-    by its significance, the greatest first; `gone` are the prices whose stored levels went since
-    that was last asked.
+    `levels` are sorted by price: binary search takes six steps, and the list half the memory of a
+    dictionary. `size_ms` and `time_ms` are sums of the best price not yet added to its level.
+    `active_prices` are those whose stay may end, or which may be republished, at the next second.
+    No level was last seen before `oldest_seen`. `ranked` are the levels that were published once,
+    by published significance, greatest first; `min_published_significance` is that of the last
+    one in the published top. `dropped_prices` are stored levels that were dropped since the last
+    `take_unsaved`.
     """
 
     side: int
@@ -139,7 +141,10 @@ class SideLevels:
     min_published_significance: float = 0.0
 
     def _index_of(self, price: int) -> int:
-        """Find where a price's level is, or would be; `bisect` would call a key for each step."""
+        """Return the index of a price's level, or where to insert it.
+
+        By hand, since `bisect` would call a key function at each step.
+        """
         low, high = 0, len(self.levels)
         while low < high:
             middle = (low + high) // 2
@@ -156,7 +161,7 @@ class SideLevels:
         return None
 
     def restore(self, levels: Iterable[PriceLevel]) -> None:
-        """Begin with levels that were stored."""
+        """Load stored levels."""
         self.levels = sorted(levels, key=_price_key)
         for level in self.levels:
             level.is_stored, level.is_unsaved = True, False
@@ -165,7 +170,7 @@ class SideLevels:
             self._rank(level)
 
     def enter(self, price: int, size: float, stamp: float) -> None:
-        """Let a price become the best."""
+        """Make a price the best of its side."""
         level = self._find(price)
         if level is None:
             self.levels.insert(self._index_of(price), PriceLevel(price, stamp, stamp, stamp))
@@ -186,14 +191,14 @@ class SideLevels:
             self.active_prices.append(price)
 
     def resize(self, size: float, stamp: float) -> None:
-        """Let the best price show another size."""
+        """Change the size at the best price."""
         duration = stamp - self.size_since
         self.size_ms += self.size * duration
         self.time_ms += duration
         self.size, self.size_since = size, stamp
 
     def leave(self, stamp: float, new_best: int | None) -> None:
-        """Let the best price depart."""
+        """End the best price's time as best; `to` is the next one, None if the side is empty."""
         self._add_best_to_level(stamp)
         level = self._find(self.best)
         if level is not None:
@@ -204,7 +209,7 @@ class SideLevels:
         self.best = 0
 
     def _add_best_to_level(self, until: float) -> None:
-        """Give the best's level what was gathered."""
+        """Add the sums of the best price to its level."""
         self.resize(self.size, until)
         level = self._find(self.best)
         if level is not None:
@@ -214,7 +219,7 @@ class SideLevels:
         self.size_ms = self.time_ms = 0.0
 
     def close_second(self, end: int) -> bool:
-        """End stays, drop what is gone, renew forms; tells whether a published one changed."""
+        """End stays, drop expired levels, republish; return whether a published level changed."""
         if self.best:
             self._add_best_to_level(float(end))
         changed = False
@@ -249,7 +254,7 @@ class SideLevels:
         return bool(expired)
 
     def _drop_excess(self) -> bool:
-        """Drop the least significant; tells whether one of them was published."""
+        """Drop the least significant levels; return whether one of them was published."""
         candidates = [level for level in self.levels if level.price != self.best]
         candidates.sort(key=_significance_key)
         dropped = candidates[: len(self.levels) - MAX_LEVELS]
@@ -265,7 +270,7 @@ class SideLevels:
             self.dropped_prices.add(level.price)
 
     def take_unsaved(self, *, whole: bool) -> tuple[list[PriceLevel], list[int]]:
-        """Return what changed since this was last asked, or all, and the prices of what went."""
+        """Return levels changed since the last call, or all, and the prices of dropped ones."""
         unsaved = [level for level in self.levels if whole or level.is_unsaved]
         for level in unsaved:
             level.is_stored, level.is_unsaved = True, False
@@ -274,9 +279,9 @@ class SideLevels:
         return unsaved, dropped
 
     def top(self) -> list[PublishedLevel]:
-        """Return the published forms of the most significant levels, greatest first.
+        """Return the most significant levels as published, greatest first.
 
-        A form that did not change is the same object as last time.
+        A level that did not change is the same object as in the last call.
         """
         top = self.ranked[:PUBLISHED_LEVELS]
         self.min_published_significance = (
@@ -303,7 +308,7 @@ class SideLevels:
         return published
 
     def _republish(self, level: PriceLevel) -> None:
-        """Let what is published of a level be what it is now."""
+        """Set a level's published values to its current ones, and its rank with them."""
         self._unrank(level)
         level.published_last_seen, level.published_size = level.last_seen, level.size
         level.published_significance = level.significance
@@ -319,7 +324,7 @@ class SideLevels:
             del self.ranked[self._rank_index(level)]
 
     def _rank_index(self, level: PriceLevel) -> int:
-        """Find where a level stands in the order, or would."""
+        """Return a level's index in `ranked`, or where to insert it."""
         low, high = 0, len(self.ranked)
         while low < high:
             middle = (low + high) // 2
@@ -334,7 +339,7 @@ class SideLevels:
         return low
 
     def _is_published(self, level: PriceLevel) -> bool:
-        """Tell whether a level is among the published ones, or will be."""
+        """Return whether a level is, or is about to be, among the published ones."""
         return (
             level.published_last_seen > 0
             and level.published_significance >= self.min_published_significance

@@ -1,4 +1,4 @@
-"""What is usual for this ticker: decayed histograms with their quantiles."""
+"""Estimate quantiles and means of a ticker's past by exponentially decayed statistics."""
 
 import math
 from array import array
@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Final, TypeAlias
 
 FloatArray: TypeAlias = "array[float]"
-"""Many floats at 8 bytes each, where a list takes 32."""
+"""Floats at 8 bytes each; a list takes 32."""
 IntArray: TypeAlias = "array[int]"
 
 HALF_LIFE_SAMPLES: Final = 1800
@@ -25,7 +25,7 @@ def float_array(*values: float) -> FloatArray:
 
 
 def sum_in_order(values: Iterable[float]) -> float:
-    """Add from left to right; `sum` does so up to Python 3.11 and rounds otherwise since."""
+    """Add from left to right; since Python 3.12 `sum` compensates and rounds differently."""
     total = 0.0
     for value in values:
         total += value
@@ -33,22 +33,22 @@ def sum_in_order(values: Iterable[float]) -> float:
 
 
 def int_array() -> IntArray:
-    """Return an empty array for whole numbers of 64 bits."""
+    """Return an empty array of 64-bit integers."""
     return array("q")
 
 
 def samples_needed(q: float) -> int:
-    """Return how many samples a quantile needs before it is a number.
+    """Return how many samples a quantile needs before it is known.
 
     >>> [samples_needed(q) for q in (0.5, 0.75, 0.9, 0.95, 0.99)]
     [20, 40, 100, 200, 1000]
     """
-    return int(10 / (1 - q) + 0.5)  # `round` is a call of Python's: 5 % of a second's fold
+    return int(10 / (1 - q) + 0.5)  # `round` is an interpreted call: 5 % of a second's fold
 
 
 @dataclass(slots=True)
 class TrackedQuantile:
-    """A quantile kept at its place while samples come: `below` is the weight under bin `at`."""
+    """The current bin of a quantile, moved with each sample; `below` is the weight under it."""
 
     q: float
     bin: int = -1
@@ -57,11 +57,11 @@ class TrackedQuantile:
 
 @dataclass(slots=True)
 class DecayedHistogram:
-    """A decayed log-binned histogram of samples ≥ 0, past only.
+    """A decayed, log-binned histogram of samples ≥ 0.
 
-    Each sample weighs 2^(1/half-life) times the one before. Bins have a ratio of 1.05, anchored
-    at the first non-zero sample, so that sizes times a power of two give the very same bins; zeros
-    have a bin of their own. O(1) a sample; quantiles are tracked, not searched.
+    Each sample weighs 2^(1/half-life) times the one before. Bins grow by a ratio of 1.05 from the
+    first non-zero sample (`anchor`), so that samples times a power of two fall into the same bins;
+    zeros have a bin of their own. Adding is O(1): quantiles are tracked, not searched.
     """
 
     quantiles: list[TrackedQuantile]
@@ -75,7 +75,7 @@ class DecayedHistogram:
     bins: FloatArray = field(default_factory=float_array)
 
     def add(self, x: float) -> None:
-        """Add a sample; a negative one is a programming error."""
+        """Add a sample, which must not be negative."""
         weight = self.weight
         self.n += 1
         self.total += weight
@@ -112,7 +112,7 @@ class DecayedHistogram:
         return _FARTHEST_BIN if sample_bin > 0 else -_FARTHEST_BIN
 
     def _widen(self, index: int) -> int:
-        """Make room for a bin outside those there are; returns its index then."""
+        """Add bins up to an index outside of the range, and return the index afterwards."""
         if index < 0:
             self.bins[:0] = float_array(0.0) * -index
             self.first_bin += index
@@ -121,7 +121,7 @@ class DecayedHistogram:
         return index
 
     def _move_to_quantile(self, tracked: TrackedQuantile) -> None:
-        """Move to the first bin whose cumulative weight exceeds q * total."""
+        """Move a tracked quantile to the first bin whose cumulative weight exceeds q * total."""
         target_weight = tracked.q * self.total
         bins, first = self.bins, self.first_bin
         index = tracked.bin - first
@@ -135,7 +135,7 @@ class DecayedHistogram:
         tracked.bin = index + first
 
     def _rescale(self) -> None:
-        """Divide all weights by a power of two, which changes no digit of any result."""
+        """Divide all weights by a power of two, which leaves every result bit for bit the same."""
         factor = 1.0 / _MAX_WEIGHT
         self.weight *= factor
         self.total *= factor
@@ -145,7 +145,7 @@ class DecayedHistogram:
             tracked.below *= factor
 
     def quantile(self, number: int) -> float | None:
-        """Return the tracked quantile number `place`, None while warming."""
+        """Return tracked quantile number `number`, None while warming."""
         tracked = self.quantiles[number]
         if self.n < samples_needed(tracked.q):
             return None
@@ -157,32 +157,32 @@ class DecayedHistogram:
         return self.anchor * math.exp(_LOG_RATIO * (tracked.bin + min(1.0, max(0.0, fraction))))
 
     def samples_needed(self, number: int) -> int:
-        """Return how many samples the tracked quantile number `place` needs."""
+        """Return how many samples tracked quantile number `number` needs."""
         return samples_needed(self.quantiles[number].q)
 
 
 def decayed_histogram(*quantiles: float, half_life: int = HALF_LIFE_SAMPLES) -> DecayedHistogram:
-    """Make an empty scale that tracks `quantiles`."""
+    """Return an empty histogram that tracks `quantiles`."""
     return DecayedHistogram([TrackedQuantile(q) for q in quantiles], half_life)
 
 
 @dataclass(slots=True)
 class DecayedRatio:
-    """An exponentially weighted mean of a ratio's two parts, each sample 2^(1/1800) of the next."""
+    """A ratio of two decayed sums; each sample weighs 2^(1/1800) times the one before."""
 
     n: int = 0
     upper: float = 0.0
     lower: float = 0.0
 
     def add(self, upper: float, lower: float) -> None:
-        """Add a pair."""
+        """Add a sample to both sums."""
         k = _DECAY
         self.n += 1
         self.upper = self.upper * k + upper
         self.lower = self.lower * k + lower
 
     def ratio(self, needed: int) -> float | None:
-        """Return Σ upper/Σ lower, None before `needed` samples or over 0."""
+        """Return Σ upper/Σ lower, None before `needed` samples or where Σ lower ≤ 0."""
         if self.n < needed or self.lower <= 0:
             return None
         return self.upper / self.lower

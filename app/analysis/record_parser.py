@@ -1,4 +1,7 @@
-"""A broker's members: the only parser of a record, and the order that records are put in."""
+"""Parse the broker's JSON records, and sort them into stream order.
+
+All records are parsed here and nowhere else.
+"""
 
 import math
 from typing import Any, Final
@@ -36,7 +39,7 @@ from app.core.errors import RecordRejected
 MAX_RECORD_BYTES: Final = 4096
 MAX_STAMP_MISMATCH_MS: Final = 1.0
 
-# A quote's as they are decoded, taken out at once: compiled, each by its name is a search.
+# A decoded quote's fields, unpacked at once: in compiled code each access by name is a lookup.
 _Fields = tuple[float, float, float, float, float | None, int]
 _AGGRESSORS = {"buy": BUY, "sell": SELL}
 
@@ -83,7 +86,7 @@ def _decode_object(member: bytes) -> dict[str, Any]:
 
 
 def _coerce_quote(member: bytes) -> RawQuote:
-    """Read a quote with care: numbers in strings, odd `seq` or `timestamp`."""
+    """Read a quote leniently: numbers in strings, any type of `seq` and `timestamp`."""
     fields = _decode_object(member)
     return RawQuote(
         bid_price=_as_number(fields.get("bid_price")),
@@ -96,6 +99,7 @@ def _coerce_quote(member: bytes) -> RawQuote:
 
 
 def _coerce_trade(member: bytes) -> RawTrade:
+    """Read a trade as leniently as `_coerce_quote` does a quote."""
     fields = _decode_object(member)
     aggressor = fields.get("aggressor")
     return RawTrade(
@@ -135,7 +139,7 @@ def _check_trade(raw: RawTrade) -> None:
 
 
 def parse_quote(member: bytes, score: float) -> tuple[Quote, bool]:
-    """Read a quote as the broker stored it; the flag tells that its stamp contradicts the score.
+    """Parse a quote stored under `score`; return it and whether its timestamp contradicts that.
 
     Raises `RecordRejected` with the reason that is counted.
     """
@@ -157,13 +161,13 @@ def parse_quote(member: bytes, score: float) -> tuple[Quote, bool]:
 
 
 def _decode_unusual_quote(member: bytes) -> OrdinaryQuote:
-    """Read what is one-sided, oddly written, or no quote."""
+    """Decode a quote that the fast decoder refused: one-sided, leniently written, or invalid."""
     try:
         raw = decode_quote(member)
     except DECODE_ERRORS:
         raw = _coerce_quote(member)
     _check_quote(raw)
-    # Plus nothing: -0.0 is a size like 0, and would not come back from what is stored as such.
+    # Plus 0.0: -0.0 is a valid size of 0, but its sign would be lost when the state is stored.
     return OrdinaryQuote(
         raw.bid_price,
         raw.bid_size + 0.0,
@@ -175,7 +179,7 @@ def _decode_unusual_quote(member: bytes) -> OrdinaryQuote:
 
 
 def parse_trade(member: bytes, score: float) -> tuple[Trade, bool]:
-    """Read a trade as the broker stored it; like `parse_quote`."""
+    """Parse a trade; arguments, result and errors are those of `parse_quote`."""
     if len(member) > MAX_RECORD_BYTES:
         raise RecordRejected("too_long")
     try:
@@ -190,19 +194,19 @@ def parse_trade(member: bytes, score: float) -> tuple[Trade, bool]:
 
 
 def _to_price_units(price: float) -> int:
-    """Round to whole units; `round` is a call of Python's, and seldom says anything else."""
+    """Round a price to whole units; `round`, an interpreted call, is needed for few prices."""
     scaled = price * PRICE_UNITS
     truncated = int(scaled)
     return truncated if abs(scaled - truncated) < 0.5 else round(scaled)  # noqa: PLR2004 - a half
 
 
 def _valid_seq(seq: int | None) -> int:
-    """Return a number that stored state can hold, NO_SEQ where the broker's is none."""
+    """Return the sequence number, NO_SEQ where it is missing or does not fit the stored state."""
     return seq if seq is not None and 0 <= seq <= MAX_SEQ else NO_SEQ
 
 
 def _choose_stamp(timestamp: float | None, score: float) -> tuple[float, bool]:
-    """Return what stands as a record's time, and whether its two times contradict each other."""
+    """Return the record's time, and whether its timestamp contradicts its score."""
     if timestamp is None:
         return score, False
     if abs(timestamp - score) > MAX_STAMP_MISMATCH_MS:
@@ -211,17 +215,17 @@ def _choose_stamp(timestamp: float | None, score: float) -> tuple[float, bool]:
 
 
 ScoredMembers = list[tuple[bytes, float]]
-"""Members of a broker's sorted set with their scores, in the set's order."""
+"""Members of one of the broker's sorted sets with their scores, in the set's order."""
 
 
 def parse_batch(quotes: ScoredMembers, trades: ScoredMembers) -> Batch:
-    """Parse what a broker stored and put it into the ticker's one order, duplicates left out.
+    """Parse stored quotes and trades, and merge them into stream order without duplicates.
 
-    Order is (stamp, seq); where `seq` is missing, prints come before quotes at an equal stamp,
-    each in the set's own order.
+    The order is (stamp, seq); where `seq` is missing, trades come before quotes of the same stamp,
+    each kind in the order of its set.
     """
     faults: list[tuple[float, str]] = []
-    # A loop each: through a variable, compiled code calls Python's way.
+    # One loop for each parser: a call through a variable is slower in compiled code.
     parsed_trades: list[Record] = []
     for member, score in trades:
         try:
@@ -253,12 +257,12 @@ def _add_faults(record: Record, faults: list[tuple[float, str]], *, mismatch: bo
 
 
 def _is_before(one: Record, other: Record) -> bool:
-    """Compare by (stamp, seq)."""
+    """Return whether `one` comes before `other` by (stamp, seq)."""
     return one.stamp < other.stamp or (one.stamp == other.stamp and one.seq < other.seq)
 
 
 def _sort_if_needed(records: list[Record]) -> None:
-    """Sort by (stamp, seq) what does not come so already, as it nearly always does."""
+    """Sort by (stamp, seq) in place; most lists are sorted already and only checked."""
     for index in range(1, len(records)):
         if _is_before(records[index], records[index - 1]):
             records.sort(key=stream_order)
@@ -266,7 +270,7 @@ def _sort_if_needed(records: list[Record]) -> None:
 
 
 def _merge(first: list[Record], second: list[Record]) -> list[Record]:
-    """Merge two lists in order; those of `first` come first where stamp and seq are equal."""
+    """Merge two sorted lists; at equal stamp and seq, records of `first` come first."""
     if not first:
         return second
     merged: list[Record] = []

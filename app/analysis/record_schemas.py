@@ -1,7 +1,7 @@
-"""How a broker's members look: forms by which msgspec decodes them.
+"""Declare the JSON schemas by which msgspec decodes the broker's quotes and trades.
 
-A module of its own, and interpreted where the analysis is compiled: msgspec reads bounds and
-defaults from annotations, which compiled classes have not.
+This module stays interpreted where the analysis is compiled: msgspec reads bounds and defaults
+from annotations, which compiled classes do not keep.
 """
 
 from typing import Annotated
@@ -12,7 +12,7 @@ from app.analysis.records import NO_SEQ, PRICE_UNITS
 
 MAX_PRICE = 2**53 / PRICE_UNITS
 MAX_SIZE = 1e15
-# Below it ratios of two sizes leave what a float can hold.
+# Ratios of two smaller sizes can overflow a float.
 MIN_SIZE = 1e-15
 MAX_SEQ = 2**63 - 1
 
@@ -22,7 +22,7 @@ _Seq = Annotated[int, msgspec.Meta(ge=0, le=MAX_SEQ)]
 
 
 class OrdinaryQuote(msgspec.Struct, gc=False):
-    """A quote as nearly all are: both sides show a price and a size within bounds."""
+    """The usual quote: both sides show a price and a size within bounds."""
 
     bid_price: _Price
     bid_size: _Size
@@ -33,7 +33,7 @@ class OrdinaryQuote(msgspec.Struct, gc=False):
 
 
 class RawQuote(msgspec.Struct, gc=False):
-    """Any quote whose numbers are numbers."""
+    """Any quote whose numbers are JSON numbers, in whatever range."""
 
     bid_price: float
     bid_size: float
@@ -44,7 +44,7 @@ class RawQuote(msgspec.Struct, gc=False):
 
 
 class RawTrade(msgspec.Struct, gc=False):
-    """Any print whose numbers are numbers."""
+    """Any trade whose numbers are JSON numbers, in whatever range."""
 
     price: float
     size: float

@@ -1,7 +1,7 @@
-"""Quotes and trades as the analysis sees them, and their units.
+"""Define quotes, trades and batches of them, and their units.
 
-Prices are whole numbers of 1e-8 from here on, so that equal prices are equal; times are
-epoch milliseconds as floats, exactly as they came (a double holds them to 0.24 µs).
+Prices are integers in units of 1e-8, so that equal prices compare equal. Times are epoch
+milliseconds as floats, unchanged from the input (a double holds them to 0.24 µs).
 """
 
 from collections import Counter
@@ -21,12 +21,12 @@ SELL: Final = -1
 UNSIGNED: Final = 0
 
 
-# Both write their `__init__` out: a dataclass's own is interpreted even where this is compiled.
-# They are part of no cycle: the garbage collector need not know them, 16 bytes each.
+# `__init__` is written out in both: a dataclass's generated one stays interpreted after compiling.
+# Neither can be part of a reference cycle: left out of garbage collection, each saves 16 bytes.
 @mypyc_attr(acyclic=True)
 @dataclass(slots=True, init=False)
 class Quote:
-    """Best bid and ask as they stood from `stamp` (epoch ms) on; a side of size 0 has no price."""
+    """Best bid and ask from `stamp` (epoch ms) on; a side of size 0 has no price."""
 
     stamp: float
     seq: int
@@ -53,19 +53,19 @@ class Quote:
 
     @property
     def is_two_sided(self) -> bool:
-        """Tell whether both sides show size."""
+        """Return whether both sides show size."""
         return self.bid_size > 0 and self.ask_size > 0
 
     @property
     def is_valid(self) -> bool:
-        """Tell whether spread and mid exist: two-sided, neither locked nor crossed."""
+        """Return whether spread and mid exist: two-sided, neither locked nor crossed."""
         return self.bid_size > 0 and self.ask_size > 0 and self.bid_price < self.ask_price
 
 
 @mypyc_attr(acyclic=True)
 @dataclass(slots=True, init=False)
 class Trade:
-    """One print; `aggressor` is BUY, SELL, or UNSIGNED where the feed does not say."""
+    """One trade; `aggressor` is BUY, SELL, or UNSIGNED where the feed gives none."""
 
     stamp: float
     seq: int
@@ -88,7 +88,7 @@ stream_order = attrgetter("stamp", "seq")
 
 @dataclass(slots=True)
 class Batch:
-    """Records in stream order, and what could not be one, by the stamp that it came with."""
+    """Records in stream order, and the faults found while parsing: (stamp, fault name)."""
 
     records: list[Record]
     faults: list[tuple[float, str]]

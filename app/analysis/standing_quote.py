@@ -1,4 +1,4 @@
-"""The best bid and ask as they stand in the stream, and who took what was printed."""
+"""Track the standing quote, and sign trades: infer the aggressor where the feed gives none."""
 
 from dataclasses import dataclass
 
@@ -7,7 +7,7 @@ from app.analysis.records import BUY, SELL, UNSIGNED, Quote, Trade
 
 @dataclass(slots=True, init=False)
 class TradeSign:
-    """What a print says: its taker, whether that was given, and whether it fell inside."""
+    """A trade's aggressor, whether the feed gave it, and whether its price is inside the spread."""
 
     aggressor: int
     is_given: bool
@@ -21,9 +21,10 @@ class TradeSign:
 
 @dataclass(slots=True, init=False)
 class StandingQuote:
-    """The book's best as it stands in the stream, and what signs a print.
+    """The newest quote, and what the tick rule needs: the last trade price and direction.
 
-    `spread` is that of `valid`, 0 where there is none.
+    `last_valid` is the newest two-sided quote that was neither locked nor crossed. `spread` is that
+    of `valid`, 0 where there is none.
     """
 
     quote: Quote | None
@@ -47,7 +48,7 @@ class StandingQuote:
         self.last_direction = last_direction
 
     def add_quote(self, quote: Quote) -> None:
-        """Let `quote` stand."""
+        """Replace the standing quote."""
         self.quote = quote
         if quote.bid_size > 0 and quote.ask_size > 0:
             spread = quote.ask_price - quote.bid_price
@@ -63,11 +64,11 @@ class StandingQuote:
 
     @property
     def valid(self) -> Quote | None:
-        """Return the quote that has spread and mid now, None while a side is empty."""
+        """Return the newest valid quote, None while a side is empty."""
         return self.last_valid if self.spread else None
 
     def sign_trade(self, trade: Trade) -> TradeSign:
-        """Sign a print by its given aggressor, else the quote rule, else the tick rule."""
+        """Sign a trade by its given aggressor, else the quote rule, else the tick rule."""
         is_inside = False
         quote = self.quote
         if quote is not None and quote.bid_size > 0 and quote.ask_size > 0:

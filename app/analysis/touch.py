@@ -1,4 +1,4 @@
-"""The best price of each side as the stream moves it: visits, and what a second did to them."""
+"""Track the touch (the best price of each side): visits to prices, and sums over a second."""
 
 from dataclasses import dataclass, field
 from typing import Final
@@ -12,21 +12,22 @@ ROUNDING: Final = 1e-9
 
 
 def is_better(side: int, price: int, than: int) -> bool:
-    """Tell whether `price` is higher for a bid, lower for an ask."""
+    """Return whether `price` is the better one: higher for a bid, lower for an ask."""
     return price > than if side == BID else price < than
 
 
 def resting_side(aggressor: int) -> int:
-    """Return the side of the book that a taker's print took."""
+    """Return the side of the book that a trade of this aggressor hits: the resting orders' side."""
     return 1 if aggressor == BUY else 0
 
 
 @dataclass(slots=True, init=False)
 class Visit:
-    """One price's time as the best of its side.
+    """One uninterrupted time of a price as the best of its side.
 
-    `printed_since_quote` is the takers' volume at the price since the last quote that showed it,
-    `printed_given` whether all their aggressors were given.
+    `start_size` is the size at its beginning; `decreased` and `increased` sum the changes since.
+    `printed_since_quote` is the traded volume at the price since its last quote, `printed_given`
+    whether the feed gave the aggressors of all of it.
     """
 
     price: int
@@ -59,13 +60,13 @@ class Visit:
         self.printed_given = printed_given
 
     def key(self, side: int) -> str:
-        """Name this visit among all of its ticker."""
+        """Return a key that is unique among the ticker's visits."""
         return f"{SIDE_NAMES[side]}:{self.price}:{self.since}"
 
 
 @dataclass(slots=True, init=False)
 class DepartedPrice:
-    """A best price that was left, and when."""
+    """A price that ceased to be best, and when."""
 
     at: float
     price: int
@@ -77,14 +78,14 @@ class DepartedPrice:
 
 @dataclass(slots=True)
 class BestPriceChanges:
-    """Best-price changes of one side, as far back as flickers and jumps look."""
+    """Recent best-price changes of one side, for flickers and jumps."""
 
     changed_at: float = 0.0
     changed_from: int = 0
     recent: list[DepartedPrice] = field(default_factory=list)
 
     def add_change(self, stamp: float, before: int, price: int) -> bool:
-        """Note a change; tells whether it undoes the one before within 100 ms."""
+        """Add a change; return whether it reverses the previous one within 100 ms."""
         is_reversal = price == self.changed_from and stamp - self.changed_at <= FLICKER_MS
         self.changed_at, self.changed_from = stamp, before
         return is_reversal
@@ -101,9 +102,10 @@ class BestPriceChanges:
 
 @dataclass(slots=True)
 class SecondTotals:
-    """What the current second did to the best prices, by side where there are two numbers.
+    """Sums over the current second's changes of best prices; lists are by side.
 
-    `first_quote` is the stamp of its first, 0 before it.
+    `first_quote_at` is the stamp of its first quote, 0 before it; `first_removal_at` that of the
+    first removal. `removed` is net of added size, `gross_removed` is not.
     """
 
     first_quote_at: float = 0.0
@@ -117,23 +119,23 @@ class SecondTotals:
     traded_given: list[bool] = field(default_factory=lambda: [True, True])
 
     def reset(self) -> None:
-        """Begin the next second."""
+        """Reset all sums for the next second."""
         self.first_quote_at = 0.0
         self.changes = self.reversals = self.max_jump = 0
         self.removed, self.gross_removed, self.first_removal_at = [0.0, 0.0], [0.0, 0.0], [0.0, 0.0]
         self.traded, self.traded_given = [0.0, 0.0], [True, True]
 
     def add_removal(self, side: int, stamp: float, size: float) -> None:
-        """Note that displayed size went."""
+        """Add displayed size that was removed."""
         if not self.first_removal_at[side]:
             self.first_removal_at[side] = stamp
         self.removed[side] += size
         self.gross_removed[side] += size
 
     def net_removal(self, side: int) -> float:
-        """Return displayed size that went, came back and was traded, netted.
+        """Return the displayed size removed, less what was added and traded.
 
-        What is left of fractional sizes by rounding counts as nothing.
+        A remainder within rounding errors of fractional sizes counts as 0.
         """
         net = self.removed[side] - self.traded[side]
         return net if abs(net) > ROUNDING * self.gross_removed[side] else 0.0

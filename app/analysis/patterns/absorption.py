@@ -1,4 +1,4 @@
-"""Absorption: taker volume that usually moves the price, and did not."""
+"""Detect absorption: taker volume that usually moves the price, and did not."""
 
 from dataclasses import dataclass, field
 from typing import Final
@@ -22,7 +22,7 @@ MIN_LEVEL_MEDIANS: Final = 3.0
 
 @dataclass(slots=True)
 class TakerFlow:
-    """The last 30 s of taking, against what is usual and what met it."""
+    """Signed taker volume of the last 30 s, its usual size, and its expected and actual move."""
 
     shares: float
     usual_shares: float
@@ -36,14 +36,14 @@ class TakerFlow:
 
     @property
     def is_absorbed(self) -> bool:
-        """Tell whether the price yielded little, and most of the flow met one price."""
+        """Return whether the price moved little and most of the volume traded at one price."""
         return (
             self.actual_move <= MAX_MOVE_RATIO * self.expected_move
             and self.level_shares >= MIN_LEVEL_SHARE * self.taken_shares
         )
 
     def evidence(self, tick: int) -> Evidence:
-        """Return what is shown of it."""
+        """Return the event's evidence."""
         return {
             "flow_shares": self.shares,
             "usual_flow_shares": self.usual_shares,
@@ -57,7 +57,7 @@ class TakerFlow:
 
 @dataclass(slots=True)
 class Run:
-    """A candidate: strong flow one way, with the usual flow as it was when it began."""
+    """A candidate: strong flow in one direction, with the usual flow when it began."""
 
     direction: int
     usual_shares: float
@@ -66,7 +66,7 @@ class Run:
 
 @dataclass(slots=True)
 class Watch:
-    """What an event froze when it opened or went on."""
+    """Values fixed when an event opened or continued."""
 
     level_price: int
     usual_shares: float
@@ -74,10 +74,12 @@ class Watch:
 
 @dataclass(slots=True)
 class Absorption(Detector):
-    """Compares, each second, flow with the move that it should have made and where it was met.
+    """Compares each second the taker flow with the price move and the price at which it traded.
 
-    `current` is the running second's taking by price, sellers' prices negative; `taken` that of the
-    30 s before, price and shares in turn; `prices` tells at how many prices each of them was.
+    `second_volume` is the current second's taker volume by signed price: negative for sell
+    aggressors. `volume_by_price` is that of the last 30 s, as alternating signed prices and shares;
+    `prices_per_second` is how many pairs each second has, `given_by_second` whether the feed gave
+    all its aggressors. `mids` are twice the mid at each second's end.
     """
 
     second_volume: dict[int, float] = field(default_factory=dict)
@@ -91,11 +93,11 @@ class Absorption(Detector):
 
     @property
     def pattern_type(self) -> str:
-        """Name the pattern that it opens."""
+        """Return the type of the events that this detector opens."""
         return "absorption"
 
     def on_trade(self, context: DetectorContext, trade: Trade, sign: TradeSign) -> None:
-        """Add the print to its taker's volume at its price; sellers' prices count negative."""
+        """Add a trade to the volume at its signed price."""
         if sign.aggressor != UNSIGNED:
             signed_price = trade.price * sign.aggressor
             self.second_volume[signed_price] = (
@@ -108,7 +110,7 @@ class Absorption(Detector):
         return "A" if all(self.given_by_second) else "B"
 
     def on_second(self, context: DetectorContext, end: int) -> None:
-        """Follow the flow: its candidate, the open events, and whether one opens."""
+        """Update the candidate, then close, update or open events."""
         self._shift_second(_mid2(context))
         shares = context.baselines.flow_30s
         direction = (shares > 0) - (shares < 0)
@@ -150,7 +152,7 @@ class Absorption(Detector):
     def _follow_event(
         self, context: DetectorContext, side: int, end: int, shares: float, direction: int
     ) -> bool:
-        """Close the side's event where it is over; False in the second that closes it."""
+        """Close or update the side's event; return False in the second that closes it."""
         watch = self.watches[side]
         event = context.events.find("absorption", SIDE_NAMES[side])
         if watch is None or event is None:

@@ -1,4 +1,4 @@
-"""Events that live from open to close, their ids, and how strong they are for their ticker."""
+"""Open, update and close pattern events, and rank their strength within the ticker's past."""
 
 import base64
 import hashlib
@@ -33,7 +33,11 @@ def whole_second(stamp: float) -> int:
 @mypyc_attr(acyclic=True)
 @dataclass(slots=True)
 class Event:
-    """One happening; fields up to `evidence` are what is published (contract, section 4)."""
+    """One pattern event; fields up to `evidence` are published (contract, section 4).
+
+    `key` is its key in `Events.live`. `closing_at` and `closing_reason` hold a closing condition
+    that came true; the event closes `REOPEN_WITHIN_MS` later unless it opens again before.
+    """
 
     id: str
     type: str
@@ -57,7 +61,7 @@ class Event:
     is_changed: bool = True
 
     def is_closed_for_good(self, at: float) -> bool:
-        """Tell whether it was closing so long ago that it can't go on."""
+        """Return whether the time in which a closing event may open again is over."""
         if self.closing_at is None:
             return False
         return at >= self.closing_at + (0.0 if self.type in POINT_TYPES else REOPEN_WITHIN_MS)
@@ -69,7 +73,7 @@ PUBLISHED_FIELDS = tuple(_EVENT_FIELDS[: _EVENT_FIELDS.index("evidence") + 1])
 
 @dataclass(slots=True)
 class Opening:
-    """A condition that came true: all that an event is made from. Prices in 1e-8."""
+    """An opening condition that came true: what an event is made from. Prices are in 1e-8."""
 
     type: str
     side: str
@@ -85,10 +89,10 @@ class Opening:
 
 
 class Candidates:
-    """Peaks of the newest candidates of one type, by the second in which they ended.
+    """Peak statistics of the newest candidates of one type, by the second in which they ended.
 
-    Kept small, since every ticker keeps a dozen of them: seconds as 32-bit numbers, peaks as
-    32-bit floats, compared as such.
+    Small, since every ticker holds a dozen of these: seconds are 32-bit integers, peaks 32-bit
+    floats, and compared as such.
     """
 
     __slots__ = ("is_changed", "peaks", "seconds")
@@ -102,11 +106,11 @@ class Candidates:
         self.peaks.frombytes(packed[seconds_bytes:])
 
     def packed(self) -> bytes:
-        """Return what makes an equal one."""
+        """Return the bytes from which the constructor makes an equal object."""
         return self.seconds.tobytes() + self.peaks.tobytes()
 
     def add_candidate(self, at: float, peak: float) -> None:
-        """Add a candidate that is over."""
+        """Add a candidate that ended."""
         self.is_changed = True
         self.seconds.append(math.ceil(at / SECOND_MS))
         self.peaks.append(peak)
@@ -114,7 +118,7 @@ class Candidates:
             del self.seconds[0], self.peaks[0]
 
     def strength(self, peak: float, before: float) -> float | None:
-        """Rank `peak` among the candidates that ended in seconds before that of `before`.
+        """Return the rank of `peak` among the candidates that ended before the second of `before`.
 
         (below + equal/2 + ½)/(n + 1), so that ties count half; None where n < 50.
         """
@@ -129,9 +133,10 @@ class Candidates:
 
 @dataclass(slots=True)
 class Events:
-    """A ticker's live events by type and key, its candidates, and what ended since last told.
+    """A ticker's live events by type and key, its candidates, and recently closed events.
 
-    The candidates are packed apart from the rest (codec): they are large and change seldom.
+    `closed` are the events closed since the last `take_changed`. The codec packs the candidates
+    apart from the rest: they are large and change seldom.
     """
 
     ticker: str
@@ -140,7 +145,7 @@ class Events:
     candidates: dict[str, Candidates] = field(default_factory=dict, init=False)
 
     def open_or_extend(self, opening: Opening) -> Event:
-        """Open an event, or let the one with the same type and key go on."""
+        """Open an event, or continue the live one of the same type and key."""
         key = f"{opening.type}|{opening.key or opening.side}"
         if opening.type in POINT_TYPES:
             key = f"{key}|{opening.opened_at}|{opening.price_low}"
@@ -193,7 +198,7 @@ class Events:
         return event if event is not None and event.closing_at is None else None
 
     def update(self, event: Event, at: float, statistic: float, evidence: Evidence) -> None:
-        """Renew an event's evidence at an instant, its strength where the statistic peaks."""
+        """Update an event's evidence, and its strength where the statistic reaches a new peak."""
         is_peak = statistic > event.statistic
         if not is_peak and event.evidence == evidence:
             return
@@ -205,19 +210,19 @@ class Events:
         event.is_changed = True
 
     def lower_evidence_class(self, event: Event, at: float, evidence_class: str) -> None:
-        """Lower an event's evidence class to B once one of its prints had an inferred aggressor."""
+        """Lower an event's evidence class from A to B."""
         if evidence_class == "B" and event.evidence_class == "A":
             event.evidence_class = "B"
             event.updated_at = max(event.updated_at, whole_second(at))
             event.is_changed = True
 
     def schedule_close(self, event: Event, at: float, reason: str) -> None:
-        """Note that a closing condition came true."""
+        """Store the first closing condition that came true."""
         if event.closing_at is None:
             event.closing_at, event.closing_reason = float(at), reason
 
     def close_due(self, second: int) -> None:
-        """End what has been closing for long enough at a whole second."""
+        """Close the events whose time to open again is over at a whole second."""
         due = [
             key
             for key, e in self.live.items()
@@ -238,14 +243,14 @@ class Events:
         self.closed.append(event)
 
     def close_all(self, at: float, reason: str) -> None:
-        """End every live event at once."""
+        """Close every live event at once."""
         for key, event in list(self.live.items()):
             self.schedule_close(event, at, reason)
             self._close(key)
             event.updated_at = whole_second(at)
 
     def take_changed(self) -> list[Event]:
-        """Return the events that changed since this was last asked, ended ones a last time."""
+        """Return the events that changed since the last call, including the closed ones."""
         changed = self.closed + [e for e in self.live.values() if e.is_changed]
         self.closed = []
         for event in changed:
@@ -263,7 +268,7 @@ def _price(units: int | None) -> float | None:
 
 
 def event_id(ticker: str, opening: Opening) -> str:
-    """Name an event so that the same tape gives the same ids."""
+    """Return an id that depends on the event alone: the same tape gives the same ids."""
     low = "" if opening.price_low is None else opening.price_low
     text = f"{opening.type}:{opening.side}:{round(opening.opened_at * 1000)}:{low}"
     digest = hashlib.blake2b(text.encode(), digest_size=5).digest()

@@ -1,4 +1,4 @@
-"""Prints between bid and ask: size that was there and not shown."""
+"""Detect hidden prints: trades inside the spread, against size that was not displayed."""
 
 from dataclasses import dataclass, field
 from typing import Final
@@ -16,7 +16,7 @@ MIN_PRINTS: Final = 3
 
 @dataclass(slots=True)
 class Cluster:
-    """Inside prints at one price and side; `printed_before` is all volume before its first."""
+    """Inside trades at one price and side; `total_volume_before` is all volume before the first."""
 
     first: float
     last: float
@@ -28,18 +28,18 @@ class Cluster:
 
 @dataclass(slots=True)
 class HiddenPrints(Detector):
-    """Clusters of inside prints at one price and side."""
+    """Clusters inside trades by price and side, and opens an event for each large cluster."""
 
     total_volume: float = 0.0
     clusters: list[dict[int, Cluster]] = field(default_factory=lambda: [{}, {}])
 
     @property
     def pattern_type(self) -> str:
-        """Name the pattern that it opens."""
+        """Return the type of the events that this detector opens."""
         return "hidden_print"
 
     def on_trade(self, context: DetectorContext, trade: Trade, sign: TradeSign) -> None:
-        """Add an inside print to its cluster."""
+        """Add an inside trade to its cluster."""
         volume_before = self.total_volume
         self.total_volume += trade.size
         if sign.aggressor == UNSIGNED or not sign.is_inside:
@@ -88,7 +88,7 @@ class HiddenPrints(Detector):
             context.events.update(event, trade.stamp, cluster.prints, evidence)
 
     def on_timer(self, context: DetectorContext, at: float) -> None:
-        """End clusters that are 10 s silent."""
+        """End clusters without a trade for 10 s."""
         for side in (0, 1):
             clusters = self.clusters[side]
             for price, cluster in list(clusters.items()):

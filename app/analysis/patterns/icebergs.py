@@ -1,4 +1,4 @@
-"""Icebergs: displayed size that is refilled after trades took it."""
+"""Detect icebergs: displayed size that is refilled after trades took it."""
 
 from dataclasses import dataclass, field
 from statistics import median
@@ -23,7 +23,7 @@ MIN_LATER_MEDIANS: Final = 0.7
 
 @dataclass(slots=True)
 class Depletion:
-    """A level whose whole displayed size was printed away: when, how much stood and printed."""
+    """A best price whose whole displayed size was traded away."""
 
     at: float
     displayed: float
@@ -32,11 +32,11 @@ class Depletion:
     visit_start_size: float = 0.0
 
     def is_refilled_by(self, size: float, delay: float, median_size: float | None) -> bool:
-        """Tell whether a returned size is a refill and no other order.
+        """Return whether a size that came back is a refill and not another order.
 
-        Within 1 ms half of what stood is enough, if it is no crumb: 0.2 of the side's median.
-        Later, anyone may have joined: it must be what stood last or at the visit's start, within
-        10 %, and no less than 0.7 of that median.
+        Within 1 ms, half of the displayed size is enough, if it is at least 0.2 of the side's
+        median size. Later, others may have joined: it must be within 10 % of the size displayed
+        last or at the visit's start, and at least 0.7 of that median.
         """
         if median_size is None:
             return False
@@ -51,7 +51,7 @@ class Depletion:
 
 @dataclass(slots=True)
 class Refill:
-    """One return of size; `through` where it came inside the taking's own stamp."""
+    """One refill; `is_through` if it came within the stamp of the trades that took the size."""
 
     at: float
     delay: float
@@ -60,7 +60,11 @@ class Refill:
 
 @dataclass(slots=True)
 class IcebergCandidate:
-    """A price at which size came back, until it is lost or silent."""
+    """A price with refills, until the level is lost or silent; sizes in shares.
+
+    `peak` is the greatest ratio of executed to displayed size. `lost_at` is when a worse price
+    became best, 0 while none is. `opened_through`: a through refill opened the event.
+    """
 
     price: int
     displayed: float
@@ -77,13 +81,13 @@ class IcebergCandidate:
 
     @property
     def silent_at(self) -> float:
-        """Return when it is forgotten unless size comes back once more."""
+        """Return when the candidate ends unless another refill comes."""
         return self.refills[-1].at + SILENCE_MS
 
 
 @dataclass(slots=True)
 class ThroughPrice:
-    """The takers' prints of one stamp at the price that was best before the first of them."""
+    """Trades of one stamp at the price that was best before the first of them."""
 
     price: int
     displayed: float
@@ -93,7 +97,11 @@ class ThroughPrice:
 
 @dataclass(slots=True)
 class Icebergs(Detector):
-    """Finds refills at each best price and opens an event where they are no accident."""
+    """Finds refills at best prices, and opens an event after enough of them.
+
+    All lists are by side, their dictionaries by price; `through_prices` are those of the current
+    stamp.
+    """
 
     depletions: list[dict[int, Depletion]] = field(default_factory=lambda: [{}, {}])
     candidates: list[dict[int, IcebergCandidate]] = field(default_factory=lambda: [{}, {}])
@@ -101,11 +109,11 @@ class Icebergs(Detector):
 
     @property
     def pattern_type(self) -> str:
-        """Name the pattern that it opens."""
+        """Return the type of the events that this detector opens."""
         return "iceberg"
 
     def on_trade(self, context: DetectorContext, trade: Trade, sign: TradeSign) -> None:
-        """Count what takers print at a reserve's price and within one stamp."""
+        """Add a trade to the candidate at its price, and to the volume of its stamp."""
         if sign.aggressor == UNSIGNED:
             return
         side = resting_side(sign.aggressor)
@@ -124,7 +132,7 @@ class Icebergs(Detector):
         prints.is_given = prints.is_given and sign.is_given
 
     def on_stamp_complete(self, context: DetectorContext, stamp: float) -> None:
-        """Find prices that gave more than they showed and are still best."""
+        """Find prices that traded more than they displayed and are still best."""
         for side in (0, 1):
             for prints in self.through_prices[side].values():
                 visit = context.visits[side]
@@ -139,7 +147,7 @@ class Icebergs(Detector):
     def on_leave(
         self, context: DetectorContext, side: int, visit: Visit, stamp: float, to: int | None
     ) -> None:
-        """Note a level that prints took away, and a reserve that is no longer best."""
+        """Store a depletion by trades, and mark candidates whose price is no longer best."""
         if to is not None and is_better(side, to, visit.price):
             return
         if visit.printed_since_quote >= visit.size:
@@ -153,7 +161,7 @@ class Icebergs(Detector):
                 self.request_timer(context, stamp + LEVEL_LOST_MS)
 
     def on_enter(self, context: DetectorContext, side: int, visit: Visit) -> None:
-        """See whether a level is back that was taken just before."""
+        """Check for a refill at a price that came back, and unmark candidates at or behind it."""
         for candidate in self.candidates[side].values():
             if not is_better(side, candidate.price, visit.price):
                 candidate.lost_at = 0.0
@@ -162,7 +170,7 @@ class Icebergs(Detector):
     def on_resize(
         self, context: DetectorContext, side: int, visit: Visit, stamp: float, before: float
     ) -> None:
-        """See whether a level that came back smaller is back in full."""
+        """Check for a refill of a price that came back smaller before."""
         if self.depletions[side]:
             self._check_return(context, side, visit, stamp)
 
@@ -179,7 +187,7 @@ class Icebergs(Detector):
             refill = Refill(stamp, delay, is_through=False)
             self._add_refill(context, side, visit.price, depletion, refill, visit.size)
 
-    def _add_refill(  # noqa: PLR0913, PLR0917 - what came back, where, and after what
+    def _add_refill(  # noqa: PLR0913, PLR0917 - a refill, its place and its cause
         self,
         context: DetectorContext,
         side: int,
@@ -243,7 +251,7 @@ class Icebergs(Detector):
         context.events.update(event, at, candidate.peak, _evidence(candidate))
 
     def on_timer(self, context: DetectorContext, at: float) -> None:
-        """Forget takings that nothing refilled, and reserves that are lost or silent."""
+        """Drop depletions without a refill, and end candidates that are lost or silent."""
         for side in (0, 1):
             depletions = self.depletions[side]
             for price in [
@@ -287,7 +295,7 @@ def _key(side: int, price: int) -> str:
 
 
 def _opening_refill(refills: list[Refill]) -> Refill | None:
-    """Return the first refill of an opening condition that the newest one completes."""
+    """Return the first refill of the opening condition that the newest one completes, if any."""
     newest = refills[-1]
     if newest.is_through:
         return newest

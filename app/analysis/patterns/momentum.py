@@ -1,4 +1,4 @@
-"""Shifts in the drift of quote flow, by a two-sided CUSUM (Page 1954)."""
+"""Detect momentum shifts: changes in the drift of log-OFI, by a two-sided CUSUM (Page 1954)."""
 
 import math
 from dataclasses import dataclass, field
@@ -22,7 +22,12 @@ DIRECTIONS = ("up", "down")
 
 @dataclass(slots=True, init=False)
 class Excursion:
-    """One direction's sum since it was last 0, and what it sums since then."""
+    """One direction's CUSUM since it was last 0.
+
+    `sum` is in standard deviations; `zero_at` and `zero_mid2` are the time and twice the mid when
+    it was 0. `mean_before` is the mean log-OFI of up to 60 s before, `log_ofi_total` the sum over
+    the `seconds` since. `noticed_at` is the second that opened an event.
+    """
 
     sum: float = 0.0
     peak: float = 0.0
@@ -31,7 +36,7 @@ class Excursion:
     mean_before: float | None = None
     log_ofi_total: float = 0.0
     seconds: int = 0
-    opened_at: int = 0
+    noticed_at: int = 0
     grew: bool = False
 
     def __init__(  # noqa: PLR0913, PLR0917 - written out, as in `records`
@@ -40,26 +45,26 @@ class Excursion:
         peak: float = 0.0,
         zero_at: int = 0,
         zero_mid2: int = 0,
-        before: float | None = None,
-        total: float = 0.0,
+        mean_before: float | None = None,
+        log_ofi_total: float = 0.0,
         seconds: int = 0,
-        noticed: int = 0,
+        noticed_at: int = 0,
         grew: bool = False,  # noqa: FBT001, FBT002
     ) -> None:
         self.sum = sum
         self.peak = peak
         self.zero_at = zero_at
         self.zero_mid2 = zero_mid2
-        self.mean_before = before
-        self.log_ofi_total = total
+        self.mean_before = mean_before
+        self.log_ofi_total = log_ofi_total
         self.seconds = seconds
-        self.opened_at = noticed
+        self.noticed_at = noticed_at
         self.grew = grew
 
 
 @dataclass(slots=True)
 class MomentumShifts(Detector):
-    """Follows both sums each second and opens where one reaches 8.5 standard deviations."""
+    """Updates both sums each second, and opens an event where one reaches 8.5."""
 
     sums: list[Excursion] = field(default_factory=lambda: [Excursion(), Excursion()])
     recent_log_ofi: FloatArray = field(default_factory=float_array)
@@ -67,7 +72,7 @@ class MomentumShifts(Detector):
 
     @property
     def pattern_type(self) -> str:
-        """Name the pattern that it opens."""
+        """Return the type of the events that this detector opens."""
         return "momentum_shift"
 
     def on_second(self, context: DetectorContext, end: int) -> None:
@@ -98,14 +103,14 @@ class MomentumShifts(Detector):
             if self.recent_log_ofi
             else None
         )
-        excursion = Excursion(zero_at=end - SECOND_MS, zero_mid2=mid2, before=mean_before)
+        excursion = Excursion(zero_at=end - SECOND_MS, zero_mid2=mid2, mean_before=mean_before)
         self.sums[direction] = excursion
         return excursion
 
     def _close_if_elapsed(self, context: DetectorContext, end: int) -> None:
         for direction in (0, 1):
             event = context.events.find("momentum_shift", DIRECTIONS[direction])
-            if event is not None and end >= self.sums[direction].opened_at + MAX_DURATION_MS:
+            if event is not None and end >= self.sums[direction].noticed_at + MAX_DURATION_MS:
                 context.events.schedule_close(event, end, "elapsed")
                 self._end_excursion(context, 0, end)
                 self._end_excursion(context, 1, end)
@@ -151,7 +156,7 @@ class MomentumShifts(Detector):
                 key=DIRECTIONS[direction],
             )
         )
-        excursion.opened_at = end
+        excursion.noticed_at = end
 
     def _evidence(self, excursion: Excursion) -> Evidence:
         evidence: Evidence = {

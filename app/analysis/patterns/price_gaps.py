@@ -1,4 +1,4 @@
-"""Price gaps: a best price that jumps several ticks at once."""
+"""Detect price gaps: a best price that jumps several ticks at once."""
 
 from dataclasses import dataclass, field
 from typing import Final
@@ -16,19 +16,19 @@ SHOWN_MS: Final = 1000.0
 
 @dataclass(slots=True)
 class PriceGaps(Detector):
-    """Points at which a best price is far from where it stood 5 ms before."""
+    """Opens an event where a best price is far from the best of 5 ms before."""
 
     last_opened: list[float] = field(default_factory=lambda: [-1e18, -1e18])
 
     @property
     def pattern_type(self) -> str:
-        """Name the pattern that it opens."""
+        """Return the type of the events that this detector opens."""
         return "price_gap"
 
     def on_jump(
         self, context: DetectorContext, side: int, visit: Visit, jump: int, before: Visit
     ) -> None:
-        """Judge a change of a best price by its distance from 5 ms ago."""
+        """Check the distance of a new best price from that of 5 ms before."""
         tick = context.tick_size.size
         jump_q95 = context.thresholds.jump
         if not tick or not jump_q95 or jump < MIN_TICKS * tick:
@@ -38,7 +38,7 @@ class PriceGaps(Detector):
             self._open(context, side, visit, jump, before, threshold)
         context.events.candidates_of("price_gap").add_candidate(visit.since, jump / threshold)
 
-    def _open(  # noqa: PLR0913, PLR0917 - a jump, where it was, and what it had to reach
+    def _open(  # noqa: PLR0913, PLR0917 - a jump and its threshold
         self,
         context: DetectorContext,
         side: int,

@@ -1,4 +1,4 @@
-"""Pulling: size taken off the best price without trades."""
+"""Detect pulling: size removed from the best price without trades."""
 
 from dataclasses import dataclass, field
 from typing import Final
@@ -17,16 +17,16 @@ MAX_DURATION_MS: Final = 5000.0
 
 @dataclass(slots=True)
 class Pull:
-    """A removal that may yet be undone: what stood before, and until when to look."""
+    """A removal that may be restored: price and size before it, and when it was noticed (ms)."""
 
     price: int
     displayed: float
-    noticed: int
+    noticed_at: int
 
 
 @dataclass(slots=True, init=False)
 class DisplayedSize:
-    """The best price of a side and its size, as a second ended."""
+    """Best price and size of a side at the end of a second."""
 
     price: int
     size: float
@@ -38,20 +38,20 @@ class DisplayedSize:
 
 @dataclass(slots=True)
 class Pulling(Detector):
-    """Opens in seconds in which a side lost much displayed size that nothing traded away."""
+    """Opens an event in seconds in which a side lost much displayed size not by trades."""
 
     previous: list[DisplayedSize | None] = field(default_factory=lambda: [None, None])
     pulls: list[Pull | None] = field(default_factory=lambda: [None, None])
 
     @property
     def pattern_type(self) -> str:
-        """Name the pattern that it opens."""
+        """Return the type of the events that this detector opens."""
         return "pulling"
 
     def on_quote(self, context: DetectorContext, quote: Quote) -> None:
-        """See whether what was removed is back."""
+        """Close events whose size was restored within 500 ms."""
         for side, pull in enumerate(self.pulls):
-            if pull is not None and quote.stamp <= pull.noticed + RESTORE_MS:
+            if pull is not None and quote.stamp <= pull.noticed_at + RESTORE_MS:
                 self._close_if_restored(context, side, pull, quote.stamp)
 
     def _close_if_restored(
@@ -64,12 +64,12 @@ class Pulling(Detector):
             self._close(context, side, stamp, "flicker")
 
     def on_timer(self, context: DetectorContext, at: float) -> None:
-        """Close what was not restored."""
+        """Close events after 5 s."""
         for side in (0, 1):
             pull = self.pulls[side]
             if pull is None:
                 continue
-            due = pull.noticed + MAX_DURATION_MS
+            due = pull.noticed_at + MAX_DURATION_MS
             if due <= at:
                 self._close(context, side, due, "elapsed")
             else:
@@ -82,7 +82,7 @@ class Pulling(Detector):
             context.events.schedule_close(event, at, reason)
 
     def on_second(self, context: DetectorContext, end: int) -> None:
-        """Weigh what the second removed."""
+        """Check the size that each side lost in the second."""
         for side in (0, 1):
             previous = self.previous[side]
             if previous is not None:
@@ -100,7 +100,7 @@ class Pulling(Detector):
             self._open_or_update(context, side, end, price, displayed, removed / threshold)
         context.events.candidates_of("pulling").add_candidate(end, removed / threshold)
 
-    def _open_or_update(  # noqa: PLR0913, PLR0917 - what went, where, and how unusual that is
+    def _open_or_update(  # noqa: PLR0913, PLR0917 - a removal and its statistic
         self,
         context: DetectorContext,
         side: int,

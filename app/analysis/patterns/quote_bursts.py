@@ -1,4 +1,4 @@
-"""Quote bursts: far more quotes in a second than usual, with few trades."""
+"""Detect quote bursts: far more quotes in a second than usual, with few trades."""
 
 from dataclasses import dataclass
 
@@ -9,7 +9,7 @@ from app.analysis.patterns.events import Evidence, Opening
 
 @dataclass(slots=True)
 class BurstRun:
-    """Seconds with many quotes; thresholds as an event froze them."""
+    """Successive seconds with many quotes, with the thresholds as of the first."""
 
     peak_ratio: float
     quote_rate_q95: float
@@ -18,18 +18,21 @@ class BurstRun:
 
 @dataclass(slots=True)
 class QuoteBursts(Detector):
-    """Seconds with far more quotes than usual, few prints, and prices that flicker."""
+    """Finds seconds with far more quotes than usual, few trades, and flickering prices.
+
+    `run` is the candidate, `open_run` that of the open event.
+    """
 
     run: BurstRun | None = None
     open_run: BurstRun | None = None
 
     @property
     def pattern_type(self) -> str:
-        """Name the pattern that it opens."""
+        """Return the type of the events that this detector opens."""
         return "quote_burst"
 
     def on_second(self, context: DetectorContext, end: int) -> None:
-        """Judge the second."""
+        """Update the candidate, then close, update or open the event."""
         sample, thresholds = context.second_sample, context.thresholds
         if sample is None:
             return

@@ -1,4 +1,4 @@
-"""Spread regimes: a spread far from the usual that lasts."""
+"""Detect spread regimes: a spread that stays far from its recent median."""
 
 import math
 from dataclasses import dataclass, field, replace
@@ -20,7 +20,11 @@ MIN_TICKS: Final = 2
 
 @dataclass(slots=True)
 class Regime:
-    """A spread beyond the usual: which way, since when, over which median, and how far at most."""
+    """A time of wide or tight spread, from `since` on.
+
+    `median` is the recent median when it began; `farthest_spread` is the spread farthest from it,
+    `peak_ratio` that one's distance.
+    """
 
     name: str
     since: float
@@ -30,18 +34,18 @@ class Regime:
     is_open: bool = False
 
     def distance(self, spread: int) -> float:
-        """Return how far a spread is beyond the median, as a factor ≥ 1 in the regime's sense."""
+        """Return the factor between spread and median, ≥ 1 in the regime's direction."""
         return spread / self.median if self.name == "wide" else self.median / spread
 
     def widen(self, spread: int) -> None:
-        """Keep the farthest spread."""
+        """Update the farthest spread."""
         if self.distance(spread) > self.peak_ratio:
             self.peak_ratio, self.farthest_spread = self.distance(spread), spread
 
 
 @dataclass(slots=True, init=False)
 class Bounds:
-    """Spreads up to `narrow` and from `wide` on are regimes, as of a second and a tick."""
+    """Bounds of the current second: spreads ≤ `narrow` are tight, spreads ≥ `wide` wide."""
 
     tick: int
     median: float = 0.0
@@ -75,7 +79,11 @@ def _bounds(context: DetectorContext) -> Bounds:
 
 @dataclass(slots=True)
 class SpreadRegimes(Detector):
-    """Opens where the spread stays at half or twice its own recent median for 1 s."""
+    """Opens an event where the spread stays at half or twice its recent median for 1 s.
+
+    `regime` is the current one, `open_regimes` are those with an open event, by name; `bounds`
+    are None until needed in a second.
+    """
 
     regime: Regime | None = None
     open_regimes: dict[str, Regime] = field(default_factory=dict)
@@ -83,11 +91,11 @@ class SpreadRegimes(Detector):
 
     @property
     def pattern_type(self) -> str:
-        """Name the pattern that it opens."""
+        """Return the type of the events that this detector opens."""
         return "spread_regime"
 
     def on_quote(self, context: DetectorContext, quote: Quote) -> None:
-        """Follow the valid spread."""
+        """Update the current regime and the open events."""
         spread = context.standing_quote.spread
         for open_regime in list(self.open_regimes.values()) if self.open_regimes else ():
             self._follow_open_regime(context, open_regime, quote.stamp, spread)
@@ -115,11 +123,11 @@ class SpreadRegimes(Detector):
         self.request_timer(context, stamp + HOLD_MS)
 
     def on_second(self, context: DetectorContext, end: int) -> None:
-        """Let the next quote ask for the thresholds that come into force now."""
+        """Discard the bounds: the thresholds change now."""
         self.bounds = None
 
     def on_timer(self, context: DetectorContext, at: float) -> None:
-        """Open what has held for 1 s."""
+        """Open an event for a regime that lasted 1 s."""
         regime = self.regime
         if regime is None or regime.is_open:
             return

@@ -1,4 +1,4 @@
-"""Stacking: a best price to which size keeps being added."""
+"""Detect stacking: a best price to which size keeps being added."""
 
 from dataclasses import dataclass, field
 from typing import Final
@@ -15,7 +15,7 @@ FADED_RATIO: Final = 1.25
 
 @dataclass(slots=True)
 class Stack:
-    """A visit that grew: its size at the start and at most, against the side's median."""
+    """A visit whose size grew; `median` is the side's median size."""
 
     start_size: float
     median: float
@@ -25,23 +25,23 @@ class Stack:
 
 @dataclass(slots=True)
 class Stacking(Detector):
-    """Opens where a best price has twice its start size, and twice the usual one, at age 2 s."""
+    """Opens an event where a visit 2 s old has twice its start size and twice the median."""
 
     due_at: list[float] = field(default_factory=lambda: [NEVER, NEVER])
     stacks: list[Stack | None] = field(default_factory=lambda: [None, None])
 
     @property
     def pattern_type(self) -> str:
-        """Name the pattern that it opens."""
+        """Return the type of the events that this detector opens."""
         return "stacking"
 
     def on_enter(self, context: DetectorContext, side: int, visit: Visit) -> None:
-        """Wait for the visit to be 2 s old."""
+        """Set a timer for when the visit is 2 s old."""
         self.due_at[side] = visit.since + HOLD_MS
         self.request_timer(context, self.due_at[side])
 
     def on_timer(self, context: DetectorContext, at: float) -> None:
-        """Look at visits that are 2 s old."""
+        """Check visits that are 2 s old."""
         for side in (0, 1):
             if self.due_at[side] > at:
                 if self.due_at[side] < NEVER:
@@ -81,7 +81,7 @@ class Stacking(Detector):
     def on_resize(
         self, context: DetectorContext, side: int, visit: Visit, stamp: float, before: float
     ) -> None:
-        """Follow a stack's size."""
+        """Update the peak, or close the event where the size fell."""
         stack = self.stacks[side]
         if stack is None:
             return
@@ -97,7 +97,7 @@ class Stacking(Detector):
     def on_leave(
         self, context: DetectorContext, side: int, visit: Visit, stamp: float, to: int | None
     ) -> None:
-        """End with the visit."""
+        """Close the visit's event, and add it as a candidate."""
         self.due_at[side] = NEVER
         stack = self.stacks[side]
         if stack is None:

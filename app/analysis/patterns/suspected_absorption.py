@@ -1,4 +1,4 @@
-"""Suspected absorption: the form of absorption for feeds without trades."""
+"""Detect suspected absorption, from quotes alone, on feeds without trades."""
 
 from dataclasses import dataclass, field
 from typing import Final
@@ -17,7 +17,7 @@ MAX_DURATION_MS: Final = 60_000.0
 
 @dataclass(slots=True)
 class SuspectedAbsorption(Detector):
-    """A best price that loses and regains several times its size, where no trades come."""
+    """Finds best prices that lose and regain several times their size; only without trades."""
 
     is_open: list[bool] = field(default_factory=lambda: [False, False])
     has_closed: list[bool] = field(default_factory=lambda: [False, False])
@@ -25,28 +25,28 @@ class SuspectedAbsorption(Detector):
 
     @property
     def pattern_type(self) -> str:
-        """Name the pattern that it opens."""
+        """Return the type of the events that this detector opens."""
         return "absorption_suspected"
 
     @property
     def is_needed(self) -> bool:
-        """Tell whether one is open still: none opens where trades come."""
+        """Return whether an event is open; none opens once trades come."""
         return any(self.is_open)
 
     def on_enter(self, context: DetectorContext, side: int, visit: Visit) -> None:
-        """Wait for the visit to be 2 s old."""
+        """Set a timer for when the visit is 2 s old."""
         self.is_open[side] = self.has_closed[side] = False
         self.request_timer(context, visit.since + MIN_AGE_MS)
 
     def on_resize(
         self, context: DetectorContext, side: int, visit: Visit, stamp: float, before: float
     ) -> None:
-        """Look again, once the visit is old enough."""
+        """Evaluate the visit again after enough decreases."""
         if self.is_open[side] or visit.decreased >= MIN_DECREASE_RATIO * visit.start_size:
             self._evaluate(context, side, visit, stamp)
 
     def on_timer(self, context: DetectorContext, at: float) -> None:
-        """Look at a visit that is 2 s old; close an event after 60 s."""
+        """Evaluate a visit that is 2 s old; close an event after 60 s."""
         for side in (0, 1):
             visit = context.visits[side]
             if visit is None:
@@ -114,7 +114,7 @@ class SuspectedAbsorption(Detector):
     def on_leave(
         self, context: DetectorContext, side: int, visit: Visit, stamp: float, to: int | None
     ) -> None:
-        """End with the visit."""
+        """Add the visit as a candidate, and close its event."""
         is_old_enough = stamp - visit.since >= MIN_AGE_MS
         if not context.trades_seen and is_old_enough and visit.decreased >= visit.start_size:
             peak = visit.decreased / visit.start_size

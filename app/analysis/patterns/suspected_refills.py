@@ -1,4 +1,4 @@
-"""Suspected refills: the form of icebergs for feeds without trades."""
+"""Detect suspected refills: dips of size that recover at once, on feeds without trades."""
 
 from dataclasses import dataclass, field
 from statistics import median
@@ -12,7 +12,7 @@ from app.analysis.touch import SIDE_NAMES, Visit
 
 @dataclass(slots=True)
 class Dip:
-    """A fall of size at an unchanged best price."""
+    """A fall of the size at an unchanged best price; `size` is that before it."""
 
     at: float
     size: float
@@ -20,7 +20,7 @@ class Dip:
 
 @dataclass(slots=True)
 class Dips:
-    """One side's dips and recoveries in its current visit."""
+    """Dips and recoveries of one side in its current visit."""
 
     dip: Dip | None = None
     recoveries: list[float] = field(default_factory=list)
@@ -32,24 +32,24 @@ class Dips:
 
 @dataclass(slots=True)
 class SuspectedRefills(Detector):
-    """Dips of displayed size that recover at once, where no trades come."""
+    """Finds dips of displayed size that recover at once; only without trades."""
 
     sides: list[Dips] = field(default_factory=lambda: [Dips(), Dips()])
 
     @property
     def pattern_type(self) -> str:
-        """Name the pattern that it opens."""
+        """Return the type of the events that this detector opens."""
         return "refill_suspected"
 
     @property
     def is_needed(self) -> bool:
-        """Tell whether one is open still: none opens where trades come."""
+        """Return whether an event is open; none opens once trades come."""
         return any(dips.is_open for dips in self.sides)
 
     def on_resize(
         self, context: DetectorContext, side: int, visit: Visit, stamp: float, before: float
     ) -> None:
-        """Note a dip, or a recovery from one."""
+        """Store a dip, or add the recovery from one."""
         dips = self.sides[side]
         dip = dips.dip
         if dip is not None and stamp - dip.at > REFILL_MS:
@@ -82,7 +82,7 @@ class SuspectedRefills(Detector):
         if event is not None:
             context.events.update(event, stamp, len(dips.recoveries), evidence)
 
-    def _open(  # noqa: PLR0913, PLR0917 - all that makes the event
+    def _open(  # noqa: PLR0913, PLR0917 - the parts of an opening
         self,
         context: DetectorContext,
         side: int,
@@ -110,7 +110,7 @@ class SuspectedRefills(Detector):
     def on_leave(
         self, context: DetectorContext, side: int, visit: Visit, stamp: float, to: int | None
     ) -> None:
-        """End with the visit."""
+        """Add the visit as a candidate, and close its event."""
         dips = self.sides[side]
         if dips.recoveries:
             if not context.trades_seen:
@@ -122,7 +122,7 @@ class SuspectedRefills(Detector):
             self.sides[side] = Dips()
 
     def on_timer(self, context: DetectorContext, at: float) -> None:
-        """Close what has been silent for 60 s."""
+        """Close events without a recovery for 60 s."""
         for side in (0, 1):
             dips, visit = self.sides[side], context.visits[side]
             if not dips.is_open or visit is None:

@@ -1,4 +1,4 @@
-"""Market orders that take several prices at once."""
+"""Detect sweeps: market orders that take several prices at once."""
 
 from dataclasses import dataclass, field
 from typing import Final
@@ -17,9 +17,14 @@ MIN_PRICES: Final = 2
 
 @dataclass(slots=True, init=False)
 class Order:
-    """Prints of one taker that belong together; `joins` where a gap of 5 ms does not part them."""
+    """Trades of one aggressor that form one market order.
 
-    taker: int
+    `spans_stamps`: trades with gaps of up to 5 ms belong to it, else only those of one stamp.
+    `inside_volume` is that of its trades inside the spread; `pending_inside_volume` counts only if
+    another trade at the touch follows.
+    """
+
+    aggressor: int
     spans_stamps: bool
     first_stamp: float
     last_stamp: float
@@ -32,7 +37,7 @@ class Order:
 
     def __init__(  # noqa: PLR0913, PLR0917 - written out, as in `records`
         self,
-        taker: int,
+        aggressor: int,
         spans_stamps: bool,  # noqa: FBT001 - a field, as is `is_given`
         first_stamp: float,
         last_stamp: float,
@@ -43,7 +48,7 @@ class Order:
         pending_inside_volume: float = 0.0,
         is_given: bool = True,  # noqa: FBT001, FBT002
     ) -> None:
-        self.taker = taker
+        self.aggressor = aggressor
         self.spans_stamps = spans_stamps
         self.first_stamp = first_stamp
         self.last_stamp = last_stamp
@@ -55,7 +60,7 @@ class Order:
         self.is_given = is_given
 
     def add_print(self, trade: Trade, sign: TradeSign) -> None:
-        """Add a print."""
+        """Add a trade."""
         self.last_stamp = trade.stamp
         self.size += trade.size
         self.prints += 1
@@ -66,7 +71,7 @@ class Order:
             self.prices.append(trade.price)
 
     def includes(self, stamp: float) -> bool:
-        """Tell whether a print at `stamp` still belongs to it."""
+        """Return whether a trade at `stamp` still belongs to this order."""
         return stamp == self.last_stamp or (
             self.spans_stamps and stamp - self.last_stamp <= MAX_PRINT_GAP_MS
         )
@@ -74,22 +79,22 @@ class Order:
 
 @dataclass(slots=True)
 class Sweeps(Detector):
-    """Joins prints to market orders and opens a sweep for each large one over ≥ 2 prices."""
+    """Groups trades to market orders, and opens a sweep for each large one over ≥ 2 prices."""
 
     order: Order | None = None
-    last_taker: int = UNSIGNED
+    last_aggressor: int = UNSIGNED
     last_stamp: float = 0.0
-    inside_taker: int = UNSIGNED
+    inside_aggressor: int = UNSIGNED
     inside_stamp: float = 0.0
     inside_volume: float = 0.0
 
     @property
     def pattern_type(self) -> str:
-        """Name the pattern that it opens."""
+        """Return the type of the events that this detector opens."""
         return "sweep"
 
     def on_trade(self, context: DetectorContext, trade: Trade, sign: TradeSign) -> None:
-        """Join the print to the running order, or begin the next."""
+        """Add a trade to the current order, or complete that and begin the next."""
         if sign.aggressor == UNSIGNED:
             return
         if sign.is_inside:
@@ -98,40 +103,46 @@ class Sweeps(Detector):
         self._count_same_taker_pair(context, trade.stamp, sign.aggressor)
         spans_stamps = context.baselines.orders_span_stamps
         order = self.order
-        if order is None or order.taker != sign.aggressor or not order.includes(trade.stamp):
+        if order is None or order.aggressor != sign.aggressor or not order.includes(trade.stamp):
             if order is not None:
                 self._complete(context, order, trade.stamp)
             order = self.order = Order(sign.aggressor, spans_stamps, trade.stamp, trade.stamp)
-            if self.inside_taker == sign.aggressor and self.inside_stamp == trade.stamp:
+            if self.inside_aggressor == sign.aggressor and self.inside_stamp == trade.stamp:
                 order.inside_volume = self.inside_volume
         order.add_print(trade, sign)
         if order.spans_stamps:
             self.request_timer(context, order.last_stamp + MAX_PRINT_GAP_MS)
 
-    def _count_same_taker_pair(self, context: DetectorContext, stamp: float, taker: int) -> None:
-        if taker == self.last_taker:
+    def _count_same_taker_pair(
+        self, context: DetectorContext, stamp: float, aggressor: int
+    ) -> None:
+        if aggressor == self.last_aggressor:
             context.baselines.count_same_taker_pair(is_same_stamp=stamp == self.last_stamp)
-        self.last_taker, self.last_stamp = taker, stamp
+        self.last_aggressor, self.last_stamp = aggressor, stamp
 
-    def _add_inside_print(self, trade: Trade, taker: int) -> None:
-        if self.inside_taker != taker or self.inside_stamp != trade.stamp:
-            self.inside_taker, self.inside_stamp, self.inside_volume = taker, trade.stamp, 0.0
+    def _add_inside_print(self, trade: Trade, aggressor: int) -> None:
+        if self.inside_aggressor != aggressor or self.inside_stamp != trade.stamp:
+            self.inside_aggressor, self.inside_stamp, self.inside_volume = (
+                aggressor,
+                trade.stamp,
+                0.0,
+            )
         self.inside_volume += trade.size
         order = self.order
-        if order is not None and order.taker == taker:
+        if order is not None and order.aggressor == aggressor:
             if trade.stamp == order.last_stamp:
                 order.inside_volume += trade.size
             else:
                 order.pending_inside_volume += trade.size
 
     def on_stamp_complete(self, context: DetectorContext, stamp: float) -> None:
-        """Complete an order whose prints share one stamp."""
+        """Complete an order whose trades share one stamp."""
         order = self.order
         if order is not None and not order.spans_stamps:
             self._complete(context, order, order.last_stamp)
 
     def on_timer(self, context: DetectorContext, at: float) -> None:
-        """Complete an order that no print joined for 5 ms."""
+        """Complete an order without a trade for 5 ms."""
         order = self.order
         if order is None or not order.spans_stamps:
             return
@@ -167,7 +178,7 @@ class Sweeps(Detector):
         event = context.events.open_or_extend(
             Opening(
                 type="sweep",
-                side=SIDE_NAMES[resting_side(order.taker)],
+                side=SIDE_NAMES[resting_side(order.aggressor)],
                 opened_at=order.first_stamp,
                 completed_at=at,
                 statistic=order.size / threshold,

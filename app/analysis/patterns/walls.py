@@ -1,4 +1,4 @@
-"""Walls: size far over the usual that stays at a best price."""
+"""Detect walls: unusually large size that stays at a best price."""
 
 from dataclasses import dataclass, field
 from typing import Final
@@ -20,7 +20,11 @@ MAX_PULLED_SHARE: Final = 0.25
 
 @dataclass(slots=True)
 class Standing:
-    """Great size in one visit: since when, over which threshold, and what came off it."""
+    """Large size in one visit, from `since` on; sizes in shares.
+
+    `threshold` and `median` are as of `since`, `first_threshold` as of the visit's first large
+    size. `peak` is the largest size, `traded` and `removed` what left it since.
+    """
 
     since: float
     threshold: float
@@ -35,24 +39,27 @@ class Standing:
 
 @dataclass(slots=True)
 class Walls(Detector):
-    """Opens where size stays over the side's own q95 and 3 medians for 2 s."""
+    """Opens an event where size stays over the side's q95 and 3 medians for 2 s.
+
+    `thresholds` are the sides' least wall sizes in the current second, empty until needed.
+    """
 
     sides: list[Standing | None] = field(default_factory=lambda: [None, None])
     thresholds: list[float] = field(default_factory=list)
 
     @property
     def pattern_type(self) -> str:
-        """Name the pattern that it opens."""
+        """Return the type of the events that this detector opens."""
         return "wall"
 
     def on_enter(self, context: DetectorContext, side: int, visit: Visit) -> None:
-        """Look at a new best price."""
+        """Check the size of a new best price."""
         self._start_or_update(context, side, visit, visit.since)
 
     def on_resize(
         self, context: DetectorContext, side: int, visit: Visit, stamp: float, before: float
     ) -> None:
-        """Follow the size at an unchanged best price."""
+        """Check the changed size at an unchanged best price."""
         wall = self.sides[side]
         if wall is not None and visit.size < before:
             wall.removed += before - visit.size
@@ -83,7 +90,7 @@ class Walls(Detector):
         return self.thresholds
 
     def on_second(self, context: DetectorContext, end: int) -> None:
-        """Let the next size ask for the thresholds that come into force now."""
+        """Discard the thresholds: they change now, and are computed when next needed."""
         self.thresholds = []
 
     def _check_threshold(
@@ -99,7 +106,7 @@ class Walls(Detector):
             self._start_or_update(context, side, visit, stamp)
 
     def on_trade(self, context: DetectorContext, trade: Trade, sign: TradeSign) -> None:
-        """Count what takers print at a wall's price."""
+        """Add a trade at a wall's price to its traded size."""
         if sign.aggressor == UNSIGNED:
             return
         side = resting_side(sign.aggressor)
@@ -110,7 +117,7 @@ class Walls(Detector):
                 self._update(context, side, visit, trade.stamp, wall)
 
     def on_timer(self, context: DetectorContext, at: float) -> None:
-        """Open what has stood for 2 s."""
+        """Open an event for large size that stayed for 2 s."""
         for side in (0, 1):
             wall, visit = self.sides[side], context.visits[side]
             if wall is None or visit is None or not wall.is_waiting:
@@ -147,7 +154,7 @@ class Walls(Detector):
     def on_leave(
         self, context: DetectorContext, side: int, visit: Visit, stamp: float, to: int | None
     ) -> None:
-        """End with the visit."""
+        """Close the visit's event, and add it as a candidate."""
         wall = self.sides[side]
         if wall is None:
             return
@@ -187,7 +194,7 @@ class Walls(Detector):
 
 
 def _wall_threshold(thresholds: Thresholds, side: int) -> float:
-    """Return the least size of a wall, NEVER while that is unknown."""
+    """Return the least size of a wall, infinite while unknown."""
     large, median = thresholds.large_size[side], thresholds.median_size[side]
     return NEVER if large is None or median is None else max(large, MIN_MEDIANS * median)
 
