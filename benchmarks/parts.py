@@ -70,10 +70,10 @@ class Parts:
 def told_apart(parts: Parts, store: TickStore) -> Iterator[None]:
     """Let the ticks of a store be timed by part meanwhile; costs them some µs."""
     places: list[tuple[Any, str, str]] = [
-        (store, "advance", REST),
-        (store, "_reading", READ),
+        (store, "run_tick", REST),
+        (store, "_read_new_records", READ),
         (store_module, "fold", FOLD),
-        (store_module, "found", FOUND),
+        (store_module, "analyse", FOUND),
         (TickWrite, "commands", ENCODE),
         (TickConnection, "write", WRITE),
     ]

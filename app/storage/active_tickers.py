@@ -34,7 +34,7 @@ return found
 """
 KEYS_PER_SCRIPT = 500  # a millisecond of Redis
 
-_KINDS = {
+_KEY_TYPES = {
     keys.TICKERS: b"zset",
     keys.HEARTBEAT: b"hash",
     keys.COUNTERS: b"hash",
@@ -64,15 +64,15 @@ class ActiveTickers:
         self._redis: Any = client
         self._is_cluster = not isinstance(client, redis.Redis)
         self._names = names
-        self._newest = self._redis.register_script(NEWEST_SCRIPT)
+        self._newest_script = self._redis.register_script(NEWEST_SCRIPT)
 
     def scan_slice(self, now_ms: float) -> int:
         """Take the next slice of the keys and note which tickers were active; return how many."""
         self._repair_keys()
-        where = self._where()
-        tickers = self._tickers(where)
-        active = self._active(tickers, now_ms)
-        self._note(where, active, now_ms)
+        scan = self._load_scan()
+        tickers = self._tickers(scan)
+        active = self._active_among(tickers, now_ms)
+        self._save(scan, active, now_ms)
         return len(active)
 
     def active(self, as_of_ms: int) -> list[str]:
@@ -84,10 +84,10 @@ class ActiveTickers:
     def _repair_keys(self) -> None:
         """Set aside what has another type than the machinery needs; in a cluster it is dropped."""
         pipe = self._redis.pipeline(transaction=False)
-        for name in _KINDS:
+        for name in _KEY_TYPES:
             pipe.type(name)
-        for (name, kind), found in zip(_KINDS.items(), pipe.execute(), strict=True):
-            if found in {kind, b"none"}:
+        for (name, expected), actual in zip(_KEY_TYPES.items(), pipe.execute(), strict=True):
+            if actual in {expected, b"none"}:
                 continue
             if self._is_cluster:  # a key can't be renamed into another slot
                 self._redis.unlink(name)
@@ -95,7 +95,7 @@ class ActiveTickers:
                 self._redis.rename(name, keys.quarantined(name))
                 self._redis.expire(keys.quarantined(name), keys.QUARANTINE_LIFETIME_SECONDS)
 
-    def _where(self) -> _ScanPass:
+    def _load_scan(self) -> _ScanPass:
         stored = self._redis.get(keys.SCAN)
         if stored is None:
             return _ScanPass()
@@ -104,49 +104,49 @@ class ActiveTickers:
         except (msgspec.DecodeError, RecursionError):
             return _ScanPass()
 
-    def _tickers(self, where: _ScanPass) -> list[str]:
+    def _tickers(self, scan: _ScanPass) -> list[str]:
         tickers: set[str] = set()
         for _ in range(SLICE_KEYS // SCAN_COUNT):
-            for name in self._scanned(where):
+            for name in self._scan_once(scan):
                 ticker = self._names.ticker_of_quotes(name.decode(errors="replace"))
                 if ticker is None:
-                    where.foreign += 1
+                    scan.foreign += 1
                 else:
                     tickers.add(ticker)
-            if where.is_over:
+            if scan.is_over:
                 break
         return list(tickers)
 
-    def _scanned(self, where: _ScanPass) -> list[bytes]:
+    def _scan_once(self, scan: _ScanPass) -> list[bytes]:
         """Take one SCAN further; a cluster is gone through node by node."""
         pattern = self._names.quotes_pattern
         if not self._is_cluster:
-            where.cursor, found = self._redis.scan(where.cursor, pattern, SCAN_COUNT, "zset")
+            scan.cursor, found = self._redis.scan(scan.cursor, pattern, SCAN_COUNT, "zset")
             return list(found)
         nodes = sorted(self._redis.get_primaries(), key=lambda node: str(node.name))
-        node = nodes[where.node % len(nodes)]
+        node = nodes[scan.node % len(nodes)]
         cursors, found = self._redis.scan(
-            where.cursor, pattern, SCAN_COUNT, "zset", target_nodes=node
+            scan.cursor, pattern, SCAN_COUNT, "zset", target_nodes=node
         )
-        where.cursor = cursors[node.name]
-        if not where.cursor:
-            where.node = (where.node + 1) % len(nodes)
+        scan.cursor = cursors[node.name]
+        if not scan.cursor:
+            scan.node = (scan.node + 1) % len(nodes)
         return list(found)
 
-    def _active(self, tickers: list[str], now_ms: float) -> dict[str, float]:
+    def _active_among(self, tickers: list[str], now_ms: float) -> dict[str, float]:
         if self._is_cluster:
-            return self._active_of_cluster(tickers, now_ms)
+            return self._active_in_cluster(tickers, now_ms)
         active: dict[str, float] = {}
         for start in range(0, len(tickers), KEYS_PER_SCRIPT):
             batch = tickers[start : start + KEYS_PER_SCRIPT]
-            found = self._newest(
+            found = self._newest_script(
                 keys=[self._names.quotes(ticker) for ticker in batch],
                 args=[now_ms + AHEAD_MS, now_ms - ACTIVE_MS],
             )
-            active.update(_pairs(batch, found))
+            active.update(_newest_stamps(batch, found))
         return active
 
-    def _active_of_cluster(self, tickers: list[str], now_ms: float) -> dict[str, float]:
+    def _active_in_cluster(self, tickers: list[str], now_ms: float) -> dict[str, float]:
         """Ask ticker by ticker: a script's keys must share a slot."""
         pipe = self._redis.pipeline(transaction=False)
         for ticker in tickers:
@@ -158,22 +158,22 @@ class ActiveTickers:
             ticker: newest[0][1] for ticker, newest in found if isinstance(newest, list) and newest
         }
 
-    def _note(self, where: _ScanPass, active: dict[str, float], now_ms: float) -> None:
+    def _save(self, scan: _ScanPass, active: dict[str, float], now_ms: float) -> None:
         forgotten_ms = now_ms - keys.TICKERS_LIFETIME_SECONDS * 1000
         pipe = self._redis.pipeline(transaction=False)
         if active:
             pipe.zadd(keys.TICKERS, active)
             pipe.zremrangebyscore(keys.TICKERS, "-inf", forgotten_ms)
             pipe.expire(keys.TICKERS, keys.TICKERS_LIFETIME_SECONDS)
-        if where.is_over:
-            pipe.hset(keys.COUNTERS, "foreign_names", where.foreign)
+        if scan.is_over:
+            pipe.hset(keys.COUNTERS, "foreign_names", scan.foreign)
             pipe.expire(keys.COUNTERS, keys.COUNTERS_LIFETIME_SECONDS)
-            where.foreign = 0
-        pipe.set(keys.SCAN, msgspec.json.encode(where), ex=keys.SCAN_LIFETIME_SECONDS)
+            scan.foreign = 0
+        pipe.set(keys.SCAN, msgspec.json.encode(scan), ex=keys.SCAN_LIFETIME_SECONDS)
         pipe.execute()
 
 
-def _pairs(tickers: list[str], found: Iterable[Any]) -> Iterable[tuple[str, float]]:
+def _newest_stamps(tickers: list[str], found: Iterable[Any]) -> Iterable[tuple[str, float]]:
     """Read the script's flat answer, in which each position (from 1) precedes its stamp."""
     answer = iter(found)
     pairs = zip(answer, answer, strict=True)

@@ -34,11 +34,11 @@ class AnswerArchive:
         # `Any`: redis-py's annotations promise an awaitable beside every answer.
         self._redis: Any = client
 
-    def keep(self, answer_id: str, forms: Renderings) -> bool:
+    def keep(self, answer_id: str, renderings: Renderings) -> bool:
         """Keep an answer; tells whether Redis took it."""
         now_ms = clock.now_ms()
         pipe = self._redis.pipeline(transaction=False)
-        pipe.hset(keys.answer(answer_id), mapping=dict(forms))
+        pipe.hset(keys.answer(answer_id), mapping=dict(renderings))
         pipe.expire(keys.answer(answer_id), keys.ANSWERS_LIFETIME_SECONDS)
         pipe.zadd(keys.NEWEST_ANSWERS, {answer_id: now_ms})
         forgotten_ms = now_ms - keys.ANSWERS_LIFETIME_SECONDS * 1000
@@ -67,4 +67,4 @@ class AnswerArchive:
                 f"no answer {answer_id[:40]!r} is kept; answers are kept for an hour, "
                 f"the newest {MAX_ANSWERS} at most"
             )
-        return {name.decode("ascii", "replace"): form for name, form in found.items()}
+        return {name.decode("ascii", "replace"): rendering for name, rendering in found.items()}

@@ -18,31 +18,31 @@ class DataLossDetector:
 
     def __init__(self, client: Any) -> None:  # noqa: ANN401 - of one server or of a cluster
         self._redis = client
-        self._birth = b""
+        self._database_id = b""
         self._emptied_at = -float(ACTIVE_MS)
-        self._asked_at = 0
+        self._checked_at = 0
 
     @property
     def has_checked(self) -> bool:
         """Tell whether this process has seen the mark yet."""
-        return bool(self._birth)
+        return bool(self._database_id)
 
     def check(self, as_of: int) -> bool:
         """Tell whether Redis was emptied within the 300 s before `as_of`; asks once a tick."""
-        if as_of != self._asked_at:
-            self._look(as_of)
-            self._asked_at = as_of
+        if as_of != self._checked_at:
+            self._read_heartbeat(as_of)
+            self._checked_at = as_of
         return as_of - self._emptied_at < ACTIVE_MS
 
-    def _look(self, as_of: int) -> None:
+    def _read_heartbeat(self, as_of: int) -> None:
         pipe = self._redis.pipeline()
         pipe.hsetnx(keys.HEARTBEAT, "birth", uuid4().hex)
         pipe.hmget(keys.HEARTBEAT, "birth", "emptied_at")
         pipe.expire(keys.HEARTBEAT, keys.HEARTBEAT_LIFETIME_SECONDS)
-        birth, emptied_at = pipe.execute()[1]
-        if self._birth not in (b"", birth):
+        database_id, emptied_at = pipe.execute()[1]
+        if self._database_id not in (b"", database_id):
             self._emptied_at = as_of
             self._redis.hset(keys.HEARTBEAT, "emptied_at", as_of)
         else:
             self._emptied_at = max(self._emptied_at, read_number(emptied_at) or self._emptied_at)
-        self._birth = birth
+        self._database_id = database_id

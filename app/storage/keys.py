@@ -35,7 +35,7 @@ from app.analysis.windows import WEAK_EVENT_SECONDS, WINDOWS
 from app.core.tickers import is_ticker
 
 PREFIX = "orderflow:"
-_ANY = "*"  # in no ticker
+_PLACEHOLDER = "*"  # in no ticker
 SIDES = ("bid", "ask")
 
 METRICS_LIFETIME_SECONDS = {"10s": 60, "1min": 300, "5min": 600}
@@ -71,13 +71,13 @@ class Keys:
 
     def __init__(self, *, cluster: bool = False) -> None:
         self._cluster = cluster
-        self._form = "{%s}" if cluster else "%s"
+        self._ticker_format = "{%s}" if cluster else "%s"
         self.quotes_pattern = f"{PREFIX}quotes:*"
-        self._quotes_start = f"{PREFIX}quotes:"
-        self._of_any_tick = "\n".join(self._names_of_tick(_ANY))
+        self._quotes_prefix = f"{PREFIX}quotes:"
+        self._tick_keys_template = "\n".join(self._tick_key_names(_PLACEHOLDER))
 
     def _name(self, kind: str, ticker: str) -> str:
-        return f"{PREFIX}{kind}:{self._form % ticker}"
+        return f"{PREFIX}{kind}:{self._ticker_format % ticker}"
 
     def quotes(self, ticker: str) -> str:
         """ZSET of the broker's quotes."""
@@ -113,9 +113,9 @@ class Keys:
 
     def of_tick(self, ticker: str) -> list[str]:
         """Return all keys that a tick reads or writes, the state first and the metrics last."""
-        return self._of_any_tick.replace(_ANY, ticker).split("\n")
+        return self._tick_keys_template.replace(_PLACEHOLDER, ticker).split("\n")
 
-    def _names_of_tick(self, ticker: str) -> list[str]:
+    def _tick_key_names(self, ticker: str) -> list[str]:
         return [
             self.state(ticker),
             self.quotes(ticker),
@@ -136,9 +136,9 @@ class Keys:
         >>> Keys().ticker_of_quotes("orderflow:quotes:{SPY}") is None
         True
         """
-        if not key.startswith(self._quotes_start):
+        if not key.startswith(self._quotes_prefix):
             return None
-        text = key[len(self._quotes_start) :]
+        text = key[len(self._quotes_prefix) :]
         if self._cluster:
             if not (text.startswith("{") and text.endswith("}")):
                 return None

@@ -30,21 +30,23 @@ def connect(settings: Settings, *, timeout_seconds: float = TIMEOUT_SECONDS) -> 
     if not settings.cluster:
         return redis.Redis.from_url(url, **options)
     # A cluster's client has the same commands, and sends each to the node that holds its keys.
-    return cast(redis.Redis, _AtFirstUse(lambda: redis.RedisCluster.from_url(url, **options)))
+    return cast(
+        redis.Redis, _LazyClusterClient(lambda: redis.RedisCluster.from_url(url, **options))
+    )
 
 
-class _AtFirstUse:
+class _LazyClusterClient:
     """A cluster's client made when it is first asked: redis-py's connects as soon as it is made."""
 
     def __init__(self, make: Callable[[], redis.RedisCluster]) -> None:
         self._make = make
 
     @functools.cached_property
-    def _made(self) -> redis.RedisCluster:
+    def _client(self) -> redis.RedisCluster:
         return self._make()
 
     def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - whatever the client has
-        return getattr(self._made, name)
+        return getattr(self._client, name)
 
     def __enter__(self) -> Self:
         return self
@@ -59,13 +61,15 @@ class _AtFirstUse:
 
     def close(self) -> None:
         """Let the connections go, where there are any."""
-        if "_made" in self.__dict__:
-            self._made.close()
+        if "_client" in self.__dict__:
+            self._client.close()
 
 
 def address_of(client: redis.Redis) -> str:
     """Return where a client's Redis is, without user or password."""
-    if isinstance(client, _AtFirstUse):
+    if isinstance(client, _LazyClusterClient):
         return "the cluster of REDIS_URL"
-    given = client.get_connection_kwargs()
-    return str(given.get("path") or f"{given.get('host', 'localhost')}:{given.get('port', 6379)}")
+    options = client.get_connection_kwargs()
+    return str(
+        options.get("path") or f"{options.get('host', 'localhost')}:{options.get('port', 6379)}"
+    )

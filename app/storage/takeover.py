@@ -8,7 +8,7 @@ from app.storage import keys
 from app.storage.tick.read import OLDEST_MS, KeyCheck, is_whole
 from app.storage.tick_connection import TickConnection
 
-_KINDS = (b"hash", None, None, b"stream", *[b"zset"] * 3, *[b"hash"] * len(WINDOWS))
+_KEY_TYPES = (b"hash", None, None, b"stream", *[b"zset"] * 3, *[b"hash"] * len(WINDOWS))
 """Types of the keys in the order of `Keys.of_tick`; the broker's are its own affair."""
 
 
@@ -23,11 +23,11 @@ class RepairResult(NamedTuple):
     key_check: KeyCheck
 
 
-def repair_keys(line: TickConnection, names: Sequence[str], most_kept: int) -> RepairResult:
+def repair_keys(connection: TickConnection, names: Sequence[str], max_records: int) -> RepairResult:
     """Set aside what has the wrong type or is no state, and look at what is rare."""
     state, quotes, trades = names[:3]
     too_old = ("-inf", f"({OLDEST_MS}")
-    replies = line.first_read(
+    replies = connection.first_read(
         [
             *(("TYPE", name) for name in names),
             ("ZCOUNT", quotes, *too_old),
@@ -37,29 +37,31 @@ def repair_keys(line: TickConnection, names: Sequence[str], most_kept: int) -> R
             ("HMGET", state, "version", "as_of", "behind", "recent_count"),
         ]
     )
-    kinds, counts, known = replies[: len(names)], replies[len(names) : -1], replies[-1]
-    old_quotes, old_trades, *held = [0 if isinstance(n, Exception) else n for n in counts]
+    key_types, counts, state_fields = replies[: len(names)], replies[len(names) : -1], replies[-1]
+    old_quotes, old_trades, *record_counts = [0 if isinstance(n, Exception) else n for n in counts]
     wrong = [
         name
-        for name, kind, ours in zip(names, kinds, _KINDS, strict=True)
-        if ours is not None and kind not in {ours, b"none"}
+        for name, key_type, expected in zip(names, key_types, _KEY_TYPES, strict=True)
+        if expected is not None and key_type not in {expected, b"none"}
     ]
-    is_state = isinstance(known, list) and _is_state(known)
-    residue = kinds[0] == b"hash" and not is_state
-    quarantine(line, [*wrong, state] if residue else wrong)
+    is_state = isinstance(state_fields, list) and _is_state(state_fields)
+    had_unreadable_state = key_types[0] == b"hash" and not is_state
+    quarantine(connection, [*wrong, state] if had_unreadable_state else wrong)
     return RepairResult(
-        int(known[1]) if is_state else 0,
-        residue,
-        KeyCheck(old_quotes + old_trades, sum(number > 2 * most_kept for number in held)),
+        int(state_fields[1]) if is_state else 0,
+        had_unreadable_state,
+        KeyCheck(
+            old_quotes + old_trades, sum(number > 2 * max_records for number in record_counts)
+        ),
     )
 
 
-def _is_state(known: Sequence[bytes | None]) -> bool:
-    version, *numbers = known
+def _is_state(state_fields: Sequence[bytes | None]) -> bool:
+    version, *numbers = state_fields
     return bool(version) and all(is_whole(number) for number in numbers)
 
 
-def quarantine(line: TickConnection, names: Sequence[str]) -> None:
+def quarantine(connection: TickConnection, names: Sequence[str]) -> None:
     """Move keys out of the way for a day."""
     commands = [
         command
@@ -70,7 +72,7 @@ def quarantine(line: TickConnection, names: Sequence[str]) -> None:
         )
     ]
     if commands:
-        line.read(commands)
+        connection.read(commands)
 
 
 class StoredTicker(NamedTuple):
@@ -81,23 +83,25 @@ class StoredTicker(NamedTuple):
     has_published_data: bool
 
 
-def read_stored_ticker(line: TickConnection, names: Sequence[str]) -> StoredTicker:
+def read_stored_ticker(connection: TickConnection, names: Sequence[str]) -> StoredTicker:
     """Read all that a worker needs who does not hold the ticker's engine."""
     state, _, _, bars, patterns = names[:5]
-    stored, anything, *shown = line.read(
+    stored, data_keys, *published_as_of = connection.read(
         [
             ("HGETALL", state),
             ("EXISTS", bars, patterns),
             *(("HGET", name, "as_of") for name in names[7:]),
         ]
     )
-    fields = {name.decode(errors="replace"): value for name, value in _pairs_of(stored)}
+    fields = {name.decode(errors="replace"): value for name, value in _field_pairs(stored)}
     return StoredTicker(
-        fields, [int(text) if text and text.isdigit() else 0 for text in shown], anything > 0
+        fields,
+        [int(text) if text and text.isdigit() else 0 for text in published_as_of],
+        data_keys > 0,
     )
 
 
-def _pairs_of(stored: Any) -> Any:  # noqa: ANN401 - a reply of either protocol
+def _field_pairs(stored: Any) -> Any:  # noqa: ANN401 - a reply of either protocol
     return (
         stored.items() if isinstance(stored, dict) else zip(stored[::2], stored[1::2], strict=True)
     )

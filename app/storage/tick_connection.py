@@ -45,7 +45,7 @@ class TickConnection:
             lambda: self._send_and_receive(commands, number or len(commands)),
             lambda _: connection.disconnect(),
         )
-        _raise_other_than(replies, WRONG_TYPE)
+        _raise_unexpected(replies, WRONG_TYPE)
         return replies
 
     def read(self, commands: Sequence[Command]) -> list[Any]:
@@ -54,37 +54,37 @@ class TickConnection:
         These go out once: on a new connection nothing would be watched any more.
         """
         replies = self._send_and_receive(commands, len(commands))
-        _raise_other_than(replies, WRONG_TYPE)
+        _raise_unexpected(replies, WRONG_TYPE)
         return replies
 
-    def write(self, transaction: Sequence[Command], told: OutcomeCallback) -> None:
+    def write(self, transaction: Sequence[Command], callback: OutcomeCallback) -> None:
         """Send a transaction; `told` hears at the next read, or when all is settled.
 
         An error that it hears of may be `ConnectionError` or `TimeoutError`: then it may have been
         carried out. It is not to be repeated, for nothing is watched by then.
         """
-        self._pending, self._callback = len(transaction), told
+        self._pending, self._callback = len(transaction), callback
         try:
             self._send(transaction)
         except UNAVAILABLE as error:
-            self._give_up(error)
+            self._fail_pending(error)
 
     def await_pending(self) -> None:
         """Hear what became of what was written last."""
         try:
-            written = self._replies(self._pending)
+            written = self._receive(self._pending)
         except UNAVAILABLE as error:
-            self._give_up(error)
+            self._fail_pending(error)
         else:
             self._report(written)
 
     def _send_and_receive(self, commands: Sequence[Command], number: int) -> list[Any]:
         try:
             self._send(commands)
-            written = self._replies(self._pending)
-            replies = self._replies(number)
+            written = self._receive(self._pending)
+            replies = self._receive(number)
         except UNAVAILABLE as error:
-            self._give_up(error)
+            self._fail_pending(error)
             raise
         # Only now: whatever happens there, no reply is left for the next one to take as its own.
         self._report(written)
@@ -92,22 +92,25 @@ class TickConnection:
 
     def _send(self, commands: Sequence[Command]) -> None:
         packed = b"".join(
-            [it if isinstance(it, bytes) else hiredis.pack_command(it) for it in commands]
+            [
+                command if isinstance(command, bytes) else hiredis.pack_command(command)
+                for command in commands
+            ]
         )
         self._connection.send_packed_command([packed], check_health=False)
 
     def _report(self, written: Sequence[Any]) -> None:
         if self._pending:
-            told, self._pending, self._callback = self._callback, 0, _ignore_outcome
-            told(*_outcome(written))
+            callback, self._pending, self._callback = self._callback, 0, _ignore_outcome
+            callback(*_outcome(written))
 
-    def _give_up(self, error: Exception) -> None:
+    def _fail_pending(self, error: Exception) -> None:
         """Let nothing of an earlier question be taken for an answer."""
         self._connection.disconnect()
-        told, self._pending, self._callback = self._callback, 0, _ignore_outcome
-        told(False, error)
+        callback, self._pending, self._callback = self._callback, 0, _ignore_outcome
+        callback(False, error)
 
-    def _replies(self, number: int) -> list[Any]:
+    def _receive(self, number: int) -> list[Any]:
         """Return replies, errors among them: by redis-py's parser, but 1.2 µs less for each."""
         parser = self._connection._parser  # noqa: SLF001 - its public way asks for the host each time
         try:
@@ -124,15 +127,15 @@ def _outcome(replies: Sequence[Any]) -> tuple[bool, Exception | None]:
     """Read a transaction's replies."""
     try:
         # The first: a transaction that was refused says so at its end; why, it said before.
-        _raise_other_than(replies, "")
+        _raise_unexpected(replies, "")
         # A bar is kept already where a state was lost and is built anew.
-        _raise_other_than(replies[-1] or (), BAR_EXISTS)
+        _raise_unexpected(replies[-1] or (), BAR_EXISTS)
     except ResponseError as error:
         return False, error
     return replies[-1] is not None, None
 
 
-def _raise_other_than(replies: Iterable[Any], expected: str) -> None:
+def _raise_unexpected(replies: Iterable[Any], expected: str) -> None:
     for reply in replies:
         if isinstance(reply, Exception) and not (expected and expected in str(reply)):
             raise reply
@@ -151,16 +154,16 @@ class TickConnections:
     def connection_for(self, key: str) -> Iterator[TickConnection]:
         """Lend a line to the server that holds a key."""
         pool = self._pool_of(key)
-        lines = self._idle[pool]
-        line = lines.pop() if lines else TickConnection(pool.get_connection())
+        connections = self._idle[pool]
+        connection = connections.pop() if connections else TickConnection(pool.get_connection())
         try:
-            yield line
+            yield connection
         except (MovedError, *UNAVAILABLE):
             # A cluster gave the slot to another node, or lost one: the next tick finds the new one.
             self._refresh_nodes()
             raise
         finally:
-            lines.append(line)
+            connections.append(connection)
 
     def _refresh_nodes(self) -> None:
         if not isinstance(self._client, redis.Redis):
@@ -169,9 +172,9 @@ class TickConnections:
 
     def await_pending(self) -> None:
         """Hear what became of everything that was written."""
-        for lines in self._idle.values():
-            for line in lines:
-                line.await_pending()
+        for connections in self._idle.values():
+            for connection in connections:
+                connection.await_pending()
 
     def _pool_of(self, key: str) -> Any:  # noqa: ANN401 - as above
         if isinstance(self._client, redis.Redis):

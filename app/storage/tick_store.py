@@ -100,15 +100,15 @@ class TickStore:
 
         Raises redis-py's errors.
         """
-        heard: list[tuple[TickReport, Exception | None]] = []
-        self.begin_tick(ticker, as_of, lambda *outcome: heard.append(outcome))
+        outcomes: list[tuple[TickReport, Exception | None]] = []
+        self.begin_tick(ticker, as_of, lambda *outcome: outcomes.append(outcome))
         self.await_pending()
-        [(report, error)] = heard
+        [(report, error)] = outcomes
         if error is not None:
             raise error
         return report
 
-    def begin_tick(self, ticker: str, as_of: int, told: ReportCallback) -> None:
+    def begin_tick(self, ticker: str, as_of: int, report_to: ReportCallback) -> None:
         """Fold what `ticker` recorded up to `as_of` (epoch ms) and publish the result.
 
         What became of it is `told` once Redis has said so: by the next tick, or when all is
@@ -117,72 +117,72 @@ class TickStore:
         """
         if not self._data_loss.has_checked:
             self._data_loss.check(as_of)
-        with self._connections.connection_for(self._keys.state(ticker)) as line:
-            self._begin(TickJob(ticker, as_of, line, self._keys.of_tick(ticker), told))
+        with self._connections.connection_for(self._keys.state(ticker)) as connection:
+            self._process(TickJob(ticker, as_of, connection, self._keys.of_tick(ticker), report_to))
 
     def await_pending(self) -> None:
         """Hear what became of every tick so far."""
         self._connections.await_pending()
 
-    def _begin(self, tick: TickJob) -> None:
+    def _process(self, tick: TickJob) -> None:
         if tick.ticker not in self._warm:
             tick.connection.await_pending()  # what is to be heard yet may be this ticker's
-        kept = self._warm.pop(tick.ticker, None)
+        known = self._warm.pop(tick.ticker, None)
         reading = None
-        if kept is not None and not self._is_housekeeping_turn(tick.ticker, tick.as_of):
-            reading = self._reading(tick, kept.engine.state.as_of, kept.key_check)
-            if reading.version != kept.version or reading.is_malformed:
+        if known is not None and not self._is_housekeeping_turn(tick.ticker, tick.as_of):
+            reading = self._read_new_records(tick, known.engine.state.as_of, known.key_check)
+            if reading.version != known.version or reading.is_malformed:
                 reading = None
-        warm = kept
+        warm = known
         if reading is None:
-            reading, warm = self._take_over(tick, kept)
+            reading, warm = self._take_over(tick, known)
         if warm is None:
             tick.report_to(TickReport("overtaken"), None)
         elif warm.engine.state.as_of >= tick.as_of:
-            self._keep(tick.ticker, warm)
+            self._store_warm(tick.ticker, warm)
             tick.report_to(TickReport("overtaken"), None)
         elif not warm.engine.state.as_of and not reading.quotes and not reading.trades:
             tick.report_to(TickReport("idle"), None)
         else:
-            self._run(tick, reading, warm)
+            self._fold_and_write(tick, reading, warm)
 
-    def _run(self, tick: TickJob, reading: TickRead, warm: WarmTicker) -> None:
+    def _fold_and_write(self, tick: TickJob, reading: TickRead, warm: WarmTicker) -> None:
         """Fold what was read into the engine that it belongs to, and write what is found."""
         engine, as_of = warm.engine, tick.as_of
         self._check_for_data_loss(warm, as_of)
         folded_to = engine.state.as_of or reading.second_before_oldest()
-        if not self._has_all(tick, reading, folded_to):
+        if not self._read_missing(tick, reading, folded_to):
             tick.report_to(TickReport("overtaken"), None)
             return
-        is_plain = _is_told_by_a_journal(engine.state, reading)
+        is_replayable = _is_replayable(engine.state, reading)
         # Its own time: on a busy machine the clock runs while others do, and backlogs would stay.
         report = fold(engine, reading, as_of, time.thread_time)
         if not engine.state.bar_builder.end:  # what was read lies behind as_of, by under 1 ms
             report.outcome = "idle"
             tick.report_to(report, None)
             return
-        analysis = analyse(engine, reading, report, folded_to)
-        is_plain = is_plain and not report.failed_detectors
-        keeps_house = self._is_housekeeping_due(warm, reading)
-        journal = None if keeps_house or not is_plain else warm.journal
+        result = analyse(engine, reading, report, folded_to)
+        is_replayable = is_replayable and not report.failed_detectors
+        is_housekeeping = self._is_housekeeping_due(warm, reading)
+        journal = None if is_housekeeping or not is_replayable else warm.journal
         if journal is not None:
-            journal.append(folded_to, analysis.as_of, (reading.quotes, reading.trades))
-        version = f"{analysis.as_of}-{self._nonce}-{next(self._writes)}"
-        writing = TickWrite(tick.names, self._limits, reading, is_housekeeping=keeps_house)
-        commands = writing.commands(engine.state, analysis, warm.published, version, journal)
+            journal.append(folded_to, result.as_of, (reading.quotes, reading.trades))
+        version = f"{result.as_of}-{self._nonce}-{next(self._writes)}"
+        tick_write = TickWrite(tick.names, self._limits, reading, is_housekeeping=is_housekeeping)
+        commands = tick_write.commands(engine.state, result, warm.published, version, journal)
 
-        def told(is_written: bool, error: Exception | None) -> None:  # noqa: FBT001 - `lines.Told`
+        def report_outcome(is_written: bool, error: Exception | None) -> None:  # noqa: FBT001 - `lines.Told`
             if is_written:
                 warm.version = version
-                warm.journal = journal or Journal(analysis.as_of)
-                self._keep(tick.ticker, warm)
+                warm.journal = journal or Journal(result.as_of)
+                self._store_warm(tick.ticker, warm)
             else:
                 report.outcome = "overtaken"
             # What another overwrote with another type, the next tick sets aside.
             is_of_wrong_type = tick_connection.WRONG_TYPE in str(error)
             tick.report_to(report, None if is_of_wrong_type else error)
 
-        self._write(tick, commands, told)
+        self._write(tick, commands, report_outcome)
 
     def _check_for_data_loss(self, warm: WarmTicker, as_of: int) -> None:
         """Have a ticker say that it was rebuilt, where another process finds Redis emptied."""
@@ -213,10 +213,10 @@ class TickStore:
 
     @staticmethod
     def _write(
-        tick: TickJob, commands: list[Command], told: tick_connection.OutcomeCallback
+        tick: TickJob, commands: list[Command], on_outcome: tick_connection.OutcomeCallback
     ) -> None:
         """Take a tick's last step, before which fault plans stop it."""
-        tick.connection.write(commands, told)
+        tick.connection.write(commands, on_outcome)
 
     def note_failure(self, ticker: str, as_of: int, error: Exception) -> None:
         """Count a tick that failed, for the ticker's answers."""
@@ -227,16 +227,16 @@ class TickStore:
         pipe.expire(name, keys.FAILURES_LIFETIME_SECONDS)
         pipe.execute()
 
-    def _keep(self, ticker: str, warm: WarmTicker) -> None:
+    def _store_warm(self, ticker: str, warm: WarmTicker) -> None:
         self._warm[ticker] = warm
         if len(self._warm) > WARM_TICKERS:
             self._warm.popitem(last=False)
 
-    def _reading(self, tick: TickJob, folded_to: int, checked: KeyCheck) -> TickRead:
+    def _read_new_records(self, tick: TickJob, folded_to: int, key_check: KeyCheck) -> TickRead:
         """Read the records after `folded_to`, and watch whether another worker writes."""
         start = tick.as_of - self._settings.retention_seconds * SECOND_MS
-        reading = self._read(tick, folded_to or start, tick.as_of, MAX_RECORDS_READ, start)
-        reading.key_check = checked
+        reading = self._read_records(tick, folded_to or start, tick.as_of, MAX_RECORDS_READ, start)
+        reading.key_check = key_check
         if reading.is_ahead_of(tick.as_of):
             ahead = (f"({tick.as_of + AHEAD_MS}", "+inf")
             counts = tick.connection.read([("ZCOUNT", name, *ahead) for name in tick.names[1:3]])
@@ -246,55 +246,59 @@ class TickStore:
         return reading
 
     @staticmethod
-    def _read(tick: TickJob, folded_to: int, as_of: int, most: int, start: int) -> TickRead:
-        asked = read_commands(tick.names, folded_to, as_of, most)
-        _, _, *replies = tick.connection.first_read([asked], READ_COMMANDS)
-        return TickRead.from_replies(replies, start, most)
+    def _read_records(
+        tick: TickJob, folded_to: int, as_of: int, limit: int, start: int
+    ) -> TickRead:
+        packed = read_commands(tick.names, folded_to, as_of, limit)
+        _, _, *replies = tick.connection.first_read([packed], READ_COMMANDS)
+        return TickRead.from_replies(replies, start, limit)
 
     def _read_late_records(self, tick: TickJob, reading: TickRead, folded_to: int) -> None:
         """Read the records of the last 2 s before the fold where there are others than before."""
-        records, most = tick.names[1:3], self._settings.max_records
+        records, limit = tick.names[1:3], self._settings.max_records
         recent = (f"({folded_to - MAX_LATE_MS}", folded_to)
-        margins = (folded_to - MAX_LATE_MS - 1, folded_to + 1, "WITHSCORES", "LIMIT", 0, most)
+        range_words = (folded_to - MAX_LATE_MS - 1, folded_to + 1, "WITHSCORES", "LIMIT", 0, limit)
         replies = tick.connection.read(
             [
                 *(("ZCOUNT", name, OLDEST_MS, folded_to) for name in records),
                 *(("ZCOUNT", name, *recent) for name in records),
-                *(("ZRANGEBYSCORE", name, *margins) for name in records),
+                *(("ZRANGEBYSCORE", name, *range_words) for name in records),
             ]
         )
-        behind, others, recents = replies[:2], replies[2:4], replies[4:]
-        now_behind = sum(count for count in behind if isinstance(count, int))
-        reading.late_records += now_behind - reading.folded_count
-        reading.folded_count = now_behind
-        if sum(count for count in others if isinstance(count, int)) != reading.recent_count:
+        folded_counts, recent_counts, late_replies = replies[:2], replies[2:4], replies[4:]
+        folded_count = sum(count for count in folded_counts if isinstance(count, int))
+        reading.late_records += folded_count - reading.folded_count
+        reading.folded_count = folded_count
+        if sum(count for count in recent_counts if isinstance(count, int)) != reading.recent_count:
             reading.late_quotes, reading.late_trades = (
-                [] if isinstance(found, Exception) else read_pairs(found) for found in recents
+                [] if isinstance(reply, Exception) else read_pairs(reply) for reply in late_replies
             )
 
     def _take_over(
-        self, tick: TickJob, kept: WarmTicker | None
+        self, tick: TickJob, known: WarmTicker | None
     ) -> tuple[TickRead, WarmTicker | None]:
         """Read what there is, put right; None where a newer engine owns the ticker."""
-        righted = repair_keys(tick.connection, tick.names, self._settings.max_records)
-        reading = self._reading(tick, righted.folded_to, righted.key_check)
-        if kept is not None and kept.version == reading.version:
-            kept.key_check = righted.key_check
-            return reading, kept
-        left = read_stored_ticker(tick.connection, tick.names)
-        if _text(left.fields.get("version", b"")) != reading.version:
+        repair = repair_keys(tick.connection, tick.names, self._settings.max_records)
+        reading = self._read_new_records(tick, repair.folded_to, repair.key_check)
+        if known is not None and known.version == reading.version:
+            known.key_check = repair.key_check
+            return reading, known
+        stored_ticker = read_stored_ticker(tick.connection, tick.names)
+        if _decode_version(stored_ticker.fields.get("version", b"")) != reading.version:
             return reading, None
         if not reading.version:
-            is_loss = righted.had_unreadable_state or left.has_published_data
-            return reading, self._start_fresh(tick, left, kept, righted.key_check, is_loss=is_loss)
-        return reading, self._resume(tick, left, righted.key_check)
+            is_loss = repair.had_unreadable_state or stored_ticker.has_published_data
+            return reading, self._start_fresh(
+                tick, stored_ticker, known, repair.key_check, is_loss=is_loss
+            )
+        return reading, self._resume(tick, stored_ticker, repair.key_check)
 
     def _start_fresh(
         self,
         tick: TickJob,
-        left: StoredTicker,
-        kept: WarmTicker | None,
-        checked: KeyCheck,
+        stored_ticker: StoredTicker,
+        known: WarmTicker | None,
+        key_check: KeyCheck,
         *,
         is_loss: bool,
     ) -> WarmTicker:
@@ -303,25 +307,27 @@ class TickStore:
         if is_loss and tick.ticker not in self._quarantined:
             _log.warning("state missing or unreadable, rebuilding", ticker=tick.ticker)
         self._quarantined.discard(tick.ticker)
-        if self._data_loss.check(tick.as_of) or kept is not None or is_loss:
+        if self._data_loss.check(tick.as_of) or known is not None or is_loss:
             engine.state.rebuilt_at = -1
-        shown, unsure_until = (
-            PublishedKeys(as_of=left.published_as_of),
+        published, possible_loss_until = (
+            PublishedKeys(as_of=stored_ticker.published_as_of),
             tick.as_of + POSSIBLE_LOSS_MS,
         )
-        return WarmTicker("", engine, shown, checked, possible_loss_until=unsure_until)
+        return WarmTicker("", engine, published, key_check, possible_loss_until=possible_loss_until)
 
-    def _resume(self, tick: TickJob, left: StoredTicker, checked: KeyCheck) -> WarmTicker | None:
+    def _resume(
+        self, tick: TickJob, stored_ticker: StoredTicker, key_check: KeyCheck
+    ) -> WarmTicker | None:
         """Go on with another worker's state; None where it is a newer engine's, or unreadable."""
         try:
-            theirs = _engine_of(left.fields)
-            if theirs > _numbers(ENGINE):
+            engine_version = _engine_version(stored_ticker.fields)
+            if engine_version > _version_numbers(ENGINE):
                 return None
-            if theirs == _numbers(ENGINE):
-                version = _text(left.fields["version"])
-                engine = self._restore_engine(tick.ticker, left.fields)
+            if engine_version == _version_numbers(ENGINE):
+                version = _decode_version(stored_ticker.fields["version"])
+                engine = self._restore_engine(tick.ticker, stored_ticker.fields)
                 return WarmTicker(
-                    version, engine, PublishedKeys(as_of=left.published_as_of), checked
+                    version, engine, PublishedKeys(as_of=stored_ticker.published_as_of), key_check
                 )
         except StateUnreadable as error:
             fault = str(error)[:200]
@@ -333,8 +339,8 @@ class TickStore:
     def _restore_engine(self, ticker: str, fields: Mapping[str, bytes]) -> Engine:
         packed = codec.PackedState(
             fields.get("blob", b""),
-            _named(fields, CANDIDATES_PREFIX),
-            _named(fields, LEVELS_PREFIX),
+            _fields_with_prefix(fields, CANDIDATES_PREFIX),
+            _fields_with_prefix(fields, LEVELS_PREFIX),
         )
         state = codec.decode_state(packed)
         self._replay(state, fields)
@@ -370,55 +376,55 @@ class TickStore:
         table.first_quote = state.first_quote
         journal.replay(Engine(state, table), quotes, trades)
 
-    def _has_all(self, tick: TickJob, reading: TickRead, folded_to: int) -> bool:
+    def _read_missing(self, tick: TickJob, reading: TickRead, folded_to: int) -> bool:
         """Read what is missing of what the tick folds; False where another one wrote meanwhile.
 
         After a loss everything from the oldest record that is left; of one second that holds more
         records than a tick usually reads, all of it.
         """
-        begins = folded_to
+        start = folded_to
         if reading.gap_end is not None and reading.gap_end > folded_to:
-            begins = whole_second(reading.gap_end) - SECOND_MS
-            if not self._read_more(tick, reading, begins, tick.as_of, MAX_RECORDS_READ):
+            start = whole_second(reading.gap_end) - SECOND_MS
+            if not self._read_more(tick, reading, start, tick.as_of, MAX_RECORDS_READ):
                 return False
-        if reading.truncated_at is None or reading.truncated_at > begins + SECOND_MS:
+        if reading.truncated_at is None or reading.truncated_at > start + SECOND_MS:
             return True
-        end, most = (
-            whole_second(max(reading.oldest_score(), begins + 1)),
+        end, limit = (
+            whole_second(max(reading.oldest_score(), start + 1)),
             self._settings.max_records,
         )
-        is_same = self._read_more(tick, reading, begins, end, most)
+        is_same = self._read_more(tick, reading, start, end, limit)
         reading.truncated_at = float(end + 1)
         return is_same
 
-    def _read_more(self, tick: TickJob, reading: TickRead, begins: int, to: int, most: int) -> bool:
+    def _read_more(self, tick: TickJob, reading: TickRead, start: int, to: int, limit: int) -> bool:
         """Read other records into a reading; tells whether the state is still the one it read."""
-        more = self._read(tick, begins, to, most, reading.start)
+        more = self._read_records(tick, start, to, limit, reading.start)
         reading.replace_records(more)
         return more.version == reading.version
 
 
-def _text(version: bytes) -> str:
+def _decode_version(version: bytes) -> str:
     return version.decode(errors="replace")
 
 
-def _is_told_by_a_journal(state: State, reading: TickRead) -> bool:
+def _is_replayable(state: State, reading: TickRead) -> bool:
     """Tell whether a tick does nothing but fold records that came in time."""
     came_late = reading.late_records or reading.late_quotes or reading.late_trades
     return not (came_late or reading.gap_end is not None or state.rebuilt_at < 0)
 
 
-def _named(fields: Mapping[str, bytes], kind: str) -> dict[str, bytes]:
+def _fields_with_prefix(fields: Mapping[str, bytes], kind: str) -> dict[str, bytes]:
     """Return the fields whose names begin with `kind`, by the rest of their names."""
     return {name[len(kind) :]: value for name, value in fields.items() if name.startswith(kind)}
 
 
-def _numbers(version: str) -> list[int]:
+def _version_numbers(version: str) -> list[int]:
     return [int(part) for part in version.split(".")]
 
 
-def _engine_of(fields: Mapping[str, bytes]) -> list[int]:
+def _engine_version(fields: Mapping[str, bytes]) -> list[int]:
     try:
-        return _numbers(fields["engine"].decode())
+        return _version_numbers(fields["engine"].decode())
     except (KeyError, ValueError):
         raise StateUnreadable("no version of an engine") from None

@@ -103,7 +103,7 @@ def emitted_reasons() -> set[str]:
             match node:
                 case ast.Assign(targets=[ast.Name(id="reason")], value=value):
                     reasons.update(results_of(value))
-                case ast.FunctionDef(name="_reason"):
+                case ast.FunctionDef(name="_close_reason"):
                     for part in ast.walk(node):
                         if isinstance(part, ast.Return):
                             reasons.update(results_of(part.value))
@@ -136,7 +136,7 @@ def emitted_oddities() -> set[str]:
             if isinstance(node, ast.Call) and called(node, "append", "extend", "select"):
                 names.update(faults_in(node))
             match node:
-                case ast.FunctionDef(name="_oddity"):
+                case ast.FunctionDef(name="_invalid_quote_fault"):
                     for part in ast.walk(node):
                         if isinstance(part, ast.Return):
                             names.update(results_of(part.value))

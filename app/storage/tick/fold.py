@@ -43,47 +43,47 @@ def fold(
 ) -> TickReport:
     """Fold what was read, piece by piece, until it is done or the tick's time is over."""
     state = engine.state
-    began = spent_seconds()
+    started = spent_seconds()
     report = TickReport("written")
     if reading.gap_end is not None:
         engine.skip_gap(reading.gap_end)
-    _fold_late(engine, reading, report)
+    _fold_late_records(engine, reading, report)
     if state.rebuilt_at < 0:
         state.rebuilt_at = as_of
-    start = after = state.as_of or reading.start
+    start = folded_to = state.as_of or reading.start
     for end in reading.piece_ends(start, as_of):
-        batch, stored = reading.parse_piece(after, end)
-        if after == start:
+        batch, stored = reading.parse_piece(folded_to, end)
+        if folded_to == start:
             batch.faults.extend([(float(end), "late")] * report.late_records)
         engine.fold(batch, end, stored)
         report.folded_records += len(batch.records)
         for _, name in batch.faults:
             report.oddities[name] = report.oddities.get(name, 0) + 1
         reading.folded_count += sum(stored.values())
-        after = end
-        if spent_seconds() - began > FOLD_BUDGET_SECONDS:
+        folded_to = end
+        if spent_seconds() - started > FOLD_BUDGET_SECONDS:
             break
-    report.behind_seconds = (as_of - after) / SECOND_MS
+    report.behind_seconds = (as_of - folded_to) / SECOND_MS
     return report
 
 
-def _fold_late(engine: Engine, reading: TickRead, report: TickReport) -> None:
+def _fold_late_records(engine: Engine, reading: TickRead, report: TickReport) -> None:
     """Fold late records of the last 2 s into their bars; count those that came even later."""
-    placed = 0
+    folded_late = 0
     if reading.late_quotes or reading.late_trades:
         as_of = engine.state.as_of
         batch, counts = reading.parse_late_records(as_of - MAX_LATE_MS, as_of)
-        placed = sum(counts.values()) - sum([bar.stored for bar in engine.state.recent])
+        folded_late = sum(counts.values()) - sum([bar.stored for bar in engine.state.recent])
         engine.replay_late_records(batch, counts)
-    report.late_records = max(0, reading.late_records - max(0, placed))
+    report.late_records = max(0, reading.late_records - max(0, folded_late))
 
 
 def analyse(engine: Engine, reading: TickRead, report: TickReport, folded_to: int) -> TickResult:
     """Say what is going on as of the last second folded, and note what is new since `folded_to`."""
-    analysis = engine.result()
-    report.opened_events = [e.type for e in analysis.changed_events if e.noticed_at > folded_to]
-    report.failed_detectors = analysis.failed_detectors
-    for quality in analysis.quality.values():
+    result = engine.result()
+    report.opened_events = [e.type for e in result.changed_events if e.noticed_at > folded_to]
+    report.failed_detectors = result.failed_detectors
+    for quality in result.quality.values():
         # What is true of the keys now and not of the window's records.
         if reading.ahead_count:
             quality["ahead"] = reading.ahead_count
@@ -93,4 +93,4 @@ def analyse(engine: Engine, reading: TickRead, report: TickReport, folded_to: in
             quality["wrong_type"] = reading.wrong_type_count
         if report.behind_seconds:
             quality["behind_seconds"] = int(report.behind_seconds)
-    return analysis
+    return result

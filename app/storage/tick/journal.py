@@ -50,7 +50,9 @@ class Journal:
         """Add a tick that folded what is stamped in (after, as_of] of the records that it read."""
         entry = JournalEntry(as_of)
         for stored in records:
-            entry.checksums.extend([_sum(member) for member, _ in scored_in(stored, after, as_of)])
+            entry.checksums.extend(
+                [_checksum(member) for member, _ in scored_in(stored, after, as_of)]
+            )
         self.entries.append(entry)
         self.member_count += len(entry.checksums)
 
@@ -61,15 +63,15 @@ class Journal:
         """
         for entry in self.entries:
             after, to = engine.state.as_of, entry.as_of
-            known = set(entry.checksums)
-            had = [
-                [pair for pair in scored_in(stored, after, to) if _sum(pair[0]) in known]
+            checksums = set(entry.checksums)
+            folded = [
+                [pair for pair in scored_in(stored, after, to) if _checksum(pair[0]) in checksums]
                 for stored in (quotes, trades)
             ]
-            if len(had[0]) + len(had[1]) < len(entry.checksums):
+            if len(folded[0]) + len(folded[1]) < len(entry.checksums):
                 raise StateUnreadable(f"records that were folded up to {to} are gone")
-            engine.advance(parse_records(had[0], had[1], after, to)[0], to)
+            engine.advance(parse_records(folded[0], folded[1], after, to)[0], to)
 
 
-def _sum(member: bytes) -> int:
+def _checksum(member: bytes) -> int:
     return zlib.crc32(member)

@@ -20,8 +20,8 @@ AHEAD_MS: Final = 5_000
 OLDEST_MS: Final = 1_000_000_000_000
 """Scores below it look like seconds; those above are epoch milliseconds."""
 
-_score = itemgetter(1)
-_stamp = attrgetter("stamp")
+_score_of = itemgetter(1)
+_stamp_of = attrgetter("stamp")
 
 _WATCH: Final = f"*1\r\n{bulk_string('UNWATCH')}*2\r\n{bulk_string('WATCH')}"
 _STATE: Final = f"*6\r\n{bulk_string('HMGET')}"
@@ -37,7 +37,7 @@ READ_COMMANDS: Final = 9 + len(WINDOWS)
 """How many commands `questions` packs."""
 
 
-def read_commands(names: Sequence[str], folded_to: int, as_of: int, most: int) -> bytes:
+def read_commands(names: Sequence[str], folded_to: int, as_of: int, limit: int) -> bytes:
     """Pack what each tick asks, of the keys in the order of `Keys.of_tick`; the state is watched.
 
     Of what is rare only the first sign is looked for: the end of a set costs nothing. A stamp may
@@ -45,14 +45,14 @@ def read_commands(names: Sequence[str], folded_to: int, as_of: int, most: int) -
     """
     state, quotes, trades = bulk_string(names[0]), bulk_string(names[1]), bulk_string(names[2])
     scores = f"{bulk_string(f'({folded_to - 1}')}{bulk_string(str(as_of + 1))}"
-    limit = f"{bulk_string('LIMIT')}{bulk_string('0')}{bulk_string(str(most))}"
-    unread = f"{scores}{bulk_string('WITHSCORES')}{limit}"
-    known = f"{bulk_string(str(OLDEST_MS))}{bulk_string(str(folded_to))}"
+    limit_words = f"{bulk_string('LIMIT')}{bulk_string('0')}{bulk_string(str(limit))}"
+    unread_range = f"{scores}{bulk_string('WITHSCORES')}{limit_words}"
+    folded_range = f"{bulk_string(str(OLDEST_MS))}{bulk_string(str(folded_to))}"
     lengths = "".join([f"{_LENGTH}{bulk_string(name)}" for name in names[7:]])
     return (
         f"{_WATCH}{state}{_STATE}{state}{_STATE_FIELDS}"
-        f"{_RECORDS}{quotes}{unread}{_RECORDS}{trades}{unread}"
-        f"{_COUNT}{quotes}{known}{_COUNT}{trades}{known}"
+        f"{_RECORDS}{quotes}{unread_range}{_RECORDS}{trades}{unread_range}"
+        f"{_COUNT}{quotes}{folded_range}{_COUNT}{trades}{folded_range}"
         f"{_LAST}{quotes}{_NEWEST}{_LAST}{trades}{_NEWEST}{lengths}"
     ).encode()
 
@@ -100,7 +100,7 @@ class TickRead:
     key_check: KeyCheck
     truncated_at: float | None
 
-    def __init__(self, version: str, start: int, *, is_odd: bool = False) -> None:
+    def __init__(self, version: str, start: int, *, is_malformed: bool = False) -> None:
         self.version = version
         self.start = start
         self.quotes, self.trades, self.late_quotes, self.late_trades = [], [], [], []
@@ -110,36 +110,38 @@ class TickRead:
         self.newest_scores = []
         self.gap_end = None
         self.metrics_lengths = []
-        self.is_malformed = is_odd
+        self.is_malformed = is_malformed
         self.key_check = KeyCheck()
         self.truncated_at = None
 
     @classmethod
-    def from_replies(cls, replies: Sequence[Any], start: int, most: int) -> "TickRead":
+    def from_replies(cls, replies: Sequence[Any], start: int, limit: int) -> "TickRead":
         """Read the answers to the question for `most` records a key.
 
         A key of the broker's that has another type is left alone, and read as if it were not there.
         """
         if isinstance(replies[0], Exception):
-            return cls("", start, is_odd=True)
-        (version, known, recent_count, lost_to), *answers = replies
-        reading = cls((version or b"").decode(errors="replace"), start)
-        reading.wrong_type_count = sum([isinstance(answer, Exception) for answer in answers[:2]])
-        quotes, trades, *others = [[] if isinstance(a, Exception) else a for a in answers]
-        reading.quotes, reading.trades = read_pairs(quotes), read_pairs(trades)
-        reading.folded_count = (others[0] or 0) + (others[1] or 0)
-        reading.newest_scores = [score for last in others[2:4] for _, score in read_pairs(last)]
-        reading.is_malformed = [] in others[4:]
-        reading.metrics_lengths = [] if reading.is_malformed else others[4:]
-        reading.gap_end = read_finite(lost_to)
-        if version and is_whole(known) and is_whole(recent_count):
-            reading.late_records = reading.folded_count - int(known)
-            reading.recent_count = int(recent_count)
+            return cls("", start, is_malformed=True)
+        (version, folded_text, recent_count, lost_to), *record_replies = replies
+        tick_read = cls((version or b"").decode(errors="replace"), start)
+        tick_read.wrong_type_count = sum(
+            [isinstance(answer, Exception) for answer in record_replies[:2]]
+        )
+        quotes, trades, *counts = [[] if isinstance(a, Exception) else a for a in record_replies]
+        tick_read.quotes, tick_read.trades = read_pairs(quotes), read_pairs(trades)
+        tick_read.folded_count = (counts[0] or 0) + (counts[1] or 0)
+        tick_read.newest_scores = [score for last in counts[2:4] for _, score in read_pairs(last)]
+        tick_read.is_malformed = [] in counts[4:]
+        tick_read.metrics_lengths = [] if tick_read.is_malformed else counts[4:]
+        tick_read.gap_end = read_finite(lost_to)
+        if version and is_whole(folded_text) and is_whole(recent_count):
+            tick_read.late_records = tick_read.folded_count - int(folded_text)
+            tick_read.recent_count = int(recent_count)
         elif version:
-            reading.is_malformed = True
-        full = [r[-1][1] for r in (reading.quotes, reading.trades) if len(r) >= most]
-        reading.truncated_at = min(full) if full else None
-        return reading
+            tick_read.is_malformed = True
+        full_keys_end = [r[-1][1] for r in (tick_read.quotes, tick_read.trades) if len(r) >= limit]
+        tick_read.truncated_at = min(full_keys_end) if full_keys_end else None
+        return tick_read
 
     def replace_records(self, other: "TickRead") -> None:
         """Take another reading's records for these."""
@@ -176,7 +178,10 @@ class TickRead:
         end = after
         if last - after > SECOND_MS:
             scores = sorted(
-                score for r in (self.quotes, self.trades) for _, score in r if after < score <= last
+                score
+                for records in (self.quotes, self.trades)
+                for _, score in records
+                if after < score <= last
             )
             for score in scores[PIECE_RECORDS::PIECE_RECORDS]:
                 if whole_second(score) > end and whole_second(score) < last:
@@ -209,7 +214,7 @@ def read_pairs(reply: Sequence[Any]) -> list[tuple[bytes, float]]:
 
 def scored_in(stored: ScoredMembers, after: int, to: int) -> ScoredMembers:
     """Return the members whose stamps may lie in (after, to]: a score may be 1 ms off its stamp."""
-    start, stop = _place(stored, after - MARGIN_MS, to + MARGIN_MS)
+    start, stop = _index_range(stored, after - MARGIN_MS, to + MARGIN_MS)
     return stored if stop - start == len(stored) else stored[start:stop]
 
 
@@ -220,28 +225,28 @@ def parse_records(
     batch = parse_batch(quotes, trades)
     records, faults = batch.records, batch.faults
     if records and not (after < records[0].stamp and records[-1].stamp <= to):
-        start = bisect_right(records, after, key=_stamp)
-        records = records[start : bisect_right(records, to, key=_stamp)]
+        start = bisect_right(records, after, key=_stamp_of)
+        records = records[start : bisect_right(records, to, key=_stamp_of)]
     if faults:
         faults = [fault for fault in faults if after < fault[0] <= to]
     return Batch(records, faults), _stored_by_second((quotes, trades), after, to)
 
 
-def _stored_by_second(both: Iterable[ScoredMembers], after: int, to: int) -> dict[int, int]:
+def _stored_by_second(record_lists: Iterable[ScoredMembers], after: int, to: int) -> dict[int, int]:
     """Count members, which come by score, by the end of the second that their score lies in."""
     counts: dict[int, int] = {}
-    for stored in both:
-        place, stop = _place(stored, after, to)
-        while place < stop:
-            first, end = place, whole_second(stored[place][1])
-            while place < stop and stored[place][1] <= end:
-                place += 1
-            counts[end] = counts.get(end, 0) + place - first
+    for stored in record_lists:
+        index, stop = _index_range(stored, after, to)
+        while index < stop:
+            first, end = index, whole_second(stored[index][1])
+            while index < stop and stored[index][1] <= end:
+                index += 1
+            counts[end] = counts.get(end, 0) + index - first
     return counts
 
 
-def _place(stored: ScoredMembers, after: float, to: float) -> tuple[int, int]:
+def _index_range(stored: ScoredMembers, after: float, to: float) -> tuple[int, int]:
     """Return where the scores in (after, to] begin and end; most often those are all."""
-    if not stored or (after < _score(stored[0]) and _score(stored[-1]) <= to):
+    if not stored or (after < _score_of(stored[0]) and _score_of(stored[-1]) <= to):
         return 0, len(stored)
-    return bisect_right(stored, after, key=_score), bisect_right(stored, to, key=_score)
+    return bisect_right(stored, after, key=_score_of), bisect_right(stored, to, key=_score_of)

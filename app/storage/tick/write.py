@@ -73,8 +73,8 @@ class TickWrite:
     def commands(
         self,
         state: State,
-        analysis: TickResult,
-        shown: PublishedKeys,
+        result: TickResult,
+        published: PublishedKeys,
         version: str,
         journal: Journal | None,
     ) -> list[Command]:
@@ -83,108 +83,116 @@ class TickWrite:
         The state is stored whole, and long lifetimes are renewed, where there is no journal that
         tells the tick: every ten seconds at least.
         """
-        as_of = analysis.as_of
-        sealed, recent = shown.packed(analysis.final_bars), shown.packed(state.recent)
-        shown.recent = [*zip(state.recent, recent, strict=True)]
+        as_of = result.as_of
+        packed_final, packed_recent = (
+            published.packed(result.final_bars),
+            published.packed(state.recent),
+        )
+        published.recent = [*zip(state.recent, packed_recent, strict=True)]
         return [
             _MULTI,
-            *self._metrics_commands(analysis, shown, renews=journal is None),
-            *self._event_commands(state, analysis, renews=journal is None),
-            *self._level_commands(state, analysis, shown),
-            *self._bar_commands(analysis, sealed),
-            *self._state_commands(state, recent, version, journal),
+            *self._metrics_commands(result, published, renews=journal is None),
+            *self._event_commands(state, result, renews=journal is None),
+            *self._level_commands(state, result, published),
+            *self._bar_commands(result, packed_final),
+            *self._state_commands(state, packed_recent, version, journal),
             *self._trim_commands(as_of),
             command("PUBLISH", keys.TICKED_CHANNEL + state.ticker, as_of),
             _EXEC,
         ]
 
     def _metrics_commands(
-        self, analysis: TickResult, shown: PublishedKeys, *, renews: bool
+        self, result: TickResult, published: PublishedKeys, *, renews: bool
     ) -> Iterator[Command]:
-        behaviors = codec.json_text(analysis.behaviors)
+        behaviors = codec.json_text(result.behaviors)
         lifetimes = keys.METRICS_LIFETIME_SECONDS.items()
-        for place, (window, lifetime) in enumerate(lifetimes):
+        for index, (window, lifetime) in enumerate(lifetimes):
             # A state that is built anew piece by piece starts in the past: what is published stays
             # until that is caught up with, for a published as_of never goes back.
-            if shown.as_of[place] > analysis.as_of:
+            if published.as_of[index] > result.as_of:
                 continue
-            key, names = self._metrics[place], shown.field_names[place]
-            fields, texts = codec.window_texts(analysis, window, behaviors)
+            key, names = self._metrics[index], published.field_names[index]
+            fields, texts = codec.window_texts(result, window, behaviors)
             # The hash is replaced whole; where it has these very fields, by setting them: a third
             # of what it costs to make it anew.
-            is_new = self._reading.metrics_lengths[place] != len(fields) or names.fields != fields
+            is_new = self._reading.metrics_lengths[index] != len(fields) or names.fields != fields
             if is_new:
                 names = field_names(fields)
                 yield command("DEL", key)
             yield hset(key, names, texts)
             if is_new or renews or lifetime <= _RENEWED_EACH_TICK_SECONDS:
                 yield command("EXPIRE", key, lifetime)
-            shown.as_of[place], shown.field_names[place] = analysis.as_of, names
+            published.as_of[index], published.field_names[index] = result.as_of, names
 
     def _event_commands(
-        self, state: State, analysis: TickResult, *, renews: bool
+        self, state: State, result: TickResult, *, renews: bool
     ) -> Iterator[Command]:
         live = state.context.events.live.values()
-        oldest = analysis.as_of - keys.PATTERNS_LIFETIME_SECONDS * SECOND_MS
+        oldest = result.as_of - keys.PATTERNS_LIFETIME_SECONDS * SECOND_MS
         # Now and then all that is open: what others did to the key meanwhile is mended so.
-        told = (
-            [*analysis.changed_events, *live] if self._is_housekeeping else analysis.changed_events
-        )
-        forms = [form for event in told for form in _form(event)]
-        for opened_at, name in analysis.expired_events:
-            forms += (repr(opened_at), f'{{"id":"{name}"', "")
+        events = [*result.changed_events, *live] if self._is_housekeeping else result.changed_events
+        arguments = [argument for event in events for argument in _event_arguments(event)]
+        for opened_at, name in result.expired_events:
+            arguments += (repr(opened_at), f'{{"id":"{name}"', "")
         if self._is_housekeeping:
             yield "ZREMRANGEBYSCORE", self._patterns, "-inf", oldest
-        if forms:
-            yield "EVAL", UPDATE_EVENTS, 1, self._patterns, *forms
-        if forms or self._is_housekeeping:
+        if arguments:
+            yield "EVAL", UPDATE_EVENTS, 1, self._patterns, *arguments
+        if arguments or self._is_housekeeping:
             yield command("EXPIRE", self._patterns, keys.PATTERNS_LIFETIME_SECONDS)
-        if analysis.changed_events or renews:
+        if result.changed_events or renews:
             lines = "\n".join([codec.event_json(event) for event in live])
             yield command("HSET", self._state, keys.OPEN_EVENTS, lines)
 
     def _level_commands(
-        self, state: State, analysis: TickResult, shown: PublishedKeys
+        self, state: State, result: TickResult, published: PublishedKeys
     ) -> Iterator[Command]:
         for side, key in enumerate(self._levels):
-            now, before = analysis.levels[side], shown.levels[side]
+            current, previous = result.levels[side], published.levels[side]
             if self._is_housekeeping:
                 # Whole likewise.
-                now, before = state.levels[side].top(), None
-            if now is not None:
-                yield from _level_changes(key, before, now)
-                shown.levels[side] = now
+                current, previous = state.levels[side].top(), None
+            if current is not None:
+                yield from _level_changes(key, previous, current)
+                published.levels[side] = current
 
-    def _bar_commands(self, analysis: TickResult, sealed: Sequence[bytes]) -> Iterator[Command]:
-        for bar, packed in zip(analysis.final_bars, sealed, strict=True):
+    def _bar_commands(self, result: TickResult, packed_final: Sequence[bytes]) -> Iterator[Command]:
+        for bar, packed in zip(result.final_bars, packed_final, strict=True):
             yield "XADD", self._bars, f"{bar.end}-0", "b", packed
-        if sealed:
+        if packed_final:
             yield command("EXPIRE", self._bars, keys.BARS_LIFETIME_SECONDS)
         if self._is_housekeeping:
-            oldest = analysis.as_of - keys.BARS_LIFETIME_SECONDS * SECOND_MS
+            oldest = result.as_of - keys.BARS_LIFETIME_SECONDS * SECOND_MS
             yield "XTRIM", self._bars, "MINID", "~", oldest
 
     def _state_commands(
-        self, state: State, recent: Sequence[bytes], version: str, journal: Journal | None
+        self, state: State, packed_recent: Sequence[bytes], version: str, journal: Journal | None
     ) -> Iterator[Command]:
         reading = self._reading
         fields: dict[str, Any] = {
             "version": version,
             "as_of": state.as_of,
             "behind": reading.folded_count,
-            "recent": codec.join_bars(recent),
+            "recent": codec.join_bars(packed_recent),
             "recent_count": sum([bar.stored for bar in state.recent]),
             "journal": codec.encode_journal(journal) if journal is not None else b"",
         }
-        gone = [] if reading.gap_end is None else ["lost_to"]
+        obsolete_fields = [] if reading.gap_end is None else ["lost_to"]
         if journal is None:
             packed = codec.encode_state(state, changed_only=bool(reading.version))
-            gone += [LEVELS_PREFIX + name for name in packed.gone]
+            obsolete_fields += [LEVELS_PREFIX + name for name in packed.gone]
             fields["engine"], fields["blob"] = ENGINE, packed.blob
-            fields.update({CANDIDATES_PREFIX + kind: it for kind, it in packed.candidates.items()})
-            fields.update({LEVELS_PREFIX + name: it for name, it in packed.levels.items()})
-        if gone:
-            yield "HDEL", self._state, *gone
+            fields.update(
+                {
+                    CANDIDATES_PREFIX + kind: packed_value
+                    for kind, packed_value in packed.candidates.items()
+                }
+            )
+            fields.update(
+                {LEVELS_PREFIX + name: packed_value for name, packed_value in packed.levels.items()}
+            )
+        if obsolete_fields:
+            yield "HDEL", self._state, *obsolete_fields
         yield "HSET", self._state, *flat(fields)
         if journal is None:
             yield command("EXPIRE", self._state, keys.STATE_LIFETIME_SECONDS)
@@ -194,41 +202,45 @@ class TickWrite:
             start = as_of - self._limits.retention_seconds * SECOND_MS
             oldest = f"({start}" if self._is_housekeeping else ""
             records = self._quotes, self._trades
-            most = self._limits.max_records
-            yield "EVAL", TRIM_RECORDS, 3, self._state, *records, as_of, oldest, most
+            max_records = self._limits.max_records
+            yield "EVAL", TRIM_RECORDS, 3, self._state, *records, as_of, oldest, max_records
 
 
 def is_housekeeping_turn(ticker: str, as_of: int, interval_seconds: int) -> bool:
     """Tell whether it is the ticker's turn to keep house, every ten seconds; not all at once."""
     turns = max(1, HOUSEKEEPING_SECONDS // interval_seconds)
-    number = as_of // (SECOND_MS * interval_seconds)
-    return (number + zlib.crc32(ticker.encode())) % turns == 0
+    tick_number = as_of // (SECOND_MS * interval_seconds)
+    return (tick_number + zlib.crc32(ticker.encode())) % turns == 0
 
 
-def _form(event: Event) -> tuple[str, str, str]:
+def _event_arguments(event: Event) -> tuple[str, str, str]:
     return repr(event.opened_at), f'{{"id":"{event.id}"', codec.event_json(event)
 
 
 def _level_changes(
-    key: str, before: list[PublishedLevel] | None, now: list[PublishedLevel]
+    key: str, previous: list[PublishedLevel] | None, current: list[PublishedLevel]
 ) -> Iterator[Command]:
     """Write what is to become of one side's levels; all of them anew where it can't be known.
 
     A tick changes one or two of forty; writing all of them costs as much as all else (CPU of
     both sides), and a form that did not change is the very same object.
     """
-    if before is None:
+    if previous is None:
         yield command("DEL", key)
-    earlier = {id(level): level for level in before or ()}
-    later = {id(level) for level in now}
-    gone = [codec.level_json(level) for at, level in earlier.items() if at not in later]
-    new: list[str] = []
-    for level in now:
-        if id(level) not in earlier:
-            new += (repr(level.significance), codec.level_json(level))
-    if gone:
-        yield command("ZREM", key, *gone)
-    if new:
-        yield command("ZADD", key, *new)
-        if len(gone) == len(earlier):  # without a member left the key itself went
+    before_by_id = {id(level): level for level in previous or ()}
+    now_ids = {id(level) for level in current}
+    removed = [
+        codec.level_json(level)
+        for identity, level in before_by_id.items()
+        if identity not in now_ids
+    ]
+    added: list[str] = []
+    for level in current:
+        if id(level) not in before_by_id:
+            added += (repr(level.significance), codec.level_json(level))
+    if removed:
+        yield command("ZREM", key, *removed)
+    if added:
+        yield command("ZADD", key, *added)
+        if len(removed) == len(before_by_id):  # without a member left the key itself went
             yield command("EXPIRE", key, keys.LEVELS_LIFETIME_SECONDS)
