@@ -1,4 +1,4 @@
-"""Which tickers are active, found from the quote keys alone: a broker does nothing but ZADD."""
+"""Discover active tickers from the quote keys alone: a broker only has to ZADD."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -13,14 +13,14 @@ from app.storage.keys import Keys
 ACTIVE_MS = 300_000
 AHEAD_MS = 5_000
 
-# One slice a second covers 50,000 keys (7 ms here, 17 ms of Redis), so that a pass over up
-# to 100,000 keys takes two. A single SCAN of 1,000 holds Redis up for a third of a millisecond.
+# A slice each second covers 50,000 keys (7 ms of this process, 17 ms of Redis), so that a pass over
+# 100,000 keys takes two seconds. One SCAN of 1,000 blocks Redis for a third of a millisecond.
 SLICE_KEYS = 50_000
 SCAN_COUNT = 1_000
 
-# The newest quote not over 5 s ahead, key by key. A script because as a pipeline the same
-# costs 15 µs a key on our side instead of 0.6 (25,000 keys: 380 ms against 15 ms; Redis 55 ms
-# either way). `pcall`: a key that has another type by now is nobody's ticker.
+# Returns the newest quote of each key that is at most 5 s ahead. As a pipeline this would cost this
+# process 15 µs a key instead of 0.6 (25,000 keys: 380 ms against 15 ms; Redis 55 ms either way).
+# `pcall`: a key whose type changed meanwhile is skipped.
 NEWEST_SCRIPT = """
 local found = {}
 for i, key in ipairs(KEYS) do
@@ -32,7 +32,7 @@ for i, key in ipairs(KEYS) do
 end
 return found
 """
-KEYS_PER_SCRIPT = 500  # a millisecond of Redis
+KEYS_PER_SCRIPT = 500  # block Redis for a millisecond
 
 _KEY_TYPES = {
     keys.TICKERS: b"zset",
@@ -44,7 +44,7 @@ _KEY_TYPES = {
 
 
 class _ScanPass(msgspec.Struct):
-    """Where the pass over all keys stands: node of a cluster, cursor, foreign names met so far."""
+    """Progress of the pass over all keys: cursor, number of foreign key names, cluster node."""
 
     cursor: int = 0
     foreign: int = 0
@@ -52,22 +52,22 @@ class _ScanPass(msgspec.Struct):
 
     @property
     def is_over(self) -> bool:
-        """Tell whether all keys of all nodes were seen."""
+        """Return whether all keys of all nodes were scanned."""
         return not self.cursor and not self.node
 
 
 class ActiveTickers:
-    """The tickers seen in Redis, each with the stamp of its newest quote."""
+    """Finds and stores the tickers in Redis, each with the stamp of its newest quote."""
 
     def __init__(self, client: redis.Redis, names: Keys) -> None:
-        # `Any`: redis-py's annotations promise an awaitable beside every answer.
+        # `Any`: redis-py annotates every reply as possibly awaitable.
         self._redis: Any = client
         self._is_cluster = not isinstance(client, redis.Redis)
         self._names = names
         self._newest_script = self._redis.register_script(NEWEST_SCRIPT)
 
     def scan_slice(self, now_ms: float) -> int:
-        """Take the next slice of the keys and note which tickers were active; return how many."""
+        """Scan the next slice of the keys, and store and count the active tickers in it."""
         self._repair_keys()
         scan = self._load_scan()
         tickers = self._tickers(scan)
@@ -82,7 +82,7 @@ class ActiveTickers:
         return [name for name in names if is_ticker(name)]
 
     def _repair_keys(self) -> None:
-        """Set aside what has another type than the machinery needs; in a cluster it is dropped."""
+        """Quarantine keys of the wrong type; in a cluster, delete them."""
         pipe = self._redis.pipeline(transaction=False)
         for name in _KEY_TYPES:
             pipe.type(name)
@@ -118,7 +118,7 @@ class ActiveTickers:
         return list(tickers)
 
     def _scan_once(self, scan: _ScanPass) -> list[bytes]:
-        """Take one SCAN further; a cluster is gone through node by node."""
+        """Run one SCAN and advance the cursor, in a cluster node by node."""
         pattern = self._names.quotes_pattern
         if not self._is_cluster:
             scan.cursor, found = self._redis.scan(scan.cursor, pattern, SCAN_COUNT, "zset")
@@ -147,7 +147,7 @@ class ActiveTickers:
         return active
 
     def _active_in_cluster(self, tickers: list[str], now_ms: float) -> dict[str, float]:
-        """Ask ticker by ticker: a script's keys must share a slot."""
+        """Query each ticker by a command of its own: a script's keys must share a slot."""
         pipe = self._redis.pipeline(transaction=False)
         for ticker in tickers:
             bounds = now_ms + AHEAD_MS, now_ms - ACTIVE_MS
@@ -174,7 +174,7 @@ class ActiveTickers:
 
 
 def _newest_stamps(tickers: list[str], found: Iterable[Any]) -> Iterable[tuple[str, float]]:
-    """Read the script's flat answer, in which each position (from 1) precedes its stamp."""
+    """Parse the script's flat reply of positions (from 1), each followed by its stamp."""
     answer = iter(found)
     pairs = zip(answer, answer, strict=True)
     return ((tickers[position - 1], float(stamp)) for position, stamp in pairs)

@@ -1,6 +1,6 @@
-"""What was said, kept for an hour, so that a decision can be audited.
+"""Store answers for an hour, so that a decision can be audited.
 
-`text`, `json` and `png` are kept byte for byte as they were sent.
+`text`, `json` and `png` are stored byte for byte as they were sent.
 """
 
 import base64
@@ -19,23 +19,23 @@ MAX_ANSWERS = 5000
 _ID = re.compile(r"[a-z2-7]{8}")
 
 Renderings = Mapping[str, bytes]
-"""Forms of an answer by their names."""
+"""Renderings of an answer by name: `text`, `json`, `png`."""
 
 
 def new_id() -> str:
-    """Return an id that no other answer of the hour has."""
+    """Return a random id: 40 bits, so unique within an hour's answers."""
     return base64.b32encode(secrets.token_bytes(5)).decode().lower()
 
 
 class AnswerArchive:
-    """Keeps and finds answers, at most so many, for at most an hour."""
+    """Stores and finds answers: the newest `MAX_ANSWERS`, for an hour at most."""
 
     def __init__(self, client: redis.Redis) -> None:
-        # `Any`: redis-py's annotations promise an awaitable beside every answer.
+        # `Any`: redis-py annotates every reply as possibly awaitable.
         self._redis: Any = client
 
     def keep(self, answer_id: str, renderings: Renderings) -> bool:
-        """Keep an answer; tells whether Redis took it."""
+        """Store an answer; return whether Redis accepted it."""
         now_ms = clock.now_ms()
         pipe = self._redis.pipeline(transaction=False)
         pipe.hset(keys.answer(answer_id), mapping=dict(renderings))
@@ -52,12 +52,12 @@ class AnswerArchive:
                 self._redis.zrem(keys.NEWEST_ANSWERS, *too_old)
                 self._redis.unlink(*(keys.answer(name) for name in names))
         except redis.RedisError:
-            # The answer itself stands; without an id nobody will look for it here.
+            # The answer is still sent, without an id, so nobody will look it up.
             return False
         return True
 
     def find(self, answer_id: str) -> dict[str, bytes]:
-        """Return an answer's forms by their names.
+        """Return an answer's renderings by name.
 
         Raises `UnknownAnswer`.
         """

@@ -1,4 +1,4 @@
-"""Whether Redis lost all data of late, also that of tickers which this process did not have."""
+"""Detect that Redis recently lost all data, also that of tickers new to this process."""
 
 from typing import Any
 from uuid import uuid4
@@ -11,12 +11,12 @@ POSSIBLE_LOSS_MS = 5_000
 
 
 class DataLossDetector:
-    """The mark that the database bears; another one than the one known means that it began anew.
+    """Compares the database id; a changed id means that data was lost.
 
-    Who notices leaves word, for those who came too late to have known the earlier mark.
+    The process that finds it changed stores when, for processes that never saw the earlier id.
     """
 
-    def __init__(self, client: Any) -> None:  # noqa: ANN401 - of one server or of a cluster
+    def __init__(self, client: Any) -> None:  # noqa: ANN401 - a server's or a cluster's client
         self._redis = client
         self._database_id = b""
         self._emptied_at = -float(ACTIVE_MS)
@@ -24,17 +24,18 @@ class DataLossDetector:
 
     @property
     def has_checked(self) -> bool:
-        """Tell whether this process has seen the mark yet."""
+        """Return whether this process has read the database id yet."""
         return bool(self._database_id)
 
     def check(self, as_of: int) -> bool:
-        """Tell whether Redis was emptied within the 300 s before `as_of`; asks once a tick."""
+        """Return whether Redis was emptied in the 300 s before `as_of`; ask Redis once for each."""
         if as_of != self._checked_at:
             self._read_heartbeat(as_of)
             self._checked_at = as_of
         return as_of - self._emptied_at < ACTIVE_MS
 
     def _read_heartbeat(self, as_of: int) -> None:
+        """Read the id (create it if missing) and when the last loss was found; store a new loss."""
         pipe = self._redis.pipeline()
         pipe.hsetnx(keys.HEARTBEAT, "birth", uuid4().hex)
         pipe.hmget(keys.HEARTBEAT, "birth", "emptied_at")

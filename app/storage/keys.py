@@ -1,4 +1,4 @@
-"""Every Redis key: name, type, content, lifetime. Nobody else builds a key.
+"""Define every Redis key: name, type, content, lifetime. No other module builds a key.
 
 Written by the broker:
 
@@ -15,27 +15,28 @@ Written by a tick (lifetimes in seconds beside the names below):
                                                 `recent_count`, `journal`, `behind`, `lost_to`,
                                                 `open`: the open events, a line each
 
-Written by the machinery:
+Written by the tasks and servers:
 
     HASH   orderflow:failures:{ticker}          failed ticks: `count`, `as_of`, `error`
     ZSET   orderflow:tickers                    tickers seen by discovery, by their newest quote
-    HASH   orderflow:pulse                      when last `fanout`, `tick`; `birth`, `emptied_at`
+    HASH   orderflow:pulse                      time of the last `fanout` and `tick`; `birth` is the
+                                                database id, `emptied_at` when it last changed
     HASH   orderflow:counters                   totals since Redis started: ticks done, failed …
-    HASH   orderflow:homes                      shards that tickers moved to, from a late worker's
-    STRING orderflow:guard:{as_of}:{shard}      one fan-out an `as_of` and shard
-    STRING orderflow:scan                       where discovery's SCAN goes on
-    HASH   orderflow:answers:{id}               what a server said: `text`, `json`, `png`
+    HASH   orderflow:homes                      new shard by ticker, moved from a late worker's
+    STRING orderflow:guard:{as_of}:{shard}      lock: one fan-out for each `as_of` and shard
+    STRING orderflow:scan                       progress of discovery's SCAN
+    HASH   orderflow:answers:{id}               an answer as sent: `text`, `json`, `png`
     ZSET   orderflow:answers:newest             their ids by time; the only keys a server writes
-    any    orderflow:bad:{key}                  a key of ours that held the wrong type
+    any    orderflow:bad:{key}                  a quarantined key that had the wrong type
 
-With `ORDERFLOW_CLUSTER=1` the ticker stands in braces, so that all of its keys share a slot.
+With `ORDERFLOW_CLUSTER=1` the ticker is in braces, so that all of its keys share a slot.
 """
 
 from app.analysis.windows import WEAK_EVENT_SECONDS, WINDOWS
 from app.core.tickers import is_ticker
 
 PREFIX = "orderflow:"
-_PLACEHOLDER = "*"  # in no ticker
+_PLACEHOLDER = "*"  # in no ticker's name
 SIDES = ("bid", "ask")
 
 METRICS_LIFETIME_SECONDS = {"10s": 60, "1min": 300, "5min": 600}
@@ -60,9 +61,9 @@ COUNTERS = PREFIX + "counters"
 MOVED_SHARDS = PREFIX + "homes"
 SCAN = PREFIX + "scan"
 NEWEST_ANSWERS = PREFIX + "answers:newest"
-# The field of a state by which a reader needs not look through an hour of events.
+# The field of the state that holds the open events: a reader need not search an hour of events.
 OPEN_EVENTS = "open"
-# PUBLISH of a tick's `as_of`, to whoever wants to know of it at once.
+# Prefix of the channel on which each tick publishes its `as_of`.
 TICKED_CHANNEL = PREFIX + "ticked:"
 
 
@@ -80,39 +81,39 @@ class Keys:
         return f"{PREFIX}{kind}:{self._ticker_format % ticker}"
 
     def quotes(self, ticker: str) -> str:
-        """ZSET of the broker's quotes."""
+        """Return the name of the ZSET of the broker's quotes."""
         return self._name("quotes", ticker)
 
     def trades(self, ticker: str) -> str:
-        """ZSET of the broker's trades."""
+        """Return the name of the ZSET of the broker's trades."""
         return self._name("trades", ticker)
 
     def metrics(self, ticker: str, window: str) -> str:
-        """HASH of a window's metrics."""
+        """Return the name of the HASH of a window's metrics."""
         return f"{self._name('metrics', ticker)}:{window}"
 
     def patterns(self, ticker: str) -> str:
-        """ZSET of events by `opened_at`."""
+        """Return the name of the ZSET of events by `opened_at`."""
         return self._name("patterns", ticker)
 
     def levels(self, ticker: str, side: str) -> str:
-        """ZSET of price levels by significance."""
+        """Return the name of the ZSET of price levels by significance."""
         return f"{self._name('levels', ticker)}:{side}"
 
     def bars(self, ticker: str) -> str:
-        """STREAM of packed seconds that no late record can change any more."""
+        """Return the name of the STREAM of packed bars that late records can no longer change."""
         return self._name("bars", ticker)
 
     def state(self, ticker: str) -> str:
-        """HASH of what the fold remembers."""
+        """Return the name of the HASH of a ticker's stored state."""
         return self._name("state", ticker)
 
     def failures(self, ticker: str) -> str:
-        """HASH of a ticker's failed ticks."""
+        """Return the name of the HASH of a ticker's failed ticks."""
         return self._name("failures", ticker)
 
     def of_tick(self, ticker: str) -> list[str]:
-        """Return all keys that a tick reads or writes, the state first and the metrics last."""
+        """Return all keys that a tick reads or writes: state first, metrics last."""
         return self._tick_keys_template.replace(_PLACEHOLDER, ticker).split("\n")
 
     def _tick_key_names(self, ticker: str) -> list[str]:
@@ -127,7 +128,7 @@ class Keys:
         ]
 
     def ticker_of_quotes(self, key: str) -> str | None:
-        """Return the ticker that a quotes key belongs to, None where it is no such key.
+        """Return the ticker of a quotes key, None for any other key.
 
         >>> Keys().ticker_of_quotes("orderflow:quotes:O:SPY")
         'O:SPY'
@@ -147,15 +148,15 @@ class Keys:
 
 
 def guard(as_of_ms: int, shard: int) -> str:
-    """Name the STRING that lets one fan-out through for an `as_of` and shard."""
+    """Return the name of the STRING that allows one fan-out for an `as_of` and shard."""
     return f"{PREFIX}guard:{as_of_ms}:{shard}"
 
 
 def answer(answer_id: str) -> str:
-    """HASH of what a server said under an id."""
+    """Return the name of the HASH of an answer."""
     return f"{PREFIX}answers:{answer_id}"
 
 
 def quarantined(key: str) -> str:
-    """Name under which a wrong-typed key of ours is set aside."""
+    """Return the name to which a key of the wrong type is moved."""
     return f"{PREFIX}bad:{key.removeprefix(PREFIX)}"

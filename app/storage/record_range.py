@@ -1,4 +1,4 @@
-"""The raw records of a span of time, summarised."""
+"""Read the raw records of a time range."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -9,13 +9,13 @@ from app.analysis.record_parser import parse_batch
 from app.analysis.records import Batch, Quote, Trade
 from app.storage.keys import Keys
 
-# Each; a busy second has hundreds. What lies beyond them is said to be left out.
+# Of quotes and of trades each; a busy second has hundreds. `RecordRange.more` tells of the rest.
 MAX_RECORDS = 5000
 
 
 @dataclass(frozen=True, slots=True)
 class RecordRange:
-    """Records in stream order, and whether there were more."""
+    """Records in stream order, and whether there are more than were read."""
 
     records: tuple[Quote | Trade, ...]
     more: bool
@@ -24,7 +24,7 @@ class RecordRange:
 def read_record_range(
     client: redis.Redis, names: Keys, ticker: str, from_ms: float, to_ms: float
 ) -> RecordRange:
-    """Read the records stamped in (from, to], the oldest first, at most `MAX_RECORDS` a kind."""
+    """Read the records stamped in (from, to], oldest first, at most `MAX_RECORDS` of a kind."""
     pipe: Any = client.pipeline(transaction=False)
     for key in (names.quotes(ticker), names.trades(ticker)):
         pipe.zrangebyscore(

@@ -1,4 +1,4 @@
-"""One way to connect to Redis, so that each process waits and retries alike."""
+"""Create Redis clients with the same timeouts and retries in every process."""
 
 import functools
 from collections.abc import Callable
@@ -11,15 +11,15 @@ from redis.retry import Retry
 
 from app.core.settings import Settings
 
-# A Redis that does not answer for this long is away: a solo worker does nothing else meanwhile.
+# After this long Redis counts as unavailable: a solo worker is blocked meanwhile.
 TIMEOUT_SECONDS = 2.0
 
 
 def connect(settings: Settings, *, timeout_seconds: float = TIMEOUT_SECONDS) -> redis.Redis:
-    """Return a client that connects at its first use, and repeats a command once, at once.
+    """Return a client that connects at its first use, and retries a command once, without a delay.
 
-    redis-py's own default waits up to 10 s over three retries, in which a worker's other
-    tickers would wait as well; who comes each second needs no more than one retry.
+    redis-py's default waits up to 10 s over three retries, which would delay a worker's other
+    tickers; a tick, repeated each second anyway, needs one retry at most.
     """
     url = settings.redis_url
     options: dict[str, Any] = {
@@ -36,7 +36,7 @@ def connect(settings: Settings, *, timeout_seconds: float = TIMEOUT_SECONDS) -> 
 
 
 class _LazyClusterClient:
-    """A cluster's client made when it is first asked: redis-py's connects as soon as it is made."""
+    """A cluster client that is created at its first use: redis-py's constructor connects."""
 
     def __init__(self, make: Callable[[], redis.RedisCluster]) -> None:
         self._make = make
@@ -45,7 +45,7 @@ class _LazyClusterClient:
     def _client(self) -> redis.RedisCluster:
         return self._make()
 
-    def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - whatever the client has
+    def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - any attribute of the client
         return getattr(self._client, name)
 
     def __enter__(self) -> Self:
@@ -60,13 +60,13 @@ class _LazyClusterClient:
         self.close()
 
     def close(self) -> None:
-        """Let the connections go, where there are any."""
+        """Close the connections, if any."""
         if "_client" in self.__dict__:
             self._client.close()
 
 
 def address_of(client: redis.Redis) -> str:
-    """Return where a client's Redis is, without user or password."""
+    """Return the address of a client's Redis, without user or password."""
     if isinstance(client, _LazyClusterClient):
         return "the cluster of REDIS_URL"
     options = client.get_connection_kwargs()

@@ -1,4 +1,4 @@
-"""The Lua scripts that ticks run in Redis, as part of their one transaction."""
+"""Load the Lua scripts that ticks run within their transactions."""
 
 from importlib.resources import files
 

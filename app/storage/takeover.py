@@ -1,4 +1,4 @@
-"""What a worker looks at that comes to a ticker, and puts right before it goes on."""
+"""Repair and read a ticker's keys when a worker takes it over."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
@@ -9,13 +9,13 @@ from app.storage.tick.read import OLDEST_MS, KeyCheck, is_whole
 from app.storage.tick_connection import TickConnection
 
 _KEY_TYPES = (b"hash", None, None, b"stream", *[b"zset"] * 3, *[b"hash"] * len(WINDOWS))
-"""Types of the keys in the order of `Keys.of_tick`; the broker's are its own affair."""
+"""Types of the keys in the order of `Keys.of_tick`; the broker's keys are not checked."""
 
 
 class RepairResult(NamedTuple):
-    """A ticker's keys without any of the wrong type: up to where was folded, 0 without a state.
+    """The result of a repair: up to which `as_of` (ms) the state is folded, 0 without a state.
 
-    `residue` tells that a state was there which was none.
+    `had_unreadable_state`: there was a state hash, but without a state's fields.
     """
 
     folded_to: int
@@ -24,7 +24,7 @@ class RepairResult(NamedTuple):
 
 
 def repair_keys(connection: TickConnection, names: Sequence[str], max_records: int) -> RepairResult:
-    """Set aside what has the wrong type or is no state, and look at what is rare."""
+    """Quarantine keys of the wrong type and unreadable states, and make the rare checks."""
     state, quotes, trades = names[:3]
     too_old = ("-inf", f"({OLDEST_MS}")
     replies = connection.first_read(
@@ -62,7 +62,7 @@ def _is_state(state_fields: Sequence[bytes | None]) -> bool:
 
 
 def quarantine(connection: TickConnection, names: Sequence[str]) -> None:
-    """Move keys out of the way for a day."""
+    """Rename keys to quarantine names, where they expire after a day."""
     commands = [
         command
         for name in names
@@ -76,7 +76,7 @@ def quarantine(connection: TickConnection, names: Sequence[str]) -> None:
 
 
 class StoredTicker(NamedTuple):
-    """What an earlier worker left: its state, `as_of` of each window, and whether anything else."""
+    """What an earlier worker stored: the state's fields, each window's `as_of`, and other data."""
 
     fields: Mapping[str, bytes]
     published_as_of: list[int]
@@ -84,7 +84,7 @@ class StoredTicker(NamedTuple):
 
 
 def read_stored_ticker(connection: TickConnection, names: Sequence[str]) -> StoredTicker:
-    """Read all that a worker needs who does not hold the ticker's engine."""
+    """Read what a worker without the ticker's engine needs."""
     state, _, _, bars, patterns = names[:5]
     stored, data_keys, *published_as_of = connection.read(
         [
@@ -101,7 +101,7 @@ def read_stored_ticker(connection: TickConnection, names: Sequence[str]) -> Stor
     )
 
 
-def _field_pairs(stored: Any) -> Any:  # noqa: ANN401 - a reply of either protocol
+def _field_pairs(stored: Any) -> Any:  # noqa: ANN401 - a reply of RESP2 or RESP3
     return (
         stored.items() if isinstance(stored, dict) else zip(stored[::2], stored[1::2], strict=True)
     )

@@ -1,4 +1,4 @@
-"""Connections that ticks keep, each lent to one tick at a time, with little around a command."""
+"""Keep connections for ticks, with less overhead for each command than redis-py's client."""
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -13,32 +13,33 @@ from app.core.outage_log import UNAVAILABLE
 from app.storage.tick.resp import Command
 
 OutcomeCallback = Callable[[bool, Exception | None], None]
-"""Hears whether a transaction was carried out: False where a watched key had changed and nothing
-was done, or with an error of redis-py's."""
+"""Called with whether a transaction was executed, and redis-py's error if any.
+
+False without an error: a watched key had changed, and nothing was done."""
 
 BAR_EXISTS = "equal or smaller"
-"""What Redis says of a bar that is not newer than the newest of its stream."""
+"""Part of Redis's error for a bar that is not newer than the newest of its stream."""
 WRONG_TYPE = "WRONGTYPE"
 
 
 class TickConnection:
     """One connection, on which a key may be watched from a tick's read to its write.
 
-    A call by `redis.Redis` costs 100 to 150 µs more than its way there and back: each takes a
-    connection from the pool, looks whether it is still alive, and tells who observes. And to wait
-    for what becomes of a write costs 70 µs of both sides: it is heard with the next read's replies.
+    A call by `redis.Redis` costs 100 to 150 µs beside the round trip: it takes a connection from
+    the pool, checks that it is alive, and notifies observers. Waiting for a write's replies costs
+    both sides 70 µs: they are received together with those of the next read.
     """
 
-    def __init__(self, connection: Any) -> None:  # noqa: ANN401 - redis-py's, of whatever kind
+    def __init__(self, connection: Any) -> None:  # noqa: ANN401 - any class of redis-py's
         self._connection = connection
         self._pending = 0
         self._callback: OutcomeCallback = _ignore_outcome
 
     def first_read(self, commands: Sequence[Command], number: int = 0) -> list[Any]:
-        """Return the replies to a tick's first commands, before which nothing is watched.
+        """Return the replies to a tick's first commands; nothing is watched before them.
 
-        `number` is how many these are where several are packed as one. Sends them once more where
-        the connection is found dead. A wrong type is a reply.
+        `number` is the number of commands where several are packed as one. If the connection is
+        dead, sends them once more on a new one. A wrong-type error is returned as a reply.
         """
         connection = self._connection
         replies: list[Any] = connection.retry.call_with_retry(
@@ -51,17 +52,17 @@ class TickConnection:
     def read(self, commands: Sequence[Command]) -> list[Any]:
         """Return the replies to further commands of a tick.
 
-        These go out once: on a new connection nothing would be watched any more.
+        They are sent once only: on a new connection nothing would be watched.
         """
         replies = self._send_and_receive(commands, len(commands))
         _raise_unexpected(replies, WRONG_TYPE)
         return replies
 
     def write(self, transaction: Sequence[Command], callback: OutcomeCallback) -> None:
-        """Send a transaction; `told` hears at the next read, or when all is settled.
+        """Send a transaction; `callback` is called at the next read or in `await_pending`.
 
-        An error that it hears of may be `ConnectionError` or `TimeoutError`: then it may have been
-        carried out. It is not to be repeated, for nothing is watched by then.
+        After a `ConnectionError` or `TimeoutError` the transaction may have been executed. It must
+        not be repeated: nothing is watched any more.
         """
         self._pending, self._callback = len(transaction), callback
         try:
@@ -70,7 +71,7 @@ class TickConnection:
             self._fail_pending(error)
 
     def await_pending(self) -> None:
-        """Hear what became of what was written last."""
+        """Wait for the outcome of the last write."""
         try:
             written = self._receive(self._pending)
         except UNAVAILABLE as error:
@@ -86,7 +87,7 @@ class TickConnection:
         except UNAVAILABLE as error:
             self._fail_pending(error)
             raise
-        # Only now: whatever happens there, no reply is left for the next one to take as its own.
+        # Only now: if the callback raises, no reply is left for the next read to receive.
         self._report(written)
         return replies
 
@@ -105,14 +106,14 @@ class TickConnection:
             callback(*_outcome(written))
 
     def _fail_pending(self, error: Exception) -> None:
-        """Let nothing of an earlier question be taken for an answer."""
+        """Disconnect, so that no outstanding reply is read later, and report the error."""
         self._connection.disconnect()
         callback, self._pending, self._callback = self._callback, 0, _ignore_outcome
         callback(False, error)
 
     def _receive(self, number: int) -> list[Any]:
-        """Return replies, errors among them: by redis-py's parser, but 1.2 µs less for each."""
-        parser = self._connection._parser  # noqa: SLF001 - its public way asks for the host each time
+        """Return replies, errors included; calling redis-py's parser directly saves 1.2 µs each."""
+        parser = self._connection._parser  # noqa: SLF001 - the public method asks for the host each time
         try:
             return [parser.read_response() for _ in range(number)]
         except OSError as error:
@@ -120,15 +121,15 @@ class TickConnection:
 
 
 def _ignore_outcome(*_: object) -> None:
-    """Hear nothing."""
+    """Do nothing."""
 
 
 def _outcome(replies: Sequence[Any]) -> tuple[bool, Exception | None]:
-    """Read a transaction's replies."""
+    """Return whether a transaction was executed, and its error, from its replies."""
     try:
-        # The first: a transaction that was refused says so at its end; why, it said before.
+        # The first error: a refused transaction gives the reason before the refusal at its end.
         _raise_unexpected(replies, "")
-        # A bar is kept already where a state was lost and is built anew.
+        # A bar may exist already where a lost state is rebuilt.
         _raise_unexpected(replies[-1] or (), BAR_EXISTS)
     except ResponseError as error:
         return False, error
@@ -142,24 +143,24 @@ def _raise_unexpected(replies: Iterable[Any], expected: str) -> None:
 
 
 class TickConnections:
-    """Lines to the servers that hold the data: one, or the nodes of a cluster."""
+    """Connections to the servers that hold the data: one server, or the nodes of a cluster."""
 
     def __init__(self, client: redis.Redis) -> None:
         self._client: Any = client
-        # By pool, of which a cluster has one a node; taken and put back, so that each thread has
-        # one of its own.
+        # By pool, of which a cluster has one for each node; a connection in use is not in here, so
+        # that threads never share one.
         self._idle: defaultdict[Any, list[TickConnection]] = defaultdict(list)
 
     @contextmanager
     def connection_for(self, key: str) -> Iterator[TickConnection]:
-        """Lend a line to the server that holds a key."""
+        """Lend a connection to the server that holds a key."""
         pool = self._pool_of(key)
         connections = self._idle[pool]
         connection = connections.pop() if connections else TickConnection(pool.get_connection())
         try:
             yield connection
         except (MovedError, *UNAVAILABLE):
-            # A cluster gave the slot to another node, or lost one: the next tick finds the new one.
+            # The slot moved to another node, or a node is down: refresh for the next tick.
             self._refresh_nodes()
             raise
         finally:
@@ -171,7 +172,7 @@ class TickConnections:
                 self._client.nodes_manager.initialize()
 
     def await_pending(self) -> None:
-        """Hear what became of everything that was written."""
+        """Wait for the outcomes of all writes."""
         for connections in self._idle.values():
             for connection in connections:
                 connection.await_pending()

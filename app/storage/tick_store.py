@@ -1,4 +1,4 @@
-"""A ticker's records in, its state and results in and out: a read and a write a tick."""
+"""Run ticks: read a ticker's records, fold them, and write its state and results."""
 
 import time
 from collections import OrderedDict
@@ -51,13 +51,13 @@ MAX_RECORDS_READ = 5_000
 WARM_TICKERS = 5000
 
 ReportCallback = Callable[[TickReport, Exception | None], None]
-"""Hears what became of a tick, or the error of redis-py's that ended it."""
+"""Called with a tick's report, and redis-py's error if one ended the tick."""
 
 _log = structlog.stdlib.get_logger("orderflow.store")
 
 
 class TickJob(msgspec.Struct):
-    """One tick on its way: the line that it reads and writes by, and the ticker's keys."""
+    """One tick: its connection, the ticker's keys, and the callback for its report."""
 
     ticker: str
     as_of: int
@@ -67,10 +67,10 @@ class TickJob(msgspec.Struct):
 
 
 class WarmTicker(msgspec.Struct):
-    """A ticker's engine as of a version of its state in Redis, and what its keys show.
+    """A ticker's engine as of a version of its stored state, and what its keys publish.
 
-    Until `possible_loss_until` (ms) another process may still report that earlier data were lost;
-    `journal` is None where the state in Redis is not this worker's.
+    Until `possible_loss_until` (ms) another process may still report that earlier data were lost.
+    `journal` is None if this worker did not write the stored state.
     """
 
     version: str
@@ -82,7 +82,7 @@ class WarmTicker(msgspec.Struct):
 
 
 class TickStore:
-    """The tick's side of Redis; keeps engines warm and checks them by version at each read."""
+    """Runs ticks against Redis; keeps engines warm, and checks their versions at each read."""
 
     def __init__(self, settings: Settings, client: redis.Redis | None = None) -> None:
         self._settings = settings
@@ -96,7 +96,7 @@ class TickStore:
         self._nonce, self._writes = uuid4().hex[:12], count(1)
 
     def run_tick(self, ticker: str, as_of: int) -> TickReport:
-        """Do one tick and wait for what became of it.
+        """Run one tick, wait for its outcome, and return its report.
 
         Raises redis-py's errors.
         """
@@ -109,11 +109,11 @@ class TickStore:
         return report
 
     def begin_tick(self, ticker: str, as_of: int, report_to: ReportCallback) -> None:
-        """Fold what `ticker` recorded up to `as_of` (epoch ms) and publish the result.
+        """Fold the records of `ticker` up to `as_of` (epoch ms) and write the result.
 
-        What became of it is `told` once Redis has said so: by the next tick, or when all is
-        settled. Where more waits than a tick's time allows, it folds up to an earlier whole second,
-        says so in the quality, and the next tick goes on from there.
+        `report_to` is called once Redis has replied: during the next tick, or in `await_pending`.
+        If there are more records than a tick's time allows, the tick folds up to an earlier whole
+        second, publishes the lag in the quality, and the next tick continues there.
         """
         if not self._data_loss.has_checked:
             self._data_loss.check(as_of)
@@ -121,12 +121,13 @@ class TickStore:
             self._process(TickJob(ticker, as_of, connection, self._keys.of_tick(ticker), report_to))
 
     def await_pending(self) -> None:
-        """Hear what became of every tick so far."""
+        """Wait for the outcomes of all ticks so far."""
         self._connections.await_pending()
 
     def _process(self, tick: TickJob) -> None:
+        """Read a tick's records, by the warm engine or after a takeover, and fold them if any."""
         if tick.ticker not in self._warm:
-            tick.connection.await_pending()  # what is to be heard yet may be this ticker's
+            tick.connection.await_pending()  # a pending outcome may be this ticker's
         known = self._warm.pop(tick.ticker, None)
         reading = None
         if known is not None and not self._is_housekeeping_turn(tick.ticker, tick.as_of):
@@ -147,7 +148,7 @@ class TickStore:
             self._fold_and_write(tick, reading, warm)
 
     def _fold_and_write(self, tick: TickJob, reading: TickRead, warm: WarmTicker) -> None:
-        """Fold what was read into the engine that it belongs to, and write what is found."""
+        """Fold the records that were read into the engine, and send the write of the results."""
         engine, as_of = warm.engine, tick.as_of
         self._check_for_data_loss(warm, as_of)
         folded_to = engine.state.as_of or reading.second_before_oldest()
@@ -155,9 +156,9 @@ class TickStore:
             tick.report_to(TickReport("overtaken"), None)
             return
         is_replayable = _is_replayable(engine.state, reading)
-        # Its own time: on a busy machine the clock runs while others do, and backlogs would stay.
+        # Thread time: by the clock, ticks on a busy machine would be cut short and backlogs grow.
         report = fold(engine, reading, as_of, time.thread_time)
-        if not engine.state.bar_builder.end:  # what was read lies behind as_of, by under 1 ms
+        if not engine.state.bar_builder.end:  # all records are stamped after as_of, by under 1 ms
             report.outcome = "idle"
             tick.report_to(report, None)
             return
@@ -171,21 +172,21 @@ class TickStore:
         tick_write = TickWrite(tick.names, self._limits, reading, is_housekeeping=is_housekeeping)
         commands = tick_write.commands(engine.state, result, warm.published, version, journal)
 
-        def report_outcome(is_written: bool, error: Exception | None) -> None:  # noqa: FBT001 - `lines.Told`
+        def report_outcome(is_written: bool, error: Exception | None) -> None:  # noqa: FBT001 - `OutcomeCallback`
             if is_written:
                 warm.version = version
                 warm.journal = journal or Journal(result.as_of)
                 self._store_warm(tick.ticker, warm)
             else:
                 report.outcome = "overtaken"
-            # What another overwrote with another type, the next tick sets aside.
+            # A key whose type another process changed is quarantined by the next tick.
             is_of_wrong_type = tick_connection.WRONG_TYPE in str(error)
             tick.report_to(report, None if is_of_wrong_type else error)
 
         self._write(tick, commands, report_outcome)
 
     def _check_for_data_loss(self, warm: WarmTicker, as_of: int) -> None:
-        """Have a ticker say that it was rebuilt, where another process finds Redis emptied."""
+        """Mark a new state as rebuilt if another process found Redis emptied."""
         state = warm.engine.state
         if (
             as_of <= warm.possible_loss_until
@@ -198,10 +199,9 @@ class TickStore:
         return is_housekeeping_turn(ticker, as_of, self._settings.interval_seconds)
 
     def _is_housekeeping_due(self, warm: WarmTicker, reading: TickRead) -> bool:
-        """Tell whether to keep house: at the ticker's turn, and where that was missed, by age.
+        """Return whether housekeeping is due: at the ticker's turn, or with a full journal.
 
-        What is trimmed then may be what a journal needs: the state is stored whole in the same
-        tick.
+        Housekeeping may trim records that the journal needs: the same tick stores the whole state.
         """
         journal, state = warm.journal, warm.engine.state
         return (
@@ -215,11 +215,11 @@ class TickStore:
     def _write(
         tick: TickJob, commands: list[Command], on_outcome: tick_connection.OutcomeCallback
     ) -> None:
-        """Take a tick's last step, before which fault plans stop it."""
+        """Send a tick's write; a separate method, so that fault tests can stop a tick here."""
         tick.connection.write(commands, on_outcome)
 
     def note_failure(self, ticker: str, as_of: int, error: Exception) -> None:
-        """Count a tick that failed, for the ticker's answers."""
+        """Count a failed tick in the ticker's failures key."""
         name = self._keys.failures(ticker)
         pipe = self._redis.pipeline()
         pipe.hincrby(name, "count", 1)
@@ -228,12 +228,13 @@ class TickStore:
         pipe.execute()
 
     def _store_warm(self, ticker: str, warm: WarmTicker) -> None:
+        """Keep a ticker warm, and drop the one unused for longest beyond `WARM_TICKERS`."""
         self._warm[ticker] = warm
         if len(self._warm) > WARM_TICKERS:
             self._warm.popitem(last=False)
 
     def _read_new_records(self, tick: TickJob, folded_to: int, key_check: KeyCheck) -> TickRead:
-        """Read the records after `folded_to`, and watch whether another worker writes."""
+        """Read the records after `folded_to`, and WATCH the state for other workers' writes."""
         start = tick.as_of - self._settings.retention_seconds * SECOND_MS
         reading = self._read_records(tick, folded_to or start, tick.as_of, MAX_RECORDS_READ, start)
         reading.key_check = key_check
@@ -254,7 +255,7 @@ class TickStore:
         return TickRead.from_replies(replies, start, limit)
 
     def _read_late_records(self, tick: TickJob, reading: TickRead, folded_to: int) -> None:
-        """Read the records of the last 2 s before the fold where there are others than before."""
+        """Read the last 2 s of folded records again, if their number changed."""
         records, limit = tick.names[1:3], self._settings.max_records
         recent = (f"({folded_to - MAX_LATE_MS}", folded_to)
         range_words = (folded_to - MAX_LATE_MS - 1, folded_to + 1, "WITHSCORES", "LIMIT", 0, limit)
@@ -277,7 +278,7 @@ class TickStore:
     def _take_over(
         self, tick: TickJob, known: WarmTicker | None
     ) -> tuple[TickRead, WarmTicker | None]:
-        """Read what there is, put right; None where a newer engine owns the ticker."""
+        """Repair and read a ticker; no engine if its state is newer, unreadable or changed."""
         repair = repair_keys(tick.connection, tick.names, self._settings.max_records)
         reading = self._read_new_records(tick, repair.folded_to, repair.key_check)
         if known is not None and known.version == reading.version:
@@ -302,23 +303,21 @@ class TickStore:
         *,
         is_loss: bool,
     ) -> WarmTicker:
-        """Begin with a ticker without a state; where one was lost, that is said."""
+        """Return a new engine, marked as rebuilt and logged if a state was lost."""
         engine = Engine.new(tick.ticker)
         if is_loss and tick.ticker not in self._quarantined:
             _log.warning("state missing or unreadable, rebuilding", ticker=tick.ticker)
         self._quarantined.discard(tick.ticker)
         if self._data_loss.check(tick.as_of) or known is not None or is_loss:
             engine.state.rebuilt_at = -1
-        published, possible_loss_until = (
-            PublishedKeys(as_of=stored_ticker.published_as_of),
-            tick.as_of + POSSIBLE_LOSS_MS,
-        )
-        return WarmTicker("", engine, published, key_check, possible_loss_until=possible_loss_until)
+        published = PublishedKeys(as_of=stored_ticker.published_as_of)
+        loss_until = tick.as_of + POSSIBLE_LOSS_MS
+        return WarmTicker("", engine, published, key_check, possible_loss_until=loss_until)
 
     def _resume(
         self, tick: TickJob, stored_ticker: StoredTicker, key_check: KeyCheck
     ) -> WarmTicker | None:
-        """Go on with another worker's state; None where it is a newer engine's, or unreadable."""
+        """Restore a stored state; None if a newer engine wrote it or it is unreadable."""
         try:
             engine_version = _engine_version(stored_ticker.fields)
             if engine_version > _version_numbers(ENGINE):
@@ -337,6 +336,10 @@ class TickStore:
         return None
 
     def _restore_engine(self, ticker: str, fields: Mapping[str, bytes]) -> Engine:
+        """Rebuild an engine from the stored state, journal and bars.
+
+        Raises `StateUnreadable`.
+        """
         packed = codec.PackedState(
             fields.get("blob", b""),
             _fields_with_prefix(fields, CANDIDATES_PREFIX),
@@ -348,7 +351,7 @@ class TickStore:
         end = state.recent[0].end if state.recent else state.as_of
         oldest = end - (max(WINDOW_SECONDS) + 1) * SECOND_MS
         key = self._keys.bars(ticker)
-        # What stood before a silence is told by the newest bar before it, however old.
+        # After a silence the newest bar before it, however old, holds the standing quote.
         stored = self._redis.xrevrange(key, oldest - 1, "-", count=1)
         stored += self._redis.xrange(key, oldest, end - 1)
         bars = [codec.decode_bar(entry.get(b"b", b"")) for _, entry in stored]
@@ -357,13 +360,13 @@ class TickStore:
         )
         table.first_quote = state.first_quote
         if state.recent or bars:
-            # Silent ones: what was lost up to here is kept among the bars.
+            # Only silent seconds are missing: lost ones are stored as bars.
             table.fill_to(state.as_of)
         table.lost_to = whole_second(state.gap_end) - SECOND_MS
         return Engine(state, table)
 
     def _replay(self, state: State, fields: Mapping[str, bytes]) -> None:
-        """Bring a state from when it was stored whole to the last tick."""
+        """Advance a state from when it was stored whole to the last tick, by its journal."""
         journal = codec.decode_journal(fields.get("journal", b""))
         if journal is None or not journal.entries:
             return
@@ -377,10 +380,10 @@ class TickStore:
         journal.replay(Engine(state, table), quotes, trades)
 
     def _read_missing(self, tick: TickJob, reading: TickRead, folded_to: int) -> bool:
-        """Read what is missing of what the tick folds; False where another one wrote meanwhile.
+        """Read records that the tick needs and the first read lacks; False if another worker wrote.
 
-        After a loss everything from the oldest record that is left; of one second that holds more
-        records than a tick usually reads, all of it.
+        After a gap: the records from its end on. If the first second has more records than one
+        read may return: all of that second.
         """
         start = folded_to
         if reading.gap_end is not None and reading.gap_end > folded_to:
@@ -389,16 +392,13 @@ class TickStore:
                 return False
         if reading.truncated_at is None or reading.truncated_at > start + SECOND_MS:
             return True
-        end, limit = (
-            whole_second(max(reading.oldest_score(), start + 1)),
-            self._settings.max_records,
-        )
-        is_same = self._read_more(tick, reading, start, end, limit)
+        end = whole_second(max(reading.oldest_score(), start + 1))
+        is_same = self._read_more(tick, reading, start, end, self._settings.max_records)
         reading.truncated_at = float(end + 1)
         return is_same
 
     def _read_more(self, tick: TickJob, reading: TickRead, start: int, to: int, limit: int) -> bool:
-        """Read other records into a reading; tells whether the state is still the one it read."""
+        """Replace a reading's records; return whether the state's version is still the same."""
         more = self._read_records(tick, start, to, limit, reading.start)
         reading.replace_records(more)
         return more.version == reading.version
@@ -409,14 +409,14 @@ def _decode_version(version: bytes) -> str:
 
 
 def _is_replayable(state: State, reading: TickRead) -> bool:
-    """Tell whether a tick does nothing but fold records that came in time."""
+    """Return whether a journal can describe the tick: it only folds records that came in time."""
     came_late = reading.late_records or reading.late_quotes or reading.late_trades
     return not (came_late or reading.gap_end is not None or state.rebuilt_at < 0)
 
 
-def _fields_with_prefix(fields: Mapping[str, bytes], kind: str) -> dict[str, bytes]:
-    """Return the fields whose names begin with `kind`, by the rest of their names."""
-    return {name[len(kind) :]: value for name, value in fields.items() if name.startswith(kind)}
+def _fields_with_prefix(fields: Mapping[str, bytes], prefix: str) -> dict[str, bytes]:
+    """Return the fields whose names start with a prefix, by the rest of their names."""
+    return {name[len(prefix) :]: value for name, value in fields.items() if name.startswith(prefix)}
 
 
 def _version_numbers(version: str) -> list[int]:

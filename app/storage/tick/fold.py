@@ -1,4 +1,4 @@
-"""One tick between its read and its write: what was read is folded into the ticker's engine."""
+"""Fold the records that a tick read into the ticker's engine."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -14,11 +14,10 @@ FOLD_BUDGET_SECONDS: Final = 0.05
 
 @dataclass(slots=True, init=False)
 class TickReport:
-    """What became of one tick: `written`, `overtaken` by another worker, or `idle` without records.
+    """The outcome of one tick: `written`, `overtaken` by another worker, or `idle`: no records.
 
-    `late_records` came over 2 s late; `oddities`
-    counts records that were rejected or odd, by name; `opened_events` are the types of the events
-    that this tick noticed.
+    `late_records` counts records over 2 s late, `oddities` rejected and odd records by name;
+    `opened_events` are the types of the events that this tick opened.
     """
 
     outcome: str
@@ -41,7 +40,7 @@ class TickReport:
 def fold(
     engine: Engine, reading: TickRead, as_of: int, spent_seconds: Callable[[], float]
 ) -> TickReport:
-    """Fold what was read, piece by piece, until it is done or the tick's time is over."""
+    """Fold the records piece by piece, until all are folded or the tick's time is spent."""
     state = engine.state
     started = spent_seconds()
     report = TickReport("written")
@@ -68,7 +67,7 @@ def fold(
 
 
 def _fold_late_records(engine: Engine, reading: TickRead, report: TickReport) -> None:
-    """Fold late records of the last 2 s into their bars; count those that came even later."""
+    """Fold late records of the last 2 s into their bars, and count those that are even later."""
     folded_late = 0
     if reading.late_quotes or reading.late_trades:
         as_of = engine.state.as_of
@@ -79,12 +78,12 @@ def _fold_late_records(engine: Engine, reading: TickRead, report: TickReport) ->
 
 
 def analyse(engine: Engine, reading: TickRead, report: TickReport, folded_to: int) -> TickResult:
-    """Say what is going on as of the last second folded, and note what is new since `folded_to`."""
+    """Return the result as of the last folded second; report the events new since `folded_to`."""
     result = engine.result()
     report.opened_events = [e.type for e in result.changed_events if e.noticed_at > folded_to]
     report.failed_detectors = result.failed_detectors
     for quality in result.quality.values():
-        # What is true of the keys now and not of the window's records.
+        # Faults of the keys as they are now, not of the window's records.
         if reading.ahead_count:
             quality["ahead"] = reading.ahead_count
         if reading.key_check.seconds_not_ms:

@@ -1,8 +1,8 @@
-"""Which records were folded since a ticker's state was last stored whole.
+"""Journal the records folded since a ticker's state was last stored whole.
 
-Most of a state changes little in a second, and to store all of it at each tick would cost a fifth
-of the tick. What is stored in between is which records each tick had before it: folding those again
-from the stored state gives the same state, to the last bit, whatever came late since.
+A state changes little in a second, and storing it whole at each tick would cost a fifth of the
+tick. In between, a tick stores only which records it folded. Folding the same records from the
+stored state again gives the same state bit for bit, whatever records came late since.
 """
 
 import zlib
@@ -24,7 +24,7 @@ MAX_MEMBERS: Final = 2000
 
 @dataclass(slots=True, init=False)
 class JournalEntry:
-    """One tick: up to where it folded, and the checksums of the members that it had before it."""
+    """One tick: its `as_of`, and the checksums of the members that it folded."""
 
     as_of: int
     checksums: IntArray
@@ -36,18 +36,18 @@ class JournalEntry:
 
 @dataclass(slots=True)
 class Journal:
-    """The ticks since the state was stored whole, as of `since`."""
+    """The ticks since the state was stored whole as of `since` (ms)."""
 
     since: int
     entries: list[JournalEntry] = field(default_factory=list)
     member_count: int = 0
 
     def is_full(self, as_of: int) -> bool:
-        """Tell whether at `as_of` the state is better stored whole again."""
+        """Return whether the state should be stored whole at `as_of`."""
         return as_of - self.since >= MAX_AGE_MS or self.member_count >= MAX_MEMBERS
 
     def append(self, after: int, as_of: int, records: Iterable[ScoredMembers]) -> None:
-        """Add a tick that folded what is stamped in (after, as_of] of the records that it read."""
+        """Add a tick that folded those of `records` that are stamped in (after, as_of]."""
         entry = JournalEntry(as_of)
         for stored in records:
             entry.checksums.extend(
@@ -57,9 +57,9 @@ class Journal:
         self.member_count += len(entry.checksums)
 
     def replay(self, engine: Engine, quotes: ScoredMembers, trades: ScoredMembers) -> None:
-        """Let an engine as of `since` fold again what was folded then, of what is stored now.
+        """Fold the journal's records, found among the stored ones, into an engine as of `since`.
 
-        Raises `StateUnreadable` where some of it is gone.
+        Raises `StateUnreadable` if some of them are gone.
         """
         for entry in self.entries:
             after, to = engine.state.as_of, entry.as_of

@@ -1,4 +1,4 @@
-"""What one tick reads, and the pieces that it is folded in."""
+"""Read a tick's records and state, and divide the records into pieces to fold."""
 
 import math
 from bisect import bisect_right
@@ -18,7 +18,7 @@ PIECE_RECORDS: Final = 250
 MARGIN_MS: Final = 1.0
 AHEAD_MS: Final = 5_000
 OLDEST_MS: Final = 1_000_000_000_000
-"""Scores below it look like seconds; those above are epoch milliseconds."""
+"""Least score in epoch ms; lower ones look like seconds."""
 
 _score_of = itemgetter(1)
 _stamp_of = attrgetter("stamp")
@@ -34,14 +34,14 @@ _LAST: Final = f"*5\r\n{bulk_string('ZRANGE')}"
 _NEWEST: Final = f"{bulk_string('-1') * 2}{bulk_string('WITHSCORES')}"
 _LENGTH: Final = f"*2\r\n{bulk_string('HLEN')}"
 READ_COMMANDS: Final = 9 + len(WINDOWS)
-"""How many commands `questions` packs."""
+"""How many commands `read_commands` packs."""
 
 
 def read_commands(names: Sequence[str], folded_to: int, as_of: int, limit: int) -> bytes:
-    """Pack what each tick asks, of the keys in the order of `Keys.of_tick`; the state is watched.
+    """Pack the commands that each tick reads by, and WATCH the state; keys as in `Keys.of_tick`.
 
-    Of what is rare only the first sign is looked for: the end of a set costs nothing. A stamp may
-    differ from its score by 1 ms: the margins are read twice and sorted out by stamp.
+    For rare conditions only a cheap first check is made, such as the last score of a set. A stamp
+    may differ from its score by 1 ms: records at the margins are read twice, and filtered by stamp.
     """
     state, quotes, trades = bulk_string(names[0]), bulk_string(names[1]), bulk_string(names[2])
     scores = f"{bulk_string(f'({folded_to - 1}')}{bulk_string(str(as_of + 1))}"
@@ -59,27 +59,32 @@ def read_commands(names: Sequence[str], folded_to: int, as_of: int, limit: int) 
 
 @dataclass(slots=True, init=False)
 class KeyCheck:
-    """What is looked at when a worker comes to a ticker, and every ten seconds since.
+    """Rare faults of the broker's keys, checked at a takeover and at each housekeeping.
 
-    Scores that look like seconds, and how many of the broker's keys hold over twice what they may.
+    `seconds_not_ms` counts scores that look like seconds; `oversized_keys` the keys with more than
+    twice the permitted number of records.
     """
 
     seconds_not_ms: int
     oversized_keys: int
 
-    def __init__(self, seconds_not_ms: int = 0, crowded: int = 0) -> None:
+    def __init__(self, seconds_not_ms: int = 0, oversized_keys: int = 0) -> None:
         self.seconds_not_ms = seconds_not_ms
-        self.oversized_keys = crowded
+        self.oversized_keys = oversized_keys
 
 
 @dataclass(slots=True, init=False)
 class TickRead:
-    """The answers to `questions`, from `start` on where the ticker has no state.
+    """The replies to `read_commands`; the records start at `start` if the ticker has no state.
 
-    `unknown` counts records behind the fold that the state does not know of; `late_quotes` and
-    `late_trades` are those of the last 2 s where there may be new ones among them; `lengths` are
-    the numbers of the metrics' fields; `is_odd` tells that one of these is no hash, or the state
-    is none.
+    `folded_count` is the number of stored records up to the state's `as_of`; `late_records` of them
+    came after they should have been folded. `recent_count` is the number of records in the state's
+    bars of the last 2 s; `late_quotes` and `late_trades` are all records of these 2 s, if some of
+    them are late. `ahead_count` counts records stamped over 5 s ahead; `gap_end` is the oldest
+    record left after unread ones were trimmed. `wrong_type_count` counts the broker's keys of the
+    wrong type, `metrics_lengths` are the numbers of fields of the metrics keys. `is_malformed`: one
+    of our keys has the wrong type, or the state lacks fields. `truncated_at` is the last score read
+    if the read reached its limit.
     """
 
     version: str
@@ -116,9 +121,9 @@ class TickRead:
 
     @classmethod
     def from_replies(cls, replies: Sequence[Any], start: int, limit: int) -> "TickRead":
-        """Read the answers to the question for `most` records a key.
+        """Parse the replies to `read_commands` with a limit of `limit` records.
 
-        A key of the broker's that has another type is left alone, and read as if it were not there.
+        A broker's key of the wrong type counts as empty.
         """
         if isinstance(replies[0], Exception):
             return cls("", start, is_malformed=True)
@@ -139,39 +144,39 @@ class TickRead:
             tick_read.recent_count = int(recent_count)
         elif version:
             tick_read.is_malformed = True
-        full_keys_end = [r[-1][1] for r in (tick_read.quotes, tick_read.trades) if len(r) >= limit]
-        tick_read.truncated_at = min(full_keys_end) if full_keys_end else None
+        last_scores = [r[-1][1] for r in (tick_read.quotes, tick_read.trades) if len(r) >= limit]
+        tick_read.truncated_at = min(last_scores) if last_scores else None
         return tick_read
 
     def replace_records(self, other: "TickRead") -> None:
-        """Take another reading's records for these."""
+        """Replace the records by those of another read."""
         self.quotes, self.trades = other.quotes, other.trades
         self.folded_count, self.truncated_at = other.folded_count, other.truncated_at
 
     def is_ahead_of(self, as_of: int) -> bool:
-        """Tell whether some record is stamped over 5 s ahead."""
+        """Return whether some record is stamped over 5 s ahead of `as_of`."""
         return any(newest > as_of + AHEAD_MS for newest in self.newest_scores)
 
     def oldest_score(self) -> float:
-        """Return the oldest score that was read."""
+        """Return the oldest score among the records."""
         return min(records[0][1] for records in (self.quotes, self.trades) if records)
 
     def second_before_oldest(self) -> int:
-        """Return the last whole second before all that was read."""
+        """Return the last whole second before the oldest record."""
         return whole_second(self.oldest_score()) - SECOND_MS
 
     def parse_piece(self, after: int, to: int) -> tuple[Batch, dict[int, int]]:
-        """Parse the records stamped in (after, to], and count all members by score and second."""
+        """Parse the records stamped in (after, to], and count all members by their score's second."""
         return parse_records(
             scored_in(self.quotes, after, to), scored_in(self.trades, after, to), after, to
         )
 
     def parse_late_records(self, after: int, to: int) -> tuple[Batch, dict[int, int]]:
-        """Do the same with the records of seconds that were folded before."""
+        """Do the same with the late records and their neighbours."""
         return parse_records(self.late_quotes, self.late_trades, after, to)
 
     def piece_ends(self, after: int, as_of: int) -> Iterator[int]:
-        """Cut what was read at whole seconds into pieces of some hundred records."""
+        """Yield the whole seconds that divide the records into pieces of about `PIECE_RECORDS`."""
         last = as_of
         if self.truncated_at is not None:
             last = min(as_of, math.floor((self.truncated_at - MARGIN_MS) / SECOND_MS) * SECOND_MS)
@@ -192,12 +197,12 @@ class TickRead:
 
 
 def is_whole(text: bytes | None) -> bool:
-    """Tell whether a field of a state holds a whole number."""
+    """Return whether a field of the state holds an integer."""
     return text is not None and text.removeprefix(b"-").isdigit()
 
 
 def read_finite(text: bytes | None) -> float | None:
-    """Return a field's number, None where it holds none."""
+    """Return a field's finite number, None if it holds none."""
     try:
         number = float(text or b"nan")
     except ValueError:
@@ -206,14 +211,14 @@ def read_finite(text: bytes | None) -> float | None:
 
 
 def read_pairs(reply: Sequence[Any]) -> list[tuple[bytes, float]]:
-    """Read members with their scores, in the form of either protocol."""
+    """Return members with their scores from a reply of RESP2 or RESP3."""
     if reply and isinstance(reply[0], list):
         return [(member, score) for member, score in reply]
     return list(zip(reply[::2], map(float, reply[1::2]), strict=True))
 
 
 def scored_in(stored: ScoredMembers, after: int, to: int) -> ScoredMembers:
-    """Return the members whose stamps may lie in (after, to]: a score may be 1 ms off its stamp."""
+    """Return the members whose stamps may lie in (after, to]: scores may differ by 1 ms."""
     start, stop = _index_range(stored, after - MARGIN_MS, to + MARGIN_MS)
     return stored if stop - start == len(stored) else stored[start:stop]
 
@@ -233,7 +238,7 @@ def parse_records(
 
 
 def _stored_by_second(record_lists: Iterable[ScoredMembers], after: int, to: int) -> dict[int, int]:
-    """Count members, which come by score, by the end of the second that their score lies in."""
+    """Count members, sorted by score, by the end of the second of their score."""
     counts: dict[int, int] = {}
     for stored in record_lists:
         index, stop = _index_range(stored, after, to)
@@ -246,7 +251,7 @@ def _stored_by_second(record_lists: Iterable[ScoredMembers], after: int, to: int
 
 
 def _index_range(stored: ScoredMembers, after: float, to: float) -> tuple[int, int]:
-    """Return where the scores in (after, to] begin and end; most often those are all."""
+    """Return the index range of the scores in (after, to]; fast if these are all."""
     if not stored or (after < _score_of(stored[0]) and _score_of(stored[-1]) <= to):
         return 0, len(stored)
     return bisect_right(stored, after, key=_score_of), bisect_right(stored, to, key=_score_of)

@@ -1,6 +1,6 @@
-"""Commands in the form in which they go to Redis: words, each with its length before it.
+"""Pack Redis commands in RESP, the wire format: words, each preceded by its length.
 
-A client's packing looks at each word anew, and most of a tick's are the same each second.
+A client packs each word anew, but most words of a tick are the same each second.
 """
 
 import functools
@@ -8,13 +8,13 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 Command = tuple[Any, ...] | bytes
-"""A command's words, or a command that is packed already."""
+"""The words of a command, or a packed command."""
 
 _SIZES: Final = tuple(f"{n}\r\n" for n in range(100))
 
 
 def bulk_string(text: str) -> str:
-    r"""Pack one word.
+    r"""Return one word as a bulk string.
 
     >>> bulk_string("HLEN"), bulk_string("é")
     ('$4\r\nHLEN\r\n', '$2\r\né\r\n')
@@ -33,7 +33,7 @@ def command(*words: object) -> bytes:
 
 
 class FieldNames:
-    """A hash's field names, each packed: from the line end before it to the `$` of its text."""
+    """A hash's field names, each packed from the line end before it to the `$` of its value."""
 
     __slots__ = ("fields", "packed")
 
@@ -44,7 +44,7 @@ class FieldNames:
 
 @functools.lru_cache(maxsize=1000)
 def field_names(fields: tuple[str, ...]) -> FieldNames:
-    """Return the same object for the same names: most tickers' windows have the same."""
+    """Return a cached object for the names: most tickers' windows have the same fields."""
     return FieldNames(fields)
 
 
@@ -64,12 +64,12 @@ def hset(key: str, names: FieldNames, texts: Sequence[str]) -> bytes:
     whole = "".join(parts)
     if whole.isascii():
         return whole.encode()
-    # Sizes are told in bytes.
+    # RESP lengths are in bytes: only for ASCII they equal the numbers of characters.
     return command("HSET", key, *flat(dict(zip(names.fields, texts, strict=True))))
 
 
 def flat(fields: Mapping[str, Any]) -> list[Any]:
-    """Return names and values in turn, without a step of Python's a field."""
+    """Return names and values alternately, without a loop over the fields."""
     words: list[Any] = [""] * (2 * len(fields))
     words[::2] = fields
     words[1::2] = fields.values()

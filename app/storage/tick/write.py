@@ -1,7 +1,7 @@
-"""What one tick writes, as one transaction's commands.
+"""Build the commands of the one transaction that a tick writes.
 
-Plain commands rather than a script: what a script is given becomes Lua's strings first, which costs
-Redis more than the commands themselves (96 against 260 µs a tick).
+Plain commands rather than a script: Redis would first convert a script's arguments to Lua strings,
+which costs more than the commands themselves (260 against 96 µs a tick).
 """
 
 import zlib
@@ -31,10 +31,10 @@ _NO_NAMES = field_names(())
 
 @dataclass(slots=True)
 class PublishedKeys:
-    """What a ticker's keys show, as far as a worker knows.
+    """What a ticker's keys contain, as last written by this worker.
 
-    By window `as_of` and the names of the fields; by side the levels, None where not known;
-    `recent` are the bars of the last 2 s as packed.
+    `as_of` and `field_names` are by window, `levels` by side, None where unknown; `recent` are the
+    bars of the last 2 s with their packed bytes.
     """
 
     as_of: list[int] = field(default_factory=lambda: [0] * len(WINDOWS))
@@ -43,20 +43,20 @@ class PublishedKeys:
     recent: list[tuple[Bar, bytes]] = field(default_factory=list)
 
     def packed(self, bars: Sequence[Bar]) -> list[bytes]:
-        """Pack bars, each of which is written up to three times: twice as a recent one."""
+        """Return bars packed; a bar is written up to three times, and packed once."""
         known = {id(bar): packed for bar, packed in self.recent}
         return [known.get(id(bar)) or codec.encode_bar(bar) for bar in bars]
 
 
 class RecordLimits(NamedTuple):
-    """Which of the broker's records are kept: by age, and by number in each key."""
+    """How many of the broker's records are kept: by age, and by number in each key."""
 
     retention_seconds: int
     max_records: int
 
 
 class TickWrite:
-    """One tick's results on their way into a ticker's keys, which `Keys.of_tick` names."""
+    """Builds the commands that write one tick's result to the keys named by `Keys.of_tick`."""
 
     def __init__(
         self,
@@ -78,10 +78,10 @@ class TickWrite:
         version: str,
         journal: Journal | None,
     ) -> list[Command]:
-        """Return all of them; `shown` is true once they are carried out.
+        """Return all commands; `published` is updated to what the keys contain after them.
 
-        The state is stored whole, and long lifetimes are renewed, where there is no journal that
-        tells the tick: every ten seconds at least.
+        Without a journal, at least every ten seconds, the state is stored whole and long lifetimes
+        are renewed.
         """
         as_of = result.as_of
         packed_final, packed_recent = (
@@ -91,8 +91,8 @@ class TickWrite:
         published.recent = [*zip(state.recent, packed_recent, strict=True)]
         return [
             _MULTI,
-            *self._metrics_commands(result, published, renews=journal is None),
-            *self._event_commands(state, result, renews=journal is None),
+            *self._metrics_commands(result, published, renews_lifetimes=journal is None),
+            *self._event_commands(state, result, renews_lifetimes=journal is None),
             *self._level_commands(state, result, published),
             *self._bar_commands(result, packed_final),
             *self._state_commands(state, packed_recent, version, journal),
@@ -102,34 +102,34 @@ class TickWrite:
         ]
 
     def _metrics_commands(
-        self, result: TickResult, published: PublishedKeys, *, renews: bool
+        self, result: TickResult, published: PublishedKeys, *, renews_lifetimes: bool
     ) -> Iterator[Command]:
         behaviors = codec.json_text(result.behaviors)
         lifetimes = keys.METRICS_LIFETIME_SECONDS.items()
         for index, (window, lifetime) in enumerate(lifetimes):
-            # A state that is built anew piece by piece starts in the past: what is published stays
-            # until that is caught up with, for a published as_of never goes back.
+            # A state that is rebuilt piece by piece starts in the past: the published metrics stay
+            # until it has caught up, since a published as_of never decreases.
             if published.as_of[index] > result.as_of:
                 continue
             key, names = self._metrics[index], published.field_names[index]
             fields, texts = codec.window_texts(result, window, behaviors)
-            # The hash is replaced whole; where it has these very fields, by setting them: a third
-            # of what it costs to make it anew.
+            # The whole hash is replaced. If it has exactly these fields, setting them is enough,
+            # for a third of the cost.
             is_new = self._reading.metrics_lengths[index] != len(fields) or names.fields != fields
             if is_new:
                 names = field_names(fields)
                 yield command("DEL", key)
             yield hset(key, names, texts)
-            if is_new or renews or lifetime <= _RENEWED_EACH_TICK_SECONDS:
+            if is_new or renews_lifetimes or lifetime <= _RENEWED_EACH_TICK_SECONDS:
                 yield command("EXPIRE", key, lifetime)
             published.as_of[index], published.field_names[index] = result.as_of, names
 
     def _event_commands(
-        self, state: State, result: TickResult, *, renews: bool
+        self, state: State, result: TickResult, *, renews_lifetimes: bool
     ) -> Iterator[Command]:
         live = state.context.events.live.values()
         oldest = result.as_of - keys.PATTERNS_LIFETIME_SECONDS * SECOND_MS
-        # Now and then all that is open: what others did to the key meanwhile is mended so.
+        # At housekeeping all open events: this repairs changes of the key by others.
         events = [*result.changed_events, *live] if self._is_housekeeping else result.changed_events
         arguments = [argument for event in events for argument in _event_arguments(event)]
         for opened_at, name in result.expired_events:
@@ -140,7 +140,7 @@ class TickWrite:
             yield "EVAL", UPDATE_EVENTS, 1, self._patterns, *arguments
         if arguments or self._is_housekeeping:
             yield command("EXPIRE", self._patterns, keys.PATTERNS_LIFETIME_SECONDS)
-        if result.changed_events or renews:
+        if result.changed_events or renews_lifetimes:
             lines = "\n".join([codec.event_json(event) for event in live])
             yield command("HSET", self._state, keys.OPEN_EVENTS, lines)
 
@@ -150,7 +150,7 @@ class TickWrite:
         for side, key in enumerate(self._levels):
             current, previous = result.levels[side], published.levels[side]
             if self._is_housekeeping:
-                # Whole likewise.
+                # All levels, likewise.
                 current, previous = state.levels[side].top(), None
             if current is not None:
                 yield from _level_changes(key, previous, current)
@@ -207,40 +207,41 @@ class TickWrite:
 
 
 def is_housekeeping_turn(ticker: str, as_of: int, interval_seconds: int) -> bool:
-    """Tell whether it is the ticker's turn to keep house, every ten seconds; not all at once."""
+    """Return whether a ticker's housekeeping is due: every ten seconds, spread over the tickers."""
     turns = max(1, HOUSEKEEPING_SECONDS // interval_seconds)
     tick_number = as_of // (SECOND_MS * interval_seconds)
     return (tick_number + zlib.crc32(ticker.encode())) % turns == 0
 
 
 def _event_arguments(event: Event) -> tuple[str, str, str]:
+    """Return an event's three arguments of the script `UPDATE_EVENTS`."""
     return repr(event.opened_at), f'{{"id":"{event.id}"', codec.event_json(event)
 
 
 def _level_changes(
     key: str, previous: list[PublishedLevel] | None, current: list[PublishedLevel]
 ) -> Iterator[Command]:
-    """Write what is to become of one side's levels; all of them anew where it can't be known.
+    """Yield the commands that change one side's levels; all levels if the previous are unknown.
 
-    A tick changes one or two of forty; writing all of them costs as much as all else (CPU of
-    both sides), and a form that did not change is the very same object.
+    A tick changes one or two of forty levels; writing all would double the cost of a write for both
+    sides. An unchanged level is the same object as before, so comparing ids is enough.
     """
     if previous is None:
         yield command("DEL", key)
-    before_by_id = {id(level): level for level in previous or ()}
-    now_ids = {id(level) for level in current}
+    previous_by_id = {id(level): level for level in previous or ()}
+    current_ids = {id(level) for level in current}
     removed = [
         codec.level_json(level)
-        for identity, level in before_by_id.items()
-        if identity not in now_ids
+        for identity, level in previous_by_id.items()
+        if identity not in current_ids
     ]
     added: list[str] = []
     for level in current:
-        if id(level) not in before_by_id:
+        if id(level) not in previous_by_id:
             added += (repr(level.significance), codec.level_json(level))
     if removed:
         yield command("ZREM", key, *removed)
     if added:
         yield command("ZADD", key, *added)
-        if len(removed) == len(before_by_id):  # without a member left the key itself went
+        if len(removed) == len(previous_by_id):  # the key had become empty, so Redis deleted it
             yield command("EXPIRE", key, keys.LEVELS_LIFETIME_SECONDS)
