@@ -166,7 +166,7 @@ class TickRead:
         return whole_second(self.oldest_score()) - SECOND_MS
 
     def parse_piece(self, after: int, to: int) -> tuple[Batch, dict[int, int]]:
-        """Parse the records stamped in (after, to], and count all members by their score's second."""
+        """Parse the records stamped in (after, to], and count members by their score's second."""
         return parse_records(
             scored_in(self.quotes, after, to), scored_in(self.trades, after, to), after, to
         )
