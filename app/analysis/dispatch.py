@@ -86,11 +86,11 @@ class DetectorDispatcher:
             except Exception as error:  # noqa: BLE001
                 self._restart_failed(detector, error)
 
-    def on_trade(self, trade: Trade, side: TradeSign) -> None:
+    def on_trade(self, trade: Trade, sign: TradeSign) -> None:
         """Tell of a print."""
         for detector in self._trade_detectors:
             try:
-                detector.on_trade(self._state.context, trade, side)
+                detector.on_trade(self._state.context, trade, sign)
             except Exception as error:  # noqa: BLE001
                 self._restart_failed(detector, error)
 

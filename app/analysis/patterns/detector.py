@@ -49,7 +49,7 @@ class Detector:
     ) -> None:
         """Hear that a side's best price changed to `to`; `visit` is the one that ended."""
 
-    def on_trade(self, context: DetectorContext, trade: Trade, side: TradeSign) -> None:
+    def on_trade(self, context: DetectorContext, trade: Trade, sign: TradeSign) -> None:
         """Hear of a print; the touch is as it was just before."""
 
     def on_jump(
