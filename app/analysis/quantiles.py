@@ -101,6 +101,7 @@ class DecayedHistogram:
             self._rescale()
 
     def _bin(self, x: float) -> int:
+        """Return the bin of a positive sample; the first one sets the anchor."""
         if not self.anchor:
             self.anchor = float(x)
             self.bins = float_array(0.0)
@@ -145,7 +146,7 @@ class DecayedHistogram:
             tracked.below *= factor
 
     def quantile(self, number: int) -> float | None:
-        """Return tracked quantile number `number`, None while warming."""
+        """Return the tracked quantile at index `number`, None while warming."""
         tracked = self.quantiles[number]
         if self.n < samples_needed(tracked.q):
             return None
@@ -157,7 +158,7 @@ class DecayedHistogram:
         return self.anchor * math.exp(_LOG_RATIO * (tracked.bin + min(1.0, max(0.0, fraction))))
 
     def samples_needed(self, number: int) -> int:
-        """Return how many samples tracked quantile number `number` needs."""
+        """Return how many samples the tracked quantile at index `number` needs."""
         return samples_needed(self.quantiles[number].q)
 
 

@@ -45,6 +45,10 @@ _AGGRESSORS = {"buy": BUY, "sell": SELL}
 
 
 def _as_number(value: object) -> float:
+    """Return a JSON number or a numeric string as a finite float.
+
+    Raises `RecordRejected`.
+    """
     if isinstance(value, bool):
         raise RecordRejected("boolean_number")
     if isinstance(value, str):
@@ -76,6 +80,10 @@ def _as_stamp(value: object) -> float | None:
 
 
 def _decode_object(member: bytes) -> dict[str, Any]:
+    """Decode a JSON object.
+
+    Raises `RecordRejected`.
+    """
     try:
         fields = decode_any(member)
     except DECODE_ERRORS:

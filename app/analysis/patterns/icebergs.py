@@ -299,19 +299,19 @@ def _opening_refill(refills: list[Refill]) -> Refill | None:
     newest = refills[-1]
     if newest.is_through:
         return newest
-    later = [
+    recent_refills = [
         refill
         for refill in refills
         if not refill.is_through and refill.at >= newest.at - SILENCE_MS
     ]
-    native_refills = [refill for refill in later if refill.delay <= NATIVE_REFILL_MS]
+    native_refills = [refill for refill in recent_refills if refill.delay <= NATIVE_REFILL_MS]
     if newest.delay <= NATIVE_REFILL_MS and len(native_refills) >= MIN_REFILLS:
         return native_refills[-MIN_REFILLS]
-    return later[-MIN_REFILLS] if len(later) >= MIN_REFILLS else None
+    return recent_refills[-MIN_REFILLS] if len(recent_refills) >= MIN_REFILLS else None
 
 
 def _evidence(candidate: IcebergCandidate) -> Evidence:
-    delays = [r.delay for r in candidate.refills if not r.is_through]
+    delays = [refill.delay for refill in candidate.refills if not refill.is_through]
     kind = "through" if candidate.opened_through else "synthetic"
     evidence: Evidence = {
         "kind": "native" if candidate.native_refills >= MIN_REFILLS else kind,

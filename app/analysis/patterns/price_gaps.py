@@ -11,7 +11,7 @@ from app.analysis.touch import SIDE_NAMES, Visit
 MIN_TICKS: Final = 2
 MIN_JUMP_RATIO: Final = 1.5
 JUMP_MS: Final = 5.0
-SHOWN_MS: Final = 1000.0
+CLOSE_AFTER_MS: Final = 1000.0
 
 
 @dataclass(slots=True)
@@ -66,4 +66,4 @@ class PriceGaps(Detector):
                 price_high=max(visit.price, before.price),
             )
         )
-        context.events.schedule_close(event, visit.since + SHOWN_MS, "elapsed")
+        context.events.schedule_close(event, visit.since + CLOSE_AFTER_MS, "elapsed")

@@ -45,23 +45,23 @@ class Regime:
 
 @dataclass(slots=True, init=False)
 class Bounds:
-    """Bounds of the current second: spreads ≤ `narrow` are tight, spreads ≥ `wide` wide."""
+    """Bounds of the current second: spreads ≤ `tight` are tight, spreads ≥ `wide` wide."""
 
     tick: int
     median: float = 0.0
-    narrow: float = -math.inf
+    tight: float = -math.inf
     wide: float = math.inf
 
     def __init__(
         self,
         tick: int,
         median: float = 0.0,
-        narrow: float = -math.inf,
+        tight: float = -math.inf,
         wide: float = math.inf,
     ) -> None:
         self.tick = tick
         self.median = median
-        self.narrow = narrow
+        self.tight = tight
         self.wide = wide
 
 
@@ -73,7 +73,7 @@ def _bounds(context: DetectorContext) -> Bounds:
     min_distance = MIN_TICKS * tick
     bounds = Bounds(tick, median, wide=max(WIDE_RATIO * median, median + min_distance))
     if context.thresholds.one_tick_share <= MAX_ONE_TICK_SHARE:
-        bounds.narrow = min(TIGHT_RATIO * median, median - min_distance)
+        bounds.tight = min(TIGHT_RATIO * median, median - min_distance)
     return bounds
 
 
@@ -111,7 +111,7 @@ class SpreadRegimes(Detector):
             bounds = self.bounds
             if bounds is None or bounds.tick != context.tick_size.size:
                 bounds = self.bounds = _bounds(context)
-            if not bounds.narrow < spread < bounds.wide:
+            if not bounds.tight < spread < bounds.wide:
                 self._begin_regime(context, quote.stamp, spread, bounds)
 
     def _begin_regime(

@@ -11,7 +11,7 @@ from app.analysis.standing_quote import TradeSign
 from app.analysis.touch import SIDE_NAMES, resting_side
 
 MAX_PRINT_GAP_MS: Final = 5.0
-SHOWN_MS: Final = 1000.0
+CLOSE_AFTER_MS: Final = 1000.0
 MIN_PRICES: Final = 2
 
 
@@ -122,11 +122,8 @@ class Sweeps(Detector):
 
     def _add_inside_print(self, trade: Trade, aggressor: int) -> None:
         if self.inside_aggressor != aggressor or self.inside_stamp != trade.stamp:
-            self.inside_aggressor, self.inside_stamp, self.inside_volume = (
-                aggressor,
-                trade.stamp,
-                0.0,
-            )
+            self.inside_aggressor, self.inside_stamp = aggressor, trade.stamp
+            self.inside_volume = 0.0
         self.inside_volume += trade.size
         order = self.order
         if order is not None and order.aggressor == aggressor:
@@ -189,4 +186,4 @@ class Sweeps(Detector):
                 price_high=high,
             )
         )
-        context.events.schedule_close(event, order.last_stamp + SHOWN_MS, "elapsed")
+        context.events.schedule_close(event, order.last_stamp + CLOSE_AFTER_MS, "elapsed")

@@ -164,26 +164,17 @@ class Walls(Detector):
             wall.removed += visit.size
         if wall.is_open:
             self._update(context, side, visit, stamp, wall)
-            self._close(
-                context,
-                side,
-                visit,
-                stamp,
-                "improved" if is_improved else self._close_reason(context, wall),
-            )
+            reason = "improved" if is_improved else self._close_reason(context, wall)
+            self._close(context, side, visit, stamp, reason)
         context.events.candidates_of("wall").add_candidate(stamp, wall.peak / wall.first_threshold)
 
     def _close_reason(self, context: DetectorContext, wall: Standing) -> str:
         if not context.trades_seen:
             return "removed"
         share = wall.traded / wall.removed if wall.removed else 0.0
-        return (
-            "consumed"
-            if share >= MIN_CONSUMED_SHARE
-            else "pulled"
-            if share < MAX_PULLED_SHARE
-            else "faded"
-        )
+        if share >= MIN_CONSUMED_SHARE:
+            return "consumed"
+        return "pulled" if share < MAX_PULLED_SHARE else "faded"
 
     def _close(
         self, context: DetectorContext, side: int, visit: Visit, stamp: float, reason: str
