@@ -174,11 +174,8 @@ class Baselines:
 
     def clear_recent(self) -> None:
         """Clear the sums of the last seconds, as after a sleep; the histograms stay."""
-        self.signed_volumes, self.log_ofis, self.spreads = (
-            float_array(),
-            float_array(),
-            float_array(),
-        )
+        self.signed_volumes, self.log_ofis = float_array(), float_array()
+        self.spreads = float_array()
         self.flow_30s = self.flow_10s = self.log_ofi_10s = 0.0
 
     def add_recent_flows(self, sample: SecondSample) -> None:

@@ -97,7 +97,7 @@ class Engine:
             self._close_second(faults, stored)
         if state.is_asleep:
             self.table.fill_to(as_of)
-            self._final_bars += self.table.take_uncovered()
+            self._final_bars += self.table.take_lost_bars()
             self._update_levels(as_of)
 
     def _resume(self, stamp: float) -> None:
@@ -273,7 +273,7 @@ class Engine:
         """Add a closed bar; bars older than `MAX_LATE_MS` become final."""
         state = self.state
         self.table.add(bar)
-        self._final_bars += self.table.take_uncovered()
+        self._final_bars += self.table.take_lost_bars()
         state.first_quote = self.table.first_quote
         state.recent.append(bar)
         state.checkpoints.append(BuilderCheckpoint(bar.end, state.bar_builder.copy()))

@@ -115,7 +115,7 @@ class RollingBars:
         self._newest = Bar(0)
         self._count = 0
         self._quality: dict[int, dict[str, int]] = {}
-        self._uncovered: list[Bar] = []
+        self._new_lost_bars: list[Bar] = []
         self.lost_to = 0
         self.end = 0
         self.first_quote: Quote | None = None
@@ -157,12 +157,12 @@ class RollingBars:
                 bar = _silent_bar(second_end, self._newest, last_returns, is_covered=is_covered)
                 self._append(bar)
                 if not is_covered:
-                    self._uncovered.append(bar)
+                    self._new_lost_bars.append(bar)
 
-    def take_uncovered(self) -> list[Bar]:
+    def take_lost_bars(self) -> list[Bar]:
         """Return the bars of lost seconds that were added since the last call."""
-        taken, self._uncovered = self._uncovered, []
-        return taken
+        lost_bars, self._new_lost_bars = self._new_lost_bars, []
+        return lost_bars
 
     def _append(self, bar: Bar) -> None:
         number = _second_number(bar.end)

@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 
 from app.analysis.windows import WINDOWS
 from app.storage import keys
-from app.storage.tick.read import OLDEST_MS, KeyCheck, is_whole
+from app.storage.tick.read import OLDEST_MS, KeyCheck, is_integer
 from app.storage.tick_connection import TickConnection
 
 _KEY_TYPES = (b"hash", None, None, b"stream", *[b"zset"] * 3, *[b"hash"] * len(WINDOWS))
@@ -58,7 +58,7 @@ def repair_keys(connection: TickConnection, names: Sequence[str], max_records: i
 
 def _is_state(state_fields: Sequence[bytes | None]) -> bool:
     version, *numbers = state_fields
-    return bool(version) and all(is_whole(number) for number in numbers)
+    return bool(version) and all(is_integer(number) for number in numbers)
 
 
 def quarantine(connection: TickConnection, names: Sequence[str]) -> None:

@@ -30,7 +30,7 @@ from app.storage.tick.journal import Journal
 from app.storage.tick.read import (
     AHEAD_MS,
     OLDEST_MS,
-    READ_COMMANDS,
+    READ_COMMAND_COUNT,
     KeyCheck,
     TickRead,
     read_commands,
@@ -251,7 +251,7 @@ class TickStore:
         tick: TickJob, folded_to: int, as_of: int, limit: int, start: int
     ) -> TickRead:
         packed = read_commands(tick.names, folded_to, as_of, limit)
-        _, _, *replies = tick.connection.first_read([packed], READ_COMMANDS)
+        _, _, *replies = tick.connection.first_read([packed], READ_COMMAND_COUNT)
         return TickRead.from_replies(replies, start, limit)
 
     def _read_late_records(self, tick: TickJob, reading: TickRead, folded_to: int) -> None:

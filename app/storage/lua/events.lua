@@ -1,7 +1,7 @@
--- Puts events in the place of their earlier forms.
+-- Replace events by their new versions, or remove them.
 --
 -- KEYS  1 patterns
--- ARGV  for each event: its score, how its member begins, its new member or "" for one to drop
+-- ARGV  for each event: its score, the start of its member, its new member ("" removes it)
 
 for i = 1, #ARGV, 3 do
   local score, start, member = ARGV[i], ARGV[i + 1], ARGV[i + 2]

@@ -1,11 +1,11 @@
--- Trims what a broker stored to the retention and to the most that a key may hold.
+-- Trim the broker's records to the retention and to the maximum number in a key.
 --
 -- KEYS  1 state  2 quotes  3 trades
 -- ARGV  1 as_of up to which records are folded
---       2 oldest score to keep, as ZREMRANGEBYSCORE wants it, "" to trim by number alone
---       3 most records a key may hold
--- Notes in the state how many of the records that lie behind the fold are left, and the oldest that
--- is left where trimming cut into what waits to be folded.
+--       2 upper bound of the scores to remove, for ZREMRANGEBYSCORE; "" trims by number only
+--       3 maximum number of records in a key
+-- Subtracts the removed records that were folded from `behind` in the state. If records were removed
+-- that were not folded yet, sets `lost_to` to the oldest score that is left.
 
 local MOST_TRIMMED = 100000
 local as_of, most = ARGV[1], tonumber(ARGV[3])
@@ -15,7 +15,7 @@ local function trim(key)
   if ARGV[2] ~= '' then
     behind = behind - redis.call('ZREMRANGEBYSCORE', key, 1e12, ARGV[2])
   end
-  -- Not all at once: a million members would hold Redis up for two seconds.
+  -- A limited number at once: removing a million members would block Redis for two seconds.
   local excess = math.min(redis.call('ZCOUNT', key, 1e12, '+inf') - most, MOST_TRIMMED)
   if excess > 0 then
     local first = redis.call('ZCOUNT', key, '-inf', '(1e12')
@@ -32,7 +32,7 @@ local function trim(key)
 end
 
 for i = 2, 3 do
-  -- A key of another type is the broker's affair: left alone, and told by the read.
+  -- A key of the wrong type is left alone: the read counts it.
   if redis.call('TYPE', KEYS[i]).ok == 'zset' then
     trim(KEYS[i])
   end

@@ -16,7 +16,7 @@ from app.analysis.engine import Engine
 from app.analysis.quantiles import IntArray
 from app.analysis.record_parser import ScoredMembers
 from app.core.errors import StateUnreadable
-from app.storage.tick.read import parse_records, scored_in
+from app.storage.tick.read import members_in_range, parse_records
 
 MAX_AGE_MS: Final = 10 * SECOND_MS
 MAX_MEMBERS: Final = 2000
@@ -51,7 +51,7 @@ class Journal:
         entry = JournalEntry(as_of)
         for stored in records:
             entry.checksums.extend(
-                [_checksum(member) for member, _ in scored_in(stored, after, as_of)]
+                [_checksum(member) for member, _ in members_in_range(stored, after, as_of)]
             )
         self.entries.append(entry)
         self.member_count += len(entry.checksums)
@@ -65,7 +65,11 @@ class Journal:
             after, to = engine.state.as_of, entry.as_of
             checksums = set(entry.checksums)
             folded = [
-                [pair for pair in scored_in(stored, after, to) if _checksum(pair[0]) in checksums]
+                [
+                    pair
+                    for pair in members_in_range(stored, after, to)
+                    if _checksum(pair[0]) in checksums
+                ]
                 for stored in (quotes, trades)
             ]
             if len(folded[0]) + len(folded[1]) < len(entry.checksums):

@@ -33,7 +33,7 @@ _COUNT: Final = f"*4\r\n{bulk_string('ZCOUNT')}"
 _LAST: Final = f"*5\r\n{bulk_string('ZRANGE')}"
 _NEWEST: Final = f"{bulk_string('-1') * 2}{bulk_string('WITHSCORES')}"
 _LENGTH: Final = f"*2\r\n{bulk_string('HLEN')}"
-READ_COMMANDS: Final = 9 + len(WINDOWS)
+READ_COMMAND_COUNT: Final = 9 + len(WINDOWS)
 """How many commands `read_commands` packs."""
 
 
@@ -139,7 +139,7 @@ class TickRead:
         tick_read.is_malformed = [] in counts[4:]
         tick_read.metrics_lengths = [] if tick_read.is_malformed else counts[4:]
         tick_read.gap_end = read_finite(lost_to)
-        if version and is_whole(folded_text) and is_whole(recent_count):
+        if version and is_integer(folded_text) and is_integer(recent_count):
             tick_read.late_records = tick_read.folded_count - int(folded_text)
             tick_read.recent_count = int(recent_count)
         elif version:
@@ -168,7 +168,10 @@ class TickRead:
     def parse_piece(self, after: int, to: int) -> tuple[Batch, dict[int, int]]:
         """Parse the records stamped in (after, to], and count members by their score's second."""
         return parse_records(
-            scored_in(self.quotes, after, to), scored_in(self.trades, after, to), after, to
+            members_in_range(self.quotes, after, to),
+            members_in_range(self.trades, after, to),
+            after,
+            to,
         )
 
     def parse_late_records(self, after: int, to: int) -> tuple[Batch, dict[int, int]]:
@@ -196,7 +199,7 @@ class TickRead:
             yield last
 
 
-def is_whole(text: bytes | None) -> bool:
+def is_integer(text: bytes | None) -> bool:
     """Return whether a field of the state holds an integer."""
     return text is not None and text.removeprefix(b"-").isdigit()
 
@@ -217,7 +220,7 @@ def read_pairs(reply: Sequence[Any]) -> list[tuple[bytes, float]]:
     return list(zip(reply[::2], map(float, reply[1::2]), strict=True))
 
 
-def scored_in(stored: ScoredMembers, after: int, to: int) -> ScoredMembers:
+def members_in_range(stored: ScoredMembers, after: int, to: int) -> ScoredMembers:
     """Return the members whose stamps may lie in (after, to]: scores may differ by 1 ms."""
     start, stop = _index_range(stored, after - MARGIN_MS, to + MARGIN_MS)
     return stored if stop - start == len(stored) else stored[start:stop]

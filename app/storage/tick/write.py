@@ -42,7 +42,7 @@ class PublishedKeys:
     levels: list[list[PublishedLevel] | None] = field(default_factory=lambda: [None, None])
     recent: list[tuple[Bar, bytes]] = field(default_factory=list)
 
-    def packed(self, bars: Sequence[Bar]) -> list[bytes]:
+    def pack_bars(self, bars: Sequence[Bar]) -> list[bytes]:
         """Return bars packed; a bar is written up to three times, and packed once."""
         known = {id(bar): packed for bar, packed in self.recent}
         return [known.get(id(bar)) or codec.encode_bar(bar) for bar in bars]
@@ -85,8 +85,8 @@ class TickWrite:
         """
         as_of = result.as_of
         packed_final, packed_recent = (
-            published.packed(result.final_bars),
-            published.packed(state.recent),
+            published.pack_bars(result.final_bars),
+            published.pack_bars(state.recent),
         )
         published.recent = [*zip(state.recent, packed_recent, strict=True)]
         return [

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.storage.keys import Keys
-from app.storage.tick.read import READ_COMMANDS, read_commands
+from app.storage.tick.read import READ_COMMAND_COUNT, read_commands
 from app.storage.tick.resp import bulk_string, command, field_names, hset
 
 
@@ -53,4 +53,4 @@ def test_what_a_tick_asks_is_packed_as_the_client_packs_it(ticker: str) -> None:
     packed = read_commands(names, folded_to=1000, as_of=2000, most=50)
 
     assert packed == b"".join(map(hiredis.pack_command, asked))
-    assert len(asked) == READ_COMMANDS
+    assert len(asked) == READ_COMMAND_COUNT
