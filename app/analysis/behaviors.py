@@ -23,7 +23,7 @@ def compute_behaviors(context: DetectorContext, momentum: MomentumShifts) -> Beh
     return behaviors
 
 
-def _warming_up(histogram: DecayedHistogram) -> str:
+def _unknown_while_warming(histogram: DecayedHistogram) -> str:
     return f"unknown: warming, {histogram.n} of {histogram.samples_needed(0)} samples"
 
 
@@ -32,7 +32,7 @@ def _off_or_warming(context: DetectorContext, kind: str, side: str) -> str:
     histogram = (
         baselines.removal if kind == "pulling" else baselines.sizes[0 if side == "bid" else 1]
     )
-    return _warming_up(histogram) if histogram.quantile(0) is None else "off"
+    return _unknown_while_warming(histogram) if histogram.quantile(0) is None else "off"
 
 
 def _tightening(context: DetectorContext) -> str:
@@ -41,7 +41,7 @@ def _tightening(context: DetectorContext) -> str:
         return "on"
     slope, threshold = context.baselines.tightening, context.thresholds.spread_slope
     if threshold is None:
-        return _warming_up(context.baselines.spread_slope)
+        return _unknown_while_warming(context.baselines.spread_slope)
     if slope is None:
         return "unknown: no valid spread in all of the last 10 s"
     return "on" if slope > 0 and slope >= threshold else "off"
@@ -65,7 +65,7 @@ def _aggression(context: DetectorContext) -> Behaviors:
         return dict.fromkeys(names, "unknown: no trades come")
     threshold = context.thresholds.taker_flow
     if threshold is None:
-        return dict.fromkeys(names, _warming_up(context.baselines.taker_flow))
+        return dict.fromkeys(names, _unknown_while_warming(context.baselines.taker_flow))
     flow = context.baselines.flow_10s
     return {
         names[0]: "on" if flow > threshold else "off",
@@ -76,7 +76,7 @@ def _aggression(context: DetectorContext) -> Behaviors:
 def _quote_pressure(context: DetectorContext) -> Behaviors:
     threshold = context.thresholds.quote_flow
     if threshold is None:
-        return {"quote_pressure": _warming_up(context.baselines.quote_flow)}
+        return {"quote_pressure": _unknown_while_warming(context.baselines.quote_flow)}
     flow = context.baselines.log_ofi_10s
     if abs(flow) <= threshold:
         return {"quote_pressure": "off"}

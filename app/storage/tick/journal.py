@@ -29,9 +29,9 @@ class JournalEntry:
     as_of: int
     checksums: IntArray
 
-    def __init__(self, as_of: int, members: "IntArray | None" = None) -> None:
+    def __init__(self, as_of: int, checksums: "IntArray | None" = None) -> None:
         self.as_of = as_of
-        self.checksums = array("I") if members is None else members
+        self.checksums = array("I") if checksums is None else checksums
 
 
 @dataclass(slots=True)
