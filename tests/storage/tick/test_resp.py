@@ -50,7 +50,7 @@ def test_what_a_tick_asks_is_packed_as_the_client_packs_it(ticker: str) -> None:
         *(("HLEN", name) for name in names[7:]),
     ]
 
-    packed = read_commands(names, folded_to=1000, as_of=2000, most=50)
+    packed = read_commands(names, folded_to=1000, as_of=2000, limit=50)
 
     assert packed == b"".join(map(hiredis.pack_command, asked))
     assert len(asked) == READ_COMMAND_COUNT
