@@ -96,6 +96,7 @@ class ActiveTickers:
                 self._redis.expire(keys.quarantined(name), keys.QUARANTINE_LIFETIME_SECONDS)
 
     def _load_scan(self) -> _ScanPass:
+        """Return the stored progress of the pass, a new pass if there is none."""
         stored = self._redis.get(keys.SCAN)
         if stored is None:
             return _ScanPass()
@@ -105,6 +106,7 @@ class ActiveTickers:
             return _ScanPass()
 
     def _tickers(self, scan: _ScanPass) -> list[str]:
+        """Return the tickers in the next slice of the keys; count foreign key names."""
         tickers: set[str] = set()
         for _ in range(SLICE_KEYS // SCAN_COUNT):
             for name in self._scan_once(scan):
@@ -134,6 +136,7 @@ class ActiveTickers:
         return list(found)
 
     def _active_among(self, tickers: list[str], now_ms: float) -> dict[str, float]:
+        """Return the active ones of some tickers, with the stamps of their newest quotes."""
         if self._is_cluster:
             return self._active_in_cluster(tickers, now_ms)
         active: dict[str, float] = {}
@@ -159,6 +162,7 @@ class ActiveTickers:
         }
 
     def _save(self, scan: _ScanPass, active: dict[str, float], now_ms: float) -> None:
+        """Store the active tickers and the progress; drop tickers not seen for long."""
         forgotten_ms = now_ms - keys.TICKERS_LIFETIME_SECONDS * 1000
         pipe = self._redis.pipeline(transaction=False)
         if active:

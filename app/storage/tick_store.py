@@ -250,6 +250,7 @@ class TickStore:
     def _read_records(
         tick: TickJob, folded_to: int, as_of: int, limit: int, start: int
     ) -> TickRead:
+        """Read the records in (folded_to, as_of], at most `limit` of a kind."""
         packed = read_commands(tick.names, folded_to, as_of, limit)
         _, _, *replies = tick.connection.first_read([packed], READ_COMMAND_COUNT)
         return TickRead.from_replies(replies, start, limit)
