@@ -122,6 +122,7 @@ class Absorption(Detector):
                 self._open_if_absorbed(context, side, end, shares, direction)
 
     def _shift_second(self, mid2: int) -> None:
+        """Move the current second's volume and mid into the last 30 s."""
         for signed_price, size in self.second_volume.items():
             self.volume_by_price.extend((signed_price, size))
         self.prices_per_second.append(len(self.second_volume))
@@ -137,6 +138,7 @@ class Absorption(Detector):
     def _follow_run(
         self, context: DetectorContext, end: int, shares: float, direction: int
     ) -> None:
+        """End, update or begin the candidate."""
         run = self.run
         if run is not None and (
             direction != run.direction or abs(shares) < FADED_FLOW_RATIO * run.usual_shares
@@ -179,6 +181,7 @@ class Absorption(Detector):
     def _open_if_absorbed(
         self, context: DetectorContext, side: int, end: int, shares: float, direction: int
     ) -> None:
+        """Open an event where strong flow met one price and did not move it."""
         usual_shares = context.thresholds.flow
         if not usual_shares or abs(shares) < MIN_FLOW_RATIO * usual_shares:
             return
@@ -218,6 +221,7 @@ class Absorption(Detector):
         direction: int,
         usual_shares: float,
     ) -> TakerFlow | None:
+        """Return the flow at a side's best price, None while a part of it is unknown."""
         impact = context.thresholds.impact
         visit = context.visits[side]
         is_move_unknown = len(self.mids) <= FLOW_SECONDS or not self.mids[0] or not self.mids[-1]

@@ -61,6 +61,7 @@ class HiddenPrints(Detector):
     def _open_or_update(
         self, context: DetectorContext, side: int, trade: Trade, cluster: Cluster
     ) -> None:
+        """Open the event of a cluster, or update it."""
         evidence: Evidence = {
             "prints": cluster.prints,
             "volume_shares": cluster.volume,

@@ -177,6 +177,7 @@ class Icebergs(Detector):
     def _check_return(
         self, context: DetectorContext, side: int, visit: Visit, stamp: float
     ) -> None:
+        """Add a refill if the size at a depleted price is one."""
         depletion = self.depletions[side].get(visit.price)
         if depletion is None:
             return
@@ -196,6 +197,7 @@ class Icebergs(Detector):
         refill: Refill,
         size: float,
     ) -> None:
+        """Add a refill to the price's candidate, and open or update its event."""
         candidate = self.candidates[side].get(price)
         if candidate is None:
             candidate = IcebergCandidate(price, depletion.displayed, depletion.printed)
@@ -241,6 +243,7 @@ class Icebergs(Detector):
     def _update_event(
         self, context: DetectorContext, side: int, candidate: IcebergCandidate, at: float
     ) -> None:
+        """Update the candidate's peak and its event."""
         candidate.peak = max(candidate.peak, candidate.executed / candidate.displayed)
         if not candidate.is_open:
             return
@@ -266,6 +269,7 @@ class Icebergs(Detector):
     def _end_if_due(
         self, context: DetectorContext, side: int, candidate: IcebergCandidate, at: float
     ) -> None:
+        """End a candidate that is lost or silent, or set its timers again."""
         if candidate.lost_at and candidate.lost_at + LEVEL_LOST_MS <= at:
             self._end(context, side, candidate, candidate.lost_at + LEVEL_LOST_MS, "level_lost")
         elif candidate.silent_at <= at:
@@ -283,6 +287,7 @@ class Icebergs(Detector):
         at: float,
         reason: str,
     ) -> None:
+        """Remove a candidate, and close its event."""
         del self.candidates[side][candidate.price]
         context.events.candidates_of("iceberg").add_candidate(at, candidate.peak)
         event = context.events.find("iceberg", _key(side, candidate.price))

@@ -95,6 +95,7 @@ class MomentumShifts(Detector):
             del self.recent_log_ofi[0]
 
     def _current_excursion(self, direction: int, end: int, mid2: int) -> Excursion:
+        """Return a direction's excursion, a new one where its sum is 0."""
         excursion = self.sums[direction]
         if excursion.sum:
             return excursion
@@ -116,6 +117,7 @@ class MomentumShifts(Detector):
                 self._end_excursion(context, 1, end)
 
     def _open_or_close(self, context: DetectorContext, direction: int, end: int) -> None:
+        """Open, update or close a direction's event by its sum."""
         excursion = self.sums[direction]
         event = context.events.find("momentum_shift", DIRECTIONS[direction])
         if event is None:
@@ -130,6 +132,7 @@ class MomentumShifts(Detector):
             context.events.update(event, end, excursion.peak, self._evidence(excursion))
 
     def _end_excursion(self, context: DetectorContext, direction: int, end: int) -> None:
+        """Add an excursion as a candidate if its peak is large enough, and reset it."""
         if self.sums[direction].peak >= FADED_SUM:
             context.events.candidates_of("momentum_shift").add_candidate(
                 end, self.sums[direction].peak
@@ -178,6 +181,7 @@ class MomentumShifts(Detector):
 
 
 def _add_to_excursion(excursion: Excursion, z: float, log_ofi: float) -> None:
+    """Add a second to a sum: its score z, and its log-OFI."""
     new_sum = max(0.0, excursion.sum + z - ALLOWANCE)
     excursion.grew = new_sum > excursion.sum
     excursion.sum = new_sum

@@ -47,6 +47,7 @@ class PriceGaps(Detector):
         before: Visit,
         threshold: float,
     ) -> None:
+        """Open an event, which closes 1 s later."""
         self.last_opened[side] = visit.since
         event = context.events.open_or_extend(
             Opening(

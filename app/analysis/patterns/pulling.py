@@ -57,6 +57,7 @@ class Pulling(Detector):
     def _close_if_restored(
         self, context: DetectorContext, side: int, pull: Pull, stamp: float
     ) -> None:
+        """Close the event as a flicker if most of the size is back."""
         visit = context.visits[side]
         if visit is None or is_better(side, pull.price, visit.price):
             return
@@ -93,6 +94,7 @@ class Pulling(Detector):
     def _check_removal(
         self, context: DetectorContext, side: int, end: int, price: int, displayed: float
     ) -> None:
+        """Add a large removal as a candidate, and open an event for an unusual one."""
         threshold, removed = context.thresholds.removal, context.second_totals.net_removal(side)
         if not threshold or removed <= 0 or removed < MIN_PULLED_SHARE * displayed:
             return

@@ -55,6 +55,7 @@ class QuoteBursts(Detector):
             context.events.update(event, end, count / self.open_run.quote_rate_q99, evidence)
 
     def _is_flickering(self, context: DetectorContext) -> bool:
+        """Return whether prices flicker unusually much, with unusually few trades."""
         sample, thresholds = context.second_sample, context.thresholds
         if sample is None or sample.flicker_share is None or thresholds.flicker is None:
             return False
@@ -65,6 +66,7 @@ class QuoteBursts(Detector):
         return sample.flicker_share > 0 and sample.flicker_share >= thresholds.flicker
 
     def _close_if_faded(self, context: DetectorContext, end: int, count: int) -> bool:
+        """Close the event where few enough quotes came; return whether it did."""
         event = context.events.find("quote_burst", "both")
         if event is None or self.open_run is None or count >= self.open_run.quote_rate_q95:
             return False
@@ -80,6 +82,7 @@ class QuoteBursts(Detector):
         q95: float | None,
         q99: float | None,
     ) -> None:
+        """End, update or begin the candidate."""
         run = self.run
         if run is not None and count < run.quote_rate_q95:
             context.events.candidates_of("quote_burst").add_candidate(end, run.peak_ratio)

@@ -66,6 +66,7 @@ class Bounds:
 
 
 def _bounds(context: DetectorContext) -> Bounds:
+    """Compute the spreads from which on a regime begins; no bounds while warming."""
     tick, recent_median = context.tick_size.size, context.thresholds.recent_spread
     if not tick or not recent_median:
         return Bounds(tick)
@@ -117,6 +118,7 @@ class SpreadRegimes(Detector):
     def _begin_regime(
         self, context: DetectorContext, stamp: float, spread: int, bounds: Bounds
     ) -> None:
+        """Begin a regime, and set the timer that opens its event."""
         name = "wide" if spread >= bounds.wide else "tight"
         self.regime = Regime(name, stamp, bounds.median, 0.0, spread)
         self.regime.widen(spread)
@@ -156,6 +158,7 @@ class SpreadRegimes(Detector):
     def _follow_open_regime(
         self, context: DetectorContext, regime: Regime, stamp: float, spread: int
     ) -> None:
+        """Close or update the open event of a regime."""
         event = context.events.find("spread_regime", regime.name)
         if event is None:
             del self.open_regimes[regime.name]
@@ -175,6 +178,7 @@ class SpreadRegimes(Detector):
 
 
 def _is_in_regime(regime: Regime, spread: int) -> bool:
+    """Return whether a spread continues a regime."""
     if not spread:
         return False
     ratio = spread / regime.median

@@ -62,12 +62,14 @@ class SuspectedAbsorption(Detector):
     def _close_if_elapsed(
         self, context: DetectorContext, side: int, visit: Visit, at: float
     ) -> None:
+        """Close an event that lasted 60 s, or set the timer again."""
         if self.closes_at[side] > at:
             self.request_timer(context, self.closes_at[side])
             return
         self._close(context, side, visit, self.closes_at[side], "elapsed")
 
     def _evaluate(self, context: DetectorContext, side: int, visit: Visit, at: float) -> None:
+        """Open or update the event of a visit that is old enough."""
         is_old_enough = at - visit.since >= MIN_AGE_MS
         if not is_old_enough or self.has_closed[side]:
             return

@@ -63,6 +63,7 @@ class SuspectedRefills(Detector):
     def _recovered(
         self, context: DetectorContext, side: int, visit: Visit, stamp: float, dip: Dip
     ) -> None:
+        """Add a recovery, and open or update the event."""
         dips = self.sides[side]
         dips.recoveries.append(stamp)
         dips.delays.append(stamp - dip.at)

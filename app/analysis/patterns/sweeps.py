@@ -116,11 +116,13 @@ class Sweeps(Detector):
     def _count_same_taker_pair(
         self, context: DetectorContext, stamp: float, aggressor: int
     ) -> None:
+        """Count this trade and the last one, if their aggressors are the same."""
         if aggressor == self.last_aggressor:
             context.baselines.count_same_taker_pair(is_same_stamp=stamp == self.last_stamp)
         self.last_aggressor, self.last_stamp = aggressor, stamp
 
     def _add_inside_print(self, trade: Trade, aggressor: int) -> None:
+        """Add a trade inside the spread to the volumes of the orders around it."""
         if self.inside_aggressor != aggressor or self.inside_stamp != trade.stamp:
             self.inside_aggressor, self.inside_stamp = aggressor, trade.stamp
             self.inside_volume = 0.0
@@ -149,6 +151,7 @@ class Sweeps(Detector):
             self.request_timer(context, order.last_stamp + MAX_PRINT_GAP_MS)
 
     def _complete(self, context: DetectorContext, order: Order, at: float) -> None:
+        """End an order: update the baseline, open a sweep, add the candidate."""
         self.order = None
         at = (
             min(at, order.last_stamp + MAX_PRINT_GAP_MS) if order.spans_stamps else order.last_stamp

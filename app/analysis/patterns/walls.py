@@ -70,6 +70,7 @@ class Walls(Detector):
     def _start_or_update(
         self, context: DetectorContext, side: int, visit: Visit, stamp: float
     ) -> None:
+        """Begin large size where the threshold is reached, or update its peak and event."""
         wall = self.sides[side]
         if wall is not None:
             wall.peak = max(wall.peak, visit.size)
@@ -86,6 +87,7 @@ class Walls(Detector):
             self._update(context, side, visit, stamp, wall)
 
     def _current_thresholds(self, context: DetectorContext) -> list[float]:
+        """Compute the current second's wall thresholds of both sides."""
         self.thresholds = [_wall_threshold(context.thresholds, side) for side in range(2)]
         return self.thresholds
 
@@ -96,6 +98,7 @@ class Walls(Detector):
     def _check_threshold(
         self, context: DetectorContext, side: int, visit: Visit, stamp: float, wall: Standing
     ) -> None:
+        """Close the event, or restart the waiting, where the size fell below a threshold."""
         if wall.is_open:
             self._update(context, side, visit, stamp, wall)
             if visit.size < MIN_REMAINING_RATIO * wall.threshold:
@@ -169,6 +172,7 @@ class Walls(Detector):
         context.events.candidates_of("wall").add_candidate(stamp, wall.peak / wall.first_threshold)
 
     def _close_reason(self, context: DetectorContext, wall: Standing) -> str:
+        """Return why a wall ended, by the share of the removed size that was traded."""
         if not context.trades_seen:
             return "removed"
         share = wall.traded / wall.removed if wall.removed else 0.0
