@@ -5,13 +5,13 @@ from typing import Annotated, Any
 from pydantic import Field
 
 from app.analysis.bars import SECOND_MS
+from app.analysis.metric_table import MID, SHOWN
 from app.analysis.metrics import compute_metrics
 from app.analysis.rolling_bars import RollingBars
 from app.answers.durations import age
 from app.answers.history_argument import parse_history
 from app.answers.reader import Reader
 from app.answers.schema import Flag, Flags, Known, Number, Reply, rounded, seconds_of, significant
-from app.answers.ticker_answer import Metrics
 from app.answers.ticker_text import id_line, plain
 from app.core.errors import BadQuestion, NoAnswer
 from app.core.tickers import checked_ticker
@@ -19,9 +19,7 @@ from app.storage.published import EvidenceClass, Value
 
 MIN_POINTS, MAX_POINTS = 2, 60
 MAX_FIELDS = 8
-MID = "mid"
-WORD_FIELDS = ("bid_size_acceleration", "ask_size_acceleration", "spread_trend")
-FIELDS = (MID, *(name for name in Metrics.model_fields if name not in WORD_FIELDS))
+FIELDS = (MID, *(row.name for row in SHOWN if not row.words))
 
 Column = Annotated[
     list[Number | None], Field(json_schema_extra={"items": {"type": ["number", "null"]}})

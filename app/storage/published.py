@@ -7,12 +7,13 @@ that no text from a key goes further than this module unless it is one of the wo
 import builtins
 import math
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, get_args
 
 import msgspec
 
+from app.analysis.metric_table import NUMBERS, WORDS
 from app.core import errors
 
 PatternType = Literal[
@@ -61,23 +62,6 @@ QUALITY_COUNTS = frozenset((
     "one_sided", "out_of_range", "rejected", "seconds_not_ms", "stamp_mismatch", "too_long",
     "unnumbered", "wrong_type", "zero_size",
 ))  # fmt: skip
-WORDS = {
-    "bid_size_acceleration": frozenset(("INCREASING", "STABLE", "DECREASING")),
-    "ask_size_acceleration": frozenset(("INCREASING", "STABLE", "DECREASING")),
-    "spread_trend": frozenset(("TIGHTENING", "STABLE", "WIDENING")),
-}
-NUMBERS = frozenset((
-    "as_of", "covered_seconds", "quote_count", "quotes_per_second", "bid_price", "bid_size",
-    "ask_price", "ask_size", "bid_price_movement", "ask_price_movement",
-    "net_bid_size_change", "net_ask_size_change", "bid_lift_count", "bid_drop_count",
-    "ask_lift_count", "ask_drop_count", "avg_bid_size", "avg_ask_size", "large_bids_appeared",
-    "large_asks_appeared", "large_bid_size", "large_ask_size", "avg_spread", "min_spread",
-    "max_spread", "spread_bps", "queue_imbalance", "weighted_mid", "ofi", "log_ofi",
-    "realized_volatility_bps", "price_velocity", "size_turnover", "trade_count", "buy_volume",
-    "sell_volume", "unsigned_volume", "signed_volume", "trade_imbalance", "vwap",
-    "effective_spread_bps", "inside_volume",
-))  # fmt: skip
-
 _ID_END = re.compile(r"~[0-9a-z]{8}")
 _ENGINE = re.compile(r"[0-9]{1,6}(\.[0-9]{1,6}){0,3}")
 
@@ -236,7 +220,7 @@ def read_metrics(fields: Mapping[bytes, bytes]) -> dict[str, Value]:
     return metrics
 
 
-def _word(text: bytes, words: frozenset[str]) -> str | None:
+def _word(text: bytes, words: Collection[str]) -> str | None:
     word = text.decode("ascii", "replace")
     return word if word in words else None
 

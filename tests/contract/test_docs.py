@@ -2,12 +2,17 @@
 
 import ast
 import json
+import re
+import subprocess
+import sys
 import tomllib
 from typing import Any, get_args
 
 import click
 import pytest
 
+from app.analysis.metric_table import GROUPS
+from app.analysis.metric_table import METRICS as METRIC_ROWS
 from app.core.settings import Settings
 from app.storage import keys, published
 from tests.contract.documents import ROOT, commands, named, rows, text_of
@@ -24,21 +29,21 @@ def assert_named(names: set[str], text: str, what: str) -> None:
     assert not missing, f"{what} to be named: {', '.join(missing)}"
 
 
-def test_every_metric_field_has_its_row_in_the_metrics() -> None:
-    fields = published.NUMBERS | set(published.WORDS)
-    json_fields = {"behaviors", "last_sweep", "quality", "engine"}
+def test_the_tables_of_the_documents_are_those_of_the_code() -> None:
+    command = [sys.executable, ROOT / "packaging" / "doc_tables.py", "--check"]
+    run = subprocess.run(command, capture_output=True, text=True, check=False)
 
-    assert not sorted((fields | json_fields) - set(rows(METRICS)))
+    assert run.returncode == 0, run.stderr
 
 
-def test_no_metric_is_explained_that_does_not_exist() -> None:
-    sections = METRICS.split("\n## ")
-    of_fields = ("Which tick", "Quotes", "Sizes", "Spread and mid", "Flow", "Trades")
-    explained = {
-        name for section in sections if section.startswith(of_fields) for name in rows(section)
-    }
+def test_every_metric_is_explained_in_its_group() -> None:
+    marked = set(re.findall(r"^<!-- metrics: (.+) -->$", METRICS, re.MULTILINE))
 
-    assert explained == published.NUMBERS | set(published.WORDS)
+    assert marked == {row.group for row in METRIC_ROWS} == set(GROUPS)
+
+
+def test_every_field_that_is_no_metric_has_its_row() -> None:
+    assert {"behaviors", "last_sweep", "quality", "engine"} <= set(rows(METRICS))
 
 
 @pytest.mark.parametrize("name", sorted(published.WORDS))
