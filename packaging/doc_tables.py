@@ -3,8 +3,12 @@
     python packaging/doc_tables.py           write each region anew
     python packaging/doc_tables.py --check   exit with 1 where a region is out of date
 
-A region lies between `<!-- metrics: GROUP -->`, `<!-- evidence: TYPE -->`,
-`<!-- close reasons: TYPE -->` or `<!-- counts: GROUP -->` and `<!-- end -->`.
+A region lies between one of these lines and `<!-- end -->`:
+
+    <!-- metrics: GROUP -->        metrics of a group of app/analysis/metric_table.py
+    <!-- patterns: all -->         types, sides and keys of app/analysis/pattern_table.py
+    <!-- evidence: TYPE -->        evidence of a pattern
+    <!-- close reasons: TYPE -->   reasons that close it; `any` for those that close any pattern
 """
 
 import re
@@ -15,7 +19,9 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-from app.analysis.metric_table import METRICS  # noqa: E402 - of this copy, wherever it is run from
+# Of this copy, from wherever it is run.
+from app.analysis.metric_table import GROUPS, METRICS  # noqa: E402
+from app.analysis.pattern_table import ANY_CLOSE_REASONS, PATTERNS, Pattern  # noqa: E402
 
 REGION = re.compile(
     r"^<!-- (?P<kind>[a-z ]+): (?P<name>[\w ]+) -->\n(?P<body>.*?)^<!-- end -->$",
@@ -25,6 +31,8 @@ REGION = re.compile(
 
 def metric_rows(group: str) -> str:
     """Return the table of a group of metrics; those that differ by name alone share a row."""
+    if group not in GROUPS:
+        raise SystemExit(f"{group}: no such group of metrics; known: {', '.join(GROUPS)}")
     rows: dict[tuple[str, str, str], list[str]] = {}
     for row in METRICS:
         if row.group == group:
@@ -33,6 +41,35 @@ def metric_rows(group: str) -> str:
         ("field", "unit", "meaning and formula", "what it can't tell"),
         ((_names(names), *cells) for cells, names in rows.items()),
     )
+
+
+def pattern_rows(_: str) -> str:
+    """Return the table of all patterns."""
+    return _table(
+        ("type", "side", "one event for each side and"),
+        ((f"`{row.type}`", _names(row.sides), row.key) for row in PATTERNS),
+    )
+
+
+def evidence_rows(pattern: str) -> str:
+    """Return the table of a pattern's evidence."""
+    return _table(
+        ("field", "unit", "meaning"),
+        ((f"`{it.name}`", it.unit, it.meaning) for it in _pattern(pattern).evidence),
+    )
+
+
+def close_reason_rows(pattern: str) -> str:
+    """Return the table of the reasons that close a pattern, or those that close any."""
+    found = ANY_CLOSE_REASONS if pattern == "any" else _pattern(pattern).close_reasons
+    return _table(("reason", "meaning"), ((f"`{reason}`", text) for reason, text in found.items()))
+
+
+def _pattern(name: str) -> Pattern:
+    found = {row.type: row for row in PATTERNS}
+    if name not in found:
+        raise SystemExit(f"{name}: no such pattern; known: {', '.join(found)}")
+    return found[name]
 
 
 def _names(names: Iterable[str]) -> str:
@@ -48,7 +85,12 @@ def _row(cells: Sequence[str]) -> str:
     return f"|{'|'.join(f' {cell} ' if cell else ' ' for cell in cells)}|"
 
 
-TABLES: dict[str, Callable[[str], str]] = {"metrics": metric_rows}
+TABLES: dict[str, Callable[[str], str]] = {
+    "metrics": metric_rows,
+    "patterns": pattern_rows,
+    "evidence": evidence_rows,
+    "close reasons": close_reason_rows,
+}
 
 
 def rewritten(text: str) -> str:

@@ -2,13 +2,14 @@
 
 from app.analysis.baselines import DRIFT_SAMPLES
 from app.analysis.detector_context import DetectorContext
+from app.analysis.patterns.detector import Detector
 from app.analysis.patterns.momentum import MomentumShifts
 from app.analysis.quantiles import DecayedHistogram
 
 Behaviors = dict[str, str]
 
 
-def compute_behaviors(context: DetectorContext, momentum: MomentumShifts) -> Behaviors:
+def compute_behaviors(context: DetectorContext, detectors: list[Detector]) -> Behaviors:
     """Say what the book is doing now; definitions in docs/patterns.md, Behaviours."""
     live = {(event.type, event.side) for event in context.events.live.values()}
     words = {
@@ -17,7 +18,7 @@ def compute_behaviors(context: DetectorContext, momentum: MomentumShifts) -> Beh
         for side in ("bid", "ask")
     }
     words["spread_tightening"] = _tightening(context)
-    words.update(_momentum(context, momentum))
+    words.update(_momentum(context, _momentum_of(detectors)))
     words.update(_aggression(context))
     words.update(_quote_pressure(context))
     return words
@@ -45,13 +46,20 @@ def _tightening(context: DetectorContext) -> str:
     return "on" if slope > 0 and slope >= usual else "off"
 
 
-def _momentum(context: DetectorContext, momentum: MomentumShifts) -> Behaviors:
+def _momentum_of(detectors: list[Detector]) -> MomentumShifts | None:
+    for detector in detectors:
+        if isinstance(detector, MomentumShifts):
+            return detector
+    return None
+
+
+def _momentum(context: DetectorContext, momentum: MomentumShifts | None) -> Behaviors:
     drift = context.baselines.drift
     if context.thresholds.drift is None:
         if drift.n >= DRIFT_SAMPLES:
             return {"momentum_building": "off"}
         return {"momentum_building": f"unknown: warming, {drift.n} of {DRIFT_SAMPLES} samples"}
-    direction = momentum.building
+    direction = None if momentum is None else momentum.building
     if direction is None:
         return {"momentum_building": "off"}
     return {"momentum_building": "on", "momentum_direction": direction}

@@ -12,13 +12,14 @@ from app.analysis.bars import SECOND_MS, Bar, BarBuilder
 from app.analysis.baselines import SecondSample
 from app.analysis.behaviors import compute_behaviors
 from app.analysis.detector_context import NEVER
+from app.analysis.detectors import new_detectors
 from app.analysis.dispatch import DetectorDispatcher
 from app.analysis.metrics import compute_metrics
 from app.analysis.patterns.events import Event, whole_second
 from app.analysis.records import UNSIGNED, Batch, Quote, Trade
 from app.analysis.results import Quality, TickResult, build_quality
 from app.analysis.rolling_bars import RollingBars
-from app.analysis.state import BuilderCheckpoint, Detectors, ExpiringEvent, Gap, State, new_state
+from app.analysis.state import BuilderCheckpoint, ExpiringEvent, Gap, State, new_state
 from app.analysis.touch import BestPriceChanges, Visit, is_better, taken_side
 from app.analysis.windows import SPANS, WEAK_EVENT_SECONDS, WINDOWS
 
@@ -287,7 +288,7 @@ class Engine:
         state = self.state
         context = state.context
         context.events.close_all(float(end), reason)
-        state.detectors = Detectors()
+        state.detectors = new_detectors()
         context.visits = [None, None]
         context.price_changes = [BestPriceChanges(), BestPriceChanges()]
         context.mid2 = 0
@@ -317,7 +318,7 @@ class Engine:
             last_sweep={
                 name: self._sweep_since(as_of - span * SECOND_MS) for name, span in WINDOWS.items()
             },
-            behaviors=compute_behaviors(state.context, state.detectors.momentum),
+            behaviors=compute_behaviors(state.context, state.detectors),
             changed=changed,
             forgotten=self._expired_events(as_of),
             levels=[

@@ -5,7 +5,7 @@ has to be gathered from files or from each of them. Names and labels are only th
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, get_args
+from typing import Any
 
 import redis
 from prometheus_client.core import (
@@ -16,6 +16,7 @@ from prometheus_client.core import (
 )
 from prometheus_client.registry import Collector
 
+from app.analysis.pattern_table import PATTERN_TYPES
 from app.answers.diagnosis import Heartbeat
 from app.answers.reader import store_errors
 from app.core import clock
@@ -24,7 +25,7 @@ from app.core.settings import Settings
 from app.storage import keys
 from app.storage.active_tickers import ACTIVE_MS
 from app.storage.counters import LAG_BOUNDS_SECONDS, LAG_COUNTERS, LAG_SUM_COUNTER
-from app.storage.published import QUALITY_COUNTS, Number, PatternType, read_number
+from app.storage.published import QUALITY_COUNTS, Number, read_number
 
 TICK_OUTCOMES = ("published", "done", "late", "skipped", "overtaken", "idle", "failed")
 REJECTIONS = (
@@ -111,7 +112,7 @@ def _totals(counts: Counts) -> Iterator[Metric]:
         "orderflow_records_odd", "Records used that were odd.", "oddity", _ODD, "records_", counts
     )
     yield _by(
-        "orderflow_events", "Pattern events opened.", "type", get_args(PatternType), "events_",
+        "orderflow_events", "Pattern events opened.", "type", PATTERN_TYPES, "events_",
         counts,
     )  # fmt: skip
 

@@ -9,44 +9,31 @@ import math
 import re
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal, get_args
+from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
 
 from app.analysis.metric_table import NUMBERS, WORDS
+from app.analysis.pattern_table import (
+    CLOSE_REASONS,
+    EVIDENCE_NAMES,
+    EVIDENCE_WORDS,
+    PATTERN_SIDES,
+    PATTERN_TYPES,
+)
 from app.core import errors
 
-PatternType = Literal[
-    "absorption", "stacking", "momentum_shift", "iceberg", "sweep", "wall", "pulling",
-    "hidden_print", "spread_regime", "quote_burst", "price_gap", "absorption_suspected",
-    "refill_suspected",
-]  # fmt: skip
-PatternSide = Literal["bid", "ask", "up", "down", "both"]
+if TYPE_CHECKING:
+    PatternType = str
+    PatternSide = str
+else:
+    PatternType = Literal[PATTERN_TYPES]
+    PatternSide = Literal[PATTERN_SIDES]
 EvidenceClass = Literal["A", "B", "C"]
 BookSide = Literal["bid", "ask"]
 
 OTHER = "other"
 
-CLOSE_REASONS = frozenset((
-    "broke", "consumed", "detector_failed", "elapsed", "faded", "flicker", "gap", "improved",
-    "level_lost", "lost", "normal", "one_sided", "opposite", "pulled", "removed", "silence",
-    "turned",
-))  # fmt: skip
-EVIDENCE_NAMES = frozenset((
-    "added_shares", "age_seconds", "cause", "decreased_shares", "dip_shares",
-    "displayed_shares", "executed_shares", "expected_ticks", "flicker_share", "floor_shares",
-    "flow_shares", "increased_shares", "inside_shares", "kind", "largest_refill_shares",
-    "level_share", "level_shares", "mean_after", "mean_before", "median_delay_ms",
-    "median_shares", "median_spread", "mid_move", "moved_ticks", "native_refills", "prices",
-    "prints", "quotes_per_second", "ratio", "recoveries", "refills", "regime",
-    "removed_shares", "seconds", "size_after_shares", "size_before_shares", "size_shares",
-    "spread_ticks", "start_shares", "threshold_shares", "through_refills", "ticks",
-    "traded_shares", "trades_per_second", "usual_flow_shares", "volume_share",
-    "volume_shares",
-))  # fmt: skip
-EVIDENCE_WORDS = frozenset((
-    "cancelled", "native", "synthetic", "through", "tight", "unknown", "wide",
-))  # fmt: skip
 BEHAVIORS = (
     "bid_stacking", "ask_stacking", "bid_pulling", "ask_pulling", "spread_tightening",
     "momentum_building", "aggressive_buying", "aggressive_selling", "quote_pressure",
@@ -258,7 +245,7 @@ def read_quality(text: bytes | None, start_ms: float = 0) -> QualityRecord:
         read_counts(raw),
         tuple((max(gap[0], start_ms), gap[1]) for gap in gaps if gap and gap[1] > start_ms),
         rebuilt_at if isinstance(rebuilt_at, (int, float)) else None,
-        tuple(name for name in get_args(PatternType) if name in failed),
+        tuple(name for name in PATTERN_TYPES if name in failed),
     )
 
 

@@ -10,6 +10,7 @@ import pytest
 import redis
 
 from app.analysis.engine import Engine
+from app.analysis.patterns.walls import Walls
 from app.analysis.records import Batch, Quote, Trade
 from app.analysis.windows import WINDOWS
 from app.core.settings import Settings
@@ -471,7 +472,8 @@ def test_a_detector_that_fails_is_named_and_the_rest_is_written(
     publish(redis_client, TICKER, records)
     store.run_tick(TICKER, second(21))
     # So that its next look at a size fails.
-    store._warm[TICKER].engine.state.detectors.walls.sides = []  # noqa: SLF001
+    detectors = store._warm[TICKER].engine.state.detectors  # noqa: SLF001
+    next(it for it in detectors if isinstance(it, Walls)).sides = []
 
     report = store.run_tick(TICKER, second(30))
 

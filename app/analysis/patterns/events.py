@@ -11,12 +11,12 @@ from typing import Final
 from mypy_extensions import mypyc_attr
 
 from app.analysis.bars import SECOND_MS
+from app.analysis.pattern_table import POINT_TYPES
 from app.analysis.records import PRICE_UNITS
 
 LINGER_MS: Final = 5000.0
 KEPT_CANDIDATES: Final = 500
 CANDIDATES_NEEDED: Final = 50
-POINTS = frozenset({"sweep", "price_gap"})
 
 Evidence = dict[str, float | int | str]
 
@@ -60,7 +60,7 @@ class Event:
         """Tell whether it was closing so long ago that it can't go on."""
         if self.closing_at is None:
             return False
-        return at >= self.closing_at + (0.0 if self.type in POINTS else LINGER_MS)
+        return at >= self.closing_at + (0.0 if self.type in POINT_TYPES else LINGER_MS)
 
 
 _EVENT_FIELDS = [f.name for f in fields(Event)]
@@ -142,7 +142,7 @@ class Events:
     def open_or_extend(self, opening: Opening) -> Event:
         """Open an event, or let the one with the same type and key go on."""
         name = f"{opening.type}|{opening.key or opening.side}"
-        if opening.type in POINTS:
+        if opening.type in POINT_TYPES:
             name = f"{name}|{opening.opened_at}|{opening.price_low}"
         event = self.live.get(name)
         if event is not None and event.is_over(opening.completed_at):
@@ -253,7 +253,7 @@ class Events:
 
 def _ends_at(event: Event) -> float:
     closing = event.closing_at or 0.0
-    return closing if event.type in POINTS else closing + LINGER_MS
+    return closing if event.type in POINT_TYPES else closing + LINGER_MS
 
 
 def _price(units: int | None) -> float | None:
