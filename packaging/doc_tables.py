@@ -8,6 +8,7 @@ A region lies between one of these lines and `<!-- end -->`:
     <!-- metrics: GROUP -->        metrics of a group of app/analysis/metric_table.py
     <!-- patterns: all -->         types, sides and keys of app/analysis/pattern_table.py
     <!-- evidence: TYPE -->        evidence of a pattern
+    <!-- counts: GROUP -->         counts of a group of app/analysis/quality_table.py
     <!-- close reasons: TYPE -->   reasons that close it; `any` for those that close any pattern
 """
 
@@ -22,6 +23,7 @@ sys.path.insert(0, str(ROOT))
 # Of this copy, from wherever it is run.
 from app.analysis.metric_table import GROUPS, METRICS  # noqa: E402
 from app.analysis.pattern_table import ANY_CLOSE_REASONS, PATTERNS, Pattern  # noqa: E402
+from app.analysis.quality_table import ACCEPTED, NOW, REJECTED  # noqa: E402
 
 REGION = re.compile(
     r"^<!-- (?P<kind>[a-z ]+): (?P<name>[\w ]+) -->\n(?P<body>.*?)^<!-- end -->$",
@@ -65,6 +67,19 @@ def close_reason_rows(pattern: str) -> str:
     return _table(("reason", "meaning"), ((f"`{reason}`", text) for reason, text in found.items()))
 
 
+def count_rows(group: str) -> str:
+    """Return the table of a group of the quality's counts."""
+    groups = {
+        "accepted": ("counts", ACCEPTED),
+        "rejected": ("the record", REJECTED),
+        "now": ("counts", NOW),
+    }
+    if group not in groups:
+        raise SystemExit(f"{group}: no such group of counts; known: {', '.join(groups)}")
+    head, rows = groups[group]
+    return _table(("name", head), ((f"`{row.name}`", row.meaning) for row in rows))
+
+
 def _pattern(name: str) -> Pattern:
     found = {row.type: row for row in PATTERNS}
     if name not in found:
@@ -90,6 +105,7 @@ TABLES: dict[str, Callable[[str], str]] = {
     "patterns": pattern_rows,
     "evidence": evidence_rows,
     "close reasons": close_reason_rows,
+    "counts": count_rows,
 }
 
 

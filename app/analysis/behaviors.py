@@ -5,6 +5,7 @@ from app.analysis.detector_context import DetectorContext
 from app.analysis.patterns.detector import Detector
 from app.analysis.patterns.momentum import MomentumShifts
 from app.analysis.quantiles import DecayedHistogram
+from app.analysis.touch import SIDE_NAMES
 
 Behaviors = dict[str, str]
 
@@ -15,7 +16,7 @@ def compute_behaviors(context: DetectorContext, detectors: list[Detector]) -> Be
     words = {
         f"{side}_{kind}": "on" if (kind, side) in live else _off(context, kind, side)
         for kind in ("stacking", "pulling")
-        for side in ("bid", "ask")
+        for side in SIDE_NAMES
     }
     words["spread_tightening"] = _tightening(context)
     words.update(_momentum(context, _momentum_of(detectors)))

@@ -9,7 +9,7 @@ from app.analysis.metric_table import COMPARED
 from app.answers.durations import age
 from app.answers.history_argument import parse_history
 from app.answers.reader import Reader, TickerSnapshot
-from app.answers.schema import AnswerModel, EpochMs, Flag, Flags, Known, Reply, metric_fields
+from app.answers.schema import AnswerModel, EpochMs, Flags, Known, Reply, flags_of, metric_fields
 from app.answers.ticker_answer import build_brief
 from app.answers.ticker_text import id_line, plain
 from app.core import clock
@@ -112,7 +112,6 @@ def compare(reader: Reader, tickers: list[str], history: str = "5mins") -> Compa
 def comparison_row(snapshot: TickerSnapshot) -> ComparisonRow:
     """Put a snapshot into one row."""
     answer = build_brief(snapshot, MEASURES)
-    flags: tuple[Flag, ...] = ("stale", "quiet", "warming")
     return ComparisonRow.model_validate(
         {
             "ticker": answer.ticker,
@@ -121,7 +120,7 @@ def comparison_row(snapshot: TickerSnapshot) -> ComparisonRow:
             "newest_quote_age_seconds": answer.newest_quote_age_seconds,
             "covered_seconds": answer.covered_seconds,
             "evidence_class": answer.evidence_class,
-            "flags": [flag for flag in flags if getattr(answer, flag)],
+            "flags": flags_of(answer),
             "note": answer.note,
             "open_patterns": answer.open_patterns or [],
             "quality": answer.quality.counts,

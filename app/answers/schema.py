@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Iterable
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal, Self, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
 
@@ -41,6 +41,11 @@ Flags = Annotated[
         "warming: younger than the history"
     ),
 ]
+
+
+def flags_of(known: object) -> list[Flag]:
+    """Return the flags that are set on what has one attribute for each."""
+    return [flag for flag in get_args(Flag) if getattr(known, flag)]
 
 
 class Reply(AnswerModel):

@@ -11,7 +11,16 @@ from app.analysis.rolling_bars import RollingBars
 from app.answers.durations import age
 from app.answers.history_argument import parse_history
 from app.answers.reader import Reader
-from app.answers.schema import Flag, Flags, Known, Number, Reply, rounded, seconds_of, significant
+from app.answers.schema import (
+    Flags,
+    Known,
+    Number,
+    Reply,
+    flags_of,
+    rounded,
+    seconds_of,
+    significant,
+)
 from app.answers.ticker_text import id_line, plain
 from app.core.errors import BadQuestion, NoAnswer
 from app.core.tickers import checked_ticker
@@ -89,7 +98,6 @@ def series(
     ends = list(range(as_of_ms, as_of_ms - seconds * SECOND_MS, -step * SECOND_MS))[::-1]
     table = reader.table(ticker, as_of_ms, seconds + step)
     rows = [measured(table, end, step) for end in ends]
-    flags: tuple[Flag, ...] = ("stale", "quiet", "warming")
     covered: Any = snapshot.metrics.get("covered_seconds")
     return Series(
         ticker=ticker,
@@ -100,7 +108,7 @@ def series(
         history_seconds=seconds,
         covered_seconds=significant(covered, 6),
         evidence_class=snapshot.evidence_class,
-        flags=[flag for flag in flags if getattr(snapshot, flag)],
+        flags=flags_of(snapshot),
         note=snapshot.cause,
         quality=dict(snapshot.quality.counts),
         first_end=ends[0],

@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import Field, create_model
 
+from app.analysis.behavior_table import BEHAVIORS
 from app.analysis.metric_table import BRIEF, BRIEF_DIGITS, SHOWN
+from app.analysis.touch import SIDE_NAMES
 from app.answers.reader import TickerSnapshot
 from app.answers.schema import (
     AnswerModel,
@@ -27,7 +29,6 @@ from app.answers.schema import (
     whole,
 )
 from app.storage.published import (
-    BEHAVIORS,
     BookSide,
     EventRecord,
     EvidenceClass,
@@ -274,7 +275,7 @@ def top_levels(levels: Iterable[LevelRecord]) -> list[LevelRecord]:
     ranked = sorted(levels, key=significance, reverse=True)
     return [
         level
-        for side in ("bid", "ask")
+        for side in SIDE_NAMES
         for level in [level for level in ranked if level.side == side][:MAX_LEVELS_A_SIDE]
     ]
 

@@ -6,11 +6,12 @@
 from collections.abc import Iterator, Mapping, Sequence
 from decimal import Decimal
 
+from app.analysis.behavior_table import BEHAVIORS, DIRECTION_OF
 from app.analysis.metric_table import text_lines
+from app.analysis.touch import SIDE_NAMES
 from app.answers.durations import age, ago
 from app.answers.schema import seconds_of
 from app.answers.ticker_answer import Answer, EventFacts, LevelFacts, Metrics
-from app.storage.published import BEHAVIORS
 
 _CLASSES = {
     "A": "A (aggressors given)",
@@ -102,7 +103,7 @@ def _behaviors(behaviors: Mapping[str, str]) -> Iterator[str]:
     by_state: dict[str, list[str]] = {}
     for name in BEHAVIORS:
         if name in behaviors:
-            direction = behaviors.get(f"{name.removesuffix('_building')}_direction")
+            direction = behaviors.get(DIRECTION_OF.get(name, ""))
             by_state.setdefault(behaviors[name], []).append(
                 f"{name} {direction}" if direction else name
             )
@@ -174,7 +175,7 @@ def _levels(answer: Answer) -> Iterator[str]:
     if answer.levels or answer.levels_left_out:
         count = shown(len(answer.levels), answer.levels_left_out)
         yield f"levels: {count} (price: mean size, visits, held/broke, s unseen, bp off mid)"
-    for side in ("bid", "ask"):
+    for side in SIDE_NAMES:
         found = [_level(level, answer.now) for level in answer.levels if level.side == side]
         if found:
             yield f"- {side} {'; '.join(found)}"

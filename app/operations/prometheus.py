@@ -17,6 +17,7 @@ from prometheus_client.core import (
 from prometheus_client.registry import Collector
 
 from app.analysis.pattern_table import PATTERN_TYPES
+from app.analysis.quality_table import QUALITY_COUNTS, REJECTED_NAMES, REJECTED_TOTAL
 from app.answers.diagnosis import Heartbeat
 from app.answers.reader import store_errors
 from app.core import clock
@@ -25,14 +26,10 @@ from app.core.settings import Settings
 from app.storage import keys
 from app.storage.active_tickers import ACTIVE_MS
 from app.storage.counters import LAG_BOUNDS_SECONDS, LAG_COUNTERS, LAG_SUM_COUNTER
-from app.storage.published import QUALITY_COUNTS, Number, read_number
+from app.storage.published import Number, read_number
 
 TICK_OUTCOMES = ("published", "done", "late", "skipped", "overtaken", "idle", "failed")
-REJECTIONS = (
-    "not_json", "missing_number", "boolean_number", "not_finite", "negative_size",
-    "non_positive_price", "out_of_range", "zero_size", "too_long",
-)  # fmt: skip
-_ODD = sorted(QUALITY_COUNTS - {*REJECTIONS, "late", "rejected", "behind_seconds"})
+_ODD = sorted(QUALITY_COUNTS - {*REJECTED_NAMES, REJECTED_TOTAL, "late", "behind_seconds"})
 
 Counts = Mapping[str, Number]
 
@@ -105,7 +102,7 @@ def _totals(counts: Counts) -> Iterator[Metric]:
         "records_", counts,
     )  # fmt: skip
     yield _by(
-        "orderflow_records_rejected", "Records that can't be used.", "reason", REJECTIONS,
+        "orderflow_records_rejected", "Records that can't be used.", "reason", REJECTED_NAMES,
         "records_", counts,
     )  # fmt: skip
     yield _by(

@@ -31,14 +31,14 @@ Written by the machinery:
 With `ORDERFLOW_CLUSTER=1` the ticker stands in braces, so that all of its keys share a slot.
 """
 
+from app.analysis.touch import SIDE_NAMES
 from app.analysis.windows import WEAK_EVENT_SECONDS, WINDOWS
 from app.core.tickers import is_ticker
 
 PREFIX = "orderflow:"
 _ANY = "*"  # in no ticker
-SIDES = ("bid", "ask")
 
-METRICS_LIFETIME_SECONDS = {"10s": 60, "1min": 300, "5min": 600}
+METRICS_LIFETIME_SECONDS = dict(zip(WINDOWS, (60, 300, 600), strict=True))
 PATTERNS_LIFETIME_SECONDS = 3600
 WEAK_PATTERN_LIFETIME_SECONDS = WEAK_EVENT_SECONDS
 LEVELS_LIFETIME_SECONDS = 3600
@@ -122,7 +122,7 @@ class Keys:
             self.trades(ticker),
             self.bars(ticker),
             self.patterns(ticker),
-            *(self.levels(ticker, side) for side in SIDES),
+            *(self.levels(ticker, side) for side in SIDE_NAMES),
             *(self.metrics(ticker, window) for window in WINDOWS),
         ]
 

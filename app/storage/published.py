@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
 
+from app.analysis.behavior_table import BEHAVIORS, DIRECTION_OF
 from app.analysis.metric_table import NUMBERS, WORDS
 from app.analysis.pattern_table import (
     CLOSE_REASONS,
@@ -21,6 +22,7 @@ from app.analysis.pattern_table import (
     PATTERN_SIDES,
     PATTERN_TYPES,
 )
+from app.analysis.quality_table import QUALITY_COUNTS
 from app.core import errors
 
 if TYPE_CHECKING:
@@ -34,21 +36,11 @@ BookSide = Literal["bid", "ask"]
 
 OTHER = "other"
 
-BEHAVIORS = (
-    "bid_stacking", "ask_stacking", "bid_pulling", "ask_pulling", "spread_tightening",
-    "momentum_building", "aggressive_buying", "aggressive_selling", "quote_pressure",
-)  # fmt: skip
-DIRECTIONS = ("momentum_direction", "quote_pressure_direction")
+DIRECTIONS = tuple(DIRECTION_OF.values())
 _UNKNOWN_REASON = re.compile(
     r"warming(, [0-9]{1,9} of [0-9]{1,9} samples)?|no trades come"
     r"|no valid spread in all of the last 10 s"
 )
-QUALITY_COUNTS = frozenset((
-    "ahead", "behind_seconds", "boolean_number", "crossed", "duplicate", "late", "locked",
-    "missing_number", "negative_size", "non_positive_price", "not_finite", "not_json",
-    "one_sided", "out_of_range", "rejected", "seconds_not_ms", "stamp_mismatch", "too_long",
-    "unnumbered", "wrong_type", "zero_size",
-))  # fmt: skip
 _ID_END = re.compile(r"~[0-9a-z]{8}")
 _ENGINE = re.compile(r"[0-9]{1,6}(\.[0-9]{1,6}){0,3}")
 
