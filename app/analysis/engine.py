@@ -312,7 +312,8 @@ class Engine:
         analysis = TickResult(
             as_of=as_of,
             metrics={
-                name: compute_metrics(window) for name, window in zip(WINDOWS, windows, strict=True)
+                name: compute_metrics(window, state.context.tick_size.size)
+                for name, window in zip(WINDOWS, windows, strict=True)
             },
             quality={name: self._quality(as_of, span) for name, span in WINDOWS.items()},
             last_sweep={

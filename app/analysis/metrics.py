@@ -21,8 +21,11 @@ _TIE: Final = 1e-9
 _NO_TIME_MS: Final = 1e-4
 
 
-def compute_metrics(window: Window) -> Fields:
-    """Return all that is known of a window, by field name."""
+def compute_metrics(window: Window, tick_size: int) -> Fields:  # noqa: ARG001 - for what is measured in ticks
+    """Return all that is known of a window, by field name.
+
+    `tick_size` is the ticker's at the window's end, in 1e-8; 0 where it is not known.
+    """
     fields: Fields = {
         "as_of": window.as_of,
         "covered_seconds": window.sums.covered_ms / 1000,

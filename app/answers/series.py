@@ -7,7 +7,6 @@ from pydantic import Field
 from app.analysis.bars import SECOND_MS
 from app.analysis.metric_table import MID, SHOWN
 from app.analysis.metrics import compute_metrics
-from app.analysis.rolling_bars import RollingBars
 from app.answers.durations import age
 from app.answers.history_argument import parse_history
 from app.answers.reader import Reader
@@ -21,6 +20,7 @@ from app.answers.schema import (
     seconds_of,
     significant,
 )
+from app.answers.ticker_read import SecondTable
 from app.answers.ticker_text import id_line, plain
 from app.core.errors import BadQuestion, NoAnswer
 from app.core.tickers import checked_ticker
@@ -126,10 +126,10 @@ def _check(fields: list[str], points: int) -> None:
         raise BadQuestion(f"points lies from {MIN_POINTS} to {MAX_POINTS}")
 
 
-def measured(table: RollingBars, end_ms: int, seconds: int) -> dict[str, Value]:
+def measured(table: SecondTable, end_ms: int, seconds: int) -> dict[str, Value]:
     """Measure the `seconds` up to `end_ms`, the mid at their end included."""
-    [window] = table.windows(end_ms, (seconds,))
-    metrics = compute_metrics(window)
+    [window] = table.bars.windows(end_ms, (seconds,))
+    metrics = compute_metrics(window, table.tick_size)
     bid, ask = metrics.get("bid_price"), metrics.get("ask_price")
     if window.end.mid2 and isinstance(bid, (int, float)) and isinstance(ask, (int, float)):
         metrics[MID] = (bid + ask) / 2

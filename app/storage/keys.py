@@ -13,7 +13,8 @@ Written by a tick (lifetimes in seconds beside the names below):
     STREAM orderflow:bars:{ticker}              one packed second an entry, id = its end in ms
     HASH   orderflow:state:{ticker}             `version`, `as_of`, `engine`, `blob`, `recent`,
                                                 `recent_count`, `journal`, `behind`, `lost_to`,
-                                                `open`: the open events, a line each
+                                                `open`: the open events, a line each,
+                                                `tick`: the tick size in 1e-8, where it is known
 
 Written by the machinery:
 
@@ -62,6 +63,8 @@ SCAN = PREFIX + "scan"
 NEWEST_ANSWERS = PREFIX + "answers:newest"
 # The field of a state by which a reader needs not look through an hour of events.
 OPEN_EVENTS = "open"
+# The field of a state by which a reader measures in ticks.
+TICK_SIZE = "tick"
 # PUBLISH of a tick's `as_of`, to whoever wants to know of it at once.
 TICKED_CHANNEL = PREFIX + "ticked:"
 

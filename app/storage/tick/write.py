@@ -34,13 +34,14 @@ class PublishedKeys:
     """What a ticker's keys show, as far as a worker knows.
 
     By window `as_of` and the names of the fields; by side the levels, None where not known;
-    `recent` are the bars of the last 2 s as packed.
+    `recent` are the bars of the last 2 s as packed; `tick_size` is 0 where not known.
     """
 
     as_of: list[int] = field(default_factory=lambda: [0] * len(WINDOWS))
     names: list[FieldNames] = field(default_factory=lambda: [_NO_NAMES] * len(WINDOWS))
     levels: list[list[PublishedLevel] | None] = field(default_factory=lambda: [None, None])
     recent: list[tuple[Bar, bytes]] = field(default_factory=list)
+    tick_size: int = 0
 
     def packed(self, bars: Sequence[Bar]) -> list[bytes]:
         """Pack bars, each of which is written up to three times: twice as a recent one."""
@@ -92,7 +93,7 @@ class TickWrite:
             *self._event_commands(state, analysis, renews=journal is None),
             *self._level_commands(state, analysis, shown),
             *self._bar_commands(analysis, sealed),
-            *self._state_commands(state, recent, version, journal),
+            *self._state_commands(state, shown, recent, version, journal),
             *self._trim_commands(as_of),
             command("PUBLISH", keys.TICKED_CHANNEL + state.ticker, as_of),
             _EXEC,
@@ -165,7 +166,12 @@ class TickWrite:
             yield "XTRIM", self._bars, "MINID", "~", oldest
 
     def _state_commands(
-        self, state: State, recent: Sequence[bytes], version: str, journal: Journal | None
+        self,
+        state: State,
+        shown: PublishedKeys,
+        recent: Sequence[bytes],
+        version: str,
+        journal: Journal | None,
     ) -> Iterator[Command]:
         reading = self._reading
         fields: dict[str, Any] = {
@@ -183,6 +189,13 @@ class TickWrite:
             fields["engine"], fields["blob"] = ENGINE, packed.blob
             fields.update({CANDIDATES + kind: it for kind, it in packed.candidates.items()})
             fields.update({LEVELS + name: it for name, it in packed.levels.items()})
+        tick_size = state.context.tick_size.size
+        if journal is None or tick_size != shown.tick_size:
+            if tick_size:
+                fields[keys.TICK_SIZE] = tick_size
+            else:
+                gone.append(keys.TICK_SIZE)
+            shown.tick_size = tick_size
         if gone:
             yield "HDEL", self._state, *gone
         yield "HSET", self._state, *flat(fields)
