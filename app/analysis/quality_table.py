@@ -72,6 +72,7 @@ NOW: Final = (
 REJECTED_TOTAL: Final = "rejected"
 ACCEPTED_NAMES: Final = frozenset(row.name for row in ACCEPTED)
 REJECTED_NAMES: Final = tuple(row.name for row in REJECTED)
+NOW_NAMES: Final = frozenset(row.name for row in NOW)
 QUALITY_COUNTS: Final = frozenset(
     {REJECTED_TOTAL, *(row.name for row in (*ACCEPTED, *REJECTED, *NOW))}
 )

@@ -11,6 +11,7 @@ import redis
 from redis.exceptions import RedisClusterException
 
 from app.analysis.bars import SECOND_MS
+from app.analysis.quality_table import NOW_NAMES
 from app.answers.diagnosis import (
     BEHIND,
     TICKS_FAIL,
@@ -70,8 +71,6 @@ PAST_NOTE = (
     "an earlier moment, as asked: metrics exact from the kept seconds; events opened by then with "
     "their status then, their strength and evidence as known now; levels and behaviors not kept"
 )
-# Counts in a quality that tell of the keys at the tick, whatever the window.
-TRUE_NOW = frozenset(("ahead", "seconds_not_ms", "behind_seconds"))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -355,7 +354,7 @@ class Reader:
             glance = self._glances.with_bars(glance, question, as_of_ms)
         added = glance.sum_window(as_of_ms, question.seconds, glance.tick_size)
         known = read_quality(glance.five_minutes.get(b"quality"))
-        now = {name: count for name, count in known.counts.items() if name in TRUE_NOW}
+        now = {name: count for name, count in known.counts.items() if name in NOW_NAMES}
         quality = dataclasses.replace(known, counts={**added.counts, **now})
         return _Window(added.metrics, quality, added.unseen_seconds)
 

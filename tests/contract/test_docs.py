@@ -13,10 +13,11 @@ import pytest
 
 from app.analysis.metric_table import GROUPS
 from app.analysis.metric_table import METRICS as METRIC_ROWS
+from app.analysis.pattern_table import PATTERNS as PATTERN_ROWS
 from app.analysis.quality_table import QUALITY_COUNTS, REJECTED_TOTAL
 from app.core.settings import Settings
 from app.storage import keys, published
-from tests.contract.documents import ROOT, commands, named, rows, text_of
+from tests.contract.documents import ROOT, commands, named, program, rows, text_of
 
 README = text_of("README.md")
 METRICS = text_of("docs/metrics.md")
@@ -35,6 +36,21 @@ def test_the_tables_of_the_documents_are_those_of_the_code() -> None:
     run = subprocess.run(command, capture_output=True, text=True, check=False)
 
     assert run.returncode == 0, run.stderr
+
+
+def test_a_table_that_is_out_of_date_is_found() -> None:
+    tables = program("doc_tables")
+    old = "<!-- evidence: pulling -->\n| old |\n<!-- end -->\n"
+
+    [pulling] = [row for row in PATTERN_ROWS if row.type == "pulling"]
+    new = tables.rewritten(f"before\n{old}after\n")
+
+    assert "| old |" not in new
+    assert new.startswith("before\n<!-- evidence: pulling -->\n| field | unit | meaning |\n")
+    assert new.endswith("<!-- end -->\nafter\n")
+    assert {field.name for field in pulling.evidence} == set(rows(new))
+    with pytest.raises(SystemExit, match="known: absorption, "):
+        tables.rewritten(old.replace("pulling", "unheard"))
 
 
 def test_every_metric_is_explained_in_its_group() -> None:

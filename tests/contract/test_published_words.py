@@ -309,11 +309,13 @@ def test_a_fold_tells_every_number_and_word_that_is_read() -> None:
 
 
 def test_every_event_of_a_fold_comes_through_the_reader_whole() -> None:
+    sides = {row.type: row.sides for row in PATTERNS}
     assert {event.type for event in told().events} >= {"sweep", "iceberg", "wall", "stacking"}
     for event in told().events:
         read = published.read_event(codec.event_json(event), TICKER)
 
         assert read is not None
+        assert read.side in sides[read.type]
         assert read.evidence == event.evidence
         assert read.close_reason == event.close_reason
 

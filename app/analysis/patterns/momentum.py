@@ -6,6 +6,7 @@ from typing import Final
 
 from app.analysis.bars import SECOND_MS
 from app.analysis.detector_context import DetectorContext
+from app.analysis.pattern_table import UP_AND_DOWN
 from app.analysis.patterns.detector import Detector
 from app.analysis.patterns.events import Evidence, Opening
 from app.analysis.quantiles import FloatArray, float_array, sum_in_order
@@ -18,7 +19,6 @@ FADED: Final = ALARM / 4
 ELAPSED_MS: Final = 120_000
 KEPT_SECONDS: Final = 600
 BEFORE_SECONDS: Final = 60
-DIRECTIONS = ("up", "down")
 
 
 @dataclass(slots=True, init=False)
@@ -101,7 +101,7 @@ class MomentumShifts(Detector):
 
     def _time_out(self, context: DetectorContext, end: int) -> None:
         for direction in (0, 1):
-            event = context.events.find("momentum_shift", DIRECTIONS[direction])
+            event = context.events.find("momentum_shift", UP_AND_DOWN[direction])
             if event is not None and end >= self.sums[direction].noticed + ELAPSED_MS:
                 context.events.schedule_close(event, end, "elapsed")
                 self._restart(context, 0, end)
@@ -109,7 +109,7 @@ class MomentumShifts(Detector):
 
     def _judge(self, context: DetectorContext, direction: int, end: int) -> None:
         now = self.sums[direction]
-        event = context.events.find("momentum_shift", DIRECTIONS[direction])
+        event = context.events.find("momentum_shift", UP_AND_DOWN[direction])
         if event is None:
             if now.sum >= ALARM:
                 self._open(context, direction, end, now)
@@ -127,21 +127,21 @@ class MomentumShifts(Detector):
         self.sums[direction] = Excursion()
 
     def _open(self, context: DetectorContext, direction: int, end: int, now: Excursion) -> None:
-        opposite = context.events.find("momentum_shift", DIRECTIONS[1 - direction])
+        opposite = context.events.find("momentum_shift", UP_AND_DOWN[1 - direction])
         if opposite is not None:
             context.events.schedule_close(opposite, end, "opposite")
             self._restart(context, 1 - direction, end)
         context.events.open_or_extend(
             Opening(
                 type="momentum_shift",
-                side=DIRECTIONS[direction],
+                side=UP_AND_DOWN[direction],
                 opened_at=float(now.zero_at),
                 completed_at=end,
                 statistic=now.sum,
                 threshold=ALARM,
                 evidence_class="C",
                 evidence=self._evidence(now),
-                key=DIRECTIONS[direction],
+                key=UP_AND_DOWN[direction],
             )
         )
         now.noticed = end
@@ -159,7 +159,7 @@ class MomentumShifts(Detector):
         """Return the direction whose sum is over half the alarm and grew in the last second."""
         best = max((0, 1), key=lambda direction: self.sums[direction].sum)
         now = self.sums[best]
-        return DIRECTIONS[best] if now.sum > ALARM / 2 and now.grew else None
+        return UP_AND_DOWN[best] if now.sum > ALARM / 2 and now.grew else None
 
 
 def _add(now: Excursion, z: float, log_ofi: float) -> None:
