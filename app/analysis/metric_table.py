@@ -313,6 +313,17 @@ METRICS: Final[tuple[Metric, ...]] = (
         compare_place=1,
     ),
     Metric(
+        "spread_ticks",
+        SPREAD_AND_MID,
+        "ticks",
+        "S at `as_of` over the tick size, the greatest common divisor of the differences of all "
+        "quoted prices so far; absent before 20 distinct prices and at earlier moments",
+        "whether the venue's own tick is smaller",
+        SPREAD_LINE,
+        "ticks",
+        description="ticks",
+    ),
+    Metric(
         "spread_trend",
         SPREAD_AND_MID,
         "word",

@@ -390,6 +390,8 @@ def test_bars_that_a_tick_wrote_add_up_to_the_hash_that_it_wrote(
         added = with_bars.sum_window(as_of, seconds, with_bars.tick_size)
         hashed = read_metrics(redis_client.hgetall(f"orderflow:metrics:SPY:{window}"))
 
+        assert "spread_ticks" in hashed
+        assert "spread_ticks" not in with_bars.sum_window(as_of, seconds).metrics
         numbers = {name: n for name, n in hashed.items() if not isinstance(n, str)}
         words = {name: word for name, word in hashed.items() if isinstance(word, str)}
         assert {name: added.metrics[name] for name in words} == words
