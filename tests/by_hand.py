@@ -50,6 +50,7 @@ METRICS = {
     "min_spread": 0.01,
     "max_spread": 0.12,
     "spread_bps": 1.23456789,
+    "spread_ticks": 5.0,
     "spread_trend": "TIGHTENING",
     "queue_imbalance": 0.1234,
     "weighted_mid": 585.40366972,

@@ -2,8 +2,10 @@
 
 from app.analysis.baselines import MIN_DRIFT_SAMPLES
 from app.analysis.detector_context import DetectorContext
+from app.analysis.patterns.detector import Detector
 from app.analysis.patterns.momentum import MomentumShifts
 from app.analysis.quantiles import DecayedHistogram
+from app.analysis.touch import SIDE_NAMES
 
 Behaviors = dict[str, str]
 
@@ -14,7 +16,7 @@ def compute_behaviors(context: DetectorContext, momentum: MomentumShifts) -> Beh
     behaviors = {
         f"{side}_{kind}": "on" if (kind, side) in live else _off_or_warming(context, kind, side)
         for kind in ("stacking", "pulling")
-        for side in ("bid", "ask")
+        for side in SIDE_NAMES
     }
     behaviors["spread_tightening"] = _tightening(context)
     behaviors.update(_momentum(context, momentum))
@@ -47,7 +49,14 @@ def _tightening(context: DetectorContext) -> str:
     return "on" if slope > 0 and slope >= threshold else "off"
 
 
-def _momentum(context: DetectorContext, momentum: MomentumShifts) -> Behaviors:
+def _momentum_of(detectors: list[Detector]) -> MomentumShifts | None:
+    for detector in detectors:
+        if isinstance(detector, MomentumShifts):
+            return detector
+    return None
+
+
+def _momentum(context: DetectorContext, momentum: MomentumShifts | None) -> Behaviors:
     drift = context.baselines.drift
     if context.thresholds.drift is None:
         if drift.n >= MIN_DRIFT_SAMPLES:

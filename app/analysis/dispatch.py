@@ -1,15 +1,11 @@
 """Who is told of what the stream does: the detectors of one ticker, by what they listen to."""
 
-from dataclasses import fields
-
 from app.analysis.detector_context import NEVER
 from app.analysis.patterns.detector import Detector
 from app.analysis.records import Quote, Trade
 from app.analysis.standing_quote import TradeSign
-from app.analysis.state import Detectors, State
+from app.analysis.state import State
 from app.analysis.touch import Visit
-
-DETECTOR_NAMES = tuple(f.name for f in fields(Detectors))
 
 
 class DetectorDispatcher:
@@ -38,10 +34,9 @@ class DetectorDispatcher:
         self._timer_detectors = self._detectors_with("on_timer")
 
     def _detectors_with(self, hook: str) -> list[Detector]:
-        members: list[Detector] = [getattr(self._state.detectors, name) for name in DETECTOR_NAMES]
         return [
             detector
-            for detector in members
+            for detector in self._state.detectors
             if getattr(type(detector), hook) is not getattr(Detector, hook)
             and (self.no_trades_yet or detector.is_needed)
         ]
@@ -138,8 +133,9 @@ class DetectorDispatcher:
     def _restart_failed(self, detector: Detector, error: Exception) -> None:
         """Begin that detector anew, end its events, and let the quality name it."""
         state, events = self._state, self._state.context.events
-        name = next(n for n in DETECTOR_NAMES if getattr(state.detectors, n) is detector)
-        setattr(state.detectors, name, type(detector)())
+        for place, one in enumerate(state.detectors):
+            if one is detector:
+                state.detectors[place] = type(detector)()
         second = state.bar_builder.end
         for event in [e for e in events.live.values() if e.type == detector.pattern_type]:
             events.schedule_close(event, float(second), "detector_failed")

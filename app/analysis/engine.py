@@ -12,6 +12,7 @@ from app.analysis.bars import SECOND_MS, Bar, BarBuilder
 from app.analysis.baselines import SecondSample
 from app.analysis.behaviors import compute_behaviors
 from app.analysis.detector_context import NEVER
+from app.analysis.detectors import new_detectors
 from app.analysis.dispatch import DetectorDispatcher
 from app.analysis.metrics import compute_metrics
 from app.analysis.patterns.events import Event, whole_second
@@ -299,7 +300,7 @@ class Engine:
         state = self.state
         context = state.context
         context.events.close_all(float(end), reason)
-        state.detectors = Detectors()
+        state.detectors = new_detectors()
         context.visits = [None, None]
         context.price_changes = [BestPriceChanges(), BestPriceChanges()]
         context.mid2 = 0
@@ -323,13 +324,14 @@ class Engine:
         result = TickResult(
             as_of=as_of,
             metrics={
-                name: compute_metrics(window) for name, window in zip(WINDOWS, windows, strict=True)
+                name: compute_metrics(window, state.context.tick_size.size)
+                for name, window in zip(WINDOWS, windows, strict=True)
             },
             quality={name: self._quality(as_of, span) for name, span in WINDOWS.items()},
             last_sweep={
                 name: self._sweep_since(as_of - span * SECOND_MS) for name, span in WINDOWS.items()
             },
-            behaviors=compute_behaviors(state.context, state.detectors.momentum),
+            behaviors=compute_behaviors(state.context, state.detectors),
             changed=changed,
             forgotten=self._expired_events(as_of),
             levels=[

@@ -21,15 +21,18 @@ _TIE: Final = 1e-9
 _NO_TIME_MS: Final = 1e-4
 
 
-def compute_metrics(window: Window) -> Fields:
-    """Return all that is known of a window, by field name."""
+def compute_metrics(window: Window, tick_size: int) -> Fields:
+    """Return all that is known of a window, by field name.
+
+    `tick_size` is the ticker's at the window's end, in 1e-8; 0 where it is not known.
+    """
     fields: Fields = {
         "as_of": window.as_of,
         "covered_seconds": window.sums.covered_ms / 1000,
         "quote_count": int(window.sums.quote_count),
         "quotes_per_second": window.sums.quote_count / window.seconds,
     }
-    _add_standing(fields, window)
+    _add_standing(fields, window, tick_size)
     _add_changes(fields, window)
     _add_sizes(fields, window)
     _add_spreads(fields, window)
@@ -40,7 +43,7 @@ def compute_metrics(window: Window) -> Fields:
     return fields
 
 
-def _add_standing(fields: Fields, window: Window) -> None:
+def _add_standing(fields: Fields, window: Window, tick_size: int) -> None:
     end = window.end
     if not end.stood:
         return
@@ -52,6 +55,8 @@ def _add_standing(fields: Fields, window: Window) -> None:
     fields["ask_size"] = end.ask_size
     if end.mid2:
         fields["weighted_mid"] = end.weighted_mid
+        if tick_size:
+            fields["spread_ticks"] = end.spread / tick_size
 
 
 def _start_of(window: Window) -> ClosingValues | Quote | None:

@@ -8,10 +8,7 @@ from app.analysis.behaviors import Behaviors
 from app.analysis.levels import PublishedLevel
 from app.analysis.metrics import Fields
 from app.analysis.patterns.events import Event
-
-ACCEPTED_ODDITIES = frozenset(
-    {"late", "duplicate", "unnumbered", "stamp_mismatch", "crossed", "locked", "one_sided"}
-)
+from app.analysis.quality_table import ACCEPTED_NAMES, REJECTED_TOTAL
 
 Quality = dict[str, int | list[str] | list[list[float]] | dict[str, int]]
 
@@ -64,8 +61,8 @@ class TickResult:
 
 def build_quality(counts: Mapping[str, int]) -> Quality:
     """Sort counted oddities: what was rejected apart, by reason."""
-    rejected = {name: n for name, n in counts.items() if name not in ACCEPTED_ODDITIES}
-    quality: Quality = {name: n for name, n in counts.items() if name in ACCEPTED_ODDITIES}
+    rejected = {name: n for name, n in counts.items() if name not in ACCEPTED_NAMES}
+    quality: Quality = {name: n for name, n in counts.items() if name in ACCEPTED_NAMES}
     if rejected:
-        quality["rejected"] = rejected
+        quality[REJECTED_TOTAL] = rejected
     return quality

@@ -6,45 +6,15 @@ from typing import Final
 from app.analysis.bars import Bar, BarBuilder
 from app.analysis.baselines import Baselines, TickSize
 from app.analysis.detector_context import DetectorContext
+from app.analysis.detectors import new_detectors
 from app.analysis.levels import SideLevels
-from app.analysis.patterns.absorption import Absorption
+from app.analysis.patterns.detector import Detector
 from app.analysis.patterns.events import Event, Events
-from app.analysis.patterns.hidden_prints import HiddenPrints
-from app.analysis.patterns.icebergs import Icebergs
-from app.analysis.patterns.momentum import MomentumShifts
-from app.analysis.patterns.price_gaps import PriceGaps
-from app.analysis.patterns.pulling import Pulling
-from app.analysis.patterns.quote_bursts import QuoteBursts
-from app.analysis.patterns.spread_regimes import SpreadRegimes
-from app.analysis.patterns.stacking import Stacking
-from app.analysis.patterns.suspected_absorption import SuspectedAbsorption
-from app.analysis.patterns.suspected_refills import SuspectedRefills
-from app.analysis.patterns.sweeps import Sweeps
-from app.analysis.patterns.walls import Walls
 from app.analysis.records import Quote
 from app.analysis.standing_quote import StandingQuote
 
 ENGINE: Final = "1"
 """Version of the definitions: a newer one builds a state anew."""
-
-
-@dataclass(slots=True)
-class Detectors:
-    """All detectors' memories, in the order in which they are told."""
-
-    sweeps: Sweeps = field(default_factory=Sweeps)
-    icebergs: Icebergs = field(default_factory=Icebergs)
-    suspected_refills: SuspectedRefills = field(default_factory=SuspectedRefills)
-    hidden: HiddenPrints = field(default_factory=HiddenPrints)
-    walls: Walls = field(default_factory=Walls)
-    stacking: Stacking = field(default_factory=Stacking)
-    suspected_absorption: SuspectedAbsorption = field(default_factory=SuspectedAbsorption)
-    spreads: SpreadRegimes = field(default_factory=SpreadRegimes)
-    gaps: PriceGaps = field(default_factory=PriceGaps)
-    pulling: Pulling = field(default_factory=Pulling)
-    absorption: Absorption = field(default_factory=Absorption)
-    momentum: MomentumShifts = field(default_factory=MomentumShifts)
-    bursts: QuoteBursts = field(default_factory=QuoteBursts)
 
 
 @dataclass(slots=True)
@@ -80,14 +50,15 @@ class BuilderCheckpoint:
 class State:
     """All that the fold remembers of a ticker, save the bars that no late record can change.
 
-    `recent` are the bars of the last 2 s, stored apart, `checkpoints` the folds at their starts;
-    `failed` tells when a detector last failed.
+    `detectors` stand in the order in which they are called. `recent` are the bars of the last 2 s,
+    stored apart, `checkpoints` the folds at their starts; `failed` tells when a detector last
+    failed.
     """
 
     ticker: str
     context: DetectorContext
     bar_builder: BarBuilder
-    detectors: Detectors
+    detectors: list[Detector]
     levels: list[SideLevels]
     as_of: int = 0
     newest_second: int = 0
@@ -113,6 +84,6 @@ def new_state(ticker: str) -> State:
         ticker,
         context,
         fold,
-        Detectors(),
+        new_detectors(),
         [SideLevels(0), SideLevels(1)],
     )

@@ -56,7 +56,7 @@ def chart(reader: Reader, ticker: str, history: str = "5mins") -> Chart:
     # Loading it takes half a second, which nobody who asks for no picture need pay.
     from app.answers.chart_drawing import png_of  # noqa: PLC0415
 
-    table = reader.table(ticker, snapshot.as_of_ms, snapshot.history_seconds)
+    table = reader.table(ticker, snapshot.as_of_ms, snapshot.history_seconds).bars
     facts = comparison_row(snapshot).model_dump()
     return Chart(
         png_of(snapshot, table), ChartFacts(**facts, history_seconds=snapshot.history_seconds)

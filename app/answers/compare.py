@@ -1,14 +1,15 @@
 """Several tickers side by side, over the same history."""
 
 from collections.abc import Iterator
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
-from pydantic import Field
+from pydantic import Field, create_model
 
+from app.analysis.metric_table import COMPARED
 from app.answers.durations import age
 from app.answers.history_argument import parse_history
 from app.answers.reader import Reader, TickerSnapshot
-from app.answers.schema import AnswerModel, Bp, EpochMs, Flag, Flags, Known, Price, Reply
+from app.answers.schema import AnswerModel, EpochMs, Flags, Known, Reply, flags_of, metric_fields
 from app.answers.ticker_answer import build_brief
 from app.answers.ticker_text import id_line, plain
 from app.core import clock
@@ -18,21 +19,11 @@ from app.storage.published import EvidenceClass
 
 MAX_TICKERS = 10
 MAX_ERROR = 200
-MEASURES = (
-    "bid_price",
-    "ask_price",
-    "spread_bps",
-    "queue_imbalance",
-    "ofi",
-    "log_ofi",
-    "trade_imbalance",
-    "realized_volatility_bps",
-    "quotes_per_second",
-)
+MEASURES = tuple(row.name for row in COMPARED)
 
 
-class ComparisonRow(AnswerModel):
-    """One ticker; `error` says why nothing is known of it."""
+class _Row(AnswerModel):
+    """What is said of a ticker before its metrics."""
 
     ticker: str
     error: str | None = None
@@ -43,15 +34,19 @@ class ComparisonRow(AnswerModel):
     evidence_class: EvidenceClass | None = None
     flags: Flags = []
     note: str | None = None
-    bid_price: Price = None
-    ask_price: Price = None
-    spread_bps: Bp = None
-    queue_imbalance: Annotated[Known, Field(description="-1..1, above 0: more bid size")] = None
-    ofi: Annotated[Known, Field(description="order flow imbalance, in sizes")] = None
-    log_ofi: Annotated[Known, Field(description="comparable between tickers")] = None
-    trade_imbalance: Annotated[Known, Field(description="-1..1; absent without trades")] = None
-    realized_volatility_bps: Annotated[Known, Field(description="bp")] = None
-    quotes_per_second: Known = None
+
+
+if TYPE_CHECKING:
+    _MeasuredRow = _Row
+else:
+    _MeasuredRow = create_model(
+        "_MeasuredRow", __base__=_Row, **metric_fields(COMPARED, compared=True)
+    )
+
+
+class ComparisonRow(_MeasuredRow):
+    """One ticker; `error` says why nothing is known of it."""
+
     open_patterns: list[str] = []
     quality: Annotated[dict[str, int], Field(description="odd records by name")] = {}
 
@@ -117,17 +112,18 @@ def compare(reader: Reader, tickers: list[str], history: str = "5mins") -> Compa
 def comparison_row(snapshot: TickerSnapshot) -> ComparisonRow:
     """Put a snapshot into one row."""
     answer = build_brief(snapshot, MEASURES)
-    flags: tuple[Flag, ...] = ("stale", "quiet", "warming")
-    return ComparisonRow(
-        ticker=answer.ticker,
-        as_of=answer.as_of,
-        age_seconds=answer.age_seconds,
-        newest_quote_age_seconds=answer.newest_quote_age_seconds,
-        covered_seconds=answer.covered_seconds,
-        evidence_class=answer.evidence_class,
-        flags=[flag for flag in flags if getattr(answer, flag)],
-        note=answer.note,
-        open_patterns=answer.open_patterns or [],
-        quality=answer.quality.counts,
-        **{name: getattr(answer.metrics, name) for name in MEASURES},
+    return ComparisonRow.model_validate(
+        {
+            "ticker": answer.ticker,
+            "as_of": answer.as_of,
+            "age_seconds": answer.age_seconds,
+            "newest_quote_age_seconds": answer.newest_quote_age_seconds,
+            "covered_seconds": answer.covered_seconds,
+            "evidence_class": answer.evidence_class,
+            "flags": flags_of(answer),
+            "note": answer.note,
+            "open_patterns": answer.open_patterns or [],
+            "quality": answer.quality.counts,
+            **{name: getattr(answer.metrics, name) for name in MEASURES},
+        }
     )

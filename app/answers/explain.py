@@ -6,17 +6,18 @@ from typing import Annotated
 from pydantic import Field
 
 from app.analysis.records import BUY, PRICE_UNITS, SELL, Quote, Trade
+from app.analysis.touch import SIDE_NAMES
 from app.answers.durations import age, ago
 from app.answers.history_argument import MIN_SECONDS
 from app.answers.reader import Reader, TickerSnapshot
 from app.answers.schema import (
     AnswerModel,
     EpochMs,
-    Flag,
     Flags,
     Known,
     Number,
     Reply,
+    flags_of,
     seconds_of,
     short,
 )
@@ -57,7 +58,7 @@ class Span(AnswerModel):
         yield f"{plain(self.seconds)} s"
         yield f"quotes {self.quotes}"
         yield f"trades {self.trades}"
-        for name in ("bid", "ask"):
+        for name in SIDE_NAMES:
             low, high = getattr(self, f"{name}_from"), getattr(self, f"{name}_to")
             if low is not None or high is not None:
                 yield f"{name} {_said(low)} to {_said(high)}"
@@ -155,7 +156,6 @@ def explain(reader: Reader, event_id: str) -> Explanation:
 
 def _explained(reader: Reader, snapshot: TickerSnapshot, event: EventRecord) -> Explanation:
     now_ms = clock.now_ms()
-    flags: tuple[Flag, ...] = ("stale", "quiet", "warming")
     end_ms = now_ms if event.closed_at is None else event.closed_at
     covered = snapshot.metrics.get("covered_seconds")
     as_of_ms = snapshot.as_of_ms
@@ -165,7 +165,7 @@ def _explained(reader: Reader, snapshot: TickerSnapshot, event: EventRecord) -> 
         as_of=as_of_ms,
         age_seconds=None if as_of_ms is None else seconds_of(now_ms - as_of_ms),
         newest_quote_age_seconds=seconds_of(now_ms - snapshot.newest_quote_ms),
-        flags=[flag for flag in flags if getattr(snapshot, flag)],
+        flags=flags_of(snapshot),
         note=snapshot.cause,
         event=event_facts(event),
         noticed_at=round(event.noticed_at),

@@ -11,7 +11,7 @@ import redis
 from redis.exceptions import RedisClusterException
 
 from app.analysis.bars import SECOND_MS
-from app.analysis.rolling_bars import RollingBars
+from app.analysis.quality_table import NOW_NAMES
 from app.answers.diagnosis import (
     BEHIND,
     TICKS_FAIL,
@@ -27,6 +27,7 @@ from app.answers.ticker_read import (
     MAX_EVENTS_READ,
     WINDOW_OF_SECONDS,
     ReadRequest,
+    SecondTable,
     TickerReads,
     TickerReplies,
 )
@@ -70,8 +71,6 @@ PAST_NOTE = (
     "an earlier moment, as asked: metrics exact from the kept seconds; events opened by then with "
     "their status then, their strength and evidence as known now; levels and behaviors not kept"
 )
-# Counts in a quality that tell of the keys at the tick, whatever the window.
-TRUE_NOW = frozenset(("ahead", "seconds_not_ms", "behind_seconds"))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -182,7 +181,7 @@ class Reader:
         with store_errors(self._redis):
             return self._board.overview(clock.now_ms())
 
-    def table(self, ticker: str, as_of_ms: int, seconds: int) -> RollingBars:
+    def table(self, ticker: str, as_of_ms: int, seconds: int) -> SecondTable:
         """Return the seconds of a history one by one."""
         question = ReadRequest(ticker, seconds, as_of_ms)
         with store_errors(self._redis):
@@ -323,6 +322,7 @@ class Reader:
     ) -> TickerSnapshot:
         """Say what was known at an earlier moment: metrics from the bars, events by their times."""
         glance = self._glances.with_bars(glance, question, at_ms)
+        # The tick size as of then is not kept.
         added = glance.sum_window(at_ms, question.seconds)
         start_ms = at_ms - question.seconds * SECOND_MS
         lasting = events_after(glance.events, question.ticker, start_ms)
@@ -352,9 +352,9 @@ class Reader:
             return _hashed(question, glance, as_of_ms)
         if stale or has_hash:
             glance = self._glances.with_bars(glance, question, as_of_ms)
-        added = glance.sum_window(as_of_ms, question.seconds)
+        added = glance.sum_window(as_of_ms, question.seconds, glance.tick_size)
         known = read_quality(glance.five_minutes.get(b"quality"))
-        now = {name: count for name, count in known.counts.items() if name in TRUE_NOW}
+        now = {name: count for name, count in known.counts.items() if name in NOW_NAMES}
         quality = dataclasses.replace(known, counts={**added.counts, **now})
         return _Window(added.metrics, quality, added.unseen_seconds)
 

@@ -2,10 +2,11 @@
 
 from collections import Counter
 from collections.abc import Iterator
-from typing import Annotated, get_args
+from typing import Annotated
 
 from pydantic import Field
 
+from app.analysis.pattern_table import PATTERN_SIDES, PATTERN_TYPES
 from app.answers.list_tickers import ReplyHeader, reply_header
 from app.answers.overview import FRESH_MS, Overview, TickerSummary
 from app.answers.reader import Reader
@@ -13,12 +14,10 @@ from app.answers.schema import Flags
 from app.answers.ticker_answer import EventFacts, event_facts, event_rank
 from app.answers.ticker_text import EVENT_COLUMNS, event_line, id_line, shown
 from app.core.errors import BadQuestion
-from app.storage.published import EventRecord, EvidenceClass, PatternSide, PatternType
+from app.storage.published import EventRecord, EvidenceClass
 
 ANY = "any"
 MAX_LIMIT = 40
-PATTERNS = get_args(PatternType)
-SIDES = get_args(PatternSide)
 
 
 class FoundEvent(EventFacts):
@@ -75,8 +74,8 @@ def scan(
 
     Raises `BadQuestion`, `NoAnswer` or `StoreUnavailable`.
     """
-    checked("pattern", pattern, (ANY, *PATTERNS))
-    checked("side", side, (ANY, *SIDES))
+    checked("pattern", pattern, (ANY, *PATTERN_TYPES))
+    checked("side", side, (ANY, *PATTERN_SIDES))
     if not 0 <= min_strength <= 1:
         raise BadQuestion("min_strength lies from 0 to 1")
     if not 1 <= limit <= MAX_LIMIT:

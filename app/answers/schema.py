@@ -1,10 +1,12 @@
 """What every answer is made of: typed parts whose annotations are the published schema."""
 
 import math
-from typing import Annotated, Any, Literal, Self
+from collections.abc import Iterable
+from typing import Annotated, Any, Literal, Self, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
 
+from app.analysis.metric_table import DIGITS, EXACT, UNIT_DESCRIPTIONS, Metric
 from app.storage.published import Value
 
 
@@ -30,9 +32,7 @@ class AnswerModel(BaseModel):
 Number = Annotated[int | float, WithJsonSchema({"type": "number"})]
 Known = Number | None
 EpochMs = Annotated[int | None, Field(description="epoch ms")]
-Shares = Annotated[Known, Field(description="size in the feed's unit, e.g. shares")]
 Price = Annotated[Known, Field(description="price")]
-Bp = Annotated[Known, Field(description="bp of mid")]
 Flag = Literal["stale", "quiet", "warming"]
 Flags = Annotated[
     list[Flag],
@@ -41,6 +41,11 @@ Flags = Annotated[
         "warming: younger than the history"
     ),
 ]
+
+
+def flags_of(known: object) -> list[Flag]:
+    """Return the flags that are set on what has one attribute for each."""
+    return [flag for flag in get_args(Flag) if getattr(known, flag)]
 
 
 class Reply(AnswerModel):
@@ -63,26 +68,28 @@ class Reply(AnswerModel):
         return self.model_copy(update={"answer_id": answer_id})
 
 
-_EXACT = frozenset(
-    (
-        "bid_price",
-        "ask_price",
-        "bid_price_movement",
-        "ask_price_movement",
-        "min_spread",
-        "max_spread",
-    )
-)
-_PRECISE = frozenset(("vwap", "weighted_mid", "mid"))
-
-
 def rounded(name: str, value: Value) -> Value:
-    """Round a metric for text and JSON alike: prices as they are, the rest to four digits."""
+    """Round a metric for text and JSON alike: quoted prices stay as they are."""
     if isinstance(value, str):
         return value
-    if name in _EXACT:
+    if DIGITS[name] == EXACT:
         return whole(round(value, 8))
-    return short(value, 9 if name in _PRECISE else 4)
+    return short(value, DIGITS[name])
+
+
+def metric_fields(rows: Iterable[Metric], *, compared: bool = False) -> dict[str, Any]:
+    """Return metrics as pydantic's `create_model` takes them: type and default by name."""
+    return {row.name: (_annotation(row, compared=compared), None) for row in rows}
+
+
+def _annotation(row: Metric, *, compared: bool) -> Any:  # noqa: ANN401 - a type made at run time
+    if row.words:
+        return Literal[row.words] | None
+    if row.is_count:
+        return int | None
+    described = (compared and row.compare_description) or row.description
+    text = described or UNIT_DESCRIPTIONS.get(row.unit)
+    return Annotated[Known, Field(description=text)] if text else Known
 
 
 def significant(value: float | None, digits: int) -> Number | None:

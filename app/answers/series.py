@@ -5,13 +5,22 @@ from typing import Annotated, Any
 from pydantic import Field
 
 from app.analysis.bars import SECOND_MS
+from app.analysis.metric_table import MID, SHOWN
 from app.analysis.metrics import compute_metrics
-from app.analysis.rolling_bars import RollingBars
 from app.answers.durations import age
 from app.answers.history_argument import parse_history
 from app.answers.reader import Reader
-from app.answers.schema import Flag, Flags, Known, Number, Reply, rounded, seconds_of, significant
-from app.answers.ticker_answer import Metrics
+from app.answers.schema import (
+    Flags,
+    Known,
+    Number,
+    Reply,
+    flags_of,
+    rounded,
+    seconds_of,
+    significant,
+)
+from app.answers.ticker_read import SecondTable
 from app.answers.ticker_text import id_line, plain
 from app.core.errors import BadQuestion, NoAnswer
 from app.core.tickers import checked_ticker
@@ -19,9 +28,7 @@ from app.storage.published import EvidenceClass, Value
 
 MIN_POINTS, MAX_POINTS = 2, 60
 MAX_FIELDS = 8
-MID = "mid"
-WORD_FIELDS = ("bid_size_acceleration", "ask_size_acceleration", "spread_trend")
-FIELDS = (MID, *(name for name in Metrics.model_fields if name not in WORD_FIELDS))
+FIELDS = (MID, *(row.name for row in SHOWN if not row.words))
 
 Column = Annotated[
     list[Number | None], Field(json_schema_extra={"items": {"type": ["number", "null"]}})
@@ -91,7 +98,6 @@ def series(
     ends = list(range(as_of_ms, as_of_ms - seconds * SECOND_MS, -step * SECOND_MS))[::-1]
     table = reader.table(ticker, as_of_ms, seconds + step)
     rows = [measured(table, end, step) for end in ends]
-    flags: tuple[Flag, ...] = ("stale", "quiet", "warming")
     covered: Any = snapshot.metrics.get("covered_seconds")
     return Series(
         ticker=ticker,
@@ -102,7 +108,7 @@ def series(
         history_seconds=seconds,
         covered_seconds=significant(covered, 6),
         evidence_class=snapshot.evidence_class,
-        flags=[flag for flag in flags if getattr(snapshot, flag)],
+        flags=flags_of(snapshot),
         note=snapshot.cause,
         quality=dict(snapshot.quality.counts),
         first_end=ends[0],
@@ -120,10 +126,10 @@ def _check(fields: list[str], points: int) -> None:
         raise BadQuestion(f"points lies from {MIN_POINTS} to {MAX_POINTS}")
 
 
-def measured(table: RollingBars, end_ms: int, seconds: int) -> dict[str, Value]:
+def measured(table: SecondTable, end_ms: int, seconds: int) -> dict[str, Value]:
     """Measure the `seconds` up to `end_ms`, the mid at their end included."""
-    [window] = table.windows(end_ms, (seconds,))
-    metrics = compute_metrics(window)
+    [window] = table.bars.windows(end_ms, (seconds,))
+    metrics = compute_metrics(window, table.tick_size)
     bid, ask = metrics.get("bid_price"), metrics.get("ask_price")
     if window.end.mid2 and isinstance(bid, (int, float)) and isinstance(ask, (int, float)):
         metrics[MID] = (bid + ask) / 2

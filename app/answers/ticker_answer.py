@@ -6,20 +6,22 @@ Numbers are rounded here, once, so that text and JSON carry the same facts.
 import dataclasses
 import math
 from collections.abc import Callable, Iterable, Mapping
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, create_model
 
+from app.analysis.behavior_table import BEHAVIORS
+from app.analysis.metric_table import BRIEF, BRIEF_DIGITS, SHOWN
+from app.analysis.touch import SIDE_NAMES
 from app.answers.reader import TickerSnapshot
 from app.answers.schema import (
     AnswerModel,
-    Bp,
     EpochMs,
     Known,
     Number,
     Price,
     Reply,
-    Shares,
+    metric_fields,
     rounded,
     seconds_of,
     short,
@@ -27,7 +29,6 @@ from app.answers.schema import (
     whole,
 )
 from app.storage.published import (
-    BEHAVIORS,
     BookSide,
     EventRecord,
     EvidenceClass,
@@ -40,64 +41,15 @@ from app.storage.published import (
 
 MAX_EVENTS = 5
 MAX_LEVELS_A_SIDE = 3
-BRIEF_METRICS = (
-    "bid_price",
-    "ask_price",
-    "spread_bps",
-    "queue_imbalance",
-    "ofi",
-    "trade_imbalance",
-)
 
-SizeTrend = Literal["INCREASING", "STABLE", "DECREASING"]
+if TYPE_CHECKING:
+    _MetricFields = AnswerModel
+else:
+    _MetricFields = create_model("_MetricFields", __base__=AnswerModel, **metric_fields(SHOWN))
 
 
-class Metrics(AnswerModel):
+class Metrics(_MetricFields):
     """Measures over the history; bid_/ask_ price and size stand at as_of."""
-
-    quote_count: int | None = None
-    quotes_per_second: Known = None
-    bid_price: Price = None
-    bid_size: Shares = None
-    ask_price: Price = None
-    ask_size: Shares = None
-    weighted_mid: Price = None
-    bid_price_movement: Price = None
-    ask_price_movement: Price = None
-    net_bid_size_change: Shares = None
-    net_ask_size_change: Shares = None
-    bid_lift_count: int | None = None
-    bid_drop_count: int | None = None
-    ask_lift_count: int | None = None
-    ask_drop_count: int | None = None
-    avg_bid_size: Shares = None
-    avg_ask_size: Shares = None
-    large_bids_appeared: int | None = None
-    large_asks_appeared: int | None = None
-    large_bid_size: Annotated[Known, Field(description="the ticker's own threshold")] = None
-    large_ask_size: Shares = None
-    bid_size_acceleration: SizeTrend | None = None
-    ask_size_acceleration: SizeTrend | None = None
-    avg_spread: Price = None
-    min_spread: Price = None
-    max_spread: Price = None
-    spread_bps: Bp = None
-    spread_trend: Literal["TIGHTENING", "STABLE", "WIDENING"] | None = None
-    queue_imbalance: Annotated[Known, Field(description="-1..1, above 0: more bid size")] = None
-    ofi: Annotated[Known, Field(description="order flow imbalance, in sizes")] = None
-    log_ofi: Known = None
-    realized_volatility_bps: Annotated[Known, Field(description="bp")] = None
-    price_velocity: Annotated[Known, Field(description="price/s")] = None
-    size_turnover: Annotated[Known, Field(description="size/s")] = None
-    trade_count: int | None = None
-    buy_volume: Annotated[Known, Field(description="by buying aggressors")] = None
-    sell_volume: Annotated[Known, Field(description="by selling aggressors")] = None
-    unsigned_volume: Shares = None
-    signed_volume: Shares = None
-    trade_imbalance: Annotated[Known, Field(description="-1..1")] = None
-    vwap: Price = None
-    effective_spread_bps: Bp = None
-    inside_volume: Annotated[Known, Field(description="inside the spread")] = None
 
 
 class EventFacts(AnswerModel):
@@ -215,7 +167,7 @@ def _without_least(
     return events, [level for level in levels if level is not least]
 
 
-def build_brief(snapshot: TickerSnapshot, names: Iterable[str] = BRIEF_METRICS) -> Answer:
+def build_brief(snapshot: TickerSnapshot, names: Iterable[str] = BRIEF) -> Answer:
     """Put a snapshot into its shortest form: some metrics, and what is open or on."""
     wanted = {*names, "covered_seconds"}
     metrics = {n: _brief(n, v) for n, v in snapshot.metrics.items() if n in wanted}
@@ -240,10 +192,8 @@ def fit_brief_to_budget(snapshot: TickerSnapshot, cost: Callable[[Answer], float
 
 
 def _brief(name: str, value: Value) -> Value:
-    return short(value, 3) if name in _RATIOS and not isinstance(value, str) else value
-
-
-_RATIOS = frozenset(("spread_bps", "queue_imbalance", "trade_imbalance"))
+    digits = BRIEF_DIGITS.get(name)
+    return value if digits is None or isinstance(value, str) else short(value, digits)
 
 
 def open_patterns(events: Iterable[EventRecord], most: int = MAX_EVENTS) -> list[str]:
@@ -325,7 +275,7 @@ def top_levels(levels: Iterable[LevelRecord]) -> list[LevelRecord]:
     ranked = sorted(levels, key=significance, reverse=True)
     return [
         level
-        for side in ("bid", "ask")
+        for side in SIDE_NAMES
         for level in [level for level in ranked if level.side == side][:MAX_LEVELS_A_SIDE]
     ]
 

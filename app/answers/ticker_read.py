@@ -13,13 +13,14 @@ from app.analysis.rolling_bars import RollingBars
 from app.analysis.windows import WINDOWS
 from app.core.errors import RecordRejected, StateUnreadable
 from app.storage.active_tickers import AHEAD_MS
-from app.storage.keys import Keys
+from app.storage.keys import TICK_SIZE, Keys
 from app.storage.published import EvidenceClass, Value, read_counts, read_number
 from app.storage.tick.codec import decode_bar, decode_bars
 
 WINDOW_OF_SECONDS = {seconds: name for name, seconds in WINDOWS.items()}
 MAX_EVENTS_READ = 2000
 MIN_EPOCH_MS = 1e12
+_STATE_FIELDS = ("as_of", "recent", TICK_SIZE)
 
 Hash = Mapping[bytes, bytes]
 Scored = Sequence[tuple[bytes, float]]
@@ -43,6 +44,13 @@ class WindowSums(NamedTuple):
     metrics: Mapping[str, Value]
     counts: Mapping[str, int]
     unseen_seconds: float
+
+
+class SecondTable(NamedTuple):
+    """The seconds of a history one by one, and the tick size as now known, 0 where it is not."""
+
+    bars: RollingBars
+    tick_size: int
 
 
 class TickerReplies(NamedTuple):
@@ -102,21 +110,27 @@ class TickerReplies(NamedTuple):
         """Return A where trades carry their aggressor, B where they don't, C without trades."""
         return evidence_class_of(self.trade)
 
-    def sum_window(self, as_of_ms: int, seconds: int) -> "WindowSums":
+    @property
+    def tick_size(self) -> int:
+        """Return the tick size in 1e-8 as of the newest tick, 0 where it is not known."""
+        found = read_number(dict(zip(_STATE_FIELDS, self.state, strict=False)).get(TICK_SIZE))
+        return found if isinstance(found, int) and found > 0 else 0
+
+    def sum_window(self, as_of_ms: int, seconds: int, tick_size: int = 0) -> WindowSums:
         """Return what the bars say of the `seconds` up to `as_of_ms`."""
         bars = self._bars(as_of_ms)
         table = _table(bars, as_of_ms, seconds)
         [window] = table.windows(as_of_ms, (seconds,))
         unseen_ms = bars[0].end - SECOND_MS - (as_of_ms - seconds * SECOND_MS) if bars else 0
         return WindowSums(
-            compute_metrics(window),
+            compute_metrics(window, tick_size),
             read_counts(table.quality(as_of_ms, seconds)),
             unseen_ms / SECOND_MS,
         )
 
-    def table(self, as_of_ms: int, seconds: int) -> RollingBars:
+    def table(self, as_of_ms: int, seconds: int) -> SecondTable:
         """Return the `seconds` up to `as_of_ms` one by one."""
-        return _table(self._bars(as_of_ms), as_of_ms, seconds)
+        return SecondTable(_table(self._bars(as_of_ms), as_of_ms, seconds), self.tick_size)
 
     def _bars(self, as_of_ms: int) -> list[Bar]:
         recent = self.state[1] if len(self.state) > 1 else None
@@ -164,7 +178,7 @@ class TickerReads:
         """Read a ticker's keys; bars only for a history that has no hash of its own."""
         key, ticker = self._keys, question.ticker
         pipe = self._redis.pipeline(transaction=True)
-        pipe.hmget(key.state(ticker), "as_of", "recent")
+        pipe.hmget(key.state(ticker), *_STATE_FIELDS)
         pipe.hgetall(key.metrics(ticker, "5min"))
         for broker_key in (key.quotes(ticker), key.trades(ticker)):
             newest_ms = question.now_ms + AHEAD_MS
@@ -179,8 +193,8 @@ class TickerReads:
         return TickerReplies(*_answered(pipe))
 
     def state_of(self, ticker: str) -> TickerReplies:
-        """Read only what the newest bars are in."""
-        return TickerReplies(state=self._redis.hmget(self._keys.state(ticker), "as_of", "recent"))
+        """Read only the state's fields: the newest bars are in them."""
+        return TickerReplies(state=self._redis.hmget(self._keys.state(ticker), *_STATE_FIELDS))
 
     def with_bars(
         self, glance: TickerReplies, question: ReadRequest, as_of_ms: int

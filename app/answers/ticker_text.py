@@ -3,13 +3,15 @@
 `a/b` is bid/ask throughout; sizes are in the feed's unit, other units stand beside their names.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from decimal import Decimal
 
+from app.analysis.behavior_table import BEHAVIORS, DIRECTION_OF
+from app.analysis.metric_table import text_lines
+from app.analysis.touch import SIDE_NAMES
 from app.answers.durations import age, ago
 from app.answers.schema import seconds_of
 from app.answers.ticker_answer import Answer, EventFacts, LevelFacts, Metrics
-from app.storage.published import BEHAVIORS
 
 _CLASSES = {
     "A": "A (aggressors given)",
@@ -17,62 +19,7 @@ _CLASSES = {
     "C": "C (quotes only)",
 }
 
-# Label of a line, and what stands in it: name and field, or name and the fields of bid and ask.
-_LINES: tuple[tuple[str, tuple[tuple[str, tuple[str, ...]], ...]], ...] = (
-    (
-        "book bid/ask",
-        (
-            ("price", ("bid_price", "ask_price")),
-            ("size", ("bid_size", "ask_size")),
-            ("moved", ("bid_price_movement", "ask_price_movement")),
-            ("size change", ("net_bid_size_change", "net_ask_size_change")),
-            ("lifts", ("bid_lift_count", "ask_lift_count")),
-            ("drops", ("bid_drop_count", "ask_drop_count")),
-            ("avg size", ("avg_bid_size", "avg_ask_size")),
-            ("size trend", ("bid_size_acceleration", "ask_size_acceleration")),
-            ("large size", ("large_bid_size", "large_ask_size")),
-            ("large appeared", ("large_bids_appeared", "large_asks_appeared")),
-        ),
-    ),
-    (
-        "spread",
-        (
-            ("avg", ("avg_spread",)),
-            ("min", ("min_spread",)),
-            ("max", ("max_spread",)),
-            ("bp", ("spread_bps",)),
-            ("trend", ("spread_trend",)),
-            ("weighted mid", ("weighted_mid",)),
-        ),
-    ),
-    (
-        "flow",
-        (
-            ("quotes", ("quote_count",)),
-            ("quotes/s", ("quotes_per_second",)),
-            ("queue imbalance", ("queue_imbalance",)),
-            ("ofi", ("ofi",)),
-            ("log ofi", ("log_ofi",)),
-            ("volatility bp", ("realized_volatility_bps",)),
-            ("velocity/s", ("price_velocity",)),
-            ("turnover/s", ("size_turnover",)),
-        ),
-    ),
-    (
-        "trades",
-        (
-            ("count", ("trade_count",)),
-            ("by buyers", ("buy_volume",)),
-            ("by sellers", ("sell_volume",)),
-            ("unsigned", ("unsigned_volume",)),
-            ("net", ("signed_volume",)),
-            ("imbalance", ("trade_imbalance",)),
-            ("vwap", ("vwap",)),
-            ("effective bp", ("effective_spread_bps",)),
-            ("inside", ("inside_volume",)),
-        ),
-    ),
-)
+_LINES = text_lines()
 
 
 def as_text(answer: Answer) -> str:
@@ -138,7 +85,7 @@ def _metrics(metrics: Metrics) -> Iterator[str]:
             yield f"{label}: {', '.join(said)}"
 
 
-def _joined(fields: tuple[str, ...], known: Mapping[str, object]) -> str:
+def _joined(fields: Sequence[str], known: Mapping[str, object]) -> str:
     return "/".join(plain(known.get(field, "-")) for field in fields)
 
 
@@ -156,7 +103,7 @@ def _behaviors(behaviors: Mapping[str, str]) -> Iterator[str]:
     by_state: dict[str, list[str]] = {}
     for name in BEHAVIORS:
         if name in behaviors:
-            direction = behaviors.get(f"{name.removesuffix('_building')}_direction")
+            direction = behaviors.get(DIRECTION_OF.get(name, ""))
             by_state.setdefault(behaviors[name], []).append(
                 f"{name} {direction}" if direction else name
             )
@@ -228,7 +175,7 @@ def _levels(answer: Answer) -> Iterator[str]:
     if answer.levels or answer.levels_left_out:
         count = shown(len(answer.levels), answer.levels_left_out)
         yield f"levels: {count} (price: mean size, visits, held/broke, s unseen, bp off mid)"
-    for side in ("bid", "ask"):
+    for side in SIDE_NAMES:
         found = [_level(level, answer.now) for level in answer.levels if level.side == side]
         if found:
             yield f"- {side} {'; '.join(found)}"

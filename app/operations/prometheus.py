@@ -5,7 +5,7 @@ has to be gathered from files or from each of them. Names and labels are only th
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, get_args
+from typing import Any
 
 import redis
 from prometheus_client.core import (
@@ -16,6 +16,8 @@ from prometheus_client.core import (
 )
 from prometheus_client.registry import Collector
 
+from app.analysis.pattern_table import PATTERN_TYPES
+from app.analysis.quality_table import QUALITY_COUNTS, REJECTED_NAMES, REJECTED_TOTAL
 from app.answers.diagnosis import Heartbeat
 from app.answers.reader import store_errors
 from app.core import clock
@@ -24,14 +26,10 @@ from app.core.settings import Settings
 from app.storage import keys
 from app.storage.active_tickers import ACTIVE_MS
 from app.storage.counters import LAG_BOUNDS_SECONDS, LAG_COUNTERS, LAG_SUM_COUNTER
-from app.storage.published import QUALITY_COUNTS, Number, PatternType, read_number
+from app.storage.published import Number, read_number
 
 TICK_OUTCOMES = ("published", "done", "late", "skipped", "overtaken", "idle", "failed")
-REJECTIONS = (
-    "not_json", "missing_number", "boolean_number", "not_finite", "negative_size",
-    "non_positive_price", "out_of_range", "zero_size", "too_long",
-)  # fmt: skip
-_ODD = sorted(QUALITY_COUNTS - {*REJECTIONS, "late", "rejected", "behind_seconds"})
+_ODD = sorted(QUALITY_COUNTS - {*REJECTED_NAMES, REJECTED_TOTAL, "late", "behind_seconds"})
 
 Counts = Mapping[str, Number]
 
@@ -104,14 +102,14 @@ def _totals(counts: Counts) -> Iterator[Metric]:
         "records_", counts,
     )  # fmt: skip
     yield _by(
-        "orderflow_records_rejected", "Records that can't be used.", "reason", REJECTIONS,
+        "orderflow_records_rejected", "Records that can't be used.", "reason", REJECTED_NAMES,
         "records_", counts,
     )  # fmt: skip
     yield _by(
         "orderflow_records_odd", "Records used that were odd.", "oddity", _ODD, "records_", counts
     )
     yield _by(
-        "orderflow_events", "Pattern events opened.", "type", get_args(PatternType), "events_",
+        "orderflow_events", "Pattern events opened.", "type", PATTERN_TYPES, "events_",
         counts,
     )  # fmt: skip
 

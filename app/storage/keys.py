@@ -13,7 +13,8 @@ Written by a tick (lifetimes in seconds beside the names below):
     STREAM orderflow:bars:{ticker}              one packed second an entry, id = its end in ms
     HASH   orderflow:state:{ticker}             `version`, `as_of`, `engine`, `blob`, `recent`,
                                                 `recent_count`, `journal`, `behind`, `lost_to`,
-                                                `open`: the open events, a line each
+                                                `open`: the open events, a line each,
+                                                `tick`: the tick size in 1e-8, where it is known
 
 Written by the tasks and servers:
 
@@ -32,6 +33,7 @@ Written by the tasks and servers:
 With `ORDERFLOW_CLUSTER=1` the ticker is in braces, so that all of its keys share a slot.
 """
 
+from app.analysis.touch import SIDE_NAMES
 from app.analysis.windows import WEAK_EVENT_SECONDS, WINDOWS
 from app.core.tickers import is_ticker
 
@@ -39,7 +41,7 @@ PREFIX = "orderflow:"
 _PLACEHOLDER = "*"  # in no ticker's name
 SIDES = ("bid", "ask")
 
-METRICS_LIFETIME_SECONDS = {"10s": 60, "1min": 300, "5min": 600}
+METRICS_LIFETIME_SECONDS = dict(zip(WINDOWS, (60, 300, 600), strict=True))
 PATTERNS_LIFETIME_SECONDS = 3600
 WEAK_PATTERN_LIFETIME_SECONDS = WEAK_EVENT_SECONDS
 LEVELS_LIFETIME_SECONDS = 3600
@@ -123,7 +125,7 @@ class Keys:
             self.trades(ticker),
             self.bars(ticker),
             self.patterns(ticker),
-            *(self.levels(ticker, side) for side in SIDES),
+            *(self.levels(ticker, side) for side in SIDE_NAMES),
             *(self.metrics(ticker, window) for window in WINDOWS),
         ]
 

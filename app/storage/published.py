@@ -7,77 +7,40 @@ that no text from a key goes further than this module unless it is one of the wo
 import builtins
 import math
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal, get_args
+from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
 
+from app.analysis.behavior_table import BEHAVIORS, DIRECTION_OF
+from app.analysis.metric_table import NUMBERS, WORDS
+from app.analysis.pattern_table import (
+    CLOSE_REASONS,
+    EVIDENCE_NAMES,
+    EVIDENCE_WORDS,
+    PATTERN_SIDES,
+    PATTERN_TYPES,
+)
+from app.analysis.quality_table import QUALITY_COUNTS
 from app.core import errors
 
-PatternType = Literal[
-    "absorption", "stacking", "momentum_shift", "iceberg", "sweep", "wall", "pulling",
-    "hidden_print", "spread_regime", "quote_burst", "price_gap", "absorption_suspected",
-    "refill_suspected",
-]  # fmt: skip
-PatternSide = Literal["bid", "ask", "up", "down", "both"]
+if TYPE_CHECKING:
+    PatternType = str
+    PatternSide = str
+else:
+    PatternType = Literal[PATTERN_TYPES]
+    PatternSide = Literal[PATTERN_SIDES]
 EvidenceClass = Literal["A", "B", "C"]
 BookSide = Literal["bid", "ask"]
 
 OTHER = "other"
 
-CLOSE_REASONS = frozenset((
-    "broke", "consumed", "detector_failed", "elapsed", "faded", "flicker", "gap", "improved",
-    "level_lost", "lost", "normal", "one_sided", "opposite", "pulled", "removed", "silence",
-    "turned",
-))  # fmt: skip
-EVIDENCE_NAMES = frozenset((
-    "added_shares", "age_seconds", "cause", "decreased_shares", "dip_shares",
-    "displayed_shares", "executed_shares", "expected_ticks", "flicker_share", "floor_shares",
-    "flow_shares", "increased_shares", "inside_shares", "kind", "largest_refill_shares",
-    "level_share", "level_shares", "mean_after", "mean_before", "median_delay_ms",
-    "median_shares", "median_spread", "mid_move", "moved_ticks", "native_refills", "prices",
-    "prints", "quotes_per_second", "ratio", "recoveries", "refills", "regime",
-    "removed_shares", "seconds", "size_after_shares", "size_before_shares", "size_shares",
-    "spread_ticks", "start_shares", "threshold_shares", "through_refills", "ticks",
-    "traded_shares", "trades_per_second", "usual_flow_shares", "volume_share",
-    "volume_shares",
-))  # fmt: skip
-EVIDENCE_WORDS = frozenset((
-    "cancelled", "native", "synthetic", "through", "tight", "unknown", "wide",
-))  # fmt: skip
-BEHAVIORS = (
-    "bid_stacking", "ask_stacking", "bid_pulling", "ask_pulling", "spread_tightening",
-    "momentum_building", "aggressive_buying", "aggressive_selling", "quote_pressure",
-)  # fmt: skip
-DIRECTIONS = ("momentum_direction", "quote_pressure_direction")
+DIRECTIONS = tuple(DIRECTION_OF.values())
 _UNKNOWN_REASON = re.compile(
     r"warming(, [0-9]{1,9} of [0-9]{1,9} samples)?|no trades come"
     r"|no valid spread in all of the last 10 s"
 )
-QUALITY_COUNTS = frozenset((
-    "ahead", "behind_seconds", "boolean_number", "crossed", "duplicate", "late", "locked",
-    "missing_number", "negative_size", "non_positive_price", "not_finite", "not_json",
-    "one_sided", "out_of_range", "rejected", "seconds_not_ms", "stamp_mismatch", "too_long",
-    "unnumbered", "wrong_type", "zero_size",
-))  # fmt: skip
-WORDS = {
-    "bid_size_acceleration": frozenset(("INCREASING", "STABLE", "DECREASING")),
-    "ask_size_acceleration": frozenset(("INCREASING", "STABLE", "DECREASING")),
-    "spread_trend": frozenset(("TIGHTENING", "STABLE", "WIDENING")),
-}
-NUMBERS = frozenset((
-    "as_of", "covered_seconds", "quote_count", "quotes_per_second", "bid_price", "bid_size",
-    "ask_price", "ask_size", "bid_price_movement", "ask_price_movement",
-    "net_bid_size_change", "net_ask_size_change", "bid_lift_count", "bid_drop_count",
-    "ask_lift_count", "ask_drop_count", "avg_bid_size", "avg_ask_size", "large_bids_appeared",
-    "large_asks_appeared", "large_bid_size", "large_ask_size", "avg_spread", "min_spread",
-    "max_spread", "spread_bps", "queue_imbalance", "weighted_mid", "ofi", "log_ofi",
-    "realized_volatility_bps", "price_velocity", "size_turnover", "trade_count", "buy_volume",
-    "sell_volume", "unsigned_volume", "signed_volume", "trade_imbalance", "vwap",
-    "effective_spread_bps", "inside_volume",
-))  # fmt: skip
-
 _ID_END = re.compile(r"~[0-9a-z]{8}")
 _ENGINE = re.compile(r"[0-9]{1,6}(\.[0-9]{1,6}){0,3}")
 
@@ -236,7 +199,7 @@ def read_metrics(fields: Mapping[bytes, bytes]) -> dict[str, Value]:
     return metrics
 
 
-def _word(text: bytes, words: frozenset[str]) -> str | None:
+def _word(text: bytes, words: Collection[str]) -> str | None:
     word = text.decode("ascii", "replace")
     return word if word in words else None
 
@@ -274,7 +237,7 @@ def read_quality(text: bytes | None, start_ms: float = 0) -> QualityRecord:
         read_counts(raw),
         tuple((max(gap[0], start_ms), gap[1]) for gap in gaps if gap and gap[1] > start_ms),
         rebuilt_at if isinstance(rebuilt_at, (int, float)) else None,
-        tuple(name for name in get_args(PatternType) if name in failed),
+        tuple(name for name in PATTERN_TYPES if name in failed),
     )
 
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 import pytest
 
 from app.analysis.engine import Engine
+from app.analysis.patterns.detector import Detector
 from app.analysis.records import Batch, Trade
 from app.analysis.results import TickResult
 from tests.builders import second
@@ -14,8 +15,8 @@ from tests.strategies import Flavour
 SECONDS = 60
 DAMAGED_FROM = 5
 
-# By hook: a detector, the memory that it stumbles over there, what it becomes, and whether the
-# feed has trades. No memory makes the hooks `jumped` and `moment_ended` stumble.
+# By hook: a pattern, the memory of its detector that fails there, what that becomes, and whether
+# the feed has trades. No memory makes the hooks `on_jump` and `on_stamp_complete` fail.
 FAILING: dict[str, tuple[str, str, object, bool]] = {
     "on_quote": ("pulling", "pulls", ["x", "x"], True),
     "on_enter": ("icebergs", "candidates", [], True),
@@ -27,13 +28,17 @@ FAILING: dict[str, tuple[str, str, object, bool]] = {
 }
 
 
+def detector_of(engine: Engine, pattern: str) -> Detector:
+    return next(it for it in engine.state.detectors if it.pattern_type == pattern)
+
+
 def analyses(damage: tuple[str, str, object] | None, *, trades: bool) -> Iterator[TickResult]:
     records = Flavour(11, 400, 0.3, 1.0, 0.05, 0.0, 1.0, 0.4).stream()
     engine = Engine.new("SPY")
     for end in range(1, SECONDS + 1):
         if damage is not None and end > DAMAGED_FROM:
-            detector, memory, value = damage
-            setattr(getattr(engine.state.detectors, detector), memory, value)
+            pattern, memory, value = damage
+            setattr(detector_of(engine, pattern), memory, value)
         now = [it for it in records if second(end - 1) < it.stamp <= second(end)]
         kept = [it for it in now if trades or not isinstance(it, Trade)]
         yield engine.advance(Batch(kept, []), second(end))
@@ -41,11 +46,10 @@ def analyses(damage: tuple[str, str, object] | None, *, trades: bool) -> Iterato
 
 @pytest.mark.parametrize("hook", FAILING)
 def test_a_detector_that_fails_in_a_hook_is_named_and_stops_no_other(hook: str) -> None:
-    detector, memory, value, trades = FAILING[hook]
-    finds = getattr(Engine.new("SPY").state.detectors, detector).pattern_type
+    finds, memory, value, trades = FAILING[hook]
 
     calm = list(analyses(None, trades=trades))
-    spoiled = list(analyses((detector, memory, value), trades=trades))
+    spoiled = list(analyses((finds, memory, value), trades=trades))
 
     failed_in = {
         frame.name

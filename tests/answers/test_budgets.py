@@ -63,7 +63,8 @@ def snapshot(events: tuple[EventRecord, ...], **changed: Any) -> TickerSnapshot:
         newest_quote_ms=NOW - 400,
         evidence_class="A",
         metrics=METRICS | {"covered_seconds": 300.0},
-        behaviors=BEHAVIORS,
+        # Events are ranked once 50 candidates are known: nothing is warming by then.
+        behaviors=BEHAVIORS | {"momentum_building": "off"},
         events=events,
         levels=tuple(level(i, side) for side in ("bid", "ask") for i in range(5)),
         quality=QualityRecord({"late": 3}),

@@ -368,7 +368,7 @@ def test_bars_that_a_tick_wrote_add_up_to_the_hash_that_it_wrote(
     for second in range(100):
         for part in range(3):
             stamp = start + second * 1000 + part * 300 + 7
-            bid, size = 100 + (second * 7 + part) % 5 / 100, 100 + (second * 13 + part * 5) % 40
+            bid, size = 99.8 + (second * 7 + part) % 25 / 100, 100 + (second * 13 + part * 5) % 40
             quote = {
                 "bid_price": bid,
                 "bid_size": size,
@@ -386,9 +386,12 @@ def test_bars_that_a_tick_wrote_add_up_to_the_hash_that_it_wrote(
         question = ReadRequest("SPY", seconds, now_ms())
         glances = TickerReads(redis_client, Keys())
         glance = glances.of(question, as_of)
-        added = glances.with_bars(glance, question, as_of).sum_window(as_of, seconds)
+        with_bars = glances.with_bars(glance, question, as_of)
+        added = with_bars.sum_window(as_of, seconds, with_bars.tick_size)
         hashed = read_metrics(redis_client.hgetall(f"orderflow:metrics:SPY:{window}"))
 
+        assert "spread_ticks" in hashed
+        assert "spread_ticks" not in with_bars.sum_window(as_of, seconds).metrics
         numbers = {name: n for name, n in hashed.items() if not isinstance(n, str)}
         words = {name: word for name, word in hashed.items() if isinstance(word, str)}
         assert {name: added.metrics[name] for name in words} == words

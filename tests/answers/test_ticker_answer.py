@@ -35,6 +35,7 @@ SINGLES = {
     ("spread", "min"): "min_spread",
     ("spread", "max"): "max_spread",
     ("spread", "bp"): "spread_bps",
+    ("spread", "ticks"): "spread_ticks",
     ("spread", "trend"): "spread_trend",
     ("spread", "weighted mid"): "weighted_mid",
     ("flow", "quotes"): "quote_count",

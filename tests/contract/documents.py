@@ -1,8 +1,10 @@
 """The project's documents, as tests read them."""
 
+import importlib.util
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from types import ModuleType
 
 import click
 
@@ -42,6 +44,16 @@ def rows(text: str) -> dict[str, str]:
             first = line.split("|")[1]
             found.update(dict.fromkeys(re.findall(r"`([^`]+)`", first), line))
     return found
+
+
+def program(name: str) -> ModuleType:
+    """Load a program of `packaging/`, which holds no package."""
+    spec = importlib.util.spec_from_file_location(name, ROOT / "packaging" / f"{name}.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
 
 
 def commands() -> Iterator[tuple[str, click.Command]]:

@@ -2,15 +2,22 @@
 
 import ast
 import json
+import re
+import subprocess
+import sys
 import tomllib
 from typing import Any, get_args
 
 import click
 import pytest
 
+from app.analysis.metric_table import GROUPS
+from app.analysis.metric_table import METRICS as METRIC_ROWS
+from app.analysis.pattern_table import PATTERNS as PATTERN_ROWS
+from app.analysis.quality_table import QUALITY_COUNTS, REJECTED_TOTAL
 from app.core.settings import Settings
 from app.storage import keys, published
-from tests.contract.documents import ROOT, commands, named, rows, text_of
+from tests.contract.documents import ROOT, commands, named, program, rows, text_of
 
 README = text_of("README.md")
 METRICS = text_of("docs/metrics.md")
@@ -24,21 +31,36 @@ def assert_named(names: set[str], text: str, what: str) -> None:
     assert not missing, f"{what} to be named: {', '.join(missing)}"
 
 
-def test_every_metric_field_has_its_row_in_the_metrics() -> None:
-    fields = published.NUMBERS | set(published.WORDS)
-    json_fields = {"behaviors", "last_sweep", "quality", "engine"}
+def test_the_tables_of_the_documents_are_those_of_the_code() -> None:
+    command = [sys.executable, ROOT / "packaging" / "doc_tables.py", "--check"]
+    run = subprocess.run(command, capture_output=True, text=True, check=False)
 
-    assert not sorted((fields | json_fields) - set(rows(METRICS)))
+    assert run.returncode == 0, run.stderr
 
 
-def test_no_metric_is_explained_that_does_not_exist() -> None:
-    sections = METRICS.split("\n## ")
-    of_fields = ("Which tick", "Quotes", "Sizes", "Spread and mid", "Flow", "Trades")
-    explained = {
-        name for section in sections if section.startswith(of_fields) for name in rows(section)
-    }
+def test_a_table_that_is_out_of_date_is_found() -> None:
+    tables = program("doc_tables")
+    old = "<!-- evidence: pulling -->\n| old |\n<!-- end -->\n"
 
-    assert explained == published.NUMBERS | set(published.WORDS)
+    [pulling] = [row for row in PATTERN_ROWS if row.type == "pulling"]
+    new = tables.rewritten(f"before\n{old}after\n")
+
+    assert "| old |" not in new
+    assert new.startswith("before\n<!-- evidence: pulling -->\n| field | unit | meaning |\n")
+    assert new.endswith("<!-- end -->\nafter\n")
+    assert {field.name for field in pulling.evidence} == set(rows(new))
+    with pytest.raises(SystemExit, match="known: absorption, "):
+        tables.rewritten(old.replace("pulling", "unheard"))
+
+
+def test_every_metric_is_explained_in_its_group() -> None:
+    marked = set(re.findall(r"^<!-- metrics: (.+) -->$", METRICS, re.MULTILINE))
+
+    assert marked == {row.group for row in METRIC_ROWS} == set(GROUPS)
+
+
+def test_every_field_that_is_no_metric_has_its_row() -> None:
+    assert {"behaviors", "last_sweep", "quality", "engine"} <= set(rows(METRICS))
 
 
 @pytest.mark.parametrize("name", sorted(published.WORDS))
@@ -54,8 +76,10 @@ def test_every_behavior_and_direction_is_explained_in_both_documents() -> None:
 
 
 def test_every_oddity_of_the_quality_is_explained() -> None:
-    assert set(rows(METRICS)) >= published.QUALITY_COUNTS
-    assert_named({"gaps", "rebuilt_at", "failed_detectors"}, METRICS, "parts of the quality")
+    assert set(rows(METRICS)) >= QUALITY_COUNTS - {REJECTED_TOTAL}
+    assert_named(
+        {REJECTED_TOTAL, "gaps", "rebuilt_at", "failed_detectors"}, METRICS, "parts of the quality"
+    )
 
 
 def test_every_pattern_type_has_its_own_section() -> None:

@@ -1,22 +1,10 @@
 """The licences of the dependencies are listed, and the audit fails for what it found alone."""
 
-import importlib.util
 import re
-from types import ModuleType
 
 import pytest
 
-from tests.contract.documents import ROOT, text_of
-
-
-def loaded(name: str) -> ModuleType:
-    """Load a program of the folder that holds no package."""
-    spec = importlib.util.spec_from_file_location(name, ROOT / "packaging" / f"{name}.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+from tests.contract.documents import program, text_of
 
 
 def rows() -> dict[str, str]:
@@ -28,7 +16,7 @@ def rows() -> dict[str, str]:
 def test_every_dependency_is_listed_with_its_licence() -> None:
     listed = {name: licence for name, licence in rows().items() if name != "package"}
 
-    assert set(listed) == set(loaded("licences").needed())
+    assert set(listed) == set(program("licences").needed())
     assert "see there" not in listed.values()
     assert not [name for name, licence in listed.items() if "GPL" in licence]
 
@@ -40,13 +28,13 @@ def answered(**more: object) -> dict[str, object]:
 def test_the_audit_fails_for_a_vulnerability(capsys: pytest.CaptureFixture[str]) -> None:
     fault = {"id": "CVE-1", "fix_versions": ["2"]}
 
-    assert loaded("audit").said_of([answered(), answered(vulns=[fault])]) == 1
+    assert program("audit").said_of([answered(), answered(vulns=[fault])]) == 1
     assert "one 1: CVE-1, fixed in 2" in capsys.readouterr().out
 
 
 def test_the_audit_passes_loudly_where_it_could_not_ask(capsys: pytest.CaptureFixture[str]) -> None:
     unknown = {"name": "one", "skip_reason": "not found"}
 
-    assert loaded("audit").said_of([unknown]) == 0
-    assert loaded("audit").said_of([unknown, answered()]) == 0
+    assert program("audit").said_of([unknown]) == 0
+    assert program("audit").said_of([unknown, answered()]) == 0
     assert capsys.readouterr().out.count("SKIPPED") == 2

@@ -10,13 +10,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import get_args
 
 import pytest
 
-from app.analysis.dispatch import DETECTOR_NAMES
 from app.analysis.engine import Engine
+from app.analysis.pattern_table import ANY_CLOSE_REASONS, PATTERNS, Pattern
 from app.analysis.patterns.events import Event
+from app.analysis.quality_table import REJECTED_TOTAL
 from app.analysis.records import Batch, Record
 from app.analysis.results import TickResult
 from app.analysis.windows import WINDOWS
@@ -83,16 +83,20 @@ def added_evidence(tree: ast.Module) -> Iterator[str]:
                 yield str(name.value)
 
 
-def emitted_evidence() -> set[str]:
-    names: set[str] = set()
-    for tree in trees("analysis/patterns/*.py"):
-        names.update(added_evidence(tree))
-        for facts in evidence_in(tree):
-            names.update(str(key.value) for key in facts.keys if isinstance(key, ast.Constant))
+def tree_of(pattern: Pattern) -> ast.Module:
+    [tree] = trees(f"analysis/patterns/{pattern.detector.partition(':')[0]}.py")
+    return tree
+
+
+def evidence_of(pattern: Pattern) -> set[str]:
+    tree = tree_of(pattern)
+    names = set(added_evidence(tree))
+    for facts in evidence_in(tree):
+        names.update(str(key.value) for key in facts.keys if isinstance(key, ast.Constant))
     return names
 
 
-def emitted_reasons() -> set[str]:
+def reasons_in(tree: ast.Module) -> set[str]:
     reasons: set[str] = set()
     for tree in trees("analysis/patterns/*.py", "analysis/engine.py", "analysis/dispatch.py"):
         for node in ast.walk(tree):
@@ -213,40 +217,57 @@ def _twisted(number: int, records: list[Record]) -> list[Record]:
     return records
 
 
-def test_every_pattern_type_is_known_and_no_other() -> None:
+PER_PATTERN = pytest.mark.parametrize("pattern", PATTERNS, ids=lambda pattern: pattern.type)
+
+
+@PER_PATTERN
+def test_a_detector_opens_the_pattern_of_its_row_and_no_other(pattern: Pattern) -> None:
     types = {
         text
-        for tree in trees("analysis/patterns/*.py")
-        for node in ast.walk(tree)
+        for node in ast.walk(tree_of(pattern))
         if isinstance(node, ast.Call) and called(node, "Opening")
         for keyword in node.keywords
         if keyword.arg == "type"
         for text in results_of(keyword.value)
     }
 
-    assert types == set(get_args(published.PatternType))
+    assert types == {pattern.type}
 
 
-def test_every_detector_finds_a_known_pattern_type() -> None:
-    engine = Engine.new(TICKER)
-    detectors = engine.state.detectors
-    found = {getattr(detectors, name).pattern_type for name in DETECTOR_NAMES}
+def test_each_file_of_a_detector_has_its_row() -> None:
+    files = {path.stem for path in (APP / "analysis" / "patterns").glob("*.py")}
 
-    assert found == set(get_args(published.PatternType))
-
-
-def test_every_name_of_evidence_is_known_and_no_other() -> None:
-    assert emitted_evidence() == published.EVIDENCE_NAMES
+    rows = {pattern.detector.partition(":")[0] for pattern in PATTERNS}
+    assert files - {"__init__", "detector", "events"} == rows
 
 
-def test_every_close_reason_is_known_and_no_other() -> None:
-    assert emitted_reasons() == published.CLOSE_REASONS
+def test_detectors_are_called_in_the_order_of_their_turns() -> None:
+    found = [detector.pattern_type for detector in Engine.new(TICKER).state.detectors]
+
+    assert found == [row.type for row in sorted(PATTERNS, key=lambda row: row.turn)]
+    assert len({row.turn for row in PATTERNS}) == len(PATTERNS)
+
+
+@PER_PATTERN
+def test_every_name_of_evidence_has_its_row_and_no_other(pattern: Pattern) -> None:
+    assert evidence_of(pattern) == {field.name for field in pattern.evidence}
+
+
+@PER_PATTERN
+def test_every_close_reason_has_its_row_and_no_other(pattern: Pattern) -> None:
+    assert reasons_in(tree_of(pattern)) == set(pattern.close_reasons)
+
+
+def test_every_reason_that_closes_all_patterns_has_its_row_and_no_other() -> None:
+    trees_of_all = trees("analysis/engine.py", "analysis/dispatch.py")
+
+    assert set().union(*map(reasons_in, trees_of_all)) == set(ANY_CLOSE_REASONS)
 
 
 def test_every_oddity_is_known_and_no_other() -> None:
     aside = {"gaps", "rebuilt_at", "failed_detectors"}
 
-    assert emitted_oddities() - aside == published.QUALITY_COUNTS
+    assert (emitted_oddities() - aside) | {REJECTED_TOTAL} == published.QUALITY_COUNTS
 
 
 @pytest.mark.parametrize("state", unknown_states())
@@ -289,11 +310,13 @@ def test_a_fold_tells_every_number_and_word_that_is_read() -> None:
 
 
 def test_every_event_of_a_fold_comes_through_the_reader_whole() -> None:
+    sides = {row.type: row.sides for row in PATTERNS}
     assert {event.type for event in told().events} >= {"sweep", "iceberg", "wall", "stacking"}
     for event in told().events:
         read = published.read_event(codec.event_json(event), TICKER)
 
         assert read is not None
+        assert read.side in sides[read.type]
         assert read.evidence == event.evidence
         assert read.close_reason == event.close_reason
 

@@ -1,6 +1,5 @@
 """Commands, JSON and links in the documents: each is tried as far as it goes without running."""
 
-import ast
 import json
 import re
 import shlex
@@ -9,6 +8,7 @@ from pathlib import Path
 import click
 import pytest
 
+from app.analysis.metric_table import text_lines
 from app.cli import main
 from app.core.settings import Settings
 from mcp_app.__main__ import main as serve
@@ -118,16 +118,15 @@ def test_every_decision_has_its_number_once() -> None:
 
 def test_the_answer_shown_is_written_as_answers_are() -> None:
     _, answer = blocks(README.read_text(encoding="utf-8"), "text")
-    source = ast.parse(text_of("app/answers/ticker_text.py"))
-    words = {n.value for n in ast.walk(source) if isinstance(n, ast.Constant)}
+    labels = {line: [label for label, _ in parts] for line, parts in text_lines()}
     numbers = [line for line in answer.splitlines() if line.startswith(("book", "spread", "flow"))]
 
     assert re.match(r"SPY: last 300 s, covered 300 s, as of \d\.\d s ago", answer)
     assert len(numbers) == 3
     for line in numbers:
         label, _, parts = line.partition(": ")
-        assert label in words
+        assert label in labels
         for part in parts.split(", "):
             name, _, value = part.rpartition(" ")
-            assert name in words, f"{name!r} is no longer said"
+            assert name in labels[label], f"{name!r} is no longer said"
             assert value

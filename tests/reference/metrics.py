@@ -136,6 +136,9 @@ def _standing(window: Window) -> Part:
         sizes = valid.bid_size + valid.ask_size
         weighed = valid.bid_price * valid.ask_size + valid.ask_price * valid.bid_size
         found["weighted_mid"] = weighed / sizes / UNITS
+        tick = window.past.tick_at(window.end)
+        if tick is not None:
+            found["spread_ticks"] = (valid.ask_price - valid.bid_price) / tick
     return found
 
 

@@ -10,6 +10,7 @@ import pytest
 import redis
 
 from app.analysis.engine import Engine
+from app.analysis.patterns.walls import Walls
 from app.analysis.records import Batch, Quote, Trade
 from app.analysis.windows import WINDOWS
 from app.core.settings import Settings
@@ -471,7 +472,8 @@ def test_a_detector_that_fails_is_named_and_the_rest_is_written(
     publish(redis_client, TICKER, records)
     store.run_tick(TICKER, second(21))
     # So that its next look at a size fails.
-    store._warm[TICKER].engine.state.detectors.walls.sides = []  # noqa: SLF001
+    detectors = store._warm[TICKER].engine.state.detectors  # noqa: SLF001
+    next(it for it in detectors if isinstance(it, Walls)).sides = []
 
     report = store.run_tick(TICKER, second(30))
 
@@ -479,6 +481,22 @@ def test_a_detector_that_fails_is_named_and_the_rest_is_written(
     quality = json.loads(published(redis_client)["10s"][b"quality"])
     assert quality["failed_detectors"] == ["wall"]
     assert int(published(redis_client)["10s"][b"quote_count"]) > 0
+
+
+def test_the_tick_size_stands_in_the_state_from_when_it_is_known(
+    redis_client: redis.Redis, new_store: NewStore
+) -> None:
+    rising = stream(*(quote(at=n + 0.5, bid=10 + n / 50, ask=20) for n in range(30)))
+    publish(redis_client, TICKER, rising)
+    workers = [new_store(), new_store()]
+
+    seen = []
+    for number in range(1, 31):
+        workers[number // 10 % 2].run_tick(TICKER, second(number))
+        seen.append(redis_client.hget(f"orderflow:state:{TICKER}", "tick"))
+
+    # Known with the twentieth distinct price, the ask's among them.
+    assert seen == [None] * 18 + [b"2000000"] * 12
 
 
 def test_lost_state_is_rebuilt_from_the_records_and_said(

@@ -11,6 +11,7 @@ from typing import Final
 from mypy_extensions import mypyc_attr
 
 from app.analysis.bars import SECOND_MS
+from app.analysis.pattern_table import POINT_TYPES
 from app.analysis.records import PRICE_UNITS
 
 REOPEN_WITHIN_MS: Final = 5000.0

@@ -6,6 +6,7 @@ from typing import Final
 
 from app.analysis.bars import SECOND_MS
 from app.analysis.detector_context import DetectorContext
+from app.analysis.pattern_table import UP_AND_DOWN
 from app.analysis.patterns.detector import Detector
 from app.analysis.patterns.events import Evidence, Opening
 from app.analysis.quantiles import FloatArray, float_array, sum_in_order
@@ -17,7 +18,6 @@ MAX_ABS_Z: Final = 1.5
 FADED_SUM: Final = ALARM / 4
 MAX_DURATION_MS: Final = 120_000
 BEFORE_SECONDS: Final = 60
-DIRECTIONS = ("up", "down")
 
 
 @dataclass(slots=True, init=False)

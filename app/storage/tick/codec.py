@@ -8,6 +8,7 @@ from typing import Annotated, Any, Final, Literal, NamedTuple, TypeVar
 import msgspec
 
 from app.analysis.bars import COUNT_FIELDS, Bar
+from app.analysis.detectors import in_order
 from app.analysis.levels import PriceLevel, PublishedLevel
 from app.analysis.metrics import Value
 from app.analysis.patterns.events import PUBLISHED_FIELDS, Candidates, Event
@@ -83,6 +84,7 @@ def decode_state(stored: PackedState) -> State:
     Raises `StateUnreadable`.
     """
     state = _of(State, unpack(stored.blob))
+    state.detectors = in_order(state.detectors)
     state.context.baselines.update_thresholds()
     state.bar_builder.begin(state.bar_builder.end)
     candidates = state.context.events.candidates

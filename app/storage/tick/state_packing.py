@@ -25,40 +25,24 @@ from app.analysis import (
     state,
     touch,
 )
-from app.analysis.patterns import (
-    absorption,
-    events,
-    hidden_prints,
-    icebergs,
-    momentum,
-    price_gaps,
-    pulling,
-    quote_bursts,
-    spread_regimes,
-    stacking,
-    suspected_absorption,
-    suspected_refills,
-    sweeps,
-    walls,
-)
+from app.analysis.detectors import DETECTOR_MODULES
+from app.analysis.patterns import events
 from app.core.errors import StateUnreadable
 from app.storage.tick import journal
 
 _HOMES: tuple[ModuleType, ...] = (
-    *(
-        bars,
-        journal,
-        levels,
-        standing_quote,
-        records,
-        quantiles,
-        detector_context,
-        state,
-        touch,
-        baselines,
-    ),
-    *(absorption, events, hidden_prints, icebergs, momentum, price_gaps, pulling, quote_bursts),
-    *(spread_regimes, stacking, suspected_absorption, suspected_refills, sweeps, walls),
+    bars,
+    journal,
+    levels,
+    standing_quote,
+    records,
+    quantiles,
+    detector_context,
+    state,
+    touch,
+    baselines,
+    events,
+    *DETECTOR_MODULES,
 )
 _CHECKSUM_BYTES = 4
 _PLAIN = (bool, int, float, str)
@@ -87,7 +71,7 @@ def _kinds() -> dict[type, PackedClass]:
 
 
 _KINDS = _kinds()
-_BY_MARK = {kind.mark: kind for kind in _KINDS.values()}
+_MAKE: dict[bytes, Callable[..., object]] = {kind.mark: kind.make for kind in _KINDS.values()}
 _LAYOUT = zlib.crc32(repr(sorted((k.mark, k.names) for k in _KINDS.values())).encode())
 
 # States that were stored before these classes and some of their fields were renamed, in November
@@ -118,7 +102,15 @@ _FORMER_MARKS = {
     b"Usual": "Baselines",
     b"Weak": "ExpiringEvent",
 }
-_BY_MARK |= {former: _BY_MARK[name.encode()] for former, name in _FORMER_MARKS.items()}
+_MAKE |= {former: _MAKE[name.encode()] for former, name in _FORMER_MARKS.items()}
+
+
+def _former_detectors(*detectors: object) -> list[object]:
+    """Take what a former `Detectors` held, a field each; the codec puts them in order."""
+    return list(detectors)
+
+
+_MAKE[b"Detectors"] = _former_detectors
 
 # What goes wrong where the bytes are whole and what they say is not the fold's.
 _MISSHAPEN = (RecursionError, KeyError, TypeError, ValueError, IndexError)
@@ -170,7 +162,7 @@ def _plain(value: object) -> object:
 def _made(plain: object) -> object:
     if isinstance(plain, list):
         if plain and isinstance(plain[0], bytes):
-            return _BY_MARK[plain[0]].make(*[_made(one) for one in plain[1:]])
+            return _MAKE[plain[0]](*[_made(one) for one in plain[1:]])
         return [_made(one) for one in plain]
     if isinstance(plain, dict):
         return {key: _made(one) for key, one in plain.items()}

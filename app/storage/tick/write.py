@@ -41,6 +41,7 @@ class PublishedKeys:
     field_names: list[FieldNames] = field(default_factory=lambda: [_NO_NAMES] * len(WINDOWS))
     levels: list[list[PublishedLevel] | None] = field(default_factory=lambda: [None, None])
     recent: list[tuple[Bar, bytes]] = field(default_factory=list)
+    tick_size: int = 0
 
     def pack_bars(self, bars: Sequence[Bar]) -> list[bytes]:
         """Return bars packed; a bar is written up to three times, and packed once."""
