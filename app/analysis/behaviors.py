@@ -10,7 +10,7 @@ from app.analysis.touch import SIDE_NAMES
 Behaviors = dict[str, str]
 
 
-def compute_behaviors(context: DetectorContext, momentum: MomentumShifts) -> Behaviors:
+def compute_behaviors(context: DetectorContext, detectors: list[Detector]) -> Behaviors:
     """Return the state of each behaviour by name; definitions in docs/patterns.md, Behaviours."""
     live = {(event.type, event.side) for event in context.events.live.values()}
     behaviors = {
@@ -19,7 +19,7 @@ def compute_behaviors(context: DetectorContext, momentum: MomentumShifts) -> Beh
         for side in SIDE_NAMES
     }
     behaviors["spread_tightening"] = _tightening(context)
-    behaviors.update(_momentum(context, momentum))
+    behaviors.update(_momentum(context, _momentum_of(detectors)))
     behaviors.update(_aggression(context))
     behaviors.update(_quote_pressure(context))
     return behaviors
@@ -62,7 +62,7 @@ def _momentum(context: DetectorContext, momentum: MomentumShifts | None) -> Beha
         if drift.n >= MIN_DRIFT_SAMPLES:
             return {"momentum_building": "off"}
         return {"momentum_building": f"unknown: warming, {drift.n} of {MIN_DRIFT_SAMPLES} samples"}
-    direction = momentum.building
+    direction = None if momentum is None else momentum.building
     if direction is None:
         return {"momentum_building": "off"}
     return {"momentum_building": "on", "momentum_direction": direction}

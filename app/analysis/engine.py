@@ -19,7 +19,7 @@ from app.analysis.patterns.events import Event, whole_second
 from app.analysis.records import UNSIGNED, Batch, Quote, Trade
 from app.analysis.results import Quality, TickResult, build_quality
 from app.analysis.rolling_bars import RollingBars
-from app.analysis.state import BuilderCheckpoint, Detectors, ExpiringEvent, Gap, State, new_state
+from app.analysis.state import BuilderCheckpoint, ExpiringEvent, Gap, State, new_state
 from app.analysis.touch import BestPriceChanges, Visit, is_better, resting_side
 from app.analysis.windows import WEAK_EVENT_SECONDS, WINDOW_SECONDS, WINDOWS
 

@@ -39,7 +39,6 @@ from app.core.tickers import is_ticker
 
 PREFIX = "orderflow:"
 _PLACEHOLDER = "*"  # in no ticker's name
-SIDES = ("bid", "ask")
 
 METRICS_LIFETIME_SECONDS = dict(zip(WINDOWS, (60, 300, 600), strict=True))
 PATTERNS_LIFETIME_SECONDS = 3600
@@ -65,6 +64,8 @@ SCAN = PREFIX + "scan"
 NEWEST_ANSWERS = PREFIX + "answers:newest"
 # The field of the state that holds the open events: a reader need not search an hour of events.
 OPEN_EVENTS = "open"
+# The field of the state that holds the price tick in 1e-8, for readers that measure in ticks.
+TICK_SIZE = "tick"
 # Prefix of the channel on which each tick publishes its `as_of`.
 TICKED_CHANNEL = PREFIX + "ticked:"
 

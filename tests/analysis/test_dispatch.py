@@ -19,10 +19,10 @@ DAMAGED_FROM = 5
 # the feed has trades. No memory makes the hooks `on_jump` and `on_stamp_complete` fail.
 FAILING: dict[str, tuple[str, str, object, bool]] = {
     "on_quote": ("pulling", "pulls", ["x", "x"], True),
-    "on_enter": ("icebergs", "candidates", [], True),
-    "on_resize": ("walls", "sides", [], True),
-    "on_leave": ("suspected_refills", "sides", [], False),
-    "on_trade": ("icebergs", "through_prices", [], True),
+    "on_enter": ("iceberg", "candidates", [], True),
+    "on_resize": ("wall", "sides", [], True),
+    "on_leave": ("refill_suspected", "sides", [], False),
+    "on_trade": ("iceberg", "through_prices", [], True),
     "on_timer": ("stacking", "due_at", [], True),
     "on_second": ("absorption", "watches", [], True),
 }

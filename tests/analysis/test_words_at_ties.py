@@ -26,6 +26,6 @@ def test_a_ratio_at_the_threshold_is_stable_whatever_rounding_makes_of_it(
             bar.covered_ms, bar.bid_size_ms, bar.stood = 1000.0, size_ms * share, 1
             bar.bid_price, bar.bid_size = 10_00000000, 1.0
         table = RollingBars.from_bars([Bar((START - 1) * 1000), *bars])
-        words.add(compute_metrics(table.windows(table.end, (10,))[0])["bid_size_acceleration"])
+        words.add(compute_metrics(table.windows(table.end, (10,))[0], 0)["bid_size_acceleration"])
 
     assert words == {"STABLE"}

@@ -98,19 +98,18 @@ def evidence_of(pattern: Pattern) -> set[str]:
 
 def reasons_in(tree: ast.Module) -> set[str]:
     reasons: set[str] = set()
-    for tree in trees("analysis/patterns/*.py", "analysis/engine.py", "analysis/dispatch.py"):
-        for node in ast.walk(tree):
-            if isinstance(node, ast.Call) and called(
-                node, "schedule_close", "close_all", "_close", "_end", "_suspend"
-            ):
-                reasons.update(text for argument in node.args[1:] for text in results_of(argument))
-            match node:
-                case ast.Assign(targets=[ast.Name(id="reason")], value=value):
-                    reasons.update(results_of(value))
-                case ast.FunctionDef(name="_close_reason"):
-                    for part in ast.walk(node):
-                        if isinstance(part, ast.Return):
-                            reasons.update(results_of(part.value))
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call) and called(
+            node, "schedule_close", "close_all", "_close", "_end", "_suspend"
+        ):
+            reasons.update(text for argument in node.args[1:] for text in results_of(argument))
+        match node:
+            case ast.Assign(targets=[ast.Name(id="reason")], value=value):
+                reasons.update(results_of(value))
+            case ast.FunctionDef(name="_close_reason"):
+                for part in ast.walk(node):
+                    if isinstance(part, ast.Return):
+                        reasons.update(results_of(part.value))
     return reasons
 
 

@@ -9,7 +9,7 @@ import msgspec
 import redis
 
 from app.analysis.windows import WINDOWS
-from app.storage.keys import SIDES
+from app.analysis.touch import SIDE_NAMES
 
 EACH_SECONDS = 0.4
 
@@ -75,7 +75,7 @@ class Sampler:
         for window in WINDOWS:
             pipe.hgetall(f"orderflow:metrics:{ticker}:{window}")
         pipe.zrange(f"orderflow:patterns:{ticker}", 0, -1, withscores=True)
-        for side in SIDES:
+        for side in SIDE_NAMES:
             pipe.zrange(f"orderflow:levels:{ticker}:{side}", 0, -1, withscores=True)
         *hashes, patterns, bids, asks = pipe.execute()
         if not all(hashes):

@@ -17,7 +17,6 @@ from app.analysis.records import PRICE_UNITS
 REOPEN_WITHIN_MS: Final = 5000.0
 MAX_CANDIDATES: Final = 500
 MIN_CANDIDATES: Final = 50
-POINT_TYPES = frozenset({"sweep", "price_gap"})
 
 Evidence = dict[str, float | int | str]
 

@@ -110,7 +110,7 @@ class MomentumShifts(Detector):
 
     def _close_if_elapsed(self, context: DetectorContext, end: int) -> None:
         for direction in (0, 1):
-            event = context.events.find("momentum_shift", DIRECTIONS[direction])
+            event = context.events.find("momentum_shift", UP_AND_DOWN[direction])
             if event is not None and end >= self.sums[direction].noticed_at + MAX_DURATION_MS:
                 context.events.schedule_close(event, end, "elapsed")
                 self._end_excursion(context, 0, end)
@@ -119,7 +119,7 @@ class MomentumShifts(Detector):
     def _open_or_close(self, context: DetectorContext, direction: int, end: int) -> None:
         """Open, update or close a direction's event by its sum."""
         excursion = self.sums[direction]
-        event = context.events.find("momentum_shift", DIRECTIONS[direction])
+        event = context.events.find("momentum_shift", UP_AND_DOWN[direction])
         if event is None:
             if excursion.sum >= ALARM:
                 self._open(context, direction, end, excursion)
@@ -142,21 +142,21 @@ class MomentumShifts(Detector):
     def _open(
         self, context: DetectorContext, direction: int, end: int, excursion: Excursion
     ) -> None:
-        opposite = context.events.find("momentum_shift", DIRECTIONS[1 - direction])
+        opposite = context.events.find("momentum_shift", UP_AND_DOWN[1 - direction])
         if opposite is not None:
             context.events.schedule_close(opposite, end, "opposite")
             self._end_excursion(context, 1 - direction, end)
         context.events.open_or_extend(
             Opening(
                 type="momentum_shift",
-                side=DIRECTIONS[direction],
+                side=UP_AND_DOWN[direction],
                 opened_at=float(excursion.zero_at),
                 completed_at=end,
                 statistic=excursion.sum,
                 threshold=ALARM,
                 evidence_class="C",
                 evidence=self._evidence(excursion),
-                key=DIRECTIONS[direction],
+                key=UP_AND_DOWN[direction],
             )
         )
         excursion.noticed_at = end
@@ -177,7 +177,7 @@ class MomentumShifts(Detector):
         """Return the direction whose sum is over half the alarm and grew in the last second."""
         direction = max((0, 1), key=lambda direction: self.sums[direction].sum)
         excursion = self.sums[direction]
-        return DIRECTIONS[direction] if excursion.sum > ALARM / 2 and excursion.grew else None
+        return UP_AND_DOWN[direction] if excursion.sum > ALARM / 2 and excursion.grew else None
 
 
 def _add_to_excursion(excursion: Excursion, z: float, log_ofi: float) -> None:

@@ -34,7 +34,7 @@ class PublishedKeys:
     """What a ticker's keys contain, as last written by this worker.
 
     `as_of` and `field_names` are by window, `levels` by side, None where unknown; `recent` are the
-    bars of the last 2 s with their packed bytes.
+    bars of the last 2 s with their packed bytes; `tick_size` is 0 where unknown.
     """
 
     as_of: list[int] = field(default_factory=lambda: [0] * len(WINDOWS))
@@ -96,7 +96,7 @@ class TickWrite:
             *self._event_commands(state, result, renews_lifetimes=journal is None),
             *self._level_commands(state, result, published),
             *self._bar_commands(result, packed_final),
-            *self._state_commands(state, packed_recent, version, journal),
+            *self._state_commands(state, published, packed_recent, version, journal),
             *self._trim_commands(as_of),
             command("PUBLISH", keys.TICKED_CHANNEL + state.ticker, as_of),
             _EXEC,
@@ -167,7 +167,12 @@ class TickWrite:
             yield "XTRIM", self._bars, "MINID", "~", oldest
 
     def _state_commands(
-        self, state: State, packed_recent: Sequence[bytes], version: str, journal: Journal | None
+        self,
+        state: State,
+        published: PublishedKeys,
+        packed_recent: Sequence[bytes],
+        version: str,
+        journal: Journal | None,
     ) -> Iterator[Command]:
         reading = self._reading
         fields: dict[str, Any] = {
@@ -192,6 +197,13 @@ class TickWrite:
             fields.update(
                 {LEVELS_PREFIX + name: packed_value for name, packed_value in packed.levels.items()}
             )
+        tick_size = state.context.tick_size.size
+        if journal is None or tick_size != published.tick_size:
+            if tick_size:
+                fields[keys.TICK_SIZE] = tick_size
+            else:
+                obsolete_fields.append(keys.TICK_SIZE)
+            published.tick_size = tick_size
         if obsolete_fields:
             yield "HDEL", self._state, *obsolete_fields
         yield "HSET", self._state, *flat(fields)
