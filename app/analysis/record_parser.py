@@ -6,6 +6,7 @@ from typing import Any, Final
 from msgspec.structs import astuple
 
 from app.analysis.record_schemas import (
+    AGGRESSORS,
     MAX_PRICE,
     MAX_SEQ,
     MAX_SIZE,
@@ -14,16 +15,18 @@ from app.analysis.record_schemas import (
     OrdinaryQuote,
     RawQuote,
     RawTrade,
+    RecordChecks,
     decode_any,
     decode_ordinary,
     decode_quote,
     decode_trade,
+    first_reason,
+    quote_checks,
+    trade_checks,
 )
 from app.analysis.records import (
-    BUY,
     NO_SEQ,
     PRICE_UNITS,
-    SELL,
     UNSIGNED,
     Batch,
     Quote,
@@ -38,7 +41,6 @@ MAX_STAMP_MISMATCH_MS: Final = 1.0
 
 # A quote's as they are decoded, taken out at once: compiled, each by its name is a search.
 _Fields = tuple[float, float, float, float, float | None, int]
-_AGGRESSORS = {"buy": BUY, "sell": SELL}
 
 
 def _as_number(value: object) -> float:
@@ -108,30 +110,19 @@ def _raw_trade(member: bytes) -> RawTrade:
 
 
 def _check_quote(raw: RawQuote) -> None:
-    if raw.bid_size < 0 or raw.ask_size < 0:
-        raise RecordRejected("negative_size")
-    if (raw.bid_size > 0 >= raw.bid_price) or (raw.ask_size > 0 >= raw.ask_price):
-        raise RecordRejected("non_positive_price")
-    if not (
-        abs(raw.bid_price) < MAX_PRICE
-        and abs(raw.ask_price) < MAX_PRICE
-        and (MIN_SIZE <= raw.bid_size <= MAX_SIZE or not raw.bid_size)
-        and (MIN_SIZE <= raw.ask_size <= MAX_SIZE or not raw.ask_size)
-    ):
-        raise RecordRejected(
-            "out_of_range" if math.isfinite(raw.bid_price + raw.ask_price) else "not_finite"
-        )
+    _raise_first(quote_checks(raw.bid_price, raw.bid_size, raw.ask_price, raw.ask_size))
 
 
 def _check_trade(raw: RawTrade) -> None:
-    if raw.size < 0:
-        raise RecordRejected("negative_size")
-    if raw.size == 0:
-        raise RecordRejected("zero_size")
-    if raw.price <= 0:
-        raise RecordRejected("non_positive_price")
-    if not (raw.price < MAX_PRICE and MIN_SIZE <= raw.size <= MAX_SIZE):
-        raise RecordRejected("out_of_range")
+    # Nearly every trade is within bounds, and calls no interpreted code.
+    if not (0 < raw.price < MAX_PRICE and MIN_SIZE <= raw.size <= MAX_SIZE):
+        _raise_first(trade_checks(raw.price, raw.size))
+
+
+def _raise_first(checks: RecordChecks) -> None:
+    reason = first_reason(checks)
+    if reason is not None:
+        raise RecordRejected(reason)
 
 
 def parse_quote(member: bytes, score: float) -> tuple[Quote, bool]:
@@ -183,7 +174,7 @@ def parse_trade(member: bytes, score: float) -> tuple[Trade, bool]:
     _check_trade(raw)
     stamp, mismatch = _stamp_of(raw.timestamp, score)
     seq = _seq_of(raw.seq)
-    side = _AGGRESSORS.get(raw.aggressor or "", UNSIGNED)
+    side = AGGRESSORS.get(raw.aggressor or "", UNSIGNED)
     return Trade(stamp, seq, _in_units(raw.price), raw.size, side), mismatch
 
 

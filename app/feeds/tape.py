@@ -2,6 +2,7 @@
 
 import zlib
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,17 +10,19 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from app.analysis.record_schemas import MAX_PRICE, MAX_SIZE
-from app.analysis.records import BUY, PRICE_UNITS, SELL, UNSIGNED, Quote, Record, Trade, counted
+from app.analysis.record_schemas import (
+    AGGRESSORS,
+    MIN_EPOCH_MS,
+    RecordChecks,
+    quote_checks,
+    trade_checks,
+)
+from app.analysis.records import PRICE_UNITS, UNSIGNED, Quote, Record, Trade, counted
 from app.core.errors import TapeError
 
 QUOTE_COLUMNS = ("ts_ms", "bid_price", "bid_size", "ask_price", "ask_size")
 TRADE_COLUMNS = ("ts_ms", "price", "size")
-OLDEST_STAMP_MS = 1e12
-"""Below it a stamp counts seconds, not milliseconds."""
-
 _EXACT_WHOLE = 2.0**53
-_SIDES = {"buy": BUY, "sell": SELL}
 
 Floats = npt.NDArray[np.float64]
 Whole = npt.NDArray[np.int64]
@@ -96,7 +99,7 @@ def _quote_rows(path: Path, shift_ms: int) -> _Rows:
     table = _table(path, QUOTE_COLUMNS)
     stamps = _stamps(path, table) + shift_ms
     numbers = [_numbers(path, table, name) for name in QUOTE_COLUMNS[1:]]
-    reasons = _quote_faults(stamps, *numbers)
+    reasons = _reasons(stamps, numbers, quote_checks(*numbers))
     kept = reasons == ""
     bid_price, bid_size, ask_price, ask_size = (column[kept] for column in numbers)
     seqs = _seqs(path, table)
@@ -106,9 +109,9 @@ def _quote_rows(path: Path, shift_ms: int) -> _Rows:
             stamps[kept].tolist(),
             _seq_list(seqs, kept),
             _units(bid_price),
-            bid_size.tolist(),
+            _sizes(bid_size),
             _units(ask_price),
-            ask_size.tolist(),
+            _sizes(ask_size),
         )
     )
     return _Rows(stamps[kept], _only(seqs, kept), records, _faults(stamps, reasons))
@@ -117,8 +120,8 @@ def _quote_rows(path: Path, shift_ms: int) -> _Rows:
 def _trade_rows(path: Path, shift_ms: int) -> _Rows:
     table = _table(path, TRADE_COLUMNS)
     stamps = _stamps(path, table) + shift_ms
-    price, size = (_numbers(path, table, name) for name in TRADE_COLUMNS[1:])
-    reasons = _trade_faults(stamps, price, size)
+    price, size = numbers = [_numbers(path, table, name) for name in TRADE_COLUMNS[1:]]
+    reasons = _reasons(stamps, numbers, trade_checks(*numbers))
     kept = reasons == ""
     seqs = _seqs(path, table)
     records: list[Record] = list(
@@ -134,55 +137,15 @@ def _trade_rows(path: Path, shift_ms: int) -> _Rows:
     return _Rows(stamps[kept], _only(seqs, kept), records, _faults(stamps, reasons))
 
 
-def _quote_faults(
-    stamps: Floats, bid_price: Floats, bid_size: Floats, ask_price: Floats, ask_size: Floats
+def _reasons(
+    stamps: Floats, columns: Sequence[Floats], checks: RecordChecks
 ) -> npt.NDArray[np.str_]:
-    numbers = np.array([bid_price, bid_size, ask_price, ask_size])
-    priceless = ((bid_size > 0) & (bid_price <= 0)) | ((ask_size > 0) & (ask_price <= 0))
-    too_far = (np.abs(numbers[[0, 2]]) >= MAX_PRICE).any(0) | (numbers[[1, 3]] > MAX_SIZE).any(0)
-    return np.select(
-        [
-            np.isnan(numbers).any(0),
-            np.isinf(numbers).any(0),
-            (bid_size < 0) | (ask_size < 0),
-            priceless,
-            too_far,
-            stamps < OLDEST_STAMP_MS,
-        ],
-        [
-            "missing_number",
-            "not_finite",
-            "negative_size",
-            "non_positive_price",
-            "out_of_range",
-            "seconds_not_ms",
-        ],
-        "",
-    )
-
-
-def _trade_faults(stamps: Floats, price: Floats, size: Floats) -> npt.NDArray[np.str_]:
-    return np.select(
-        [
-            np.isnan(price) | np.isnan(size),
-            np.isinf(price) | np.isinf(size),
-            size < 0,
-            size == 0,
-            price <= 0,
-            (price >= MAX_PRICE) | (size > MAX_SIZE),
-            stamps < OLDEST_STAMP_MS,
-        ],
-        [
-            "missing_number",
-            "not_finite",
-            "negative_size",
-            "zero_size",
-            "non_positive_price",
-            "out_of_range",
-            "seconds_not_ms",
-        ],
-        "",
-    )
+    """Return each row's reason to be refused, "" for none: the record parser's, in its order."""
+    finite: RecordChecks = []
+    for column in columns:
+        finite += [("missing_number", np.isnan(column)), ("not_finite", np.isinf(column))]
+    checks = [*finite, *checks, ("seconds_not_ms", stamps < MIN_EPOCH_MS)]
+    return np.select([applies for _, applies in checks], [reason for reason, _ in checks], "")
 
 
 def _faults(stamps: Floats, reasons: npt.NDArray[np.str_]) -> list[tuple[float, str]]:
@@ -264,9 +227,15 @@ def _units(prices: Floats) -> list[int]:
     return units
 
 
+def _sizes(sizes: Floats) -> list[float]:
+    """Return sizes with 0.0 for -0.0, as the record parser does."""
+    positive: list[float] = (sizes + 0.0).tolist()
+    return positive
+
+
 def _aggressors(table: pd.DataFrame, kept: Flags) -> list[int]:
     if "aggressor" not in table:
         return [UNSIGNED] * int(kept.sum())
-    sides = table["aggressor"][kept].map(_SIDES).fillna(UNSIGNED)
+    sides = table["aggressor"][kept].map(AGGRESSORS).fillna(UNSIGNED)
     aggressors: list[int] = sides.astype(np.int64).tolist()
     return aggressors

@@ -16,6 +16,7 @@ from prometheus_client.core import (
 )
 from prometheus_client.registry import Collector
 
+from app.analysis.record_schemas import REJECTIONS
 from app.answers.diagnosis import Heartbeat
 from app.answers.reader import store_errors
 from app.core import clock
@@ -27,10 +28,6 @@ from app.storage.counters import LAG_BOUNDS_SECONDS, LAG_COUNTERS, LAG_SUM_COUNT
 from app.storage.published import QUALITY_COUNTS, Number, PatternType, read_number
 
 TICK_OUTCOMES = ("published", "done", "late", "skipped", "overtaken", "idle", "failed")
-REJECTIONS = (
-    "not_json", "missing_number", "boolean_number", "not_finite", "negative_size",
-    "non_positive_price", "out_of_range", "zero_size", "too_long",
-)  # fmt: skip
 _ODD = sorted(QUALITY_COUNTS - {*REJECTIONS, "late", "rejected", "behind_seconds"})
 
 Counts = Mapping[str, Number]

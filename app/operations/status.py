@@ -7,10 +7,10 @@ from typing import Any
 
 import redis
 
+from app.analysis.record_schemas import MIN_EPOCH_MS
 from app.answers.diagnosis import Heartbeat, TickFailures
 from app.answers.durations import ago
 from app.answers.reader import store_errors
-from app.answers.ticker_read import MIN_EPOCH_MS
 from app.core import clock
 from app.core.settings import Settings
 from app.core.tickers import is_ticker
