@@ -20,6 +20,7 @@ MIN_EPOCH_MS = 1e12
 
 AGGRESSORS = {"buy": BUY, "sell": SELL}
 """An aggressor as brokers and tapes write it; any other text is no aggressor."""
+AGGRESSOR_NAMES = {side: name for name, side in AGGRESSORS.items()}
 
 REJECTIONS = (
     "not_json", "missing_number", "boolean_number", "not_finite", "negative_size",

@@ -17,8 +17,10 @@ from app.analysis.records import Batch
 from app.analysis.results import TickResult
 from app.analysis.state import ENGINE
 from app.analysis.windows import WINDOWS
+from app.core.arguments import Seconds
 from app.core.errors import OrderFlowError
-from app.core.tickers import checked_ticker
+from app.core.settings import INTERVAL_SECONDS
+from app.core.tickers import parse_ticker
 from app.feeds.tape import Tape, read_tape
 from app.storage.tick import codec
 
@@ -112,14 +114,14 @@ _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
     "--shift-ms", type=int, default=0, help="Added to every stamp, as `feed replay` does."
 )
 @click.option(
-    "--interval", type=click.IntRange(1, 30), default=1, help="Seconds from tick to tick."
+    "--interval", type=Seconds(*INTERVAL_SECONDS), default=1, help="Seconds from tick to tick."
 )
 def analyze(  # noqa: PLR0913, PLR0917 - one parameter an option
     quotes: Path, trades: Path | None, ticker: str, out: Path, shift_ms: int, interval: int
 ) -> None:
     """Analyse a tape, without Redis, as the ticks would have."""
     try:
-        name = checked_ticker(ticker)
+        name = parse_ticker(ticker)
         tape = read_tape(quotes, trades, shift_ms)
         if not tape.records:
             raise click.ClickException(f"{quotes}: no usable record")

@@ -13,11 +13,12 @@ from redis import Redis
 from tqdm import tqdm
 
 from app.core import logs
+from app.core.arguments import Seconds
 from app.core.clock import now_ms
 from app.core.errors import BadTicker, TapeError
 from app.core.outage_log import UNAVAILABLE, OutageLog
 from app.core.settings import Settings, settings
-from app.core.tickers import checked_ticker
+from app.core.tickers import parse_tickers
 from app.feeds.publish import Backoff, Outbox, Posting, log, publish_when_due
 from app.feeds.replay import Lap, Replay, read_all, tapes_among
 from app.feeds.simulate import (
@@ -106,12 +107,12 @@ def _say_lap(lap: Lap) -> None:
 )
 @click.option(
     "--seconds",
-    type=click.IntRange(min=1),
+    type=Seconds(min=1),
     help=f"How long; else until Ctrl-C, and {TAPE_SECONDS} with --tape.",
 )
 @click.option(
     "--backfill-seconds",
-    type=click.IntRange(min=0),
+    type=Seconds(min=0),
     default=330,
     show_default=True,
     help="How much past to write at the start.",
@@ -153,7 +154,7 @@ def simulate(  # noqa: PLR0913 - click hands over each option
 
 def _tickers(text: str) -> list[str]:
     try:
-        return list(dict.fromkeys(checked_ticker(name.strip()) for name in text.split(",")))
+        return parse_tickers(text)
     except BadTicker as error:
         raise click.BadParameter(str(error), param_hint="--tickers") from error
 

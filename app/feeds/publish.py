@@ -12,7 +12,8 @@ import structlog
 from redis import Redis
 from redis.exceptions import RedisError
 
-from app.analysis.records import BUY, PRICE_UNITS, SELL, Quote, Record, Trade
+from app.analysis.record_schemas import AGGRESSOR_NAMES
+from app.analysis.records import PRICE_UNITS, Quote, Record, Trade
 from app.core.clock import now_ms
 from app.core.outage_log import UNAVAILABLE, OutageLog
 from app.core.settings import Settings
@@ -60,13 +61,13 @@ class Posting(NamedTuple):
     record: Record
 
 
-_AGGRESSORS = {BUY: "buy", SELL: "sell"}
 _encode = msgspec.json.Encoder().encode
 
 
 def member_of(record: Record) -> bytes:
     """Write a record as a broker would; reading it back gives the same record.
 
+    >>> from app.analysis.records import BUY
     >>> member_of(Trade(1340285400123.456, 16, 58594000000, 100.0, BUY))
     b'{"timestamp":1340285400123.456,"price":585.94,"size":100,"aggressor":"buy","seq":16}'
     """
@@ -86,7 +87,7 @@ def member_of(record: Record) -> bytes:
             record.stamp,
             record.price / PRICE_UNITS,
             _plain(record.size),
-            _AGGRESSORS.get(record.aggressor),
+            AGGRESSOR_NAMES.get(record.aggressor),
             record.seq,
         )
     )

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from app.analysis.records import Record
 from app.core.errors import TapeError
-from app.core.tickers import checked_ticker
+from app.core.tickers import parse_ticker
 from app.feeds.publish import Posting
 from app.feeds.tape import Tape, read_tape
 
@@ -48,7 +48,7 @@ def tapes_among(paths: Iterable[Path], ticker: str | None = None) -> list[TapeFi
         )
     tapes: dict[str, TapeFiles] = {}
     for path in quotes:
-        name = checked_ticker(ticker or _ticker_of(path))
+        name = parse_ticker(ticker or _ticker_of(path))
         if name in tapes:
             raise TapeError(
                 f"{tapes[name].quotes} and {path} are both of {name}; allowed is one tape a ticker"

@@ -12,17 +12,19 @@ from typing import Self, TextIO, cast
 import msgspec
 from redis import Redis
 
-from app.analysis.records import BUY, PRICE_UNITS, Quote, Record, Trade
+from app.analysis.record_schemas import AGGRESSOR_NAMES
+from app.analysis.records import PRICE_UNITS, Quote, Record, Trade
 from app.feeds.publish import Posting
 from app.feeds.simulation import PROFILES, Label, profile_of, simulate
+from app.feeds.tape import QUOTE_COLUMNS, TRADE_COLUMNS
 from app.storage.keys import Keys
 
 DEFAULT_TICKERS = tuple(PROFILES)
 TAPE_START_MS = 1_704_205_800_000
 """2024-01-02 14:30 UTC: any fixed start will do, so that a seed gives the same tape for ever."""
 
-_QUOTE_HEADER = ("ts_ms", "bid_price", "bid_size", "ask_price", "ask_size", "seq")
-_TRADE_HEADER = ("ts_ms", "price", "size", "aggressor", "seq")
+_QUOTE_HEADER = (*QUOTE_COLUMNS, "seq")
+_TRADE_HEADER = (*TRADE_COLUMNS, "aggressor", "seq")
 _LABEL_HEADER = ("ticker", "kind", "side", "start_ms", "end_ms", "price", "size", "form")
 
 Labelled = Callable[[str, Label], None]
@@ -139,5 +141,5 @@ def _quote_row(quote: Quote) -> tuple[object, ...]:
 
 
 def _trade_row(trade: Trade) -> tuple[object, ...]:
-    side = "buy" if trade.aggressor == BUY else "sell"
-    return trade.stamp, trade.price / PRICE_UNITS, trade.size, side, trade.seq
+    aggressor = AGGRESSOR_NAMES[trade.aggressor]
+    return trade.stamp, trade.price / PRICE_UNITS, trade.size, aggressor, trade.seq

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 
 import click
 
+from app.core.arguments import Seconds
+from app.core.settings import RETENTION_SECONDS
 from app.storage.keys import BARS_LIFETIME_SECONDS
 
 # µs of a quiet core, from runs of whole systems: docs/capacity.md holds the model against them. A
@@ -74,7 +76,7 @@ class Capacity:
 @click.command()
 @click.option("--tickers", type=click.IntRange(min=1), required=True)
 @click.option("--rate", type=click.FloatRange(min=0), default=10, help="Quotes a second each.")
-@click.option("--retention", type=click.IntRange(60, 86400), default=3600, help="Seconds kept.")
+@click.option("--retention", type=Seconds(*RETENTION_SECONDS), default=3600, help="Seconds kept.")
 def capacity(tickers: int, rate: float, retention: int) -> None:
     """Print what a load needs; the model is in docs/capacity.md."""
     need = Capacity.of(Load(tickers, rate, retention))

@@ -38,6 +38,7 @@ CAUGHT_UP_EACH_SECONDS = 0.5
 _COLOURS = ("cyan", "yellow", "green", "magenta", "blue", "bright_cyan", "bright_yellow")
 _FIRST_TICKER = "SPY"
 _OWN_NAME = "orderflow"
+ALLOWED_FEEDS = "simulate, none, or files of tapes, quoted as in a shell"
 
 
 def _python(*arguments: str) -> tuple[str, ...]:
@@ -56,11 +57,20 @@ def _worker(number: int) -> Program:
 
 
 def feed(given: str) -> list[Program]:
-    """Describe the feed that ORDERFLOW_FEED asks for: `simulate`, `none`, or tapes to replay."""
-    if given == "none":
+    """Describe the feed that ORDERFLOW_FEED asks for: `simulate`, `none`, or tapes to replay.
+
+    Raises `SettingError` where nothing is named or a quotation mark has no partner.
+    """
+    try:
+        words = shlex.split(given)
+    except ValueError:
+        words = []
+    if not words:
+        raise SettingError(f"ORDERFLOW_FEED={given!r} is not allowed; allowed: {ALLOWED_FEEDS}")
+    if words == ["none"]:
         return []
-    words = ["simulate"] if given == "simulate" else ["replay", *shlex.split(given), "--loop"]
-    return [Program("feed", _python("app", "feed", *words))]
+    arguments = words if words == ["simulate"] else ["replay", *words, "--loop"]
+    return [Program("feed", _python("app", "feed", *arguments))]
 
 
 def programs(config: Settings) -> list[Program]:
@@ -249,6 +259,7 @@ def main(*, end_with_parent: bool) -> None:
     try:
         tokens_for(config, config.mcp_host)
         check_flower(config.flower_host, has_credentials="FLOWER_BASIC_AUTH" in os.environ)
+        feed(config.feed)
     except SettingError as error:  # else each would be started, and refuse, again and again
         sys.exit(f"orderflow: {error}")
     if taken := list(taken_ports(config)):

@@ -8,15 +8,13 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from app.analysis.record_schemas import AGGRESSORS
 from app.core.errors import TapeError
+from app.feeds.tape import QUOTE_COLUMNS, TRADE_COLUMNS
 
 Floats = npt.NDArray[np.float64]
 Whole = npt.NDArray[np.int64]
 Flags = npt.NDArray[np.bool_]
-
-_QUOTES = ("ts_ms", "bid_price", "bid_size", "ask_price", "ask_size")
-_TRADES = ("ts_ms", "price", "size")
-_SIGNS = {"buy": 1.0, "sell": -1.0}
 
 
 @dataclass(frozen=True)
@@ -73,7 +71,7 @@ def read_day(quotes_path: Path, trades_path: Path) -> Day:
 
     Raises `TapeError` when a file is no tape or holds no valid quote.
     """
-    quotes, trades = _table(quotes_path, _QUOTES), _table(trades_path, _TRADES)
+    quotes, trades = _table(quotes_path, QUOTE_COLUMNS), _table(trades_path, TRADE_COLUMNS)
     _number(quotes, trades)
     valid = (quotes["bid_size"] > 0) & (quotes["ask_size"] > 0)
     valid &= quotes["bid_price"] < quotes["ask_price"]
@@ -82,7 +80,7 @@ def read_day(quotes_path: Path, trades_path: Path) -> Day:
         raise TapeError(f"{quotes_path}: no valid quote")
     standing = Quotes(
         *(_floats(quotes, "ts_ms"), quotes["seq"].to_numpy(np.int64)),
-        *(_floats(quotes, name) for name in _QUOTES[1:]),
+        *(_floats(quotes, name) for name in QUOTE_COLUMNS[1:]),
     )
     before = np.searchsorted(standing.seq, trades["seq"].to_numpy()) - 1
     return Day(standing, _trades(trades[before >= 0], before[before >= 0]))
@@ -117,7 +115,7 @@ def _trades(table: pd.DataFrame, before: Whole) -> Trades:
         table["seq"].to_numpy(np.int64),
         _floats(table, "price"),
         _floats(table, "size"),
-        aggressors.map(_SIGNS).fillna(0.0).to_numpy().astype(np.float64),
+        aggressors.map(AGGRESSORS).fillna(0.0).to_numpy().astype(np.float64),
         hidden.to_numpy(np.bool_),
         before,
     )
