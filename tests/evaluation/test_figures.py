@@ -4,8 +4,8 @@ from functools import cache
 
 import pytest
 
-from app.evaluation.figures.table import figures_of
-from app.evaluation.figures.tables import read_day
+from app.evaluation.figures.figure_list import figures_of
+from app.evaluation.figures.tape_tables import read_day
 from tests.tapes import FOLDER
 
 AAPL = "AAPL_2012-06-21"

@@ -9,12 +9,12 @@ from click.testing import CliRunner
 
 from app.analysis.patterns.events import Event
 from app.analysis.records import Record
-from app.evaluation.scorecard.books import START_MS, book
 from app.evaluation.scorecard.command import scorecard
+from app.evaluation.scorecard.ground_truth import Truth, tally
 from app.evaluation.scorecard.nulls import sign_randomised
 from app.evaluation.scorecard.planting import KINDS, Kind, Stretch, plant
-from app.evaluation.scorecard.tallies import Share
-from app.evaluation.scorecard.truths import Truth, tally
+from app.evaluation.scorecard.precision_recall import Share
+from app.evaluation.scorecard.simulated_books import START_MS, book
 
 WARM_SECONDS, SECONDS = 600, 1200
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from app.evaluation.figures.tables import Day, Flags, Floats, Quotes
+from app.evaluation.figures.tape_tables import Day, Flags, Floats, Quotes
 
 SECOND_MS = 1000.0
 BUY, SELL = 1.0, -1.0

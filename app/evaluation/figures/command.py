@@ -6,8 +6,8 @@ from pathlib import Path
 import click
 
 from app.core.errors import OrderFlowError
-from app.evaluation.figures.table import figures_of
-from app.evaluation.figures.tables import read_day
+from app.evaluation.figures.figure_list import figures_of
+from app.evaluation.figures.tape_tables import read_day
 
 _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 

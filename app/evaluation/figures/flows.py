@@ -3,7 +3,7 @@
 import numpy as np
 
 from app.analysis.quantiles import decayed_histogram
-from app.evaluation.figures.tables import Day, Floats, Quotes
+from app.evaluation.figures.tape_tables import Day, Floats, Quotes
 
 WINDOW_MS = 10_000.0
 WINDOWS_IN_HALF_HOUR = 180

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from app.evaluation.figures.tables import Day, Flags, Floats
+from app.evaluation.figures.tape_tables import Day, Flags, Floats
 
 BPS = 1e4
 SWEPT_PRICES = 2

@@ -10,7 +10,7 @@ from app.analysis.bars import SECOND_MS
 from app.analysis.patterns.events import whole_second
 from app.analysis.records import Record
 from app.evaluation.scorecard.folding import findings
-from app.evaluation.scorecard.tallies import Share, Tally
+from app.evaluation.scorecard.precision_recall import Share, Tally
 
 SETTLE_SECONDS = 10
 

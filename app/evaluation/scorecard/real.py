@@ -10,8 +10,8 @@ from app.analysis.patterns.events import Event
 from app.analysis.records import Quote, Record
 from app.analysis.standing_quote import StandingQuote
 from app.evaluation.scorecard.folding import findings
-from app.evaluation.scorecard.tallies import Share, Tally
-from app.evaluation.scorecard.truths import SLACK_MS, Truth, tally, units
+from app.evaluation.scorecard.ground_truth import SLACK_MS, Truth, tally, units
+from app.evaluation.scorecard.precision_recall import Share, Tally
 from app.feeds.tape import read_tape
 
 CHAIN_REFILLS = 3

@@ -4,8 +4,8 @@ import math
 from collections.abc import Iterable
 
 from app.evaluation.scorecard.planting import KINDS, Kind
+from app.evaluation.scorecard.precision_recall import Share, Tally
 from app.evaluation.scorecard.rows import SIZES, Card, Course, Row
-from app.evaluation.scorecard.tallies import Share, Tally
 
 HEAD = """# Scorecard
 

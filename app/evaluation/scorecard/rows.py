@@ -7,11 +7,11 @@ from app.analysis.bars import SECOND_MS
 from app.analysis.records import Record
 from app.evaluation.scorecard import nulls
 from app.evaluation.scorecard.agreement import Definitions, agreement
-from app.evaluation.scorecard.books import BOOKS, START_MS, book, quotes_only
 from app.evaluation.scorecard.folding import Findings, findings
-from app.evaluation.scorecard.injected import Ground, planted_tally
+from app.evaluation.scorecard.planted import Ground, planted_tally
 from app.evaluation.scorecard.planting import KINDS, Kind
-from app.evaluation.scorecard.tallies import Share, Tally
+from app.evaluation.scorecard.precision_recall import Share, Tally
+from app.evaluation.scorecard.simulated_books import BOOKS, START_MS, book, quotes_only
 
 SIZES = ("small", "medium", "large")
 EVERY_SECONDS = 90

@@ -5,6 +5,6 @@ Shares no code with the detectors: what is usual for the ticker is measured here
 
 from app.evaluation.scorecard.planting.kinds import KINDS, Kind
 from app.evaluation.scorecard.planting.planter import Planted, plant
-from app.evaluation.scorecard.planting.stretch import Stretch
+from app.evaluation.scorecard.planting.tape_section import Stretch
 
 __all__ = ["KINDS", "Kind", "Planted", "Stretch", "plant"]

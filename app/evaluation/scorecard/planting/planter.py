@@ -5,8 +5,8 @@ from dataclasses import dataclass, replace
 from random import Random
 
 from app.analysis.records import Quote, Record
-from app.evaluation.scorecard.planting.stretch import Stretch
-from app.evaluation.scorecard.truths import Truth
+from app.evaluation.scorecard.ground_truth import Truth
+from app.evaluation.scorecard.planting.tape_section import Stretch
 
 
 @dataclass(frozen=True, slots=True)

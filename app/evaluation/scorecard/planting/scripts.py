@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from heapq import merge
 
 from app.analysis.records import ASK, BID, BUY, SELL, Quote, Record, Trade
-from app.evaluation.scorecard.planting.stretch import BETTER, Stretch, price_of, shown, size_of
+from app.evaluation.scorecard.planting.tape_section import BETTER, Stretch, price_of, shown, size_of
 
 CALM_SPREADS = 1.5
 TAKER = (SELL, BUY)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from app.analysis.bars import SECOND_MS
 from app.analysis.patterns.events import Event
 from app.analysis.records import PRICE_UNITS
-from app.evaluation.scorecard.tallies import Share, Tally
+from app.evaluation.scorecard.precision_recall import Share, Tally
 
 SLACK_MS = 0.001
 """Stamps in label files are rounded to less than this."""

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from app.evaluation.figures import books, flows, prints
-from app.evaluation.figures.tables import Day
+from app.evaluation.figures.tape_tables import Day
 
 
 @dataclass(frozen=True, slots=True)

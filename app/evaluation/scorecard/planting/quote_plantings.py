@@ -3,11 +3,11 @@
 import math
 
 from app.analysis.records import BID, Quote, Record
-from app.evaluation.scorecard.planting.courses import Script, changed, is_calm, played
+from app.evaluation.scorecard.ground_truth import Truth
 from app.evaluation.scorecard.planting.planter import Edit, Spot, shifted
-from app.evaluation.scorecard.planting.sizes import SIDE_NAMES, round_size
-from app.evaluation.scorecard.planting.stretch import BETTER, price_of, shown, size_of
-from app.evaluation.scorecard.truths import Truth
+from app.evaluation.scorecard.planting.scripts import Script, changed, is_calm, played
+from app.evaluation.scorecard.planting.size_plantings import SIDE_NAMES, round_size
+from app.evaluation.scorecard.planting.tape_section import BETTER, price_of, shown, size_of
 
 DRIFT_MS = 60_000.0
 RECENT_MS = 300_000.0

@@ -1,11 +1,11 @@
 """Taking that is planted: sweeps, reserve orders, absorbed flow, prints inside the spread."""
 
 from app.analysis.records import ASK, BID, BUY, SELL, Quote, Record, Trade
-from app.evaluation.scorecard.planting.courses import TAKER, Script, in_order, is_calm, played
+from app.evaluation.scorecard.ground_truth import Truth
 from app.evaluation.scorecard.planting.planter import Edit, Spot
-from app.evaluation.scorecard.planting.sizes import SIDE_NAMES, round_size
-from app.evaluation.scorecard.planting.stretch import BETTER, price_of, shown, size_of
-from app.evaluation.scorecard.truths import Truth
+from app.evaluation.scorecard.planting.scripts import TAKER, Script, in_order, is_calm, played
+from app.evaluation.scorecard.planting.size_plantings import SIDE_NAMES, round_size
+from app.evaluation.scorecard.planting.tape_section import BETTER, price_of, shown, size_of
 
 SWEEP_OVER_Q75 = 1.5
 FLOW_TIMES = 1.5

@@ -1,10 +1,10 @@
 """Size that is planted at the best price: walls, stacking, pulled size."""
 
 from app.analysis.records import BID
-from app.evaluation.scorecard.planting.courses import Script, is_calm, played
+from app.evaluation.scorecard.ground_truth import Truth
 from app.evaluation.scorecard.planting.planter import Edit, Spot
-from app.evaluation.scorecard.planting.stretch import Stretch, price_of, size_of
-from app.evaluation.scorecard.truths import Truth
+from app.evaluation.scorecard.planting.scripts import Script, is_calm, played
+from app.evaluation.scorecard.planting.tape_section import Stretch, price_of, size_of
 
 SIDE_NAMES = ("bid", "ask")
 MEDIANS = 3.0

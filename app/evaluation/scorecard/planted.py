@@ -8,9 +8,9 @@ from app.analysis.bars import SECOND_MS
 from app.analysis.patterns.events import Event
 from app.analysis.records import Record
 from app.evaluation.scorecard.folding import Checkpoint, Findings, checkpoints
+from app.evaluation.scorecard.ground_truth import Truth, tally
 from app.evaluation.scorecard.planting import Kind, Stretch, plant
-from app.evaluation.scorecard.tallies import Tally
-from app.evaluation.scorecard.truths import Truth, tally
+from app.evaluation.scorecard.precision_recall import Tally
 
 TAIL_MS = 12_000.0
 NEAR_MS = 6_000
