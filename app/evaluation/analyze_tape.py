@@ -49,7 +49,7 @@ class Ticks:
         return (self.last - self.first) // self.interval_ms + 1
 
 
-def analyses(engine: Engine, tape: Tape, ticks: Ticks) -> Iterator[TickResult]:
+def tick_results(engine: Engine, tape: Tape, ticks: Ticks) -> Iterator[TickResult]:
     """Fold a tape tick by tick; yields what each tick found."""
     place = 0
     faults = sorted(tape.faults)
@@ -87,7 +87,7 @@ def analyze_tape(ticker: str, tape: Tape, out: Path, interval_ms: int = SECOND_M
     ticks = Ticks.of(tape, interval_ms)
     with (out / "metrics.jsonl").open("wb") as metrics:
         for analysis in tqdm(
-            analyses(engine, tape, ticks), total=len(ticks), unit="tick", disable=None
+            tick_results(engine, tape, ticks), total=len(ticks), unit="tick", disable=None
         ):
             for error in analysis.failed_detectors.values():
                 raise error

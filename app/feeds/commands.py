@@ -19,16 +19,16 @@ from app.core.errors import BadTicker, TapeError
 from app.core.outage_log import UNAVAILABLE, OutageLog
 from app.core.settings import Settings, settings
 from app.core.tickers import parse_tickers
-from app.feeds.publish import Backoff, Outbox, Posting, log, publish_when_due
-from app.feeds.replay import Lap, Replay, read_all, tapes_among
+from app.feeds.publish import Backoff, RecordPublisher, ScheduledRecord, log, publish_when_due
+from app.feeds.replay import Replay, ReplayPass, find_tapes, read_tapes
 from app.feeds.simulate import (
     DEFAULT_TICKERS,
     TAPE_START_MS,
-    Course,
-    Labelled,
-    first_second,
-    postings,
-    write_label,
+    LabelCallback,
+    TickerSimulation,
+    append_label,
+    backfill_start,
+    scheduled_records,
     write_labels,
     write_tape,
 )
@@ -68,27 +68,27 @@ def replay(files: tuple[Path, ...], ticker: str | None, speed: float, *, loop: b
     shifted by a whole number of seconds, which is printed as shift_ms=N.
     """
     try:
-        tapes = read_all(tapes_among(files, ticker))
+        tapes = read_tapes(find_tapes(files, ticker))
     except (TapeError, BadTicker) as error:
         raise click.ClickException(str(error)) from error
     for name, tape in tapes.items():
         if tape.rejected:
             click.echo(f"ticker={name} left_out={dict(tape.rejected)}")
-    _play(tapes, speed=speed, loop=loop)
+    _publish_replay(tapes, speed=speed, loop=loop)
 
 
-def _play(tapes: dict[str, Tape], *, speed: float, loop: bool) -> None:
+def _publish_replay(tapes: dict[str, Tape], *, speed: float, loop: bool) -> None:
     checked = settings()
     logs.set_up(checked)
     total = None if loop else sum(len(tape.records) for tape in tapes.values())
-    with _until_told_to_stop() as stop, connect(checked) as redis, _progress(total) as bar:
-        outbox = Outbox(redis, checked)
-        stream = Replay(now_ms, _say_lap, speed, loop).postings(tapes)
-        publish_when_due(_counted(stream, bar), outbox, stop)
-    _close(outbox)
+    with _stop_on_signals() as stop, connect(checked) as redis, _progress(total) as bar:
+        outbox = RecordPublisher(redis, checked)
+        stream = Replay(now_ms, _echo_pass, speed, loop).scheduled_records(tapes)
+        publish_when_due(_count_records(stream, bar), outbox, stop)
+    _echo_totals(outbox)
 
 
-def _say_lap(lap: Lap) -> None:
+def _echo_pass(lap: ReplayPass) -> None:
     with tqdm.external_write_mode():
         click.echo(
             f"shift_ms={lap.shift_ms} ticker={lap.ticker} records={lap.records} lap={lap.number}"
@@ -143,12 +143,13 @@ def simulate(  # noqa: PLR0913 - click hands over each option
     names = _tickers(tickers)
     if folder is not None:
         length = seconds or TAPE_SECONDS
-        _record(
-            folder, [Course(name, seed, TAPE_START_MS, length, not no_trades) for name in names]
+        _write_tapes(
+            folder,
+            [TickerSimulation(name, seed, TAPE_START_MS, length, not no_trades) for name in names],
         )
         return
     with ExitStack() as stack:
-        labelled = _to_file(stack, labels)
+        labelled = _label_writer(stack, labels)
         _simulate_live(names, seed, seconds, backfill_seconds, labelled, with_trades=not no_trades)
 
 
@@ -159,11 +160,11 @@ def _tickers(text: str) -> list[str]:
         raise click.BadParameter(str(error), param_hint="--tickers") from error
 
 
-def _to_file(stack: ExitStack, path: Path | None) -> Labelled:
+def _label_writer(stack: ExitStack, path: Path | None) -> LabelCallback:
     if path is None:
         return lambda _ticker, _label: None
     file = stack.enter_context(path.open("w"))
-    return lambda ticker, label: write_label(file, ticker, label)
+    return lambda ticker, label: append_label(file, ticker, label)
 
 
 def _simulate_live(  # noqa: PLR0913 - what the options say
@@ -171,18 +172,18 @@ def _simulate_live(  # noqa: PLR0913 - what the options say
     seed: int,
     seconds: int | None,
     backfill_seconds: int,
-    labelled: Labelled,
+    labelled: LabelCallback,
     *,
     with_trades: bool,
 ) -> None:
     checked = settings()
     logs.set_up(checked)
-    with _until_told_to_stop() as stop, connect(checked) as redis:
-        outbox = Outbox(redis, checked)
-        starts = _starts(redis, checked, names, backfill_seconds, stop)
+    with _stop_on_signals() as stop, connect(checked) as redis:
+        outbox = RecordPublisher(redis, checked)
+        starts = _start_times(redis, checked, names, backfill_seconds, stop)
         end_ms = None if seconds is None else int(now_ms()) + 1000 * seconds
         courses = [
-            Course(
+            TickerSimulation(
                 name,
                 seed,
                 start,
@@ -194,11 +195,11 @@ def _simulate_live(  # noqa: PLR0913 - what the options say
         click.echo(
             f"simulating {', '.join(starts)} with {backfill_seconds} s of past; Ctrl-C ends it"
         )
-        publish_when_due(postings(courses, labelled), outbox, stop)
-    _close(outbox)
+        publish_when_due(scheduled_records(courses, labelled), outbox, stop)
+    _echo_totals(outbox)
 
 
-def _starts(
+def _start_times(
     redis: Redis, checked: Settings, names: list[str], backfill_seconds: int, stop: Event
 ) -> dict[str, int]:
     """Ask Redis, as soon as it answers, where each ticker's records end."""
@@ -206,11 +207,12 @@ def _starts(
     while not stop.is_set():
         try:
             starts = {
-                name: first_second(redis, keys, name, now_ms(), backfill_seconds) for name in names
+                name: backfill_start(redis, keys, name, now_ms(), backfill_seconds)
+                for name in names
             }
         except UNAVAILABLE as error:
             outage.note_error(error)
-            backoff.failed()
+            backoff.note_failure()
             stop.wait(backoff.pause_seconds)
             continue
         outage.note_success()
@@ -218,7 +220,7 @@ def _starts(
     return {}
 
 
-def _record(folder: Path, courses: list[Course]) -> None:
+def _write_tapes(folder: Path, courses: list[TickerSimulation]) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     labels: dict[str, list[Label]] = {}
     with _progress(None) as bar:
@@ -231,7 +233,7 @@ def _record(folder: Path, courses: list[Course]) -> None:
 
 
 @contextmanager
-def _until_told_to_stop() -> Iterator[Event]:
+def _stop_on_signals() -> Iterator[Event]:
     """Turn Ctrl-C and SIGTERM into an event, so that what is under way is finished first."""
     stop = Event()
 
@@ -251,12 +253,14 @@ def _progress(total: int | None) -> "tqdm[Any]":
     return tqdm(total=total, unit=" records", disable=None, leave=False)
 
 
-def _counted(stream: Iterator[Posting], bar: "tqdm[Any]") -> Iterator[Posting]:
+def _count_records(
+    stream: Iterator[ScheduledRecord], bar: "tqdm[Any]"
+) -> Iterator[ScheduledRecord]:
     for posting in stream:
         yield posting
         bar.update()
 
 
-def _close(outbox: Outbox) -> None:
-    unsent = f", {outbox.waiting} not sent" if outbox.waiting else ""
-    click.echo(f"published {outbox.published} records{unsent}")
+def _echo_totals(outbox: RecordPublisher) -> None:
+    unsent = f", {outbox.pending_count} not sent" if outbox.pending_count else ""
+    click.echo(f"published {outbox.published_count} records{unsent}")

@@ -11,7 +11,7 @@ from pathlib import Path
 from app.analysis.records import Record
 from app.core.errors import TapeError
 from app.core.tickers import parse_ticker
-from app.feeds.publish import Posting
+from app.feeds.publish import ScheduledRecord
 from app.feeds.tape import Tape, read_tape
 
 _NAME = re.compile(r"(?P<stem>.*?)\.?(?P<kind>quotes|trades)?(?P<end>\.csv(?:\.gz)?)")
@@ -27,7 +27,7 @@ class TapeFiles:
 
 
 @dataclass(frozen=True, slots=True)
-class Lap:
+class ReplayPass:
     """One run through a tape: what was added to its stamps."""
 
     ticker: str
@@ -36,12 +36,12 @@ class Lap:
     records: int
 
 
-def tapes_among(paths: Iterable[Path], ticker: str | None = None) -> list[TapeFiles]:
+def find_tapes(paths: Iterable[Path], ticker: str | None = None) -> list[TapeFiles]:
     """Pair quotes with the trades that lie beside them; the file's name tells the ticker.
 
     Raises `TapeError` where that does not give one tape a ticker.
     """
-    quotes = list(dict.fromkeys(_quotes_of(path) for path in paths))
+    quotes = list(dict.fromkeys(_quotes_path(path) for path in paths))
     if ticker is not None and len(quotes) > 1:
         raise TapeError(
             f"one ticker, {ticker}, is named for {len(quotes)} tapes; allowed is one tape"
@@ -53,11 +53,11 @@ def tapes_among(paths: Iterable[Path], ticker: str | None = None) -> list[TapeFi
             raise TapeError(
                 f"{tapes[name].quotes} and {path} are both of {name}; allowed is one tape a ticker"
             )
-        tapes[name] = TapeFiles(name, path, _trades_of(path))
+        tapes[name] = TapeFiles(name, path, _trades_path(path))
     return list(tapes.values())
 
 
-def _parts(path: Path) -> re.Match[str]:
+def _name_parts(path: Path) -> re.Match[str]:
     parts = _NAME.fullmatch(path.name)
     if parts is None:
         raise TapeError(
@@ -72,27 +72,27 @@ def _ticker_of(path: Path) -> str:
     >>> _ticker_of(Path("AAPL_2012-06-21.quotes.csv.gz")), _ticker_of(Path("BRK.B.quotes.csv"))
     ('AAPL', 'BRK.B')
     """
-    return _parts(path)["stem"].split("_")[0]
+    return _name_parts(path)["stem"].split("_")[0]
 
 
-def _quotes_of(path: Path) -> Path:
+def _quotes_path(path: Path) -> Path:
     return _sibling(path, "trades", "quotes") or path
 
 
-def _trades_of(path: Path) -> Path | None:
+def _trades_path(path: Path) -> Path | None:
     trades = _sibling(path, "quotes", "trades")
     return trades if trades is not None and trades.exists() else None
 
 
 def _sibling(path: Path, kind: str, other: str) -> Path | None:
-    parts = _parts(path)
+    parts = _name_parts(path)
     if parts["kind"] != kind:
         return None
     head = path.name[: parts.start("kind")]
     return path.with_name(f"{head}{other}{parts['end']}")
 
 
-def read_all(tapes: list[TapeFiles]) -> dict[str, Tape]:
+def read_tapes(tapes: list[TapeFiles]) -> dict[str, Tape]:
     """Read the tapes by ticker.
 
     Raises `TapeError` where one can't be read or holds no usable record.
@@ -114,34 +114,34 @@ class Replay:
     """
 
     now_ms: Callable[[], float]
-    started: Callable[[Lap], None]
+    on_pass_start: Callable[[ReplayPass], None]
     speed: float = 1.0
     loop: bool = False
 
-    def postings(self, tapes: dict[str, Tape]) -> Iterator[Posting]:
+    def scheduled_records(self, tapes: dict[str, Tape]) -> Iterator[ScheduledRecord]:
         """Give the tapes' records with stamps of today, in the order in which they fall due.
 
         Each tape begins now, shifted by a whole number of seconds, so that its seconds stay whole.
         """
-        lanes = (self._laps(ticker, tape.records) for ticker, tape in tapes.items())
-        return merge(*lanes, key=attrgetter("stamp"))
+        lanes = (self._passes(ticker, tape.records) for ticker, tape in tapes.items())
+        return merge(*lanes, key=attrgetter("due_ms"))
 
-    def _laps(self, ticker: str, records: list[Record]) -> Iterator[Posting]:
+    def _passes(self, ticker: str, records: list[Record]) -> Iterator[ScheduledRecord]:
         numbers_a_lap = max(record.seq for record in records) + 1
         first_ms, earliest_ms = records[0].stamp, self.now_ms()
         lap = 0
         while lap == 0 or self.loop:
             shift_ms = whole_second_shift(first_ms, earliest_ms)
-            self.started(Lap(ticker, lap + 1, shift_ms, len(records)))
+            self.on_pass_start(ReplayPass(ticker, lap + 1, shift_ms, len(records)))
             stamp = first_ms
             for record in records:
-                stamp = self._paced(record.stamp, first_ms) + shift_ms
+                stamp = self._scale_stamp(record.stamp, first_ms) + shift_ms
                 seq = record.seq + lap * numbers_a_lap
-                yield Posting(stamp, ticker, replace(record, stamp=stamp, seq=seq))
+                yield ScheduledRecord(stamp, ticker, replace(record, stamp=stamp, seq=seq))
             earliest_ms = max(self.now_ms(), stamp)
             lap += 1
 
-    def _paced(self, stamp: float, first_ms: float) -> float:
+    def _scale_stamp(self, stamp: float, first_ms: float) -> float:
         if self.speed == 1.0:
             return stamp
         origin_ms = 1000.0 * math.floor(first_ms / 1000.0)

@@ -14,7 +14,7 @@ from redis import Redis
 
 from app.analysis.record_schemas import AGGRESSOR_NAMES
 from app.analysis.records import PRICE_UNITS, Quote, Record, Trade
-from app.feeds.publish import Posting
+from app.feeds.publish import ScheduledRecord
 from app.feeds.simulation import PROFILES, Label, profile_of, simulate
 from app.feeds.tape import QUOTE_COLUMNS, TRADE_COLUMNS
 from app.storage.keys import Keys
@@ -27,11 +27,11 @@ _QUOTE_HEADER = (*QUOTE_COLUMNS, "seq")
 _TRADE_HEADER = (*TRADE_COLUMNS, "aggressor", "seq")
 _LABEL_HEADER = ("ticker", "kind", "side", "start_ms", "end_ms", "price", "size", "form")
 
-Labelled = Callable[[str, Label], None]
+LabelCallback = Callable[[str, Label], None]
 
 
 @dataclass(frozen=True, slots=True)
-class Course:
+class TickerSimulation:
     """One ticker's simulation: from when, and for how long (None: for ever)."""
 
     ticker: str
@@ -40,7 +40,7 @@ class Course:
     seconds: int | None
     with_trades: bool = True
 
-    def records(self, labelled: Labelled) -> Iterator[Record]:
+    def records(self, labelled: LabelCallback) -> Iterator[Record]:
         """Give the records in stream order; `labelled` hears of each happening once it is over."""
         profile = profile_of(self.ticker)
         for records, labels in simulate(
@@ -53,18 +53,20 @@ class Course:
             )
 
 
-def postings(courses: Iterable[Course], labelled: Labelled) -> Iterator[Posting]:
+def scheduled_records(
+    courses: Iterable[TickerSimulation], labelled: LabelCallback
+) -> Iterator[ScheduledRecord]:
     """Give the records of all courses in the order in which they fall due."""
-    lanes = (_lane(course, labelled) for course in courses)
-    return merge(*lanes, key=lambda posting: posting.stamp)
+    lanes = (_schedule(course, labelled) for course in courses)
+    return merge(*lanes, key=lambda posting: posting.due_ms)
 
 
-def _lane(course: Course, labelled: Labelled) -> Iterator[Posting]:
+def _schedule(course: TickerSimulation, labelled: LabelCallback) -> Iterator[ScheduledRecord]:
     for record in course.records(labelled):
-        yield Posting(record.stamp, course.ticker, record)
+        yield ScheduledRecord(record.stamp, course.ticker, record)
 
 
-def first_second(
+def backfill_start(
     redis: Redis, keys: Keys, ticker: str, now_ms: float, backfill_seconds: int
 ) -> int:
     """Return where a ticker's backfill begins: never before what its keys hold already.
@@ -79,26 +81,28 @@ def first_second(
     return 1000 * -int(-start_ms // 1000.0)
 
 
-def write_label(file: TextIO, ticker: str, label: Label) -> None:
+def append_label(file: TextIO, ticker: str, label: Label) -> None:
     """Append a label as a line of JSON."""
     line = {"ticker": ticker} | msgspec.to_builtins(label)
     file.write(msgspec.json.encode(line).decode() + "\n")
     file.flush()
 
 
-def write_tape(folder: Path, course: Course, heard: Callable[[Record], object]) -> list[Label]:
+def write_tape(
+    folder: Path, simulation: TickerSimulation, on_record: Callable[[Record], object]
+) -> list[Label]:
     """Write a course as tape files into `folder`; `heard` learns of each record.
 
     Returns its labels.
     """
-    stem = f"{course.ticker.replace('/', '-')}_seed{course.seed}"
+    stem = f"{simulation.ticker.replace('/', '-')}_seed{simulation.seed}"
     labels: list[Label] = []
     with (
-        _Table(folder / f"{stem}.quotes.csv.gz", _QUOTE_HEADER) as quotes,
-        _Table(folder / f"{stem}.trades.csv.gz", _TRADE_HEADER) as trades,
+        _CsvFile(folder / f"{stem}.quotes.csv.gz", _QUOTE_HEADER) as quotes,
+        _CsvFile(folder / f"{stem}.trades.csv.gz", _TRADE_HEADER) as trades,
     ):
-        for record in course.records(lambda _, label: labels.append(label)):
-            heard(record)
+        for record in simulation.records(lambda _, label: labels.append(label)):
+            on_record(record)
             if isinstance(record, Trade):
                 trades.write(_trade_row(record))
             else:
@@ -115,7 +119,7 @@ def write_labels(path: Path, labels: dict[str, list[Label]]) -> None:
             rows.writerows((ticker, *msgspec.to_builtins(label).values()) for label in own)
 
 
-class _Table:
+class _CsvFile:
     """A gzipped CSV file, the same bytes for the same rows."""
 
     def __init__(self, path: Path, header: tuple[str, ...]) -> None:

@@ -22,7 +22,7 @@ from app.core.errors import TapeError
 
 QUOTE_COLUMNS = ("ts_ms", "bid_price", "bid_size", "ask_price", "ask_size")
 TRADE_COLUMNS = ("ts_ms", "price", "size")
-_EXACT_WHOLE = 2.0**53
+_MAX_EXACT_INT = 2.0**53
 
 Floats = npt.NDArray[np.float64]
 Whole = npt.NDArray[np.int64]
@@ -54,7 +54,7 @@ def read_tape(quotes: Path, trades: Path | None = None, shift_ms: int = 0) -> Ta
     rows = [_quote_rows(quotes, shift_ms)]
     if trades is not None:
         rows.insert(0, _trade_rows(trades, shift_ms))
-    return _merged(rows)
+    return _merge(rows)
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +67,7 @@ class _Rows:
     faults: list[tuple[float, str]]
 
 
-def _merged(files: list[_Rows]) -> Tape:
+def _merge(files: list[_Rows]) -> Tape:
     """Put prints (first of `files`) and quotes into one order; stable, so ties keep theirs."""
     stamps = np.concatenate([rows.stamps for rows in files])
     records = [record for rows in files for record in rows.records]
@@ -75,21 +75,21 @@ def _merged(files: list[_Rows]) -> Tape:
     numbered = [rows.seqs for rows in files if rows.seqs is not None]
     if len(numbered) < len(files):
         order = np.argsort(stamps, kind="stable").tolist()
-        return Tape(_renumbered([records[i] for i in order]), faults)
+        return Tape(_renumber([records[i] for i in order]), faults)
     seqs = np.concatenate(numbered)
     order = np.lexsort((seqs, stamps))
-    repeated = _repeats_the_one_before(stamps[order], seqs[order])
+    repeated = _duplicate_flags(stamps[order], seqs[order])
     faults += [(float(stamp), "duplicate") for stamp in stamps[order[repeated]]]
     return Tape([records[i] for i in order[~repeated].tolist()], faults)
 
 
-def _renumbered(records: list[Record]) -> list[Record]:
+def _renumber(records: list[Record]) -> list[Record]:
     for seq, record in enumerate(records):
         record.seq = seq
     return records
 
 
-def _repeats_the_one_before(stamps: Floats, seqs: Whole) -> Flags:
+def _duplicate_flags(stamps: Floats, seqs: Whole) -> Flags:
     repeated = np.zeros(len(stamps), dtype=np.bool_)
     repeated[1:] = (stamps[1:] == stamps[:-1]) & (seqs[1:] == seqs[:-1])
     return repeated
@@ -114,7 +114,7 @@ def _quote_rows(path: Path, shift_ms: int) -> _Rows:
             _sizes(ask_size),
         )
     )
-    return _Rows(stamps[kept], _only(seqs, kept), records, _faults(stamps, reasons))
+    return _Rows(stamps[kept], _seqs_of(seqs, kept), records, _faults(stamps, reasons))
 
 
 def _trade_rows(path: Path, shift_ms: int) -> _Rows:
@@ -134,7 +134,7 @@ def _trade_rows(path: Path, shift_ms: int) -> _Rows:
             _aggressors(table, kept),
         )
     )
-    return _Rows(stamps[kept], _only(seqs, kept), records, _faults(stamps, reasons))
+    return _Rows(stamps[kept], _seqs_of(seqs, kept), records, _faults(stamps, reasons))
 
 
 def _reasons(
@@ -181,7 +181,7 @@ def _numbers(path: Path, table: pd.DataFrame, name: str) -> Floats:
     as_numbers = pd.to_numeric(column.astype(str).where(column.notna()), errors="coerce")
     wrong = np.flatnonzero(as_numbers.isna() & column.notna())
     if len(wrong):
-        raise _wrong_cell(path, name, int(wrong[0]), column.iloc[wrong[0]], "a number")
+        raise _cell_error(path, name, int(wrong[0]), column.iloc[wrong[0]], "a number")
     numbers: Floats = as_numbers.to_numpy(np.float64)
     return numbers
 
@@ -190,11 +190,11 @@ def _stamps(path: Path, table: pd.DataFrame) -> Floats:
     stamps = _numbers(path, table, "ts_ms")
     wrong = np.flatnonzero(~np.isfinite(stamps))
     if len(wrong):
-        raise _wrong_cell(path, "ts_ms", int(wrong[0]), stamps[wrong[0]], "epoch milliseconds")
+        raise _cell_error(path, "ts_ms", int(wrong[0]), stamps[wrong[0]], "epoch milliseconds")
     return stamps
 
 
-def _wrong_cell(path: Path, column: str, index: int, value: object, allowed: str) -> TapeError:
+def _cell_error(path: Path, column: str, index: int, value: object, allowed: str) -> TapeError:
     return TapeError(
         f"{path}: column {column}, row {index + 1}: {value!r} is not allowed: {allowed} is"
     )
@@ -208,11 +208,11 @@ def _seqs(path: Path, table: pd.DataFrame) -> Whole | None:
         whole = table["seq"].to_numpy(np.int64)
         return whole if bool((whole >= 0).all()) else None
     numbers = _numbers(path, table, "seq")
-    usable = (numbers >= 0) & (numbers < _EXACT_WHOLE) & (np.floor(numbers) == numbers)
+    usable = (numbers >= 0) & (numbers < _MAX_EXACT_INT) & (np.floor(numbers) == numbers)
     return numbers.astype(np.int64) if bool(usable.all()) else None
 
 
-def _only(seqs: Whole | None, kept: Flags) -> Whole | None:
+def _seqs_of(seqs: Whole | None, kept: Flags) -> Whole | None:
     return None if seqs is None else seqs[kept]
 
 

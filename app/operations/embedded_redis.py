@@ -19,7 +19,7 @@ loglevel warning
 """
 
 
-def is_given(settings: Settings) -> bool:
+def is_redis_configured(settings: Settings) -> bool:
     """Tell whether the environment names a Redis."""
     return settings.redis_url_given is not None or "redis_host" in settings.model_fields_set
 
@@ -30,7 +30,7 @@ def server_binary() -> str:
     return on_path or str(get_binary_path())
 
 
-def server(settings: Settings, directory: Path) -> Program:
+def server_program(settings: Settings, directory: Path) -> Program:
     """Describe an embedded server that keeps nothing on disk and listens on loopback.
 
     Its settings go in by stdin, where no process list shows the password.

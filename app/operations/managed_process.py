@@ -12,11 +12,11 @@ from pathlib import Path
 
 from app.operations import die_with_parent
 
-FIRST_WAIT_SECONDS = 0.2
-LONGEST_WAIT_SECONDS = 5.0
+MIN_RESTART_DELAY_SECONDS = 0.2
+MAX_RESTART_DELAY_SECONDS = 5.0
 HEALTHY_AFTER_SECONDS = 10.0
 _CHUNK_BYTES = 65536
-TUNED = {
+TUNING_ENVIRONMENT = {
     # Each thread's own store of freed blocks, 2,000 of a size up to 1 KB instead of seven: 8 % of
     # Redis' time a tick, 5 % of a worker's. Nothing heeds it where the C library is another.
     "GLIBC_TUNABLES": "glibc.malloc.tcache_count=2000:glibc.malloc.tcache_max=1032",
@@ -24,7 +24,7 @@ TUNED = {
     "OPENBLAS_NUM_THREADS": "1",
 }
 
-Say = Callable[[str, str], None]
+LineCallback = Callable[[str, str], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,39 +37,39 @@ class Program:
     stdin: str = ""
 
 
-def next_wait(wait_seconds: float, lived_seconds: float) -> float:
+def restart_delay(last_delay_seconds: float, uptime_seconds: float) -> float:
     """Return how long to wait before the next start, after a wait and a life so long.
 
-    >>> next_wait(0.2, lived_seconds=1), next_wait(4.0, lived_seconds=1)
+    >>> restart_delay(0.2, uptime_seconds=1), restart_delay(4.0, uptime_seconds=1)
     (0.4, 5.0)
-    >>> next_wait(5.0, lived_seconds=11)
+    >>> restart_delay(5.0, uptime_seconds=11)
     0.2
     """
-    if lived_seconds >= HEALTHY_AFTER_SECONDS:
-        return FIRST_WAIT_SECONDS
-    return min(wait_seconds * 2, LONGEST_WAIT_SECONDS)
+    if uptime_seconds >= HEALTHY_AFTER_SECONDS:
+        return MIN_RESTART_DELAY_SECONDS
+    return min(last_delay_seconds * 2, MAX_RESTART_DELAY_SECONDS)
 
 
-def _death(code: int) -> str:
+def _describe_exit(code: int) -> str:
     return f"was ended by {signal.Signals(-code).name}" if code < 0 else f"ended with code {code}"
 
 
 class ManagedProcess:
     """A program that is kept running until it is told to end."""
 
-    def __init__(self, program: Program, say: Say) -> None:
+    def __init__(self, program: Program, say: LineCallback) -> None:
         self.program = program
-        self._say = say
+        self._on_line = say
         self._process: asyncio.subprocess.Process | None = None
 
     async def keep_running(self) -> None:
         """Run the program again and again; cancel to stop doing so."""
-        wait_seconds = FIRST_WAIT_SECONDS / 2
+        wait_seconds = MIN_RESTART_DELAY_SECONDS / 2
         while True:
             started = time.monotonic()
             how = await self._run()
-            wait_seconds = next_wait(wait_seconds, time.monotonic() - started)
-            self._say(self.program.name, f"{how}; starting it again in {wait_seconds:.1f} s")
+            wait_seconds = restart_delay(wait_seconds, time.monotonic() - started)
+            self._on_line(self.program.name, f"{how}; starting it again in {wait_seconds:.1f} s")
             await asyncio.sleep(wait_seconds)
 
     async def _run(self) -> str:
@@ -77,9 +77,9 @@ class ManagedProcess:
             self._process = process = await self._start()
         except OSError as error:
             return f"could not be started: {error}"
-        await self._feed(process)
-        await self._repeat_output(process)
-        return _death(await process.wait())
+        await self._write_stdin(process)
+        await self._forward_output(process)
+        return _describe_exit(await process.wait())
 
     async def _start(self) -> asyncio.subprocess.Process:
         # -S: the wrapper needs no packages, and starts in half the time without.
@@ -87,14 +87,19 @@ class ManagedProcess:
         return await asyncio.create_subprocess_exec(
             *wrapper,
             *self.program.command,
-            env={**TUNED, **os.environ, "PYTHONUNBUFFERED": "1", **self.program.environment},
+            env={
+                **TUNING_ENVIRONMENT,
+                **os.environ,
+                "PYTHONUNBUFFERED": "1",
+                **self.program.environment,
+            },
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.STDOUT,
             process_group=0,  # Ctrl-C is for the supervisor, which ends all in order
         )
 
-    async def _feed(self, process: asyncio.subprocess.Process) -> None:
+    async def _write_stdin(self, process: asyncio.subprocess.Process) -> None:
         if process.stdin is None:
             return
         with suppress(ConnectionError):
@@ -102,7 +107,7 @@ class ManagedProcess:
             await process.stdin.drain()
         process.stdin.close()
 
-    async def _repeat_output(self, process: asyncio.subprocess.Process) -> None:
+    async def _forward_output(self, process: asyncio.subprocess.Process) -> None:
         """Say each line; a line that never ends is said in pieces, so that no pipe fills up."""
         rest = b""
         while process.stdout and (chunk := await process.stdout.read(_CHUNK_BYTES)):
@@ -110,9 +115,9 @@ class ManagedProcess:
             if len(rest) > _CHUNK_BYTES:
                 lines, rest = [*lines, rest], b""
             for line in lines:
-                self._say(self.program.name, line.decode(errors="replace"))
+                self._on_line(self.program.name, line.decode(errors="replace"))
         if rest:
-            self._say(self.program.name, rest.decode(errors="replace"))
+            self._on_line(self.program.name, rest.decode(errors="replace"))
 
     def signal(self, number: int) -> None:
         """Send a signal to the process and all that it started."""
@@ -120,7 +125,7 @@ class ManagedProcess:
             with suppress(ProcessLookupError):
                 os.killpg(self._process.pid, number)
 
-    async def ended(self) -> None:
+    async def wait_for_exit(self) -> None:
         """Wait until the process is gone."""
         if self._process is not None:
             await self._process.wait()

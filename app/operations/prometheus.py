@@ -28,7 +28,7 @@ from app.storage.counters import LAG_BOUNDS_SECONDS, LAG_COUNTERS, LAG_SUM_COUNT
 from app.storage.published import QUALITY_COUNTS, Number, PatternType, read_number
 
 TICK_OUTCOMES = ("published", "done", "late", "skipped", "overtaken", "idle", "failed")
-_ODD = sorted(QUALITY_COUNTS - {*REJECTIONS, "late", "rejected", "behind_seconds"})
+_ODDITIES = sorted(QUALITY_COUNTS - {*REJECTIONS, "late", "rejected", "behind_seconds"})
 
 Counts = Mapping[str, Number]
 
@@ -50,11 +50,11 @@ class AnalysisCollector(Collector):
         """Yield what is known now."""
         try:
             with store_errors(self._client):
-                yield from self._known()
+                yield from self._metrics()
         except StoreUnavailable:
             yield _gauge("orderflow_redis_up", "Whether Redis answers.", 0)
 
-    def _known(self) -> list[Metric]:
+    def _metrics(self) -> list[Metric]:
         now_ms = clock.now_ms()
         pipe = self._redis.pipeline(transaction=False)
         pipe.hgetall(keys.COUNTERS)
@@ -92,28 +92,33 @@ def _totals(counts: Counts) -> Iterator[Metric]:
     yield CounterMetricFamily(
         "orderflow_fanouts", "Fan-outs let through.", value=counts.get("fanouts", 0)
     )
-    yield _by(
+    yield _labelled_counter(
         "orderflow_ticks", "Ticks by what became of them.", "outcome", TICK_OUTCOMES, "ticks_",
         counts,
     )  # fmt: skip
-    yield _by(
+    yield _labelled_counter(
         "orderflow_records", "Records folded, and late ones.", "kind", ("folded", "late"),
         "records_", counts,
     )  # fmt: skip
-    yield _by(
+    yield _labelled_counter(
         "orderflow_records_rejected", "Records that can't be used.", "reason", REJECTIONS,
         "records_", counts,
     )  # fmt: skip
-    yield _by(
-        "orderflow_records_odd", "Records used that were odd.", "oddity", _ODD, "records_", counts
+    yield _labelled_counter(
+        "orderflow_records_odd",
+        "Records used that were odd.",
+        "oddity",
+        _ODDITIES,
+        "records_",
+        counts,
     )
-    yield _by(
+    yield _labelled_counter(
         "orderflow_events", "Pattern events opened.", "type", get_args(PatternType), "events_",
         counts,
     )  # fmt: skip
 
 
-def _by(  # noqa: PLR0913, PLR0917 - what a family is made of
+def _labelled_counter(  # noqa: PLR0913, PLR0917 - what a family is made of
     name: str, meaning: str, label: str, values: Sequence[str], start: str, counts: Counts
 ) -> Metric:
     """Describe a family of totals, zeros included, so that a rate is known from the first on."""

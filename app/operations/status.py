@@ -19,7 +19,7 @@ from app.storage.active_tickers import ACTIVE_MS, SCAN_COUNT
 from app.storage.published import read_number
 from app.storage.redis_client import address_of
 
-MAX_NAMED = 20
+MAX_NAMES = 20
 _BATCH = 500
 _COUNTER = re.compile(r"[a-z_:.]{1,60}")
 
@@ -67,16 +67,16 @@ class HealthInspector:
         with store_errors(self._client):
             now_ms = clock.now_ms()
             pulse = Heartbeat.of(self._redis.hgetall(keys.HEARTBEAT), now_ms)
-            active = self._active(now_ms)
+            active = self._active_tickers(now_ms)
             status = Status(
                 redis=address_of(self._client),
                 pulse=pulse,
                 active=len(active),
-                behind=self._behind(active, now_ms),
+                behind=self._stale_tickers(active, now_ms),
                 counters=self._counters(),
-                seconds_not_ms=self._stamped_in_seconds(),
-                wrong_type=self._of_another_type(),
-                failing=self._failing(active),
+                seconds_not_ms=self._keys_stamped_in_seconds(),
+                wrong_type=self._wrong_type_keys(),
+                failing=self._failing_tickers(active),
             )
         return _with_troubles(status, self._settings)
 
@@ -93,21 +93,23 @@ class HealthInspector:
         idle = tuple(_stopped_components(pulse, active, self._settings))
         return Readiness(address, pulse, active, idle)
 
-    def _active(self, now_ms: float) -> list[str]:
+    def _active_tickers(self, now_ms: float) -> list[str]:
         found = self._redis.zrangebyscore(keys.TICKERS, now_ms - ACTIVE_MS, "+inf")
         names = (name.decode("ascii", "replace") for name in found)
         return [name for name in names if is_ticker(name)]
 
-    def _behind(self, active: list[str], now_ms: float) -> list[str]:
+    def _stale_tickers(self, active: list[str], now_ms: float) -> list[str]:
         """Name the active tickers whose newest tick is stale."""
         oldest_ms = now_ms - 3 * self._settings.interval_ms
-        ticks = self._each(
+        ticks = self._ask_each(
             active, lambda pipe, ticker: pipe.hget(self._keys.metrics(ticker, "10s"), "as_of")
         )
         return [ticker for ticker, as_of in ticks if (read_number(as_of) or 0) < oldest_ms]
 
-    def _failing(self, active: list[str]) -> dict[str, TickFailures]:
-        found = self._each(active, lambda pipe, ticker: pipe.hgetall(self._keys.failures(ticker)))
+    def _failing_tickers(self, active: list[str]) -> dict[str, TickFailures]:
+        found = self._ask_each(
+            active, lambda pipe, ticker: pipe.hgetall(self._keys.failures(ticker))
+        )
         failures = {
             ticker: TickFailures.of(fields) for ticker, fields in found if isinstance(fields, dict)
         }
@@ -124,9 +126,9 @@ class HealthInspector:
             if value is not None and _COUNTER.fullmatch(name)
         }
 
-    def _stamped_in_seconds(self) -> list[str]:
+    def _keys_stamped_in_seconds(self) -> list[str]:
         """Name the broker keys whose oldest score can't be milliseconds."""
-        oldest = self._each(
+        oldest = self._ask_each(
             list(self._broker_keys()), lambda pipe, key: pipe.zrange(key, 0, 0, withscores=True)
         )
         return [
@@ -135,7 +137,7 @@ class HealthInspector:
             if isinstance(found, list) and found and found[0][1] < MIN_EPOCH_MS
         ]
 
-    def _of_another_type(self) -> list[str]:
+    def _wrong_type_keys(self) -> list[str]:
         """Name the broker keys that are no sorted sets."""
         right = set(self._broker_keys())
         return sorted(set(self._broker_keys(None)) - right)
@@ -152,7 +154,7 @@ class HealthInspector:
                 ):
                     yield name
 
-    def _each(
+    def _ask_each(
         self, names: list[str], asked: Callable[[Any, str], object]
     ) -> Iterator[tuple[str, Any]]:
         for start in range(0, len(names), _BATCH):
@@ -172,12 +174,12 @@ def _stopped_components(pulse: Heartbeat, active: int, settings: Settings) -> It
     if not pulse.has(pulse.fanout_ms, settings):
         seen = pulse.seen(pulse.fanout_ms)
         yield f"fan-out {seen}: start `celery -A tasks beat` and `celery -A tasks worker`"
-    elif active and not _as_of_fan_out(pulse).has(pulse.tick_ms, settings):
+    elif active and not _at_newest_fan_out(pulse).has(pulse.tick_ms, settings):
         seen = pulse.seen(pulse.tick_ms)
         yield f"ticks {seen}: start `celery -A tasks worker` or look at its log"
 
 
-def _as_of_fan_out(pulse: Heartbeat) -> Heartbeat:
+def _at_newest_fan_out(pulse: Heartbeat) -> Heartbeat:
     """Return the pulse as the newest fan-out found it: workers are not to blame for a lost beat."""
     return replace(pulse, now_ms=pulse.fanout_ms or pulse.now_ms)
 
@@ -185,20 +187,21 @@ def _as_of_fan_out(pulse: Heartbeat) -> Heartbeat:
 def _troubles(status: Status, settings: Settings) -> Iterator[str]:
     yield from _stopped_components(status.pulse, status.active, settings)
     if status.behind:
-        yield f"no fresh tick of {_named(status.behind)}"
+        yield f"no fresh tick of {_join_names(status.behind)}"
     if status.failing:
-        yield f"ticks fail of {_named(list(status.failing))}"
+        yield f"ticks fail of {_join_names(list(status.failing))}"
     if status.seconds_not_ms:
-        yield f"stamped in seconds, not milliseconds, and left out: {_named(status.seconds_not_ms)}"
+        names = _join_names(status.seconds_not_ms)
+        yield f"stamped in seconds, not milliseconds, and left out: {names}"
     if status.wrong_type:
-        yield f"not sorted sets, and left alone: {_named(status.wrong_type)}"
+        yield f"not sorted sets, and left alone: {_join_names(status.wrong_type)}"
     if not status.active:
         yield "no ticker is active: no quote in the last 300 s"
 
 
-def _named(names: Sequence[str]) -> str:
-    more = len(names) - MAX_NAMED
-    return ", ".join(names[:MAX_NAMED]) + (f" and {more} more" if more > 0 else "")
+def _join_names(names: Sequence[str]) -> str:
+    more = len(names) - MAX_NAMES
+    return ", ".join(names[:MAX_NAMES]) + (f" and {more} more" if more > 0 else "")
 
 
 def as_text(status: Status) -> str:

@@ -34,7 +34,7 @@ from app.storage.redis_client import address_of, connect
 ROOT = Path(__file__).parent.parent
 STOP_SECONDS = 3.0
 REDIS_START_SECONDS = 10.0
-CAUGHT_UP_EACH_SECONDS = 0.5
+UP_TO_DATE_POLL_SECONDS = 0.5
 _COLOURS = ("cyan", "yellow", "green", "magenta", "blue", "bright_cyan", "bright_yellow")
 _FIRST_TICKER = "SPY"
 _OWN_NAME = "orderflow"
@@ -97,13 +97,13 @@ def _is_free(host: str, port: int) -> bool:
     return True
 
 
-def taken_ports(config: Settings) -> Iterator[str]:
+def busy_ports(config: Settings) -> Iterator[str]:
     """Say of each port that is taken which variable changes it."""
     wanted = [
         ("MCP", config.mcp_host, config.mcp_port, "ORDERFLOW_MCP_PORT"),
         ("Flower", config.flower_host, config.flower_port, "ORDERFLOW_FLOWER_PORT"),
     ]
-    if not embedded_redis.is_given(config):
+    if not embedded_redis.is_redis_configured(config):
         wanted.append(("Redis", "127.0.0.1", config.redis_port, "REDIS_PORT"))
     for what, host, port, variable in wanted:
         if not _is_free(host, port):
@@ -117,7 +117,7 @@ class Printer:
         self._width = max(map(len, names))
         self._colours = dict(zip(names, itertools.cycle(_COLOURS), strict=False))
 
-    def say(self, name: str, line: str) -> None:
+    def print_line(self, name: str, line: str) -> None:
         """Print a line; click drops the colour where stdout is no terminal."""
         start = click.style(f"{name:<{self._width}} |", fg=self._colours.get(name))
         try:
@@ -127,7 +127,7 @@ class Printer:
             signal.raise_signal(signal.SIGHUP)
 
 
-def _question(config: Settings) -> str:
+def _ask_command(config: Settings) -> str:
     """Return the line that asks a first question, with the settings that another shell lacks.
 
     Those that may hold a password are named only.
@@ -146,13 +146,13 @@ def _question(config: Settings) -> str:
     return " ".join((*given, str(shown), "ask", _FIRST_TICKER))
 
 
-def _where(config: Settings) -> tuple[str, ...]:
-    own = "given" if embedded_redis.is_given(config) else "embedded"
+def _address_lines(config: Settings) -> tuple[str, ...]:
+    own = "given" if embedded_redis.is_redis_configured(config) else "embedded"
     return (
         f"  Redis   {address_of(connect(config))} ({own})",
         f"  MCP     http://{config.mcp_host}:{config.mcp_port}/mcp",
         f"  Flower  http://{config.flower_host}:{config.flower_port}",
-        f"  ask     {_question(config)}",
+        f"  ask     {_ask_command(config)}",
         "  end     Ctrl-C",
     )
 
@@ -162,54 +162,62 @@ class Supervisor:
 
     def __init__(self, config: Settings, directory: Path) -> None:
         self._config = config
-        own = [] if embedded_redis.is_given(config) else [embedded_redis.server(config, directory)]
+        own = (
+            []
+            if embedded_redis.is_redis_configured(config)
+            else [embedded_redis.server_program(config, directory)]
+        )
         rest = programs(config)
         self._printer = Printer([_OWN_NAME, *(program.name for program in own + rest)])
-        self._own = [ManagedProcess(program, self._printer.say) for program in own]
-        self._rest = [ManagedProcess(program, self._printer.say) for program in rest]
+        self._redis_processes = [
+            ManagedProcess(program, self._printer.print_line) for program in own
+        ]
+        self._other_processes = [
+            ManagedProcess(program, self._printer.print_line) for program in rest
+        ]
         self._stop = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
 
-    def say(self, line: str) -> None:
+    def print_line(self, line: str) -> None:
         """Print a line of the supervisor's own."""
-        self._printer.say(_OWN_NAME, line)
+        self._printer.print_line(_OWN_NAME, line)
 
     async def run(self) -> None:
         """Start everything, keep it running, and end it on Ctrl-C, SIGTERM or SIGHUP."""
         loop = asyncio.get_running_loop()
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-            loop.add_signal_handler(number, self._asked_to_stop)
+            loop.add_signal_handler(number, self._request_stop)
         try:
-            self._keep(self._own)
-            await self._redis_answers()
-            self._keep(self._rest)
-            for line in _where(self._config):
-                self.say(line)
-            self._tasks.append(asyncio.create_task(self._say_when_caught_up()))
+            self._keep_running(self._redis_processes)
+            await self._wait_for_redis()
+            self._keep_running(self._other_processes)
+            for line in _address_lines(self._config):
+                self.print_line(line)
+            self._tasks.append(asyncio.create_task(self._report_when_up_to_date()))
             await self._stop.wait()
         finally:
-            await self._end()
+            await self._stop_all()
 
-    def _asked_to_stop(self) -> None:
+    def _request_stop(self) -> None:
         if self._stop.is_set():  # asked twice: at once, then
-            self._signal(signal.SIGKILL, self._rest + self._own)
+            self._signal(signal.SIGKILL, self._other_processes + self._redis_processes)
         self._stop.set()
 
-    def _keep(self, some: list[ManagedProcess]) -> None:
+    def _keep_running(self, some: list[ManagedProcess]) -> None:
         if not self._stop.is_set():
             self._tasks += [asyncio.create_task(one.keep_running()) for one in some]
 
-    async def _redis_answers(self) -> None:
+    async def _wait_for_redis(self) -> None:
         """Wait for Redis, so that the first screen isn't full of its absence."""
         deadline = time.monotonic() + REDIS_START_SECONDS
         client = connect(self._config, timeout_seconds=0.5)
-        while self._own and not self._stop.is_set() and time.monotonic() < deadline:
+        while self._redis_processes and not self._stop.is_set() and time.monotonic() < deadline:
             with suppress(redis.RedisError):
                 client.ping()
                 return
             await asyncio.sleep(0.05)
 
-    async def _say_when_caught_up(self) -> None:
+    async def _report_when_up_to_date(self) -> None:
         """Say once that the simulation's past is folded: until then it is early."""
         if self._config.feed != "simulate":
             return
@@ -222,20 +230,22 @@ class Supervisor:
                 as_of = client.hget(key, "as_of")
                 if as_of is not None and clock.now_ms() - float(as_of) <= oldest_ms:
                     break
-            await asyncio.sleep(CAUGHT_UP_EACH_SECONDS)
-        self.say(f"{_FIRST_TICKER} is up to date: {_question(self._config)}")
+            await asyncio.sleep(UP_TO_DATE_POLL_SECONDS)
+        self.print_line(f"{_FIRST_TICKER} is up to date: {_ask_command(self._config)}")
 
-    async def _end(self) -> None:
+    async def _stop_all(self) -> None:
         """End all within 3 s: Redis last, so that nobody complains of its absence meanwhile."""
-        self.say("ending")
+        self.print_line("ending")
         for task in self._tasks:
             task.cancel()
         deadline = time.monotonic() + STOP_SECONDS
-        for some in (self._rest, self._own):
+        for some in (self._other_processes, self._redis_processes):
             self._signal(signal.SIGTERM, some)
-            await _all_ended(some, deadline - time.monotonic() - bool(some is self._rest))
-        self._signal(signal.SIGKILL, self._rest + self._own)
-        await _all_ended(self._rest + self._own, 1.0)
+            await _wait_for_exit(
+                some, deadline - time.monotonic() - bool(some is self._other_processes)
+            )
+        self._signal(signal.SIGKILL, self._other_processes + self._redis_processes)
+        await _wait_for_exit(self._other_processes + self._redis_processes, 1.0)
 
     @staticmethod
     def _signal(number: int, some: Iterable[ManagedProcess]) -> None:
@@ -243,10 +253,10 @@ class Supervisor:
             one.signal(number)
 
 
-async def _all_ended(some: Iterable[ManagedProcess], seconds: float) -> None:
+async def _wait_for_exit(some: Iterable[ManagedProcess], seconds: float) -> None:
     with suppress(TimeoutError):
         async with asyncio.timeout(seconds):
-            await asyncio.gather(*(one.ended() for one in some))
+            await asyncio.gather(*(one.wait_for_exit() for one in some))
 
 
 @click.command()
@@ -262,7 +272,7 @@ def main(*, end_with_parent: bool) -> None:
         feed(config.feed)
     except SettingError as error:  # else each would be started, and refuse, again and again
         sys.exit(f"orderflow: {error}")
-    if taken := list(taken_ports(config)):
+    if taken := list(busy_ports(config)):
         sys.exit("\n".join(f"orderflow: {line}" for line in taken))
     os.chdir(ROOT)
     with tempfile.TemporaryDirectory(prefix="orderflow-") as directory:

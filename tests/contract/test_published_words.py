@@ -17,6 +17,7 @@ import pytest
 from app.analysis.dispatch import DETECTOR_NAMES
 from app.analysis.engine import Engine
 from app.analysis.patterns.events import Event
+from app.analysis.record_schemas import quote_checks, trade_checks
 from app.analysis.records import Batch, Record
 from app.analysis.results import TickResult
 from app.analysis.windows import WINDOWS
@@ -121,7 +122,8 @@ def faults_in(call: ast.Call) -> Iterator[str]:
 
 
 def emitted_oddities() -> set[str]:
-    names: set[str] = set()
+    checks = quote_checks(1.0, 1.0, 1.0, 1.0) + trade_checks(1.0, 1.0)
+    names = {reason for reason, _ in checks}
     for tree in trees(
         "analysis/record_parser.py",
         "feeds/tape.py",

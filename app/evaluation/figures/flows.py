@@ -3,12 +3,12 @@
 import numpy as np
 
 from app.analysis.quantiles import decayed_histogram
-from app.evaluation.figures.tape_tables import Day, Floats, Quotes
+from app.evaluation.figures.tape_tables import Floats, Quotes, TapeTables
 
 WINDOW_MS = 10_000.0
 WINDOWS_IN_HALF_HOUR = 180
 SECOND_MS = 1000.0
-LEAST_WINDOWS = 3
+MIN_WINDOWS = 3
 
 
 def order_flow(quotes: Quotes) -> Floats:
@@ -22,13 +22,13 @@ def order_flow(quotes: Quotes) -> Floats:
 
 def log_order_flow(quotes: Quotes) -> Floats:
     """Return sign(e)·ln(1 + abs(e)/D̃) with D̃ from before the quote's second, 0 while warming."""
-    flow, depth = order_flow(quotes), usual_depth(quotes)
+    flow, depth = order_flow(quotes), median_depth(quotes)
     scaled = np.zeros(len(flow))
     np.divide(np.abs(flow), depth, out=scaled, where=np.isfinite(depth) & (depth > 0))
     return np.sign(flow) * np.log1p(scaled)
 
 
-def usual_depth(quotes: Quotes) -> Floats:
+def median_depth(quotes: Quotes) -> Floats:
     """Return for each quote the median depth as the engine knew it at the second before, or NaN."""
     seconds = _grid(quotes, SECOND_MS)[1:]
     depths = (quotes.bid_size + quotes.ask_size) / 2
@@ -43,13 +43,13 @@ def usual_depth(quotes: Quotes) -> Floats:
     return mine
 
 
-def explained_by_quotes(day: Day, flow: Floats) -> tuple[float, float]:
+def explained_by_quotes(day: TapeTables, flow: Floats) -> tuple[float, float]:
     """Return R² of the mid's move on a flow of quotes: of the day, and mean of half hours."""
     edges = _grid(day.quotes, WINDOW_MS)
     return _explained(day.quotes, edges, _sums(edges, day.quotes.stamp, flow))
 
 
-def explained_by_trades(day: Day) -> float:
+def explained_by_trades(day: TapeTables) -> float:
     """Return R² of the mid's move on the signed volume of visible prints."""
     edges = _grid(day.quotes, WINDOW_MS)
     trades = day.trades
@@ -85,6 +85,6 @@ def _explained(quotes: Quotes, edges: Floats, flows: Floats) -> tuple[float, flo
 
 def _r_squared(x: Floats, y: Floats) -> float:
     known = np.isfinite(x) & np.isfinite(y)
-    if known.sum() < LEAST_WINDOWS or not x[known].any() or not y[known].any():
+    if known.sum() < MIN_WINDOWS or not x[known].any() or not y[known].any():
         return float("nan")
     return float(np.corrcoef(x[known], y[known])[0, 1] ** 2)

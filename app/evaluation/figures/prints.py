@@ -2,26 +2,26 @@
 
 import numpy as np
 
-from app.evaluation.figures.tape_tables import Day, Flags, Floats
+from app.evaluation.figures.tape_tables import Flags, Floats, TapeTables
 
 BPS = 1e4
 SWEPT_PRICES = 2
 
 
-def hidden_share(day: Day) -> float:
+def hidden_share(day: TapeTables) -> float:
     """Return the share of traded volume that met hidden orders."""
     sizes = day.trades.size
     return float(sizes[day.trades.hidden].sum() / sizes.sum())
 
 
-def hidden_prints_without_a_trace(day: Day) -> float:
+def unmarked_hidden_share(day: TapeTables) -> float:
     """Return the share of hidden prints that no change of the best quote follows at once."""
     followed = np.isin(day.trades.seq + 1, day.quotes.seq)
     hidden = day.trades.hidden
     return float(1.0 - followed[hidden].mean()) if hidden.any() else float("nan")
 
 
-def quote_rule_is_right(day: Day) -> Flags:
+def quote_rule_hits(day: TapeTables) -> Flags:
     """Tell whether the quote rule, at the mid the tick rule, names each print's aggressor.
 
     Lee, Ready 1991.
@@ -41,21 +41,21 @@ def _tick_rule(prices: Floats) -> Floats:
     return directions
 
 
-def effective_spreads_bps(day: Day) -> Floats:
+def effective_spreads_bps(day: TapeTables) -> Floats:
     """Return each print's 2·d·(price - mid)/mid, in basis points."""
     mid = day.quotes.mid[day.trades.before]
     spreads: Floats = 2 * day.trades.sign * (day.trades.price - mid) / mid * BPS
     return spreads
 
 
-def time_weighted_spread_ticks(day: Day) -> float:
+def time_weighted_spread_ticks(day: TapeTables) -> float:
     """Return the mean spread over time, in ticks."""
     quotes = day.quotes
     spread = quotes.ask - quotes.bid
     return float(np.average(spread[:-1], weights=np.diff(quotes.stamp)) / quotes.tick)
 
 
-def share_of_orders_over_prices(day: Day) -> float:
+def multi_price_order_share(day: TapeTables) -> float:
     """Return the share of market orders with visible prints that took two or more visible prices.
 
     A market order is successive prints of one taker at one stamp.

@@ -57,14 +57,14 @@ class Trades:
 
 
 @dataclass(frozen=True)
-class Day:
+class TapeTables:
     """A tape's quotes and trades."""
 
     quotes: Quotes
     trades: Trades
 
 
-def read_day(quotes_path: Path, trades_path: Path) -> Day:
+def read_tape_tables(quotes_path: Path, trades_path: Path) -> TapeTables:
     """Read both files of a tape.
 
     Without `seq` in both the order is that of stamps, prints before quotes.
@@ -83,7 +83,7 @@ def read_day(quotes_path: Path, trades_path: Path) -> Day:
         *(_floats(quotes, name) for name in QUOTE_COLUMNS[1:]),
     )
     before = np.searchsorted(standing.seq, trades["seq"].to_numpy()) - 1
-    return Day(standing, _trades(trades[before >= 0], before[before >= 0]))
+    return TapeTables(standing, _trades(trades[before >= 0], before[before >= 0]))
 
 
 def _table(path: Path, needed: tuple[str, ...]) -> pd.DataFrame:

@@ -6,53 +6,53 @@ import click
 from tqdm import tqdm
 
 from app.core.errors import OrderFlowError
-from app.evaluation.scorecard.agreement import Definitions, definitions
-from app.evaluation.scorecard.real import rows_of_tape
-from app.evaluation.scorecard.report import page
+from app.evaluation.scorecard.agreement import ReferenceFactory, import_reference
+from app.evaluation.scorecard.real import score_labelled_tape
+from app.evaluation.scorecard.report import render_page
 from app.evaluation.scorecard.rows import (
     FULL,
     QUICK,
-    Card,
-    Course,
-    Row,
-    agreement_of_tape,
-    agreement_rows,
-    injected,
-    injected_into_tape,
-    null_of_tape,
-    null_rows,
-    steps_of,
+    RunSize,
+    Scorecard,
+    ScoreRow,
+    count_steps,
+    plant_into_books,
+    plant_into_tape,
+    score_agreement_on_books,
+    score_agreement_on_tape,
+    score_null_tapes,
+    score_nulls_of_tape,
 )
 from app.feeds.tape import read_tape
 
 _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
-LEAST_PLANTED_MS = 3_600_000.0
+MIN_PLANTED_TAPE_MS = 3_600_000.0
 _FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
 
 
-def run(course: Course, card: Card) -> None:
+def score_books(course: RunSize, card: Scorecard) -> None:
     """Plant, score and count, with a progress bar."""
-    with tqdm(total=steps_of(course), unit="score", disable=None) as progress:
-        for _ in injected(course, card):
+    with tqdm(total=count_steps(course), unit="score", disable=None) as progress:
+        for _ in plant_into_books(course, card):
             progress.update()
-        for _ in null_rows(course, card):
+        for _ in score_null_tapes(course, card):
             progress.update()
 
 
 def add_tape(
-    card: Card, quotes: Path, trades: Path, folder: Path, plain: Definitions | None
+    card: Scorecard, quotes: Path, trades: Path, folder: Path, plain: ReferenceFactory | None
 ) -> None:
     """Score a labelled tape; its labels bear the tape's own name."""
     stem = quotes.name.split(".quotes")[0]
     records = read_tape(quotes, trades).records
-    if records[-1].stamp - records[0].stamp > LEAST_PLANTED_MS:
-        for _ in tqdm(injected_into_tape(stem, records, card), unit="score", disable=None):
+    if records[-1].stamp - records[0].stamp > MIN_PLANTED_TAPE_MS:
+        for _ in tqdm(plant_into_tape(stem, records, card), unit="score", disable=None):
             pass
-        null_of_tape(stem, records, card)
+        score_nulls_of_tape(stem, records, card)
     if plain is not None:
-        agreement_of_tape(stem, records, plain, card)
-    scored, rates = rows_of_tape(quotes, trades, folder, stem)
-    card.real += [Row(name, stem, "", tally) for name, tally in scored]
+        score_agreement_on_tape(stem, records, plain, card)
+    scored, rates = score_labelled_tape(quotes, trades, folder, stem)
+    card.real += [ScoreRow(name, stem, "", tally) for name, tally in scored]
     card.rates[stem] = rates
 
 
@@ -75,23 +75,23 @@ def scorecard(  # noqa: PLR0913 - one for each option
     """Score every detector against known truth and write the page."""
     if len(tape) != len(trades):
         raise click.UsageError("each --tape needs its --trades")
-    course, card = (QUICK if quick else FULL), Card()
-    plain = definitions(place) if place is not None else None
+    course, card = (QUICK if quick else FULL), Scorecard()
+    plain = import_reference(place) if place is not None else None
     try:
         for quotes_path, trades_path in zip(tape, trades, strict=True):
             add_tape(card, quotes_path, trades_path, labels or quotes_path.parent, plain)
     except OrderFlowError as error:
         raise click.ClickException(str(error)) from None
-    run(course, card)
+    score_books(course, card)
     if plain is not None:
-        agreement_rows(course, plain, card)
-    text = page(card, course, _plots(card, out))
+        score_agreement_on_books(course, plain, card)
+    text = render_page(card, course, _plots(card, out))
     out.parent.mkdir(parents=True, exist_ok=True)
     out.write_text(text)
     click.echo(text)
 
 
-def _plots(card: Card, out: Path) -> list[str]:
+def _plots(card: Scorecard, out: Path) -> list[str]:
     try:
         # matplotlib comes with the development extra only.
         from app.evaluation.scorecard.plots import draw  # noqa: PLC0415

@@ -7,61 +7,63 @@ from random import Random
 from app.analysis.bars import SECOND_MS
 from app.analysis.patterns.events import Event
 from app.analysis.records import Record
-from app.evaluation.scorecard.folding import Checkpoint, Findings, checkpoints
-from app.evaluation.scorecard.ground_truth import Truth, tally
-from app.evaluation.scorecard.planting import Kind, Stretch, plant
-from app.evaluation.scorecard.precision_recall import Tally
+from app.evaluation.scorecard.folding import Checkpoint, Findings, fold_with_checkpoints
+from app.evaluation.scorecard.ground_truth import TrueEvent, match_events
+from app.evaluation.scorecard.planting import PlantingKind, TapeSection, plant
+from app.evaluation.scorecard.precision_recall import PrecisionRecall
 
 TAIL_MS = 12_000.0
-NEAR_MS = 6_000
+SAME_EVENT_MS = 6_000
 
 
 @dataclass(frozen=True, slots=True)
-class Ground:
+class PlantingTape:
     """A tape to plant into: checkpoints along it, and what the engine finds in it as it is."""
 
     name: str
-    stretch: Stretch
+    section: TapeSection
     checkpoints: list[Checkpoint]
-    bare: Findings
+    unplanted: Findings
     is_real: bool = False
 
     @classmethod
-    def of(cls, name: str, records: Sequence[Record], warm_seconds: int, every: int) -> "Ground":
+    def of(
+        cls, name: str, records: Sequence[Record], warm_seconds: int, every: int
+    ) -> "PlantingTape":
         """Prepare a tape: planting may begin when scales have `warm_seconds` of past."""
         first = int(records[0].stamp // SECOND_MS + warm_seconds) * SECOND_MS
-        kept, bare = checkpoints(records, first, every)
-        return cls(name, Stretch(records, first), kept, bare)
+        kept, bare = fold_with_checkpoints(records, first, every)
+        return cls(name, TapeSection(records, first), kept, bare)
 
-    def with_checkpoints(self, most: int) -> "Ground":
+    def with_checkpoints(self, most: int) -> "PlantingTape":
         """Return the same with so many checkpoints at most."""
         return replace(self, checkpoints=self.checkpoints[:most])
 
 
-def planted_tally(ground: Ground, kind: Kind, strength: float) -> Tally:
+def score_plantings(ground: PlantingTape, kind: PlantingKind, strength: float) -> PrecisionRecall:
     """Plant a kind at one size once after each checkpoint and score it."""
     draw = Random(f"{ground.name}/{kind.name}/{strength}")  # noqa: S311 - a market, no secret
-    total = Tally()
+    total = PrecisionRecall()
     for checkpoint in ground.checkpoints:
         tail_ms = max(TAIL_MS, kind.grace_ms)
         from_ms = float(checkpoint.second)
-        planted = plant(ground.stretch, kind.planter, strength, draw, from_ms, tail_ms)
+        planted = plant(ground.section, kind.planter, strength, draw, from_ms, tail_ms)
         if planted is None:
             continue
-        found = checkpoint.findings(planted.records, planted.end_ms)
+        found = checkpoint.find_events(planted.records, planted.end_ms)
         events = [event for event in found.of_type(kind.pattern) if _is_of_form(event, kind)]
         if kind.is_natural or ground.is_real:
-            events = _made_by_planting(events, ground.bare, planted.truths, kind)
-        total.add(tally(events, planted.truths, found.hours, kind.grace_ms))
+            events = _only_planted(events, ground.unplanted, planted.truths, kind)
+        total.add(match_events(events, planted.truths, found.hours, kind.grace_ms))
     return total
 
 
-def _is_of_form(event: Event, kind: Kind) -> bool:
+def _is_of_form(event: Event, kind: PlantingKind) -> bool:
     return kind.pattern != "spread_regime" or event.evidence.get("regime") == kind.form
 
 
-def _made_by_planting(
-    events: Iterable[Event], bare: Findings, truths: Sequence[Truth], kind: Kind
+def _only_planted(
+    events: Iterable[Event], bare: Findings, truths: Sequence[TrueEvent], kind: PlantingKind
 ) -> list[Event]:
     """Leave out what the bare tape holds as well: seen there within seconds, on the same side."""
     known = bare.of_type(kind.pattern)
@@ -70,7 +72,7 @@ def _made_by_planting(
         for event in events
         if any(truth.explains(event, kind.grace_ms) for truth in truths)
         or not any(
-            event.side == other.side and abs(event.noticed_at - other.noticed_at) <= NEAR_MS
+            event.side == other.side and abs(event.noticed_at - other.noticed_at) <= SAME_EVENT_MS
             for other in known
         )
     ]

@@ -11,12 +11,12 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from app.evaluation.scorecard.planting import KINDS
-from app.evaluation.scorecard.rows import SIZES, Card
+from app.evaluation.scorecard.rows import SIZES, Scorecard
 
 NAMES = tuple(kind.name for kind in KINDS)
 
 
-def draw(card: Card, folder: Path) -> list[str]:
+def draw(card: Scorecard, folder: Path) -> list[str]:
     """Draw all plots into `folder`; returns their file names."""
     folder.mkdir(parents=True, exist_ok=True)
     # Ids that are drawn by chance would change the files at each run.
@@ -28,12 +28,12 @@ def draw(card: Card, folder: Path) -> list[str]:
     ]
 
 
-def _shares(card: Card, folder: Path, what: str) -> str:
+def _shares(card: Scorecard, folder: Path, what: str) -> str:
     figure, axes = plt.subplots(figsize=(8, 5))
     for place, size in enumerate(SIZES):
         shares = [getattr(card.pooled(name, size), what) for name in NAMES]
-        ys = [i + (place - 1) * 0.22 for i, found in enumerate(shares) if found.n]
-        known = [found for found in shares if found.n]
+        ys = [i + (place - 1) * 0.22 for i, found in enumerate(shares) if found.total]
+        known = [found for found in shares if found.total]
         lows = [max(0.0, found.value - found.low) for found in known]
         highs = [max(0.0, found.high - found.value) for found in known]
         values = [found.value for found in known]
@@ -43,7 +43,7 @@ def _shares(card: Card, folder: Path, what: str) -> str:
     return _saved(figure, axes, folder / f"{what}.svg")
 
 
-def _delays(card: Card, folder: Path) -> str:
+def _delays(card: Scorecard, folder: Path) -> str:
     figure, axes = plt.subplots(figsize=(8, 5))
     for place, size in enumerate(SIZES):
         delays = [card.pooled(name, size).median_delay_seconds for name in NAMES]

@@ -8,7 +8,7 @@ from app.feeds.simulation import PROFILES, Profile, simulate
 
 START_MS = 1_704_205_800_000
 BOOKS = {"wide spread": "AAPL", "several ticks": "TSLA", "one tick": "SPY"}
-LEAST_VOLATILITY_TICKS = 0.2
+MIN_VOLATILITY_TICKS = 0.2
 """So that 20 prices, from which the tick is known, are seen before anything is planted."""
 
 
@@ -17,15 +17,15 @@ def book_profile(name: str) -> Profile:
     usual = PROFILES[BOOKS[name]]
     return replace(
         usual,
-        plants=(),
+        planted_patterns=(),
         hidden_share=0.0,
-        reach_share=0.0,
-        volatility_ticks=max(usual.volatility_ticks, LEAST_VOLATILITY_TICKS),
+        second_price_share=0.0,
+        volatility_ticks=max(usual.volatility_ticks, MIN_VOLATILITY_TICKS),
     )
 
 
 @cache
-def book(name: str, seed: int, seconds: int) -> list[Record]:
+def simulated_book(name: str, seed: int, seconds: int) -> list[Record]:
     """Return a simulated book's records."""
     course = simulate(BOOKS[name], seed, START_MS, seconds, book_profile(name))
     return [record for records, _ in course for record in records]

@@ -10,10 +10,10 @@ OPPOSITE = {BID: ASK, ASK: BID}
 _DIRECTION = {BID: 1, ASK: -1}
 
 
-class OrderOwner(Protocol):
+class FillListener(Protocol):
     """Whoever wants to hear that an order of theirs was hit."""
 
-    def order_was_hit(self, order: Order, lots: int) -> None:
+    def on_fill(self, order: Order, lots: int) -> None:
         """Learn of a fill, right after it; placing the next order at once is allowed."""
 
 
@@ -22,7 +22,7 @@ class Order:
 
     __slots__ = ("lots", "owner", "price", "side")
 
-    def __init__(self, side: str, price: int, lots: int, owner: OrderOwner | None = None) -> None:
+    def __init__(self, side: str, price: int, lots: int, owner: FillListener | None = None) -> None:
         self.side = side
         self.price = price
         self.lots = lots
@@ -83,7 +83,7 @@ class BookSide:
         """Return the displayed lots at the best so many prices."""
         return sum(self.lots_at(price) for price in self.prices[:prices])
 
-    def first(self) -> Order | None:
+    def next_to_fill(self) -> Order | None:
         """Return the order that is next to be filled."""
         return None if self._best_rank is None else self._levels[self._best_rank].orders[0]
 
@@ -113,9 +113,9 @@ class BookSide:
         self._orders -= 1
         level.lots -= order.lots
         order.lots = 0
-        self._forget_if_empty(rank, level)
+        self._remove_if_empty(rank, level)
 
-    def fill_first(self, lots: int) -> None:
+    def fill_next(self, lots: int) -> None:
         """Take `lots` from the order that is next, at most what it shows."""
         if self._best_rank is None:
             return
@@ -126,9 +126,9 @@ class BookSide:
         if order.lots == 0:
             level.orders.popleft()
             self._orders -= 1
-            self._forget_if_empty(self._best_rank, level)
+            self._remove_if_empty(self._best_rank, level)
 
-    def _forget_if_empty(self, rank: int, level: OrderQueue) -> None:
+    def _remove_if_empty(self, rank: int, level: OrderQueue) -> None:
         if level.orders:
             return
         del self._levels[rank]
@@ -136,37 +136,37 @@ class BookSide:
             self._best_rank = max(self._levels, default=None)
 
 
-class Fills(Protocol):
+class BookListener(Protocol):
     """Whoever writes down what the engine does."""
 
-    def printed(self, resting_side: str, price: int, lots: int) -> None:
+    def on_execution(self, resting_side: str, price: int, lots: int) -> None:
         """Learn of an execution before the book shows it."""
 
-    def book_changed(self) -> None:
+    def on_book_change(self) -> None:
         """Look at the best quote again."""
 
 
 class Book:
     """Bids and asks, and the rule by which an order meets them."""
 
-    def __init__(self, listener: Fills) -> None:
+    def __init__(self, listener: BookListener) -> None:
         self.sides = {BID: BookSide(BID), ASK: BookSide(ASK)}
         self._listener = listener
 
     def place(self, order: Order) -> None:
         """Execute what `order` crosses; let the rest of it queue up."""
-        order.lots, _ = self.take(OPPOSITE[order.side], order.lots, order.price)
+        order.lots, _ = self.execute(OPPOSITE[order.side], order.lots, order.price)
         if order.lots:
             self.sides[order.side].add(order)
-            self._listener.book_changed()
+            self._listener.on_book_change()
 
     def cancel(self, order: Order) -> None:
         """Take `order` out of the book."""
         if order.lots:
             self.sides[order.side].remove(order)
-            self._listener.book_changed()
+            self._listener.on_book_change()
 
-    def take(self, side: str, lots: int, worst_price: int) -> tuple[int, set[int]]:
+    def execute(self, side: str, lots: int, worst_price: int) -> tuple[int, set[int]]:
         """Execute up to `lots` against `side`, no further than `worst_price`.
 
         Returns the lots left over and the prices that were hit.
@@ -175,15 +175,15 @@ class Book:
         toward = _DIRECTION[side]
         prices: set[int] = set()
         while lots:
-            order = resting.first()
+            order = resting.next_to_fill()
             if order is None or (order.price - worst_price) * toward < 0:
                 break
             filled = min(lots, order.lots)
-            self._listener.printed(side, order.price, filled)
-            resting.fill_first(filled)
-            self._listener.book_changed()
+            self._listener.on_execution(side, order.price, filled)
+            resting.fill_next(filled)
+            self._listener.on_book_change()
             prices.add(order.price)
             lots -= filled
             if order.owner is not None:
-                order.owner.order_was_hit(order, filled)
+                order.owner.on_fill(order, filled)
         return lots, prices

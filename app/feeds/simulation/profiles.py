@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from zlib import crc32
 
-PLANTS = ("iceberg", "absorption", "wall", "sweep", "momentum_shift")
+PLANTED_PATTERNS = ("iceberg", "absorption", "wall", "sweep", "momentum_shift")
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +27,7 @@ class Profile:
     """Share of orders that improve the best price for some milliseconds only."""
     market_share: float = 0.16
     """Share of actions that take liquidity."""
-    reach_share: float = 0.04
+    second_price_share: float = 0.04
     """Share of market orders that may go through to the next price; those are labelled."""
     hidden_share: float = 0.25
     """Share of market orders met inside the spread by an order that was never shown."""
@@ -35,9 +35,9 @@ class Profile:
     """Standard deviation of the fair price's own step at a burst."""
     impact_ticks: float = 0.4
     """How far a market order of a round lot moves the fair price."""
-    plants: tuple[str, ...] = PLANTS
+    planted_patterns: tuple[str, ...] = PLANTED_PATTERNS
     """Kinds of happenings that are planted; none for a null tape."""
-    plant_gap_seconds: float = 12.0
+    planting_gap_seconds: float = 12.0
     """Mean quiet time between two of them."""
 
 

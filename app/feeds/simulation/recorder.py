@@ -19,27 +19,27 @@ class Recorder:
         self._seq = 0
         self.book = Book(self)
         self.now_ms = 0.0
-        self.is_on = False
+        self.is_recording = False
 
-    def taken(self) -> list[Record]:
+    def take_records(self) -> list[Record]:
         """Return the records since the last call."""
         records, self._records = self._records, []
         return records
 
-    def printed(self, resting_side: str, price: int, lots: int) -> None:
+    def on_execution(self, resting_side: str, price: int, lots: int) -> None:
         """Write down an execution."""
-        if self.is_on:
+        if self.is_recording:
             side = _AGGRESSOR[resting_side]
             stamp, seq = self._stamp(), self._next_seq()
             self._records.append(
                 Trade(stamp, seq, price * self._tick_units, self._size(lots), side)
             )
 
-    def book_changed(self) -> None:
+    def on_book_change(self) -> None:
         """Write down the best quote if it is another one."""
         bids, asks = self.book.sides[BID], self.book.sides[ASK]
         best = (bids.best or 0, bids.best_lots, asks.best or 0, asks.best_lots)
-        if best == self._last or not self.is_on:
+        if best == self._last or not self.is_recording:
             return
         self._last = best
         bid, bid_lots, ask, ask_lots = best

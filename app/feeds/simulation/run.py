@@ -4,9 +4,9 @@ from collections.abc import Iterator
 from random import Random
 
 from app.analysis.records import Record
-from app.feeds.simulation.actors import Crowd
+from app.feeds.simulation.actors import BackgroundFlow
 from app.feeds.simulation.market import Label, Market
-from app.feeds.simulation.plants import planted
+from app.feeds.simulation.plants import planted_patterns
 from app.feeds.simulation.profiles import Profile
 
 
@@ -18,19 +18,24 @@ def simulate(
     The same arguments give the same records; without `seconds` it never ends.
     """
     rng = Random(f"{ticker}/{seed}")  # noqa: S311 - a market, no secret
-    market = _opened(Market(profile, rng, start_ms))
+    market = _start(Market(profile, rng, start_ms))
     second = 0
     while seconds is None or second < seconds:
         second += 1
         market.run_until(1000.0 * second)
         labels, market.labels = market.labels, []
-        yield market.recorder.taken(), labels
+        yield market.recorder.take_records(), labels
 
 
-def _opened(market: Market) -> Market:
-    crowd = Crowd(market)
+def _start(market: Market) -> Market:
+    crowd = BackgroundFlow(market)
     crowd.fill_book()
-    market.recorder.is_on = True
-    for process in (crowd.moods(), crowd.bursts(), market.watch_touch(), planted(market)):
-        market.run(process)
+    market.recorder.is_recording = True
+    for process in (
+        crowd.vary_activity(),
+        crowd.start_bursts(),
+        market.sample_touch_sizes(),
+        planted_patterns(market),
+    ):
+        market.run_process(process)
     return market

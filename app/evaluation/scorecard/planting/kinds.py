@@ -7,7 +7,7 @@ from app.evaluation.scorecard.planting.planter import Planter
 
 
 @dataclass(frozen=True, slots=True)
-class Kind:
+class PlantingKind:
     """A kind of planting: pattern and form, strengths small, medium, large.
 
     `grace_ms` is how long after the happening an event may still begin; `is_natural` says that
@@ -30,11 +30,11 @@ class Kind:
 
 
 KINDS = (
-    Kind("wall", size_plantings.wall, (1.15, 1.5, 3.0), "x threshold"),
-    Kind("stacking", size_plantings.stacking, (1.15, 1.5, 3.0), "x threshold"),
-    Kind("pulling", size_plantings.pulling, (1.15, 1.5, 3.0), "x q95", 1000.0),
-    Kind("sweep", trade_plantings.sweep, (2, 3, 5), "prices", is_natural=False),
-    Kind(
+    PlantingKind("wall", size_plantings.wall, (1.15, 1.5, 3.0), "x threshold"),
+    PlantingKind("stacking", size_plantings.stacking, (1.15, 1.5, 3.0), "x threshold"),
+    PlantingKind("pulling", size_plantings.pulling, (1.15, 1.5, 3.0), "x q95", 1000.0),
+    PlantingKind("sweep", trade_plantings.sweep, (2, 3, 5), "prices", is_natural=False),
+    PlantingKind(
         "iceberg",
         trade_plantings.native_iceberg,
         (3, 4, 8),
@@ -43,7 +43,7 @@ KINDS = (
         "native",
         is_natural=False,
     ),
-    Kind(
+    PlantingKind(
         "iceberg",
         trade_plantings.synthetic_iceberg,
         (3, 4, 8),
@@ -52,19 +52,31 @@ KINDS = (
         "synthetic",
         is_natural=False,
     ),
-    Kind("absorption", trade_plantings.absorption, (1.25, 2.0, 4.0), "x threshold flow", 30_000.0),
-    Kind("hidden_print", trade_plantings.hidden_prints, (3, 5, 10), "prints", 0.0, is_natural=False),
-    Kind("momentum_shift", quote_plantings.drift, (0.75, 1.0, 1.5), "sd for 60 s", 10_000.0),
-    Kind("spread_regime", quote_plantings.wide_spread, (2.2, 3.0, 5.0), "x median", form="wide"),
-    Kind("spread_regime", quote_plantings.tight_spread, (2.2, 3.0, 5.0), "th of median", form="tight"),
-    Kind("price_gap", quote_plantings.price_gap, (1.15, 1.5, 3.0), "x threshold"),
-    Kind("quote_burst", quote_plantings.quote_burst, (1.15, 1.5, 3.0), "x q99", 1000.0),
-    Kind(
+    PlantingKind(
+        "absorption", trade_plantings.absorption, (1.25, 2.0, 4.0), "x threshold flow", 30_000.0
+    ),
+    PlantingKind(
+        "hidden_print", trade_plantings.hidden_prints, (3, 5, 10), "prints", 0.0, is_natural=False
+    ),
+    PlantingKind(
+        "momentum_shift", quote_plantings.drift, (0.75, 1.0, 1.5), "sd for 60 s", 10_000.0
+    ),
+    PlantingKind(
+        "spread_regime", quote_plantings.wide_spread, (2.2, 3.0, 5.0), "x median", form="wide"
+    ),
+    PlantingKind(
+        "spread_regime", quote_plantings.tight_spread, (2.2, 3.0, 5.0), "th of median", form="tight"
+    ),
+    PlantingKind("price_gap", quote_plantings.price_gap, (1.15, 1.5, 3.0), "x threshold"),
+    PlantingKind("quote_burst", quote_plantings.quote_burst, (1.15, 1.5, 3.0), "x q99", 1000.0),
+    PlantingKind(
         "absorption_suspected",
-        quote_plantings.used_level,
+        quote_plantings.depleted_level,
         (3.3, 4.5, 9.0),
         "x start size",
         needs_trades=False,
     ),
-    Kind("refill_suspected", quote_plantings.dips, (3, 5, 10), "dips", needs_trades=False),
+    PlantingKind(
+        "refill_suspected", quote_plantings.size_dips, (3, 5, 10), "dips", needs_trades=False
+    ),
 )

@@ -5,7 +5,13 @@ from dataclasses import dataclass, field
 from heapq import merge
 
 from app.analysis.records import ASK, BID, BUY, SELL, Quote, Record, Trade
-from app.evaluation.scorecard.planting.tape_section import BETTER, Stretch, price_of, shown, size_of
+from app.evaluation.scorecard.planting.tape_section import (
+    BETTER,
+    TapeSection,
+    price_of,
+    size_of,
+    with_side,
+)
 
 CALM_SPREADS = 1.5
 TAKER = (SELL, BUY)
@@ -13,7 +19,7 @@ TAKER = (SELL, BUY)
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
+class ScriptStep:
     """From `stamp` on the side shows `size` at `price`, or a print takes it there."""
 
     stamp: float
@@ -27,37 +33,39 @@ class Script:
     """What one side shows and gives over a while, in order of time."""
 
     side: int
-    steps: list[Step] = field(default_factory=list)
+    steps: list[ScriptStep] = field(default_factory=list)
 
     def show(self, stamp: float, price: int, size: float) -> None:
         """Let the side show a best price and size from `stamp` on."""
-        self.steps.append(Step(stamp, price, size, is_print=False))
+        self.steps.append(ScriptStep(stamp, price, size, is_print=False))
 
-    def take(self, stamp: float, price: int, size: float) -> None:
+    def execute(self, stamp: float, price: int, size: float) -> None:
         """Let a taker print against the side; what shows next must follow."""
-        self.steps.append(Step(stamp, price, size, is_print=True))
+        self.steps.append(ScriptStep(stamp, price, size, is_print=True))
 
 
-def is_calm(stretch: Stretch, start_ms: float, end_ms: float) -> bool:
+def is_calm(stretch: TapeSection, start_ms: float, end_ms: float) -> bool:
     """Tell whether the mid is nearly the same at both ends, both times with a usual spread."""
-    before, after = stretch.standing(start_ms), stretch.standing(end_ms)
+    before, after = stretch.standing_quote(start_ms), stretch.standing_quote(end_ms)
     if not (before.is_valid and after.is_valid):
         return False
     moved = abs(before.bid_price + before.ask_price - after.bid_price - after.ask_price) / 2
-    return moved <= CALM_SPREADS * stretch.usual_spread
+    return moved <= CALM_SPREADS * stretch.median_spread
 
 
-def played(stretch: Stretch, script: Script, start_ms: float, end_ms: float) -> list[Record]:
+def play_script(
+    stretch: TapeSection, script: Script, start_ms: float, end_ms: float
+) -> list[Record]:
     """Return quotes and prints of (start, end] with one side as the script has it.
 
     The other side moves as in the stretch but never up to the script's prices.
     """
     side = script.side
     others = [record for record in stretch.between(start_ms, end_ms) if isinstance(record, Quote)]
-    now = stretch.standing(start_ms)
+    now = stretch.standing_quote(start_ms)
     price, size = price_of(now, side), size_of(now, side)
     records: list[Record] = []
-    course: list[Step | Quote] = [*script.steps, *others]
+    course: list[ScriptStep | Quote] = [*script.steps, *others]
     # Sorting is stable: at equal stamps the script comes first.
     for what in sorted(course, key=lambda entry: entry.stamp):
         if isinstance(what, Quote):
@@ -67,22 +75,22 @@ def played(stretch: Stretch, script: Script, start_ms: float, end_ms: float) -> 
             continue
         else:
             price, size = what.price, what.size
-        quote = shown(now, what.stamp, side, price, size)
-        records.append(_kept_apart(quote, side, stretch.tick))
+        quote = with_side(now, what.stamp, side, price, size)
+        records.append(_uncross(quote, side, stretch.tick))
     return records
 
 
-def _kept_apart(quote: Quote, side: int, tick: int) -> Quote:
+def _uncross(quote: Quote, side: int, tick: int) -> Quote:
     """Move the other side where it would meet the script's price, and let it show size."""
     nearest = price_of(quote, side) + BETTER[side] * tick
     other = BID if side == ASK else ASK
     price, size = price_of(quote, other), size_of(quote, other)
     if size > 0 and (price - nearest) * BETTER[side] >= 0:
         return quote
-    return shown(quote, quote.stamp, other, nearest, size or size_of(quote, side))
+    return with_side(quote, quote.stamp, other, nearest, size or size_of(quote, side))
 
 
-def changed(
+def change_quotes(
     records: Sequence[Record], change: Callable[[Quote], Quote], *, keep_trades: bool = True
 ) -> list[Record]:
     """Return records with each quote changed."""
@@ -93,6 +101,6 @@ def changed(
     ]
 
 
-def in_order(*lanes: Sequence[Record]) -> list[Record]:
+def merge_by_stamp(*lanes: Sequence[Record]) -> list[Record]:
     """Merge records by their stamps; at equal stamps the first lane comes first."""
     return list(merge(*lanes, key=lambda record: record.stamp))

@@ -1,25 +1,25 @@
 """Size that is planted at the best price: walls, stacking, pulled size."""
 
 from app.analysis.records import BID
-from app.evaluation.scorecard.ground_truth import Truth
-from app.evaluation.scorecard.planting.planter import Edit, Spot
-from app.evaluation.scorecard.planting.scripts import Script, is_calm, played
-from app.evaluation.scorecard.planting.tape_section import Stretch, price_of, size_of
+from app.evaluation.scorecard.ground_truth import TrueEvent
+from app.evaluation.scorecard.planting.planter import PlantingSite, TapeEdit
+from app.evaluation.scorecard.planting.scripts import Script, is_calm, play_script
+from app.evaluation.scorecard.planting.tape_section import TapeSection, price_of, size_of
 
 SIDE_NAMES = ("bid", "ask")
-MEDIANS = 3.0
-STACKED = 2.0
+WALL_MEDIANS = 3.0
+STACKING_MEDIANS = 2.0
 
 
-def wall(spot: Spot) -> Edit | None:
+def wall(spot: PlantingSite) -> TapeEdit | None:
     """Let size over the side's q95 and 3 medians stand for some seconds, then cancel it."""
-    stretch, side = spot.stretch, spot.draw.randrange(2)
-    usual = max(stretch.size_quantile(side, 0.95), MEDIANS * stretch.size_quantile(side, 0.5))
+    stretch, side = spot.section, spot.draw.randrange(2)
+    usual = max(stretch.size_quantile(side, 0.95), WALL_MEDIANS * stretch.size_quantile(side, 0.5))
     size = round_size(stretch, spot.strength * usual)
     start, end = spot.at_ms, spot.at_ms + spot.draw.uniform(3500.0, 6000.0)
     if not is_calm(stretch, start, end):
         return None
-    before = stretch.standing(start)
+    before = stretch.standing_quote(start)
     price = price_of(before, side)
     script = Script(side)
     script.show(start + 1, price, size)
@@ -27,16 +27,16 @@ def wall(spot: Spot) -> Edit | None:
     return _edit(stretch, script, "wall", (start, end), (start + 1, end), price)
 
 
-def stacking(spot: Spot) -> Edit | None:
+def stacking(spot: PlantingSite) -> TapeEdit | None:
     """Let a new best price grow in steps to over twice its start and the usual size."""
-    stretch, side = spot.stretch, spot.draw.randrange(2)
+    stretch, side = spot.section, spot.draw.randrange(2)
     start, end = spot.at_ms, spot.at_ms + 6000.0
     if not is_calm(stretch, start, end):
         return None
-    before = stretch.standing(start)
+    before = stretch.standing_quote(start)
     price = price_of(before, side) - (1 if side == BID else -1) * stretch.tick
     median = stretch.size_quantile(side, 0.5)
-    peak = round_size(stretch, spot.strength * STACKED * median)
+    peak = round_size(stretch, spot.strength * STACKING_MEDIANS * median)
     script = Script(side)
     for step in range(1, 6):
         size = round_size(stretch, median + (peak - median) * (step - 1) / 4)
@@ -44,17 +44,17 @@ def stacking(spot: Spot) -> Edit | None:
     return _edit(stretch, script, "stacking", (start, end), (start + 1, end), price)
 
 
-def pulling(spot: Spot) -> Edit | None:
+def pulling(spot: PlantingSite) -> TapeEdit | None:
     """Build size up over some seconds and cancel it at once.
 
     Where the book goes on from there: the end of the planting must not remove size once more.
     """
-    stretch, side = spot.stretch, spot.draw.randrange(2)
+    stretch, side = spot.section, spot.draw.randrange(2)
     start, end = spot.at_ms, spot.at_ms + 7000.0
     if not is_calm(stretch, start, end):
         return None
-    before = stretch.standing(start)
-    after = stretch.standing(end)
+    before = stretch.standing_quote(start)
+    after = stretch.standing_quote(end)
     price, rest = price_of(before, side), size_of(before, side)
     if price_of(after, side) != price:
         return None
@@ -68,19 +68,19 @@ def pulling(spot: Spot) -> Edit | None:
     return _edit(stretch, script, "pulling", (start, end), (at, at), price)
 
 
-def round_size(stretch: Stretch, size: float) -> float:
+def round_size(stretch: TapeSection, size: float) -> float:
     """Round up to the feed's own least size."""
     lot = stretch.lot
     return lot * max(1, round(size / lot))
 
 
 def _edit(  # noqa: PLR0913, PLR0917 - the facts of a planting
-    stretch: Stretch,
+    stretch: TapeSection,
     script: Script,
     kind: str,
     span: tuple[float, float],
     truly: tuple[float, float],
     price: int,
-) -> Edit:
-    truth = Truth(kind, SIDE_NAMES[script.side], *truly, price)
-    return Edit(*span, played(stretch, script, *span), [truth])
+) -> TapeEdit:
+    truth = TrueEvent(kind, SIDE_NAMES[script.side], *truly, price)
+    return TapeEdit(*span, play_script(stretch, script, *span), [truth])
