@@ -78,14 +78,14 @@ def replay(files: tuple[Path, ...], ticker: str | None, speed: float, *, loop: b
 
 
 def _publish_replay(tapes: dict[str, Tape], *, speed: float, loop: bool) -> None:
-    checked = settings()
-    logs.set_up(checked)
+    config = settings()
+    logs.set_up(config)
     total = None if loop else sum(len(tape.records) for tape in tapes.values())
-    with _stop_on_signals() as stop, connect(checked) as redis, _progress(total) as bar:
-        outbox = RecordPublisher(redis, checked)
+    with _stop_on_signals() as stop, connect(config) as redis, _progress(total) as bar:
+        publisher = RecordPublisher(redis, config)
         stream = Replay(now_ms, _echo_pass, speed, loop).scheduled_records(tapes)
-        publish_when_due(_count_records(stream, bar), outbox, stop)
-    _echo_totals(outbox)
+        publish_when_due(_count_records(stream, bar), publisher, stop)
+    _echo_totals(publisher)
 
 
 def _echo_pass(lap: ReplayPass) -> None:
@@ -149,8 +149,8 @@ def simulate(  # noqa: PLR0913 - click hands over each option
         )
         return
     with ExitStack() as stack:
-        labelled = _label_writer(stack, labels)
-        _simulate_live(names, seed, seconds, backfill_seconds, labelled, with_trades=not no_trades)
+        on_label = _label_writer(stack, labels)
+        _simulate_live(names, seed, seconds, backfill_seconds, on_label, with_trades=not no_trades)
 
 
 def _tickers(text: str) -> list[str]:
@@ -172,17 +172,17 @@ def _simulate_live(  # noqa: PLR0913 - what the options say
     seed: int,
     seconds: int | None,
     backfill_seconds: int,
-    labelled: LabelCallback,
+    on_label: LabelCallback,
     *,
     with_trades: bool,
 ) -> None:
-    checked = settings()
-    logs.set_up(checked)
-    with _stop_on_signals() as stop, connect(checked) as redis:
-        outbox = RecordPublisher(redis, checked)
-        starts = _start_times(redis, checked, names, backfill_seconds, stop)
+    config = settings()
+    logs.set_up(config)
+    with _stop_on_signals() as stop, connect(config) as redis:
+        publisher = RecordPublisher(redis, config)
+        starts = _start_times(redis, config, names, backfill_seconds, stop)
         end_ms = None if seconds is None else int(now_ms()) + 1000 * seconds
-        courses = [
+        simulations = [
             TickerSimulation(
                 name,
                 seed,
@@ -195,15 +195,15 @@ def _simulate_live(  # noqa: PLR0913 - what the options say
         click.echo(
             f"simulating {', '.join(starts)} with {backfill_seconds} s of past; Ctrl-C ends it"
         )
-        publish_when_due(scheduled_records(courses, labelled), outbox, stop)
-    _echo_totals(outbox)
+        publish_when_due(scheduled_records(simulations, on_label), publisher, stop)
+    _echo_totals(publisher)
 
 
 def _start_times(
-    redis: Redis, checked: Settings, names: list[str], backfill_seconds: int, stop: Event
+    redis: Redis, config: Settings, names: list[str], backfill_seconds: int, stop: Event
 ) -> dict[str, int]:
     """Ask Redis, as soon as it answers, where each ticker's records end."""
-    keys, outage, backoff = Keys(cluster=checked.cluster), OutageLog(log), Backoff()
+    keys, outage, backoff = Keys(cluster=config.cluster), OutageLog(log), Backoff()
     while not stop.is_set():
         try:
             starts = {
@@ -220,15 +220,15 @@ def _start_times(
     return {}
 
 
-def _write_tapes(folder: Path, courses: list[TickerSimulation]) -> None:
+def _write_tapes(folder: Path, simulations: list[TickerSimulation]) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     labels: dict[str, list[Label]] = {}
     with _progress(None) as bar:
-        for course in courses:
-            labels[course.ticker] = write_tape(folder, course, lambda _: bar.update())
+        for simulation in simulations:
+            labels[simulation.ticker] = write_tape(folder, simulation, lambda _: bar.update())
     write_labels(folder / "labels.csv", labels)
     click.echo(
-        f"wrote {len(courses)} tapes and {sum(map(len, labels.values()))} labels to {folder}"
+        f"wrote {len(simulations)} tapes and {sum(map(len, labels.values()))} labels to {folder}"
     )
 
 
@@ -256,11 +256,11 @@ def _progress(total: int | None) -> "tqdm[Any]":
 def _count_records(
     stream: Iterator[ScheduledRecord], bar: "tqdm[Any]"
 ) -> Iterator[ScheduledRecord]:
-    for posting in stream:
-        yield posting
+    for record in stream:
+        yield record
         bar.update()
 
 
-def _echo_totals(outbox: RecordPublisher) -> None:
-    unsent = f", {outbox.pending_count} not sent" if outbox.pending_count else ""
-    click.echo(f"published {outbox.published_count} records{unsent}")
+def _echo_totals(publisher: RecordPublisher) -> None:
+    unsent = f", {publisher.pending_count} not sent" if publisher.pending_count else ""
+    click.echo(f"published {publisher.published_count} records{unsent}")

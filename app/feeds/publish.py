@@ -156,21 +156,25 @@ class RecordPublisher:
     def add(self, ticker: str, record: Record) -> None:
         """Take a record for the next `send`."""
         if isinstance(record, Trade):
-            lane = self._backlog_of(self._trades, self._keys.trades, ticker)
+            backlog = self._backlog_of(self._trades, self._keys.trades, ticker)
         else:
-            lane = self._backlog_of(self._quotes, self._keys.quotes, ticker)
-        lane.pending.append((record.stamp, member_of(record)))
+            backlog = self._backlog_of(self._quotes, self._keys.quotes, ticker)
+        backlog.pending.append((record.stamp, member_of(record)))
 
-    def _backlog_of(self, lanes: dict[str, _KeyBacklog], key_of: KeyOf, ticker: str) -> _KeyBacklog:
-        lane = lanes.get(ticker)
-        if lane is None:
-            lane = lanes[ticker] = _KeyBacklog(key_of(ticker), deque(maxlen=self._max_records))
-        return lane
+    def _backlog_of(
+        self, backlogs: dict[str, _KeyBacklog], key_of: KeyOf, ticker: str
+    ) -> _KeyBacklog:
+        backlog = backlogs.get(ticker)
+        if backlog is None:
+            backlog = backlogs[ticker] = _KeyBacklog(
+                key_of(ticker), deque(maxlen=self._max_records)
+            )
+        return backlog
 
     @property
     def pending_count(self) -> int:
         """Count the records that Redis has not taken yet."""
-        return sum(len(lane.pending) for lane in self._backlogs())
+        return sum(len(backlog.pending) for backlog in self._backlogs())
 
     def _backlogs(self) -> Iterator[_KeyBacklog]:
         # Trades first: a tick that sees a quote then sees the print before it as well.
@@ -181,58 +185,62 @@ class RecordPublisher:
         """Write what waits; trouble is said once, and tried again at a later call."""
         if not self._backoff.is_over():
             return
-        for lanes in _batches(
-            [lane for lane in self._backlogs() if lane.pending and lane.backoff.is_over()]
+        for backlogs in _batches(
+            [
+                backlog
+                for backlog in self._backlogs()
+                if backlog.pending and backlog.backoff.is_over()
+            ]
         ):
             try:
-                self._write(lanes)
+                self._write(backlogs)
             except UNAVAILABLE as error:
                 self._handle_outage(error)
                 return
             self._outage.note_success()
             self._backoff.note_success()
 
-    def _write(self, lanes: list[_KeyBacklog]) -> None:
+    def _write(self, backlogs: list[_KeyBacklog]) -> None:
         """Send one ZADD a key, whole: a reader sees all of a key's backlog or nothing of it."""
         pipeline = self._redis.pipeline(transaction=False)
-        for lane in lanes:
-            pipeline.zadd(lane.key, {member: stamp for stamp, member in lane.pending})
-        for lane, reply in zip(lanes, pipeline.execute(raise_on_error=False), strict=True):
+        for backlog in backlogs:
+            pipeline.zadd(backlog.key, {member: stamp for stamp, member in backlog.pending})
+        for backlog, reply in zip(backlogs, pipeline.execute(raise_on_error=False), strict=True):
             if isinstance(reply, UNAVAILABLE):
                 raise reply
-            self._handle_reply(lane, reply)
+            self._handle_reply(backlog, reply)
 
-    def _handle_reply(self, lane: _KeyBacklog, reply: object) -> None:
+    def _handle_reply(self, backlog: _KeyBacklog, reply: object) -> None:
         """Forget what was written; a key of another type holds up no other."""
         if isinstance(reply, RedisError):
-            if not lane.backoff.is_failing:
-                log.warning("key refused, trying again", key=lane.key, error=str(reply))
-            lane.backoff.note_failure()
+            if not backlog.backoff.is_failing:
+                log.warning("key refused, trying again", key=backlog.key, error=str(reply))
+            backlog.backoff.note_failure()
             return
-        lane.backoff.note_success()
-        self.published_count += len(lane.pending)
-        lane.pending.clear()
+        backlog.backoff.note_success()
+        self.published_count += len(backlog.pending)
+        backlog.pending.clear()
 
     def _handle_outage(self, error: Exception) -> None:
         self._outage.note_error(error)
         self._backoff.note_failure()
         oldest_kept = now_ms() - self._retention_ms
-        for lane in self._backlogs():
-            lane.drop_before(oldest_kept)
+        for backlog in self._backlogs():
+            backlog.drop_before(oldest_kept)
 
 
-def _batches(lanes: list[_KeyBacklog]) -> Iterator[list[_KeyBacklog]]:
-    """Share the lanes out over round trips that Redis answers well within a time-out."""
-    load: list[_KeyBacklog] = []
+def _batches(backlogs: list[_KeyBacklog]) -> Iterator[list[_KeyBacklog]]:
+    """Share the backlogs out over round trips that Redis answers well within a time-out."""
+    batch: list[_KeyBacklog] = []
     records = 0
-    for lane in lanes:
-        load.append(lane)
-        records += len(lane.pending)
+    for backlog in backlogs:
+        batch.append(backlog)
+        records += len(backlog.pending)
         if records >= BATCH_RECORDS:
-            yield load
-            load, records = [], 0
-    if load:
-        yield load
+            yield batch
+            batch, records = [], 0
+    if batch:
+        yield batch
 
 
 def publish_when_due(

@@ -110,7 +110,7 @@ class Replay:
     """How tapes are played: by which clock, how fast, once or over and over.
 
     At a speed other than 1, the time since a tape's first whole second is divided by it.
-    `started` hears of each lap.
+    `started` hears of each passes_done.
     """
 
     now_ms: Callable[[], float]
@@ -123,23 +123,23 @@ class Replay:
 
         Each tape begins now, shifted by a whole number of seconds, so that its seconds stay whole.
         """
-        lanes = (self._passes(ticker, tape.records) for ticker, tape in tapes.items())
-        return merge(*lanes, key=attrgetter("due_ms"))
+        streams = (self._passes(ticker, tape.records) for ticker, tape in tapes.items())
+        return merge(*streams, key=attrgetter("due_ms"))
 
     def _passes(self, ticker: str, records: list[Record]) -> Iterator[ScheduledRecord]:
-        numbers_a_lap = max(record.seq for record in records) + 1
+        seqs_per_pass = max(record.seq for record in records) + 1
         first_ms, earliest_ms = records[0].stamp, self.now_ms()
-        lap = 0
-        while lap == 0 or self.loop:
+        passes_done = 0
+        while passes_done == 0 or self.loop:
             shift_ms = whole_second_shift(first_ms, earliest_ms)
-            self.on_pass_start(ReplayPass(ticker, lap + 1, shift_ms, len(records)))
+            self.on_pass_start(ReplayPass(ticker, passes_done + 1, shift_ms, len(records)))
             stamp = first_ms
             for record in records:
                 stamp = self._scale_stamp(record.stamp, first_ms) + shift_ms
-                seq = record.seq + lap * numbers_a_lap
+                seq = record.seq + passes_done * seqs_per_pass
                 yield ScheduledRecord(stamp, ticker, replace(record, stamp=stamp, seq=seq))
             earliest_ms = max(self.now_ms(), stamp)
-            lap += 1
+            passes_done += 1
 
     def _scale_stamp(self, stamp: float, first_ms: float) -> float:
         if self.speed == 1.0:

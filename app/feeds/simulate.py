@@ -40,30 +40,30 @@ class TickerSimulation:
     seconds: int | None
     with_trades: bool = True
 
-    def records(self, labelled: LabelCallback) -> Iterator[Record]:
-        """Give the records in stream order; `labelled` hears of each happening once it is over."""
+    def records(self, on_label: LabelCallback) -> Iterator[Record]:
+        """Give the records in stream order; `on_label` hears of each happening once it is over."""
         profile = profile_of(self.ticker)
         for records, labels in simulate(
             self.ticker, self.seed, self.start_ms, self.seconds, profile
         ):
             for label in labels:
-                labelled(self.ticker, label)
+                on_label(self.ticker, label)
             yield from (
                 record for record in records if self.with_trades or isinstance(record, Quote)
             )
 
 
 def scheduled_records(
-    courses: Iterable[TickerSimulation], labelled: LabelCallback
+    simulations: Iterable[TickerSimulation], on_label: LabelCallback
 ) -> Iterator[ScheduledRecord]:
-    """Give the records of all courses in the order in which they fall due."""
-    lanes = (_schedule(course, labelled) for course in courses)
-    return merge(*lanes, key=lambda posting: posting.due_ms)
+    """Give the records of all simulations in the order in which they fall due."""
+    streams = (_schedule(simulation, on_label) for simulation in simulations)
+    return merge(*streams, key=lambda scheduled: scheduled.due_ms)
 
 
-def _schedule(course: TickerSimulation, labelled: LabelCallback) -> Iterator[ScheduledRecord]:
-    for record in course.records(labelled):
-        yield ScheduledRecord(record.stamp, course.ticker, record)
+def _schedule(simulation: TickerSimulation, on_label: LabelCallback) -> Iterator[ScheduledRecord]:
+    for record in simulation.records(on_label):
+        yield ScheduledRecord(record.stamp, simulation.ticker, record)
 
 
 def backfill_start(
@@ -91,7 +91,7 @@ def append_label(file: TextIO, ticker: str, label: Label) -> None:
 def write_tape(
     folder: Path, simulation: TickerSimulation, on_record: Callable[[Record], object]
 ) -> list[Label]:
-    """Write a course as tape files into `folder`; `heard` learns of each record.
+    """Write a simulation as tape files into `folder`; `heard` learns of each record.
 
     Returns its labels.
     """

@@ -20,7 +20,7 @@ WARM_SECONDS, SECONDS = 600, 1200
 
 
 @pytest.fixture(scope="module")
-def stretch() -> TapeSection:
+def section() -> TapeSection:
     return TapeSection(
         simulated_book("several ticks", 1, SECONDS), START_MS + 1000.0 * WARM_SECONDS
     )
@@ -78,13 +78,13 @@ def test_two_events_of_one_truth_are_both_right_and_find_it_once() -> None:
 
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.name)
 def test_planted_records_are_in_order_and_hold_their_truth(
-    kind: PlantingKind, stretch: TapeSection
+    kind: PlantingKind, section: TapeSection
 ) -> None:
     planted = None
     for seed in range(20):
-        from_ms = stretch.plant_from_ms + 10_000.0 * seed
+        from_ms = section.plant_from_ms + 10_000.0 * seed
         draw = Random(seed)  # noqa: S311 - a test's, not a secret's
-        planted = plant(stretch, kind.planter, kind.strengths[1], draw, from_ms, 12_000.0)
+        planted = plant(section, kind.planter, kind.strengths[1], draw, from_ms, 12_000.0)
         if planted is not None:
             break
 

@@ -30,30 +30,30 @@ MIN_PLANTED_TAPE_MS = 3_600_000.0
 _FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
 
 
-def score_books(course: RunSize, card: Scorecard) -> None:
+def score_books(run_size: RunSize, result: Scorecard) -> None:
     """Plant, score and count, with a progress bar."""
-    with tqdm(total=count_steps(course), unit="score", disable=None) as progress:
-        for _ in plant_into_books(course, card):
+    with tqdm(total=count_steps(run_size), unit="score", disable=None) as progress:
+        for _ in plant_into_books(run_size, result):
             progress.update()
-        for _ in score_null_tapes(course, card):
+        for _ in score_null_tapes(run_size, result):
             progress.update()
 
 
 def add_tape(
-    card: Scorecard, quotes: Path, trades: Path, folder: Path, plain: ReferenceFactory | None
+    result: Scorecard, quotes: Path, trades: Path, folder: Path, reference: ReferenceFactory | None
 ) -> None:
     """Score a labelled tape; its labels bear the tape's own name."""
     stem = quotes.name.split(".quotes")[0]
     records = read_tape(quotes, trades).records
     if records[-1].stamp - records[0].stamp > MIN_PLANTED_TAPE_MS:
-        for _ in tqdm(plant_into_tape(stem, records, card), unit="score", disable=None):
+        for _ in tqdm(plant_into_tape(stem, records, result), unit="score", disable=None):
             pass
-        score_nulls_of_tape(stem, records, card)
-    if plain is not None:
-        score_agreement_on_tape(stem, records, plain, card)
+        score_nulls_of_tape(stem, records, result)
+    if reference is not None:
+        score_agreement_on_tape(stem, records, reference, result)
     scored, rates = score_labelled_tape(quotes, trades, folder, stem)
-    card.real += [ScoreRow(name, stem, "", tally) for name, tally in scored]
-    card.rates[stem] = rates
+    result.real += [ScoreRow(name, stem, "", tally) for name, tally in scored]
+    result.rates[stem] = rates
 
 
 @click.command()
@@ -75,23 +75,23 @@ def scorecard(  # noqa: PLR0913 - one for each option
     """Score every detector against known truth and write the page."""
     if len(tape) != len(trades):
         raise click.UsageError("each --tape needs its --trades")
-    course, card = (QUICK if quick else FULL), Scorecard()
-    plain = import_reference(place) if place is not None else None
+    run_size, result = (QUICK if quick else FULL), Scorecard()
+    reference = import_reference(place) if place is not None else None
     try:
         for quotes_path, trades_path in zip(tape, trades, strict=True):
-            add_tape(card, quotes_path, trades_path, labels or quotes_path.parent, plain)
+            add_tape(result, quotes_path, trades_path, labels or quotes_path.parent, reference)
     except OrderFlowError as error:
         raise click.ClickException(str(error)) from None
-    score_books(course, card)
-    if plain is not None:
-        score_agreement_on_books(course, plain, card)
-    text = render_page(card, course, _plots(card, out))
+    score_books(run_size, result)
+    if reference is not None:
+        score_agreement_on_books(run_size, reference, result)
+    text = render_page(result, run_size, _plots(result, out))
     out.parent.mkdir(parents=True, exist_ok=True)
     out.write_text(text)
     click.echo(text)
 
 
-def _plots(card: Scorecard, out: Path) -> list[str]:
+def _plots(result: Scorecard, out: Path) -> list[str]:
     try:
         # matplotlib comes with the development extra only.
         from app.evaluation.scorecard.plots import draw  # noqa: PLC0415
@@ -99,4 +99,4 @@ def _plots(card: Scorecard, out: Path) -> list[str]:
         click.echo("no plots: matplotlib is not installed", err=True)
         return []
     folder = out.parent / out.stem
-    return [f"{folder.name}/{name}" for name in draw(card, folder)]
+    return [f"{folder.name}/{name}" for name in draw(result, folder)]

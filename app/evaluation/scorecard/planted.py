@@ -40,20 +40,20 @@ class PlantingTape:
         return replace(self, checkpoints=self.checkpoints[:most])
 
 
-def score_plantings(ground: PlantingTape, kind: PlantingKind, strength: float) -> PrecisionRecall:
+def score_plantings(tape: PlantingTape, kind: PlantingKind, strength: float) -> PrecisionRecall:
     """Plant a kind at one size once after each checkpoint and score it."""
-    draw = Random(f"{ground.name}/{kind.name}/{strength}")  # noqa: S311 - a market, no secret
+    draw = Random(f"{tape.name}/{kind.name}/{strength}")  # noqa: S311 - a market, no secret
     total = PrecisionRecall()
-    for checkpoint in ground.checkpoints:
+    for checkpoint in tape.checkpoints:
         tail_ms = max(TAIL_MS, kind.grace_ms)
         from_ms = float(checkpoint.second)
-        planted = plant(ground.section, kind.planter, strength, draw, from_ms, tail_ms)
+        planted = plant(tape.section, kind.planter, strength, draw, from_ms, tail_ms)
         if planted is None:
             continue
         found = checkpoint.find_events(planted.records, planted.end_ms)
         events = [event for event in found.of_type(kind.pattern) if _is_of_form(event, kind)]
-        if kind.is_natural or ground.is_real:
-            events = _only_planted(events, ground.unplanted, planted.truths, kind)
+        if kind.is_natural or tape.is_real:
+            events = _only_planted(events, tape.unplanted, planted.truths, kind)
         total.add(match_events(events, planted.truths, found.hours, kind.grace_ms))
     return total
 

@@ -46,20 +46,25 @@ Events an hour on tapes as they are. What is frequent here is no news: compare `
 """
 
 
-def render_page(card: Scorecard, course: RunSize, plots: Iterable[str]) -> str:
+def render_page(scorecard: Scorecard, run_size: RunSize, plots: Iterable[str]) -> str:
     """Return the whole page."""
-    parts = [HEAD, _planted_section(card, course), *(f"![]({name})\n" for name in plots)]
-    if card.real:
-        parts += [REAL + "\n" + _precision_table(card.real)]
-    if card.agreement:
-        parts += [AGREEMENT + "\n" + _precision_table(card.agreement)]
-    parts += [NULLS + "\n" + _null_table(card.nulls), RATES + "\n" + _rate_table(card.rates)]
+    parts = [HEAD, _planted_section(scorecard, run_size), *(f"![]({name})\n" for name in plots)]
+    if scorecard.real:
+        parts += [REAL + "\n" + _precision_table(scorecard.real)]
+    if scorecard.agreement:
+        parts += [AGREEMENT + "\n" + _precision_table(scorecard.agreement)]
+    parts += [
+        NULLS + "\n" + _null_table(scorecard.nulls),
+        RATES + "\n" + _rate_table(scorecard.rates),
+    ]
     return "\n".join(parts)
 
 
-def _planted_section(card: Scorecard, course: RunSize) -> str:
+def _planted_section(scorecard: Scorecard, run_size: RunSize) -> str:
     head = PLANTED.format(
-        plantings=course.plantings, books=", ".join(course.books), warm=course.warm_seconds // 60
+        plantings=run_size.plantings,
+        books=", ".join(run_size.books),
+        warm=run_size.warm_seconds // 60,
     )
     lines = [
         "| pattern | size | precision | recall | median delay, s | false alarms/h |",
@@ -67,8 +72,8 @@ def _planted_section(card: Scorecard, course: RunSize) -> str:
     ]
     for kind in KINDS:
         for size, strength in zip(SIZES, kind.strengths, strict=True):
-            lines.append(_line(kind, size, strength, card.pooled(kind.name, size)))
-    return "\n".join([head, *lines, "", _book_table(card)])
+            lines.append(_line(kind, size, strength, scorecard.pooled(kind.name, size)))
+    return "\n".join([head, *lines, "", _book_table(scorecard)])
 
 
 def _line(kind: PlantingKind, size: str, strength: float, tally: PrecisionRecall) -> str:
@@ -79,9 +84,9 @@ def _line(kind: PlantingKind, size: str, strength: float, tally: PrecisionRecall
     )
 
 
-def _book_table(card: Scorecard) -> str:
+def _book_table(scorecard: Scorecard) -> str:
     """Show medium size by book, where books differ."""
-    tapes = sorted({row.tape for row in card.planted})
+    tapes = sorted({row.tape for row in scorecard.planted})
     lines = [
         "At medium size, precision and recall by book:\n",
         "| pattern | " + " | ".join(tapes) + " |",
@@ -89,7 +94,9 @@ def _book_table(card: Scorecard) -> str:
     ]
     for kind in KINDS:
         rows = {
-            r.tape: r.scores for r in card.planted if r.kind == kind.name and r.size == "medium"
+            r.tape: r.scores
+            for r in scorecard.planted
+            if r.kind == kind.name and r.size == "medium"
         }
         cells = [_pair(rows.get(tape)) for tape in tapes]
         lines.append(f"| {kind.name} | " + " | ".join(cells) + " |")

@@ -71,91 +71,104 @@ class Scorecard:
         return total
 
 
-def count_steps(course: RunSize) -> int:
+def count_steps(run_size: RunSize) -> int:
     """Count what a run's progress is counted in."""
-    return len(course.books) * (len(KINDS) * len(SIZES) + 2) + 3
+    return len(run_size.books) * (len(KINDS) * len(SIZES) + 2) + 3
 
 
-def plant_into_books(course: RunSize, card: Scorecard) -> Iterator[None]:
+def plant_into_books(run_size: RunSize, scorecard: Scorecard) -> Iterator[None]:
     """Plant every kind at every size into every book; a step at a time."""
-    for name in course.books:
-        records = simulated_book(name, course.seed, course.seconds)
+    for name in run_size.books:
+        records = simulated_book(name, run_size.seed, run_size.seconds)
         for with_trades in (True, False):
             tape = name if with_trades else f"{name}, quotes only"
-            ground = PlantingTape.of(
+            planting_tape = PlantingTape.of(
                 tape,
                 records if with_trades else quotes_only(records),
-                course.warm_seconds,
+                run_size.warm_seconds,
                 PLANTING_INTERVAL_SECONDS,
-            ).with_checkpoints(course.plantings)
-            card.rates[tape] = ground.unplanted.rates_an_hour()
+            ).with_checkpoints(run_size.plantings)
+            scorecard.rates[tape] = planting_tape.unplanted.rates_an_hour()
             yield
             yield from _plant_all_kinds(
-                ground, [k for k in KINDS if k.needs_trades == with_trades], card
+                planting_tape, [k for k in KINDS if k.needs_trades == with_trades], scorecard
             )
 
 
 def _plant_all_kinds(
-    ground: PlantingTape, kinds: list[PlantingKind], card: Scorecard
+    planting_tape: PlantingTape, kinds: list[PlantingKind], scorecard: Scorecard
 ) -> Iterator[None]:
     for kind in kinds:
         for size, strength in zip(SIZES, kind.strengths, strict=True):
-            card.planted.append(
-                ScoreRow(kind.name, ground.name, size, score_plantings(ground, kind, strength))
+            scorecard.planted.append(
+                ScoreRow(
+                    kind.name,
+                    planting_tape.name,
+                    size,
+                    score_plantings(planting_tape, kind, strength),
+                )
             )
             yield
 
 
-def plant_into_tape(name: str, records: list[Record], card: Scorecard) -> Iterator[None]:
+def plant_into_tape(name: str, records: list[Record], scorecard: Scorecard) -> Iterator[None]:
     """Plant every kind that needs no other feed into calm stretches of a real tape."""
-    ground = PlantingTape.of(name, records, TAPE_WARM_SECONDS, TAPE_PLANTING_INTERVAL_SECONDS)
-    ground = replace(ground, is_real=True)
-    yield from _plant_all_kinds(ground, [kind for kind in KINDS if kind.needs_trades], card)
+    planting_tape = PlantingTape.of(
+        name, records, TAPE_WARM_SECONDS, TAPE_PLANTING_INTERVAL_SECONDS
+    )
+    planting_tape = replace(planting_tape, is_real=True)
+    yield from _plant_all_kinds(
+        planting_tape, [kind for kind in KINDS if kind.needs_trades], scorecard
+    )
 
 
-def score_agreement_on_books(course: RunSize, plain: ReferenceFactory, card: Scorecard) -> None:
-    """Compare the engine with plain definitions on each book."""
-    for name in course.books:
-        records = simulated_book(name, course.seed + 2, AGREEMENT_SECONDS)
-        card.agreement += [
-            ScoreRow(kind, name, "", t) for kind, t in score_agreement(records, plain)
+def score_agreement_on_books(
+    run_size: RunSize, reference: ReferenceFactory, scorecard: Scorecard
+) -> None:
+    """Compare the engine with reference definitions on each book."""
+    for name in run_size.books:
+        records = simulated_book(name, run_size.seed + 2, AGREEMENT_SECONDS)
+        scorecard.agreement += [
+            ScoreRow(kind, name, "", t) for kind, t in score_agreement(records, reference)
         ]
 
 
 def score_agreement_on_tape(
-    name: str, records: list[Record], plain: ReferenceFactory, card: Scorecard
+    name: str, records: list[Record], reference: ReferenceFactory, scorecard: Scorecard
 ) -> None:
-    """Compare the engine with plain definitions on a real tape's first part."""
+    """Compare the engine with reference definitions on a real tape's first part."""
     end_ms = records[0].stamp + TAPE_AGREEMENT_SECONDS * SECOND_MS
     part = [record for record in records if record.stamp <= end_ms]
-    card.agreement += [ScoreRow(kind, name, "", t) for kind, t in score_agreement(part, plain)]
+    scorecard.agreement += [
+        ScoreRow(kind, name, "", t) for kind, t in score_agreement(part, reference)
+    ]
 
 
-def score_null_tapes(course: RunSize, card: Scorecard) -> Iterator[None]:
+def score_null_tapes(run_size: RunSize, scorecard: Scorecard) -> Iterator[None]:
     """Count what is found where nothing is; a step at a time."""
-    seconds = course.null_seconds
-    follows = find_events(nulls.price_follows_flow(START_MS, seconds, course.seed))
-    card.nulls.append(_null_row("absorption", NULL_MARKET, follows))
+    seconds = run_size.null_seconds
+    follows = find_events(nulls.price_follows_flow(START_MS, seconds, run_size.seed))
+    scorecard.nulls.append(_null_row("absorption", NULL_MARKET, follows))
     yield
-    for name in course.books:
-        bare = find_events(simulated_book(name, course.seed + 1, seconds))
+    for name in run_size.books:
+        unplanted = find_events(simulated_book(name, run_size.seed + 1, seconds))
         for kind in ("iceberg", "hidden_print", "sweep"):
-            card.nulls.append(_null_row(kind, name, bare))
+            scorecard.nulls.append(_null_row(kind, name, unplanted))
         shuffled = nulls.sign_randomised(
-            simulated_book(name, course.seed + 1, seconds), course.seed
+            simulated_book(name, run_size.seed + 1, seconds), run_size.seed
         )
-        card.nulls.append(
+        scorecard.nulls.append(
             _null_row("momentum_shift", f"{name}, signs randomised", find_events(shuffled))
         )
     yield
 
 
-def score_nulls_of_tape(name: str, records: list[Record], card: Scorecard) -> None:
+def score_nulls_of_tape(name: str, records: list[Record], scorecard: Scorecard) -> None:
     """Count what is found in a real tape whose drift was taken away."""
     shuffled = find_events(nulls.sign_randomised(records, FULL.seed))
-    card.nulls.append(_null_row("momentum_shift", f"{name}, signs randomised", shuffled))
+    scorecard.nulls.append(_null_row("momentum_shift", f"{name}, signs randomised", shuffled))
     untied = find_events(nulls.takers_randomised(records, FULL.seed))
-    card.nulls.append(_null_row("absorption", f"{name}, takers randomised", untied))
+    scorecard.nulls.append(_null_row("absorption", f"{name}, takers randomised", untied))
 
 
 def _null_row(kind: str, tape: str, found: Findings) -> ScoreRow:

@@ -27,8 +27,8 @@ def book_profile(name: str) -> Profile:
 @cache
 def simulated_book(name: str, seed: int, seconds: int) -> list[Record]:
     """Return a simulated book's records."""
-    course = simulate(BOOKS[name], seed, START_MS, seconds, book_profile(name))
-    return [record for records, _ in course for record in records]
+    seconds_of_records = simulate(BOOKS[name], seed, START_MS, seconds, book_profile(name))
+    return [record for records, _ in seconds_of_records for record in records]
 
 
 def quotes_only(records: list[Record]) -> list[Record]:

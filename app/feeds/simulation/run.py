@@ -28,12 +28,12 @@ def simulate(
 
 
 def _start(market: Market) -> Market:
-    crowd = BackgroundFlow(market)
-    crowd.fill_book()
+    flow = BackgroundFlow(market)
+    flow.fill_book()
     market.recorder.is_recording = True
     for process in (
-        crowd.vary_activity(),
-        crowd.start_bursts(),
+        flow.vary_activity(),
+        flow.start_bursts(),
         market.sample_touch_sizes(),
         planted_patterns(market),
     ):

@@ -1,4 +1,4 @@
-"""Happenings planted into a stretch of a tape, at known times and sizes.
+"""Happenings planted into a section of a tape, at known times and sizes.
 
 Shares no code with the detectors: what is usual for the ticker is measured here again, plainly.
 """

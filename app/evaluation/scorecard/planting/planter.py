@@ -1,4 +1,4 @@
-"""Plants one kind of happening again and again into a stretch of a tape."""
+"""Plants one kind of happening again and again into a section of a tape."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -69,11 +69,11 @@ def plant(  # noqa: PLR0913, PLR0917 - what, where and how large
 
 
 def _apply_edit(
-    stretch: TapeSection, edit: TapeEdit, from_ms: float, end_ms: float
+    section: TapeSection, edit: TapeEdit, from_ms: float, end_ms: float
 ) -> PlantedSection:
-    records = _shift_all(stretch.between(from_ms, edit.start_ms), 0)
+    records = _shift_all(section.between(from_ms, edit.start_ms), 0)
     records += edit.records
-    records += _shift_all(stretch.between(edit.end_ms, end_ms), edit.price_shift)
+    records += _shift_all(section.between(edit.end_ms, end_ms), edit.price_shift)
     for seq, record in enumerate(records):
         record.seq = 10**12 + seq
     return PlantedSection(records, list(edit.truths), end_ms)

@@ -13,25 +13,25 @@ DRIFT_MS = 60_000.0
 RECENT_MS = 300_000.0
 
 
-def wide_spread(spot: PlantingSite) -> TapeEdit | None:
+def wide_spread(site: PlantingSite) -> TapeEdit | None:
     """Hold the spread at `strength` times its recent median."""
-    stretch = spot.section
-    ticks = math.ceil(spot.strength * _recent_spread(spot) / stretch.tick)
-    return _spread(spot, ticks, "wide")
+    section = site.section
+    ticks = math.ceil(site.strength * _recent_spread(site) / section.tick)
+    return _spread(site, ticks, "wide")
 
 
-def tight_spread(spot: PlantingSite) -> TapeEdit | None:
+def tight_spread(site: PlantingSite) -> TapeEdit | None:
     """Hold the spread at a `strength`-th of its recent median, where that is a tick or more."""
-    ticks = math.floor(_recent_spread(spot) / spot.strength / spot.section.tick)
-    return _spread(spot, ticks, "tight") if ticks else None
+    ticks = math.floor(_recent_spread(site) / site.strength / site.section.tick)
+    return _spread(site, ticks, "tight") if ticks else None
 
 
-def _spread(spot: PlantingSite, ticks: int, regime: str) -> TapeEdit | None:
-    stretch, start = spot.section, spot.at_ms
-    end = start + spot.draw.uniform(3000.0, 8000.0)
-    if not is_calm(stretch, start, end):
+def _spread(site: PlantingSite, ticks: int, regime: str) -> TapeEdit | None:
+    section, start = site.section, site.at_ms
+    end = start + site.draw.uniform(3000.0, 8000.0)
+    if not is_calm(section, start, end):
         return None
-    width = ticks * stretch.tick
+    width = ticks * section.tick
 
     def change(quote: Quote) -> Quote:
         size = quote.ask_size or quote.bid_size
@@ -39,70 +39,70 @@ def _spread(spot: PlantingSite, ticks: int, regime: str) -> TapeEdit | None:
             quote.stamp, 0, quote.bid_price, quote.bid_size or size, quote.bid_price + width, size
         )
 
-    before = stretch.standing_quote(start)
+    before = section.standing_quote(start)
     first = with_side(before, start + 1, BID, before.bid_price, before.bid_size)
-    records = change_quotes([first, *stretch.between(start + 1, end)], change, keep_trades=False)
-    after = stretch.standing_quote(end)
+    records = change_quotes([first, *section.between(start + 1, end)], change, keep_trades=False)
+    after = section.standing_quote(end)
     records.append(with_side(after, end, BID, after.bid_price, after.bid_size))
     return TapeEdit(
         start, end, records, [TrueEvent("spread_regime", "", start + 1, end, form=regime)]
     )
 
 
-def _recent_spread(spot: PlantingSite) -> float:
-    seconds = range(int(spot.at_ms - RECENT_MS), int(spot.at_ms), 1000)
-    quotes = [spot.section.standing_quote(float(second)) for second in seconds]
+def _recent_spread(site: PlantingSite) -> float:
+    seconds = range(int(site.at_ms - RECENT_MS), int(site.at_ms), 1000)
+    quotes = [site.section.standing_quote(float(second)) for second in seconds]
     spreads = sorted(quote.ask_price - quote.bid_price for quote in quotes)
     return float(spreads[len(spreads) // 2])
 
 
-def price_gap(spot: PlantingSite) -> TapeEdit | None:
+def price_gap(site: PlantingSite) -> TapeEdit | None:
     """Let both best prices jump at once and stay there."""
-    stretch, direction = spot.section, spot.draw.choice((-1, 1))
-    before = stretch.standing_quote(spot.at_ms)
+    section, direction = site.section, site.draw.choice((-1, 1))
+    before = section.standing_quote(site.at_ms)
     if not before.is_valid:
         return None
-    floor = max(2 * stretch.tick, stretch.jump_q99)
-    jump = direction * stretch.tick * math.ceil(spot.strength * floor / stretch.tick)
+    floor = max(2 * section.tick, section.jump_q99)
+    jump = direction * section.tick * math.ceil(site.strength * floor / section.tick)
     bid, ask = before.bid_price + jump, before.ask_price + jump
-    quote = Quote(spot.at_ms, 0, bid, before.bid_size, ask, before.ask_size)
-    truths = [TrueEvent("price_gap", side, spot.at_ms, spot.at_ms) for side in SIDE_NAMES]
-    return TapeEdit(spot.at_ms - 0.01, spot.at_ms + 1.0, [quote], truths, jump)
+    quote = Quote(site.at_ms, 0, bid, before.bid_size, ask, before.ask_size)
+    truths = [TrueEvent("price_gap", side, site.at_ms, site.at_ms) for side in SIDE_NAMES]
+    return TapeEdit(site.at_ms - 0.01, site.at_ms + 1.0, [quote], truths, jump)
 
 
-def quote_burst(spot: PlantingSite) -> TapeEdit | None:
+def quote_burst(site: PlantingSite) -> TapeEdit | None:
     """Let one side flicker for two seconds, `strength` times as fast as the q99 of quotes."""
-    stretch, side = spot.section, spot.draw.randrange(2)
-    start = spot.at_ms + spot.draw.uniform(0.0, 1000.0)
+    section, side = site.section, site.draw.randrange(2)
+    start = site.at_ms + site.draw.uniform(0.0, 1000.0)
     end = start + 2000.0
-    if not is_calm(stretch, start, end):
+    if not is_calm(section, start, end):
         return None
-    before = stretch.standing_quote(start)
-    price, worse = price_of(before, side), price_of(before, side) - BETTER[side] * stretch.tick
+    before = section.standing_quote(start)
+    price, worse = price_of(before, side), price_of(before, side) - BETTER[side] * section.tick
     script = Script(side)
-    gap = 1000.0 / max(10.0, spot.strength * stretch.quotes_per_second_q99)
+    gap = 1000.0 / max(10.0, site.strength * section.quotes_per_second_q99)
     for number in range(int(2000.0 / gap)):
         at = price if number % 2 else worse
         script.show(start + 0.5 + number * gap, at, size_of(before, side))
-    records = play_script(stretch, script, start, end)
+    records = play_script(section, script, start, end)
     return TapeEdit(start, end, records, [TrueEvent("quote_burst", "", start, end)])
 
 
-def drift(spot: PlantingSite) -> TapeEdit | None:
+def drift(site: PlantingSite) -> TapeEdit | None:
     """Add even steps of both prices one way for a minute: `strength` sd of a second's log-OFI."""
-    stretch, direction = spot.section, spot.draw.choice((-1, 1))
-    start, end = spot.at_ms, spot.at_ms + DRIFT_MS
+    section, direction = site.section, site.draw.choice((-1, 1))
+    start, end = site.at_ms, site.at_ms + DRIFT_MS
     a_step = math.log1p(2.0)
-    rate = spot.strength * float(stretch.log_ofis.std()) / a_step
+    rate = site.strength * float(section.log_ofis.std()) / a_step
     records: list[Record] = []
     shift, at = 0, start
     while at < end:
-        until = min(end, at + 1000.0 * spot.draw.uniform(0.5, 1.5) / rate)
-        records.extend(shift_prices(record, shift) for record in stretch.between(at, until))
+        until = min(end, at + 1000.0 * site.draw.uniform(0.5, 1.5) / rate)
+        records.extend(shift_prices(record, shift) for record in section.between(at, until))
         at = until
         if at < end:
-            shift += direction * stretch.tick
-            records.append(shift_prices(_stamped(stretch.standing_quote(at), at), shift))
+            shift += direction * section.tick
+            records.append(shift_prices(_stamped(section.standing_quote(at), at), shift))
     truth = TrueEvent("momentum_shift", "up" if direction > 0 else "down", start, end)
     return TapeEdit(start, end, records, [truth], shift)
 
@@ -111,47 +111,47 @@ def _stamped(quote: Quote, stamp: float) -> Quote:
     return with_side(quote, stamp, BID, quote.bid_price, quote.bid_size)
 
 
-def depleted_level(spot: PlantingSite) -> TapeEdit | None:
+def depleted_level(site: PlantingSite) -> TapeEdit | None:
     """Let a new best price lose and regain `strength` times its start size."""
-    stretch, side, draw = spot.section, spot.draw.randrange(2), spot.draw
-    start, end = spot.at_ms, spot.at_ms + 9000.0
-    if not is_calm(stretch, start, end):
+    section, side, draw = site.section, site.draw.randrange(2), site.draw
+    start, end = site.at_ms, site.at_ms + 9000.0
+    if not is_calm(section, start, end):
         return None
-    price, size, script = _new_best(spot, side, start)
+    price, size, script = _new_best(site, side, start)
     at, lost = start + 1, 0.0
-    while lost < spot.strength * size:
+    while lost < site.strength * size:
         at += draw.uniform(200.0, 500.0)
-        script.show(at, price, size - round_size(stretch, size * 0.8))
+        script.show(at, price, size - round_size(section, size * 0.8))
         lost += 0.8 * size
         at += draw.uniform(5.0, 400.0)
         script.show(at, price, size)
     truth = TrueEvent(
         "absorption_suspected", SIDE_NAMES[side], start + 1, max(at, start + 2001), price
     )
-    return TapeEdit(start, end, play_script(stretch, script, start, end), [truth])
+    return TapeEdit(start, end, play_script(section, script, start, end), [truth])
 
 
-def size_dips(spot: PlantingSite) -> TapeEdit | None:
+def size_dips(site: PlantingSite) -> TapeEdit | None:
     """Let a new best price fall to under half its size and recover, `strength` times."""
-    stretch, side, draw = spot.section, spot.draw.randrange(2), spot.draw
-    start, end = spot.at_ms, spot.at_ms + 1500.0 * (spot.strength + 1)
-    if not is_calm(stretch, start, end):
+    section, side, draw = site.section, site.draw.randrange(2), site.draw
+    start, end = site.at_ms, site.at_ms + 1500.0 * (site.strength + 1)
+    if not is_calm(section, start, end):
         return None
-    price, size, script = _new_best(spot, side, start)
+    price, size, script = _new_best(site, side, start)
     at = start + 1
-    for _ in range(round(spot.strength)):
+    for _ in range(round(site.strength)):
         at += draw.uniform(300.0, 900.0)
-        script.show(at, price, size - round_size(stretch, size * 0.7))
+        script.show(at, price, size - round_size(section, size * 0.7))
         at += draw.uniform(5.0, 400.0)
         script.show(at, price, size)
     truth = TrueEvent("refill_suspected", SIDE_NAMES[side], start + 1, at, price)
-    return TapeEdit(start, end, play_script(stretch, script, start, end), [truth])
+    return TapeEdit(start, end, play_script(section, script, start, end), [truth])
 
 
-def _new_best(spot: PlantingSite, side: int, start: float) -> tuple[int, float, Script]:
-    stretch = spot.section
-    price = price_of(stretch.standing_quote(start), side) - BETTER[side] * stretch.tick
-    size = round_size(stretch, max(10 * stretch.lot, stretch.size_quantile(side, 0.5)))
+def _new_best(site: PlantingSite, side: int, start: float) -> tuple[int, float, Script]:
+    section = site.section
+    price = price_of(section.standing_quote(start), side) - BETTER[side] * section.tick
+    size = round_size(section, max(10 * section.lot, section.size_quantile(side, 0.5)))
     script = Script(side)
     script.show(start + 1, price, size)
     return price, size, script

@@ -1,4 +1,4 @@
-"""Ways to change what a stretch shows for a while, its other side going on as it did."""
+"""Ways to change what a section shows for a while, its other side going on as it did."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -44,25 +44,25 @@ class Script:
         self.steps.append(ScriptStep(stamp, price, size, is_print=True))
 
 
-def is_calm(stretch: TapeSection, start_ms: float, end_ms: float) -> bool:
+def is_calm(section: TapeSection, start_ms: float, end_ms: float) -> bool:
     """Tell whether the mid is nearly the same at both ends, both times with a usual spread."""
-    before, after = stretch.standing_quote(start_ms), stretch.standing_quote(end_ms)
+    before, after = section.standing_quote(start_ms), section.standing_quote(end_ms)
     if not (before.is_valid and after.is_valid):
         return False
     moved = abs(before.bid_price + before.ask_price - after.bid_price - after.ask_price) / 2
-    return moved <= CALM_SPREADS * stretch.median_spread
+    return moved <= CALM_SPREADS * section.median_spread
 
 
 def play_script(
-    stretch: TapeSection, script: Script, start_ms: float, end_ms: float
+    section: TapeSection, script: Script, start_ms: float, end_ms: float
 ) -> list[Record]:
     """Return quotes and prints of (start, end] with one side as the script has it.
 
-    The other side moves as in the stretch but never up to the script's prices.
+    The other side moves as in the section but never up to the script's prices.
     """
     side = script.side
-    others = [record for record in stretch.between(start_ms, end_ms) if isinstance(record, Quote)]
-    now = stretch.standing_quote(start_ms)
+    others = [record for record in section.between(start_ms, end_ms) if isinstance(record, Quote)]
+    now = section.standing_quote(start_ms)
     price, size = price_of(now, side), size_of(now, side)
     records: list[Record] = []
     course: list[ScriptStep | Quote] = [*script.steps, *others]
@@ -76,7 +76,7 @@ def play_script(
         else:
             price, size = what.price, what.size
         quote = with_side(now, what.stamp, side, price, size)
-        records.append(_uncross(quote, side, stretch.tick))
+        records.append(_uncross(quote, side, section.tick))
     return records
 
 
@@ -101,6 +101,6 @@ def change_quotes(
     ]
 
 
-def merge_by_stamp(*lanes: Sequence[Record]) -> list[Record]:
+def merge_by_stamp(*streams: Sequence[Record]) -> list[Record]:
     """Merge records by their stamps; at equal stamps the first lane comes first."""
-    return list(merge(*lanes, key=lambda record: record.stamp))
+    return list(merge(*streams, key=lambda record: record.stamp))

@@ -11,71 +11,71 @@ WALL_MEDIANS = 3.0
 STACKING_MEDIANS = 2.0
 
 
-def wall(spot: PlantingSite) -> TapeEdit | None:
+def wall(site: PlantingSite) -> TapeEdit | None:
     """Let size over the side's q95 and 3 medians stand for some seconds, then cancel it."""
-    stretch, side = spot.section, spot.draw.randrange(2)
-    usual = max(stretch.size_quantile(side, 0.95), WALL_MEDIANS * stretch.size_quantile(side, 0.5))
-    size = round_size(stretch, spot.strength * usual)
-    start, end = spot.at_ms, spot.at_ms + spot.draw.uniform(3500.0, 6000.0)
-    if not is_calm(stretch, start, end):
+    section, side = site.section, site.draw.randrange(2)
+    usual = max(section.size_quantile(side, 0.95), WALL_MEDIANS * section.size_quantile(side, 0.5))
+    size = round_size(section, site.strength * usual)
+    start, end = site.at_ms, site.at_ms + site.draw.uniform(3500.0, 6000.0)
+    if not is_calm(section, start, end):
         return None
-    before = stretch.standing_quote(start)
+    before = section.standing_quote(start)
     price = price_of(before, side)
     script = Script(side)
     script.show(start + 1, price, size)
     script.show(end, price, size_of(before, side))
-    return _edit(stretch, script, "wall", (start, end), (start + 1, end), price)
+    return _edit(section, script, "wall", (start, end), (start + 1, end), price)
 
 
-def stacking(spot: PlantingSite) -> TapeEdit | None:
+def stacking(site: PlantingSite) -> TapeEdit | None:
     """Let a new best price grow in steps to over twice its start and the usual size."""
-    stretch, side = spot.section, spot.draw.randrange(2)
-    start, end = spot.at_ms, spot.at_ms + 6000.0
-    if not is_calm(stretch, start, end):
+    section, side = site.section, site.draw.randrange(2)
+    start, end = site.at_ms, site.at_ms + 6000.0
+    if not is_calm(section, start, end):
         return None
-    before = stretch.standing_quote(start)
-    price = price_of(before, side) - (1 if side == BID else -1) * stretch.tick
-    median = stretch.size_quantile(side, 0.5)
-    peak = round_size(stretch, spot.strength * STACKING_MEDIANS * median)
+    before = section.standing_quote(start)
+    price = price_of(before, side) - (1 if side == BID else -1) * section.tick
+    median = section.size_quantile(side, 0.5)
+    peak = round_size(section, site.strength * STACKING_MEDIANS * median)
     script = Script(side)
     for step in range(1, 6):
-        size = round_size(stretch, median + (peak - median) * (step - 1) / 4)
+        size = round_size(section, median + (peak - median) * (step - 1) / 4)
         script.show(start + 1 + 350.0 * (step - 1), price, size)
-    return _edit(stretch, script, "stacking", (start, end), (start + 1, end), price)
+    return _edit(section, script, "stacking", (start, end), (start + 1, end), price)
 
 
-def pulling(spot: PlantingSite) -> TapeEdit | None:
+def pulling(site: PlantingSite) -> TapeEdit | None:
     """Build size up over some seconds and cancel it at once.
 
     Where the book goes on from there: the end of the planting must not remove size once more.
     """
-    stretch, side = spot.section, spot.draw.randrange(2)
-    start, end = spot.at_ms, spot.at_ms + 7000.0
-    if not is_calm(stretch, start, end):
+    section, side = site.section, site.draw.randrange(2)
+    start, end = site.at_ms, site.at_ms + 7000.0
+    if not is_calm(section, start, end):
         return None
-    before = stretch.standing_quote(start)
-    after = stretch.standing_quote(end)
+    before = section.standing_quote(start)
+    after = section.standing_quote(end)
     price, rest = price_of(before, side), size_of(before, side)
     if price_of(after, side) != price:
         return None
     left = min(rest, size_of(after, side))
-    pulled = round_size(stretch, spot.strength * max(stretch.removal_q95, rest))
+    pulled = round_size(section, site.strength * max(section.removal_q95, rest))
     script = Script(side)
     for step in range(1, 5):
         script.show(start + 500.0 * step, price, rest + (left + pulled - rest) * step / 4)
-    at = start + 4000.0 + spot.draw.uniform(0.0, 1000.0)
+    at = start + 4000.0 + site.draw.uniform(0.0, 1000.0)
     script.show(at, price, left)
-    return _edit(stretch, script, "pulling", (start, end), (at, at), price)
+    return _edit(section, script, "pulling", (start, end), (at, at), price)
 
 
-def round_size(stretch: TapeSection, size: float) -> float:
+def round_size(section: TapeSection, size: float) -> float:
     """Round up to the feed's own least size."""
-    lot = stretch.lot
+    lot = section.lot
     return lot * max(1, round(size / lot))
 
 
 def _edit(  # noqa: PLR0913, PLR0917 - the facts of a planting
-    stretch: TapeSection,
+    section: TapeSection,
     script: Script,
     kind: str,
     span: tuple[float, float],
@@ -83,4 +83,4 @@ def _edit(  # noqa: PLR0913, PLR0917 - the facts of a planting
     price: int,
 ) -> TapeEdit:
     truth = TrueEvent(kind, SIDE_NAMES[script.side], *truly, price)
-    return TapeEdit(*span, play_script(stretch, script, *span), [truth])
+    return TapeEdit(*span, play_script(section, script, *span), [truth])

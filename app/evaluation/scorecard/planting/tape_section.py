@@ -1,4 +1,4 @@
-"""A stretch of a tape to plant into: what stood when, and what is usual for the ticker."""
+"""A section of a tape to plant into: what stood when, and what is usual for the ticker."""
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
