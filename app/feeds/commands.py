@@ -1,4 +1,4 @@
-"""`orderflow feed`: write to Redis what a broker would write."""
+"""`orderflow feed`: publish records to Redis as a broker does."""
 
 import signal
 from collections.abc import Iterator
@@ -167,7 +167,7 @@ def _label_writer(stack: ExitStack, path: Path | None) -> LabelCallback:
     return lambda ticker, label: append_label(file, ticker, label)
 
 
-def _simulate_live(  # noqa: PLR0913 - what the options say
+def _simulate_live(  # noqa: PLR0913 - the options
     names: list[str],
     seed: int,
     seconds: int | None,
@@ -202,7 +202,7 @@ def _simulate_live(  # noqa: PLR0913 - what the options say
 def _start_times(
     redis: Redis, config: Settings, names: list[str], backfill_seconds: int, stop: Event
 ) -> dict[str, int]:
-    """Ask Redis, as soon as it answers, where each ticker's records end."""
+    """Wait for Redis and return the start of each ticker's backfill."""
     keys, outage, backoff = Keys(cluster=config.cluster), OutageLog(log), Backoff()
     while not stop.is_set():
         try:
@@ -234,17 +234,19 @@ def _write_tapes(folder: Path, simulations: list[TickerSimulation]) -> None:
 
 @contextmanager
 def _stop_on_signals() -> Iterator[Event]:
-    """Turn Ctrl-C and SIGTERM into an event, so that what is under way is finished first."""
+    """Turn Ctrl-C and SIGTERM into an event, so that the current batch is finished first."""
     stop = Event()
 
-    def tell(_number: int, _frame: FrameType | None) -> None:
+    def request_stop(_number: int, _frame: FrameType | None) -> None:
         stop.set()
 
-    before = {number: signal.signal(number, tell) for number in (signal.SIGINT, signal.SIGTERM)}
+    previous = {
+        number: signal.signal(number, request_stop) for number in (signal.SIGINT, signal.SIGTERM)
+    }
     try:
         yield stop
     finally:
-        for number, handler in before.items():
+        for number, handler in previous.items():
             signal.signal(number, handler)
 
 

@@ -1,4 +1,4 @@
-"""The way of records to Redis: a broker's JSON in its sorted sets, sent in batches when due."""
+"""Publish records to Redis when they are due, as a broker does: JSON in sorted sets, in batches."""
 
 import time
 from collections import deque
@@ -33,7 +33,7 @@ KeyOf = Callable[[str], str]
 
 
 class QuoteMember(msgspec.Struct):
-    """A quote as a broker stores it."""
+    """A quote as a member of a broker's sorted set."""
 
     timestamp: float
     bid_price: float
@@ -44,7 +44,7 @@ class QuoteMember(msgspec.Struct):
 
 
 class TradeMember(msgspec.Struct):
-    """A trade as a broker stores it."""
+    """A trade as a member of a broker's sorted set."""
 
     timestamp: float
     price: float
@@ -54,7 +54,7 @@ class TradeMember(msgspec.Struct):
 
 
 class ScheduledRecord(NamedTuple):
-    """A record, the ticker that it belongs to, and when it is due (epoch ms)."""
+    """A record with its ticker and the time at which to publish it (epoch ms)."""
 
     due_ms: float
     ticker: str
@@ -65,7 +65,7 @@ _encode = msgspec.json.Encoder().encode
 
 
 def member_of(record: Record) -> bytes:
-    """Write a record as a broker would; reading it back gives the same record.
+    """Return a record as a broker's JSON; parsing it gives the same record.
 
     >>> from app.analysis.records import BUY
     >>> member_of(Trade(1340285400123.456, 16, 58594000000, 100.0, BUY))
@@ -94,12 +94,12 @@ def member_of(record: Record) -> bytes:
 
 
 def _whole_if_possible(size: float) -> float:
-    """Drop the `.0` of whole sizes."""
+    """Return whole sizes as integers, which JSON writes without `.0`."""
     return int(size) if size.is_integer() else size
 
 
 class Backoff:
-    """How long to let a failing thing be: twice as long each time, a second at most."""
+    """The pause between failing attempts: doubled after each failure, one second at most."""
 
     def __init__(self) -> None:
         self.pause_seconds = 0.0
@@ -128,7 +128,7 @@ class Backoff:
 
 @dataclass(slots=True)
 class _KeyBacklog:
-    """What waits for one key; the oldest is let go where more waits than the key may hold."""
+    """Records to write to one key; beyond the key's greatest length the oldest are dropped."""
 
     key: str
     pending: deque[tuple[float, bytes]]
@@ -140,7 +140,7 @@ class _KeyBacklog:
 
 
 class RecordPublisher:
-    """Records on their way to Redis; what Redis does not take waits for the next attempt."""
+    """Writes records to Redis; those that Redis does not accept are kept for the next attempt."""
 
     def __init__(self, redis: Redis, settings: Settings) -> None:
         self._redis = redis
@@ -154,7 +154,7 @@ class RecordPublisher:
         self.published_count = 0
 
     def add(self, ticker: str, record: Record) -> None:
-        """Take a record for the next `send`."""
+        """Queue a record for the next `flush`."""
         if isinstance(record, Trade):
             backlog = self._backlog_of(self._trades, self._keys.trades, ticker)
         else:
@@ -173,16 +173,16 @@ class RecordPublisher:
 
     @property
     def pending_count(self) -> int:
-        """Count the records that Redis has not taken yet."""
+        """Count the queued records."""
         return sum(len(backlog.pending) for backlog in self._backlogs())
 
     def _backlogs(self) -> Iterator[_KeyBacklog]:
-        # Trades first: a tick that sees a quote then sees the print before it as well.
+        # Trades first, so that a tick which reads a quote also reads the trade before it.
         yield from self._trades.values()
         yield from self._quotes.values()
 
     def flush(self) -> None:
-        """Write what waits; trouble is said once, and tried again at a later call."""
+        """Write the queued records; log an outage once and retry at a later call."""
         if not self._backoff.is_over():
             return
         for backlogs in _batches(
@@ -201,7 +201,7 @@ class RecordPublisher:
             self._backoff.note_success()
 
     def _write(self, backlogs: list[_KeyBacklog]) -> None:
-        """Send one ZADD a key, whole: a reader sees all of a key's backlog or nothing of it."""
+        """Send one ZADD per key, so that readers see all of a key's backlog or none of it."""
         pipeline = self._redis.pipeline(transaction=False)
         for backlog in backlogs:
             pipeline.zadd(backlog.key, {member: stamp for stamp, member in backlog.pending})
@@ -211,7 +211,7 @@ class RecordPublisher:
             self._handle_reply(backlog, reply)
 
     def _handle_reply(self, backlog: _KeyBacklog, reply: object) -> None:
-        """Forget what was written; a key of another type holds up no other."""
+        """Drop the records that were written; a key of another type does not delay other keys."""
         if isinstance(reply, RedisError):
             if not backlog.backoff.is_failing:
                 log.warning("key refused, trying again", key=backlog.key, error=str(reply))
@@ -230,7 +230,7 @@ class RecordPublisher:
 
 
 def _batches(backlogs: list[_KeyBacklog]) -> Iterator[list[_KeyBacklog]]:
-    """Share the backlogs out over round trips that Redis answers well within a time-out."""
+    """Group backlogs into round trips short enough for the client's time-out."""
     batch: list[_KeyBacklog] = []
     records = 0
     for backlog in backlogs:
@@ -246,7 +246,7 @@ def _batches(backlogs: list[_KeyBacklog]) -> Iterator[list[_KeyBacklog]]:
 def publish_when_due(
     records: Iterable[ScheduledRecord], publisher: RecordPublisher, stop: Event
 ) -> None:
-    """Publish each posting once its stamp is reached, until they end or `stop` is set."""
+    """Publish each record at its due time, until there are no more or `stop` is set."""
     stream = iter(records)
     pending = next(stream, None)
     while pending is not None and not stop.is_set():
@@ -263,9 +263,9 @@ def _add_all_due(
     publisher: RecordPublisher,
     stop: Event,
 ) -> ScheduledRecord | None:
-    """Take what is due by now; again, where that took so long that more has become due.
+    """Queue the due records; repeat where queueing took so long that more became due.
 
-    A tick must not see half of a backlog: what came behind its fold would count as late.
+    Otherwise a tick could read half of a backlog, and the rest would count as late.
     """
     pending: ScheduledRecord | None = first
     for _ in range(MAX_ROUNDS):

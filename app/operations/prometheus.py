@@ -1,7 +1,7 @@
-"""Prometheus metrics of the analysis: what all workers counted in Redis, read when asked for.
+"""Prometheus metrics of the analysis, read from Redis at each scrape.
 
-One place for any number of processes and machines: the workers add to one hash, so that nothing
-has to be gathered from files or from each of them. Names and labels are only those listed here.
+All workers on all machines add to one hash in Redis, so that one process can serve the totals.
+Names and labels are only those listed here.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -34,20 +34,20 @@ Counts = Mapping[str, Number]
 
 
 class AnalysisCollector(Collector):
-    """Reads counters and signs of life at each scrape; without Redis it says only that."""
+    """Reads counters and heartbeats at each scrape; without Redis, only that it is down."""
 
     def __init__(self, client: redis.Redis, settings: Settings) -> None:
         self._client = client
-        # `Any`: redis-py's annotations promise an awaitable beside every answer.
+        # `Any`: redis-py's return types include an awaitable.
         self._redis: Any = client
         self._settings = settings
 
     def describe(self) -> list[Metric]:
-        """Describe nothing: registering must not ask Redis."""
+        """Return no descriptions, since registering must not read from Redis."""
         return []
 
     def collect(self) -> Iterator[Metric]:
-        """Yield what is known now."""
+        """Yield the current metrics."""
         try:
             with store_errors(self._client):
                 yield from self._metrics()
@@ -118,10 +118,10 @@ def _totals(counts: Counts) -> Iterator[Metric]:
     )  # fmt: skip
 
 
-def _labelled_counter(  # noqa: PLR0913, PLR0917 - what a family is made of
+def _labelled_counter(  # noqa: PLR0913, PLR0917 - the parts of a family
     name: str, meaning: str, label: str, values: Sequence[str], start: str, counts: Counts
 ) -> Metric:
-    """Describe a family of totals, zeros included, so that a rate is known from the first on."""
+    """Return a family of counters, zeros included, so that rates are correct from the start."""
     family = CounterMetricFamily(name, meaning, labels=[label])
     for value in values:
         family.add_metric([value], counts.get(start + value, 0))

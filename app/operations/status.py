@@ -1,4 +1,4 @@
-"""How everything fares: Redis, fan-out, workers, tickers, refused records, failures."""
+"""Health of the system: Redis, fan-out, workers, tickers, refused records, failures."""
 
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -26,7 +26,7 @@ _COUNTER = re.compile(r"[a-z_:.]{1,60}")
 
 @dataclass(frozen=True, slots=True)
 class Readiness:
-    """Whether Redis, beat and workers do their part; `troubles` says what doesn't."""
+    """Whether Redis, beat and workers run; `troubles` lists what does not."""
 
     redis: str
     pulse: Heartbeat
@@ -36,7 +36,7 @@ class Readiness:
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """What an operator asks first; `troubles` is empty while all is well."""
+    """The state of the system; `troubles` is empty while nothing is wrong."""
 
     redis: str
     pulse: Heartbeat
@@ -50,17 +50,17 @@ class Status:
 
 
 class HealthInspector:
-    """Reads how everything fares; an operator's question, so that it may take many round trips."""
+    """Reads the state of the system from Redis."""
 
     def __init__(self, client: redis.Redis, settings: Settings) -> None:
         self._client = client
-        # `Any`: redis-py's annotations promise an awaitable beside every answer.
+        # `Any`: redis-py's return types include an awaitable.
         self._redis: Any = client
         self._settings = settings
         self._keys = keys.Keys(cluster=settings.cluster)
 
     def status(self) -> Status:
-        """Return how everything fares now.
+        """Return the state of the system now, in as many round trips as needed.
 
         Raises `StoreUnavailable` without Redis.
         """
@@ -81,9 +81,9 @@ class HealthInspector:
         return _with_troubles(status, self._settings)
 
     def readiness(self) -> Readiness:
-        """Return whether questions about now can be answered; two round trips, whatever there is.
+        """Return whether questions about now can be answered, in two round trips.
 
-        A silent broker is no fault of ours. Raises `StoreUnavailable` without Redis.
+        A silent broker counts as ready. Raises `StoreUnavailable` without Redis.
         """
         with store_errors(self._client):
             now_ms = clock.now_ms()
@@ -99,7 +99,7 @@ class HealthInspector:
         return [name for name in names if is_ticker(name)]
 
     def _stale_tickers(self, active: list[str], now_ms: float) -> list[str]:
-        """Name the active tickers whose newest tick is stale."""
+        """List the active tickers whose newest tick is stale."""
         oldest_ms = now_ms - 3 * self._settings.interval_ms
         ticks = self._ask_each(
             active, lambda pipe, ticker: pipe.hget(self._keys.metrics(ticker, "10s"), "as_of")
@@ -127,7 +127,7 @@ class HealthInspector:
         }
 
     def _keys_stamped_in_seconds(self) -> list[str]:
-        """Name the broker keys whose oldest score can't be milliseconds."""
+        """List the broker keys whose oldest score can't be milliseconds."""
         oldest = self._ask_each(
             list(self._broker_keys()), lambda pipe, key: pipe.zrange(key, 0, 0, withscores=True)
         )
@@ -138,7 +138,7 @@ class HealthInspector:
         ]
 
     def _wrong_type_keys(self) -> list[str]:
-        """Name the broker keys that are no sorted sets."""
+        """List the broker keys that are not sorted sets."""
         right = set(self._broker_keys())
         return sorted(set(self._broker_keys(None)) - right)
 
@@ -170,7 +170,7 @@ def _with_troubles(status: Status, settings: Settings) -> Status:
 
 
 def _stopped_components(pulse: Heartbeat, active: int, settings: Settings) -> Iterator[str]:
-    """Say who does not do their part."""
+    """Yield a line for each component that stopped."""
     if not pulse.has(pulse.fanout_ms, settings):
         seen = pulse.seen(pulse.fanout_ms)
         yield f"fan-out {seen}: start `celery -A tasks beat` and `celery -A tasks worker`"
@@ -180,7 +180,7 @@ def _stopped_components(pulse: Heartbeat, active: int, settings: Settings) -> It
 
 
 def _at_newest_fan_out(pulse: Heartbeat) -> Heartbeat:
-    """Return the pulse as the newest fan-out found it: workers are not to blame for a lost beat."""
+    """Return the heartbeat at the newest fan-out: without one, workers have nothing to do."""
     return replace(pulse, now_ms=pulse.fanout_ms or pulse.now_ms)
 
 

@@ -1,7 +1,7 @@
-"""Everything at once, in the foreground: `make run`, `orderflow up`.
+"""Run all processes in the foreground: `make run`.
 
-Honcho, which the Procfile is for, starts no process again; supervisor and circus do, and want a
-daemon, a control socket and configuration files for what are eight processes until Ctrl-C.
+Honcho, which runs the Procfile, restarts no process; supervisor and circus do, but need a daemon,
+a control socket and configuration files.
 """
 
 import asyncio
@@ -46,18 +46,18 @@ def _python(*arguments: str) -> tuple[str, ...]:
 
 
 def _celery(*arguments: str) -> tuple[str, ...]:
-    """Quiet: banners of twenty lines a process would push the addresses off the screen."""
+    """Return a Celery command without its banner, which would scroll the addresses away."""
     return _python("celery", "--quiet", "-A", "tasks", *arguments)
 
 
 def _worker(number: int) -> Program:
     command = _celery("worker", "-P", "solo", "-n", f"worker{number}@%h")
-    quick = ("--without-gossip", "--without-mingle")  # mingling makes each start a second longer
+    quick = ("--without-gossip", "--without-mingle")  # mingling delays each start by a second
     return Program(f"worker.{number}", (*command, *quick), {"ORDERFLOW_SHARD": str(number - 1)})
 
 
 def feed(given: str) -> list[Program]:
-    """Describe the feed that ORDERFLOW_FEED asks for: `simulate`, `none`, or tapes to replay.
+    """Return the program of ORDERFLOW_FEED: `simulate`, `none`, or tapes to replay.
 
     Raises `SettingError` where nothing is named or a quotation mark has no partner.
     """
@@ -74,7 +74,7 @@ def feed(given: str) -> list[Program]:
 
 
 def programs(config: Settings) -> list[Program]:
-    """List what runs besides Redis."""
+    """Return the programs to run besides Redis."""
     web = ("--http", "--host", config.mcp_host, "--port", str(config.mcp_port))
     return [
         Program("beat", _celery("beat")),
@@ -98,7 +98,7 @@ def _is_free(host: str, port: int) -> bool:
 
 
 def busy_ports(config: Settings) -> Iterator[str]:
-    """Say of each port that is taken which variable changes it."""
+    """Yield a line for each port in use, with the variable that changes it."""
     wanted = [
         ("MCP", config.mcp_host, config.mcp_port, "ORDERFLOW_MCP_PORT"),
         ("Flower", config.flower_host, config.flower_port, "ORDERFLOW_FLOWER_PORT"),
@@ -111,26 +111,26 @@ def busy_ports(config: Settings) -> Iterator[str]:
 
 
 class Printer:
-    """Lines of many processes on one screen, each after its process's name."""
+    """Prints the lines of all processes, each after its process's name."""
 
     def __init__(self, names: Iterable[str]) -> None:
         self._width = max(map(len, names))
         self._colours = dict(zip(names, itertools.cycle(_COLOURS), strict=False))
 
     def print_line(self, name: str, line: str) -> None:
-        """Print a line; click drops the colour where stdout is no terminal."""
+        """Print a line; click removes the colour where stdout is no terminal."""
         start = click.style(f"{name:<{self._width}} |", fg=self._colours.get(name))
         try:
             click.echo(f"{start} {line}")
-        except OSError:  # who read this is gone: end as if the terminal had been closed
+        except OSError:  # stdout has no reader: stop as if the terminal had been closed
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             signal.raise_signal(signal.SIGHUP)
 
 
 def _ask_command(config: Settings) -> str:
-    """Return the line that asks a first question, with the settings that another shell lacks.
+    """Return a command for a first question, with the settings that differ from the defaults.
 
-    Those that may hold a password are named only.
+    Values that may hold a password are not printed.
     """
     ask = Path(sys.executable).parent / "orderflow"
     shown = ask.relative_to(Path.cwd()) if ask.is_relative_to(Path.cwd()) else ask
@@ -158,7 +158,7 @@ def _address_lines(config: Settings) -> tuple[str, ...]:
 
 
 class Supervisor:
-    """All processes of a run, and the request to end them."""
+    """Runs all processes until it is asked to stop."""
 
     def __init__(self, config: Settings, directory: Path) -> None:
         self._config = config
@@ -179,11 +179,11 @@ class Supervisor:
         self._tasks: list[asyncio.Task[None]] = []
 
     def print_line(self, line: str) -> None:
-        """Print a line of the supervisor's own."""
+        """Print a line under the supervisor's own name."""
         self._printer.print_line(_OWN_NAME, line)
 
     async def run(self) -> None:
-        """Start everything, keep it running, and end it on Ctrl-C, SIGTERM or SIGHUP."""
+        """Start all processes, restart those that exit, stop all on Ctrl-C, SIGTERM or SIGHUP."""
         loop = asyncio.get_running_loop()
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             loop.add_signal_handler(number, self._request_stop)
@@ -199,7 +199,7 @@ class Supervisor:
             await self._stop_all()
 
     def _request_stop(self) -> None:
-        if self._stop.is_set():  # asked twice: at once, then
+        if self._stop.is_set():  # a second request stops at once
             self._signal(signal.SIGKILL, self._other_processes + self._redis_processes)
         self._stop.set()
 
@@ -208,7 +208,7 @@ class Supervisor:
             self._tasks += [asyncio.create_task(one.keep_running()) for one in some]
 
     async def _wait_for_redis(self) -> None:
-        """Wait for Redis, so that the first screen isn't full of its absence."""
+        """Wait until Redis answers, so that the other processes log no failed connections."""
         deadline = time.monotonic() + REDIS_START_SECONDS
         client = connect(self._config, timeout_seconds=0.5)
         while self._redis_processes and not self._stop.is_set() and time.monotonic() < deadline:
@@ -218,10 +218,10 @@ class Supervisor:
             await asyncio.sleep(0.05)
 
     async def _report_when_up_to_date(self) -> None:
-        """Say once that the simulation's past is folded: until then it is early."""
+        """Print a line once the simulation's backfill has been analysed."""
         if self._config.feed != "simulate":
             return
-        # `Any`: redis-py's annotations promise an awaitable beside every answer.
+        # `Any`: redis-py's return types include an awaitable.
         client: Any = connect(self._config, timeout_seconds=0.5)
         key = Keys(cluster=self._config.cluster).metrics(_FIRST_TICKER, "10s")
         oldest_ms = 3 * self._config.interval_ms
@@ -234,7 +234,7 @@ class Supervisor:
         self.print_line(f"{_FIRST_TICKER} is up to date: {_ask_command(self._config)}")
 
     async def _stop_all(self) -> None:
-        """End all within 3 s: Redis last, so that nobody complains of its absence meanwhile."""
+        """Stop all within 3 s, Redis last, so that the others log no failed connections."""
         self.print_line("ending")
         for task in self._tasks:
             task.cancel()
@@ -270,7 +270,9 @@ def main(*, end_with_parent: bool) -> None:
         tokens_for(config, config.mcp_host)
         check_flower(config.flower_host, has_credentials="FLOWER_BASIC_AUTH" in os.environ)
         feed(config.feed)
-    except SettingError as error:  # else each would be started, and refuse, again and again
+    except (
+        SettingError
+    ) as error:  # otherwise each process would exit and be restarted again and again
         sys.exit(f"orderflow: {error}")
     if taken := list(busy_ports(config)):
         sys.exit("\n".join(f"orderflow: {line}" for line in taken))

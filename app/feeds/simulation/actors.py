@@ -1,4 +1,4 @@
-"""The crowd: limit orders, cancels and market orders that come in bursts."""
+"""Background order flow: limit orders, cancels and market orders in bursts."""
 
 import math
 from random import Random
@@ -16,7 +16,7 @@ FAR_FACTOR = 4.0
 SHORT_GAP_SHARE = 0.7
 SHORT_GAP_MS = 0.12
 MIN_GAP_MS = 0.002
-"""Stamps are rounded to the microsecond: two people's orders should not share one."""
+"""Stamps are rounded to the microsecond; two orders should not share one."""
 LONG_GAP_MS = 60.0
 FLEETING_MS = 35.0
 ACTIVITY_SECONDS = 6.0
@@ -24,7 +24,7 @@ ACTIVITY_LOG_SD = 0.9
 
 
 class BackgroundFlow:
-    """Everyone who has no plan: their flow moves the fair price and follows it."""
+    """Random order flow, which moves the fair price and follows it."""
 
     def __init__(self, market: Market) -> None:
         self._market = market
@@ -33,26 +33,26 @@ class BackgroundFlow:
         self._activity = 1.0
 
     def fill_book(self) -> None:
-        """Place the orders that rest before the first quote goes out."""
+        """Place the orders that rest before the first quote is recorded."""
         for _ in range(PREFILL):
             for side in (BID, ASK):
                 self._place_resting(side)
 
     def vary_activity(self) -> Process:
-        """Be busy for some seconds, quiet for others; busy as usual in the long run."""
+        """Draw a new level of activity every few seconds; its long-run mean is 1."""
         while True:
             self._activity = math.exp(self._rng.gauss(-(ACTIVITY_LOG_SD**2) / 2, ACTIVITY_LOG_SD))
             yield 1000.0 * self._rng.expovariate(1 / ACTIVITY_SECONDS)
 
     def start_bursts(self) -> Process:
-        """Start bursts, the more often the busier."""
+        """Start bursts at a rate proportional to the activity."""
         while True:
             rate = self._profile.bursts_per_second * self._activity
             yield min(1000.0 * self._rng.expovariate(rate), 1000.0 * ACTIVITY_SECONDS)
             self._market.run_process(self._burst())
 
     def _burst(self) -> Process:
-        """Act some times in a row, mostly the same way, often within a millisecond."""
+        """Send several orders in a row, mostly in one direction, often within a millisecond."""
         market, rng = self._market, self._rng
         market.move_fair_price(rng.gauss(0.0, self._profile.volatility_ticks))
         self._refill_thin_sides()
@@ -63,7 +63,7 @@ class BackgroundFlow:
             yield MIN_GAP_MS + rng.expovariate(1 / gap_ms)
 
     def _refill_thin_sides(self) -> None:
-        """Fill up a side that has run thin; several orders at one stamp, so none may take."""
+        """Add orders to a side with too few; several share a stamp, so none may execute."""
         for side, resting in self._market.book.sides.items():
             for _ in range(MIN_ORDERS_PER_SIDE - len(resting)):
                 self._place_resting(side, room=1)
@@ -80,18 +80,21 @@ class BackgroundFlow:
             self._place_resting(BID if upward else ASK)
 
     def _place_resting(self, side: str, room: int = 0) -> None:
-        """Rest at a distance from the fair price that few dare to be near."""
+        """Place a resting order at a random distance from the fair price."""
         life_ms = 1000.0 * self._rng.expovariate(1 / self._profile.patience_seconds)
         price = self._behind_pin(side, self._price_at(side, self._distance(), room))
         self._market.place_with_lifetime(Order(side, price, self._order_lots()), life_ms)
 
     def _distance(self) -> float:
-        """Draw a distance; a few are far away, so that the book goes on behind its touch."""
+        """Draw a distance in ticks; a few are far away, so that the book is deep."""
         far = FAR_FACTOR if self._rng.random() < FAR_SHARE else 1.0
         return far * self._rng.gammavariate(4.0, self._profile.depth_ticks / 4.0)
 
     def _price_at(self, side: str, distance: float, room: int) -> int:
-        """Return the price so far from fair: `room` off the other side, never at its last price."""
+        """Return the price at a distance from the fair one, at least `room` off the other side.
+
+        It never reaches the other side's last price.
+        """
         opposite = self._market.book.sides[OPPOSITE[side]]
         room = max(room, int(opposite.is_down_to_one_price))
         if side == BID:
@@ -101,7 +104,7 @@ class BackgroundFlow:
         return price if opposite.best is None else max(price, opposite.best + room)
 
     def _place_fleeting(self, side: str) -> None:
-        """Better the best price, or join it where there is no room, for some milliseconds."""
+        """Improve the best price for some milliseconds, or join it where the spread is one tick."""
         market, best = self._market, self._market.book.sides[side].best
         if best is None:
             return
@@ -111,7 +114,7 @@ class BackgroundFlow:
         market.place_with_lifetime(Order(side, price, self._order_lots()), life_ms)
 
     def _behind_pin(self, side: str, price: int) -> int:
-        """Leave a pinned price to the planted order."""
+        """Return a price behind the pinned one, which is reserved for the planted order."""
         pin = self._market.pin
         if pin is None or pin.side != side:
             return price
@@ -121,7 +124,7 @@ class BackgroundFlow:
         return price if price > pin.price else pin.price + behind
 
     def _cancel_newest_at_best(self, side: str) -> None:
-        """Cancel the newest order at the best price, unless a planted one or the last price."""
+        """Cancel the newest order at the best price, unless it is planted or at the last price."""
         resting = self._market.book.sides[side]
         order = resting.newest_at_best()
         if order is None or order.owner is not None or resting.is_down_to_one_price:
@@ -134,7 +137,7 @@ class BackgroundFlow:
         return pin is not None and pin.side == order.side and pin.price == order.price
 
     def _trade(self, side: str) -> None:
-        """Take what shows at the best price, sometimes of the next one or of what is hidden."""
+        """Send a market order to the best price, sometimes to the second or to a hidden order."""
         market, profile = self._market, self._profile
         prices = market.book.sides[side].prices
         if len(prices) < MIN_PRICES:

@@ -1,4 +1,4 @@
-"""The place where everyone acts: an agenda in simulated time, the book, and the fair price."""
+"""The simulated market: an event queue in simulated time, the book and the fair price."""
 
 from collections import deque
 from collections.abc import Callable, Generator
@@ -11,7 +11,7 @@ from app.feeds.simulation.profiles import Profile
 from app.feeds.simulation.recorder import Recorder
 
 Process = Generator[float, None, None]
-"""Someone's course of action: each yield waits so many milliseconds."""
+"""A process of the simulation: each yielded number is a wait in milliseconds."""
 
 TOUCH_SAMPLES = 1200
 MIN_FAIR_TICKS = 50.0
@@ -20,7 +20,7 @@ MIN_ORDERS_PER_SIDE = 12
 
 @dataclass(frozen=True, slots=True)
 class Label:
-    """What truly happened: the truth that detectors are scored against."""
+    """A true event, against which detectors are scored."""
 
     kind: str
     side: str
@@ -33,14 +33,14 @@ class Label:
 
 @dataclass(frozen=True, slots=True)
 class Pin:
-    """A price that a planted order keeps the best of its side for a while."""
+    """A price that a planted order keeps as the best of its side for a while."""
 
     side: str
     price: int
 
 
 class Market:
-    """Book, fair price and agenda of one simulated ticker."""
+    """Book, fair price and event queue of one simulated ticker."""
 
     def __init__(self, profile: Profile, rng: Random, start_ms: float) -> None:
         self.profile = profile
@@ -58,16 +58,16 @@ class Market:
 
     @property
     def stamp(self) -> float:
-        """The time now as epoch milliseconds."""
+        """The simulated time in epoch milliseconds."""
         return round(self._start_ms + self.recorder.now_ms, 3)
 
     def schedule(self, delay_ms: float, action: Callable[[], None]) -> None:
-        """Note `action` for later; what is noted for the same time runs in the order noted."""
+        """Schedule `action`; actions of the same time run in the order of scheduling."""
         self._scheduled_count += 1
         heappush(self._agenda, (self.recorder.now_ms + delay_ms, self._scheduled_count, action))
 
     def run_process(self, process: Process) -> None:
-        """Let `process` act until it waits, and go on when its time has come."""
+        """Run `process` to its next wait and schedule its continuation."""
         try:
             delay_ms = next(process)
         except StopIteration:
@@ -75,7 +75,7 @@ class Market:
         self.schedule(delay_ms, lambda: self.run_process(process))
 
     def run_until(self, end_ms: float) -> None:
-        """Let everything happen up to `end_ms` after the start."""
+        """Run all scheduled actions up to `end_ms` after the start."""
         agenda = self._agenda
         while agenda and agenda[0][0] < end_ms:
             self.recorder.now_ms, _, action = heappop(agenda)
@@ -85,7 +85,7 @@ class Market:
     def send_market_order(self, side: str, lots: int, worst_price: int) -> int:
         """Send a market order against `side`; one that goes through prices is labelled a sweep.
 
-        The last price of a side is never taken: the book stays two-sided.
+        The last price of a side is never executed, so that the book stays two-sided.
 
         Returns the lots executed.
         """
@@ -99,13 +99,13 @@ class Market:
     def add_label(  # noqa: PLR0913, PLR0917 - the facts of a label
         self, kind: str, side: str, start_ms: float, price: int, lots: int, form: str = ""
     ) -> None:
-        """Write down what happened from `start_ms` until now."""
+        """Add a label for an event from `start_ms` until now."""
         price_now = price * self.profile.tick_units / 1e8
         size = lots / self.profile.lots_per_unit
         self.labels.append(Label(kind, side, start_ms, self.stamp, price_now, size, form))
 
     def move_fair_price(self, ticks: float) -> None:
-        """Move the fair price, as far as a pinned price lets it."""
+        """Move the fair price within the range that a pinned price allows."""
         self.fair_price = max(self.fair_price + ticks, MIN_FAIR_TICKS)
         if self.pin is None:
             return
@@ -116,7 +116,7 @@ class Market:
             self.fair_price = max(min(self.fair_price, self.pin.price - 0.5), self.pin.price - room)
 
     def pin_best(self, side: str) -> int | None:
-        """Keep a new best price (the old one where the spread is one tick) for a planted order."""
+        """Pin a new best price for a planted order; the old one where the spread is one tick."""
         best, other = self.book.sides[side].best, self.book.sides[OPPOSITE[side]].best
         if best is None or other is None:
             return None
@@ -127,18 +127,18 @@ class Market:
         return price
 
     def unpin(self) -> None:
-        """Let the price go where it wants again."""
+        """Remove the pin."""
         self.pin = None
 
     def sample_touch_sizes(self) -> Process:
-        """Remember each second's displayed sizes, planted ones apart: the ticker's own scale."""
+        """Sample the displayed sizes each second, except while a planted order is pinned."""
         while True:
             yield 1000.0
             if self.pin is None:
                 self._touch_sizes.extend(self.book.sides[side].best_lots for side in (BID, ASK))
 
     def touch_size_quantile(self, share: float) -> int:
-        """Return the size at the best price that `share` of the past seconds stayed below."""
+        """Return the quantile `share` of the sampled sizes at the best prices."""
         ordered = sorted(self._touch_sizes) or [self.profile.round_lot]
         return max(1, ordered[int(share * (len(ordered) - 1))])
 
@@ -148,13 +148,13 @@ class Market:
         return 1 if bid is None or ask is None else ask - bid
 
     def place_with_lifetime(self, order: Order, life_ms: float) -> None:
-        """Place `order` and cancel it after a while."""
+        """Place `order` and cancel it after `life_ms`."""
         self.book.place(order)
         if order.lots:
             self.schedule(life_ms, lambda: self._expire(order, life_ms))
 
     def _expire(self, order: Order, life_ms: float) -> None:
-        """Cancel `order`; in a thin book it stays, so that neither side runs empty."""
+        """Cancel `order`, later where its side has few orders, so that no side becomes empty."""
         if order.lots and len(self.book.sides[order.side]) < MIN_ORDERS_PER_SIDE:
             self.schedule(life_ms, lambda: self._expire(order, life_ms))
         else:

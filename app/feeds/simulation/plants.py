@@ -1,4 +1,4 @@
-"""Happenings that are planted into the flow, one after the other, each with its label."""
+"""Planted patterns, one after the other, each with its label."""
 
 from collections.abc import Callable
 
@@ -20,7 +20,7 @@ MARKET_ORDER_SHARE = 0.5
 
 
 def planted_patterns(market: Market) -> Process:
-    """Plant the profile's kinds in random order, with quiet times between them."""
+    """Plant the profile's patterns in random order, with pauses between them."""
     kinds = market.profile.planted_patterns
     yield QUIET_START_MS
     while kinds:
@@ -30,7 +30,7 @@ def planted_patterns(market: Market) -> Process:
 
 
 class ReserveOrder:
-    """An order that shows a slice of itself, and the next one once that is filled."""
+    """A reserve order: it displays one slice at a time and the next once that is filled."""
 
     def __init__(  # noqa: PLR0913, PLR0917 - the facts of an order
         self, market: Market, side: str, price: int, slice_lots: int, total_lots: int, form: str
@@ -45,7 +45,7 @@ class ReserveOrder:
         self.refills = -1
 
     def show_slice(self) -> None:
-        """Show the next slice."""
+        """Place the next slice."""
         if self.remaining_lots:
             self.refills += 1
             self._shown = Order(
@@ -54,7 +54,7 @@ class ReserveOrder:
             self._market.book.place(self._shown)
 
     def on_fill(self, order: Order, lots: int) -> None:
-        """Refill: an exchange does it at once or within a millisecond, a program takes longer."""
+        """Place the next slice, at once or within a millisecond for a native order, else later."""
         self.remaining_lots -= lots
         if order.lots:
             return
@@ -71,7 +71,7 @@ class ReserveOrder:
         return rng.choice((0.0, rng.uniform(0.1, 0.4)))
 
     def cancel(self) -> None:
-        """Cancel what shows and keep the rest back."""
+        """Cancel the displayed slice and the remaining lots."""
         self.remaining_lots = 0
         if self._shown is not None:
             self._market.book.cancel(self._shown)
@@ -102,7 +102,7 @@ def _iceberg(market: Market) -> Process:
 
 
 def _absorption(market: Market) -> Process:
-    """Send one-sided flow for over half a minute, met at one price by orders that keep coming."""
+    """Send one-sided market orders for over half a minute into one price that is refilled."""
     rng, side = market.rng, market.rng.choice((BID, ASK))
     price = market.pin_best(side)
     if price is None:
@@ -127,7 +127,7 @@ def _absorption(market: Market) -> Process:
 
 
 def _wall(market: Market) -> Process:
-    """Let an order far over the usual size stand, then pull it or have it taken."""
+    """Place an order far above the usual size, then cancel it or execute against it."""
     rng, side = market.rng, market.rng.choice((BID, ASK))
     price = market.pin_best(side)
     if price is None:
@@ -156,7 +156,7 @@ def _wall_form(traded_share: float) -> str:
 
 
 def _sweep(market: Market) -> Process:
-    """Send one market order through three prices; the fair price follows it."""
+    """Send one market order through three prices and move the fair price with it."""
     side = market.rng.choice((BID, ASK))
     resting = market.book.sides[side]
     prices = resting.prices
@@ -172,7 +172,7 @@ def _sweep(market: Market) -> Process:
 
 
 def _drift(market: Market) -> Process:
-    """Let most of the crowd, and more of it, go one way for a minute, and the price with it."""
+    """Bias the background flow and add orders in one direction for a minute."""
     rng, start_ms, start_price = market.rng, market.stamp, int(market.fair_price)
     up = rng.choice((True, False))
     market.upward_share = 0.9 if up else 0.1
@@ -185,7 +185,7 @@ def _drift(market: Market) -> Process:
 
 
 def _push(market: Market, *, up: bool) -> None:
-    """Take from the side ahead, or join the side behind, in the ticker's usual size."""
+    """Send a market order in the drift's direction or join the best price behind it."""
     rng, ahead, behind = market.rng, ASK if up else BID, BID if up else ASK
     lots = max(1, int(market.touch_size_quantile(0.5) * rng.uniform(0.4, 1.4)))
     best_ahead, best_behind = market.book.sides[ahead].best, market.book.sides[behind].best

@@ -1,4 +1,4 @@
-"""The simulation from outside: a ticker, a seed and a start give records and labels."""
+"""Run the simulation: records and labels from a ticker, a seed and a start."""
 
 from collections.abc import Iterator
 from random import Random
@@ -13,9 +13,9 @@ from app.feeds.simulation.profiles import Profile
 def simulate(
     ticker: str, seed: int, start_ms: int, seconds: int | None, profile: Profile
 ) -> Iterator[tuple[list[Record], list[Label]]]:
-    """Give each simulated second's records, in stream order, and the labels that ended in it.
+    """Yield each second's records, in stream order, and the labels that ended in it.
 
-    The same arguments give the same records; without `seconds` it never ends.
+    The same arguments give the same records; without `seconds` it is endless.
     """
     rng = Random(f"{ticker}/{seed}")  # noqa: S311 - a market, no secret
     market = _start(Market(profile, rng, start_ms))
