@@ -1,4 +1,4 @@
-"""The engine over a tape, without Redis: what the ticks would have published."""
+"""Analyse a tape without Redis: write what the ticks would have published."""
 
 import math
 from collections.abc import Iterator
@@ -50,7 +50,7 @@ class Ticks:
 
 
 def tick_results(engine: Engine, tape: Tape, ticks: Ticks) -> Iterator[TickResult]:
-    """Fold a tape tick by tick; yields what each tick found."""
+    """Fold a tape tick by tick and yield each tick's result."""
     place = 0
     faults = sorted(tape.faults)
     fault_place = 0
@@ -66,7 +66,7 @@ def tick_results(engine: Engine, tape: Tape, ticks: Ticks) -> Iterator[TickResul
 
 
 def write_metrics(out: IO[bytes], analysis: TickResult) -> None:
-    """Write a line a window."""
+    """Write a line per window."""
     behaviors = msgspec.Raw(_json(analysis.behaviors))
     for window in WINDOWS:
         fields: dict[str, Any] = {"window": window, **analysis.metrics[window]}
@@ -80,7 +80,7 @@ def write_metrics(out: IO[bytes], analysis: TickResult) -> None:
 
 
 def analyze_tape(ticker: str, tape: Tape, out: Path, interval_ms: int = SECOND_MS) -> int:
-    """Write `metrics.jsonl`, `patterns.jsonl` and `levels.jsonl` into `out`; returns the ticks."""
+    """Write `metrics.jsonl`, `patterns.jsonl` and `levels.jsonl`; return the number of ticks."""
     out.mkdir(parents=True, exist_ok=True)
     engine = Engine.new(ticker)
     events: dict[str, Event] = {}

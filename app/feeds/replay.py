@@ -110,7 +110,7 @@ class Replay:
     """How tapes are replayed: the clock, the speed, and whether to repeat.
 
     At a speed other than 1, the time since a tape's first whole second is divided by it.
-    `started` hears of each passes_done.
+    `on_pass_start` is called at the start of each pass.
     """
 
     now_ms: Callable[[], float]

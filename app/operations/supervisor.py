@@ -270,9 +270,7 @@ def main(*, end_with_parent: bool) -> None:
         tokens_for(config, config.mcp_host)
         check_flower(config.flower_host, has_credentials="FLOWER_BASIC_AUTH" in os.environ)
         feed(config.feed)
-    except (
-        SettingError
-    ) as error:  # otherwise each process would exit and be restarted again and again
+    except SettingError as error:  # otherwise processes would exit and restart for ever
         sys.exit(f"orderflow: {error}")
     if taken := list(busy_ports(config)):
         sys.exit("\n".join(f"orderflow: {line}" for line in taken))

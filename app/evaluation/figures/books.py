@@ -1,4 +1,4 @@
-"""What happens to the best prices: how often a loss is a trade, and what their sizes foretell."""
+"""Figures of the best prices: the share of losses that are trades, and queue imbalance."""
 
 import numpy as np
 
@@ -17,7 +17,7 @@ def trade_share_of_decreases(day: TapeTables) -> float:
 
 
 def trade_share_of_lost_levels(day: TapeTables) -> float:
-    """Return the share of best prices lost to a worse one that were executed away."""
+    """Return the share of best prices replaced by a worse one that were fully executed."""
     return _trade_share(day, np.diff(day.quotes.bid) < 0, np.diff(day.quotes.ask) > 0)
 
 
@@ -29,7 +29,7 @@ def _trade_share(day: TapeTables, bid: Flags, ask: Flags) -> float:
 
 
 def _was_traded(day: TapeTables, sign: float, best: Floats) -> Flags:
-    """Tell for each quote but the first whether the record before it took from the best price."""
+    """Tell for each quote but the first whether the record before it traded at the best price."""
     trades, quotes = day.trades, day.quotes
     at_best = np.isclose(trades.price, best[trades.before], rtol=0.0, atol=quotes.tick / 100)
     takers = trades.seq[(trades.sign == sign) & ~trades.hidden & at_best]
@@ -38,7 +38,7 @@ def _was_traded(day: TapeTables, sign: float, best: Floats) -> Flags:
 
 
 def queue_imbalance_auc(day: TapeTables) -> float:
-    """Return how well queue imbalance, looked at each second, ranks the next mid moves (AUC)."""
+    """Return the AUC of queue imbalance, sampled each second, for the next mid move."""
     quotes = day.quotes
     imbalance = (quotes.bid_size - quotes.ask_size) / (quotes.bid_size + quotes.ask_size)
     seconds = np.arange(
@@ -62,7 +62,7 @@ def _next_moves(quotes: Quotes) -> tuple[Flags, Flags]:
 
 
 def _auc(scores: Floats, truths: Flags) -> float:
-    """Return the share of pairs (a true, a false case) that the score ranks right, ties half."""
+    """Return the share of true-false pairs that the score ranks correctly, ties counted half."""
     if truths.all() or not truths.any():
         return float("nan")
     others = np.sort(scores[~truths])

@@ -1,4 +1,4 @@
-"""`orderflow figures`: what a whole tape is like."""
+"""`orderflow figures`: descriptive statistics of a tape."""
 
 import math
 from pathlib import Path

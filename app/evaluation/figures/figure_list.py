@@ -1,4 +1,4 @@
-"""The table of figures: each by its name, for one tape."""
+"""All figures of a tape, by name."""
 
 from dataclasses import dataclass
 
@@ -10,7 +10,7 @@ from app.evaluation.figures.tape_tables import TapeTables
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """A figure of a tape; NaN where its rows don't allow it."""
+    """A named figure of a tape; NaN where the tape lacks the rows for it."""
 
     name: str
     value: float

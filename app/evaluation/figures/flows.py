@@ -1,4 +1,4 @@
-"""How much of the mid's move quote flow and trade flow explain in the same ten seconds."""
+"""Figures of flow: the share of mid moves that quote and trade flow explain in 10 s."""
 
 import numpy as np
 
@@ -12,7 +12,7 @@ MIN_WINDOWS = 3
 
 
 def order_flow(quotes: Quotes) -> Floats:
-    """Return each quote's change of displayed demand (Cont, Kukanov, Stoikov 2014)."""
+    """Return each quote's order flow imbalance (Cont, Kukanov, Stoikov 2014)."""
     bid, bid_size, ask, ask_size = quotes.bid, quotes.bid_size, quotes.ask, quotes.ask_size
     flow = np.zeros(len(bid))
     flow[1:] = (bid[1:] >= bid[:-1]) * bid_size[1:] - (bid[1:] <= bid[:-1]) * bid_size[:-1]
@@ -29,7 +29,7 @@ def log_order_flow(quotes: Quotes) -> Floats:
 
 
 def median_depth(quotes: Quotes) -> Floats:
-    """Return for each quote the median depth as the engine knew it at the second before, or NaN."""
+    """Return for each quote the engine's median depth at the second before it, or NaN."""
     seconds = _grid(quotes, SECOND_MS)[1:]
     depths = (quotes.bid_size + quotes.ask_size) / 2
     sampled = decayed_histogram(0.5)
@@ -44,13 +44,13 @@ def median_depth(quotes: Quotes) -> Floats:
 
 
 def explained_by_quotes(day: TapeTables, flow: Floats) -> tuple[float, float]:
-    """Return R² of the mid's move on a flow of quotes: of the day, and mean of half hours."""
+    """Return R² of mid moves on quote flow: of the whole day, and the mean of half hours."""
     edges = _grid(day.quotes, WINDOW_MS)
     return _explained(day.quotes, edges, _sums(edges, day.quotes.stamp, flow))
 
 
 def explained_by_trades(day: TapeTables) -> float:
-    """Return R² of the mid's move on the signed volume of visible prints."""
+    """Return R² of mid moves on the signed volume of visible trades."""
     edges = _grid(day.quotes, WINDOW_MS)
     trades = day.trades
     signed = np.where(trades.hidden, 0.0, trades.sign * trades.size)
@@ -58,7 +58,7 @@ def explained_by_trades(day: TapeTables) -> float:
 
 
 def _grid(quotes: Quotes, step_ms: float) -> Floats:
-    """Return whole steps from before the first quote to after the last."""
+    """Return multiples of `step_ms` from before the first quote to after the last."""
     first = np.floor(quotes.stamp[0] / step_ms) * step_ms
     last = np.ceil(quotes.stamp[-1] / step_ms) * step_ms
     return np.arange(first, last + 1.0, step_ms)

@@ -1,4 +1,4 @@
-"""What prints say: hidden volume, who took, what taking cost, how many prices were taken."""
+"""Figures of trades: hidden volume, aggressor, effective spread, prices per order."""
 
 import numpy as np
 
@@ -15,14 +15,14 @@ def hidden_share(day: TapeTables) -> float:
 
 
 def unmarked_hidden_share(day: TapeTables) -> float:
-    """Return the share of hidden prints that no change of the best quote follows at once."""
+    """Return the share of hidden trades that no quote follows directly."""
     followed = np.isin(day.trades.seq + 1, day.quotes.seq)
     hidden = day.trades.hidden
     return float(1.0 - followed[hidden].mean()) if hidden.any() else float("nan")
 
 
 def quote_rule_hits(day: TapeTables) -> Flags:
-    """Tell whether the quote rule, at the mid the tick rule, names each print's aggressor.
+    """Tell whether the quote rule (at the mid, the tick rule) gives each trade's aggressor.
 
     Lee, Ready 1991.
     """
@@ -34,7 +34,7 @@ def quote_rule_hits(day: TapeTables) -> Flags:
 
 
 def _tick_rule(prices: Floats) -> Floats:
-    """Return the direction from the last different price to each print's."""
+    """Return the direction from the last different price to each trade's."""
     steps = np.sign(np.diff(prices, prepend=prices[:1]))
     places = np.maximum.accumulate(np.where(steps != 0, np.arange(len(steps)), 0))
     directions: Floats = steps[places]
@@ -42,7 +42,7 @@ def _tick_rule(prices: Floats) -> Floats:
 
 
 def effective_spreads_bps(day: TapeTables) -> Floats:
-    """Return each print's 2·d·(price - mid)/mid, in basis points."""
+    """Return each trade's effective spread, 2·d·(price - mid)/mid, in basis points."""
     mid = day.quotes.mid[day.trades.before]
     spreads: Floats = 2 * day.trades.sign * (day.trades.price - mid) / mid * BPS
     return spreads
@@ -56,9 +56,9 @@ def time_weighted_spread_ticks(day: TapeTables) -> float:
 
 
 def multi_price_order_share(day: TapeTables) -> float:
-    """Return the share of market orders with visible prints that took two or more visible prices.
+    """Return the share of market orders with visible trades at two or more prices.
 
-    A market order is successive prints of one taker at one stamp.
+    A market order is a run of trades with one aggressor and one stamp.
     """
     trades = day.trades
     begins = np.ones(len(trades.stamp), dtype=bool)

@@ -1,4 +1,4 @@
-"""A tape as columns: each print beside the quote that stood before it in the stream."""
+"""A tape as columns, with the standing quote before each trade."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -35,16 +35,16 @@ class Quotes:
 
     @cached_property
     def tick(self) -> float:
-        """Least distance of two quoted prices."""
+        """Least difference between two quoted prices."""
         steps = np.diff(np.unique(np.round(self.bid, 8)))
         return float(steps.min()) if len(steps) else float("nan")
 
 
 @dataclass(frozen=True)
 class Trades:
-    """Prints in stream order; `before` is the place of the quote just before each.
+    """Trades in stream order; `before` is the index of the quote just before each.
 
-    `sign` is +1 for a given buyer, -1 for a seller, 0 where the feed does not say.
+    `sign` is +1 for a given buyer, -1 for a seller, 0 where none is given.
     """
 
     stamp: Floats
@@ -67,9 +67,9 @@ class TapeTables:
 def read_tape_tables(quotes_path: Path, trades_path: Path) -> TapeTables:
     """Read both files of a tape.
 
-    Without `seq` in both the order is that of stamps, prints before quotes.
+    Unless both have `seq`, the order is by stamp, trades before quotes.
 
-    Raises `TapeError` when a file is no tape or holds no valid quote.
+    Raises `TapeError` where a file is no tape or has no valid quote.
     """
     quotes, trades = _table(quotes_path, QUOTE_COLUMNS), _table(trades_path, TRADE_COLUMNS)
     _number(quotes, trades)
@@ -98,7 +98,7 @@ def _table(path: Path, needed: tuple[str, ...]) -> pd.DataFrame:
 
 
 def _number(quotes: pd.DataFrame, trades: pd.DataFrame) -> None:
-    """Give a number to the rows of both tables in one sequence where they have none."""
+    """Set `seq` in both tables to one sequence, unless both have it."""
     if "seq" in quotes and "seq" in trades:
         return
     stamps = np.concatenate([trades["ts_ms"], quotes["ts_ms"]])

@@ -1,4 +1,4 @@
-"""The engine's events against those of plain, slow definitions of the same patterns."""
+"""Agreement of the engine's events with a slow reference implementation."""
 
 import importlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -16,10 +16,10 @@ SETTLE_SECONDS = 10
 
 
 class ReferenceDefinitions(Protocol):
-    """Plain definitions over a tape."""
+    """A reference implementation of all patterns over a tape."""
 
     def events(self, until_ms: int) -> Iterable[Mapping[str, Any]]:
-        """Return all events noticed up to an instant, as published."""
+        """Return all events noticed up to `until_ms`, as published."""
         ...
 
 
@@ -27,7 +27,7 @@ ReferenceFactory = Callable[[list[Record]], ReferenceDefinitions]
 
 
 def import_reference(path: str) -> ReferenceFactory:
-    """Import plain definitions, named `module:callable`."""
+    """Import a reference implementation, named `module:callable`."""
     module, _, name = path.partition(":")
     try:
         found: ReferenceFactory = getattr(importlib.import_module(module), name)
@@ -39,7 +39,7 @@ def import_reference(path: str) -> ReferenceFactory:
 def score_agreement(
     records: Sequence[Record], reference: ReferenceFactory
 ) -> list[tuple[str, PrecisionRecall]]:
-    """Score each pattern: the same type, side, opening and noticing in both."""
+    """Score each pattern: events agree in type, side, `opened_at` and `noticed_at`."""
     found = find_events(records)
     ours = {(e.type, e.side, e.opened_at, e.noticed_at) for e in found.events}
     until = whole_second(records[-1].stamp) + SETTLE_SECONDS * SECOND_MS

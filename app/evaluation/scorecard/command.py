@@ -1,4 +1,4 @@
-"""`orderflow scorecard`: how good the detectors are."""
+"""`orderflow scorecard`: measure the detectors against known truth."""
 
 from pathlib import Path
 
@@ -31,7 +31,7 @@ _FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
 
 
 def score_books(run_size: RunSize, result: Scorecard) -> None:
-    """Plant, score and count, with a progress bar."""
+    """Score plantings into simulated books and null tapes, with a progress bar."""
     with tqdm(total=count_steps(run_size), unit="score", disable=None) as progress:
         for _ in plant_into_books(run_size, result):
             progress.update()
@@ -42,7 +42,7 @@ def score_books(run_size: RunSize, result: Scorecard) -> None:
 def add_tape(
     result: Scorecard, quotes: Path, trades: Path, folder: Path, reference: ReferenceFactory | None
 ) -> None:
-    """Score a labelled tape; its labels bear the tape's own name."""
+    """Score a labelled tape; the label files begin with the tape's name."""
     stem = quotes.name.split(".quotes")[0]
     records = read_tape(quotes, trades).records
     if records[-1].stamp - records[0].stamp > MIN_PLANTED_TAPE_MS:

@@ -1,4 +1,4 @@
-"""The engine over records, reduced to the events that it published."""
+"""Fold records with the engine and collect the published events."""
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
@@ -17,7 +17,7 @@ LONGEST_WINDOW_SECONDS = 300
 
 @dataclass(frozen=True, slots=True)
 class Findings:
-    """All events of a tape in their newest form, and how long the tape is."""
+    """All events of a tape in their final form, and the tape's length."""
 
     events: list[Event]
     hours: float
@@ -27,25 +27,25 @@ class Findings:
         return [event for event in self.events if event.type == kind]
 
     def rates_an_hour(self) -> dict[str, float]:
-        """Return how often each pattern is found, an hour."""
+        """Return the number of events per hour for each pattern."""
         counts = Counter(event.type for event in self.events)
         return {kind: n / self.hours for kind, n in sorted(counts.items())}
 
 
 @dataclass(frozen=True, slots=True)
 class Checkpoint:
-    """An engine's memory at a whole second; any number of continuations start from it."""
+    """An engine's state at a whole second, from which folding can continue many times."""
 
     second: int
     state: PackedState
 
     @classmethod
     def of(cls, engine: Engine, second: int) -> "Checkpoint":
-        """Keep what the engine remembers now."""
+        """Save the engine's state."""
         return cls(second, encode_state(engine.state))
 
     def find_events(self, records: Sequence[Record], until_ms: float) -> Findings:
-        """Return the events that were noticed while these records followed."""
+        """Fold `records` from this state and return the events noticed in them."""
         engine = Engine(decode_state(self.state), RollingBars(LONGEST_WINDOW_SECONDS))
         last = whole_second(until_ms)
         found = _newest_events(_fold_ticks(engine, records, self.second + SECOND_MS, last))
@@ -56,7 +56,7 @@ class Checkpoint:
 def fold_with_checkpoints(
     records: Sequence[Record], first: int, every_seconds: int
 ) -> tuple[list[Checkpoint], Findings]:
-    """Fold all records and keep checkpoints from a whole second on; also what was found."""
+    """Fold all records; return checkpoints from the second `first` on, and the events."""
     engine = Engine.new("SCORE")
     start, last = whole_second(records[0].stamp), whole_second(records[-1].stamp)
     kept: list[Checkpoint] = []
@@ -73,7 +73,7 @@ def fold_with_checkpoints(
 
 
 def find_events(records: Sequence[Record]) -> Findings:
-    """Fold records second by second, as the ticks do."""
+    """Fold records second by second, as the ticks do, and return the events."""
     first, last = whole_second(records[0].stamp), whole_second(records[-1].stamp)
     found = _newest_events(_fold_ticks(Engine.new("SCORE"), records, first, last))
     return Findings(found, (last - first) / 3.6e6)

@@ -1,4 +1,4 @@
-"""Happenings that are known to be true, and how events are matched with them."""
+"""True events, and their matching with detected events."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ SLACK_MS = 0.001
 
 @dataclass(frozen=True, slots=True)
 class TrueEvent:
-    """One true happening; prices in 1e-8, None and "" where there is no telling."""
+    """One true event; prices in 1e-8; None and "" where they are unknown."""
 
     kind: str
     side: str
@@ -24,7 +24,7 @@ class TrueEvent:
     form: str = ""
 
     def explains(self, event: Event, grace_ms: float) -> bool:
-        """Tell whether the event is this happening, seen up to `grace_ms` outside it."""
+        """Tell whether `event` detects this true event, at most `grace_ms` after its end."""
         end = event.closed_at if event.closed_at is not None else float(event.updated_at)
         return (
             (not self.side or self.side == event.side)
@@ -35,14 +35,14 @@ class TrueEvent:
 
 
 def price_units(price: float | None) -> int | None:
-    """Turn a published price back into 1e-8."""
+    """Convert a published price to integers of 1e-8."""
     return None if price is None else round(price * PRICE_UNITS)
 
 
 def match_events(
     events: Sequence[Event], truths: Sequence[TrueEvent], hours: float, grace_ms: float = 0.0
 ) -> PrecisionRecall:
-    """Score events of one pattern against its truths."""
+    """Score the events of one pattern against its true events."""
     found: dict[int, Event] = {}
     right = 0
     order = sorted(range(len(truths)), key=lambda i: truths[i].start_ms)

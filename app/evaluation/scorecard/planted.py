@@ -1,4 +1,4 @@
-"""Planted happenings against what the detectors found."""
+"""Score the detectors against planted patterns."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -18,7 +18,7 @@ SAME_EVENT_MS = 6_000
 
 @dataclass(frozen=True, slots=True)
 class PlantingTape:
-    """A tape to plant into: checkpoints along it, and what the engine finds in it as it is."""
+    """A tape to plant into: its checkpoints, and its events without any planting."""
 
     name: str
     section: TapeSection
@@ -30,18 +30,18 @@ class PlantingTape:
     def of(
         cls, name: str, records: Sequence[Record], warm_seconds: int, every: int
     ) -> "PlantingTape":
-        """Prepare a tape: planting may begin when scales have `warm_seconds` of past."""
+        """Prepare a tape; plantings begin after `warm_seconds` of past."""
         first = int(records[0].stamp // SECOND_MS + warm_seconds) * SECOND_MS
         kept, bare = fold_with_checkpoints(records, first, every)
         return cls(name, TapeSection(records, first), kept, bare)
 
     def with_checkpoints(self, most: int) -> "PlantingTape":
-        """Return the same with so many checkpoints at most."""
+        """Return this tape with at most `most` checkpoints."""
         return replace(self, checkpoints=self.checkpoints[:most])
 
 
 def score_plantings(tape: PlantingTape, kind: PlantingKind, strength: float) -> PrecisionRecall:
-    """Plant a kind at one size once after each checkpoint and score it."""
+    """Plant a pattern once after each checkpoint and score the detector."""
     draw = Random(f"{tape.name}/{kind.name}/{strength}")  # noqa: S311 - a market, no secret
     total = PrecisionRecall()
     for checkpoint in tape.checkpoints:
@@ -65,7 +65,7 @@ def _is_of_form(event: Event, kind: PlantingKind) -> bool:
 def _only_planted(
     events: Iterable[Event], bare: Findings, truths: Sequence[TrueEvent], kind: PlantingKind
 ) -> list[Event]:
-    """Leave out what the bare tape holds as well: seen there within seconds, on the same side."""
+    """Leave out events that the unplanted tape has within seconds on the same side."""
     known = bare.of_type(kind.pattern)
     return [
         event

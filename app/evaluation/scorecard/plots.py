@@ -1,4 +1,4 @@
-"""Plots of the scorecard: shares with their intervals, and delays."""
+"""Plots of the scorecard: precision, recall and delays."""
 
 from pathlib import Path
 
@@ -17,9 +17,9 @@ NAMES = tuple(kind.name for kind in KINDS)
 
 
 def draw(scorecard: Scorecard, folder: Path) -> list[str]:
-    """Draw all plots into `folder`; returns their file names."""
+    """Draw all plots into `folder` and return their file names."""
     folder.mkdir(parents=True, exist_ok=True)
-    # Ids that are drawn by chance would change the files at each run.
+    # Random ids would change the files at each run.
     mpl.rcParams["svg.hashsalt"] = "scorecard"
     return [
         _shares(scorecard, folder, "precision"),

@@ -1,4 +1,4 @@
-"""Counts of what was right, and how sure a share of them is."""
+"""Precision and recall with confidence intervals."""
 
 import math
 from dataclasses import dataclass, field
@@ -9,7 +9,7 @@ Z_95 = 1.959963984540054
 
 @dataclass(frozen=True, slots=True)
 class Proportion:
-    """`k` of `n`, with its Wilson 95 % interval (Wilson 1927, JASA 22).
+    """A proportion with its Wilson 95 % interval (Wilson 1927, JASA 22).
 
     >>> share = Proportion(9, 10)
     >>> round(share.low, 3), round(share.high, 3)
@@ -21,7 +21,7 @@ class Proportion:
 
     @property
     def value(self) -> float:
-        """The share itself, NaN of nothing."""
+        """The proportion, NaN where `total` is 0."""
         return self.count / self.total if self.total else math.nan
 
     @property
@@ -47,7 +47,7 @@ class Proportion:
 
 @dataclass(slots=True)
 class PrecisionRecall:
-    """How events met truths: events that were true, truths that were found, and how late."""
+    """Scores of a detector: correct events, true events that were found, and delays."""
 
     precision: Proportion = field(default_factory=lambda: Proportion(0, 0))
     recall: Proportion = field(default_factory=lambda: Proportion(0, 0))
@@ -56,18 +56,18 @@ class PrecisionRecall:
 
     @property
     def false_alarms_an_hour(self) -> float:
-        """Events that nothing true explains, an hour."""
+        """Incorrect events per hour."""
         return (
             (self.precision.total - self.precision.count) / self.hours if self.hours else math.nan
         )
 
     @property
     def median_delay_seconds(self) -> float:
-        """Median time from the truth's beginning to the second that noticed it, NaN of none."""
+        """Median time from a true event's start to its detection, NaN where none was found."""
         return median(self.delays_seconds) if self.delays_seconds else math.nan
 
     def add(self, other: "PrecisionRecall") -> None:
-        """Add what another tape showed."""
+        """Add the scores of another tape."""
         self.precision += other.precision
         self.recall += other.recall
         self.delays_seconds += other.delays_seconds

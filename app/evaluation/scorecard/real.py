@@ -1,4 +1,4 @@
-"""Real tapes against what their labels say is true."""
+"""Score the detectors on real tapes with labels."""
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -18,13 +18,13 @@ CHAIN_REFILLS = 3
 SWEPT_PRICES = 2
 MAX_COMPARED_SWEEPS = 10
 SWEEP_CLOSE_MS = 1000.0
-"""A sweep is closed so long after its last print."""
+"""Time from a sweep's last trade to its close."""
 LABELS = ("hidden_clusters", "market_orders", "reserve_refills")
 TAKEN_SIDE = {"buy": "ask", "sell": "bid"}
 
 
 def score_inside_prints(records: Iterable[Record], hidden: Sequence[bool]) -> PrecisionRecall:
-    """Score prints inside the quote before them against the flag of hidden executions."""
+    """Score trades inside the quote before them against the labels of hidden executions."""
     market = StandingQuote()
     inside: list[bool] = []
     for record in records:
@@ -40,7 +40,7 @@ def score_inside_prints(records: Iterable[Record], hidden: Sequence[bool]) -> Pr
 
 
 def hidden_clusters(labels: pd.DataFrame) -> list[TrueEvent]:
-    """Return labelled clusters of hidden prints."""
+    """Return the labelled clusters of hidden trades."""
     return [
         TrueEvent("hidden_print", side, start, end, price_units(price))
         for side, start, end, price in zip(
@@ -50,7 +50,7 @@ def hidden_clusters(labels: pd.DataFrame) -> list[TrueEvent]:
 
 
 def refill_chains(refills: pd.DataFrame) -> list[TrueEvent]:
-    """Return chains of three or more refills by the label's own id."""
+    """Return the labelled chains of three or more refills."""
     return [
         TrueEvent(
             "iceberg",
@@ -65,7 +65,7 @@ def refill_chains(refills: pd.DataFrame) -> list[TrueEvent]:
 
 
 def single_refills(refills: pd.DataFrame) -> list[TrueEvent]:
-    """Return each labelled refill as a happening of its own."""
+    """Return each labelled refill as an event of its own."""
     return [
         TrueEvent("iceberg", side, stamp, stamp, price_units(price))
         for side, stamp, price in zip(
@@ -87,8 +87,8 @@ def score_native_icebergs(
 def score_sweeps(events: Sequence[Event], orders: pd.DataFrame, hours: float) -> PrecisionRecall:
     """Score sweeps against market orders that took two or more visible prices.
 
-    Only orders as large as the ticker's floor then are to be found: the floor that the newest
-    sweep before told, so that none is judged before the first one.
+    Only orders at or above the detector's size floor count. The floor is the one in the newest
+    sweep's evidence, so that no order before the first sweep counts.
     """
     taken = orders[orders["visible_prices"] >= SWEPT_PRICES]
     order_stamps = taken["ts_ms"].to_numpy()
@@ -112,7 +112,7 @@ def score_sweeps(events: Sequence[Event], orders: pd.DataFrame, hours: float) ->
 
 
 def _lasts(sweep: Event, stamp: float) -> bool:
-    """Tell whether a sweep's prints go on until `stamp`: feeds join orders a few ms apart."""
+    """Tell whether a sweep's trades last until `stamp`: feeds merge orders a few ms apart."""
     end = sweep.closed_at if sweep.closed_at is not None else sweep.opened_at + SWEEP_CLOSE_MS
     return stamp <= end - SWEEP_CLOSE_MS + SLACK_MS
 
@@ -120,7 +120,7 @@ def _lasts(sweep: Event, stamp: float) -> bool:
 def score_labelled_tape(
     quotes: Path, trades: Path, folder: Path, stem: str
 ) -> tuple[list[tuple[str, PrecisionRecall]], dict[str, float]]:
-    """Score every pattern that a labelled tape tells the truth of; also natural rates."""
+    """Score every labelled pattern of a tape; also return events per hour."""
     tape = read_tape(quotes, trades)
     found = find_events(tape.records)
     rows: list[tuple[str, PrecisionRecall]] = []

@@ -85,7 +85,7 @@ def _line(kind: PlantingKind, size: str, strength: float, tally: PrecisionRecall
 
 
 def _book_table(scorecard: Scorecard) -> str:
-    """Show medium size by book, where books differ."""
+    """Return the table of medium-size scores by book."""
     tapes = sorted({row.tape for row in scorecard.planted})
     lines = [
         "At medium size, precision and recall by book:\n",
@@ -140,12 +140,12 @@ def _rate_table(rates: dict[str, dict[str, float]]) -> str:
 
 
 def format_proportion(found: Proportion) -> str:
-    """Write a share with its counts and interval."""
+    """Format a proportion with its counts and interval."""
     if not found.total:
         return "-"
     return f"{found.value:.3f} ({found.count}/{found.total}) [{found.low:.2f}, {found.high:.2f}]"
 
 
 def format_number(value: float) -> str:
-    """Write a number short, a dash where there is none."""
+    """Format a number with three digits, NaN as a dash."""
     return "-" if math.isnan(value) else f"{value:.3g}"

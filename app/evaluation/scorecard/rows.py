@@ -1,4 +1,4 @@
-"""The scorecard's rows, and all of its parts run one after the other."""
+"""The scorecard's rows, and the functions that compute each part."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
@@ -24,7 +24,7 @@ NULL_MARKET = "price follows flow"
 
 @dataclass(frozen=True, slots=True)
 class RunSize:
-    """How much is run: seconds of past before the first planting, plantings, seconds of nulls."""
+    """The size of a run: warm-up, plantings, length of null tapes, books."""
 
     warm_seconds: int
     plantings: int
@@ -34,7 +34,7 @@ class RunSize:
 
     @property
     def seconds(self) -> int:
-        """Seconds of a book that is planted into."""
+        """Length of a book for plantings, in seconds."""
         return self.warm_seconds + PLANTING_INTERVAL_SECONDS * self.plantings + 120
 
 
@@ -44,7 +44,7 @@ QUICK = RunSize(1500, 3, 1800, ("several ticks",))
 
 @dataclass(frozen=True, slots=True)
 class ScoreRow:
-    """One pattern's scores: over which tape, at which size, and whether nulls made it."""
+    """One pattern's scores on one tape at one size."""
 
     kind: str
     tape: str
@@ -54,7 +54,7 @@ class ScoreRow:
 
 @dataclass(slots=True)
 class Scorecard:
-    """All rows, by the part of the scorecard that made them."""
+    """All rows, by part of the scorecard."""
 
     planted: list[ScoreRow] = field(default_factory=list)
     nulls: list[ScoreRow] = field(default_factory=list)
@@ -72,12 +72,12 @@ class Scorecard:
 
 
 def count_steps(run_size: RunSize) -> int:
-    """Count what a run's progress is counted in."""
+    """Count the steps of a run, for the progress bar."""
     return len(run_size.books) * (len(KINDS) * len(SIZES) + 2) + 3
 
 
 def plant_into_books(run_size: RunSize, scorecard: Scorecard) -> Iterator[None]:
-    """Plant every kind at every size into every book; a step at a time."""
+    """Plant every kind at every size into every book; yield after each step."""
     for name in run_size.books:
         records = simulated_book(name, run_size.seed, run_size.seconds)
         for with_trades in (True, False):
@@ -112,7 +112,7 @@ def _plant_all_kinds(
 
 
 def plant_into_tape(name: str, records: list[Record], scorecard: Scorecard) -> Iterator[None]:
-    """Plant every kind that needs no other feed into calm stretches of a real tape."""
+    """Plant every kind that has trades into calm sections of a real tape."""
     planting_tape = PlantingTape.of(
         name, records, TAPE_WARM_SECONDS, TAPE_PLANTING_INTERVAL_SECONDS
     )
@@ -125,7 +125,7 @@ def plant_into_tape(name: str, records: list[Record], scorecard: Scorecard) -> I
 def score_agreement_on_books(
     run_size: RunSize, reference: ReferenceFactory, scorecard: Scorecard
 ) -> None:
-    """Compare the engine with reference definitions on each book."""
+    """Compare the engine with the reference implementation on each book."""
     for name in run_size.books:
         records = simulated_book(name, run_size.seed + 2, AGREEMENT_SECONDS)
         scorecard.agreement += [
@@ -136,7 +136,7 @@ def score_agreement_on_books(
 def score_agreement_on_tape(
     name: str, records: list[Record], reference: ReferenceFactory, scorecard: Scorecard
 ) -> None:
-    """Compare the engine with reference definitions on a real tape's first part."""
+    """Compare the engine with the reference implementation on the first part of a tape."""
     end_ms = records[0].stamp + TAPE_AGREEMENT_SECONDS * SECOND_MS
     part = [record for record in records if record.stamp <= end_ms]
     scorecard.agreement += [
@@ -145,7 +145,7 @@ def score_agreement_on_tape(
 
 
 def score_null_tapes(run_size: RunSize, scorecard: Scorecard) -> Iterator[None]:
-    """Count what is found where nothing is; a step at a time."""
+    """Count false alarms on null tapes; yield after each step."""
     seconds = run_size.null_seconds
     follows = find_events(nulls.price_follows_flow(START_MS, seconds, run_size.seed))
     scorecard.nulls.append(_null_row("absorption", NULL_MARKET, follows))
@@ -164,7 +164,7 @@ def score_null_tapes(run_size: RunSize, scorecard: Scorecard) -> Iterator[None]:
 
 
 def score_nulls_of_tape(name: str, records: list[Record], scorecard: Scorecard) -> None:
-    """Count what is found in a real tape whose drift was taken away."""
+    """Count false alarms on a real tape with randomised signs."""
     shuffled = find_events(nulls.sign_randomised(records, FULL.seed))
     scorecard.nulls.append(_null_row("momentum_shift", f"{name}, signs randomised", shuffled))
     untied = find_events(nulls.takers_randomised(records, FULL.seed))

@@ -1,4 +1,4 @@
-"""Simulated books to plant into, and those that hold nothing to be found."""
+"""Simulated books for plantings and for null tapes."""
 
 from dataclasses import replace
 from functools import cache
@@ -9,11 +9,11 @@ from app.feeds.simulation import PROFILES, Profile, simulate
 START_MS = 1_704_205_800_000
 BOOKS = {"wide spread": "AAPL", "several ticks": "TSLA", "one tick": "SPY"}
 MIN_VOLATILITY_TICKS = 0.2
-"""So that 20 prices, from which the tick is known, are seen before anything is planted."""
+"""Enough for 20 distinct prices, which the tick size needs, before the first planting."""
 
 
 def book_profile(name: str) -> Profile:
-    """Return a ticker's profile without sweeps, hidden orders or planted happenings."""
+    """Return a ticker's profile without sweeps, hidden orders or planted patterns."""
     usual = PROFILES[BOOKS[name]]
     return replace(
         usual,
@@ -32,5 +32,5 @@ def simulated_book(name: str, seed: int, seconds: int) -> list[Record]:
 
 
 def quotes_only(records: list[Record]) -> list[Record]:
-    """Return records as a feed without trades has them."""
+    """Return the quotes, as from a feed without trades."""
     return [record for record in records if isinstance(record, Quote)]

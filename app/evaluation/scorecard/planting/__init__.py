@@ -1,6 +1,6 @@
-"""Happenings planted into a section of a tape, at known times and sizes.
+"""Plant patterns into a section of a tape, at known times and sizes.
 
-Shares no code with the detectors: what is usual for the ticker is measured here again, plainly.
+This package shares no code with the detectors; it measures the ticker's baselines by itself.
 """
 
 from app.evaluation.scorecard.planting.kinds import KINDS, PlantingKind

@@ -1,4 +1,4 @@
-"""Every kind of happening that is planted: how, at which size_plantings, and what must find it."""
+"""All kinds of plantings: the planter, the strengths, the pattern that must be detected."""
 
 from dataclasses import dataclass
 
@@ -8,10 +8,10 @@ from app.evaluation.scorecard.planting.planter import Planter
 
 @dataclass(frozen=True, slots=True)
 class PlantingKind:
-    """A kind of planting: pattern and form, strengths small, medium, large.
+    """A kind of planting: pattern and form, and its small, medium and large strengths.
 
-    `grace_ms` is how long after the happening an event may still begin; `is_natural` says that
-    the same thing happens in any book: an event that is there without planting is no false alarm.
+    An event may start up to `grace_ms` after the planting. `is_natural` tells that the pattern
+    occurs in any book, so that an event of the unplanted tape is no false alarm.
     """
 
     pattern: str
@@ -25,7 +25,7 @@ class PlantingKind:
 
     @property
     def name(self) -> str:
-        """Name of the row that it makes in the table."""
+        """Name of its row in the table."""
         return f"{self.pattern} ({self.form})" if self.form else self.pattern
 
 

@@ -1,4 +1,4 @@
-"""Plants one kind of happening again and again into a section of a tape."""
+"""Plant one pattern into a section of a tape."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -11,9 +11,9 @@ from app.evaluation.scorecard.planting.tape_section import TapeSection
 
 @dataclass(frozen=True, slots=True)
 class TapeEdit:
-    """Records that take the place of those in (start, end], and what they truly hold.
+    """Records that replace those in (start, end], and the true events in them.
 
-    All later prices are `price_shift` higher, in 1e-8: a market that has moved goes on from there.
+    All later prices are shifted by `price_shift`, in 1e-8, so that a price move persists.
     """
 
     start_ms: float
@@ -25,7 +25,7 @@ class TapeEdit:
 
 @dataclass(frozen=True, slots=True)
 class PlantingSite:
-    """Where, how large and by which draw something is planted."""
+    """The place, the strength and the random draws of a planting."""
 
     section: TapeSection
     at_ms: float
@@ -38,7 +38,7 @@ Planter = Callable[[PlantingSite], TapeEdit | None]
 
 @dataclass(frozen=True, slots=True)
 class PlantedSection:
-    """A piece of a tape with one happening planted into it."""
+    """A section of a tape with one planted pattern."""
 
     records: list[Record]
     truths: list[TrueEvent]
@@ -56,9 +56,9 @@ def plant(  # noqa: PLR0913, PLR0917 - what, where and how large
     from_ms: float,
     tail_ms: float,
 ) -> PlantedSection | None:
-    """Plant once, some seconds after `from_ms`, where it can be done.
+    """Plant once, at the first suitable time some seconds after `from_ms`, None without one.
 
-    The piece begins at `from_ms` and goes on for `tail_ms` after what was planted.
+    The section starts at `from_ms` and ends `tail_ms` after the planting.
     """
     for seconds in range(3, SEARCH_SECONDS):
         at_ms = from_ms + 1000.0 * (seconds + draw.random())
@@ -80,12 +80,12 @@ def _apply_edit(
 
 
 def _shift_all(records: Sequence[Record], shift: int) -> list[Record]:
-    """Copy records, all prices moved."""
+    """Copy records with shifted prices."""
     return [shift_prices(record, shift) for record in records]
 
 
 def shift_prices(record: Record, shift: int) -> Record:
-    """Copy a record, its prices moved."""
+    """Copy a record with shifted prices."""
     if isinstance(record, Quote):
         bid, ask = record.bid_price + shift, record.ask_price + shift
         return replace(record, bid_price=bid, ask_price=ask)

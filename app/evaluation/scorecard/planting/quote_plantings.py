@@ -1,4 +1,4 @@
-"""Quotes that are planted: odd spreads, gaps, bursts, drifts, and size that dips or is used up."""
+"""Planted quotes: spread regimes, price gaps, bursts, drifts, depleted or dipping sizes."""
 
 import math
 
@@ -21,7 +21,7 @@ def wide_spread(site: PlantingSite) -> TapeEdit | None:
 
 
 def tight_spread(site: PlantingSite) -> TapeEdit | None:
-    """Hold the spread at a `strength`-th of its recent median, where that is a tick or more."""
+    """Hold the spread at its recent median divided by `strength`, where that is a tick or more."""
     ticks = math.floor(_recent_spread(site) / site.strength / site.section.tick)
     return _spread(site, ticks, "tight") if ticks else None
 
@@ -57,7 +57,7 @@ def _recent_spread(site: PlantingSite) -> float:
 
 
 def price_gap(site: PlantingSite) -> TapeEdit | None:
-    """Let both best prices jump at once and stay there."""
+    """Move both best prices at once; the move persists."""
     section, direction = site.section, site.draw.choice((-1, 1))
     before = section.standing_quote(site.at_ms)
     if not before.is_valid:
@@ -71,7 +71,7 @@ def price_gap(site: PlantingSite) -> TapeEdit | None:
 
 
 def quote_burst(site: PlantingSite) -> TapeEdit | None:
-    """Let one side flicker for two seconds, `strength` times as fast as the q99 of quotes."""
+    """Alternate one side's price for 2 s, at `strength` times the q99 of quotes per second."""
     section, side = site.section, site.draw.randrange(2)
     start = site.at_ms + site.draw.uniform(0.0, 1000.0)
     end = start + 2000.0
@@ -89,7 +89,7 @@ def quote_burst(site: PlantingSite) -> TapeEdit | None:
 
 
 def drift(site: PlantingSite) -> TapeEdit | None:
-    """Add even steps of both prices one way for a minute: `strength` sd of a second's log-OFI."""
+    """Move both prices in steps for a minute: `strength` standard deviations of log-OFI."""
     section, direction = site.section, site.draw.choice((-1, 1))
     start, end = site.at_ms, site.at_ms + DRIFT_MS
     a_step = math.log1p(2.0)
@@ -112,7 +112,7 @@ def _stamped(quote: Quote, stamp: float) -> Quote:
 
 
 def depleted_level(site: PlantingSite) -> TapeEdit | None:
-    """Let a new best price lose and regain `strength` times its start size."""
+    """Remove and restore size at a new best price, in total `strength` times its first size."""
     section, side, draw = site.section, site.draw.randrange(2), site.draw
     start, end = site.at_ms, site.at_ms + 9000.0
     if not is_calm(section, start, end):
@@ -132,7 +132,7 @@ def depleted_level(site: PlantingSite) -> TapeEdit | None:
 
 
 def size_dips(site: PlantingSite) -> TapeEdit | None:
-    """Let a new best price fall to under half its size and recover, `strength` times."""
+    """Reduce the size at a new best price below half and restore it, `strength` times."""
     section, side, draw = site.section, site.draw.randrange(2), site.draw
     start, end = site.at_ms, site.at_ms + 1500.0 * (site.strength + 1)
     if not is_calm(section, start, end):

@@ -1,4 +1,4 @@
-"""Ways to change what a section shows for a while, its other side going on as it did."""
+"""Replace one side of the book for a while; the other side stays as in the tape."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -15,12 +15,12 @@ from app.evaluation.scorecard.planting.tape_section import (
 
 CALM_SPREADS = 1.5
 TAKER = (SELL, BUY)
-"""The aggressor that takes from a side."""
+"""The aggressor of trades against each side."""
 
 
 @dataclass(frozen=True, slots=True)
 class ScriptStep:
-    """From `stamp` on the side shows `size` at `price`, or a print takes it there."""
+    """The best price and size of a side from `stamp` on, or a trade against it."""
 
     stamp: float
     price: int
@@ -30,22 +30,22 @@ class ScriptStep:
 
 @dataclass(slots=True)
 class Script:
-    """What one side shows and gives over a while, in order of time."""
+    """The quotes of one side and the trades against it, in order of time."""
 
     side: int
     steps: list[ScriptStep] = field(default_factory=list)
 
     def show(self, stamp: float, price: int, size: float) -> None:
-        """Let the side show a best price and size from `stamp` on."""
+        """Set the side's best price and size from `stamp` on."""
         self.steps.append(ScriptStep(stamp, price, size, is_print=False))
 
     def execute(self, stamp: float, price: int, size: float) -> None:
-        """Let a taker print against the side; what shows next must follow."""
+        """Add a trade against the side; call `show` next for the quote after it."""
         self.steps.append(ScriptStep(stamp, price, size, is_print=True))
 
 
 def is_calm(section: TapeSection, start_ms: float, end_ms: float) -> bool:
-    """Tell whether the mid is nearly the same at both ends, both times with a usual spread."""
+    """Tell whether the mid at both ends differs by less than some median spreads."""
     before, after = section.standing_quote(start_ms), section.standing_quote(end_ms)
     if not (before.is_valid and after.is_valid):
         return False
@@ -56,9 +56,9 @@ def is_calm(section: TapeSection, start_ms: float, end_ms: float) -> bool:
 def play_script(
     section: TapeSection, script: Script, start_ms: float, end_ms: float
 ) -> list[Record]:
-    """Return quotes and prints of (start, end] with one side as the script has it.
+    """Return the quotes and trades of (start, end] with one side replaced by the script.
 
-    The other side moves as in the section but never up to the script's prices.
+    The other side is as in the section, but kept at least a tick away from the script's prices.
     """
     side = script.side
     others = [record for record in section.between(start_ms, end_ms) if isinstance(record, Quote)]
@@ -66,7 +66,7 @@ def play_script(
     price, size = price_of(now, side), size_of(now, side)
     records: list[Record] = []
     course: list[ScriptStep | Quote] = [*script.steps, *others]
-    # Sorting is stable: at equal stamps the script comes first.
+    # The sort is stable: at equal stamps the script comes first.
     for what in sorted(course, key=lambda entry: entry.stamp):
         if isinstance(what, Quote):
             now = what
@@ -81,7 +81,7 @@ def play_script(
 
 
 def _uncross(quote: Quote, side: int, tick: int) -> Quote:
-    """Move the other side where it would meet the script's price, and let it show size."""
+    """Move the other side away where it would lock or cross, and give it a size."""
     nearest = price_of(quote, side) + BETTER[side] * tick
     other = BID if side == ASK else ASK
     price, size = price_of(quote, other), size_of(quote, other)
@@ -93,7 +93,7 @@ def _uncross(quote: Quote, side: int, tick: int) -> Quote:
 def change_quotes(
     records: Sequence[Record], change: Callable[[Quote], Quote], *, keep_trades: bool = True
 ) -> list[Record]:
-    """Return records with each quote changed."""
+    """Return records with `change` applied to each quote."""
     return [
         change(record) if isinstance(record, Quote) else record
         for record in records
@@ -102,5 +102,5 @@ def change_quotes(
 
 
 def merge_by_stamp(*streams: Sequence[Record]) -> list[Record]:
-    """Merge records by their stamps; at equal stamps the first lane comes first."""
+    """Merge records by stamp; at equal stamps the first stream comes first."""
     return list(merge(*streams, key=lambda record: record.stamp))

@@ -1,4 +1,4 @@
-"""Size that is planted at the best price: walls, stacking, pulled size."""
+"""Planted sizes at the best price: walls, stacking, pulling."""
 
 from app.analysis.records import BID
 from app.evaluation.scorecard.ground_truth import TrueEvent
@@ -12,7 +12,7 @@ STACKING_MEDIANS = 2.0
 
 
 def wall(site: PlantingSite) -> TapeEdit | None:
-    """Let size over the side's q95 and 3 medians stand for some seconds, then cancel it."""
+    """Display size above the side's q95 and 3 medians for some seconds, then cancel it."""
     section, side = site.section, site.draw.randrange(2)
     usual = max(section.size_quantile(side, 0.95), WALL_MEDIANS * section.size_quantile(side, 0.5))
     size = round_size(section, site.strength * usual)
@@ -28,7 +28,7 @@ def wall(site: PlantingSite) -> TapeEdit | None:
 
 
 def stacking(site: PlantingSite) -> TapeEdit | None:
-    """Let a new best price grow in steps to over twice its start and the usual size."""
+    """Grow the size at a new best price in steps to over twice its start and the median."""
     section, side = site.section, site.draw.randrange(2)
     start, end = site.at_ms, site.at_ms + 6000.0
     if not is_calm(section, start, end):
@@ -45,9 +45,9 @@ def stacking(site: PlantingSite) -> TapeEdit | None:
 
 
 def pulling(site: PlantingSite) -> TapeEdit | None:
-    """Build size up over some seconds and cancel it at once.
+    """Build up size over some seconds and cancel it at once.
 
-    Where the book goes on from there: the end of the planting must not remove size once more.
+    Only where the book then has the same best price, so that the end removes no size again.
     """
     section, side = site.section, site.draw.randrange(2)
     start, end = site.at_ms, site.at_ms + 7000.0
@@ -69,7 +69,7 @@ def pulling(site: PlantingSite) -> TapeEdit | None:
 
 
 def round_size(section: TapeSection, size: float) -> float:
-    """Round up to the feed's own least size."""
+    """Round to whole lots, at least one."""
     lot = section.lot
     return lot * max(1, round(size / lot))
 

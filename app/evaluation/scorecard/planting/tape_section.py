@@ -1,4 +1,4 @@
-"""A section of a tape to plant into: what stood when, and what is usual for the ticker."""
+"""A section of a tape to plant into: its standing quotes and the ticker's baselines."""
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
@@ -13,12 +13,12 @@ from app.analysis.records import ASK, BID, BUY, Quote, Record, Trade
 Floats = npt.NDArray[np.float64]
 
 BETTER = (1, -1)
-"""The direction in which a price of a side gets better."""
+"""The direction in which a price improves, by side."""
 
 
 @dataclass(frozen=True, slots=True)
 class BestPriceSpan:
-    """A price's time as the best of its side."""
+    """The time span in which a price is the best of its side."""
 
     start_ms: float
     end_ms: float
@@ -43,7 +43,7 @@ def with_side(quote: Quote, stamp: float, side: int, price: int, size: float) ->
 
 
 class TapeSection:
-    """Records of a tape, of which those before `plant_from_ms` tell what is usual."""
+    """Records of a tape; those before `plant_from_ms` give the baselines."""
 
     def __init__(self, records: Sequence[Record], plant_from_ms: float) -> None:
         self.records = records
@@ -60,11 +60,11 @@ class TapeSection:
         return self.records[bisect_right(stamps, start_ms) : bisect_right(stamps, end_ms)]
 
     def standing_quote(self, at_ms: float) -> Quote:
-        """Return the quote that stands at an instant."""
+        """Return the standing quote at `at_ms`."""
         return self.quotes[max(0, bisect_right(self._quote_stamps, at_ms) - 1)]
 
     def best_price_span(self, side: int, at_ms: float) -> BestPriceSpan:
-        """Return the stand of the price that is a side's best at an instant."""
+        """Return the span of the price that is a side's best at `at_ms`."""
         starts = self._starts[side]
         place = max(0, bisect_right(starts, at_ms) - 1)
         end = starts[place + 1] if place + 1 < len(starts) else self.end_ms
@@ -73,7 +73,7 @@ class TapeSection:
     def first_best_price_span(
         self, side: int, from_ms: float, least_ms: float
     ) -> BestPriceSpan | None:
-        """Return the first stand that begins at or after an instant and lasts long enough."""
+        """Return the first span that starts at or after `from_ms` and lasts `least_ms`."""
         starts = self._starts[side]
         for place in range(bisect_left(starts, from_ms), len(starts) - 1):
             if starts[place + 1] - starts[place] >= least_ms:
@@ -88,12 +88,12 @@ class TapeSection:
         prices = np.array([price_of(quote, side) for quote in self.quotes])
         changes = np.flatnonzero(np.diff(prices) != 0) + 1
         places = np.concatenate([[0], changes])
-        # The last quote of a stamp is the one that stands after it.
+        # The last quote of a stamp is the standing one.
         return [self._quote_stamps[place] for place in places]
 
     @cached_property
     def baseline_seconds(self) -> Floats:
-        """Return the whole seconds of the part that tells what is usual, in ms."""
+        """Return the whole seconds of the baseline, in ms."""
         return np.arange(np.ceil(self.start_ms / 1000) * 1000, self.plant_from_ms, 1000.0)
 
     @cached_property
@@ -131,7 +131,7 @@ class TapeSection:
 
     @cached_property
     def order_q75(self) -> float:
-        """Third quartile of prints of one stamp and taker, NaN without prints."""
+        """Third quartile of the sizes of market orders, NaN without trades."""
         sizes: dict[tuple[float, int], float] = {}
         for trade in self._baseline_trades:
             key = (trade.stamp, trade.aggressor)
@@ -177,7 +177,7 @@ class TapeSection:
 
     @cached_property
     def log_ofis(self) -> Floats:
-        """Log-OFI of each second that tells what is usual."""
+        """Log-OFI of each baseline second."""
         sums = np.zeros(len(self.baseline_seconds) + 1)
         for before, after in zip(self.quotes, self.quotes[1:], strict=False):
             if after.stamp >= self.plant_from_ms:
@@ -190,7 +190,7 @@ class TapeSection:
 
     @cached_property
     def jump_q99(self) -> float:
-        """99 % quantile of a second's greatest move of a best price in 5 ms, in 1e-8."""
+        """99 % quantile of each second's greatest move of a best price within 5 ms, in 1e-8."""
         jumps = np.zeros(len(self.baseline_seconds) + 1)
         for side in (BID, ASK):
             for start in self._starts[side]:

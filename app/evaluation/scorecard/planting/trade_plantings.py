@@ -1,4 +1,4 @@
-"""Taking that is planted: sweeps, reserve orders, absorbed flow, prints inside the spread."""
+"""Planted trades: sweeps, reserve orders, absorbed flow, hidden trades."""
 
 from app.analysis.records import ASK, BID, BUY, SELL, Quote, Record, Trade
 from app.evaluation.scorecard.ground_truth import TrueEvent
@@ -20,7 +20,7 @@ MIN_RESTING_MEDIANS = 2.0
 
 
 def sweep(site: PlantingSite) -> TapeEdit | None:
-    """Send one market order through `strength` prices; the market goes on from there."""
+    """Send one market order through `strength` prices; the price move persists."""
     section, side = site.section, site.draw.randrange(2)
     before, prices = section.standing_quote(site.at_ms), round(site.strength)
     if not before.is_valid:
@@ -40,12 +40,12 @@ def sweep(site: PlantingSite) -> TapeEdit | None:
 
 
 def native_iceberg(site: PlantingSite) -> TapeEdit | None:
-    """Let a reserve order come back within a millisecond, `strength` times."""
+    """Refill a reserve order within a millisecond, `strength` times."""
     return _iceberg(site, "native", (0.1, 0.4))
 
 
 def synthetic_iceberg(site: PlantingSite) -> TapeEdit | None:
-    """Let a program place the next slice within half a second, `strength` times."""
+    """Refill a reserve order within half a second, `strength` times."""
     return _iceberg(site, "synthetic", (5.0, 400.0))
 
 
@@ -75,9 +75,10 @@ def _iceberg(site: PlantingSite, form: str, delays_ms: tuple[float, float]) -> T
 
 
 def absorption(site: PlantingSite) -> TapeEdit | None:
-    """Send one-sided flow for 45 s into a price that stands.
+    """Send one-sided market orders for 45 s into an unchanged best price.
 
-    In 30 s `strength` times the flow that is called strong, and twice as many median touches.
+    Their volume in 30 s is `strength` times the larger of FLOW_MEDIANS median flows and
+    TOUCH_MEDIANS median touch sizes.
     """
     section, side, draw = site.section, site.draw.randrange(2), site.draw
     start, end = site.at_ms, site.at_ms + 46_000.0
@@ -106,7 +107,7 @@ def absorption(site: PlantingSite) -> TapeEdit | None:
 
 
 def hidden_prints(site: PlantingSite) -> TapeEdit | None:
-    """Print `strength` times at one price inside the spread."""
+    """Trade `strength` times at one price inside the spread."""
     section, draw, taker = site.section, site.draw, site.draw.choice((BUY, SELL))
     stamps = [site.at_ms]
     for _ in range(round(site.strength) - 1):
