@@ -141,8 +141,8 @@ def _ask_command(config: Settings) -> str:
         "REDIS_DB": config.redis_db,
         "REDIS_PASSWORD": config.redis_password and "…",
     }
-    usual = {"REDIS_HOST": "127.0.0.1", "REDIS_PORT": 6379, "REDIS_DB": 0}
-    given = [f"{name}={value}" for name, value in needed.items() if value != usual.get(name)]
+    defaults = {"REDIS_HOST": "127.0.0.1", "REDIS_PORT": 6379, "REDIS_DB": 0}
+    given = [f"{name}={value}" for name, value in needed.items() if value != defaults.get(name)]
     return " ".join((*given, str(shown), "ask", _FIRST_TICKER))
 
 

@@ -104,8 +104,8 @@ def score_sweeps(events: Sequence[Event], orders: pd.DataFrame, hours: float) ->
         matched = [i for i in near if by_stamp[i].side == side and _lasts(by_stamp[i], stamp)]
         right.update(matched)
         earlier = int(np.searchsorted(stamps, stamp)) - 1
-        told = matched[0] if matched else earlier
-        if told >= 0 and size >= float(by_stamp[told].evidence["floor_shares"]):
+        newest = matched[0] if matched else earlier
+        if newest >= 0 and size >= float(by_stamp[newest].evidence["floor_shares"]):
             known += 1
             hit += bool(matched)
     return PrecisionRecall(Proportion(len(right), len(events)), Proportion(hit, known), [], hours)

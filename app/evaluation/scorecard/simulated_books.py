@@ -14,13 +14,13 @@ MIN_VOLATILITY_TICKS = 0.2
 
 def book_profile(name: str) -> Profile:
     """Return a ticker's profile without sweeps, hidden orders or planted patterns."""
-    usual = PROFILES[BOOKS[name]]
+    profile = PROFILES[BOOKS[name]]
     return replace(
-        usual,
+        profile,
         planted_patterns=(),
         hidden_share=0.0,
         second_price_share=0.0,
-        volatility_ticks=max(usual.volatility_ticks, MIN_VOLATILITY_TICKS),
+        volatility_ticks=max(profile.volatility_ticks, MIN_VOLATILITY_TICKS),
     )
 
 

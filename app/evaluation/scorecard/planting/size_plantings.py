@@ -14,8 +14,10 @@ STACKING_MEDIANS = 2.0
 def wall(site: PlantingSite) -> TapeEdit | None:
     """Display size above the side's q95 and 3 medians for some seconds, then cancel it."""
     section, side = site.section, site.draw.randrange(2)
-    usual = max(section.size_quantile(side, 0.95), WALL_MEDIANS * section.size_quantile(side, 0.5))
-    size = round_size(section, site.strength * usual)
+    threshold = max(
+        section.size_quantile(side, 0.95), WALL_MEDIANS * section.size_quantile(side, 0.5)
+    )
+    size = round_size(section, site.strength * threshold)
     start, end = site.at_ms, site.at_ms + site.draw.uniform(3500.0, 6000.0)
     if not is_calm(section, start, end):
         return None
