@@ -110,13 +110,25 @@ def _raw_trade(member: bytes) -> RawTrade:
 
 
 def _check_quote(raw: RawQuote) -> None:
-    _raise_first(quote_checks(raw.bid_price, raw.bid_size, raw.ask_price, raw.ask_size))
+    # The checks are interpreted code, which nearly all records do not need.
+    if not (
+        _is_side_allowed(raw.bid_price, raw.bid_size)
+        and _is_side_allowed(raw.ask_price, raw.ask_size)
+    ):
+        _raise_first(quote_checks(raw.bid_price, raw.bid_size, raw.ask_price, raw.ask_size))
+
+
+def _is_side_allowed(price: float, size: float) -> bool:
+    return _is_allowed(price, size) or (size == 0 and abs(price) < MAX_PRICE)
 
 
 def _check_trade(raw: RawTrade) -> None:
-    # Nearly every trade is within bounds, and calls no interpreted code.
-    if not (0 < raw.price < MAX_PRICE and MIN_SIZE <= raw.size <= MAX_SIZE):
+    if not _is_allowed(raw.price, raw.size):
         _raise_first(trade_checks(raw.price, raw.size))
+
+
+def _is_allowed(price: float, size: float) -> bool:
+    return 0 < price < MAX_PRICE and MIN_SIZE <= size <= MAX_SIZE
 
 
 def _raise_first(checks: RecordChecks) -> None:
