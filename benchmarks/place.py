@@ -19,7 +19,7 @@ import redis
 
 from app.core.settings import Settings, read_settings
 from app.operations.embedded_redis import server_binary
-from app.operations.managed_process import TUNED
+from app.operations.managed_process import TUNING_ENVIRONMENT
 
 ROOT = Path(__file__).resolve().parent.parent
 _OURS = ("REDIS_", "ORDERFLOW_", "PROCESSOR_", "LOG_LEVEL", "HONCHO_")
@@ -57,7 +57,7 @@ class Server:
         self.client: Any = redis.Redis(port=port)
         inherited = {name: text for name, text in os.environ.items() if not name.startswith(_OURS)}
         self.environment = {
-            **TUNED,
+            **TUNING_ENVIRONMENT,
             **inherited,
             "REDIS_HOST": "127.0.0.1",
             "REDIS_PORT": str(port),
@@ -86,7 +86,7 @@ def private_redis() -> Iterator[Server]:
     port = free_port()
     with tempfile.TemporaryDirectory() as directory:
         words = ["--port", str(port), "--save", "", "--appendonly", "no", "--dir", directory]
-        usual = {"env": {**TUNED, **os.environ}, "stdout": subprocess.DEVNULL}
+        usual = {"env": {**TUNING_ENVIRONMENT, **os.environ}, "stdout": subprocess.DEVNULL}
         with process(server_binary(), *words, **usual) as running:
             server = Server(port, running)
             _wait_for(server.client)

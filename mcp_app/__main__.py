@@ -6,7 +6,7 @@ import click
 
 from app.core import logs
 from app.core.errors import SettingError
-from app.core.settings import settings
+from app.core.settings import PORTS, settings
 from mcp_app.http import serve
 from mcp_app.server import make_server
 
@@ -19,7 +19,7 @@ _CHATTY = ("mcp", "uvicorn", "httpx", "asyncio")
 @click.option("--host", help="Address to listen on.  [default: ORDERFLOW_MCP_HOST]")
 @click.option(
     "--port",
-    type=click.IntRange(1, 65535),
+    type=click.IntRange(*PORTS),
     help="Port to listen on.  [default: ORDERFLOW_MCP_PORT]",
 )
 def main(*, http: bool, host: str | None, port: int | None) -> None:

@@ -6,12 +6,12 @@ from typing import Annotated
 from mcp.server.apps import Apps
 from mcp.types import CallToolResult
 
-from app.answers.history_argument import parse_history
+from app.answers.history_argument import DEFAULT_HISTORY, parse_history
 from app.answers.reader import Reader
 from app.answers.rendering import SentReply
 from app.answers.series import Series, series
 from app.answers.ticker_answer import open_patterns
-from app.core.tickers import checked_ticker
+from app.core.tickers import parse_ticker
 from mcp_app.deadlines import Asked, reader_of, result_of, run_with_deadline
 
 PAGE_URI = "ui://orderflow/live.html"
@@ -26,7 +26,7 @@ class PageData(Series):
 
 
 async def order_flow_page(
-    context: Asked, ticker: str, history: str = "5mins"
+    context: Asked, ticker: str, history: str = DEFAULT_HISTORY
 ) -> Annotated[CallToolResult, PageData]:
     """Return what the page draws; asked each second or two, so that it is not kept."""
     reader = reader_of(context)
@@ -35,9 +35,9 @@ async def order_flow_page(
 
 def _page_data(reader: Reader, ticker: str, history: str) -> SentReply:
     drawn = series(reader, ticker, FIELDS, history, POINTS)
-    snapshot = reader.snapshot(checked_ticker(ticker), parse_history(history))
+    snapshot = reader.snapshot(parse_ticker(ticker), parse_history(history))
     data = PageData(**drawn.model_dump(), open_patterns=open_patterns(snapshot.events or ()))
-    return SentReply(f"{ticker}: data of the live page", data.as_json())
+    return SentReply(f"{drawn.ticker}: data of the live page", data.as_json())
 
 
 def apps() -> Apps:

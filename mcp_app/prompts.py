@@ -2,6 +2,7 @@
 
 from mcp.server import MCPServer
 
+from app.answers.history_argument import DEFAULT_HISTORY
 from app.answers.reader import Reader
 
 _STYLE = (
@@ -16,7 +17,7 @@ def add_prompts(server: MCPServer[Reader]) -> None:
     @server.prompt(
         name="brief_ticker", title="Brief on a ticker", description="Facts about a ticker's flow."
     )
-    def brief_ticker(ticker: str = "", history: str = "5mins") -> str:
+    def brief_ticker(ticker: str = "", history: str = DEFAULT_HISTORY) -> str:
         named = ticker or "the first ticker of list_tickers"
         return f"Call analyze_order_flow_tool for {named}, history {history}. {_STYLE}"
 
@@ -25,6 +26,6 @@ def add_prompts(server: MCPServer[Reader]) -> None:
         title="Compare tickers",
         description="Facts about several tickers side by side.",
     )
-    def compare_tickers(tickers: str = "", history: str = "5mins") -> str:
+    def compare_tickers(tickers: str = "", history: str = DEFAULT_HISTORY) -> str:
         named = tickers or "the first five tickers of list_tickers"
         return f"Call compare_order_flow for {named}, history {history}. {_STYLE}"

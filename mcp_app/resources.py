@@ -14,7 +14,7 @@ from app.answers.rendering import render_text
 from app.answers.ticker_answer import event_facts, event_rank
 from app.answers.ticker_text import EVENT_COLUMNS, event_line
 from app.core.errors import BadTicker, UnknownTicker
-from app.core.tickers import checked_ticker
+from app.core.tickers import parse_ticker
 from mcp_app.deadlines import run_with_deadline
 
 TICKERS = "orderflow://tickers"
@@ -65,10 +65,10 @@ async def _read(said: Callable[[], str]) -> str:
 
 
 def _patterns(reader: Reader, ticker: str) -> str:
-    snapshot = reader.snapshot(checked_ticker(ticker), parse_history("1h"))
+    snapshot = reader.snapshot(parse_ticker(ticker), parse_history("1h"))
     events = sorted(snapshot.events or (), key=event_rank, reverse=True)
     age = "" if snapshot.as_of_ms is None else f", as of {snapshot.as_of_ms} (epoch ms)"
-    lines = [f"{ticker}: {len(events)} events in the last hour{age} {EVENT_COLUMNS}"]
+    lines = [f"{snapshot.ticker}: {len(events)} events in the last hour{age} {EVENT_COLUMNS}"]
     lines += [f"note: {snapshot.cause}"] if snapshot.cause else []
     now = round(snapshot.now_ms)
     lines += [f"- {event_line(event_facts(event), now)}" for event in events[:MAX_EVENTS]]

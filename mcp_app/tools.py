@@ -12,6 +12,7 @@ from app.answers.ask import Detail, ask
 from app.answers.chart import ChartFacts, chart
 from app.answers.compare import Comparison, compare
 from app.answers.explain import Explanation, explain
+from app.answers.history_argument import DEFAULT_HISTORY
 from app.answers.list_tickers import Listing, list_tickers
 from app.answers.scan import Scan, scan
 from app.answers.series import Series, series
@@ -27,7 +28,7 @@ History = Annotated[str, Field(description="10 s to 1 h: 30s, 5mins, 1h")]
 async def analyze_order_flow_tool(  # noqa: PLR0913, PLR0917 - the contract's arguments
     context: Asked,
     ticker: Ticker,
-    history: History = "5mins",
+    history: History = DEFAULT_HISTORY,
     include_patterns: bool = True,  # noqa: FBT001, FBT002
     detail: Detail = "full",
     as_of: Annotated[str, Field(description="earlier moment: ISO 8601, epoch ms")] = "",
@@ -68,7 +69,7 @@ async def scan_order_flow(
 async def compare_order_flow(
     context: Asked,
     tickers: Annotated[list[str], Field(description="up to 10")],
-    history: History = "5mins",
+    history: History = DEFAULT_HISTORY,
 ) -> Annotated[CallToolResult, Comparison]:
     """Compare tickers."""
     return await answered(context, functools.partial(compare, tickers=tickers, history=history))
@@ -86,7 +87,7 @@ async def order_flow_series(
     context: Asked,
     ticker: Ticker,
     fields: Annotated[list[str], Field(description="mid or metrics, e.g. ofi, avg_bid_size")],
-    history: History = "5mins",
+    history: History = DEFAULT_HISTORY,
     points: Annotated[int, Field(description="2 to 60")] = 12,
 ) -> Annotated[CallToolResult, Series]:
     """Measure change over time."""
@@ -97,7 +98,7 @@ async def order_flow_series(
 
 
 async def order_flow_chart(
-    context: Asked, ticker: Ticker, history: History = "5mins"
+    context: Asked, ticker: Ticker, history: History = DEFAULT_HISTORY
 ) -> Annotated[CallToolResult, ChartFacts]:
     """Draw a ticker's history."""
     return await pictured(context, functools.partial(chart, ticker=ticker, history=history))

@@ -9,6 +9,7 @@ from typing import Any, Final
 from msgspec.structs import astuple
 
 from app.analysis.record_schemas import (
+    AGGRESSORS,
     DECODE_ERRORS,
     MAX_PRICE,
     MAX_SEQ,
@@ -17,16 +18,18 @@ from app.analysis.record_schemas import (
     OrdinaryQuote,
     RawQuote,
     RawTrade,
+    RecordChecks,
     decode_any,
     decode_ordinary,
     decode_quote,
     decode_trade,
+    first_reason,
+    quote_checks,
+    trade_checks,
 )
 from app.analysis.records import (
-    BUY,
     NO_SEQ,
     PRICE_UNITS,
-    SELL,
     UNSIGNED,
     Batch,
     Quote,
@@ -41,7 +44,6 @@ MAX_STAMP_MISMATCH_MS: Final = 1.0
 
 # A decoded quote's fields, unpacked at once: in compiled code each access by name is a lookup.
 _Fields = tuple[float, float, float, float, float | None, int]
-_AGGRESSORS = {"buy": BUY, "sell": SELL}
 
 
 def _as_number(value: object) -> float:
@@ -120,30 +122,31 @@ def _coerce_trade(member: bytes) -> RawTrade:
 
 
 def _check_quote(raw: RawQuote) -> None:
-    if raw.bid_size < 0 or raw.ask_size < 0:
-        raise RecordRejected("negative_size")
-    if (raw.bid_size > 0 >= raw.bid_price) or (raw.ask_size > 0 >= raw.ask_price):
-        raise RecordRejected("non_positive_price")
+    # The checks are interpreted code, which nearly all records do not need.
     if not (
-        abs(raw.bid_price) < MAX_PRICE
-        and abs(raw.ask_price) < MAX_PRICE
-        and (MIN_SIZE <= raw.bid_size <= MAX_SIZE or not raw.bid_size)
-        and (MIN_SIZE <= raw.ask_size <= MAX_SIZE or not raw.ask_size)
+        _is_side_allowed(raw.bid_price, raw.bid_size)
+        and _is_side_allowed(raw.ask_price, raw.ask_size)
     ):
-        raise RecordRejected(
-            "out_of_range" if math.isfinite(raw.bid_price + raw.ask_price) else "not_finite"
-        )
+        _raise_first(quote_checks(raw.bid_price, raw.bid_size, raw.ask_price, raw.ask_size))
+
+
+def _is_side_allowed(price: float, size: float) -> bool:
+    return _is_allowed(price, size) or (size == 0 and abs(price) < MAX_PRICE)
 
 
 def _check_trade(raw: RawTrade) -> None:
-    if raw.size < 0:
-        raise RecordRejected("negative_size")
-    if raw.size == 0:
-        raise RecordRejected("zero_size")
-    if raw.price <= 0:
-        raise RecordRejected("non_positive_price")
-    if not (raw.price < MAX_PRICE and MIN_SIZE <= raw.size <= MAX_SIZE):
-        raise RecordRejected("out_of_range")
+    if not _is_allowed(raw.price, raw.size):
+        _raise_first(trade_checks(raw.price, raw.size))
+
+
+def _is_allowed(price: float, size: float) -> bool:
+    return 0 < price < MAX_PRICE and MIN_SIZE <= size <= MAX_SIZE
+
+
+def _raise_first(checks: RecordChecks) -> None:
+    reason = first_reason(checks)
+    if reason is not None:
+        raise RecordRejected(reason)
 
 
 def parse_quote(member: bytes, score: float) -> tuple[Quote, bool]:
@@ -197,7 +200,7 @@ def parse_trade(member: bytes, score: float) -> tuple[Trade, bool]:
     _check_trade(raw)
     stamp, mismatch = _choose_stamp(raw.timestamp, score)
     seq = _valid_seq(raw.seq)
-    aggressor = _AGGRESSORS.get(raw.aggressor or "", UNSIGNED)
+    aggressor = AGGRESSORS.get(raw.aggressor or "", UNSIGNED)
     return Trade(stamp, seq, _to_price_units(raw.price), raw.size, aggressor), mismatch
 
 

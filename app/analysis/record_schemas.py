@@ -1,20 +1,75 @@
-"""Declare the JSON schemas by which msgspec decodes the broker's quotes and trades.
+"""Schemas of the broker's records for msgspec, and the rules by which a record is rejected.
 
 This module stays interpreted where the analysis is compiled: msgspec reads bounds and defaults
 from annotations, which compiled classes do not keep.
 """
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import msgspec
 
-from app.analysis.records import NO_SEQ, PRICE_UNITS
+from app.analysis.records import BUY, NO_SEQ, PRICE_UNITS, SELL
 
 MAX_PRICE = 2**53 / PRICE_UNITS
 MAX_SIZE = 1e15
 # Ratios of two smaller sizes can overflow a float.
 MIN_SIZE = 1e-15
 MAX_SEQ = 2**63 - 1
+# Below it a stamp counts seconds, not milliseconds.
+MIN_EPOCH_MS = 1e12
+
+AGGRESSORS = {"buy": BUY, "sell": SELL}
+"""An aggressor as brokers and tapes write it; any other text is no aggressor."""
+AGGRESSOR_NAMES = {side: name for name, side in AGGRESSORS.items()}
+
+# Floats, or numpy arrays of them: the checks below are the same for a record and for a tape.
+_Numbers = Any
+RecordChecks = list[tuple[str, Any]]
+"""Reasons to refuse a record with whether each applies; the first that does is the reason."""
+
+
+def quote_checks(
+    bid_price: _Numbers, bid_size: _Numbers, ask_price: _Numbers, ask_size: _Numbers
+) -> RecordChecks:
+    """Check a quote's finite prices and sizes."""
+    return [
+        ("negative_size", (bid_size < 0) | (ask_size < 0)),
+        (
+            "non_positive_price",
+            ((bid_size > 0) & (bid_price <= 0)) | ((ask_size > 0) & (ask_price <= 0)),
+        ),
+        (
+            "out_of_range",
+            (abs(bid_price) >= MAX_PRICE)
+            | (abs(ask_price) >= MAX_PRICE)
+            | _is_size_out_of_range(bid_size)
+            | _is_size_out_of_range(ask_size),
+        ),
+    ]
+
+
+def trade_checks(price: _Numbers, size: _Numbers) -> RecordChecks:
+    """Check a trade's finite price and size."""
+    return [
+        ("negative_size", size < 0),
+        ("zero_size", size == 0),
+        ("non_positive_price", price <= 0),
+        ("out_of_range", (price >= MAX_PRICE) | _is_size_out_of_range(size)),
+    ]
+
+
+def _is_size_out_of_range(size: _Numbers) -> Any:  # noqa: ANN401 - a flag or an array of them
+    return (size != 0) & ((size < MIN_SIZE) | (size > MAX_SIZE))
+
+
+def first_reason(checks: RecordChecks) -> str | None:
+    """Return the reason to refuse a record, None where no check applies.
+
+    >>> first_reason(trade_checks(10.0, 1e-20)), first_reason(trade_checks(10.0, 100.0))
+    ('out_of_range', None)
+    """
+    return next((reason for reason, applies in checks if applies), None)
+
 
 _Price = Annotated[float, msgspec.Meta(gt=0, lt=MAX_PRICE)]
 _Size = Annotated[float, msgspec.Meta(ge=MIN_SIZE, le=MAX_SIZE)]

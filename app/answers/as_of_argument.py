@@ -1,4 +1,4 @@
-"""An earlier moment of the last hour, as people and models write it."""
+"""An earlier moment of the last hour, as people and models type it."""
 
 import math
 from datetime import UTC, datetime
@@ -8,7 +8,7 @@ from app.core.errors import BadMoment
 
 MAX_DIGITS = 20
 PAST_MS = 3600 * SECOND_MS
-# What the clocks of asker and server may differ by.
+# The clocks of client and server may differ by so much.
 AHEAD_MS = 1000
 ACCEPTED = "ISO 8601 such as 2026-11-23T14:30:00Z (UTC where no zone is given), or epoch ms"
 
@@ -16,7 +16,7 @@ ACCEPTED = "ISO 8601 such as 2026-11-23T14:30:00Z (UTC where no zone is given), 
 def parse_moment(text: str, now_ms: float) -> int | None:
     """Return the whole second at or before the moment `text` in epoch ms, None where it is empty.
 
-    Raises `BadMoment`, which lists the accepted forms.
+    Raises `BadMoment`, which lists the accepted forms, for anything else.
 
     >>> parse_moment("1340285400123", 1340285401000), parse_moment("", 0)
     (1340285400000, None)

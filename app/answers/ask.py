@@ -3,13 +3,13 @@
 from typing import Literal, NamedTuple
 
 from app.answers.as_of_argument import parse_moment
-from app.answers.history_argument import parse_history
+from app.answers.history_argument import DEFAULT_HISTORY, parse_history
 from app.answers.reader import Reader
 from app.answers.rendering import RenderedReply, render
 from app.answers.ticker_answer import Answer, fit_brief_to_budget, fit_to_budget
 from app.answers.token_estimate import tokens_at_most
 from app.core import clock
-from app.core.tickers import checked_ticker
+from app.core.tickers import parse_ticker
 
 Detail = Literal["full", "brief"]
 
@@ -30,7 +30,7 @@ class RenderedAnswer(NamedTuple):
 def ask(  # noqa: PLR0913 - the contract's arguments
     reader: Reader,
     ticker: str,
-    history: str = "5mins",
+    history: str = DEFAULT_HISTORY,
     *,
     include_patterns: bool = True,
     detail: Detail = "full",
@@ -42,7 +42,7 @@ def ask(  # noqa: PLR0913 - the contract's arguments
     `BadMoment`, `NoAnswer` or `StoreUnavailable`, each with a line for people.
     """
     snapshot = reader.snapshot(
-        checked_ticker(ticker),
+        parse_ticker(ticker),
         parse_history(history),
         include_patterns=include_patterns,
         at_ms=parse_moment(as_of, clock.now_ms()),

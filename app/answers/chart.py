@@ -5,12 +5,12 @@ import threading
 from typing import NamedTuple
 
 from app.answers.compare import ComparisonRow, comparison_row
-from app.answers.history_argument import parse_history
+from app.answers.history_argument import DEFAULT_HISTORY, parse_history
 from app.answers.reader import Reader
 from app.answers.schema import Reply
 from app.answers.ticker_text import id_line
 from app.core.errors import NoAnswer
-from app.core.tickers import checked_ticker
+from app.core.tickers import parse_ticker
 
 # What is left of the deadline is for reading and drawing.
 PATIENCE_SECONDS = 1.1
@@ -42,21 +42,22 @@ def preload_matplotlib() -> None:
         _loaded.set()
 
 
-def chart(reader: Reader, ticker: str, history: str = "5mins") -> Chart:
+def chart(reader: Reader, ticker: str, history: str = DEFAULT_HISTORY) -> Chart:
     """Draw the last `history` of `ticker`, once `preload_matplotlib` is done.
 
     Raises `BadTicker`, `BadHistory`, `NoAnswer` or `StoreUnavailable`.
     """
-    snapshot = reader.snapshot(checked_ticker(ticker), parse_history(history))
+    name = parse_ticker(ticker)
+    snapshot = reader.snapshot(name, parse_history(history))
     if snapshot.as_of_ms is None:
-        raise NoAnswer(f"{ticker}: warming: {snapshot.cause}; ask again in some seconds")
+        raise NoAnswer(f"{name}: warming: {snapshot.cause}; ask again in some seconds")
     if not _loaded.wait(PATIENCE_SECONDS):
         known = f"; {snapshot.cause}" if snapshot.cause else ""
-        raise NoAnswer(f"{ticker}: what draws is still loading, ask again in a second{known}")
+        raise NoAnswer(f"{name}: what draws is still loading, ask again in a second{known}")
     # Loading it takes half a second, which nobody who asks for no picture need pay.
     from app.answers.chart_drawing import png_of  # noqa: PLC0415
 
-    table = reader.table(ticker, snapshot.as_of_ms, snapshot.history_seconds).bars
+    table = reader.table(name, snapshot.as_of_ms, snapshot.history_seconds).bars
     facts = comparison_row(snapshot).model_dump()
     return Chart(
         png_of(snapshot, table), ChartFacts(**facts, history_seconds=snapshot.history_seconds)

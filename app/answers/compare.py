@@ -7,14 +7,15 @@ from pydantic import Field, create_model
 
 from app.analysis.metric_table import COMPARED
 from app.answers.durations import age
-from app.answers.history_argument import parse_history
+from app.answers.history_argument import DEFAULT_HISTORY, parse_history
 from app.answers.reader import Reader, TickerSnapshot
 from app.answers.schema import AnswerModel, EpochMs, Flags, Known, Reply, flags_of, metric_fields
 from app.answers.ticker_answer import build_brief
 from app.answers.ticker_text import id_line, plain
 from app.core import clock
-from app.core.errors import BadQuestion, BadTicker, NoAnswer
-from app.core.tickers import checked_ticker
+from app.core.arguments import check_count
+from app.core.errors import BadTicker, NoAnswer
+from app.core.tickers import distinct_names, parse_ticker
 from app.storage.published import EvidenceClass
 
 MAX_TICKERS = 10
@@ -87,19 +88,18 @@ class Comparison(Reply):
         return "\n".join([head, *rows, *id_line(self.answer_id)])
 
 
-def compare(reader: Reader, tickers: list[str], history: str = "5mins") -> Comparison:
+def compare(reader: Reader, tickers: list[str], history: str = DEFAULT_HISTORY) -> Comparison:
     """Compare tickers over exactly the last `history`.
 
     Raises `BadQuestion`, `BadHistory`, `StoreUnavailable`; `NoAnswer` where none is known.
     """
-    names = list(dict.fromkeys(tickers))
-    if not 1 <= len(names) <= MAX_TICKERS:
-        raise BadQuestion(f"tickers: {len(names)} given, 1 to {MAX_TICKERS} accepted")
+    names = distinct_names(tickers)
+    check_count("tickers", names, MAX_TICKERS)
     seconds = parse_history(history)
     rows, faults = [], []
     for name in names:
         try:
-            snapshot = reader.snapshot(checked_ticker(name), seconds)
+            snapshot = reader.snapshot(parse_ticker(name), seconds)
             rows.append(comparison_row(snapshot))
         except (NoAnswer, BadTicker) as error:
             faults.append(error)

@@ -1,20 +1,10 @@
-"""How long a past an answer covers, as people and models write it."""
+"""The history that an answer covers, as people and models type it."""
 
-import re
-
+from app.core.arguments import parse_seconds
 from app.core.errors import BadHistory
 
 MIN_SECONDS, MAX_SECONDS = 10, 3600
-
-_UNIT_SECONDS = {
-    **dict.fromkeys(("", "s", "sec", "secs", "second", "seconds"), 1),
-    **dict.fromkeys(("m", "min", "mins", "minute", "minutes"), 60),
-    **dict.fromkeys(("h", "hr", "hrs", "hour", "hours"), 3600),
-}
-# ASCII only, and few digits: int() would also take other scripts' digits and any length, and \s
-# other scripts' spaces.
-_HISTORY = re.compile(r"\s*([0-9]{1,6})\s*([a-z]*)\s*", re.IGNORECASE | re.ASCII)
-
+DEFAULT_HISTORY = "5mins"
 ACCEPTED = (
     "30s, 45sec, 5m, 5min, 5mins, 10 minutes, 1h or 90 (seconds): whole seconds from 10 s to 1 h"
 )
@@ -28,11 +18,9 @@ def parse_history(text: str) -> int:
     >>> [parse_history(text) for text in ("5mins", "10 minutes", "1h", "90")]
     [300, 600, 3600, 90]
     """
-    found = _HISTORY.fullmatch(text)
-    unit_seconds = _UNIT_SECONDS.get(found[2].lower()) if found else None
-    if found is None or unit_seconds is None:
+    seconds = parse_seconds(text)
+    if seconds is None:
         raise BadHistory(f"history {text[:40]!r} is not understood; accepted: {ACCEPTED}")
-    seconds = int(found[1]) * unit_seconds
     if not MIN_SECONDS <= seconds <= MAX_SECONDS:
         raise BadHistory(f"history {text[:40]!r} is {seconds} s; accepted: {ACCEPTED}")
     return seconds

@@ -13,7 +13,7 @@ from app.answers.reader import Reader
 from app.answers.schema import Flags
 from app.answers.ticker_answer import EventFacts, event_facts, event_rank
 from app.answers.ticker_text import EVENT_COLUMNS, event_line, id_line, shown
-from app.core.errors import BadQuestion
+from app.core.arguments import check_range, check_word
 from app.storage.published import EventRecord, EvidenceClass
 
 ANY = "any"
@@ -74,12 +74,10 @@ def scan(
 
     Raises `BadQuestion`, `NoAnswer` or `StoreUnavailable`.
     """
-    checked("pattern", pattern, (ANY, *PATTERN_TYPES))
-    checked("side", side, (ANY, *PATTERN_SIDES))
-    if not 0 <= min_strength <= 1:
-        raise BadQuestion("min_strength lies from 0 to 1")
-    if not 1 <= limit <= MAX_LIMIT:
-        raise BadQuestion(f"limit lies from 1 to {MAX_LIMIT}")
+    check_word("pattern", pattern, (ANY, *PATTERN_TYPES))
+    check_word("side", side, (ANY, *PATTERN_SIDES))
+    check_range("min_strength", min_strength, 0, 1)
+    check_range("limit", limit, 1, MAX_LIMIT)
     overview = reader.overview()
     found = [
         (event, seen)
@@ -133,9 +131,3 @@ def _tickers(overview: Overview) -> dict[str, object]:
         "warming_tickers": flags["warming"] or None,
         "odd_records": dict(sorted(odd.items())),
     }
-
-
-def checked(name: str, text: str, accepted: tuple[str, ...]) -> None:
-    """Raise `BadQuestion` unless a text is one of the accepted words."""
-    if text not in accepted:
-        raise BadQuestion(f"{name} {text[:40]!r} is not known; accepted: {', '.join(accepted)}")

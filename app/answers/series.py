@@ -8,7 +8,7 @@ from app.analysis.bars import SECOND_MS
 from app.analysis.metric_table import MID, SHOWN
 from app.analysis.metrics import compute_metrics
 from app.answers.durations import age
-from app.answers.history_argument import parse_history
+from app.answers.history_argument import DEFAULT_HISTORY, parse_history
 from app.answers.reader import Reader
 from app.answers.schema import (
     Flags,
@@ -22,8 +22,9 @@ from app.answers.schema import (
 )
 from app.answers.ticker_read import SecondTable
 from app.answers.ticker_text import id_line, plain
-from app.core.errors import BadQuestion, NoAnswer
-from app.core.tickers import checked_ticker
+from app.core.arguments import check_range, check_words
+from app.core.errors import NoAnswer
+from app.core.tickers import parse_ticker
 from app.storage.published import EvidenceClass, Value
 
 MIN_POINTS, MAX_POINTS = 2, 60
@@ -83,24 +84,26 @@ def _said(value: Number | None) -> str:
 
 
 def series(
-    reader: Reader, ticker: str, fields: list[str], history: str = "5mins", points: int = 12
+    reader: Reader, ticker: str, fields: list[str], history: str = DEFAULT_HISTORY, points: int = 12
 ) -> Series:
     """Measure `fields` over each of about `points` equal steps of the last `history`.
 
     Raises `BadQuestion`, `BadTicker`, `BadHistory`, `NoAnswer` or `StoreUnavailable`.
     """
-    _check(fields, points)
-    snapshot = reader.snapshot(checked_ticker(ticker), parse_history(history))
+    check_words("fields", fields, FIELDS, MAX_FIELDS)
+    check_range("points", points, MIN_POINTS, MAX_POINTS)
+    name = parse_ticker(ticker)
+    snapshot = reader.snapshot(name, parse_history(history))
     if snapshot.as_of_ms is None:
-        raise NoAnswer(f"{ticker}: warming: {snapshot.cause}; ask again in some seconds")
+        raise NoAnswer(f"{name}: warming: {snapshot.cause}; ask again in some seconds")
     seconds, as_of_ms = snapshot.history_seconds, snapshot.as_of_ms
     step = -(-seconds // min(points, seconds))
     ends = list(range(as_of_ms, as_of_ms - seconds * SECOND_MS, -step * SECOND_MS))[::-1]
-    table = reader.table(ticker, as_of_ms, seconds + step)
+    table = reader.table(name, as_of_ms, seconds + step)
     rows = [measured(table, end, step) for end in ends]
     covered: Any = snapshot.metrics.get("covered_seconds")
     return Series(
-        ticker=ticker,
+        ticker=name,
         now=round(snapshot.now_ms),
         as_of=as_of_ms,
         age_seconds=seconds_of(snapshot.now_ms - as_of_ms),
@@ -113,17 +116,8 @@ def series(
         quality=dict(snapshot.quality.counts),
         first_end=ends[0],
         step_seconds=step,
-        columns={name: [_number(name, row.get(name)) for row in rows] for name in fields},
+        columns={field: [_number(field, row.get(field)) for row in rows] for field in fields},
     )
-
-
-def _check(fields: list[str], points: int) -> None:
-    unknown = [name[:40] for name in fields if name not in FIELDS]
-    if unknown or not 1 <= len(fields) <= MAX_FIELDS:
-        fault = f"{unknown} not known" if unknown else f"{len(fields)} given"
-        raise BadQuestion(f"fields: {fault}; 1 to {MAX_FIELDS} of: {', '.join(FIELDS)}")
-    if not MIN_POINTS <= points <= MAX_POINTS:
-        raise BadQuestion(f"points lies from {MIN_POINTS} to {MAX_POINTS}")
 
 
 def measured(table: SecondTable, end_ms: int, seconds: int) -> dict[str, Value]:

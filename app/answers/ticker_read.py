@@ -8,6 +8,7 @@ import redis
 from app.analysis.bars import SECOND_MS, Bar
 from app.analysis.metrics import compute_metrics
 from app.analysis.record_parser import parse_quote, parse_trade
+from app.analysis.record_schemas import MIN_EPOCH_MS
 from app.analysis.records import PRICE_UNITS, UNSIGNED
 from app.analysis.rolling_bars import RollingBars
 from app.analysis.windows import WINDOWS
@@ -19,7 +20,6 @@ from app.storage.tick.codec import decode_bar, decode_bars
 
 WINDOW_OF_SECONDS = {seconds: name for name, seconds in WINDOWS.items()}
 MAX_EVENTS_READ = 2000
-MIN_EPOCH_MS = 1e12
 _STATE_FIELDS = ("as_of", "recent", TICK_SIZE)
 
 Hash = Mapping[bytes, bytes]

@@ -6,6 +6,7 @@ from typing import NoReturn
 import click
 
 from app.answers.ask import ask as ask_ticker
+from app.answers.history_argument import DEFAULT_HISTORY
 from app.answers.reader import Reader
 from app.answers.rendering import compact
 from app.core.errors import OrderFlowError
@@ -16,7 +17,9 @@ from app.storage.redis_client import connect
 
 @click.command()
 @click.argument("ticker")
-@click.option("--history", default="5mins", show_default=True, help="10 s to 1 h: 30s, 5mins, 1h.")
+@click.option(
+    "--history", default=DEFAULT_HISTORY, show_default=True, help="10 s to 1 h: 30s, 5mins, 1h."
+)
 @click.option("--json", "as_json", is_flag=True, help="Print the structured form.")
 def ask(ticker: str, history: str, *, as_json: bool) -> None:
     """Print what the MCP tool would answer about TICKER."""

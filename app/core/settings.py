@@ -16,7 +16,11 @@ from app.core.errors import SettingError
 # Guessing one takes for ever, at any rate of requests.
 MIN_TOKEN_LENGTH = 16
 
-Port = Annotated[int, Field(ge=1, le=65535)]
+PORTS = (1, 65535)
+INTERVAL_SECONDS = (1, 30)
+RETENTION_SECONDS = (60, 86400)
+
+Port = Annotated[int, Field(ge=PORTS[0], le=PORTS[1])]
 
 
 def _env(name: str) -> AliasChoices:
@@ -41,10 +45,18 @@ class Settings(BaseSettings):
     log_format: Literal["text", "json"] = Field(
         "text", validation_alias=_env("ORDERFLOW_LOG_FORMAT")
     )
-    interval_seconds: int = Field(1, ge=1, le=30, validation_alias=_env("PROCESSOR_INTERVAL"))
+    interval_seconds: int = Field(
+        1,
+        ge=INTERVAL_SECONDS[0],
+        le=INTERVAL_SECONDS[1],
+        validation_alias=_env("PROCESSOR_INTERVAL"),
+    )
     settle_ms: int = Field(200, ge=0, le=900, validation_alias=_env("ORDERFLOW_SETTLE_MS"))
     retention_seconds: int = Field(
-        3600, ge=60, le=86400, validation_alias=_env("ORDERFLOW_RETENTION_SECONDS")
+        3600,
+        ge=RETENTION_SECONDS[0],
+        le=RETENTION_SECONDS[1],
+        validation_alias=_env("ORDERFLOW_RETENTION_SECONDS"),
     )
     max_records: int = Field(
         100_000, ge=1000, le=10_000_000, validation_alias=_env("ORDERFLOW_MAX_RECORDS")

@@ -1,6 +1,7 @@
-"""What a ticker may look like."""
+"""Ticker names: which are allowed, and how typed ones are read."""
 
 import re
+from collections.abc import Iterable
 
 from app.core.errors import BadTicker
 
@@ -18,14 +19,38 @@ def is_ticker(text: str) -> bool:
     return _TICKER.fullmatch(text) is not None
 
 
-def checked_ticker(text: str) -> str:
-    """Return `text` if it is a ticker; case is kept.
+def parse_ticker(text: str) -> str:
+    """Return the ticker that a person or a model typed; case is kept, spaces around it are not.
 
-    Raises `BadTicker` otherwise.
+    Raises `BadTicker` where it is not allowed.
+
+    >>> parse_ticker(" BRK.B ")
+    'BRK.B'
     """
-    if not is_ticker(text):
+    ticker = text.strip()
+    if not is_ticker(ticker):
         raise BadTicker(
             f"ticker {text[:40]!r} is not allowed: 1 to 32 of A-Z a-z 0-9 . _ - / : "
             "beginning with a letter, a digit or '.'"
         )
-    return text
+    return ticker
+
+
+def distinct_names(names: Iterable[str]) -> list[str]:
+    """Return the names of a list as typed, each once, in their order; none is checked.
+
+    >>> distinct_names(["SPY", " QQQ", "SPY "])
+    ['SPY', 'QQQ']
+    """
+    return list(dict.fromkeys(name.strip() for name in names))
+
+
+def parse_tickers(text: str) -> list[str]:
+    """Return the tickers of a text with commas between them, each once.
+
+    Raises `BadTicker`.
+
+    >>> parse_tickers("SPY, QQQ,SPY")
+    ['SPY', 'QQQ']
+    """
+    return [parse_ticker(name) for name in distinct_names(text.split(","))]

@@ -1,4 +1,4 @@
-"""The engine over a tape, without Redis: what the ticks would have published."""
+"""Analyse a tape without Redis: write what the ticks would have published."""
 
 import math
 from collections.abc import Iterator
@@ -17,8 +17,10 @@ from app.analysis.records import Batch
 from app.analysis.results import TickResult
 from app.analysis.state import ENGINE
 from app.analysis.windows import WINDOWS
+from app.core.arguments import Seconds
 from app.core.errors import OrderFlowError
-from app.core.tickers import checked_ticker
+from app.core.settings import INTERVAL_SECONDS
+from app.core.tickers import parse_ticker
 from app.feeds.tape import Tape, read_tape
 from app.storage.tick import codec
 
@@ -47,8 +49,8 @@ class Ticks:
         return (self.last - self.first) // self.interval_ms + 1
 
 
-def analyses(engine: Engine, tape: Tape, ticks: Ticks) -> Iterator[TickResult]:
-    """Fold a tape tick by tick; yields what each tick found."""
+def tick_results(engine: Engine, tape: Tape, ticks: Ticks) -> Iterator[TickResult]:
+    """Fold a tape tick by tick and yield each tick's result."""
     place = 0
     faults = sorted(tape.faults)
     fault_place = 0
@@ -64,7 +66,7 @@ def analyses(engine: Engine, tape: Tape, ticks: Ticks) -> Iterator[TickResult]:
 
 
 def write_metrics(out: IO[bytes], analysis: TickResult) -> None:
-    """Write a line a window."""
+    """Write a line per window."""
     behaviors = msgspec.Raw(_json(analysis.behaviors))
     for window in WINDOWS:
         fields: dict[str, Any] = {"window": window, **analysis.metrics[window]}
@@ -78,14 +80,14 @@ def write_metrics(out: IO[bytes], analysis: TickResult) -> None:
 
 
 def analyze_tape(ticker: str, tape: Tape, out: Path, interval_ms: int = SECOND_MS) -> int:
-    """Write `metrics.jsonl`, `patterns.jsonl` and `levels.jsonl` into `out`; returns the ticks."""
+    """Write `metrics.jsonl`, `patterns.jsonl` and `levels.jsonl`; return the number of ticks."""
     out.mkdir(parents=True, exist_ok=True)
     engine = Engine.new(ticker)
     events: dict[str, Event] = {}
     ticks = Ticks.of(tape, interval_ms)
     with (out / "metrics.jsonl").open("wb") as metrics:
         for analysis in tqdm(
-            analyses(engine, tape, ticks), total=len(ticks), unit="tick", disable=None
+            tick_results(engine, tape, ticks), total=len(ticks), unit="tick", disable=None
         ):
             for error in analysis.failed_detectors.values():
                 raise error
@@ -112,14 +114,14 @@ _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
     "--shift-ms", type=int, default=0, help="Added to every stamp, as `feed replay` does."
 )
 @click.option(
-    "--interval", type=click.IntRange(1, 30), default=1, help="Seconds from tick to tick."
+    "--interval", type=Seconds(*INTERVAL_SECONDS), default=1, help="Seconds from tick to tick."
 )
 def analyze(  # noqa: PLR0913, PLR0917 - one parameter an option
     quotes: Path, trades: Path | None, ticker: str, out: Path, shift_ms: int, interval: int
 ) -> None:
     """Analyse a tape, without Redis, as the ticks would have."""
     try:
-        name = checked_ticker(ticker)
+        name = parse_ticker(ticker)
         tape = read_tape(quotes, trades, shift_ms)
         if not tape.records:
             raise click.ClickException(f"{quotes}: no usable record")

@@ -1,4 +1,4 @@
-"""`orderflow feed`: write to Redis what a broker would write."""
+"""`orderflow feed`: publish records to Redis as a broker does."""
 
 import signal
 from collections.abc import Iterator
@@ -13,21 +13,22 @@ from redis import Redis
 from tqdm import tqdm
 
 from app.core import logs
+from app.core.arguments import Seconds
 from app.core.clock import now_ms
 from app.core.errors import BadTicker, TapeError
 from app.core.outage_log import UNAVAILABLE, OutageLog
 from app.core.settings import Settings, settings
-from app.core.tickers import checked_ticker
-from app.feeds.publish import Backoff, Outbox, Posting, log, publish_when_due
-from app.feeds.replay import Lap, Replay, read_all, tapes_among
+from app.core.tickers import parse_tickers
+from app.feeds.publish import Backoff, RecordPublisher, ScheduledRecord, log, publish_when_due
+from app.feeds.replay import Replay, ReplayPass, find_tapes, read_tapes
 from app.feeds.simulate import (
     DEFAULT_TICKERS,
     TAPE_START_MS,
-    Course,
-    Labelled,
-    first_second,
-    postings,
-    write_label,
+    LabelCallback,
+    TickerSimulation,
+    append_label,
+    backfill_start,
+    scheduled_records,
     write_labels,
     write_tape,
 )
@@ -67,27 +68,27 @@ def replay(files: tuple[Path, ...], ticker: str | None, speed: float, *, loop: b
     shifted by a whole number of seconds, which is printed as shift_ms=N.
     """
     try:
-        tapes = read_all(tapes_among(files, ticker))
+        tapes = read_tapes(find_tapes(files, ticker))
     except (TapeError, BadTicker) as error:
         raise click.ClickException(str(error)) from error
     for name, tape in tapes.items():
         if tape.rejected:
             click.echo(f"ticker={name} left_out={dict(tape.rejected)}")
-    _play(tapes, speed=speed, loop=loop)
+    _publish_replay(tapes, speed=speed, loop=loop)
 
 
-def _play(tapes: dict[str, Tape], *, speed: float, loop: bool) -> None:
-    checked = settings()
-    logs.set_up(checked)
+def _publish_replay(tapes: dict[str, Tape], *, speed: float, loop: bool) -> None:
+    config = settings()
+    logs.set_up(config)
     total = None if loop else sum(len(tape.records) for tape in tapes.values())
-    with _until_told_to_stop() as stop, connect(checked) as redis, _progress(total) as bar:
-        outbox = Outbox(redis, checked)
-        stream = Replay(now_ms, _say_lap, speed, loop).postings(tapes)
-        publish_when_due(_counted(stream, bar), outbox, stop)
-    _close(outbox)
+    with _stop_on_signals() as stop, connect(config) as redis, _progress(total) as bar:
+        publisher = RecordPublisher(redis, config)
+        stream = Replay(now_ms, _echo_pass, speed, loop).scheduled_records(tapes)
+        publish_when_due(_count_records(stream, bar), publisher, stop)
+    _echo_totals(publisher)
 
 
-def _say_lap(lap: Lap) -> None:
+def _echo_pass(lap: ReplayPass) -> None:
     with tqdm.external_write_mode():
         click.echo(
             f"shift_ms={lap.shift_ms} ticker={lap.ticker} records={lap.records} lap={lap.number}"
@@ -106,12 +107,12 @@ def _say_lap(lap: Lap) -> None:
 )
 @click.option(
     "--seconds",
-    type=click.IntRange(min=1),
+    type=Seconds(min=1),
     help=f"How long; else until Ctrl-C, and {TAPE_SECONDS} with --tape.",
 )
 @click.option(
     "--backfill-seconds",
-    type=click.IntRange(min=0),
+    type=Seconds(min=0),
     default=330,
     show_default=True,
     help="How much past to write at the start.",
@@ -142,46 +143,47 @@ def simulate(  # noqa: PLR0913 - click hands over each option
     names = _tickers(tickers)
     if folder is not None:
         length = seconds or TAPE_SECONDS
-        _record(
-            folder, [Course(name, seed, TAPE_START_MS, length, not no_trades) for name in names]
+        _write_tapes(
+            folder,
+            [TickerSimulation(name, seed, TAPE_START_MS, length, not no_trades) for name in names],
         )
         return
     with ExitStack() as stack:
-        labelled = _to_file(stack, labels)
-        _simulate_live(names, seed, seconds, backfill_seconds, labelled, with_trades=not no_trades)
+        on_label = _label_writer(stack, labels)
+        _simulate_live(names, seed, seconds, backfill_seconds, on_label, with_trades=not no_trades)
 
 
 def _tickers(text: str) -> list[str]:
     try:
-        return list(dict.fromkeys(checked_ticker(name.strip()) for name in text.split(",")))
+        return parse_tickers(text)
     except BadTicker as error:
         raise click.BadParameter(str(error), param_hint="--tickers") from error
 
 
-def _to_file(stack: ExitStack, path: Path | None) -> Labelled:
+def _label_writer(stack: ExitStack, path: Path | None) -> LabelCallback:
     if path is None:
         return lambda _ticker, _label: None
     file = stack.enter_context(path.open("w"))
-    return lambda ticker, label: write_label(file, ticker, label)
+    return lambda ticker, label: append_label(file, ticker, label)
 
 
-def _simulate_live(  # noqa: PLR0913 - what the options say
+def _simulate_live(  # noqa: PLR0913 - the options
     names: list[str],
     seed: int,
     seconds: int | None,
     backfill_seconds: int,
-    labelled: Labelled,
+    on_label: LabelCallback,
     *,
     with_trades: bool,
 ) -> None:
-    checked = settings()
-    logs.set_up(checked)
-    with _until_told_to_stop() as stop, connect(checked) as redis:
-        outbox = Outbox(redis, checked)
-        starts = _starts(redis, checked, names, backfill_seconds, stop)
+    config = settings()
+    logs.set_up(config)
+    with _stop_on_signals() as stop, connect(config) as redis:
+        publisher = RecordPublisher(redis, config)
+        starts = _start_times(redis, config, names, backfill_seconds, stop)
         end_ms = None if seconds is None else int(now_ms()) + 1000 * seconds
-        courses = [
-            Course(
+        simulations = [
+            TickerSimulation(
                 name,
                 seed,
                 start,
@@ -193,23 +195,24 @@ def _simulate_live(  # noqa: PLR0913 - what the options say
         click.echo(
             f"simulating {', '.join(starts)} with {backfill_seconds} s of past; Ctrl-C ends it"
         )
-        publish_when_due(postings(courses, labelled), outbox, stop)
-    _close(outbox)
+        publish_when_due(scheduled_records(simulations, on_label), publisher, stop)
+    _echo_totals(publisher)
 
 
-def _starts(
-    redis: Redis, checked: Settings, names: list[str], backfill_seconds: int, stop: Event
+def _start_times(
+    redis: Redis, config: Settings, names: list[str], backfill_seconds: int, stop: Event
 ) -> dict[str, int]:
-    """Ask Redis, as soon as it answers, where each ticker's records end."""
-    keys, outage, backoff = Keys(cluster=checked.cluster), OutageLog(log), Backoff()
+    """Wait for Redis and return the start of each ticker's backfill."""
+    keys, outage, backoff = Keys(cluster=config.cluster), OutageLog(log), Backoff()
     while not stop.is_set():
         try:
             starts = {
-                name: first_second(redis, keys, name, now_ms(), backfill_seconds) for name in names
+                name: backfill_start(redis, keys, name, now_ms(), backfill_seconds)
+                for name in names
             }
         except UNAVAILABLE as error:
             outage.note_error(error)
-            backoff.failed()
+            backoff.note_failure()
             stop.wait(backoff.pause_seconds)
             continue
         outage.note_success()
@@ -217,31 +220,33 @@ def _starts(
     return {}
 
 
-def _record(folder: Path, courses: list[Course]) -> None:
+def _write_tapes(folder: Path, simulations: list[TickerSimulation]) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     labels: dict[str, list[Label]] = {}
     with _progress(None) as bar:
-        for course in courses:
-            labels[course.ticker] = write_tape(folder, course, lambda _: bar.update())
+        for simulation in simulations:
+            labels[simulation.ticker] = write_tape(folder, simulation, lambda _: bar.update())
     write_labels(folder / "labels.csv", labels)
     click.echo(
-        f"wrote {len(courses)} tapes and {sum(map(len, labels.values()))} labels to {folder}"
+        f"wrote {len(simulations)} tapes and {sum(map(len, labels.values()))} labels to {folder}"
     )
 
 
 @contextmanager
-def _until_told_to_stop() -> Iterator[Event]:
-    """Turn Ctrl-C and SIGTERM into an event, so that what is under way is finished first."""
+def _stop_on_signals() -> Iterator[Event]:
+    """Turn Ctrl-C and SIGTERM into an event, so that the current batch is finished first."""
     stop = Event()
 
-    def tell(_number: int, _frame: FrameType | None) -> None:
+    def request_stop(_number: int, _frame: FrameType | None) -> None:
         stop.set()
 
-    before = {number: signal.signal(number, tell) for number in (signal.SIGINT, signal.SIGTERM)}
+    previous = {
+        number: signal.signal(number, request_stop) for number in (signal.SIGINT, signal.SIGTERM)
+    }
     try:
         yield stop
     finally:
-        for number, handler in before.items():
+        for number, handler in previous.items():
             signal.signal(number, handler)
 
 
@@ -250,12 +255,14 @@ def _progress(total: int | None) -> "tqdm[Any]":
     return tqdm(total=total, unit=" records", disable=None, leave=False)
 
 
-def _counted(stream: Iterator[Posting], bar: "tqdm[Any]") -> Iterator[Posting]:
-    for posting in stream:
-        yield posting
+def _count_records(
+    stream: Iterator[ScheduledRecord], bar: "tqdm[Any]"
+) -> Iterator[ScheduledRecord]:
+    for record in stream:
+        yield record
         bar.update()
 
 
-def _close(outbox: Outbox) -> None:
-    unsent = f", {outbox.waiting} not sent" if outbox.waiting else ""
-    click.echo(f"published {outbox.published} records{unsent}")
+def _echo_totals(publisher: RecordPublisher) -> None:
+    unsent = f", {publisher.pending_count} not sent" if publisher.pending_count else ""
+    click.echo(f"published {publisher.published_count} records{unsent}")

@@ -1,4 +1,4 @@
-"""The way of records to Redis: a broker's JSON in its sorted sets, sent in batches when due."""
+"""Publish records to Redis when they are due, as a broker does: JSON in sorted sets, in batches."""
 
 import time
 from collections import deque
@@ -12,19 +12,20 @@ import structlog
 from redis import Redis
 from redis.exceptions import RedisError
 
-from app.analysis.records import BUY, PRICE_UNITS, SELL, Quote, Record, Trade
+from app.analysis.record_schemas import AGGRESSOR_NAMES
+from app.analysis.records import PRICE_UNITS, Quote, Record, Trade
 from app.core.clock import now_ms
 from app.core.outage_log import UNAVAILABLE, OutageLog
 from app.core.settings import Settings
 from app.storage.keys import Keys
 
-PAUSE_SECONDS = 0.02
-LONGEST_PAUSE_SECONDS = 0.2
-FIRST_BACKOFF_SECONDS = 0.05
-LONGEST_BACKOFF_SECONDS = 1.0
-BEHIND_MS = 50.0
-CATCH_UPS = 8
-LOAD_RECORDS = 20_000
+MIN_PAUSE_SECONDS = 0.02
+MAX_PAUSE_SECONDS = 0.2
+MIN_BACKOFF_SECONDS = 0.05
+MAX_BACKOFF_SECONDS = 1.0
+MAX_ROUND_MS = 50.0
+MAX_ROUNDS = 8
+BATCH_RECORDS = 20_000
 
 log = structlog.get_logger()
 
@@ -32,7 +33,7 @@ KeyOf = Callable[[str], str]
 
 
 class QuoteMember(msgspec.Struct):
-    """A quote as a broker stores it."""
+    """A quote as a member of a broker's sorted set."""
 
     timestamp: float
     bid_price: float
@@ -43,7 +44,7 @@ class QuoteMember(msgspec.Struct):
 
 
 class TradeMember(msgspec.Struct):
-    """A trade as a broker stores it."""
+    """A trade as a member of a broker's sorted set."""
 
     timestamp: float
     price: float
@@ -52,21 +53,21 @@ class TradeMember(msgspec.Struct):
     seq: int
 
 
-class Posting(NamedTuple):
-    """A record, the ticker that it belongs to, and when it is due (epoch ms)."""
+class ScheduledRecord(NamedTuple):
+    """A record with its ticker and the time at which to publish it (epoch ms)."""
 
-    stamp: float
+    due_ms: float
     ticker: str
     record: Record
 
 
-_AGGRESSORS = {BUY: "buy", SELL: "sell"}
 _encode = msgspec.json.Encoder().encode
 
 
 def member_of(record: Record) -> bytes:
-    """Write a record as a broker would; reading it back gives the same record.
+    """Return a record as a broker's JSON; parsing it gives the same record.
 
+    >>> from app.analysis.records import BUY
     >>> member_of(Trade(1340285400123.456, 16, 58594000000, 100.0, BUY))
     b'{"timestamp":1340285400123.456,"price":585.94,"size":100,"aggressor":"buy","seq":16}'
     """
@@ -75,9 +76,9 @@ def member_of(record: Record) -> bytes:
             QuoteMember(
                 record.stamp,
                 record.bid_price / PRICE_UNITS,
-                _plain(record.bid_size),
+                _whole_if_possible(record.bid_size),
                 record.ask_price / PRICE_UNITS,
-                _plain(record.ask_size),
+                _whole_if_possible(record.ask_size),
                 record.seq,
             )
         )
@@ -85,27 +86,27 @@ def member_of(record: Record) -> bytes:
         TradeMember(
             record.stamp,
             record.price / PRICE_UNITS,
-            _plain(record.size),
-            _AGGRESSORS.get(record.aggressor),
+            _whole_if_possible(record.size),
+            AGGRESSOR_NAMES.get(record.aggressor),
             record.seq,
         )
     )
 
 
-def _plain(size: float) -> float:
-    """Drop the `.0` of whole sizes."""
+def _whole_if_possible(size: float) -> float:
+    """Return whole sizes as integers, which JSON writes without `.0`."""
     return int(size) if size.is_integer() else size
 
 
 class Backoff:
-    """How long to let a failing thing be: twice as long each time, a second at most."""
+    """The pause between failing attempts: doubled after each failure, one second at most."""
 
     def __init__(self) -> None:
         self.pause_seconds = 0.0
         self._until = 0.0
 
     @property
-    def failing(self) -> bool:
+    def is_failing(self) -> bool:
         """Tell whether the last attempt failed."""
         return self.pause_seconds > 0
 
@@ -113,162 +114,175 @@ class Backoff:
         """Tell whether the next attempt may be made."""
         return time.monotonic() >= self._until
 
-    def failed(self) -> None:
+    def note_failure(self) -> None:
         """Put off the next attempt."""
         self.pause_seconds = min(
-            max(2 * self.pause_seconds, FIRST_BACKOFF_SECONDS), LONGEST_BACKOFF_SECONDS
+            max(2 * self.pause_seconds, MIN_BACKOFF_SECONDS), MAX_BACKOFF_SECONDS
         )
         self._until = time.monotonic() + self.pause_seconds
 
-    def succeeded(self) -> None:
+    def note_success(self) -> None:
         """Forget the failures."""
         self.pause_seconds = self._until = 0.0
 
 
 @dataclass(slots=True)
-class _Lane:
-    """What waits for one key; the oldest is let go where more waits than the key may hold."""
+class _KeyBacklog:
+    """Records to write to one key; beyond the key's greatest length the oldest are dropped."""
 
     key: str
-    waiting: deque[tuple[float, bytes]]
+    pending: deque[tuple[float, bytes]]
     backoff: Backoff = field(default_factory=Backoff)
 
     def drop_before(self, stamp_ms: float) -> None:
-        while self.waiting and self.waiting[0][0] < stamp_ms:
-            self.waiting.popleft()
+        while self.pending and self.pending[0][0] < stamp_ms:
+            self.pending.popleft()
 
 
-class Outbox:
-    """Records on their way to Redis; what Redis does not take waits for the next attempt."""
+class RecordPublisher:
+    """Writes records to Redis; those that Redis does not accept are kept for the next attempt."""
 
     def __init__(self, redis: Redis, settings: Settings) -> None:
         self._redis = redis
         self._keys = Keys(cluster=settings.cluster)
         self._retention_ms = settings.retention_seconds * 1000.0
         self._max_records = settings.max_records
-        self._trades: dict[str, _Lane] = {}
-        self._quotes: dict[str, _Lane] = {}
+        self._trades: dict[str, _KeyBacklog] = {}
+        self._quotes: dict[str, _KeyBacklog] = {}
         self._backoff = Backoff()
         self._outage = OutageLog(log)
-        self.published = 0
+        self.published_count = 0
 
-    def put(self, ticker: str, record: Record) -> None:
-        """Take a record for the next `send`."""
+    def add(self, ticker: str, record: Record) -> None:
+        """Queue a record for the next `flush`."""
         if isinstance(record, Trade):
-            lane = self._lane(self._trades, self._keys.trades, ticker)
+            backlog = self._backlog_of(self._trades, self._keys.trades, ticker)
         else:
-            lane = self._lane(self._quotes, self._keys.quotes, ticker)
-        lane.waiting.append((record.stamp, member_of(record)))
+            backlog = self._backlog_of(self._quotes, self._keys.quotes, ticker)
+        backlog.pending.append((record.stamp, member_of(record)))
 
-    def _lane(self, lanes: dict[str, _Lane], key_of: KeyOf, ticker: str) -> _Lane:
-        lane = lanes.get(ticker)
-        if lane is None:
-            lane = lanes[ticker] = _Lane(key_of(ticker), deque(maxlen=self._max_records))
-        return lane
+    def _backlog_of(
+        self, backlogs: dict[str, _KeyBacklog], key_of: KeyOf, ticker: str
+    ) -> _KeyBacklog:
+        backlog = backlogs.get(ticker)
+        if backlog is None:
+            backlog = backlogs[ticker] = _KeyBacklog(
+                key_of(ticker), deque(maxlen=self._max_records)
+            )
+        return backlog
 
     @property
-    def waiting(self) -> int:
-        """Count the records that Redis has not taken yet."""
-        return sum(len(lane.waiting) for lane in self._lanes())
+    def pending_count(self) -> int:
+        """Count the queued records."""
+        return sum(len(backlog.pending) for backlog in self._backlogs())
 
-    def _lanes(self) -> Iterator[_Lane]:
-        # Trades first: a tick that sees a quote then sees the print before it as well.
+    def _backlogs(self) -> Iterator[_KeyBacklog]:
+        # Trades first, so that a tick which reads a quote also reads the trade before it.
         yield from self._trades.values()
         yield from self._quotes.values()
 
-    def send(self) -> None:
-        """Write what waits; trouble is said once, and tried again at a later call."""
+    def flush(self) -> None:
+        """Write the queued records; log an outage once and retry at a later call."""
         if not self._backoff.is_over():
             return
-        for lanes in _loads(
-            [lane for lane in self._lanes() if lane.waiting and lane.backoff.is_over()]
+        for backlogs in _batches(
+            [
+                backlog
+                for backlog in self._backlogs()
+                if backlog.pending and backlog.backoff.is_over()
+            ]
         ):
             try:
-                self._send(lanes)
+                self._write(backlogs)
             except UNAVAILABLE as error:
-                self._redis_is_away(error)
+                self._handle_outage(error)
                 return
             self._outage.note_success()
-            self._backoff.succeeded()
+            self._backoff.note_success()
 
-    def _send(self, lanes: list[_Lane]) -> None:
-        """Send one ZADD a key, whole: a reader sees all of a key's backlog or nothing of it."""
+    def _write(self, backlogs: list[_KeyBacklog]) -> None:
+        """Send one ZADD per key, so that readers see all of a key's backlog or none of it."""
         pipeline = self._redis.pipeline(transaction=False)
-        for lane in lanes:
-            pipeline.zadd(lane.key, {member: stamp for stamp, member in lane.waiting})
-        for lane, reply in zip(lanes, pipeline.execute(raise_on_error=False), strict=True):
+        for backlog in backlogs:
+            pipeline.zadd(backlog.key, {member: stamp for stamp, member in backlog.pending})
+        for backlog, reply in zip(backlogs, pipeline.execute(raise_on_error=False), strict=True):
             if isinstance(reply, UNAVAILABLE):
                 raise reply
-            self._settle(lane, reply)
+            self._handle_reply(backlog, reply)
 
-    def _settle(self, lane: _Lane, reply: object) -> None:
-        """Forget what was written; a key of another type holds up no other."""
+    def _handle_reply(self, backlog: _KeyBacklog, reply: object) -> None:
+        """Drop the records that were written; a key of another type does not delay other keys."""
         if isinstance(reply, RedisError):
-            if not lane.backoff.failing:
-                log.warning("key refused, trying again", key=lane.key, error=str(reply))
-            lane.backoff.failed()
+            if not backlog.backoff.is_failing:
+                log.warning("key refused, trying again", key=backlog.key, error=str(reply))
+            backlog.backoff.note_failure()
             return
-        lane.backoff.succeeded()
-        self.published += len(lane.waiting)
-        lane.waiting.clear()
+        backlog.backoff.note_success()
+        self.published_count += len(backlog.pending)
+        backlog.pending.clear()
 
-    def _redis_is_away(self, error: Exception) -> None:
+    def _handle_outage(self, error: Exception) -> None:
         self._outage.note_error(error)
-        self._backoff.failed()
+        self._backoff.note_failure()
         oldest_kept = now_ms() - self._retention_ms
-        for lane in self._lanes():
-            lane.drop_before(oldest_kept)
+        for backlog in self._backlogs():
+            backlog.drop_before(oldest_kept)
 
 
-def _loads(lanes: list[_Lane]) -> Iterator[list[_Lane]]:
-    """Share the lanes out over round trips that Redis answers well within a time-out."""
-    load: list[_Lane] = []
+def _batches(backlogs: list[_KeyBacklog]) -> Iterator[list[_KeyBacklog]]:
+    """Group backlogs into round trips short enough for the client's time-out."""
+    batch: list[_KeyBacklog] = []
     records = 0
-    for lane in lanes:
-        load.append(lane)
-        records += len(lane.waiting)
-        if records >= LOAD_RECORDS:
-            yield load
-            load, records = [], 0
-    if load:
-        yield load
+    for backlog in backlogs:
+        batch.append(backlog)
+        records += len(backlog.pending)
+        if records >= BATCH_RECORDS:
+            yield batch
+            batch, records = [], 0
+    if batch:
+        yield batch
 
 
-def publish_when_due(postings: Iterable[Posting], outbox: Outbox, stop: Event) -> None:
-    """Publish each posting once its stamp is reached, until they end or `stop` is set."""
-    stream = iter(postings)
+def publish_when_due(
+    records: Iterable[ScheduledRecord], publisher: RecordPublisher, stop: Event
+) -> None:
+    """Publish each record at its due time, until there are no more or `stop` is set."""
+    stream = iter(records)
     pending = next(stream, None)
     while pending is not None and not stop.is_set():
-        pending = _put_all_due(pending, stream, outbox, stop)
-        outbox.send()
+        pending = _add_all_due(pending, stream, publisher, stop)
+        publisher.flush()
         if pending is not None:
-            stop.wait(_pause_seconds(pending.stamp - now_ms()))
-    _drain(outbox, stop)
+            stop.wait(_pause_seconds(pending.due_ms - now_ms()))
+    _drain(publisher, stop)
 
 
-def _put_all_due(
-    first: Posting, stream: Iterator[Posting], outbox: Outbox, stop: Event
-) -> Posting | None:
-    """Take what is due by now; again, where that took so long that more has become due.
+def _add_all_due(
+    first: ScheduledRecord,
+    stream: Iterator[ScheduledRecord],
+    publisher: RecordPublisher,
+    stop: Event,
+) -> ScheduledRecord | None:
+    """Queue the due records; repeat where queueing took so long that more became due.
 
-    A tick must not see half of a backlog: what came behind its fold would count as late.
+    Otherwise a tick could read half of a backlog, and the rest would count as late.
     """
-    pending: Posting | None = first
-    for _ in range(CATCH_UPS):
+    pending: ScheduledRecord | None = first
+    for _ in range(MAX_ROUNDS):
         began_ms = now_ms()
-        while pending is not None and pending.stamp <= began_ms and not stop.is_set():
-            outbox.put(pending.ticker, pending.record)
+        while pending is not None and pending.due_ms <= began_ms and not stop.is_set():
+            publisher.add(pending.ticker, pending.record)
             pending = next(stream, None)
-        if now_ms() - began_ms < BEHIND_MS:
+        if now_ms() - began_ms < MAX_ROUND_MS:
             break
     return pending
 
 
 def _pause_seconds(ahead_ms: float) -> float:
-    return min(max(ahead_ms / 1000.0, PAUSE_SECONDS), LONGEST_PAUSE_SECONDS)
+    return min(max(ahead_ms / 1000.0, MIN_PAUSE_SECONDS), MAX_PAUSE_SECONDS)
 
 
-def _drain(outbox: Outbox, stop: Event) -> None:
-    outbox.send()
-    while outbox.waiting and not stop.wait(PAUSE_SECONDS):
-        outbox.send()
+def _drain(publisher: RecordPublisher, stop: Event) -> None:
+    publisher.flush()
+    while publisher.pending_count and not stop.wait(MIN_PAUSE_SECONDS):
+        publisher.flush()

@@ -1,4 +1,4 @@
-"""Tapes played again as if they happened now."""
+"""Replay of tapes: records with stamps of now."""
 
 import math
 import re
@@ -10,8 +10,8 @@ from pathlib import Path
 
 from app.analysis.records import Record
 from app.core.errors import TapeError
-from app.core.tickers import checked_ticker
-from app.feeds.publish import Posting
+from app.core.tickers import parse_ticker
+from app.feeds.publish import ScheduledRecord
 from app.feeds.tape import Tape, read_tape
 
 _NAME = re.compile(r"(?P<stem>.*?)\.?(?P<kind>quotes|trades)?(?P<end>\.csv(?:\.gz)?)")
@@ -27,8 +27,8 @@ class TapeFiles:
 
 
 @dataclass(frozen=True, slots=True)
-class Lap:
-    """One run through a tape: what was added to its stamps."""
+class ReplayPass:
+    """One replay of a tape from start to end, with the shift added to its stamps."""
 
     ticker: str
     number: int
@@ -36,28 +36,28 @@ class Lap:
     records: int
 
 
-def tapes_among(paths: Iterable[Path], ticker: str | None = None) -> list[TapeFiles]:
-    """Pair quotes with the trades that lie beside them; the file's name tells the ticker.
+def find_tapes(paths: Iterable[Path], ticker: str | None = None) -> list[TapeFiles]:
+    """Pair each file of quotes with the trades beside it; the file name gives the ticker.
 
-    Raises `TapeError` where that does not give one tape a ticker.
+    Raises `TapeError` unless that gives one tape per ticker.
     """
-    quotes = list(dict.fromkeys(_quotes_of(path) for path in paths))
+    quotes = list(dict.fromkeys(_quotes_path(path) for path in paths))
     if ticker is not None and len(quotes) > 1:
         raise TapeError(
             f"one ticker, {ticker}, is named for {len(quotes)} tapes; allowed is one tape"
         )
     tapes: dict[str, TapeFiles] = {}
     for path in quotes:
-        name = checked_ticker(ticker or _ticker_of(path))
+        name = parse_ticker(ticker or _ticker_of(path))
         if name in tapes:
             raise TapeError(
                 f"{tapes[name].quotes} and {path} are both of {name}; allowed is one tape a ticker"
             )
-        tapes[name] = TapeFiles(name, path, _trades_of(path))
+        tapes[name] = TapeFiles(name, path, _trades_path(path))
     return list(tapes.values())
 
 
-def _parts(path: Path) -> re.Match[str]:
+def _name_parts(path: Path) -> re.Match[str]:
     parts = _NAME.fullmatch(path.name)
     if parts is None:
         raise TapeError(
@@ -72,27 +72,27 @@ def _ticker_of(path: Path) -> str:
     >>> _ticker_of(Path("AAPL_2012-06-21.quotes.csv.gz")), _ticker_of(Path("BRK.B.quotes.csv"))
     ('AAPL', 'BRK.B')
     """
-    return _parts(path)["stem"].split("_")[0]
+    return _name_parts(path)["stem"].split("_")[0]
 
 
-def _quotes_of(path: Path) -> Path:
+def _quotes_path(path: Path) -> Path:
     return _sibling(path, "trades", "quotes") or path
 
 
-def _trades_of(path: Path) -> Path | None:
+def _trades_path(path: Path) -> Path | None:
     trades = _sibling(path, "quotes", "trades")
     return trades if trades is not None and trades.exists() else None
 
 
 def _sibling(path: Path, kind: str, other: str) -> Path | None:
-    parts = _parts(path)
+    parts = _name_parts(path)
     if parts["kind"] != kind:
         return None
     head = path.name[: parts.start("kind")]
     return path.with_name(f"{head}{other}{parts['end']}")
 
 
-def read_all(tapes: list[TapeFiles]) -> dict[str, Tape]:
+def read_tapes(tapes: list[TapeFiles]) -> dict[str, Tape]:
     """Read the tapes by ticker.
 
     Raises `TapeError` where one can't be read or holds no usable record.
@@ -107,41 +107,41 @@ def read_all(tapes: list[TapeFiles]) -> dict[str, Tape]:
 
 @dataclass(frozen=True, slots=True)
 class Replay:
-    """How tapes are played: by which clock, how fast, once or over and over.
+    """How tapes are replayed: the clock, the speed, and whether to repeat.
 
     At a speed other than 1, the time since a tape's first whole second is divided by it.
-    `started` hears of each lap.
+    `on_pass_start` is called at the start of each pass.
     """
 
     now_ms: Callable[[], float]
-    started: Callable[[Lap], None]
+    on_pass_start: Callable[[ReplayPass], None]
     speed: float = 1.0
     loop: bool = False
 
-    def postings(self, tapes: dict[str, Tape]) -> Iterator[Posting]:
-        """Give the tapes' records with stamps of today, in the order in which they fall due.
+    def scheduled_records(self, tapes: dict[str, Tape]) -> Iterator[ScheduledRecord]:
+        """Yield the tapes' records with shifted stamps, in the order in which they are due.
 
-        Each tape begins now, shifted by a whole number of seconds, so that its seconds stay whole.
+        Each tape starts now; a shift of whole seconds keeps its whole seconds whole.
         """
-        lanes = (self._laps(ticker, tape.records) for ticker, tape in tapes.items())
-        return merge(*lanes, key=attrgetter("stamp"))
+        streams = (self._passes(ticker, tape.records) for ticker, tape in tapes.items())
+        return merge(*streams, key=attrgetter("due_ms"))
 
-    def _laps(self, ticker: str, records: list[Record]) -> Iterator[Posting]:
-        numbers_a_lap = max(record.seq for record in records) + 1
+    def _passes(self, ticker: str, records: list[Record]) -> Iterator[ScheduledRecord]:
+        seqs_per_pass = max(record.seq for record in records) + 1
         first_ms, earliest_ms = records[0].stamp, self.now_ms()
-        lap = 0
-        while lap == 0 or self.loop:
+        passes_done = 0
+        while passes_done == 0 or self.loop:
             shift_ms = whole_second_shift(first_ms, earliest_ms)
-            self.started(Lap(ticker, lap + 1, shift_ms, len(records)))
+            self.on_pass_start(ReplayPass(ticker, passes_done + 1, shift_ms, len(records)))
             stamp = first_ms
             for record in records:
-                stamp = self._paced(record.stamp, first_ms) + shift_ms
-                seq = record.seq + lap * numbers_a_lap
-                yield Posting(stamp, ticker, replace(record, stamp=stamp, seq=seq))
+                stamp = self._scale_stamp(record.stamp, first_ms) + shift_ms
+                seq = record.seq + passes_done * seqs_per_pass
+                yield ScheduledRecord(stamp, ticker, replace(record, stamp=stamp, seq=seq))
             earliest_ms = max(self.now_ms(), stamp)
-            lap += 1
+            passes_done += 1
 
-    def _paced(self, stamp: float, first_ms: float) -> float:
+    def _scale_stamp(self, stamp: float, first_ms: float) -> float:
         if self.speed == 1.0:
             return stamp
         origin_ms = 1000.0 * math.floor(first_ms / 1000.0)
@@ -149,5 +149,5 @@ class Replay:
 
 
 def whole_second_shift(first_stamp: float, start_ms: float) -> int:
-    """Return the least whole seconds, in ms, that bring `first_stamp` to `start_ms` or after."""
+    """Return the least shift of whole seconds, in ms, from `first_stamp` to `start_ms` or later."""
     return 1000 * math.ceil((start_ms - first_stamp) / 1000.0)

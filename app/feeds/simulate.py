@@ -1,4 +1,4 @@
-"""Simulated tickers as a feed, live or as tapes."""
+"""Simulated tickers as a feed: live records or tape files."""
 
 import csv
 import gzip
@@ -12,25 +12,27 @@ from typing import Self, TextIO, cast
 import msgspec
 from redis import Redis
 
-from app.analysis.records import BUY, PRICE_UNITS, Quote, Record, Trade
-from app.feeds.publish import Posting
+from app.analysis.record_schemas import AGGRESSOR_NAMES
+from app.analysis.records import PRICE_UNITS, Quote, Record, Trade
+from app.feeds.publish import ScheduledRecord
 from app.feeds.simulation import PROFILES, Label, profile_of, simulate
+from app.feeds.tape import QUOTE_COLUMNS, TRADE_COLUMNS
 from app.storage.keys import Keys
 
 DEFAULT_TICKERS = tuple(PROFILES)
 TAPE_START_MS = 1_704_205_800_000
-"""2024-01-02 14:30 UTC: any fixed start will do, so that a seed gives the same tape for ever."""
+"""2024-01-02 14:30 UTC; the start is fixed so that a seed always gives the same tape."""
 
-_QUOTE_HEADER = ("ts_ms", "bid_price", "bid_size", "ask_price", "ask_size", "seq")
-_TRADE_HEADER = ("ts_ms", "price", "size", "aggressor", "seq")
+_QUOTE_HEADER = (*QUOTE_COLUMNS, "seq")
+_TRADE_HEADER = (*TRADE_COLUMNS, "aggressor", "seq")
 _LABEL_HEADER = ("ticker", "kind", "side", "start_ms", "end_ms", "price", "size", "form")
 
-Labelled = Callable[[str, Label], None]
+LabelCallback = Callable[[str, Label], None]
 
 
 @dataclass(frozen=True, slots=True)
-class Course:
-    """One ticker's simulation: from when, and for how long (None: for ever)."""
+class TickerSimulation:
+    """One ticker's simulation: its start and its length (None: endless)."""
 
     ticker: str
     seed: int
@@ -38,65 +40,69 @@ class Course:
     seconds: int | None
     with_trades: bool = True
 
-    def records(self, labelled: Labelled) -> Iterator[Record]:
-        """Give the records in stream order; `labelled` hears of each happening once it is over."""
+    def records(self, on_label: LabelCallback) -> Iterator[Record]:
+        """Yield the records in stream order; call `on_label` when a labelled event has ended."""
         profile = profile_of(self.ticker)
         for records, labels in simulate(
             self.ticker, self.seed, self.start_ms, self.seconds, profile
         ):
             for label in labels:
-                labelled(self.ticker, label)
+                on_label(self.ticker, label)
             yield from (
                 record for record in records if self.with_trades or isinstance(record, Quote)
             )
 
 
-def postings(courses: Iterable[Course], labelled: Labelled) -> Iterator[Posting]:
-    """Give the records of all courses in the order in which they fall due."""
-    lanes = (_lane(course, labelled) for course in courses)
-    return merge(*lanes, key=lambda posting: posting.stamp)
+def scheduled_records(
+    simulations: Iterable[TickerSimulation], on_label: LabelCallback
+) -> Iterator[ScheduledRecord]:
+    """Yield the records of all simulations in the order in which they are due."""
+    streams = (_schedule(simulation, on_label) for simulation in simulations)
+    return merge(*streams, key=lambda scheduled: scheduled.due_ms)
 
 
-def _lane(course: Course, labelled: Labelled) -> Iterator[Posting]:
-    for record in course.records(labelled):
-        yield Posting(record.stamp, course.ticker, record)
+def _schedule(simulation: TickerSimulation, on_label: LabelCallback) -> Iterator[ScheduledRecord]:
+    for record in simulation.records(on_label):
+        yield ScheduledRecord(record.stamp, simulation.ticker, record)
 
 
-def first_second(
+def backfill_start(
     redis: Redis, keys: Keys, ticker: str, now_ms: float, backfill_seconds: int
 ) -> int:
-    """Return where a ticker's backfill begins: never before what its keys hold already.
+    """Return the start of a ticker's backfill in epoch ms, after the newest record in its keys.
 
-    A feed that was started again would otherwise write a second past over the first.
+    Otherwise a restarted feed would write a second set of records over the first.
     """
     start_ms = now_ms - 1000.0 * backfill_seconds
     for key in (keys.quotes(ticker), keys.trades(ticker)):
-        # redis-py types a reply as everything that any options could make of it.
+        # redis-py's type for the reply covers all options of the command.
         newest = cast("list[tuple[bytes, float]]", redis.zrange(key, -1, -1, withscores=True))
         start_ms = max([start_ms, *(min(score, now_ms) + 1.0 for _, score in newest)])
     return 1000 * -int(-start_ms // 1000.0)
 
 
-def write_label(file: TextIO, ticker: str, label: Label) -> None:
+def append_label(file: TextIO, ticker: str, label: Label) -> None:
     """Append a label as a line of JSON."""
     line = {"ticker": ticker} | msgspec.to_builtins(label)
     file.write(msgspec.json.encode(line).decode() + "\n")
     file.flush()
 
 
-def write_tape(folder: Path, course: Course, heard: Callable[[Record], object]) -> list[Label]:
-    """Write a course as tape files into `folder`; `heard` learns of each record.
+def write_tape(
+    folder: Path, simulation: TickerSimulation, on_record: Callable[[Record], object]
+) -> list[Label]:
+    """Write a simulation as tape files into `folder` and call `on_record` with each record.
 
-    Returns its labels.
+    Returns the labels.
     """
-    stem = f"{course.ticker.replace('/', '-')}_seed{course.seed}"
+    stem = f"{simulation.ticker.replace('/', '-')}_seed{simulation.seed}"
     labels: list[Label] = []
     with (
-        _Table(folder / f"{stem}.quotes.csv.gz", _QUOTE_HEADER) as quotes,
-        _Table(folder / f"{stem}.trades.csv.gz", _TRADE_HEADER) as trades,
+        _CsvFile(folder / f"{stem}.quotes.csv.gz", _QUOTE_HEADER) as quotes,
+        _CsvFile(folder / f"{stem}.trades.csv.gz", _TRADE_HEADER) as trades,
     ):
-        for record in course.records(lambda _, label: labels.append(label)):
-            heard(record)
+        for record in simulation.records(lambda _, label: labels.append(label)):
+            on_record(record)
             if isinstance(record, Trade):
                 trades.write(_trade_row(record))
             else:
@@ -113,11 +119,11 @@ def write_labels(path: Path, labels: dict[str, list[Label]]) -> None:
             rows.writerows((ticker, *msgspec.to_builtins(label).values()) for label in own)
 
 
-class _Table:
-    """A gzipped CSV file, the same bytes for the same rows."""
+class _CsvFile:
+    """A gzipped CSV file with the same bytes for the same rows."""
 
     def __init__(self, path: Path, header: tuple[str, ...]) -> None:
-        # The time of writing has no place in a file that a seed determines.
+        # Without the time of writing, a seed always gives the same bytes.
         self._zipped = gzip.GzipFile(path, "wb", mtime=0)
         self._text = io.TextIOWrapper(self._zipped, newline="")
         self._rows = csv.writer(self._text, lineterminator="\n")
@@ -139,5 +145,5 @@ def _quote_row(quote: Quote) -> tuple[object, ...]:
 
 
 def _trade_row(trade: Trade) -> tuple[object, ...]:
-    side = "buy" if trade.aggressor == BUY else "sell"
-    return trade.stamp, trade.price / PRICE_UNITS, trade.size, side, trade.seq
+    aggressor = AGGRESSOR_NAMES[trade.aggressor]
+    return trade.stamp, trade.price / PRICE_UNITS, trade.size, aggressor, trade.seq

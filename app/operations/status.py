@@ -1,4 +1,4 @@
-"""How everything fares: Redis, fan-out, workers, tickers, refused records, failures."""
+"""Health of the system: Redis, fan-out, workers, tickers, refused records, failures."""
 
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -7,10 +7,10 @@ from typing import Any
 
 import redis
 
+from app.analysis.record_schemas import MIN_EPOCH_MS
 from app.answers.diagnosis import Heartbeat, TickFailures
 from app.answers.durations import ago
 from app.answers.reader import store_errors
-from app.answers.ticker_read import MIN_EPOCH_MS
 from app.core import clock
 from app.core.settings import Settings
 from app.core.tickers import is_ticker
@@ -19,14 +19,14 @@ from app.storage.active_tickers import ACTIVE_MS, SCAN_COUNT
 from app.storage.published import read_number
 from app.storage.redis_client import address_of
 
-MAX_NAMED = 20
+MAX_NAMES = 20
 _BATCH = 500
 _COUNTER = re.compile(r"[a-z_:.]{1,60}")
 
 
 @dataclass(frozen=True, slots=True)
 class Readiness:
-    """Whether Redis, beat and workers do their part; `troubles` says what doesn't."""
+    """Whether Redis, beat and workers run; `troubles` lists what does not."""
 
     redis: str
     pulse: Heartbeat
@@ -36,7 +36,7 @@ class Readiness:
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """What an operator asks first; `troubles` is empty while all is well."""
+    """The state of the system; `troubles` is empty while nothing is wrong."""
 
     redis: str
     pulse: Heartbeat
@@ -50,40 +50,40 @@ class Status:
 
 
 class HealthInspector:
-    """Reads how everything fares; an operator's question, so that it may take many round trips."""
+    """Reads the state of the system from Redis."""
 
     def __init__(self, client: redis.Redis, settings: Settings) -> None:
         self._client = client
-        # `Any`: redis-py's annotations promise an awaitable beside every answer.
+        # `Any`: redis-py's return types include an awaitable.
         self._redis: Any = client
         self._settings = settings
         self._keys = keys.Keys(cluster=settings.cluster)
 
     def status(self) -> Status:
-        """Return how everything fares now.
+        """Return the state of the system now, in as many round trips as needed.
 
         Raises `StoreUnavailable` without Redis.
         """
         with store_errors(self._client):
             now_ms = clock.now_ms()
             pulse = Heartbeat.of(self._redis.hgetall(keys.HEARTBEAT), now_ms)
-            active = self._active(now_ms)
+            active = self._active_tickers(now_ms)
             status = Status(
                 redis=address_of(self._client),
                 pulse=pulse,
                 active=len(active),
-                behind=self._behind(active, now_ms),
+                behind=self._stale_tickers(active, now_ms),
                 counters=self._counters(),
-                seconds_not_ms=self._stamped_in_seconds(),
-                wrong_type=self._of_another_type(),
-                failing=self._failing(active),
+                seconds_not_ms=self._keys_stamped_in_seconds(),
+                wrong_type=self._wrong_type_keys(),
+                failing=self._failing_tickers(active),
             )
         return _with_troubles(status, self._settings)
 
     def readiness(self) -> Readiness:
-        """Return whether questions about now can be answered; two round trips, whatever there is.
+        """Return whether questions about now can be answered, in two round trips.
 
-        A silent broker is no fault of ours. Raises `StoreUnavailable` without Redis.
+        A silent broker counts as ready. Raises `StoreUnavailable` without Redis.
         """
         with store_errors(self._client):
             now_ms = clock.now_ms()
@@ -93,21 +93,23 @@ class HealthInspector:
         idle = tuple(_stopped_components(pulse, active, self._settings))
         return Readiness(address, pulse, active, idle)
 
-    def _active(self, now_ms: float) -> list[str]:
+    def _active_tickers(self, now_ms: float) -> list[str]:
         found = self._redis.zrangebyscore(keys.TICKERS, now_ms - ACTIVE_MS, "+inf")
         names = (name.decode("ascii", "replace") for name in found)
         return [name for name in names if is_ticker(name)]
 
-    def _behind(self, active: list[str], now_ms: float) -> list[str]:
-        """Name the active tickers whose newest tick is stale."""
+    def _stale_tickers(self, active: list[str], now_ms: float) -> list[str]:
+        """List the active tickers whose newest tick is stale."""
         oldest_ms = now_ms - 3 * self._settings.interval_ms
-        ticks = self._each(
+        ticks = self._ask_each(
             active, lambda pipe, ticker: pipe.hget(self._keys.metrics(ticker, "10s"), "as_of")
         )
         return [ticker for ticker, as_of in ticks if (read_number(as_of) or 0) < oldest_ms]
 
-    def _failing(self, active: list[str]) -> dict[str, TickFailures]:
-        found = self._each(active, lambda pipe, ticker: pipe.hgetall(self._keys.failures(ticker)))
+    def _failing_tickers(self, active: list[str]) -> dict[str, TickFailures]:
+        found = self._ask_each(
+            active, lambda pipe, ticker: pipe.hgetall(self._keys.failures(ticker))
+        )
         failures = {
             ticker: TickFailures.of(fields) for ticker, fields in found if isinstance(fields, dict)
         }
@@ -124,9 +126,9 @@ class HealthInspector:
             if value is not None and _COUNTER.fullmatch(name)
         }
 
-    def _stamped_in_seconds(self) -> list[str]:
-        """Name the broker keys whose oldest score can't be milliseconds."""
-        oldest = self._each(
+    def _keys_stamped_in_seconds(self) -> list[str]:
+        """List the broker keys whose oldest score can't be milliseconds."""
+        oldest = self._ask_each(
             list(self._broker_keys()), lambda pipe, key: pipe.zrange(key, 0, 0, withscores=True)
         )
         return [
@@ -135,8 +137,8 @@ class HealthInspector:
             if isinstance(found, list) and found and found[0][1] < MIN_EPOCH_MS
         ]
 
-    def _of_another_type(self) -> list[str]:
-        """Name the broker keys that are no sorted sets."""
+    def _wrong_type_keys(self) -> list[str]:
+        """List the broker keys that are not sorted sets."""
         right = set(self._broker_keys())
         return sorted(set(self._broker_keys(None)) - right)
 
@@ -152,7 +154,7 @@ class HealthInspector:
                 ):
                     yield name
 
-    def _each(
+    def _ask_each(
         self, names: list[str], asked: Callable[[Any, str], object]
     ) -> Iterator[tuple[str, Any]]:
         for start in range(0, len(names), _BATCH):
@@ -168,37 +170,38 @@ def _with_troubles(status: Status, settings: Settings) -> Status:
 
 
 def _stopped_components(pulse: Heartbeat, active: int, settings: Settings) -> Iterator[str]:
-    """Say who does not do their part."""
+    """Yield a line for each component that stopped."""
     if not pulse.has(pulse.fanout_ms, settings):
         seen = pulse.seen(pulse.fanout_ms)
         yield f"fan-out {seen}: start `celery -A tasks beat` and `celery -A tasks worker`"
-    elif active and not _as_of_fan_out(pulse).has(pulse.tick_ms, settings):
+    elif active and not _at_newest_fan_out(pulse).has(pulse.tick_ms, settings):
         seen = pulse.seen(pulse.tick_ms)
         yield f"ticks {seen}: start `celery -A tasks worker` or look at its log"
 
 
-def _as_of_fan_out(pulse: Heartbeat) -> Heartbeat:
-    """Return the pulse as the newest fan-out found it: workers are not to blame for a lost beat."""
+def _at_newest_fan_out(pulse: Heartbeat) -> Heartbeat:
+    """Return the heartbeat at the newest fan-out: without one, workers have nothing to do."""
     return replace(pulse, now_ms=pulse.fanout_ms or pulse.now_ms)
 
 
 def _troubles(status: Status, settings: Settings) -> Iterator[str]:
     yield from _stopped_components(status.pulse, status.active, settings)
     if status.behind:
-        yield f"no fresh tick of {_named(status.behind)}"
+        yield f"no fresh tick of {_join_names(status.behind)}"
     if status.failing:
-        yield f"ticks fail of {_named(list(status.failing))}"
+        yield f"ticks fail of {_join_names(list(status.failing))}"
     if status.seconds_not_ms:
-        yield f"stamped in seconds, not milliseconds, and left out: {_named(status.seconds_not_ms)}"
+        names = _join_names(status.seconds_not_ms)
+        yield f"stamped in seconds, not milliseconds, and left out: {names}"
     if status.wrong_type:
-        yield f"not sorted sets, and left alone: {_named(status.wrong_type)}"
+        yield f"not sorted sets, and left alone: {_join_names(status.wrong_type)}"
     if not status.active:
         yield "no ticker is active: no quote in the last 300 s"
 
 
-def _named(names: Sequence[str]) -> str:
-    more = len(names) - MAX_NAMED
-    return ", ".join(names[:MAX_NAMED]) + (f" and {more} more" if more > 0 else "")
+def _join_names(names: Sequence[str]) -> str:
+    more = len(names) - MAX_NAMES
+    return ", ".join(names[:MAX_NAMES]) + (f" and {more} more" if more > 0 else "")
 
 
 def as_text(status: Status) -> str:

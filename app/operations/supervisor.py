@@ -1,7 +1,7 @@
-"""Everything at once, in the foreground: `make run`, `orderflow up`.
+"""Run all processes in the foreground: `make run`.
 
-Honcho, which the Procfile is for, starts no process again; supervisor and circus do, and want a
-daemon, a control socket and configuration files for what are eight processes until Ctrl-C.
+Honcho, which runs the Procfile, restarts no process; supervisor and circus do, but need a daemon,
+a control socket and configuration files.
 """
 
 import asyncio
@@ -34,10 +34,11 @@ from app.storage.redis_client import address_of, connect
 ROOT = Path(__file__).parent.parent
 STOP_SECONDS = 3.0
 REDIS_START_SECONDS = 10.0
-CAUGHT_UP_EACH_SECONDS = 0.5
+UP_TO_DATE_POLL_SECONDS = 0.5
 _COLOURS = ("cyan", "yellow", "green", "magenta", "blue", "bright_cyan", "bright_yellow")
 _FIRST_TICKER = "SPY"
 _OWN_NAME = "orderflow"
+ALLOWED_FEEDS = "simulate, none, or files of tapes, quoted as in a shell"
 
 
 def _python(*arguments: str) -> tuple[str, ...]:
@@ -45,26 +46,35 @@ def _python(*arguments: str) -> tuple[str, ...]:
 
 
 def _celery(*arguments: str) -> tuple[str, ...]:
-    """Quiet: banners of twenty lines a process would push the addresses off the screen."""
+    """Return a Celery command without its banner, which would scroll the addresses away."""
     return _python("celery", "--quiet", "-A", "tasks", *arguments)
 
 
 def _worker(number: int) -> Program:
     command = _celery("worker", "-P", "solo", "-n", f"worker{number}@%h")
-    quick = ("--without-gossip", "--without-mingle")  # mingling makes each start a second longer
+    quick = ("--without-gossip", "--without-mingle")  # mingling delays each start by a second
     return Program(f"worker.{number}", (*command, *quick), {"ORDERFLOW_SHARD": str(number - 1)})
 
 
 def feed(given: str) -> list[Program]:
-    """Describe the feed that ORDERFLOW_FEED asks for: `simulate`, `none`, or tapes to replay."""
-    if given == "none":
+    """Return the program of ORDERFLOW_FEED: `simulate`, `none`, or tapes to replay.
+
+    Raises `SettingError` where nothing is named or a quotation mark has no partner.
+    """
+    try:
+        words = shlex.split(given)
+    except ValueError:
+        words = []
+    if not words:
+        raise SettingError(f"ORDERFLOW_FEED={given!r} is not allowed; allowed: {ALLOWED_FEEDS}")
+    if words == ["none"]:
         return []
-    words = ["simulate"] if given == "simulate" else ["replay", *shlex.split(given), "--loop"]
-    return [Program("feed", _python("app", "feed", *words))]
+    arguments = words if words == ["simulate"] else ["replay", *words, "--loop"]
+    return [Program("feed", _python("app", "feed", *arguments))]
 
 
 def programs(config: Settings) -> list[Program]:
-    """List what runs besides Redis."""
+    """Return the programs to run besides Redis."""
     web = ("--http", "--host", config.mcp_host, "--port", str(config.mcp_port))
     return [
         Program("beat", _celery("beat")),
@@ -87,13 +97,13 @@ def _is_free(host: str, port: int) -> bool:
     return True
 
 
-def taken_ports(config: Settings) -> Iterator[str]:
-    """Say of each port that is taken which variable changes it."""
+def busy_ports(config: Settings) -> Iterator[str]:
+    """Yield a line for each port in use, with the variable that changes it."""
     wanted = [
         ("MCP", config.mcp_host, config.mcp_port, "ORDERFLOW_MCP_PORT"),
         ("Flower", config.flower_host, config.flower_port, "ORDERFLOW_FLOWER_PORT"),
     ]
-    if not embedded_redis.is_given(config):
+    if not embedded_redis.is_redis_configured(config):
         wanted.append(("Redis", "127.0.0.1", config.redis_port, "REDIS_PORT"))
     for what, host, port, variable in wanted:
         if not _is_free(host, port):
@@ -101,26 +111,26 @@ def taken_ports(config: Settings) -> Iterator[str]:
 
 
 class Printer:
-    """Lines of many processes on one screen, each after its process's name."""
+    """Prints the lines of all processes, each after its process's name."""
 
     def __init__(self, names: Iterable[str]) -> None:
         self._width = max(map(len, names))
         self._colours = dict(zip(names, itertools.cycle(_COLOURS), strict=False))
 
-    def say(self, name: str, line: str) -> None:
-        """Print a line; click drops the colour where stdout is no terminal."""
+    def print_line(self, name: str, line: str) -> None:
+        """Print a line; click removes the colour where stdout is no terminal."""
         start = click.style(f"{name:<{self._width}} |", fg=self._colours.get(name))
         try:
             click.echo(f"{start} {line}")
-        except OSError:  # who read this is gone: end as if the terminal had been closed
+        except OSError:  # stdout has no reader: stop as if the terminal had been closed
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             signal.raise_signal(signal.SIGHUP)
 
 
-def _question(config: Settings) -> str:
-    """Return the line that asks a first question, with the settings that another shell lacks.
+def _ask_command(config: Settings) -> str:
+    """Return a command for a first question, with the settings that differ from the defaults.
 
-    Those that may hold a password are named only.
+    Values that may hold a password are not printed.
     """
     ask = Path(sys.executable).parent / "orderflow"
     shown = ask.relative_to(Path.cwd()) if ask.is_relative_to(Path.cwd()) else ask
@@ -131,79 +141,87 @@ def _question(config: Settings) -> str:
         "REDIS_DB": config.redis_db,
         "REDIS_PASSWORD": config.redis_password and "…",
     }
-    usual = {"REDIS_HOST": "127.0.0.1", "REDIS_PORT": 6379, "REDIS_DB": 0}
-    given = [f"{name}={value}" for name, value in needed.items() if value != usual.get(name)]
+    defaults = {"REDIS_HOST": "127.0.0.1", "REDIS_PORT": 6379, "REDIS_DB": 0}
+    given = [f"{name}={value}" for name, value in needed.items() if value != defaults.get(name)]
     return " ".join((*given, str(shown), "ask", _FIRST_TICKER))
 
 
-def _where(config: Settings) -> tuple[str, ...]:
-    own = "given" if embedded_redis.is_given(config) else "embedded"
+def _address_lines(config: Settings) -> tuple[str, ...]:
+    own = "given" if embedded_redis.is_redis_configured(config) else "embedded"
     return (
         f"  Redis   {address_of(connect(config))} ({own})",
         f"  MCP     http://{config.mcp_host}:{config.mcp_port}/mcp",
         f"  Flower  http://{config.flower_host}:{config.flower_port}",
-        f"  ask     {_question(config)}",
+        f"  ask     {_ask_command(config)}",
         "  end     Ctrl-C",
     )
 
 
 class Supervisor:
-    """All processes of a run, and the request to end them."""
+    """Runs all processes until it is asked to stop."""
 
     def __init__(self, config: Settings, directory: Path) -> None:
         self._config = config
-        own = [] if embedded_redis.is_given(config) else [embedded_redis.server(config, directory)]
+        own = (
+            []
+            if embedded_redis.is_redis_configured(config)
+            else [embedded_redis.server_program(config, directory)]
+        )
         rest = programs(config)
         self._printer = Printer([_OWN_NAME, *(program.name for program in own + rest)])
-        self._own = [ManagedProcess(program, self._printer.say) for program in own]
-        self._rest = [ManagedProcess(program, self._printer.say) for program in rest]
+        self._redis_processes = [
+            ManagedProcess(program, self._printer.print_line) for program in own
+        ]
+        self._other_processes = [
+            ManagedProcess(program, self._printer.print_line) for program in rest
+        ]
         self._stop = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
 
-    def say(self, line: str) -> None:
-        """Print a line of the supervisor's own."""
-        self._printer.say(_OWN_NAME, line)
+    def print_line(self, line: str) -> None:
+        """Print a line under the supervisor's own name."""
+        self._printer.print_line(_OWN_NAME, line)
 
     async def run(self) -> None:
-        """Start everything, keep it running, and end it on Ctrl-C, SIGTERM or SIGHUP."""
+        """Start all processes, restart those that exit, stop all on Ctrl-C, SIGTERM or SIGHUP."""
         loop = asyncio.get_running_loop()
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-            loop.add_signal_handler(number, self._asked_to_stop)
+            loop.add_signal_handler(number, self._request_stop)
         try:
-            self._keep(self._own)
-            await self._redis_answers()
-            self._keep(self._rest)
-            for line in _where(self._config):
-                self.say(line)
-            self._tasks.append(asyncio.create_task(self._say_when_caught_up()))
+            self._keep_running(self._redis_processes)
+            await self._wait_for_redis()
+            self._keep_running(self._other_processes)
+            for line in _address_lines(self._config):
+                self.print_line(line)
+            self._tasks.append(asyncio.create_task(self._report_when_up_to_date()))
             await self._stop.wait()
         finally:
-            await self._end()
+            await self._stop_all()
 
-    def _asked_to_stop(self) -> None:
-        if self._stop.is_set():  # asked twice: at once, then
-            self._signal(signal.SIGKILL, self._rest + self._own)
+    def _request_stop(self) -> None:
+        if self._stop.is_set():  # a second request stops at once
+            self._signal(signal.SIGKILL, self._other_processes + self._redis_processes)
         self._stop.set()
 
-    def _keep(self, some: list[ManagedProcess]) -> None:
+    def _keep_running(self, some: list[ManagedProcess]) -> None:
         if not self._stop.is_set():
             self._tasks += [asyncio.create_task(one.keep_running()) for one in some]
 
-    async def _redis_answers(self) -> None:
-        """Wait for Redis, so that the first screen isn't full of its absence."""
+    async def _wait_for_redis(self) -> None:
+        """Wait until Redis answers, so that the other processes log no failed connections."""
         deadline = time.monotonic() + REDIS_START_SECONDS
         client = connect(self._config, timeout_seconds=0.5)
-        while self._own and not self._stop.is_set() and time.monotonic() < deadline:
+        while self._redis_processes and not self._stop.is_set() and time.monotonic() < deadline:
             with suppress(redis.RedisError):
                 client.ping()
                 return
             await asyncio.sleep(0.05)
 
-    async def _say_when_caught_up(self) -> None:
-        """Say once that the simulation's past is folded: until then it is early."""
+    async def _report_when_up_to_date(self) -> None:
+        """Print a line once the simulation's backfill has been analysed."""
         if self._config.feed != "simulate":
             return
-        # `Any`: redis-py's annotations promise an awaitable beside every answer.
+        # `Any`: redis-py's return types include an awaitable.
         client: Any = connect(self._config, timeout_seconds=0.5)
         key = Keys(cluster=self._config.cluster).metrics(_FIRST_TICKER, "10s")
         oldest_ms = 3 * self._config.interval_ms
@@ -212,20 +230,22 @@ class Supervisor:
                 as_of = client.hget(key, "as_of")
                 if as_of is not None and clock.now_ms() - float(as_of) <= oldest_ms:
                     break
-            await asyncio.sleep(CAUGHT_UP_EACH_SECONDS)
-        self.say(f"{_FIRST_TICKER} is up to date: {_question(self._config)}")
+            await asyncio.sleep(UP_TO_DATE_POLL_SECONDS)
+        self.print_line(f"{_FIRST_TICKER} is up to date: {_ask_command(self._config)}")
 
-    async def _end(self) -> None:
-        """End all within 3 s: Redis last, so that nobody complains of its absence meanwhile."""
-        self.say("ending")
+    async def _stop_all(self) -> None:
+        """Stop all within 3 s, Redis last, so that the others log no failed connections."""
+        self.print_line("ending")
         for task in self._tasks:
             task.cancel()
         deadline = time.monotonic() + STOP_SECONDS
-        for some in (self._rest, self._own):
+        for some in (self._other_processes, self._redis_processes):
             self._signal(signal.SIGTERM, some)
-            await _all_ended(some, deadline - time.monotonic() - bool(some is self._rest))
-        self._signal(signal.SIGKILL, self._rest + self._own)
-        await _all_ended(self._rest + self._own, 1.0)
+            await _wait_for_exit(
+                some, deadline - time.monotonic() - bool(some is self._other_processes)
+            )
+        self._signal(signal.SIGKILL, self._other_processes + self._redis_processes)
+        await _wait_for_exit(self._other_processes + self._redis_processes, 1.0)
 
     @staticmethod
     def _signal(number: int, some: Iterable[ManagedProcess]) -> None:
@@ -233,10 +253,10 @@ class Supervisor:
             one.signal(number)
 
 
-async def _all_ended(some: Iterable[ManagedProcess], seconds: float) -> None:
+async def _wait_for_exit(some: Iterable[ManagedProcess], seconds: float) -> None:
     with suppress(TimeoutError):
         async with asyncio.timeout(seconds):
-            await asyncio.gather(*(one.ended() for one in some))
+            await asyncio.gather(*(one.wait_for_exit() for one in some))
 
 
 @click.command()
@@ -249,9 +269,10 @@ def main(*, end_with_parent: bool) -> None:
     try:
         tokens_for(config, config.mcp_host)
         check_flower(config.flower_host, has_credentials="FLOWER_BASIC_AUTH" in os.environ)
-    except SettingError as error:  # else each would be started, and refuse, again and again
+        feed(config.feed)
+    except SettingError as error:  # otherwise processes would exit and restart for ever
         sys.exit(f"orderflow: {error}")
-    if taken := list(taken_ports(config)):
+    if taken := list(busy_ports(config)):
         sys.exit("\n".join(f"orderflow: {line}" for line in taken))
     os.chdir(ROOT)
     with tempfile.TemporaryDirectory(prefix="orderflow-") as directory:

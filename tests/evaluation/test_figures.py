@@ -4,8 +4,8 @@ from functools import cache
 
 import pytest
 
-from app.evaluation.figures.table import figures_of
-from app.evaluation.figures.tables import read_day
+from app.evaluation.figures.figure_list import compute_figures
+from app.evaluation.figures.tape_tables import read_tape_tables
 from tests.tapes import FOLDER
 
 AAPL = "AAPL_2012-06-21"
@@ -36,8 +36,8 @@ pytestmark = pytest.mark.skipif(
 
 @cache
 def figures() -> dict[str, float]:
-    day = read_day(FOLDER / f"{AAPL}.quotes.csv.gz", FOLDER / f"{AAPL}.trades.csv.gz")
-    return {figure.name: figure.value for figure in figures_of(day)}
+    day = read_tape_tables(FOLDER / f"{AAPL}.quotes.csv.gz", FOLDER / f"{AAPL}.trades.csv.gz")
+    return {figure.name: figure.value for figure in compute_figures(day)}
 
 
 def test_the_table_holds_exactly_the_measured_figures() -> None:

@@ -9,19 +9,21 @@ from click.testing import CliRunner
 
 from app.analysis.patterns.events import Event
 from app.analysis.records import Record
-from app.evaluation.scorecard.books import START_MS, book
 from app.evaluation.scorecard.command import scorecard
+from app.evaluation.scorecard.ground_truth import TrueEvent, match_events
 from app.evaluation.scorecard.nulls import sign_randomised
-from app.evaluation.scorecard.planting import KINDS, Kind, Stretch, plant
-from app.evaluation.scorecard.tallies import Share
-from app.evaluation.scorecard.truths import Truth, tally
+from app.evaluation.scorecard.planting import KINDS, PlantingKind, TapeSection, plant
+from app.evaluation.scorecard.precision_recall import Proportion
+from app.evaluation.scorecard.simulated_books import START_MS, simulated_book
 
 WARM_SECONDS, SECONDS = 600, 1200
 
 
 @pytest.fixture(scope="module")
-def stretch() -> Stretch:
-    return Stretch(book("several ticks", 1, SECONDS), START_MS + 1000.0 * WARM_SECONDS)
+def section() -> TapeSection:
+    return TapeSection(
+        simulated_book("several ticks", 1, SECONDS), START_MS + 1000.0 * WARM_SECONDS
+    )
 
 
 def event(*, opened_s: float, closed_s: float, side: str = "bid", price: float = 10.0) -> Event:
@@ -46,8 +48,8 @@ def event(*, opened_s: float, closed_s: float, side: str = "bid", price: float =
     )
 
 
-def truth(start_s: float, end_s: float) -> Truth:
-    return Truth("wall", "bid", START_MS + start_s * 1000, START_MS + end_s * 1000, 10 * 10**8)
+def truth(start_s: float, end_s: float) -> TrueEvent:
+    return TrueEvent("wall", "bid", START_MS + start_s * 1000, START_MS + end_s * 1000, 10 * 10**8)
 
 
 def test_an_event_is_right_where_it_overlaps_a_truth_of_its_side_and_price() -> None:
@@ -58,10 +60,10 @@ def test_an_event_is_right_where_it_overlaps_a_truth_of_its_side_and_price() -> 
         event(opened_s=50, closed_s=60),
     ]
 
-    found = tally(events, [truth(9, 11), truth(100, 101)], hours=2.0)
+    found = match_events(events, [truth(9, 11), truth(100, 101)], hours=2.0)
 
-    assert found.precision == Share(1, 4)
-    assert found.recall == Share(1, 2)
+    assert found.precision == Proportion(1, 4)
+    assert found.recall == Proportion(1, 2)
     assert found.delays_seconds == [1.0]
     assert found.false_alarms_an_hour == 1.5
 
@@ -69,18 +71,20 @@ def test_an_event_is_right_where_it_overlaps_a_truth_of_its_side_and_price() -> 
 def test_two_events_of_one_truth_are_both_right_and_find_it_once() -> None:
     events = [event(opened_s=10, closed_s=12), event(opened_s=13, closed_s=14)]
 
-    found = tally(events, [truth(9, 15)], hours=1.0)
+    found = match_events(events, [truth(9, 15)], hours=1.0)
 
-    assert (found.precision, found.recall) == (Share(2, 2), Share(1, 1))
+    assert (found.precision, found.recall) == (Proportion(2, 2), Proportion(1, 1))
 
 
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.name)
-def test_planted_records_are_in_order_and_hold_their_truth(kind: Kind, stretch: Stretch) -> None:
+def test_planted_records_are_in_order_and_hold_their_truth(
+    kind: PlantingKind, section: TapeSection
+) -> None:
     planted = None
     for seed in range(20):
-        from_ms = stretch.plant_from_ms + 10_000.0 * seed
+        from_ms = section.plant_from_ms + 10_000.0 * seed
         draw = Random(seed)  # noqa: S311 - a test's, not a secret's
-        planted = plant(stretch, kind.planter, kind.strengths[1], draw, from_ms, 12_000.0)
+        planted = plant(section, kind.planter, kind.strengths[1], draw, from_ms, 12_000.0)
         if planted is not None:
             break
 
@@ -98,7 +102,7 @@ def _mid2s(records: list[Record]) -> list[float]:
 
 
 def test_randomised_signs_keep_each_step_of_the_mid_but_not_its_direction() -> None:
-    bare = book("several ticks", 2, 300)
+    bare = simulated_book("several ticks", 2, 300)
 
     steps = [b - a for a, b in pairwise(_mid2s(bare))]
     mixed = _mid2s(sign_randomised(bare, seed=1))

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import msgspec
 import redis
 
-from app.analysis.windows import WINDOWS
 from app.analysis.touch import SIDE_NAMES
+from app.analysis.windows import WINDOWS
 
 EACH_SECONDS = 0.4
 

@@ -19,7 +19,7 @@ def records_of(ticker: str, seed: int, start_ms: int, seconds: int, *, odd: bool
     """Draw a ticker's records; the third's are a walk with equal stamps and odd quotes."""
     if ticker == WALKED:
         return _walk(seed, start_ms, seconds, odd=odd)
-    profile = Profile(100.0 + seed % 50, plant_gap_seconds=6.0)
+    profile = Profile(100.0 + seed % 50, planting_gap_seconds=6.0)
     found: list[Record] = []
     for records, _ in simulate(ticker, seed, start_ms, seconds, profile):
         found += records

@@ -22,7 +22,7 @@ from app.analysis.record_parser import parse_batch
 from app.analysis.records import BUY, UNSIGNED, Quote, Record, Trade
 from app.core.settings import Settings, settings
 from app.feeds.commands import feed
-from app.feeds.publish import Outbox, Posting, publish_when_due
+from app.feeds.publish import RecordPublisher, ScheduledRecord, publish_when_due
 from app.feeds.tape import read_tape
 from app.storage.keys import Keys
 from app.storage.redis_client import connect
@@ -123,7 +123,7 @@ def test_records_are_read_back_exactly_as_they_were_put(
     redis_server: ValkeyServer, redis_client: redis.Redis
 ) -> None:
     checked = settings_of(redis_server)
-    outbox = Outbox(connect(checked), checked)
+    outbox = RecordPublisher(connect(checked), checked)
     records: list[Record] = [
         Trade(1_704_196_800_000.123, 1, 1, 0.001, UNSIGNED),
         quote(1_704_196_800_000.123, 2),
@@ -131,21 +131,21 @@ def test_records_are_read_back_exactly_as_they_were_put(
     ]
 
     for record in records:
-        outbox.put("BTC/USDT", record)
-    outbox.send()
+        outbox.add("BTC/USDT", record)
+    outbox.flush()
 
     assert stored(redis_client, "BTC/USDT") == records
-    assert (outbox.published, outbox.waiting) == (3, 0)
+    assert (outbox.published_count, outbox.pending_count) == (3, 0)
 
 
 def test_a_member_has_the_fields_of_the_contract(
     redis_server: ValkeyServer, redis_client: redis.Redis
 ) -> None:
     checked = settings_of(redis_server)
-    outbox = Outbox(connect(checked), checked)
-    outbox.put("SPY", quote(1_704_196_800_000.25, 7))
-    outbox.put("SPY", Trade(1_704_196_800_000.25, 8, 100_000_000, 5.0, UNSIGNED))
-    outbox.send()
+    outbox = RecordPublisher(connect(checked), checked)
+    outbox.add("SPY", quote(1_704_196_800_000.25, 7))
+    outbox.add("SPY", Trade(1_704_196_800_000.25, 8, 100_000_000, 5.0, UNSIGNED))
+    outbox.flush()
 
     ((member, score),) = members(redis_client, KEYS.quotes("SPY"))
     ((print_member, _),) = members(redis_client, KEYS.trades("SPY"))
@@ -172,10 +172,10 @@ def test_on_a_cluster_the_ticker_stands_in_braces(
     redis_server: ValkeyServer, redis_client: redis.Redis
 ) -> None:
     checked = settings_of(redis_server, ORDERFLOW_CLUSTER=True)
-    outbox = Outbox(redis_client, checked)
+    outbox = RecordPublisher(redis_client, checked)
 
-    outbox.put("SPY", quote(now(), 1))
-    outbox.send()
+    outbox.add("SPY", quote(now(), 1))
+    outbox.flush()
 
     assert redis_client.keys() == [b"orderflow:quotes:{SPY}"]
 
@@ -184,10 +184,10 @@ def test_a_record_is_published_only_once_it_is_due(
     redis_server: ValkeyServer, redis_client: redis.Redis
 ) -> None:
     checked = settings_of(redis_server)
-    outbox, due_ms = Outbox(connect(checked), checked), now() + 300
+    outbox, due_ms = RecordPublisher(connect(checked), checked), now() + 300
     postings = [
-        Posting(due_ms - 1000, "SPY", quote(due_ms - 1000, 1)),
-        Posting(due_ms, "SPY", quote(due_ms, 2)),
+        ScheduledRecord(due_ms - 1000, "SPY", quote(due_ms - 1000, 1)),
+        ScheduledRecord(due_ms, "SPY", quote(due_ms, 2)),
     ]
 
     thread = Thread(target=publish_when_due, args=(postings, outbox, Event()))
@@ -201,16 +201,16 @@ def test_a_record_is_published_only_once_it_is_due(
 
 def test_what_redis_did_not_take_is_written_once_it_is_back(own_server: OwnServer) -> None:
     checked = settings_of(own_server)
-    outbox, began_ms = Outbox(connect(checked), checked), now()
+    outbox, began_ms = RecordPublisher(connect(checked), checked), now()
 
-    def postings() -> Iterator[Posting]:
+    def postings() -> Iterator[ScheduledRecord]:
         for number in range(400):
             stamp = began_ms + 5 * number
-            yield Posting(stamp, "SPY", quote(stamp, number + 1))
+            yield ScheduledRecord(stamp, "SPY", quote(stamp, number + 1))
 
     thread = Thread(target=publish_when_due, args=(postings(), outbox, Event()))
     thread.start()
-    wait_until(lambda: outbox.waiting > 50, "records that wait")
+    wait_until(lambda: outbox.pending_count > 50, "records that wait")
     own_server.start()
     thread.join()
 
@@ -222,39 +222,39 @@ def test_only_records_within_the_retention_wait_for_redis() -> None:
     checked = Settings.model_validate(
         {"REDIS_PORT": free_port(), "ORDERFLOW_RETENTION_SECONDS": 60}
     )
-    outbox = Outbox(connect(checked), checked)
+    outbox = RecordPublisher(connect(checked), checked)
 
-    outbox.put("SPY", quote(now() - 61_000, 1))
-    outbox.put("SPY", quote(now() - 30_000, 2))
-    outbox.send()
+    outbox.add("SPY", quote(now() - 61_000, 1))
+    outbox.add("SPY", quote(now() - 30_000, 2))
+    outbox.flush()
 
-    assert outbox.waiting == 1
+    assert outbox.pending_count == 1
 
 
 def test_what_waits_for_redis_is_bounded() -> None:
     checked = Settings.model_validate({"REDIS_PORT": free_port(), "ORDERFLOW_MAX_RECORDS": 1000})
-    outbox = Outbox(connect(checked), checked)
+    outbox = RecordPublisher(connect(checked), checked)
 
     for number in range(1500):
-        outbox.put("SPY", quote(now(), number))
-    outbox.send()
+        outbox.add("SPY", quote(now(), number))
+    outbox.flush()
 
-    assert outbox.waiting == 1000
+    assert outbox.pending_count == 1000
 
 
 def test_a_key_of_another_type_holds_up_no_other_ticker(
     redis_server: ValkeyServer, redis_client: redis.Redis
 ) -> None:
     checked = settings_of(redis_server)
-    outbox = Outbox(connect(checked), checked)
+    outbox = RecordPublisher(connect(checked), checked)
     redis_client.set(KEYS.quotes("BAD"), "text")
 
     for ticker in ("BAD", "GOOD"):
-        outbox.put(ticker, quote(now(), 1))
-    outbox.send()
+        outbox.add(ticker, quote(now(), 1))
+    outbox.flush()
 
     assert len(stored(redis_client, "GOOD")) == 1
-    assert outbox.waiting == 1
+    assert outbox.pending_count == 1
 
 
 def tape_file(folder: Path, name: str, first_ms: float = 1_704_196_800_000.5) -> Path:

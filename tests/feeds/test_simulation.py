@@ -10,7 +10,7 @@ from app.analysis.records import BUY, Quote, Record, Trade
 from app.feeds.simulation import PROFILES, Label, profile_of, simulate
 from app.feeds.simulation.book import ASK, BID, Book, Order
 from app.feeds.simulation.plants import QUIET_START_MS
-from app.feeds.simulation.profiles import PLANTS
+from app.feeds.simulation.profiles import PLANTED_PATTERNS
 
 START_MS = 1_704_205_800_000
 Tape = tuple[list[Record], list[Label]]
@@ -22,11 +22,11 @@ class Sheet:
     def __init__(self) -> None:
         self.prints: list[tuple[str, int, int]] = []
 
-    def printed(self, resting_side: str, price: int, lots: int) -> None:
+    def on_execution(self, resting_side: str, price: int, lots: int) -> None:
         """Note a print."""
         self.prints.append((resting_side, price, lots))
 
-    def book_changed(self) -> None:
+    def on_book_change(self) -> None:
         """Nobody looks at quotes here."""
 
 
@@ -64,7 +64,7 @@ def test_the_earlier_order_at_a_price_is_filled_first(book: Book, sheet: Sheet) 
     book.place(early)
     book.place(late)
 
-    left, prices = book.take(BID, 7, 100)
+    left, prices = book.execute(BID, 7, 100)
 
     assert (left, prices) == (0, {100})
     assert (early.lots, late.lots) == (0, 3)
@@ -75,7 +75,7 @@ def test_a_market_order_goes_from_the_best_price_to_its_worst_and_no_further(boo
     for price in (103, 101, 102):
         book.place(Order(ASK, price, 10))
 
-    left, prices = book.take(ASK, 100, 102)
+    left, prices = book.execute(ASK, 100, 102)
 
     assert (left, prices) == (80, {101, 102})
     assert book.sides[ASK].best == 103
@@ -180,7 +180,7 @@ def flicker(prices: list[tuple[float, int]]) -> float:
 def test_every_kind_is_planted_after_a_quiet_start_and_labelled(half_hour: Tape) -> None:
     labels = [label for label in half_hour[1] if label.kind != "sweep"]
 
-    assert {label.kind for label in half_hour[1]} == set(PLANTS)
+    assert {label.kind for label in half_hour[1]} == set(PLANTED_PATTERNS)
     assert min(label.start_ms for label in labels) >= START_MS + QUIET_START_MS
     assert all(label.start_ms < label.end_ms for label in labels)
 
@@ -237,7 +237,7 @@ def test_a_wall_is_the_best_price_over_the_usual_size(half_hour: Tape) -> None:
 
 
 def test_a_null_tape_plants_nothing_and_sweeps_nothing() -> None:
-    _, labels = tape_of("AAPL", plants=(), reach_share=0.0)
+    _, labels = tape_of("AAPL", planted_patterns=(), second_price_share=0.0)
 
     assert labels == []
 

@@ -14,7 +14,7 @@ from app.analysis.record_parser import parse_quote, parse_trade
 from app.answers.as_of_argument import parse_moment
 from app.answers.history_argument import MAX_SECONDS, MIN_SECONDS, parse_history
 from app.core.errors import BadHistory, BadMoment, BadTicker, RecordRejected, StateUnreadable
-from app.core.tickers import checked_ticker, is_ticker
+from app.core.tickers import is_ticker, parse_ticker
 from app.storage.keys import Keys
 from app.storage.published import read_behaviors, read_event, read_levels, read_quality
 from app.storage.tick import codec
@@ -48,9 +48,9 @@ def ticker(data: bytes) -> None:
     """Read a ticker, and a key that holds one."""
     text = data.decode("utf-8", "surrogateescape")
     try:
-        assert is_ticker(checked_ticker(text))
+        assert is_ticker(parse_ticker(text))
     except BadTicker as error:
-        assert not is_ticker(text)
+        assert not is_ticker(text.strip())
         assert len(str(error)) < LONGEST_LINE
     for names in (Keys(), Keys(cluster=True)):
         name = names.ticker_of_quotes(f"orderflow:quotes:{text}")

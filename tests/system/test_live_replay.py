@@ -10,7 +10,7 @@ import redis
 
 from app.analysis.engine import Engine
 from app.analysis.windows import WINDOWS
-from app.evaluation.analyze_tape import Ticks, analyses
+from app.evaluation.analyze_tape import Ticks, tick_results
 from app.feeds.tape import read_tape
 from app.storage.tick import codec
 from tests.processes import Running, Start, wait_until
@@ -66,7 +66,7 @@ def expected(shift_ms: int, last: int) -> tuple[dict[int, Hashes], Engine]:
     tape = read_tape(AAPL, TRADES, shift_ms)
     engine = Engine.new("AAPL")
     said: dict[int, Hashes] = {}
-    for analysis in analyses(engine, tape, Ticks.of(tape, 1000)):
+    for analysis in tick_results(engine, tape, Ticks.of(tape, 1000)):
         said[analysis.as_of] = {window: codec.window_fields(analysis, window) for window in WINDOWS}
         if analysis.as_of >= last:
             break

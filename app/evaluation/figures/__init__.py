@@ -1,1 +1,1 @@
-"""Figures that tell what a whole tape is like, from its rows alone (no detector is asked)."""
+"""Descriptive statistics of a whole tape, computed from its rows without the detectors."""

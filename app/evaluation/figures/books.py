@@ -1,14 +1,14 @@
-"""What happens to the best prices: how often a loss is a trade, and what their sizes foretell."""
+"""Figures of the best prices: the share of losses that are trades, and queue imbalance."""
 
 import numpy as np
 
-from app.evaluation.figures.tables import Day, Flags, Floats, Quotes
+from app.evaluation.figures.tape_tables import Flags, Floats, Quotes, TapeTables
 
 SECOND_MS = 1000.0
 BUY, SELL = 1.0, -1.0
 
 
-def trade_share_of_decreases(day: Day) -> float:
+def trade_share_of_decreases(day: TapeTables) -> float:
     """Return the share of size decreases at an unchanged best price that are executions."""
     quotes = day.quotes
     bid = (np.diff(quotes.bid) == 0) & (np.diff(quotes.bid_size) < 0)
@@ -16,20 +16,20 @@ def trade_share_of_decreases(day: Day) -> float:
     return _trade_share(day, bid, ask)
 
 
-def trade_share_of_lost_levels(day: Day) -> float:
-    """Return the share of best prices lost to a worse one that were executed away."""
+def trade_share_of_lost_levels(day: TapeTables) -> float:
+    """Return the share of best prices replaced by a worse one that were fully executed."""
     return _trade_share(day, np.diff(day.quotes.bid) < 0, np.diff(day.quotes.ask) > 0)
 
 
-def _trade_share(day: Day, bid: Flags, ask: Flags) -> float:
+def _trade_share(day: TapeTables, bid: Flags, ask: Flags) -> float:
     traded_bid = _was_traded(day, SELL, day.quotes.bid) & bid
     traded_ask = _was_traded(day, BUY, day.quotes.ask) & ask
     losses = int(bid.sum() + ask.sum())
     return float((traded_bid.sum() + traded_ask.sum()) / losses) if losses else float("nan")
 
 
-def _was_traded(day: Day, sign: float, best: Floats) -> Flags:
-    """Tell for each quote but the first whether the record before it took from the best price."""
+def _was_traded(day: TapeTables, sign: float, best: Floats) -> Flags:
+    """Tell for each quote but the first whether the record before it traded at the best price."""
     trades, quotes = day.trades, day.quotes
     at_best = np.isclose(trades.price, best[trades.before], rtol=0.0, atol=quotes.tick / 100)
     takers = trades.seq[(trades.sign == sign) & ~trades.hidden & at_best]
@@ -37,8 +37,8 @@ def _was_traded(day: Day, sign: float, best: Floats) -> Flags:
     return traded
 
 
-def queue_imbalance_auc(day: Day) -> float:
-    """Return how well queue imbalance, looked at each second, ranks the next mid moves (AUC)."""
+def queue_imbalance_auc(day: TapeTables) -> float:
+    """Return the AUC of queue imbalance, sampled each second, for the next mid move."""
     quotes = day.quotes
     imbalance = (quotes.bid_size - quotes.ask_size) / (quotes.bid_size + quotes.ask_size)
     seconds = np.arange(
@@ -62,7 +62,7 @@ def _next_moves(quotes: Quotes) -> tuple[Flags, Flags]:
 
 
 def _auc(scores: Floats, truths: Flags) -> float:
-    """Return the share of pairs (a true, a false case) that the score ranks right, ties half."""
+    """Return the share of true-false pairs that the score ranks correctly, ties counted half."""
     if truths.all() or not truths.any():
         return float("nan")
     others = np.sort(scores[~truths])

@@ -1,4 +1,4 @@
-"""`orderflow figures`: what a whole tape is like."""
+"""`orderflow figures`: descriptive statistics of a tape."""
 
 import math
 from pathlib import Path
@@ -6,8 +6,8 @@ from pathlib import Path
 import click
 
 from app.core.errors import OrderFlowError
-from app.evaluation.figures.table import figures_of
-from app.evaluation.figures.tables import read_day
+from app.evaluation.figures.figure_list import compute_figures
+from app.evaluation.figures.tape_tables import read_tape_tables
 
 _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 
@@ -18,7 +18,7 @@ _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 def figures(quotes: Path, trades: Path) -> None:
     """Print figures that tell what a tape is like."""
     try:
-        found = figures_of(read_day(quotes, trades))
+        found = compute_figures(read_tape_tables(quotes, trades))
     except OrderFlowError as error:
         raise click.ClickException(str(error)) from None
     width = max(len(figure.name) for figure in found)

@@ -1,18 +1,18 @@
-"""How much of the mid's move quote flow and trade flow explain in the same ten seconds."""
+"""Figures of flow: the share of mid moves that quote and trade flow explain in 10 s."""
 
 import numpy as np
 
 from app.analysis.quantiles import decayed_histogram
-from app.evaluation.figures.tables import Day, Floats, Quotes
+from app.evaluation.figures.tape_tables import Floats, Quotes, TapeTables
 
 WINDOW_MS = 10_000.0
 WINDOWS_IN_HALF_HOUR = 180
 SECOND_MS = 1000.0
-LEAST_WINDOWS = 3
+MIN_WINDOWS = 3
 
 
 def order_flow(quotes: Quotes) -> Floats:
-    """Return each quote's change of displayed demand (Cont, Kukanov, Stoikov 2014)."""
+    """Return each quote's order flow imbalance (Cont, Kukanov, Stoikov 2014)."""
     bid, bid_size, ask, ask_size = quotes.bid, quotes.bid_size, quotes.ask, quotes.ask_size
     flow = np.zeros(len(bid))
     flow[1:] = (bid[1:] >= bid[:-1]) * bid_size[1:] - (bid[1:] <= bid[:-1]) * bid_size[:-1]
@@ -22,14 +22,14 @@ def order_flow(quotes: Quotes) -> Floats:
 
 def log_order_flow(quotes: Quotes) -> Floats:
     """Return sign(e)·ln(1 + abs(e)/D̃) with D̃ from before the quote's second, 0 while warming."""
-    flow, depth = order_flow(quotes), usual_depth(quotes)
+    flow, depth = order_flow(quotes), median_depth(quotes)
     scaled = np.zeros(len(flow))
     np.divide(np.abs(flow), depth, out=scaled, where=np.isfinite(depth) & (depth > 0))
     return np.sign(flow) * np.log1p(scaled)
 
 
-def usual_depth(quotes: Quotes) -> Floats:
-    """Return for each quote the median depth as the engine knew it at the second before, or NaN."""
+def median_depth(quotes: Quotes) -> Floats:
+    """Return for each quote the engine's median depth at the second before it, or NaN."""
     seconds = _grid(quotes, SECOND_MS)[1:]
     depths = (quotes.bid_size + quotes.ask_size) / 2
     sampled = decayed_histogram(0.5)
@@ -43,14 +43,14 @@ def usual_depth(quotes: Quotes) -> Floats:
     return mine
 
 
-def explained_by_quotes(day: Day, flow: Floats) -> tuple[float, float]:
-    """Return R² of the mid's move on a flow of quotes: of the day, and mean of half hours."""
+def explained_by_quotes(day: TapeTables, flow: Floats) -> tuple[float, float]:
+    """Return R² of mid moves on quote flow: of the whole day, and the mean of half hours."""
     edges = _grid(day.quotes, WINDOW_MS)
     return _explained(day.quotes, edges, _sums(edges, day.quotes.stamp, flow))
 
 
-def explained_by_trades(day: Day) -> float:
-    """Return R² of the mid's move on the signed volume of visible prints."""
+def explained_by_trades(day: TapeTables) -> float:
+    """Return R² of mid moves on the signed volume of visible trades."""
     edges = _grid(day.quotes, WINDOW_MS)
     trades = day.trades
     signed = np.where(trades.hidden, 0.0, trades.sign * trades.size)
@@ -58,7 +58,7 @@ def explained_by_trades(day: Day) -> float:
 
 
 def _grid(quotes: Quotes, step_ms: float) -> Floats:
-    """Return whole steps from before the first quote to after the last."""
+    """Return multiples of `step_ms` from before the first quote to after the last."""
     first = np.floor(quotes.stamp[0] / step_ms) * step_ms
     last = np.ceil(quotes.stamp[-1] / step_ms) * step_ms
     return np.arange(first, last + 1.0, step_ms)
@@ -85,6 +85,6 @@ def _explained(quotes: Quotes, edges: Floats, flows: Floats) -> tuple[float, flo
 
 def _r_squared(x: Floats, y: Floats) -> float:
     known = np.isfinite(x) & np.isfinite(y)
-    if known.sum() < LEAST_WINDOWS or not x[known].any() or not y[known].any():
+    if known.sum() < MIN_WINDOWS or not x[known].any() or not y[known].any():
         return float("nan")
     return float(np.corrcoef(x[known], y[known])[0, 1] ** 2)

@@ -1,28 +1,28 @@
-"""What prints say: hidden volume, who took, what taking cost, how many prices were taken."""
+"""Figures of trades: hidden volume, aggressor, effective spread, prices per order."""
 
 import numpy as np
 
-from app.evaluation.figures.tables import Day, Flags, Floats
+from app.evaluation.figures.tape_tables import Flags, Floats, TapeTables
 
 BPS = 1e4
 SWEPT_PRICES = 2
 
 
-def hidden_share(day: Day) -> float:
+def hidden_share(day: TapeTables) -> float:
     """Return the share of traded volume that met hidden orders."""
     sizes = day.trades.size
     return float(sizes[day.trades.hidden].sum() / sizes.sum())
 
 
-def hidden_prints_without_a_trace(day: Day) -> float:
-    """Return the share of hidden prints that no change of the best quote follows at once."""
+def unmarked_hidden_share(day: TapeTables) -> float:
+    """Return the share of hidden trades that no quote follows directly."""
     followed = np.isin(day.trades.seq + 1, day.quotes.seq)
     hidden = day.trades.hidden
     return float(1.0 - followed[hidden].mean()) if hidden.any() else float("nan")
 
 
-def quote_rule_is_right(day: Day) -> Flags:
-    """Tell whether the quote rule, at the mid the tick rule, names each print's aggressor.
+def quote_rule_hits(day: TapeTables) -> Flags:
+    """Tell whether the quote rule (at the mid, the tick rule) gives each trade's aggressor.
 
     Lee, Ready 1991.
     """
@@ -34,31 +34,31 @@ def quote_rule_is_right(day: Day) -> Flags:
 
 
 def _tick_rule(prices: Floats) -> Floats:
-    """Return the direction from the last different price to each print's."""
+    """Return the direction from the last different price to each trade's."""
     steps = np.sign(np.diff(prices, prepend=prices[:1]))
     places = np.maximum.accumulate(np.where(steps != 0, np.arange(len(steps)), 0))
     directions: Floats = steps[places]
     return directions
 
 
-def effective_spreads_bps(day: Day) -> Floats:
-    """Return each print's 2·d·(price - mid)/mid, in basis points."""
+def effective_spreads_bps(day: TapeTables) -> Floats:
+    """Return each trade's effective spread, 2·d·(price - mid)/mid, in basis points."""
     mid = day.quotes.mid[day.trades.before]
     spreads: Floats = 2 * day.trades.sign * (day.trades.price - mid) / mid * BPS
     return spreads
 
 
-def time_weighted_spread_ticks(day: Day) -> float:
+def time_weighted_spread_ticks(day: TapeTables) -> float:
     """Return the mean spread over time, in ticks."""
     quotes = day.quotes
     spread = quotes.ask - quotes.bid
     return float(np.average(spread[:-1], weights=np.diff(quotes.stamp)) / quotes.tick)
 
 
-def share_of_orders_over_prices(day: Day) -> float:
-    """Return the share of market orders with visible prints that took two or more visible prices.
+def multi_price_order_share(day: TapeTables) -> float:
+    """Return the share of market orders with visible trades at two or more prices.
 
-    A market order is successive prints of one taker at one stamp.
+    A market order is a run of trades with one aggressor and one stamp.
     """
     trades = day.trades
     begins = np.ones(len(trades.stamp), dtype=bool)

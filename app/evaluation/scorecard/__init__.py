@@ -1,1 +1,1 @@
-"""How good the detectors are, measured against known truth."""
+"""Precision and recall of the detectors against known truth."""

@@ -1,4 +1,4 @@
-"""The engine's events against those of plain, slow definitions of the same patterns."""
+"""Agreement of the engine's events with a slow reference implementation."""
 
 import importlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -9,49 +9,56 @@ import click
 from app.analysis.bars import SECOND_MS
 from app.analysis.patterns.events import whole_second
 from app.analysis.records import Record
-from app.evaluation.scorecard.folding import findings
-from app.evaluation.scorecard.tallies import Share, Tally
+from app.evaluation.scorecard.folding import find_events
+from app.evaluation.scorecard.precision_recall import PrecisionRecall, Proportion
 
 SETTLE_SECONDS = 10
 
 
-class Plain(Protocol):
-    """Plain definitions over a tape."""
+class ReferenceDefinitions(Protocol):
+    """A reference implementation of all patterns over a tape."""
 
     def events(self, until_ms: int) -> Iterable[Mapping[str, Any]]:
-        """Return all events noticed up to an instant, as published."""
+        """Return all events noticed up to `until_ms`, as published."""
         ...
 
 
-Definitions = Callable[[list[Record]], Plain]
+ReferenceFactory = Callable[[list[Record]], ReferenceDefinitions]
 
 
-def definitions(place: str) -> Definitions:
-    """Import plain definitions, named `module:callable`."""
-    module, _, name = place.partition(":")
+def import_reference(path: str) -> ReferenceFactory:
+    """Import a reference implementation, named `module:callable`."""
+    module, _, name = path.partition(":")
     try:
-        found: Definitions = getattr(importlib.import_module(module), name)
+        found: ReferenceFactory = getattr(importlib.import_module(module), name)
     except (ImportError, AttributeError) as error:
-        raise click.BadParameter(f"{place!r} can't be imported: {error}") from None
+        raise click.BadParameter(f"{path!r} can't be imported: {error}") from None
     return found
 
 
-def agreement(records: Sequence[Record], plain: Definitions) -> list[tuple[str, Tally]]:
-    """Score each pattern: the same type, side, opening and noticing in both."""
-    found = findings(records)
+def score_agreement(
+    records: Sequence[Record], reference: ReferenceFactory
+) -> list[tuple[str, PrecisionRecall]]:
+    """Score each pattern: events agree in type, side, `opened_at` and `noticed_at`."""
+    found = find_events(records)
     ours = {(e.type, e.side, e.opened_at, e.noticed_at) for e in found.events}
     until = whole_second(records[-1].stamp) + SETTLE_SECONDS * SECOND_MS
     theirs = {
         (e["type"], e["side"], e["opened_at"], e["noticed_at"])
-        for e in plain(list(records)).events(until)
+        for e in reference(list(records)).events(until)
         if e["noticed_at"] <= whole_second(records[-1].stamp)
     }
     both = ours & theirs
     return [
-        (kind, Tally(_share(both, ours, kind), _share(both, theirs, kind), hours=found.hours))
+        (
+            kind,
+            PrecisionRecall(
+                _share(both, ours, kind), _share(both, theirs, kind), hours=found.hours
+            ),
+        )
         for kind in sorted({key[0] for key in ours | theirs})
     ]
 
 
-def _share(both: set[Any], all_of: set[Any], kind: str) -> Share:
-    return Share(sum(k[0] == kind for k in both), sum(k[0] == kind for k in all_of))
+def _share(both: set[Any], all_of: set[Any], kind: str) -> Proportion:
+    return Proportion(sum(k[0] == kind for k in both), sum(k[0] == kind for k in all_of))

@@ -1,4 +1,4 @@
-"""`orderflow scorecard`: how good the detectors are."""
+"""`orderflow scorecard`: measure the detectors against known truth."""
 
 from pathlib import Path
 
@@ -6,54 +6,54 @@ import click
 from tqdm import tqdm
 
 from app.core.errors import OrderFlowError
-from app.evaluation.scorecard.agreement import Definitions, definitions
-from app.evaluation.scorecard.real import rows_of_tape
-from app.evaluation.scorecard.report import page
+from app.evaluation.scorecard.agreement import ReferenceFactory, import_reference
+from app.evaluation.scorecard.real import score_labelled_tape
+from app.evaluation.scorecard.report import render_page
 from app.evaluation.scorecard.rows import (
     FULL,
     QUICK,
-    Card,
-    Course,
-    Row,
-    agreement_of_tape,
-    agreement_rows,
-    injected,
-    injected_into_tape,
-    null_of_tape,
-    null_rows,
-    steps_of,
+    RunSize,
+    Scorecard,
+    ScoreRow,
+    count_steps,
+    plant_into_books,
+    plant_into_tape,
+    score_agreement_on_books,
+    score_agreement_on_tape,
+    score_null_tapes,
+    score_nulls_of_tape,
 )
 from app.feeds.tape import read_tape
 
 _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
-LEAST_PLANTED_MS = 3_600_000.0
+MIN_PLANTED_TAPE_MS = 3_600_000.0
 _FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
 
 
-def run(course: Course, card: Card) -> None:
-    """Plant, score and count, with a progress bar."""
-    with tqdm(total=steps_of(course), unit="score", disable=None) as progress:
-        for _ in injected(course, card):
+def score_books(run_size: RunSize, result: Scorecard) -> None:
+    """Score plantings into simulated books and null tapes, with a progress bar."""
+    with tqdm(total=count_steps(run_size), unit="score", disable=None) as progress:
+        for _ in plant_into_books(run_size, result):
             progress.update()
-        for _ in null_rows(course, card):
+        for _ in score_null_tapes(run_size, result):
             progress.update()
 
 
 def add_tape(
-    card: Card, quotes: Path, trades: Path, folder: Path, plain: Definitions | None
+    result: Scorecard, quotes: Path, trades: Path, folder: Path, reference: ReferenceFactory | None
 ) -> None:
-    """Score a labelled tape; its labels bear the tape's own name."""
+    """Score a labelled tape; the label files begin with the tape's name."""
     stem = quotes.name.split(".quotes")[0]
     records = read_tape(quotes, trades).records
-    if records[-1].stamp - records[0].stamp > LEAST_PLANTED_MS:
-        for _ in tqdm(injected_into_tape(stem, records, card), unit="score", disable=None):
+    if records[-1].stamp - records[0].stamp > MIN_PLANTED_TAPE_MS:
+        for _ in tqdm(plant_into_tape(stem, records, result), unit="score", disable=None):
             pass
-        null_of_tape(stem, records, card)
-    if plain is not None:
-        agreement_of_tape(stem, records, plain, card)
-    scored, rates = rows_of_tape(quotes, trades, folder, stem)
-    card.real += [Row(name, stem, "", tally) for name, tally in scored]
-    card.rates[stem] = rates
+        score_nulls_of_tape(stem, records, result)
+    if reference is not None:
+        score_agreement_on_tape(stem, records, reference, result)
+    scored, rates = score_labelled_tape(quotes, trades, folder, stem)
+    result.real += [ScoreRow(name, stem, "", tally) for name, tally in scored]
+    result.rates[stem] = rates
 
 
 @click.command()
@@ -75,23 +75,23 @@ def scorecard(  # noqa: PLR0913 - one for each option
     """Score every detector against known truth and write the page."""
     if len(tape) != len(trades):
         raise click.UsageError("each --tape needs its --trades")
-    course, card = (QUICK if quick else FULL), Card()
-    plain = definitions(place) if place is not None else None
+    run_size, result = (QUICK if quick else FULL), Scorecard()
+    reference = import_reference(place) if place is not None else None
     try:
         for quotes_path, trades_path in zip(tape, trades, strict=True):
-            add_tape(card, quotes_path, trades_path, labels or quotes_path.parent, plain)
+            add_tape(result, quotes_path, trades_path, labels or quotes_path.parent, reference)
     except OrderFlowError as error:
         raise click.ClickException(str(error)) from None
-    run(course, card)
-    if plain is not None:
-        agreement_rows(course, plain, card)
-    text = page(card, course, _plots(card, out))
+    score_books(run_size, result)
+    if reference is not None:
+        score_agreement_on_books(run_size, reference, result)
+    text = render_page(result, run_size, _plots(result, out))
     out.parent.mkdir(parents=True, exist_ok=True)
     out.write_text(text)
     click.echo(text)
 
 
-def _plots(card: Card, out: Path) -> list[str]:
+def _plots(result: Scorecard, out: Path) -> list[str]:
     try:
         # matplotlib comes with the development extra only.
         from app.evaluation.scorecard.plots import draw  # noqa: PLC0415
@@ -99,4 +99,4 @@ def _plots(card: Card, out: Path) -> list[str]:
         click.echo("no plots: matplotlib is not installed", err=True)
         return []
     folder = out.parent / out.stem
-    return [f"{folder.name}/{name}" for name in draw(card, folder)]
+    return [f"{folder.name}/{name}" for name in draw(result, folder)]

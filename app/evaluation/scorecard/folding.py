@@ -1,4 +1,4 @@
-"""The engine over records, reduced to the events that it published."""
+"""Fold records with the engine and collect the published events."""
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
@@ -17,7 +17,7 @@ LONGEST_WINDOW_SECONDS = 300
 
 @dataclass(frozen=True, slots=True)
 class Findings:
-    """All events of a tape in their newest form, and how long the tape is."""
+    """All events of a tape in their final form, and the tape's length."""
 
     events: list[Event]
     hours: float
@@ -27,59 +27,59 @@ class Findings:
         return [event for event in self.events if event.type == kind]
 
     def rates_an_hour(self) -> dict[str, float]:
-        """Return how often each pattern is found, an hour."""
+        """Return the number of events per hour for each pattern."""
         counts = Counter(event.type for event in self.events)
         return {kind: n / self.hours for kind, n in sorted(counts.items())}
 
 
 @dataclass(frozen=True, slots=True)
 class Checkpoint:
-    """An engine's memory at a whole second; any number of continuations start from it."""
+    """An engine's state at a whole second, from which folding can continue many times."""
 
     second: int
     state: PackedState
 
     @classmethod
     def of(cls, engine: Engine, second: int) -> "Checkpoint":
-        """Keep what the engine remembers now."""
+        """Save the engine's state."""
         return cls(second, encode_state(engine.state))
 
-    def findings(self, records: Sequence[Record], until_ms: float) -> Findings:
-        """Return the events that were noticed while these records followed."""
+    def find_events(self, records: Sequence[Record], until_ms: float) -> Findings:
+        """Fold `records` from this state and return the events noticed in them."""
         engine = Engine(decode_state(self.state), RollingBars(LONGEST_WINDOW_SECONDS))
         last = whole_second(until_ms)
-        found = _events(_advanced(engine, records, self.second + SECOND_MS, last))
+        found = _newest_events(_fold_ticks(engine, records, self.second + SECOND_MS, last))
         new = [event for event in found if event.noticed_at > self.second]
         return Findings(new, (last - self.second) / 3.6e6)
 
 
-def checkpoints(
+def fold_with_checkpoints(
     records: Sequence[Record], first: int, every_seconds: int
 ) -> tuple[list[Checkpoint], Findings]:
-    """Fold all records and keep checkpoints from a whole second on; also what was found."""
+    """Fold all records; return checkpoints from the second `first` on, and the events."""
     engine = Engine.new("SCORE")
     start, last = whole_second(records[0].stamp), whole_second(records[-1].stamp)
     kept: list[Checkpoint] = []
 
     def folded() -> Iterator[TickResult]:
-        for analysis in _advanced(engine, records, start, last):
+        for analysis in _fold_ticks(engine, records, start, last):
             since = analysis.as_of - first
             if since >= 0 and since % (every_seconds * SECOND_MS) == 0:
                 kept.append(Checkpoint.of(engine, analysis.as_of))
             yield analysis
 
-    events = _events(folded())
+    events = _newest_events(folded())
     return kept, Findings(events, (last - start) / 3.6e6)
 
 
-def findings(records: Sequence[Record]) -> Findings:
-    """Fold records second by second, as the ticks do."""
+def find_events(records: Sequence[Record]) -> Findings:
+    """Fold records second by second, as the ticks do, and return the events."""
     first, last = whole_second(records[0].stamp), whole_second(records[-1].stamp)
-    found = _events(_advanced(Engine.new("SCORE"), records, first, last))
+    found = _newest_events(_fold_ticks(Engine.new("SCORE"), records, first, last))
     return Findings(found, (last - first) / 3.6e6)
 
 
-def _advanced(
+def _fold_ticks(
     engine: Engine, records: Sequence[Record], first: int, last: int
 ) -> Iterator[TickResult]:
     place = 0
@@ -93,7 +93,7 @@ def _advanced(
         yield analysis
 
 
-def _events(analyses: Iterable[TickResult]) -> list[Event]:
+def _newest_events(analyses: Iterable[TickResult]) -> list[Event]:
     newest: dict[str, Event] = {}
     for analysis in analyses:
         newest |= {event.id: replace(event) for event in analysis.changed_events}

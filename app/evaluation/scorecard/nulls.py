@@ -1,4 +1,4 @@
-"""Tapes that hold nothing to be found, one kind a pattern: each event on them is a false alarm."""
+"""Null tapes: tapes without a pattern, so that each of its events is a false alarm."""
 
 import math
 from collections.abc import Sequence
@@ -14,9 +14,9 @@ LOTS = 100.0
 
 
 def sign_randomised(records: Sequence[Record], seed: int) -> list[Record]:
-    """Mirror up and down in every other block of 10 s, by chance; mid and spread go on unbroken.
+    """Mirror prices in a random half of the blocks of 10 s; the mid stays continuous.
 
-    Whatever drift the tape had is gone; all else is as it was.
+    That removes the tape's drift and keeps everything else.
     """
     draw = Random(seed)  # noqa: S311 - a market, no secret
     made: list[Record] = []
@@ -42,10 +42,10 @@ def sign_randomised(records: Sequence[Record], seed: int) -> list[Record]:
 
 
 def takers_randomised(records: Sequence[Record], seed: int) -> list[Record]:
-    """Change the takers' sides in every other block of 10 s, by chance; prices stay as they were.
+    """Swap the aggressors in a random half of the blocks of 10 s; prices stay unchanged.
 
-    Whatever link flow had with the price that met it is gone. Mirroring both, as above, would
-    keep it: an absorbed flow mirrored is an absorbed flow.
+    That removes the relation between flow and price. `sign_randomised` would keep it: an absorbed
+    flow stays an absorbed flow when it is mirrored.
     """
     draw = Random(seed)  # noqa: S311 - a market, no secret
     made: list[Record] = []
@@ -77,7 +77,7 @@ def _raised(record: Record, shift: int) -> Record:
 
 
 def price_follows_flow(start_ms: int, seconds: int, seed: int) -> list[Record]:
-    """Make flow that keeps its sign for a while, and a price that follows it with noise."""
+    """Return a tape of autocorrelated flow whose price follows the flow with noise."""
     draw = Random(seed)  # noqa: S311 - a market, no secret
     made: list[Record] = []
     mid, sign, seq = float(START_PRICE), 1, 0

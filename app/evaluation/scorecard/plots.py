@@ -1,4 +1,4 @@
-"""Plots of the scorecard: shares with their intervals, and delays."""
+"""Plots of the scorecard: precision, recall and delays."""
 
 from pathlib import Path
 
@@ -11,29 +11,29 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from app.evaluation.scorecard.planting import KINDS
-from app.evaluation.scorecard.rows import SIZES, Card
+from app.evaluation.scorecard.rows import SIZES, Scorecard
 
 NAMES = tuple(kind.name for kind in KINDS)
 
 
-def draw(card: Card, folder: Path) -> list[str]:
-    """Draw all plots into `folder`; returns their file names."""
+def draw(scorecard: Scorecard, folder: Path) -> list[str]:
+    """Draw all plots into `folder` and return their file names."""
     folder.mkdir(parents=True, exist_ok=True)
-    # Ids that are drawn by chance would change the files at each run.
+    # Random ids would change the files at each run.
     mpl.rcParams["svg.hashsalt"] = "scorecard"
     return [
-        _shares(card, folder, "precision"),
-        _shares(card, folder, "recall"),
-        _delays(card, folder),
+        _shares(scorecard, folder, "precision"),
+        _shares(scorecard, folder, "recall"),
+        _delays(scorecard, folder),
     ]
 
 
-def _shares(card: Card, folder: Path, what: str) -> str:
+def _shares(scorecard: Scorecard, folder: Path, what: str) -> str:
     figure, axes = plt.subplots(figsize=(8, 5))
     for place, size in enumerate(SIZES):
-        shares = [getattr(card.pooled(name, size), what) for name in NAMES]
-        ys = [i + (place - 1) * 0.22 for i, found in enumerate(shares) if found.n]
-        known = [found for found in shares if found.n]
+        shares = [getattr(scorecard.pooled(name, size), what) for name in NAMES]
+        ys = [i + (place - 1) * 0.22 for i, found in enumerate(shares) if found.total]
+        known = [found for found in shares if found.total]
         lows = [max(0.0, found.value - found.low) for found in known]
         highs = [max(0.0, found.high - found.value) for found in known]
         values = [found.value for found in known]
@@ -43,10 +43,10 @@ def _shares(card: Card, folder: Path, what: str) -> str:
     return _saved(figure, axes, folder / f"{what}.svg")
 
 
-def _delays(card: Card, folder: Path) -> str:
+def _delays(scorecard: Scorecard, folder: Path) -> str:
     figure, axes = plt.subplots(figsize=(8, 5))
     for place, size in enumerate(SIZES):
-        delays = [card.pooled(name, size).median_delay_seconds for name in NAMES]
+        delays = [scorecard.pooled(name, size).median_delay_seconds for name in NAMES]
         axes.plot(
             delays, [i + (place - 1) * 0.22 for i in range(len(NAMES))], "o", ms=4, label=size
         )

@@ -1,4 +1,4 @@
-"""Real tapes against what their labels say is true."""
+"""Score the detectors on real tapes with labels."""
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -9,22 +9,22 @@ import pandas as pd
 from app.analysis.patterns.events import Event
 from app.analysis.records import Quote, Record
 from app.analysis.standing_quote import StandingQuote
-from app.evaluation.scorecard.folding import findings
-from app.evaluation.scorecard.tallies import Share, Tally
-from app.evaluation.scorecard.truths import SLACK_MS, Truth, tally, units
+from app.evaluation.scorecard.folding import find_events
+from app.evaluation.scorecard.ground_truth import SLACK_MS, TrueEvent, match_events, price_units
+from app.evaluation.scorecard.precision_recall import PrecisionRecall, Proportion
 from app.feeds.tape import read_tape
 
 CHAIN_REFILLS = 3
 SWEPT_PRICES = 2
-NEAR_SWEEPS = 10
-POINT_MS = 1000.0
-"""A sweep is closed so long after its last print."""
+MAX_COMPARED_SWEEPS = 10
+SWEEP_CLOSE_MS = 1000.0
+"""Time from a sweep's last trade to its close."""
 LABELS = ("hidden_clusters", "market_orders", "reserve_refills")
 TAKEN_SIDE = {"buy": "ask", "sell": "bid"}
 
 
-def inside_prints(records: Iterable[Record], hidden: Sequence[bool]) -> Tally:
-    """Score prints inside the quote before them against the flag of hidden executions."""
+def score_inside_prints(records: Iterable[Record], hidden: Sequence[bool]) -> PrecisionRecall:
+    """Score trades inside the quote before them against the labels of hidden executions."""
     market = StandingQuote()
     inside: list[bool] = []
     for record in records:
@@ -34,57 +34,61 @@ def inside_prints(records: Iterable[Record], hidden: Sequence[bool]) -> Tally:
             inside.append(market.sign_trade(record).is_inside)
     marked, flagged = np.array(inside), np.array(hidden, dtype=bool)
     both = int((marked & flagged).sum())
-    return Tally(Share(both, int(marked.sum())), Share(both, int(flagged.sum())))
+    return PrecisionRecall(
+        Proportion(both, int(marked.sum())), Proportion(both, int(flagged.sum()))
+    )
 
 
-def hidden_clusters(labels: pd.DataFrame) -> list[Truth]:
-    """Return labelled clusters of hidden prints."""
+def hidden_clusters(labels: pd.DataFrame) -> list[TrueEvent]:
+    """Return the labelled clusters of hidden trades."""
     return [
-        Truth("hidden_print", side, start, end, units(price))
+        TrueEvent("hidden_print", side, start, end, price_units(price))
         for side, start, end, price in zip(
             *(labels[name] for name in ("resting_side", "start_ms", "end_ms", "price")), strict=True
         )
     ]
 
 
-def refill_chains(refills: pd.DataFrame) -> list[Truth]:
-    """Return chains of three or more refills by the label's own id."""
+def refill_chains(refills: pd.DataFrame) -> list[TrueEvent]:
+    """Return the labelled chains of three or more refills."""
     return [
-        Truth(
+        TrueEvent(
             "iceberg",
             rows["side"].iloc[0],
             float(rows["ts_ms"].min()),
             float(rows["ts_ms"].max()),
-            units(float(rows["price"].iloc[0])),
+            price_units(float(rows["price"].iloc[0])),
         )
         for _, rows in refills.groupby("chain_id")
         if len(rows) >= CHAIN_REFILLS
     ]
 
 
-def single_refills(refills: pd.DataFrame) -> list[Truth]:
-    """Return each labelled refill as a happening of its own."""
+def single_refills(refills: pd.DataFrame) -> list[TrueEvent]:
+    """Return each labelled refill as an event of its own."""
     return [
-        Truth("iceberg", side, stamp, stamp, units(price))
+        TrueEvent("iceberg", side, stamp, stamp, price_units(price))
         for side, stamp, price in zip(
             *(refills[name] for name in ("side", "ts_ms", "price")), strict=True
         )
     ]
 
 
-def native_icebergs(events: Sequence[Event], refills: pd.DataFrame, hours: float) -> Tally:
+def score_native_icebergs(
+    events: Sequence[Event], refills: pd.DataFrame, hours: float
+) -> PrecisionRecall:
     """Score native icebergs: precision against any refill in them, recall against chains."""
     native = [event for event in events if event.evidence.get("kind") == "native"]
-    by_refill = tally(native, single_refills(refills), hours)
-    by_chain = tally(native, refill_chains(refills), hours)
-    return Tally(by_refill.precision, by_chain.recall, by_chain.delays_seconds, hours)
+    by_refill = match_events(native, single_refills(refills), hours)
+    by_chain = match_events(native, refill_chains(refills), hours)
+    return PrecisionRecall(by_refill.precision, by_chain.recall, by_chain.delays_seconds, hours)
 
 
-def sweeps(events: Sequence[Event], orders: pd.DataFrame, hours: float) -> Tally:
+def score_sweeps(events: Sequence[Event], orders: pd.DataFrame, hours: float) -> PrecisionRecall:
     """Score sweeps against market orders that took two or more visible prices.
 
-    Only orders as large as the ticker's floor then are to be found: the floor that the newest
-    sweep before told, so that none is judged before the first one.
+    Only orders at or above the detector's size floor count. The floor is the one in the newest
+    sweep's evidence, so that no order before the first sweep counts.
     """
     taken = orders[orders["visible_prices"] >= SWEPT_PRICES]
     order_stamps = taken["ts_ms"].to_numpy()
@@ -96,43 +100,45 @@ def sweeps(events: Sequence[Event], orders: pd.DataFrame, hours: float) -> Tally
     known = hit = 0
     for stamp, side, size in zip(order_stamps, order_sides, sizes, strict=True):
         upto = int(np.searchsorted(stamps, stamp + SLACK_MS, side="right"))
-        near = range(max(0, upto - NEAR_SWEEPS), upto)
+        near = range(max(0, upto - MAX_COMPARED_SWEEPS), upto)
         matched = [i for i in near if by_stamp[i].side == side and _lasts(by_stamp[i], stamp)]
         right.update(matched)
         earlier = int(np.searchsorted(stamps, stamp)) - 1
-        told = matched[0] if matched else earlier
-        if told >= 0 and size >= float(by_stamp[told].evidence["floor_shares"]):
+        newest = matched[0] if matched else earlier
+        if newest >= 0 and size >= float(by_stamp[newest].evidence["floor_shares"]):
             known += 1
             hit += bool(matched)
-    return Tally(Share(len(right), len(events)), Share(hit, known), [], hours)
+    return PrecisionRecall(Proportion(len(right), len(events)), Proportion(hit, known), [], hours)
 
 
 def _lasts(sweep: Event, stamp: float) -> bool:
-    """Tell whether a sweep's prints go on until `stamp`: feeds join orders a few ms apart."""
-    end = sweep.closed_at if sweep.closed_at is not None else sweep.opened_at + POINT_MS
-    return stamp <= end - POINT_MS + SLACK_MS
+    """Tell whether a sweep's trades last until `stamp`: feeds merge orders a few ms apart."""
+    end = sweep.closed_at if sweep.closed_at is not None else sweep.opened_at + SWEEP_CLOSE_MS
+    return stamp <= end - SWEEP_CLOSE_MS + SLACK_MS
 
 
-def rows_of_tape(
+def score_labelled_tape(
     quotes: Path, trades: Path, folder: Path, stem: str
-) -> tuple[list[tuple[str, Tally]], dict[str, float]]:
-    """Score every pattern that a labelled tape tells the truth of; also natural rates."""
+) -> tuple[list[tuple[str, PrecisionRecall]], dict[str, float]]:
+    """Score every labelled pattern of a tape; also return events per hour."""
     tape = read_tape(quotes, trades)
-    found = findings(tape.records)
-    rows: list[tuple[str, Tally]] = []
+    found = find_events(tape.records)
+    rows: list[tuple[str, PrecisionRecall]] = []
     table = pd.read_csv(trades)
     if "hidden" in table and (table["hidden"] == 1).any():
         flags = table.sort_values(["ts_ms", "seq"])["hidden"] == 1
-        rows.append(("prints inside the quote", inside_prints(tape.records, flags.tolist())))
+        rows.append(("prints inside the quote", score_inside_prints(tape.records, flags.tolist())))
     labels = {name: folder / f"{stem}.{name}.csv.gz" for name in LABELS}
     if labels["hidden_clusters"].exists():
         truths = hidden_clusters(pd.read_csv(labels["hidden_clusters"]))
-        rows.append(("hidden_print", tally(found.of_type("hidden_print"), truths, found.hours)))
+        rows.append(
+            ("hidden_print", match_events(found.of_type("hidden_print"), truths, found.hours))
+        )
     if labels["market_orders"].exists():
         orders = pd.read_csv(labels["market_orders"])
-        rows.append(("sweep", sweeps(found.of_type("sweep"), orders, found.hours)))
+        rows.append(("sweep", score_sweeps(found.of_type("sweep"), orders, found.hours)))
     if labels["reserve_refills"].exists():
         refills = pd.read_csv(labels["reserve_refills"])
-        icebergs = native_icebergs(found.of_type("iceberg"), refills, found.hours)
+        icebergs = score_native_icebergs(found.of_type("iceberg"), refills, found.hours)
         rows.append(("iceberg (native)", icebergs))
     return rows, found.rates_an_hour()

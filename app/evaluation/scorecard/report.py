@@ -3,9 +3,9 @@
 import math
 from collections.abc import Iterable
 
-from app.evaluation.scorecard.planting import KINDS, Kind
-from app.evaluation.scorecard.rows import SIZES, Card, Course, Row
-from app.evaluation.scorecard.tallies import Share, Tally
+from app.evaluation.scorecard.planting import KINDS, PlantingKind
+from app.evaluation.scorecard.precision_recall import PrecisionRecall, Proportion
+from app.evaluation.scorecard.rows import SIZES, RunSize, Scorecard, ScoreRow
 
 HEAD = """# Scorecard
 
@@ -46,20 +46,25 @@ Events an hour on tapes as they are. What is frequent here is no news: compare `
 """
 
 
-def page(card: Card, course: Course, plots: Iterable[str]) -> str:
+def render_page(scorecard: Scorecard, run_size: RunSize, plots: Iterable[str]) -> str:
     """Return the whole page."""
-    parts = [HEAD, _planted(card, course), *(f"![]({name})\n" for name in plots)]
-    if card.real:
-        parts += [REAL + "\n" + _real(card.real)]
-    if card.agreement:
-        parts += [AGREEMENT + "\n" + _real(card.agreement)]
-    parts += [NULLS + "\n" + _nulls(card.nulls), RATES + "\n" + _rates(card.rates)]
+    parts = [HEAD, _planted_section(scorecard, run_size), *(f"![]({name})\n" for name in plots)]
+    if scorecard.real:
+        parts += [REAL + "\n" + _precision_table(scorecard.real)]
+    if scorecard.agreement:
+        parts += [AGREEMENT + "\n" + _precision_table(scorecard.agreement)]
+    parts += [
+        NULLS + "\n" + _null_table(scorecard.nulls),
+        RATES + "\n" + _rate_table(scorecard.rates),
+    ]
     return "\n".join(parts)
 
 
-def _planted(card: Card, course: Course) -> str:
+def _planted_section(scorecard: Scorecard, run_size: RunSize) -> str:
     head = PLANTED.format(
-        plantings=course.plantings, books=", ".join(course.books), warm=course.warm_seconds // 60
+        plantings=run_size.plantings,
+        books=", ".join(run_size.books),
+        warm=run_size.warm_seconds // 60,
     )
     lines = [
         "| pattern | size | precision | recall | median delay, s | false alarms/h |",
@@ -67,21 +72,21 @@ def _planted(card: Card, course: Course) -> str:
     ]
     for kind in KINDS:
         for size, strength in zip(SIZES, kind.strengths, strict=True):
-            lines.append(_line(kind, size, strength, card.pooled(kind.name, size)))
-    return "\n".join([head, *lines, "", _by_book(card)])
+            lines.append(_line(kind, size, strength, scorecard.pooled(kind.name, size)))
+    return "\n".join([head, *lines, "", _book_table(scorecard)])
 
 
-def _line(kind: Kind, size: str, strength: float, tally: Tally) -> str:
+def _line(kind: PlantingKind, size: str, strength: float, tally: PrecisionRecall) -> str:
     return (
-        f"| {kind.name} | {size}: {strength:g} {kind.unit} | {share(tally.precision)} "
-        f"| {share(tally.recall)} | {number(tally.median_delay_seconds)} "
-        f"| {number(tally.false_alarms_an_hour)} |"
+        f"| {kind.name} | {size}: {strength:g} {kind.unit} | {format_proportion(tally.precision)} "
+        f"| {format_proportion(tally.recall)} | {format_number(tally.median_delay_seconds)} "
+        f"| {format_number(tally.false_alarms_an_hour)} |"
     )
 
 
-def _by_book(card: Card) -> str:
-    """Show medium size by book, where books differ."""
-    tapes = sorted({row.tape for row in card.injected})
+def _book_table(scorecard: Scorecard) -> str:
+    """Return the table of medium-size scores by book."""
+    tapes = sorted({row.tape for row in scorecard.planted})
     lines = [
         "At medium size, precision and recall by book:\n",
         "| pattern | " + " | ".join(tapes) + " |",
@@ -89,55 +94,58 @@ def _by_book(card: Card) -> str:
     ]
     for kind in KINDS:
         rows = {
-            r.tape: r.tally for r in card.injected if r.kind == kind.name and r.size == "medium"
+            r.tape: r.scores
+            for r in scorecard.planted
+            if r.kind == kind.name and r.size == "medium"
         }
         cells = [_pair(rows.get(tape)) for tape in tapes]
         lines.append(f"| {kind.name} | " + " | ".join(cells) + " |")
     return "\n".join([*lines, ""])
 
 
-def _pair(tally: Tally | None) -> str:
-    if tally is None or not tally.recall.n:
+def _pair(tally: PrecisionRecall | None) -> str:
+    if tally is None or not tally.recall.total:
         return "-"
-    return f"{number(tally.precision.value)}, {number(tally.recall.value)}"
+    return f"{format_number(tally.precision.value)}, {format_number(tally.recall.value)}"
 
 
-def _nulls(rows: Iterable[Row]) -> str:
+def _null_table(rows: Iterable[ScoreRow]) -> str:
     lines = ["| pattern | tape | hours | events | an hour |", "|---|---|---|---|---|"]
     lines += [
-        f"| {row.kind} | {row.tape} | {number(row.tally.hours)} | {row.tally.precision.n} "
-        f"| {number(row.tally.false_alarms_an_hour)} |"
+        f"| {row.kind} | {row.tape} | {format_number(row.scores.hours)} "
+        f"| {row.scores.precision.total} | {format_number(row.scores.false_alarms_an_hour)} |"
         for row in rows
     ]
     return "\n".join([*lines, ""])
 
 
-def _real(rows: Iterable[Row]) -> str:
+def _precision_table(rows: Iterable[ScoreRow]) -> str:
     lines = ["| pattern | tape | precision | recall |", "|---|---|---|---|"]
     lines += [
-        f"| {row.kind} | {row.tape} | {share(row.tally.precision)} | {share(row.tally.recall)} |"
+        f"| {row.kind} | {row.tape} | {format_proportion(row.scores.precision)} "
+        f"| {format_proportion(row.scores.recall)} |"
         for row in rows
     ]
     return "\n".join([*lines, ""])
 
 
-def _rates(rates: dict[str, dict[str, float]]) -> str:
+def _rate_table(rates: dict[str, dict[str, float]]) -> str:
     kinds = sorted({kind for by_kind in rates.values() for kind in by_kind})
     lines = ["| pattern | " + " | ".join(rates) + " |", "|---|" + "---|" * len(rates)]
     lines += [
-        f"| {kind} | " + " | ".join(number(r.get(kind, 0.0)) for r in rates.values()) + " |"
+        f"| {kind} | " + " | ".join(format_number(r.get(kind, 0.0)) for r in rates.values()) + " |"
         for kind in kinds
     ]
     return "\n".join([*lines, ""])
 
 
-def share(found: Share) -> str:
-    """Write a share with its counts and interval."""
-    if not found.n:
+def format_proportion(found: Proportion) -> str:
+    """Format a proportion with its counts and interval."""
+    if not found.total:
         return "-"
-    return f"{found.value:.3f} ({found.k}/{found.n}) [{found.low:.2f}, {found.high:.2f}]"
+    return f"{found.value:.3f} ({found.count}/{found.total}) [{found.low:.2f}, {found.high:.2f}]"
 
 
-def number(value: float) -> str:
-    """Write a number short, a dash where there is none."""
+def format_number(value: float) -> str:
+    """Format a number with three digits, NaN as a dash."""
     return "-" if math.isnan(value) else f"{value:.3g}"

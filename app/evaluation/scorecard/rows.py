@@ -1,4 +1,4 @@
-"""The scorecard's rows, and all of its parts run one after the other."""
+"""The scorecard's rows, and the functions that compute each part."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
@@ -6,25 +6,25 @@ from dataclasses import dataclass, field, replace
 from app.analysis.bars import SECOND_MS
 from app.analysis.records import Record
 from app.evaluation.scorecard import nulls
-from app.evaluation.scorecard.agreement import Definitions, agreement
-from app.evaluation.scorecard.books import BOOKS, START_MS, book, quotes_only
-from app.evaluation.scorecard.folding import Findings, findings
-from app.evaluation.scorecard.injected import Ground, planted_tally
-from app.evaluation.scorecard.planting import KINDS, Kind
-from app.evaluation.scorecard.tallies import Share, Tally
+from app.evaluation.scorecard.agreement import ReferenceFactory, score_agreement
+from app.evaluation.scorecard.folding import Findings, find_events
+from app.evaluation.scorecard.planted import PlantingTape, score_plantings
+from app.evaluation.scorecard.planting import KINDS, PlantingKind
+from app.evaluation.scorecard.precision_recall import PrecisionRecall, Proportion
+from app.evaluation.scorecard.simulated_books import BOOKS, START_MS, quotes_only, simulated_book
 
 SIZES = ("small", "medium", "large")
-EVERY_SECONDS = 90
-REAL_WARM_SECONDS = 1800
-REAL_EVERY_SECONDS = 600
+PLANTING_INTERVAL_SECONDS = 90
+TAPE_WARM_SECONDS = 1800
+TAPE_PLANTING_INTERVAL_SECONDS = 600
 AGREEMENT_SECONDS = 1500
 TAPE_AGREEMENT_SECONDS = 5400
 NULL_MARKET = "price follows flow"
 
 
 @dataclass(frozen=True, slots=True)
-class Course:
-    """How much is run: seconds of past before the first planting, plantings, seconds of nulls."""
+class RunSize:
+    """The size of a run: warm-up, plantings, length of null tapes, books."""
 
     warm_seconds: int
     plantings: int
@@ -34,120 +34,143 @@ class Course:
 
     @property
     def seconds(self) -> int:
-        """Seconds of a book that is planted into."""
-        return self.warm_seconds + EVERY_SECONDS * self.plantings + 120
+        """Length of a book for plantings, in seconds."""
+        return self.warm_seconds + PLANTING_INTERVAL_SECONDS * self.plantings + 120
 
 
-FULL = Course(1800, 20, 5400, tuple(BOOKS))
-QUICK = Course(1500, 3, 1800, ("several ticks",))
+FULL = RunSize(1800, 20, 5400, tuple(BOOKS))
+QUICK = RunSize(1500, 3, 1800, ("several ticks",))
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
-    """One pattern's scores: over which tape, at which size, and whether nulls made it."""
+class ScoreRow:
+    """One pattern's scores on one tape at one size."""
 
     kind: str
     tape: str
     size: str
-    tally: Tally
+    scores: PrecisionRecall
 
 
 @dataclass(slots=True)
-class Card:
-    """All rows, by the part of the scorecard that made them."""
+class Scorecard:
+    """All rows, by part of the scorecard."""
 
-    injected: list[Row] = field(default_factory=list)
-    nulls: list[Row] = field(default_factory=list)
-    real: list[Row] = field(default_factory=list)
-    agreement: list[Row] = field(default_factory=list)
+    planted: list[ScoreRow] = field(default_factory=list)
+    nulls: list[ScoreRow] = field(default_factory=list)
+    real: list[ScoreRow] = field(default_factory=list)
+    agreement: list[ScoreRow] = field(default_factory=list)
     rates: dict[str, dict[str, float]] = field(default_factory=dict)
 
-    def pooled(self, kind: str, size: str) -> Tally:
+    def pooled(self, kind: str, size: str) -> PrecisionRecall:
         """Add up a pattern's scores at one size over all tapes."""
-        total = Tally()
-        for row in self.injected:
+        total = PrecisionRecall()
+        for row in self.planted:
             if row.kind == kind and row.size == size:
-                total.add(row.tally)
+                total.add(row.scores)
         return total
 
 
-def steps_of(course: Course) -> int:
-    """Count what a run's progress is counted in."""
-    return len(course.books) * (len(KINDS) * len(SIZES) + 2) + 3
+def count_steps(run_size: RunSize) -> int:
+    """Count the steps of a run, for the progress bar."""
+    return len(run_size.books) * (len(KINDS) * len(SIZES) + 2) + 3
 
 
-def injected(course: Course, card: Card) -> Iterator[None]:
-    """Plant every kind at every size into every book; a step at a time."""
-    for name in course.books:
-        records = book(name, course.seed, course.seconds)
+def plant_into_books(run_size: RunSize, scorecard: Scorecard) -> Iterator[None]:
+    """Plant every kind at every size into every book; yield after each step."""
+    for name in run_size.books:
+        records = simulated_book(name, run_size.seed, run_size.seconds)
         for with_trades in (True, False):
             tape = name if with_trades else f"{name}, quotes only"
-            ground = Ground.of(
+            planting_tape = PlantingTape.of(
                 tape,
                 records if with_trades else quotes_only(records),
-                course.warm_seconds,
-                EVERY_SECONDS,
-            ).with_checkpoints(course.plantings)
-            card.rates[tape] = ground.bare.rates_an_hour()
+                run_size.warm_seconds,
+                PLANTING_INTERVAL_SECONDS,
+            ).with_checkpoints(run_size.plantings)
+            scorecard.rates[tape] = planting_tape.unplanted.rates_an_hour()
             yield
-            yield from _planted(ground, [k for k in KINDS if k.needs_trades == with_trades], card)
+            yield from _plant_all_kinds(
+                planting_tape, [k for k in KINDS if k.needs_trades == with_trades], scorecard
+            )
 
 
-def _planted(ground: Ground, kinds: list[Kind], card: Card) -> Iterator[None]:
+def _plant_all_kinds(
+    planting_tape: PlantingTape, kinds: list[PlantingKind], scorecard: Scorecard
+) -> Iterator[None]:
     for kind in kinds:
         for size, strength in zip(SIZES, kind.strengths, strict=True):
-            card.injected.append(
-                Row(kind.name, ground.name, size, planted_tally(ground, kind, strength))
+            scorecard.planted.append(
+                ScoreRow(
+                    kind.name,
+                    planting_tape.name,
+                    size,
+                    score_plantings(planting_tape, kind, strength),
+                )
             )
             yield
 
 
-def injected_into_tape(name: str, records: list[Record], card: Card) -> Iterator[None]:
-    """Plant every kind that needs no other feed into calm stretches of a real tape."""
-    ground = Ground.of(name, records, REAL_WARM_SECONDS, REAL_EVERY_SECONDS)
-    ground = replace(ground, is_real=True)
-    yield from _planted(ground, [kind for kind in KINDS if kind.needs_trades], card)
+def plant_into_tape(name: str, records: list[Record], scorecard: Scorecard) -> Iterator[None]:
+    """Plant every kind that has trades into calm sections of a real tape."""
+    planting_tape = PlantingTape.of(
+        name, records, TAPE_WARM_SECONDS, TAPE_PLANTING_INTERVAL_SECONDS
+    )
+    planting_tape = replace(planting_tape, is_real=True)
+    yield from _plant_all_kinds(
+        planting_tape, [kind for kind in KINDS if kind.needs_trades], scorecard
+    )
 
 
-def agreement_rows(course: Course, plain: Definitions, card: Card) -> None:
-    """Compare the engine with plain definitions on each book."""
-    for name in course.books:
-        records = book(name, course.seed + 2, AGREEMENT_SECONDS)
-        card.agreement += [Row(kind, name, "", t) for kind, t in agreement(records, plain)]
+def score_agreement_on_books(
+    run_size: RunSize, reference: ReferenceFactory, scorecard: Scorecard
+) -> None:
+    """Compare the engine with the reference implementation on each book."""
+    for name in run_size.books:
+        records = simulated_book(name, run_size.seed + 2, AGREEMENT_SECONDS)
+        scorecard.agreement += [
+            ScoreRow(kind, name, "", t) for kind, t in score_agreement(records, reference)
+        ]
 
 
-def agreement_of_tape(name: str, records: list[Record], plain: Definitions, card: Card) -> None:
-    """Compare the engine with plain definitions on a real tape's first part."""
+def score_agreement_on_tape(
+    name: str, records: list[Record], reference: ReferenceFactory, scorecard: Scorecard
+) -> None:
+    """Compare the engine with the reference implementation on the first part of a tape."""
     end_ms = records[0].stamp + TAPE_AGREEMENT_SECONDS * SECOND_MS
     part = [record for record in records if record.stamp <= end_ms]
-    card.agreement += [Row(kind, name, "", t) for kind, t in agreement(part, plain)]
+    scorecard.agreement += [
+        ScoreRow(kind, name, "", t) for kind, t in score_agreement(part, reference)
+    ]
 
 
-def null_rows(course: Course, card: Card) -> Iterator[None]:
-    """Count what is found where nothing is; a step at a time."""
-    seconds = course.null_seconds
-    follows = findings(nulls.price_follows_flow(START_MS, seconds, course.seed))
-    card.nulls.append(_null_row("absorption", NULL_MARKET, follows))
+def score_null_tapes(run_size: RunSize, scorecard: Scorecard) -> Iterator[None]:
+    """Count false alarms on null tapes; yield after each step."""
+    seconds = run_size.null_seconds
+    follows = find_events(nulls.price_follows_flow(START_MS, seconds, run_size.seed))
+    scorecard.nulls.append(_null_row("absorption", NULL_MARKET, follows))
     yield
-    for name in course.books:
-        bare = findings(book(name, course.seed + 1, seconds))
+    for name in run_size.books:
+        unplanted = find_events(simulated_book(name, run_size.seed + 1, seconds))
         for kind in ("iceberg", "hidden_print", "sweep"):
-            card.nulls.append(_null_row(kind, name, bare))
-        shuffled = nulls.sign_randomised(book(name, course.seed + 1, seconds), course.seed)
-        card.nulls.append(
-            _null_row("momentum_shift", f"{name}, signs randomised", findings(shuffled))
+            scorecard.nulls.append(_null_row(kind, name, unplanted))
+        shuffled = nulls.sign_randomised(
+            simulated_book(name, run_size.seed + 1, seconds), run_size.seed
+        )
+        scorecard.nulls.append(
+            _null_row("momentum_shift", f"{name}, signs randomised", find_events(shuffled))
         )
     yield
 
 
-def null_of_tape(name: str, records: list[Record], card: Card) -> None:
-    """Count what is found in a real tape whose drift was taken away."""
-    shuffled = findings(nulls.sign_randomised(records, FULL.seed))
-    card.nulls.append(_null_row("momentum_shift", f"{name}, signs randomised", shuffled))
-    untied = findings(nulls.takers_randomised(records, FULL.seed))
-    card.nulls.append(_null_row("absorption", f"{name}, takers randomised", untied))
+def score_nulls_of_tape(name: str, records: list[Record], scorecard: Scorecard) -> None:
+    """Count false alarms on a real tape with randomised signs."""
+    shuffled = find_events(nulls.sign_randomised(records, FULL.seed))
+    scorecard.nulls.append(_null_row("momentum_shift", f"{name}, signs randomised", shuffled))
+    untied = find_events(nulls.takers_randomised(records, FULL.seed))
+    scorecard.nulls.append(_null_row("absorption", f"{name}, takers randomised", untied))
 
 
-def _null_row(kind: str, tape: str, found: Findings) -> Row:
+def _null_row(kind: str, tape: str, found: Findings) -> ScoreRow:
     events = found.of_type(kind)
-    return Row(kind, tape, "", Tally(Share(0, len(events)), hours=found.hours))
+    return ScoreRow(kind, tape, "", PrecisionRecall(Proportion(0, len(events)), hours=found.hours))

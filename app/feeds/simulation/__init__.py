@@ -1,4 +1,4 @@
-"""A small market: an order book with a matching engine, a crowd, planted happenings."""
+"""A simulated market: order book, matching engine, background flow and planted patterns."""
 
 from app.feeds.simulation.market import Label
 from app.feeds.simulation.profiles import PROFILES, Profile, profile_of

@@ -1,30 +1,30 @@
-"""The crowd: limit orders, cancels and market orders that come in bursts."""
+"""Background order flow: limit orders, cancels and market orders in bursts."""
 
 import math
 from random import Random
 
 from app.feeds.simulation.book import ASK, BID, OPPOSITE, Order
-from app.feeds.simulation.market import THIN_BOOK, Market, Process
+from app.feeds.simulation.market import MIN_ORDERS_PER_SIDE, Market, Process
 
 PREFILL = 60
-SAME_WAY_SHARE = 0.7
+SAME_DIRECTION_SHARE = 0.7
 CANCEL_SHARE = 0.12
-LEAST_PRICES = 3
+MIN_PRICES = 3
 FAR_SHARE = 0.12
 ROUND_SHARE, ODD_SHARE = 0.45, 0.35
-FAR_TIMES = 4.0
-AT_ONCE_SHARE = 0.7
-AT_ONCE_MS = 0.12
-LEAST_APART_MS = 0.002
-"""Stamps are rounded to the microsecond: two people's orders should not share one."""
-SOON_MS = 60.0
+FAR_FACTOR = 4.0
+SHORT_GAP_SHARE = 0.7
+SHORT_GAP_MS = 0.12
+MIN_GAP_MS = 0.002
+"""Stamps are rounded to the microsecond; two orders should not share one."""
+LONG_GAP_MS = 60.0
 FLEETING_MS = 35.0
-MOOD_SECONDS = 6.0
-MOOD_SPREAD = 0.9
+ACTIVITY_SECONDS = 6.0
+ACTIVITY_LOG_SD = 0.9
 
 
-class Crowd:
-    """Everyone who has no plan: their flow moves the fair price and follows it."""
+class BackgroundFlow:
+    """Random order flow, which moves the fair price and follows it."""
 
     def __init__(self, market: Market) -> None:
         self._market = market
@@ -33,85 +33,88 @@ class Crowd:
         self._activity = 1.0
 
     def fill_book(self) -> None:
-        """Place the orders that rest before the first quote goes out."""
+        """Place the orders that rest before the first quote is recorded."""
         for _ in range(PREFILL):
             for side in (BID, ASK):
-                self._place_patient(side)
+                self._place_resting(side)
 
-    def moods(self) -> Process:
-        """Be busy for some seconds, quiet for others; busy as usual in the long run."""
+    def vary_activity(self) -> Process:
+        """Draw a new level of activity every few seconds; its long-run mean is 1."""
         while True:
-            self._activity = math.exp(self._rng.gauss(-(MOOD_SPREAD**2) / 2, MOOD_SPREAD))
-            yield 1000.0 * self._rng.expovariate(1 / MOOD_SECONDS)
+            self._activity = math.exp(self._rng.gauss(-(ACTIVITY_LOG_SD**2) / 2, ACTIVITY_LOG_SD))
+            yield 1000.0 * self._rng.expovariate(1 / ACTIVITY_SECONDS)
 
-    def bursts(self) -> Process:
-        """Start bursts, the more often the busier."""
+    def start_bursts(self) -> Process:
+        """Start bursts at a rate proportional to the activity."""
         while True:
             rate = self._profile.bursts_per_second * self._activity
-            yield min(1000.0 * self._rng.expovariate(rate), 1000.0 * MOOD_SECONDS)
-            self._market.run(self._burst())
+            yield min(1000.0 * self._rng.expovariate(rate), 1000.0 * ACTIVITY_SECONDS)
+            self._market.run_process(self._burst())
 
     def _burst(self) -> Process:
-        """Act some times in a row, mostly the same way, often within a millisecond."""
+        """Send several orders in a row, mostly in one direction, often within a millisecond."""
         market, rng = self._market, self._rng
-        market.move_fair(rng.gauss(0.0, self._profile.volatility_ticks))
-        self._restock()
+        market.move_fair_price(rng.gauss(0.0, self._profile.volatility_ticks))
+        self._refill_thin_sides()
         upward = rng.random() < market.upward_share
         for _ in range(1 + int(rng.expovariate(1 / self._profile.actions_per_burst))):
-            self._act(upward=upward == (rng.random() < SAME_WAY_SHARE))
-            gap_ms = AT_ONCE_MS if rng.random() < AT_ONCE_SHARE else SOON_MS
-            yield LEAST_APART_MS + rng.expovariate(1 / gap_ms)
+            self._send_order(upward=upward == (rng.random() < SAME_DIRECTION_SHARE))
+            gap_ms = SHORT_GAP_MS if rng.random() < SHORT_GAP_SHARE else LONG_GAP_MS
+            yield MIN_GAP_MS + rng.expovariate(1 / gap_ms)
 
-    def _restock(self) -> None:
-        """Fill up a side that has run thin; several orders at one stamp, so none may take."""
+    def _refill_thin_sides(self) -> None:
+        """Add orders to a side with too few; several share a stamp, so none may execute."""
         for side, resting in self._market.book.sides.items():
-            for _ in range(THIN_BOOK - len(resting)):
-                self._place_patient(side, room=1)
+            for _ in range(MIN_ORDERS_PER_SIDE - len(resting)):
+                self._place_resting(side, room=1)
 
-    def _act(self, *, upward: bool) -> None:
+    def _send_order(self, *, upward: bool) -> None:
         choice = self._rng.random()
         if choice < self._profile.market_share:
             self._trade(ASK if upward else BID)
         elif choice < self._profile.market_share + CANCEL_SHARE:
-            self._retreat(ASK if upward else BID)
+            self._cancel_newest_at_best(ASK if upward else BID)
         elif self._rng.random() < self._profile.fleeting_share:
             self._place_fleeting(BID if upward else ASK)
         else:
-            self._place_patient(BID if upward else ASK)
+            self._place_resting(BID if upward else ASK)
 
-    def _place_patient(self, side: str, room: int = 0) -> None:
-        """Rest at a distance from the fair price that few dare to be near."""
+    def _place_resting(self, side: str, room: int = 0) -> None:
+        """Place a resting order at a random distance from the fair price."""
         life_ms = 1000.0 * self._rng.expovariate(1 / self._profile.patience_seconds)
         price = self._behind_pin(side, self._price_at(side, self._distance(), room))
-        self._market.place_for(Order(side, price, self._order_lots()), life_ms)
+        self._market.place_with_lifetime(Order(side, price, self._order_lots()), life_ms)
 
     def _distance(self) -> float:
-        """Draw a distance; a few are far away, so that the book goes on behind its touch."""
-        far = FAR_TIMES if self._rng.random() < FAR_SHARE else 1.0
+        """Draw a distance in ticks; a few are far away, so that the book is deep."""
+        far = FAR_FACTOR if self._rng.random() < FAR_SHARE else 1.0
         return far * self._rng.gammavariate(4.0, self._profile.depth_ticks / 4.0)
 
     def _price_at(self, side: str, distance: float, room: int) -> int:
-        """Return the price so far from fair: `room` off the other side, never at its last price."""
+        """Return the price at a distance from the fair one, at least `room` off the other side.
+
+        It never reaches the other side's last price.
+        """
         opposite = self._market.book.sides[OPPOSITE[side]]
         room = max(room, int(opposite.is_down_to_one_price))
         if side == BID:
-            price = math.floor(self._market.fair - distance)
+            price = math.floor(self._market.fair_price - distance)
             return price if opposite.best is None else min(price, opposite.best - room)
-        price = math.ceil(self._market.fair + distance)
+        price = math.ceil(self._market.fair_price + distance)
         return price if opposite.best is None else max(price, opposite.best + room)
 
     def _place_fleeting(self, side: str) -> None:
-        """Better the best price, or join it where there is no room, for some milliseconds."""
+        """Improve the best price for some milliseconds, or join it where the spread is one tick."""
         market, best = self._market, self._market.book.sides[side].best
         if best is None:
             return
         step = min(market.spread() - 1, 1 + int(self._rng.expovariate(2 / market.spread())))
         price = self._behind_pin(side, best + step if side == BID else best - step)
         life_ms = self._rng.expovariate(1 / FLEETING_MS)
-        market.place_for(Order(side, price, self._order_lots()), life_ms)
+        market.place_with_lifetime(Order(side, price, self._order_lots()), life_ms)
 
     def _behind_pin(self, side: str, price: int) -> int:
-        """Leave a pinned price to the planted order."""
+        """Return a price behind the pinned one, which is reserved for the planted order."""
         pin = self._market.pin
         if pin is None or pin.side != side:
             return price
@@ -120,8 +123,8 @@ class Crowd:
             return price if price < pin.price else pin.price - behind
         return price if price > pin.price else pin.price + behind
 
-    def _retreat(self, side: str) -> None:
-        """Cancel the newest order at the best price, unless a planted one or the last price."""
+    def _cancel_newest_at_best(self, side: str) -> None:
+        """Cancel the newest order at the best price, unless it is planted or at the last price."""
         resting = self._market.book.sides[side]
         order = resting.newest_at_best()
         if order is None or order.owner is not None or resting.is_down_to_one_price:
@@ -134,21 +137,23 @@ class Crowd:
         return pin is not None and pin.side == order.side and pin.price == order.price
 
     def _trade(self, side: str) -> None:
-        """Take what shows at the best price, sometimes of the next one or of what is hidden."""
+        """Send a market order to the best price, sometimes to the second or to a hidden order."""
         market, profile = self._market, self._profile
         prices = market.book.sides[side].prices
-        if len(prices) < LEAST_PRICES:
+        if len(prices) < MIN_PRICES:
             return
         lots = self._order_lots()
         toward = 1 if side == ASK else -1
         if market.spread() > 1 and self._rng.random() < profile.hidden_share:
             inside = prices[0] - toward * self._rng.randrange(1, market.spread())
-            market.recorder.printed(side, inside, lots)
-        elif self._rng.random() < profile.reach_share:
-            lots = market.take(side, lots + market.book.sides[side].best_lots, prices[1])
+            market.recorder.on_execution(side, inside, lots)
+        elif self._rng.random() < profile.second_price_share:
+            lots = market.send_market_order(
+                side, lots + market.book.sides[side].best_lots, prices[1]
+            )
         else:
-            lots = market.take(side, lots, prices[0])
-        market.move_fair(toward * profile.impact_ticks * min(lots / profile.round_lot, 3.0))
+            lots = market.send_market_order(side, lots, prices[0])
+        market.move_fair_price(toward * profile.impact_ticks * min(lots / profile.round_lot, 3.0))
 
     def _order_lots(self) -> int:
         return order_lots(self._rng, self._profile.round_lot)

@@ -1,4 +1,4 @@
-"""The matching engine: two sides of first-in-first-out levels, in ticks and lots."""
+"""The matching engine: price-time priority, in ticks and lots."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ OPPOSITE = {BID: ASK, ASK: BID}
 _DIRECTION = {BID: 1, ASK: -1}
 
 
-class OrderOwner(Protocol):
-    """Whoever wants to hear that an order of theirs was hit."""
+class FillListener(Protocol):
+    """The owner of an order, called when it is filled."""
 
-    def order_was_hit(self, order: Order, lots: int) -> None:
-        """Learn of a fill, right after it; placing the next order at once is allowed."""
+    def on_fill(self, order: Order, lots: int) -> None:
+        """Handle a fill; it may place the next order at once."""
 
 
 class Order:
-    """Lots resting at a price; 0 lots are left once it is filled or cancelled."""
+    """Lots resting at a price; `lots` is 0 once it is filled or cancelled."""
 
     __slots__ = ("lots", "owner", "price", "side")
 
-    def __init__(self, side: str, price: int, lots: int, owner: OrderOwner | None = None) -> None:
+    def __init__(self, side: str, price: int, lots: int, owner: FillListener | None = None) -> None:
         self.side = side
         self.price = price
         self.lots = lots
@@ -30,7 +30,7 @@ class Order:
 
 
 class OrderQueue:
-    """The queue of orders at a price."""
+    """The orders at one price, oldest first."""
 
     __slots__ = ("lots", "orders")
 
@@ -40,9 +40,9 @@ class OrderQueue:
 
 
 class BookSide:
-    """One side's levels by rank: the price, mirrored for asks, so that the best is the highest.
+    """One side's price levels by rank: the price, negated for asks, so that the best is highest.
 
-    Its length is its number of orders.
+    The length is the number of orders.
     """
 
     def __init__(self, side: str) -> None:
@@ -56,7 +56,7 @@ class BookSide:
 
     @property
     def best(self) -> int | None:
-        """The best price, None where nothing rests."""
+        """The best price, None where the side is empty."""
         return None if self._best_rank is None else self._best_rank * self._direction
 
     @property
@@ -71,7 +71,7 @@ class BookSide:
 
     @property
     def is_down_to_one_price(self) -> bool:
-        """Tell whether taking the best price would leave nothing."""
+        """Tell whether the side has at most one price."""
         return len(self._levels) < 2  # noqa: PLR2004 - it is what the name says
 
     def lots_at(self, price: int) -> int:
@@ -80,11 +80,11 @@ class BookSide:
         return level.lots if level else 0
 
     def lots_of_best(self, prices: int) -> int:
-        """Return the displayed lots at the best so many prices."""
+        """Return the displayed lots of the best `prices` prices."""
         return sum(self.lots_at(price) for price in self.prices[:prices])
 
-    def first(self) -> Order | None:
-        """Return the order that is next to be filled."""
+    def next_to_fill(self) -> Order | None:
+        """Return the order that is filled next."""
         return None if self._best_rank is None else self._levels[self._best_rank].orders[0]
 
     def newest_at_best(self) -> Order | None:
@@ -92,7 +92,7 @@ class BookSide:
         return None if self._best_rank is None else self._levels[self._best_rank].orders[-1]
 
     def add(self, order: Order) -> None:
-        """Let `order` queue up at its price."""
+        """Append `order` to the queue at its price."""
         rank = order.price * self._direction
         level = self._levels.get(rank)
         if level is None:
@@ -104,7 +104,7 @@ class BookSide:
         self._orders += 1
 
     def remove(self, order: Order) -> None:
-        """Cancel `order`; one that is gone already stays gone."""
+        """Cancel `order`; do nothing where it is no longer in the book."""
         if order.lots == 0:
             return
         rank = order.price * self._direction
@@ -113,10 +113,10 @@ class BookSide:
         self._orders -= 1
         level.lots -= order.lots
         order.lots = 0
-        self._forget_if_empty(rank, level)
+        self._remove_if_empty(rank, level)
 
-    def fill_first(self, lots: int) -> None:
-        """Take `lots` from the order that is next, at most what it shows."""
+    def fill_next(self, lots: int) -> None:
+        """Fill `lots` of the next order, at most its displayed lots."""
         if self._best_rank is None:
             return
         level = self._levels[self._best_rank]
@@ -126,9 +126,9 @@ class BookSide:
         if order.lots == 0:
             level.orders.popleft()
             self._orders -= 1
-            self._forget_if_empty(self._best_rank, level)
+            self._remove_if_empty(self._best_rank, level)
 
-    def _forget_if_empty(self, rank: int, level: OrderQueue) -> None:
+    def _remove_if_empty(self, rank: int, level: OrderQueue) -> None:
         if level.orders:
             return
         del self._levels[rank]
@@ -136,37 +136,37 @@ class BookSide:
             self._best_rank = max(self._levels, default=None)
 
 
-class Fills(Protocol):
-    """Whoever writes down what the engine does."""
+class BookListener(Protocol):
+    """Receives the executions and changes of a book."""
 
-    def printed(self, resting_side: str, price: int, lots: int) -> None:
-        """Learn of an execution before the book shows it."""
+    def on_execution(self, resting_side: str, price: int, lots: int) -> None:
+        """Handle an execution, before the book is changed by it."""
 
-    def book_changed(self) -> None:
-        """Look at the best quote again."""
+    def on_book_change(self) -> None:
+        """Handle a change of the book."""
 
 
 class Book:
-    """Bids and asks, and the rule by which an order meets them."""
+    """Bids and asks, and the matching of orders with them."""
 
-    def __init__(self, listener: Fills) -> None:
+    def __init__(self, listener: BookListener) -> None:
         self.sides = {BID: BookSide(BID), ASK: BookSide(ASK)}
         self._listener = listener
 
     def place(self, order: Order) -> None:
-        """Execute what `order` crosses; let the rest of it queue up."""
-        order.lots, _ = self.take(OPPOSITE[order.side], order.lots, order.price)
+        """Execute the part of `order` that crosses the other side; queue the rest."""
+        order.lots, _ = self.execute(OPPOSITE[order.side], order.lots, order.price)
         if order.lots:
             self.sides[order.side].add(order)
-            self._listener.book_changed()
+            self._listener.on_book_change()
 
     def cancel(self, order: Order) -> None:
-        """Take `order` out of the book."""
+        """Remove `order` from the book."""
         if order.lots:
             self.sides[order.side].remove(order)
-            self._listener.book_changed()
+            self._listener.on_book_change()
 
-    def take(self, side: str, lots: int, worst_price: int) -> tuple[int, set[int]]:
+    def execute(self, side: str, lots: int, worst_price: int) -> tuple[int, set[int]]:
         """Execute up to `lots` against `side`, no further than `worst_price`.
 
         Returns the lots left over and the prices that were hit.
@@ -175,15 +175,15 @@ class Book:
         toward = _DIRECTION[side]
         prices: set[int] = set()
         while lots:
-            order = resting.first()
+            order = resting.next_to_fill()
             if order is None or (order.price - worst_price) * toward < 0:
                 break
             filled = min(lots, order.lots)
-            self._listener.printed(side, order.price, filled)
-            resting.fill_first(filled)
-            self._listener.book_changed()
+            self._listener.on_execution(side, order.price, filled)
+            resting.fill_next(filled)
+            self._listener.on_book_change()
             prices.add(order.price)
             lots -= filled
             if order.owner is not None:
-                order.owner.order_was_hit(order, filled)
+                order.owner.on_fill(order, filled)
         return lots, prices

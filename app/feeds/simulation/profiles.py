@@ -1,44 +1,44 @@
-"""What is usual for a simulated ticker: its price, tick, sizes, pace and spread."""
+"""Profiles of simulated tickers: price, tick, sizes, activity and spread."""
 
 from dataclasses import dataclass
 from zlib import crc32
 
-PLANTS = ("iceberg", "absorption", "wall", "sweep", "momentum_shift")
+PLANTED_PATTERNS = ("iceberg", "absorption", "wall", "sweep", "momentum_shift")
 
 
 @dataclass(frozen=True, slots=True)
 class Profile:
-    """The character of a ticker; prices in ticks, sizes in lots."""
+    """The parameters of a simulated ticker; prices in ticks, sizes in lots."""
 
     price: float
     tick_units: int = 1_000_000
     """Units of 1e-8 in a tick; 1,000,000 is a cent."""
     lots_per_unit: int = 1
-    """Lots in one share or coin, so that sizes stay whole inside."""
+    """Lots in one share or coin; sizes are whole numbers of lots."""
     round_lot: int = 100
-    """The size that most orders have."""
+    """The most frequent order size."""
     bursts_per_second: float = 0.85
     actions_per_burst: float = 6.0
     depth_ticks: float = 15.0
     """Mean distance of a resting order from the fair price."""
     patience_seconds: float = 20.0
-    """Mean life of an order that is not fleeting."""
+    """Mean lifetime of an order that is not fleeting."""
     fleeting_share: float = 0.12
     """Share of orders that improve the best price for some milliseconds only."""
     market_share: float = 0.16
     """Share of actions that take liquidity."""
-    reach_share: float = 0.04
-    """Share of market orders that may go through to the next price; those are labelled."""
+    second_price_share: float = 0.04
+    """Share of market orders that may execute at two prices; those are labelled sweeps."""
     hidden_share: float = 0.25
-    """Share of market orders met inside the spread by an order that was never shown."""
+    """Share of market orders that execute inside the spread against a hidden order."""
     volatility_ticks: float = 0.8
-    """Standard deviation of the fair price's own step at a burst."""
+    """Standard deviation of the fair price's random step at a burst."""
     impact_ticks: float = 0.4
     """How far a market order of a round lot moves the fair price."""
-    plants: tuple[str, ...] = PLANTS
-    """Kinds of happenings that are planted; none for a null tape."""
-    plant_gap_seconds: float = 12.0
-    """Mean quiet time between two of them."""
+    planted_patterns: tuple[str, ...] = PLANTED_PATTERNS
+    """Patterns to plant; none for a null tape."""
+    planting_gap_seconds: float = 12.0
+    """Mean pause between two planted patterns."""
 
 
 PROFILES = {
@@ -96,7 +96,7 @@ PROFILES = {
 
 
 def profile_of(ticker: str) -> Profile:
-    """Return the ticker's profile; one that has none gets a price and a depth from its name."""
+    """Return the ticker's profile; an unknown ticker's price and depth come from its name."""
     if ticker in PROFILES:
         return PROFILES[ticker]
     number = crc32(ticker.encode())

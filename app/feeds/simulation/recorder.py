@@ -1,4 +1,4 @@
-"""What the market sends out: prints and best quotes, numbered in one sequence."""
+"""Records of a simulated market: trades and best quotes, numbered in one sequence."""
 
 from app.analysis.records import BUY, SELL, Quote, Record, Trade
 from app.feeds.simulation.book import ASK, BID, Book
@@ -8,7 +8,7 @@ _AGGRESSOR = {BID: SELL, ASK: BUY}
 
 
 class Recorder:
-    """Numbered records since they were last taken; silent until it is switched on."""
+    """Collects records from a book, once `is_recording` is set."""
 
     def __init__(self, profile: Profile, start_ms: float) -> None:
         self._tick_units = profile.tick_units
@@ -19,27 +19,27 @@ class Recorder:
         self._seq = 0
         self.book = Book(self)
         self.now_ms = 0.0
-        self.is_on = False
+        self.is_recording = False
 
-    def taken(self) -> list[Record]:
+    def take_records(self) -> list[Record]:
         """Return the records since the last call."""
         records, self._records = self._records, []
         return records
 
-    def printed(self, resting_side: str, price: int, lots: int) -> None:
-        """Write down an execution."""
-        if self.is_on:
+    def on_execution(self, resting_side: str, price: int, lots: int) -> None:
+        """Record a trade."""
+        if self.is_recording:
             side = _AGGRESSOR[resting_side]
             stamp, seq = self._stamp(), self._next_seq()
             self._records.append(
                 Trade(stamp, seq, price * self._tick_units, self._size(lots), side)
             )
 
-    def book_changed(self) -> None:
-        """Write down the best quote if it is another one."""
+    def on_book_change(self) -> None:
+        """Record the best quote where it has changed."""
         bids, asks = self.book.sides[BID], self.book.sides[ASK]
         best = (bids.best or 0, bids.best_lots, asks.best or 0, asks.best_lots)
-        if best == self._last or not self.is_on:
+        if best == self._last or not self.is_recording:
             return
         self._last = best
         bid, bid_lots, ask, ask_lots = best
@@ -55,7 +55,7 @@ class Recorder:
         self._records.append(quote)
 
     def _stamp(self) -> float:
-        """Return the stamp to the microsecond, as feeds have it."""
+        """Return the stamp, rounded to the microsecond as in feeds."""
         return round(self._start_ms + self.now_ms, 3)
 
     def _next_seq(self) -> int:

@@ -1,10 +1,10 @@
-"""Happenings planted into a stretch of a tape, at known times and sizes.
+"""Plant patterns into a section of a tape, at known times and sizes.
 
-Shares no code with the detectors: what is usual for the ticker is measured here again, plainly.
+This package shares no code with the detectors; it measures the ticker's baselines by itself.
 """
 
-from app.evaluation.scorecard.planting.kinds import KINDS, Kind
-from app.evaluation.scorecard.planting.planter import Planted, plant
-from app.evaluation.scorecard.planting.stretch import Stretch
+from app.evaluation.scorecard.planting.kinds import KINDS, PlantingKind
+from app.evaluation.scorecard.planting.planter import PlantedSection, plant
+from app.evaluation.scorecard.planting.tape_section import TapeSection
 
-__all__ = ["KINDS", "Kind", "Planted", "Stretch", "plant"]
+__all__ = ["KINDS", "PlantedSection", "PlantingKind", "TapeSection", "plant"]

@@ -1,17 +1,17 @@
-"""Every kind of happening that is planted: how, at which sizes, and what must find it."""
+"""All kinds of plantings: the planter, the strengths, the pattern that must be detected."""
 
 from dataclasses import dataclass
 
-from app.evaluation.scorecard.planting import quotings, sizes, takings
+from app.evaluation.scorecard.planting import quote_plantings, size_plantings, trade_plantings
 from app.evaluation.scorecard.planting.planter import Planter
 
 
 @dataclass(frozen=True, slots=True)
-class Kind:
-    """A kind of planting: pattern and form, strengths small, medium, large.
+class PlantingKind:
+    """A kind of planting: pattern and form, and its small, medium and large strengths.
 
-    `grace_ms` is how long after the happening an event may still begin; `is_natural` says that
-    the same thing happens in any book: an event that is there without planting is no false alarm.
+    An event may start up to `grace_ms` after the planting. `is_natural` tells that the pattern
+    occurs in any book, so that an event of the unplanted tape is no false alarm.
     """
 
     pattern: str
@@ -25,46 +25,58 @@ class Kind:
 
     @property
     def name(self) -> str:
-        """Name of the row that it makes in the table."""
+        """Name of its row in the table."""
         return f"{self.pattern} ({self.form})" if self.form else self.pattern
 
 
 KINDS = (
-    Kind("wall", sizes.wall, (1.15, 1.5, 3.0), "x threshold"),
-    Kind("stacking", sizes.stacking, (1.15, 1.5, 3.0), "x threshold"),
-    Kind("pulling", sizes.pulling, (1.15, 1.5, 3.0), "x q95", 1000.0),
-    Kind("sweep", takings.sweep, (2, 3, 5), "prices", is_natural=False),
-    Kind(
+    PlantingKind("wall", size_plantings.wall, (1.15, 1.5, 3.0), "x threshold"),
+    PlantingKind("stacking", size_plantings.stacking, (1.15, 1.5, 3.0), "x threshold"),
+    PlantingKind("pulling", size_plantings.pulling, (1.15, 1.5, 3.0), "x q95", 1000.0),
+    PlantingKind("sweep", trade_plantings.sweep, (2, 3, 5), "prices", is_natural=False),
+    PlantingKind(
         "iceberg",
-        takings.native_iceberg,
+        trade_plantings.native_iceberg,
         (3, 4, 8),
         "x median touch refilled",
         60_000.0,
         "native",
         is_natural=False,
     ),
-    Kind(
+    PlantingKind(
         "iceberg",
-        takings.synthetic_iceberg,
+        trade_plantings.synthetic_iceberg,
         (3, 4, 8),
         "x median touch refilled",
         60_000.0,
         "synthetic",
         is_natural=False,
     ),
-    Kind("absorption", takings.absorption, (1.25, 2.0, 4.0), "x threshold flow", 30_000.0),
-    Kind("hidden_print", takings.hidden_prints, (3, 5, 10), "prints", 0.0, is_natural=False),
-    Kind("momentum_shift", quotings.drift, (0.75, 1.0, 1.5), "sd for 60 s", 10_000.0),
-    Kind("spread_regime", quotings.wide_spread, (2.2, 3.0, 5.0), "x median", form="wide"),
-    Kind("spread_regime", quotings.tight_spread, (2.2, 3.0, 5.0), "th of median", form="tight"),
-    Kind("price_gap", quotings.price_gap, (1.15, 1.5, 3.0), "x threshold"),
-    Kind("quote_burst", quotings.quote_burst, (1.15, 1.5, 3.0), "x q99", 1000.0),
-    Kind(
+    PlantingKind(
+        "absorption", trade_plantings.absorption, (1.25, 2.0, 4.0), "x threshold flow", 30_000.0
+    ),
+    PlantingKind(
+        "hidden_print", trade_plantings.hidden_prints, (3, 5, 10), "prints", 0.0, is_natural=False
+    ),
+    PlantingKind(
+        "momentum_shift", quote_plantings.drift, (0.75, 1.0, 1.5), "sd for 60 s", 10_000.0
+    ),
+    PlantingKind(
+        "spread_regime", quote_plantings.wide_spread, (2.2, 3.0, 5.0), "x median", form="wide"
+    ),
+    PlantingKind(
+        "spread_regime", quote_plantings.tight_spread, (2.2, 3.0, 5.0), "th of median", form="tight"
+    ),
+    PlantingKind("price_gap", quote_plantings.price_gap, (1.15, 1.5, 3.0), "x threshold"),
+    PlantingKind("quote_burst", quote_plantings.quote_burst, (1.15, 1.5, 3.0), "x q99", 1000.0),
+    PlantingKind(
         "absorption_suspected",
-        quotings.used_level,
+        quote_plantings.depleted_level,
         (3.3, 4.5, 9.0),
         "x start size",
         needs_trades=False,
     ),
-    Kind("refill_suspected", quotings.dips, (3, 5, 10), "dips", needs_trades=False),
+    PlantingKind(
+        "refill_suspected", quote_plantings.size_dips, (3, 5, 10), "dips", needs_trades=False
+    ),
 )

@@ -1,47 +1,47 @@
-"""Plants one kind of happening again and again into a stretch of a tape."""
+"""Plant one pattern into a section of a tape."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from random import Random
 
 from app.analysis.records import Quote, Record
-from app.evaluation.scorecard.planting.stretch import Stretch
-from app.evaluation.scorecard.truths import Truth
+from app.evaluation.scorecard.ground_truth import TrueEvent
+from app.evaluation.scorecard.planting.tape_section import TapeSection
 
 
 @dataclass(frozen=True, slots=True)
-class Edit:
-    """Records that take the place of those in (start, end], and what they truly hold.
+class TapeEdit:
+    """Records that replace those in (start, end], and the true events in them.
 
-    All later prices are `price_shift` higher, in 1e-8: a market that has moved goes on from there.
+    All later prices are shifted by `price_shift`, in 1e-8, so that a price move persists.
     """
 
     start_ms: float
     end_ms: float
     records: Sequence[Record]
-    truths: Sequence[Truth]
+    truths: Sequence[TrueEvent]
     price_shift: int = 0
 
 
 @dataclass(frozen=True, slots=True)
-class Spot:
-    """Where, how large and by which draw something is planted."""
+class PlantingSite:
+    """The place, the strength and the random draws of a planting."""
 
-    stretch: Stretch
+    section: TapeSection
     at_ms: float
     strength: float
     draw: Random
 
 
-Planter = Callable[[Spot], Edit | None]
+Planter = Callable[[PlantingSite], TapeEdit | None]
 
 
 @dataclass(frozen=True, slots=True)
-class Planted:
-    """A piece of a tape with one happening planted into it."""
+class PlantedSection:
+    """A section of a tape with one planted pattern."""
 
     records: list[Record]
-    truths: list[Truth]
+    truths: list[TrueEvent]
     end_ms: float
 
 
@@ -49,41 +49,43 @@ SEARCH_SECONDS = 25
 
 
 def plant(  # noqa: PLR0913, PLR0917 - what, where and how large
-    stretch: Stretch,
+    section: TapeSection,
     planter: Planter,
     strength: float,
     draw: Random,
     from_ms: float,
     tail_ms: float,
-) -> Planted | None:
-    """Plant once, some seconds after `from_ms`, where it can be done.
+) -> PlantedSection | None:
+    """Plant once, at the first suitable time some seconds after `from_ms`, None without one.
 
-    The piece begins at `from_ms` and goes on for `tail_ms` after what was planted.
+    The section starts at `from_ms` and ends `tail_ms` after the planting.
     """
     for seconds in range(3, SEARCH_SECONDS):
         at_ms = from_ms + 1000.0 * (seconds + draw.random())
-        edit = planter(Spot(stretch, at_ms, strength, draw))
-        if edit is not None and edit.end_ms + tail_ms < stretch.end_ms:
-            return _edited(stretch, edit, from_ms, edit.end_ms + tail_ms)
+        edit = planter(PlantingSite(section, at_ms, strength, draw))
+        if edit is not None and edit.end_ms + tail_ms < section.end_ms:
+            return _apply_edit(section, edit, from_ms, edit.end_ms + tail_ms)
     return None
 
 
-def _edited(stretch: Stretch, edit: Edit, from_ms: float, end_ms: float) -> Planted:
-    records = _shifted(stretch.between(from_ms, edit.start_ms), 0)
+def _apply_edit(
+    section: TapeSection, edit: TapeEdit, from_ms: float, end_ms: float
+) -> PlantedSection:
+    records = _shift_all(section.between(from_ms, edit.start_ms), 0)
     records += edit.records
-    records += _shifted(stretch.between(edit.end_ms, end_ms), edit.price_shift)
+    records += _shift_all(section.between(edit.end_ms, end_ms), edit.price_shift)
     for seq, record in enumerate(records):
         record.seq = 10**12 + seq
-    return Planted(records, list(edit.truths), end_ms)
+    return PlantedSection(records, list(edit.truths), end_ms)
 
 
-def _shifted(records: Sequence[Record], shift: int) -> list[Record]:
-    """Copy records, all prices moved."""
-    return [shifted(record, shift) for record in records]
+def _shift_all(records: Sequence[Record], shift: int) -> list[Record]:
+    """Copy records with shifted prices."""
+    return [shift_prices(record, shift) for record in records]
 
 
-def shifted(record: Record, shift: int) -> Record:
-    """Copy a record, its prices moved."""
+def shift_prices(record: Record, shift: int) -> Record:
+    """Copy a record with shifted prices."""
     if isinstance(record, Quote):
         bid, ask = record.bid_price + shift, record.ask_price + shift
         return replace(record, bid_price=bid, ask_price=ask)

@@ -1,37 +1,37 @@
-"""The table of figures: each by its name, for one tape."""
+"""All figures of a tape, by name."""
 
 from dataclasses import dataclass
 
 import numpy as np
 
 from app.evaluation.figures import books, flows, prints
-from app.evaluation.figures.tables import Day
+from app.evaluation.figures.tape_tables import TapeTables
 
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """A figure of a tape; NaN where its rows don't allow it."""
+    """A named figure of a tape; NaN where the tape lacks the rows for it."""
 
     name: str
     value: float
 
 
-def figures_of(day: Day) -> list[Figure]:
+def compute_figures(day: TapeTables) -> list[Figure]:
     """Compute every figure, in the order of the table."""
     return [*_of_hidden(day), *_of_flows(day), *_of_prints(day), *_of_book(day)]
 
 
-def _of_hidden(day: Day) -> list[Figure]:
+def _of_hidden(day: TapeTables) -> list[Figure]:
     return [
         Figure("hidden share of traded volume", prints.hidden_share(day)),
         Figure(
             "hidden prints that leave the best quote unchanged",
-            prints.hidden_prints_without_a_trace(day),
+            prints.unmarked_hidden_share(day),
         ),
     ]
 
 
-def _of_flows(day: Day) -> list[Figure]:
+def _of_flows(day: TapeTables) -> list[Figure]:
     raw = flows.explained_by_quotes(day, flows.order_flow(day.quotes))
     log = flows.explained_by_quotes(day, flows.log_order_flow(day.quotes))
     return [
@@ -43,9 +43,9 @@ def _of_flows(day: Day) -> list[Figure]:
     ]
 
 
-def _of_prints(day: Day) -> list[Figure]:
+def _of_prints(day: TapeTables) -> list[Figure]:
     right, hidden, costs = (
-        prints.quote_rule_is_right(day),
+        prints.quote_rule_hits(day),
         day.trades.hidden,
         prints.effective_spreads_bps(day),
     )
@@ -62,13 +62,11 @@ def _of_prints(day: Day) -> list[Figure]:
             "effective spread, visible prints, bp, size-weighted",
             float(np.average(costs[visible], weights=weights)) if len(weights) else float("nan"),
         ),
-        Figure(
-            "market orders over 2 or more visible prices", prints.share_of_orders_over_prices(day)
-        ),
+        Figure("market orders over 2 or more visible prices", prints.multi_price_order_share(day)),
     ]
 
 
-def _of_book(day: Day) -> list[Figure]:
+def _of_book(day: TapeTables) -> list[Figure]:
     return [
         Figure("trade share of same-price size decreases", books.trade_share_of_decreases(day)),
         Figure("trade share of lost levels", books.trade_share_of_lost_levels(day)),

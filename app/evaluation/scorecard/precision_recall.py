@@ -1,4 +1,4 @@
-"""Counts of what was right, and how sure a share of them is."""
+"""Precision and recall with confidence intervals."""
 
 import math
 from dataclasses import dataclass, field
@@ -8,21 +8,21 @@ Z_95 = 1.959963984540054
 
 
 @dataclass(frozen=True, slots=True)
-class Share:
-    """`k` of `n`, with its Wilson 95 % interval (Wilson 1927, JASA 22).
+class Proportion:
+    """A proportion with its Wilson 95 % interval (Wilson 1927, JASA 22).
 
-    >>> share = Share(9, 10)
+    >>> share = Proportion(9, 10)
     >>> round(share.low, 3), round(share.high, 3)
     (0.596, 0.982)
     """
 
-    k: int
-    n: int
+    count: int
+    total: int
 
     @property
     def value(self) -> float:
-        """The share itself, NaN of nothing."""
-        return self.k / self.n if self.n else math.nan
+        """The proportion, NaN where `total` is 0."""
+        return self.count / self.total if self.total else math.nan
 
     @property
     def low(self) -> float:
@@ -35,37 +35,39 @@ class Share:
         return self._end(1)
 
     def _end(self, sign: int) -> float:
-        if not self.n:
+        if not self.total:
             return math.nan
-        p, n, z2 = self.value, self.n, Z_95**2
+        p, n, z2 = self.value, self.total, Z_95**2
         spread = Z_95 * math.sqrt(p * (1 - p) / n + z2 / (4 * n * n))
         return (p + z2 / (2 * n) + sign * spread) / (1 + z2 / n)
 
-    def __add__(self, other: "Share") -> "Share":
-        return Share(self.k + other.k, self.n + other.n)
+    def __add__(self, other: "Proportion") -> "Proportion":
+        return Proportion(self.count + other.count, self.total + other.total)
 
 
 @dataclass(slots=True)
-class Tally:
-    """How events met truths: events that were true, truths that were found, and how late."""
+class PrecisionRecall:
+    """Scores of a detector: correct events, true events that were found, and delays."""
 
-    precision: Share = field(default_factory=lambda: Share(0, 0))
-    recall: Share = field(default_factory=lambda: Share(0, 0))
+    precision: Proportion = field(default_factory=lambda: Proportion(0, 0))
+    recall: Proportion = field(default_factory=lambda: Proportion(0, 0))
     delays_seconds: list[float] = field(default_factory=list)
     hours: float = 0.0
 
     @property
     def false_alarms_an_hour(self) -> float:
-        """Events that nothing true explains, an hour."""
-        return (self.precision.n - self.precision.k) / self.hours if self.hours else math.nan
+        """Incorrect events per hour."""
+        return (
+            (self.precision.total - self.precision.count) / self.hours if self.hours else math.nan
+        )
 
     @property
     def median_delay_seconds(self) -> float:
-        """Median time from the truth's beginning to the second that noticed it, NaN of none."""
+        """Median time from a true event's start to its detection, NaN where none was found."""
         return median(self.delays_seconds) if self.delays_seconds else math.nan
 
-    def add(self, other: "Tally") -> None:
-        """Add what another tape showed."""
+    def add(self, other: "PrecisionRecall") -> None:
+        """Add the scores of another tape."""
         self.precision += other.precision
         self.recall += other.recall
         self.delays_seconds += other.delays_seconds

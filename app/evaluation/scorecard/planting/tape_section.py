@@ -1,4 +1,4 @@
-"""A stretch of a tape to plant into: what stood when, and what is usual for the ticker."""
+"""A section of a tape to plant into: its standing quotes and the ticker's baselines."""
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
@@ -13,12 +13,12 @@ from app.analysis.records import ASK, BID, BUY, Quote, Record, Trade
 Floats = npt.NDArray[np.float64]
 
 BETTER = (1, -1)
-"""The direction in which a price of a side gets better."""
+"""The direction in which a price improves, by side."""
 
 
 @dataclass(frozen=True, slots=True)
-class Stand:
-    """A price's time as the best of its side."""
+class BestPriceSpan:
+    """The time span in which a price is the best of its side."""
 
     start_ms: float
     end_ms: float
@@ -35,15 +35,15 @@ def size_of(quote: Quote, side: int) -> float:
     return quote.bid_size if side == BID else quote.ask_size
 
 
-def shown(quote: Quote, stamp: float, side: int, price: int, size: float) -> Quote:
+def with_side(quote: Quote, stamp: float, side: int, price: int, size: float) -> Quote:
     """Return a quote at `stamp` with one side replaced."""
     if side == BID:
         return Quote(stamp, 0, price, size, quote.ask_price, quote.ask_size)
     return Quote(stamp, 0, quote.bid_price, quote.bid_size, price, size)
 
 
-class Stretch:
-    """Records of a tape, of which those before `plant_from_ms` tell what is usual."""
+class TapeSection:
+    """Records of a tape; those before `plant_from_ms` give the baselines."""
 
     def __init__(self, records: Sequence[Record], plant_from_ms: float) -> None:
         self.records = records
@@ -59,23 +59,25 @@ class Stretch:
         stamps = self._stamps
         return self.records[bisect_right(stamps, start_ms) : bisect_right(stamps, end_ms)]
 
-    def standing(self, at_ms: float) -> Quote:
-        """Return the quote that stands at an instant."""
+    def standing_quote(self, at_ms: float) -> Quote:
+        """Return the standing quote at `at_ms`."""
         return self.quotes[max(0, bisect_right(self._quote_stamps, at_ms) - 1)]
 
-    def stand(self, side: int, at_ms: float) -> Stand:
-        """Return the stand of the price that is a side's best at an instant."""
+    def best_price_span(self, side: int, at_ms: float) -> BestPriceSpan:
+        """Return the span of the price that is a side's best at `at_ms`."""
         starts = self._starts[side]
         place = max(0, bisect_right(starts, at_ms) - 1)
         end = starts[place + 1] if place + 1 < len(starts) else self.end_ms
-        return Stand(starts[place], end, price_of(self.standing(starts[place]), side))
+        return BestPriceSpan(starts[place], end, price_of(self.standing_quote(starts[place]), side))
 
-    def first_stand(self, side: int, from_ms: float, least_ms: float) -> Stand | None:
-        """Return the first stand that begins at or after an instant and lasts long enough."""
+    def first_best_price_span(
+        self, side: int, from_ms: float, least_ms: float
+    ) -> BestPriceSpan | None:
+        """Return the first span that starts at or after `from_ms` and lasts `least_ms`."""
         starts = self._starts[side]
         for place in range(bisect_left(starts, from_ms), len(starts) - 1):
             if starts[place + 1] - starts[place] >= least_ms:
-                return self.stand(side, starts[place])
+                return self.best_price_span(side, starts[place])
         return None
 
     @cached_property
@@ -86,26 +88,28 @@ class Stretch:
         prices = np.array([price_of(quote, side) for quote in self.quotes])
         changes = np.flatnonzero(np.diff(prices) != 0) + 1
         places = np.concatenate([[0], changes])
-        # The last quote of a stamp is the one that stands after it.
+        # The last quote of a stamp is the standing one.
         return [self._quote_stamps[place] for place in places]
 
     @cached_property
-    def seconds(self) -> Floats:
-        """Return the whole seconds of the part that tells what is usual, in ms."""
+    def baseline_seconds(self) -> Floats:
+        """Return the whole seconds of the baseline, in ms."""
         return np.arange(np.ceil(self.start_ms / 1000) * 1000, self.plant_from_ms, 1000.0)
 
     @cached_property
-    def _sampled(self) -> list[Quote]:
-        return [self.standing(second) for second in self.seconds.tolist()]
+    def _baseline_quotes(self) -> list[Quote]:
+        return [self.standing_quote(second) for second in self.baseline_seconds.tolist()]
 
     def size_quantile(self, side: int, q: float) -> float:
         """Return a quantile of a side's displayed size, sampled by the second."""
-        return float(np.quantile([size_of(quote, side) for quote in self._sampled], q))
+        return float(np.quantile([size_of(quote, side) for quote in self._baseline_quotes], q))
 
     @cached_property
-    def usual_spread(self) -> float:
+    def median_spread(self) -> float:
         """Median spread, sampled by the second, in 1e-8."""
-        return float(np.median([quote.ask_price - quote.bid_price for quote in self._sampled]))
+        return float(
+            np.median([quote.ask_price - quote.bid_price for quote in self._baseline_quotes])
+        )
 
     @cached_property
     def tick(self) -> int:
@@ -123,77 +127,79 @@ class Stretch:
     @cached_property
     def depth(self) -> float:
         """Median of the mean of both sides' sizes."""
-        return float(np.median([(q.bid_size + q.ask_size) / 2 for q in self._sampled]))
+        return float(np.median([(q.bid_size + q.ask_size) / 2 for q in self._baseline_quotes]))
 
     @cached_property
     def order_q75(self) -> float:
-        """Third quartile of prints of one stamp and taker, NaN without prints."""
+        """Third quartile of the sizes of market orders, NaN without trades."""
         sizes: dict[tuple[float, int], float] = {}
-        for trade in self._usual_trades:
+        for trade in self._baseline_trades:
             key = (trade.stamp, trade.aggressor)
             sizes[key] = sizes.get(key, 0.0) + trade.size
         return float(np.quantile(list(sizes.values()), 0.75)) if sizes else float("nan")
 
     @cached_property
-    def _usual_trades(self) -> list[Trade]:
+    def _baseline_trades(self) -> list[Trade]:
         return [trade for trade in self.trades if trade.stamp < self.plant_from_ms]
 
     @cached_property
-    def usual_flow_30s(self) -> float:
+    def median_flow_30s(self) -> float:
         """Median of the absolute signed volume of 30 seconds."""
-        flow = np.zeros(len(self.seconds) + 1)
-        for trade in self._usual_trades:
-            place = np.searchsorted(self.seconds, trade.stamp)
+        flow = np.zeros(len(self.baseline_seconds) + 1)
+        for trade in self._baseline_trades:
+            place = np.searchsorted(self.baseline_seconds, trade.stamp)
             flow[place] += trade.size * trade.aggressor
         return float(np.median(np.abs(np.convolve(flow, np.ones(30), "valid"))))
 
     @cached_property
     def quotes_per_second_q99(self) -> float:
         """99 % quantile of quotes a second."""
-        counts, _ = np.histogram(self._quote_stamps, np.append(self.seconds, self.plant_from_ms))
+        counts, _ = np.histogram(
+            self._quote_stamps, np.append(self.baseline_seconds, self.plant_from_ms)
+        )
         return float(np.quantile(counts, 0.99))
 
     @cached_property
     def removal_q95(self) -> float:
         """95 % quantile of a second's net decrease of displayed size, over seconds with one."""
-        removed = np.zeros((2, len(self.seconds) + 1))
+        removed = np.zeros((2, len(self.baseline_seconds) + 1))
         for before, after in zip(self.quotes, self.quotes[1:], strict=False):
             if after.stamp >= self.plant_from_ms:
                 break
-            place = np.searchsorted(self.seconds, after.stamp)
+            place = np.searchsorted(self.baseline_seconds, after.stamp)
             for side in (BID, ASK):
                 removed[side, place] += _removed(before, after, side)
-        for trade in self._usual_trades:
+        for trade in self._baseline_trades:
             side = ASK if trade.aggressor == BUY else BID
-            if trade.price == price_of(self.standing(trade.stamp - 0.0005), side):
-                removed[side, np.searchsorted(self.seconds, trade.stamp)] -= trade.size
+            if trade.price == price_of(self.standing_quote(trade.stamp - 0.0005), side):
+                removed[side, np.searchsorted(self.baseline_seconds, trade.stamp)] -= trade.size
         return float(np.quantile(removed[removed > 0], 0.95))
 
     @cached_property
     def log_ofis(self) -> Floats:
-        """Log-OFI of each second that tells what is usual."""
-        sums = np.zeros(len(self.seconds) + 1)
+        """Log-OFI of each baseline second."""
+        sums = np.zeros(len(self.baseline_seconds) + 1)
         for before, after in zip(self.quotes, self.quotes[1:], strict=False):
             if after.stamp >= self.plant_from_ms:
                 break
             e = _order_flow(before, after)
-            sums[np.searchsorted(self.seconds, after.stamp)] += np.sign(e) * np.log1p(
+            sums[np.searchsorted(self.baseline_seconds, after.stamp)] += np.sign(e) * np.log1p(
                 abs(e) / self.depth
             )
         return sums
 
     @cached_property
     def jump_q99(self) -> float:
-        """99 % quantile of a second's greatest move of a best price in 5 ms, in 1e-8."""
-        jumps = np.zeros(len(self.seconds) + 1)
+        """99 % quantile of each second's greatest move of a best price within 5 ms, in 1e-8."""
+        jumps = np.zeros(len(self.baseline_seconds) + 1)
         for side in (BID, ASK):
             for start in self._starts[side]:
                 if start < self.plant_from_ms:
                     move = abs(
-                        price_of(self.standing(start), side)
-                        - price_of(self.standing(start - 5.0), side)
+                        price_of(self.standing_quote(start), side)
+                        - price_of(self.standing_quote(start - 5.0), side)
                     )
-                    place = np.searchsorted(self.seconds, start)
+                    place = np.searchsorted(self.baseline_seconds, start)
                     jumps[place] = max(jumps[place], move)
         return float(np.quantile(jumps[jumps > 0], 0.99))
 

@@ -1,4 +1,4 @@
-"""A tape as columns: each print beside the quote that stood before it in the stream."""
+"""A tape as columns, with the standing quote before each trade."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -8,15 +8,13 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from app.analysis.record_schemas import AGGRESSORS
 from app.core.errors import TapeError
+from app.feeds.tape import QUOTE_COLUMNS, TRADE_COLUMNS
 
 Floats = npt.NDArray[np.float64]
 Whole = npt.NDArray[np.int64]
 Flags = npt.NDArray[np.bool_]
-
-_QUOTES = ("ts_ms", "bid_price", "bid_size", "ask_price", "ask_size")
-_TRADES = ("ts_ms", "price", "size")
-_SIGNS = {"buy": 1.0, "sell": -1.0}
 
 
 @dataclass(frozen=True)
@@ -37,16 +35,16 @@ class Quotes:
 
     @cached_property
     def tick(self) -> float:
-        """Least distance of two quoted prices."""
+        """Least difference between two quoted prices."""
         steps = np.diff(np.unique(np.round(self.bid, 8)))
         return float(steps.min()) if len(steps) else float("nan")
 
 
 @dataclass(frozen=True)
 class Trades:
-    """Prints in stream order; `before` is the place of the quote just before each.
+    """Trades in stream order; `before` is the index of the quote just before each.
 
-    `sign` is +1 for a given buyer, -1 for a seller, 0 where the feed does not say.
+    `sign` is +1 for a given buyer, -1 for a seller, 0 where none is given.
     """
 
     stamp: Floats
@@ -59,21 +57,21 @@ class Trades:
 
 
 @dataclass(frozen=True)
-class Day:
+class TapeTables:
     """A tape's quotes and trades."""
 
     quotes: Quotes
     trades: Trades
 
 
-def read_day(quotes_path: Path, trades_path: Path) -> Day:
+def read_tape_tables(quotes_path: Path, trades_path: Path) -> TapeTables:
     """Read both files of a tape.
 
-    Without `seq` in both the order is that of stamps, prints before quotes.
+    Unless both have `seq`, the order is by stamp, trades before quotes.
 
-    Raises `TapeError` when a file is no tape or holds no valid quote.
+    Raises `TapeError` where a file is no tape or has no valid quote.
     """
-    quotes, trades = _table(quotes_path, _QUOTES), _table(trades_path, _TRADES)
+    quotes, trades = _table(quotes_path, QUOTE_COLUMNS), _table(trades_path, TRADE_COLUMNS)
     _number(quotes, trades)
     valid = (quotes["bid_size"] > 0) & (quotes["ask_size"] > 0)
     valid &= quotes["bid_price"] < quotes["ask_price"]
@@ -82,10 +80,10 @@ def read_day(quotes_path: Path, trades_path: Path) -> Day:
         raise TapeError(f"{quotes_path}: no valid quote")
     standing = Quotes(
         *(_floats(quotes, "ts_ms"), quotes["seq"].to_numpy(np.int64)),
-        *(_floats(quotes, name) for name in _QUOTES[1:]),
+        *(_floats(quotes, name) for name in QUOTE_COLUMNS[1:]),
     )
     before = np.searchsorted(standing.seq, trades["seq"].to_numpy()) - 1
-    return Day(standing, _trades(trades[before >= 0], before[before >= 0]))
+    return TapeTables(standing, _trades(trades[before >= 0], before[before >= 0]))
 
 
 def _table(path: Path, needed: tuple[str, ...]) -> pd.DataFrame:
@@ -100,7 +98,7 @@ def _table(path: Path, needed: tuple[str, ...]) -> pd.DataFrame:
 
 
 def _number(quotes: pd.DataFrame, trades: pd.DataFrame) -> None:
-    """Give a number to the rows of both tables in one sequence where they have none."""
+    """Set `seq` in both tables to one sequence, unless both have it."""
     if "seq" in quotes and "seq" in trades:
         return
     stamps = np.concatenate([trades["ts_ms"], quotes["ts_ms"]])
@@ -117,7 +115,7 @@ def _trades(table: pd.DataFrame, before: Whole) -> Trades:
         table["seq"].to_numpy(np.int64),
         _floats(table, "price"),
         _floats(table, "size"),
-        aggressors.map(_SIGNS).fillna(0.0).to_numpy().astype(np.float64),
+        aggressors.map(AGGRESSORS).fillna(0.0).to_numpy().astype(np.float64),
         hidden.to_numpy(np.bool_),
         before,
     )
