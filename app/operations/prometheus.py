@@ -16,6 +16,7 @@ from prometheus_client.core import (
 )
 from prometheus_client.registry import Collector
 
+from app.analysis.pattern_table import PATTERN_TYPES
 from app.analysis.quality_table import QUALITY_COUNTS, REJECTED_NAMES, REJECTED_TOTAL
 from app.answers.diagnosis import Heartbeat
 from app.answers.reader import store_errors
