@@ -65,7 +65,7 @@ async def _rows(server: Server, bench: Bench, calls: int) -> list[tuple[str, ...
         command=words[0], args=[*words[1:]], env=server.environment, cwd=None
     )
     with process(*words, str(port), env=server.environment, **quiet):
-        await is_up(port)
+        await wait_until_up(port)
         for clients in _CLIENTS:
             for over, connect in (
                 ("HTTP", lambda: Client(f"http://127.0.0.1:{port}/mcp")),
@@ -84,7 +84,7 @@ def _refresh(server: Server, bench: Bench) -> None:
     ActiveTickers(server.client, Keys()).scan_slice(time.time() * 1000)
 
 
-async def is_up(port: int) -> None:
+async def wait_until_up(port: int) -> None:
     """Wait until a server over HTTP takes connections, which it does once it is ready."""
     for _ in range(200):
         with suppress(OSError):

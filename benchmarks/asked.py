@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 from mcp import Client
 
 from app.storage.keys import TICKERS
-from benchmarks.answer import is_up
+from benchmarks.answer import wait_until_up
 from benchmarks.past_events import EVENTS, add_past_events
 from benchmarks.place import Server, free_port, private_redis, process, quantile, table
 from benchmarks.system import Load, counters, loaded, ticks_began
@@ -36,7 +36,7 @@ def run(*, quick: bool) -> str:
         for name in names:
             add_past_events(server.client, name, time.time() * 1000)
         before = counters(server)
-        took = asyncio.run(_asked(server, names, rounds))
+        took = asyncio.run(_timed_calls(server, names, rounds))
         after = counters(server)
     counted = {name: after[name] - before[name] for name in after}
     head = ("asked", "calls", "p50, ms", "p90, ms", "longest, ms", "errors")
@@ -62,13 +62,13 @@ def _row(label: str, calls: list[tuple[float, bool]]) -> tuple[str, ...]:
     return (label, f"{len(calls)}", *times, f"{sum(failed for _, failed in calls)}")
 
 
-async def _asked(server: Server, names: list[str], rounds: int) -> dict[str, Any]:
+async def _timed_calls(server: Server, names: list[str], rounds: int) -> dict[str, Any]:
     port = free_port()
     words = (sys.executable, "-m", "mcp_app", "--http", "--port", str(port))
     quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
     took: dict[str, list[tuple[float, bool]]] = defaultdict(list)
     with process(*words, env=server.environment, **quiet):
-        await is_up(port)
+        await wait_until_up(port)
         async with Client(f"http://127.0.0.1:{port}/mcp") as client:
             for number in range(rounds):
                 some = names[number * _COMPARED :][:_COMPARED]

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from benchmarks.noop import WORKER
 from benchmarks.place import Server, private_redis, process, table
 from benchmarks.system import REAL, WORKERS
-from benchmarks.wire import Wire, asking_as_of
+from benchmarks.wire import RedisSocket, as_of_command
 
 PAST_SECONDS = 300
 _RATE = 10
@@ -59,7 +59,7 @@ def _started(tickers: int) -> Started:
             stack.enter_context(process(*celery, env=shard, **quiet))
         beat = (sys.executable, "-m", "celery", "-A", REAL, "beat", "-l", "WARNING")
         stack.enter_context(process(*beat, env=server.environment, **quiet))
-        return _watched(Wire(int(server.environment["REDIS_PORT"])), tickers, began)
+        return _watched(RedisSocket(int(server.environment["REDIS_PORT"])), tickers, began)
 
 
 @contextlib.contextmanager
@@ -72,12 +72,12 @@ def _feed(server: Server, tickers: int) -> Iterator[None]:
         yield
 
 
-def _watched(wire: Wire, tickers: int, began: float) -> Started:
+def _watched(wire: RedisSocket, tickers: int, began: float) -> Started:
     """Look four times a second how many tickers are up to date; more would slow them down."""
-    asked = [asking_as_of(f"T{number}") for number in range(tickers)]
+    asked = [as_of_command(f"T{number}") for number in range(tickers)]
     first = half = 0.0
     while (passed := time.monotonic() - began) < _LONGEST_SECONDS:
-        as_ofs = [int(reply or 0) for reply in wire.ask(asked, tickers)]
+        as_ofs = [int(reply or 0) for reply in wire.send(asked, tickers)]
         now_ms = time.time() * 1000
         fresh = sum(now_ms - as_of <= _FRESH_MS for as_of in as_ofs)
         first = first or passed * any(as_ofs)

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from benchmarks.books import Book
-from benchmarks.wire import Wire, packed
+from benchmarks.wire import RedisSocket, encode_command
 
 _SLICES = 5
 _KINDS = ("quotes", "trades")
@@ -18,20 +18,20 @@ _KINDS = ("quotes", "trades")
 _BOOKS, _QUOTES_A_BOOK, _QUOTES_A_PRINT = 32, 6000, 10
 
 
-class _Told(NamedTuple):
+class _Record(NamedTuple):
     """What a quote says, and the print after it where there is one; without stamp and number."""
 
     quote: bytes
     trade: bytes | None
 
 
-def _walk(seed: int) -> list[_Told]:
+def _walk(seed: int) -> list[_Record]:
     book = Book(seed)
     told = []
     for number in range(1, _QUOTES_A_BOOK + 1):
         quote = _tail(book.quote(0.0))
         has_print = number % _QUOTES_A_PRINT == 0
-        told.append(_Told(quote, _tail(book.trade(0.0)) if has_print else None))
+        told.append(_Record(quote, _tail(book.trade(0.0)) if has_print else None))
     return told
 
 
@@ -42,7 +42,7 @@ def _tail(record: bytes) -> bytes:
 class _Ticker:
     """A ticker that goes along one of the books, from a place of its own on."""
 
-    def __init__(self, name: str, number: int, walk: Sequence[_Told]) -> None:
+    def __init__(self, name: str, number: int, walk: Sequence[_Record]) -> None:
         self._quotes, self._trades = (f"orderflow:{kind}:{name}".encode() for kind in _KINDS)
         self._walk, self._place = walk, number * 997 % len(walk)
         self._seq = 0
@@ -56,7 +56,7 @@ class _Ticker:
             quotes += self._record(stamp, told.quote)
             if told.trade is not None:
                 trades += self._record(stamp, told.trade)
-        return [packed(*words) for words in (quotes, trades) if len(words) > 2]  # noqa: PLR2004
+        return [encode_command(*words) for words in (quotes, trades) if len(words) > 2]  # noqa: PLR2004
 
     def _record(self, stamp: float, tail: bytes) -> tuple[bytes, bytes]:
         self._seq += 1
@@ -76,7 +76,7 @@ def _stamps(until_ms: float, number: int) -> list[float]:
 
 
 def _feed(port: int, names: list[str], rate: int, past_seconds: int) -> None:
-    wire = Wire(port)
+    wire = RedisSocket(port)
     walks = [_walk(seed) for seed in range(min(_BOOKS, len(names)))]
     tickers = [_Ticker(name, at, walks[at % len(walks)]) for at, name in enumerate(names)]
     now_ms = time.time() * 1000
@@ -85,7 +85,7 @@ def _feed(port: int, names: list[str], rate: int, past_seconds: int) -> None:
         past = [now_ms - 1000 * back + s * 1000 / rate for back in seconds for s in range(rate)]
         for start in range(0, len(past), 500):
             commands = ticker.commands(past[start : start + 500])
-            wire.ask(commands, len(commands))
+            wire.send(commands, len(commands))
     print("fed", flush=True)
     counts = list(_slices(rate))
     place = int(time.time() * _SLICES)
@@ -97,7 +97,7 @@ def _feed(port: int, names: list[str], rate: int, past_seconds: int) -> None:
         if number:
             stamps = _stamps(until_ms, number)
             commands = [command for ticker in tickers for command in ticker.commands(stamps)]
-            wire.ask(commands, len(commands))
+            wire.send(commands, len(commands))
 
 
 if __name__ == "__main__":

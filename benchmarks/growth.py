@@ -22,21 +22,21 @@ def run(*, quick: bool) -> str:
     return "\n\n".join(
         [
             "CPU µs a warm tick in this process, medians (least..greatest).",
-            _against(
+            _table(
                 f"held in the window ({_NEW} new)", [f"{n * _NEW * 300:,}" for n in _HELD], held
             ),
             "Target: ≤ 1.1 ×.",
-            _against("new records", [f"{n:,}" for n in _NEW_COUNTS], new),
+            _table("new records", [f"{n:,}" for n in _NEW_COUNTS], new),
             (
                 f"Each further quote, read and decoded and folded: {per_record:.1f} µs "
                 "(target, from bytes to folded: ≤ 6 µs)."
             ),
-            _against("prices of a side in the window", [f"{n:,}" for n in _WIDTHS], widths),
+            _table("prices of a side in the window", [f"{n:,}" for n in _WIDTHS], widths),
         ]
     )
 
 
-def _against(what: str, names: Iterable[str], costs: Sequence[Sequence[float]]) -> str:
+def _table(what: str, names: Iterable[str], costs: Sequence[Sequence[float]]) -> str:
     first = median(costs[0])
     rows = [
         (name, spread(cost), f"{median(cost) / first:.2f}")

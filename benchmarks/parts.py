@@ -14,9 +14,9 @@ from app.storage.tick.write import TickWrite
 from app.storage.tick_connection import TickConnection
 from app.storage.tick_store import TickStore
 
-READ, DECODE, FOLD, FOUND = "read", "decode", "fold", "metrics and events"
+READ, DECODE, FOLD, ANALYSE = "read", "decode", "fold", "metrics and events"
 ENCODE, WRITE, REST = "encode", "write", "rest"
-PARTS = (READ, DECODE, FOLD, FOUND, ENCODE, WRITE, REST)
+PARTS = (READ, DECODE, FOLD, ANALYSE, ENCODE, WRITE, REST)
 
 
 class Parts:
@@ -41,7 +41,7 @@ class Parts:
 
         return call
 
-    def parsed_before(self, fold: Callable[..., Any]) -> Callable[..., Any]:
+    def separate_parsing(self, fold: Callable[..., Any]) -> Callable[..., Any]:
         """Return a fold whose parsing is told apart: done once more before, and taken off it.
 
         Where the analysis is compiled, its calls among themselves can't be timed from outside. What
@@ -67,13 +67,13 @@ class Parts:
 
 
 @contextmanager
-def told_apart(parts: Parts, store: TickStore) -> Iterator[None]:
+def timing_parts(parts: Parts, store: TickStore) -> Iterator[None]:
     """Let the ticks of a store be timed by part meanwhile; costs them some µs."""
     places: list[tuple[Any, str, str]] = [
-        (store, "advance", REST),
+        (store, "run_tick", REST),
         (store, "_reading", READ),
         (store_module, "fold", FOLD),
-        (store_module, "found", FOUND),
+        (store_module, "analyse", ANALYSE),
         (TickWrite, "commands", ENCODE),
         (TickConnection, "write", WRITE),
     ]
@@ -81,7 +81,7 @@ def told_apart(parts: Parts, store: TickStore) -> Iterator[None]:
     try:
         for owner, name, part in places:
             setattr(owner, name, parts.timed(part, getattr(owner, name)))
-        store_module.fold = parts.parsed_before(store_module.fold)
+        store_module.fold = parts.separate_parsing(store_module.fold)
         yield
     finally:
         for owner, name, function in kept:

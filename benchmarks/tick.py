@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from statistics import median
 
 from benchmarks.noop import NoopCost, noop_cost
-from benchmarks.parts import PARTS, Parts, told_apart
+from benchmarks.parts import PARTS, Parts, timing_parts
 from benchmarks.place import Server, private_redis, spread, table
 from benchmarks.ticking import Bench
 
@@ -58,7 +58,7 @@ def _measured(
         if second % 3:
             _whole(bench, whole, redis_us)
         else:
-            with told_apart(parts, bench.store):
+            with timing_parts(parts, bench.store):
                 for name in bench.books:
                     bench.tick(name)
             found.append(parts.take(len(bench.books)))

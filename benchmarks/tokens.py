@@ -34,7 +34,7 @@ MAX_TOOL_LIST_TOKENS = 1100
 MAX_OUTPUT_SCHEMA_TOKENS = 2500
 
 
-class Costed(NamedTuple):
+class BudgetedText(NamedTuple):
     """A text and how much it may cost."""
 
     name: str
@@ -42,22 +42,22 @@ class Costed(NamedTuple):
     budget: int
 
 
-def of_answers(reader: Reader, ticker: str) -> list[Costed]:
+def answer_texts(reader: Reader, ticker: str) -> list[BudgetedText]:
     """Return a ticker's answers in all forms, with the id that they are kept under."""
-    full = ask(reader, ticker).answer.named(new_id())
-    brief = ask(reader, ticker, detail="brief").answer.named(new_id())
+    full = ask(reader, ticker).answer.with_id(new_id())
+    brief = ask(reader, ticker, detail="brief").answer.with_id(new_id())
     return [
-        Costed("full text", as_text(full), MAX_TEXT_TOKENS),
-        Costed("full JSON", compact(full.as_json()), MAX_JSON_TOKENS),
-        Costed("brief text", as_text(brief), MAX_BRIEF_TOKENS),
-        Costed("brief JSON", compact(brief.as_json()), MAX_BRIEF_TOKENS),
+        BudgetedText("full text", as_text(full), MAX_TEXT_TOKENS),
+        BudgetedText("full JSON", compact(full.as_json()), MAX_JSON_TOKENS),
+        BudgetedText("brief text", as_text(brief), MAX_BRIEF_TOKENS),
+        BudgetedText("brief JSON", compact(brief.as_json()), MAX_BRIEF_TOKENS),
     ]
 
 
-def of_tools(settings: Settings) -> list[Costed]:
+def tool_texts(settings: Settings) -> list[BudgetedText]:
     """Return the tool list that a model sees, and each tool's output schema."""
 
-    async def listed() -> list[Costed]:
+    async def listed() -> list[BudgetedText]:
         async with Client(make_server(settings)) as client:
             tools = (await client.list_tools()).tools
         seen = [tool for tool in tools if (tool.meta or {}).get("ui", {}).get("visibility") is None]
@@ -66,15 +66,15 @@ def of_tools(settings: Settings) -> list[Costed]:
             for tool in seen
         ]
         outputs = [
-            Costed(f"output of {t.name}", compact(t.output_schema), MAX_OUTPUT_SCHEMA_TOKENS)
+            BudgetedText(f"output of {t.name}", compact(t.output_schema), MAX_OUTPUT_SCHEMA_TOKENS)
             for t in tools
         ]
-        return [Costed("tool list", compact(inputs), MAX_TOOL_LIST_TOKENS), *outputs]
+        return [BudgetedText("tool list", compact(inputs), MAX_TOOL_LIST_TOKENS), *outputs]
 
     return asyncio.run(listed())
 
 
-def counted(texts: Sequence[str], node_modules: Path | None) -> list[int]:
+def count_tokens(texts: Sequence[str], node_modules: Path | None) -> list[int]:
     """Count tokens with o200k's own vocabulary, or estimate them from above."""
     if node_modules is None:
         return [tokens_at_most(text) for text in texts]
@@ -95,9 +95,9 @@ def counted(texts: Sequence[str], node_modules: Path | None) -> list[int]:
 def main(quotes: Path, trades: Path, node_modules: Path | None) -> None:
     """Print what each form costs, its estimate and its budget."""
     with busiest_moment(quotes, trades) as moment:
-        costed = [*of_answers(moment.reader, moment.ticker), *of_tools(moment.settings)]
+        costed = [*answer_texts(moment.reader, moment.ticker), *tool_texts(moment.settings)]
         print(costed[0].text, end="\n\n")
-    tokens = counted([one.text for one in costed], node_modules)
+    tokens = count_tokens([one.text for one in costed], node_modules)
     for one, count in zip(costed, tokens, strict=True):
         estimate = tokens_at_most(one.text)
         print(f"{one.name:34} {count:6} tokens, estimate {estimate:6}, budget {one.budget:6}")

@@ -10,7 +10,7 @@ import sys
 import time
 from dataclasses import asdict, dataclass, field
 
-from benchmarks.wire import Wire, asking_as_of
+from benchmarks.wire import RedisSocket, as_of_command
 
 _POLL_SECONDS = 0.01
 
@@ -26,14 +26,14 @@ class Seen:
 
 class _Watcher:
     def __init__(self, port: int, number: int, sample: int) -> None:
-        self._wire = Wire(port)
-        self._all = [asking_as_of(f"T{i}") for i in range(number)]
+        self._wire = RedisSocket(port)
+        self._all = [as_of_command(f"T{i}") for i in range(number)]
         step = max(1, number // max(1, sample))
         self._sample = self._all[::step][:sample]
         self.seen = Seen()
 
     def _as_ofs(self, commands: list[bytes]) -> list[int]:
-        return [int(reply or 0) for reply in self._wire.ask(commands, len(commands))]
+        return [int(reply or 0) for reply in self._wire.send(commands, len(commands))]
 
     def tick(self, as_of_ms: int, start: float) -> None:
         """Watch one tick from its start to a second later."""

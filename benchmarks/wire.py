@@ -8,19 +8,19 @@ import hiredis
 _CHUNK_BYTES = 1 << 20
 
 
-def packed(*words: bytes) -> bytes:
+def encode_command(*words: bytes) -> bytes:
     """Return one command as it goes over the wire."""
     parts = [b"*%d\r\n" % len(words)]
     parts += (b"$%d\r\n%s\r\n" % (len(word), word) for word in words)
     return b"".join(parts)
 
 
-def asking_as_of(ticker: str) -> bytes:
+def as_of_command(ticker: str) -> bytes:
     """Return the question up to where a ticker was ticked."""
-    return packed(b"HGET", b"orderflow:metrics:%s:10s" % ticker.encode(), b"as_of")
+    return encode_command(b"HGET", b"orderflow:metrics:%s:10s" % ticker.encode(), b"as_of")
 
 
-class Wire:
+class RedisSocket:
     """A connection that sends prepared commands and reads as many replies."""
 
     def __init__(self, port: int) -> None:
@@ -28,7 +28,7 @@ class Wire:
         self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._replies = hiredis.Reader()
 
-    def ask(self, commands: Iterable[bytes], number: int) -> Sequence[bytes | int | None]:
+    def send(self, commands: Iterable[bytes], number: int) -> Sequence[bytes | int | None]:
         """Send commands, and return their `number` replies."""
         self._socket.sendall(b"".join(commands))
         found: list[bytes | int | None] = []

@@ -1,4 +1,4 @@
-"""The page that shows a ticker live inside a chat (MCP Apps), and the tool that feeds it."""
+"""The live page of a ticker inside a chat (MCP Apps), and the tool that returns its data."""
 
 from importlib.resources import files
 from typing import Annotated
@@ -12,7 +12,7 @@ from app.answers.rendering import SentReply
 from app.answers.series import Series, series
 from app.answers.ticker_answer import open_patterns
 from app.core.tickers import checked_ticker
-from mcp_app.deadlines import Asked, reader_of, result_of, run_with_deadline
+from mcp_app.deadlines import ToolContext, reader_of, run_with_deadline, tool_result
 
 PAGE_URI = "ui://orderflow/live.html"
 POINTS = 60
@@ -26,25 +26,25 @@ class PageData(Series):
 
 
 async def order_flow_page(
-    context: Asked, ticker: str, history: str = "5mins"
+    context: ToolContext, ticker: str, history: str = "5mins"
 ) -> Annotated[CallToolResult, PageData]:
     """Return what the page draws; asked each second or two, so that it is not kept."""
     reader = reader_of(context)
-    return result_of(await run_with_deadline(lambda: _page_data(reader, ticker, history)))
+    return tool_result(await run_with_deadline(lambda: _page_data(reader, ticker, history)))
 
 
 def _page_data(reader: Reader, ticker: str, history: str) -> SentReply:
-    drawn = series(reader, ticker, FIELDS, history, POINTS)
+    columns = series(reader, ticker, FIELDS, history, POINTS)
     snapshot = reader.snapshot(checked_ticker(ticker), parse_history(history))
-    data = PageData(**drawn.model_dump(), open_patterns=open_patterns(snapshot.events or ()))
+    data = PageData(**columns.model_dump(), open_patterns=open_patterns(snapshot.events or ()))
     return SentReply(f"{ticker}: data of the live page", data.as_json())
 
 
-def apps() -> Apps:
+def page_extension() -> Apps:
     """Return the extension that serves the page."""
-    made = Apps()
+    extension = Apps()
     page = files("mcp_app").joinpath("live.html").read_text(encoding="utf-8")
-    made.add_html_resource(
+    extension.add_html_resource(
         PAGE_URI, page, name="live", title="Order flow live", description="A ticker, drawn live."
     )
-    return made
+    return extension

@@ -27,10 +27,10 @@ def main() -> int:
         found = json.loads(done.stdout)["dependencies"]
     except (ValueError, KeyError):
         return _skipped((done.stderr.strip().splitlines() or ["no answer"])[-1])
-    return said_of(found)
+    return report(found)
 
 
-def said_of(found: list[dict[str, Any]]) -> int:
+def report(found: list[dict[str, Any]]) -> int:
     """Say what the service answered; returns the exit code."""
     known = [one for one in found if "version" in one]
     unknown = [one["name"] for one in found if "version" not in one]

@@ -22,7 +22,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-MARK = ROOT / "app" / "compiled.digest"
+DIGEST_FILE = ROOT / "app" / "compiled.digest"
 PURE = "the analysis knows no clock, no Redis, no Celery"
 # msgspec reads the annotations of its classes, bounds included; compiled classes have lost them.
 INTERPRETED = {"app.analysis.record_schemas"}
@@ -61,14 +61,14 @@ def digest() -> str:
 def is_stale() -> bool:
     """Tell whether compiled modules are there and are not these sources'."""
     there = any(file.with_suffix(SUFFIX).exists() for file in sources())
-    return there and not (MARK.exists() and MARK.read_text() == digest())
+    return there and not (DIGEST_FILE.exists() and DIGEST_FILE.read_text() == digest())
 
 
 def remove() -> None:
     """Delete all that was compiled."""
     for file in (ROOT / "app").rglob("*.so"):
         file.unlink()
-    MARK.unlink(missing_ok=True)
+    DIGEST_FILE.unlink(missing_ok=True)
 
 
 def compile_all(flags: list[str]) -> None:
@@ -90,7 +90,7 @@ def compile_all(flags: list[str]) -> None:
         command.ensure_finalized()
         command.run()
         shutil.copytree(f"{folder}/lib/app", ROOT / "app", dirs_exist_ok=True)
-    MARK.write_text(digest())
+    DIGEST_FILE.write_text(digest())
 
 
 def _try_to_compile() -> None:
@@ -116,7 +116,7 @@ def main() -> None:
         case ["--remove"]:
             remove()
         case []:
-            if MARK.exists() and MARK.read_text() == digest():
+            if DIGEST_FILE.exists() and DIGEST_FILE.read_text() == digest():
                 return
             remove()
             print("Compiling the analysis, about a minute")

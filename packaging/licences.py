@@ -25,7 +25,7 @@ _CLASSIFIER = "License :: OSI Approved :: "
 _LONGEST = 60
 
 
-def needed() -> dict[str, Distribution]:
+def needed_distributions() -> dict[str, Distribution]:
     """Return the distributions that the package needs on this machine, and those that they need."""
     found: dict[str, Distribution] = {}
     waiting = [(line, "") for line in _project()["dependencies"]]
@@ -68,7 +68,7 @@ def licence_of(one: Distribution) -> str:
 
 def page() -> str:
     """Return the whole page."""
-    rows = [f"| {name} | {licence_of(one)} |" for name, one in needed().items()]
+    rows = [f"| {name} | {licence_of(one)} |" for name, one in needed_distributions().items()]
     return HEAD + "\n".join(rows) + "\n"
 
 

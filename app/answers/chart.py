@@ -1,4 +1,4 @@
-"""A picture of a ticker's history, and the facts that go with it."""
+"""Draw a ticker's history as a PNG, and return the facts that go with it."""
 
 import importlib
 import threading
@@ -12,8 +12,8 @@ from app.answers.ticker_text import id_line
 from app.core.errors import NoAnswer
 from app.core.tickers import checked_ticker
 
-# What is left of the deadline is for reading and drawing.
-PATIENCE_SECONDS = 1.1
+# Leaves the rest of the deadline for reading and drawing.
+LOAD_TIMEOUT_SECONDS = 1.1
 _loaded = threading.Event()
 
 
@@ -23,37 +23,37 @@ class ChartFacts(ComparisonRow, Reply):
     history_seconds: int
 
     def as_text(self) -> str:
-        """Return the same facts in a line."""
-        head = f"{self.ticker}: last {self.history_seconds} s; {'; '.join(self.parts())}"
+        """Return the same facts as a line of text."""
+        head = f"{self.ticker}: last {self.history_seconds} s; {'; '.join(self.text_parts())}"
         return "\n".join([head, *id_line(self.answer_id)])
 
 
 class Chart(NamedTuple):
-    """A PNG and its facts."""
+    """A PNG and the facts that go with it."""
 
     png: bytes
     facts: ChartFacts
 
 
 def preload_matplotlib() -> None:
-    """Load what draws, so that the first chart comes in time."""
+    """Import matplotlib and its fonts, so that the first chart meets the deadline."""
     if not _loaded.is_set():
-        importlib.import_module("app.answers.chart_drawing").load()
+        importlib.import_module("app.answers.chart_drawing").warm_up()
         _loaded.set()
 
 
 def chart(reader: Reader, ticker: str, history: str = "5mins") -> Chart:
-    """Draw the last `history` of `ticker`, once `preload_matplotlib` is done.
+    """Draw the last `history` of `ticker`; waits for `preload_matplotlib`.
 
     Raises `BadTicker`, `BadHistory`, `NoAnswer` or `StoreUnavailable`.
     """
     snapshot = reader.snapshot(checked_ticker(ticker), parse_history(history))
     if snapshot.as_of_ms is None:
         raise NoAnswer(f"{ticker}: warming: {snapshot.cause}; ask again in some seconds")
-    if not _loaded.wait(PATIENCE_SECONDS):
+    if not _loaded.wait(LOAD_TIMEOUT_SECONDS):
         known = f"; {snapshot.cause}" if snapshot.cause else ""
         raise NoAnswer(f"{ticker}: what draws is still loading, ask again in a second{known}")
-    # Loading it takes half a second, which nobody who asks for no picture need pay.
+    # Imported late: it takes half a second, which other questions must not pay.
     from app.answers.chart_drawing import png_of  # noqa: PLC0415
 
     table = reader.table(ticker, snapshot.as_of_ms, snapshot.history_seconds)

@@ -1,4 +1,4 @@
-"""How measures changed over a history: columns of numbers, oldest first."""
+"""Measure changes over a history: columns of numbers, oldest first."""
 
 from typing import Annotated, Any
 
@@ -47,7 +47,7 @@ class Series(Reply):
     columns: Annotated[dict[str, Column], Field(description="by field; null: not known")]
 
     def as_text(self) -> str:
-        """Return a line a field."""
+        """Return one line for each field."""
         head = [
             f"{self.ticker}: last {self.history_seconds} s",
             f"as of {age(self.age_seconds)} ago",
@@ -64,14 +64,17 @@ class Series(Reply):
                 ", ".join(head),
                 *([f"note: {self.note}"] if self.note else []),
                 f"steps of {self.step_seconds} s, the first ends {age(first_age)} ago",
-                *(f"{name}: {' '.join(map(_said, it))}" for name, it in self.columns.items()),
+                *(
+                    f"{name}: {' '.join(map(_number_text, values))}"
+                    for name, values in self.columns.items()
+                ),
                 f"quality: {odd or 'nothing odd'}",
                 *id_line(self.answer_id),
             ]
         )
 
 
-def _said(value: Number | None) -> str:
+def _number_text(value: Number | None) -> str:
     return "-" if value is None else plain(value)
 
 
@@ -90,7 +93,7 @@ def series(
     step = -(-seconds // min(points, seconds))
     ends = list(range(as_of_ms, as_of_ms - seconds * SECOND_MS, -step * SECOND_MS))[::-1]
     table = reader.table(ticker, as_of_ms, seconds + step)
-    rows = [measured(table, end, step) for end in ends]
+    rows = [measure_step(table, end, step) for end in ends]
     flags: tuple[Flag, ...] = ("stale", "quiet", "warming")
     covered: Any = snapshot.metrics.get("covered_seconds")
     return Series(
@@ -120,8 +123,8 @@ def _check(fields: list[str], points: int) -> None:
         raise BadQuestion(f"points lies from {MIN_POINTS} to {MAX_POINTS}")
 
 
-def measured(table: RollingBars, end_ms: int, seconds: int) -> dict[str, Value]:
-    """Measure the `seconds` up to `end_ms`, the mid at their end included."""
+def measure_step(table: RollingBars, end_ms: int, seconds: int) -> dict[str, Value]:
+    """Return the metrics of the `seconds` up to `end_ms`, and the mid at their end."""
     [window] = table.windows(end_ms, (seconds,))
     metrics = compute_metrics(window)
     bid, ask = metrics.get("bid_price"), metrics.get("ask_price")
@@ -133,5 +136,5 @@ def measured(table: RollingBars, end_ms: int, seconds: int) -> dict[str, Value]:
 def _number(name: str, value: Value | None) -> Number | None:
     if value is None or isinstance(value, str):
         return None
-    said = rounded(name, value)
-    return said if not isinstance(said, str) else None
+    number = rounded(name, value)
+    return number if not isinstance(number, str) else None

@@ -1,4 +1,4 @@
-"""What is answered of a ticker: typed models whose fields are the published schema.
+"""Answer about a ticker: typed models whose fields are the published schema.
 
 Numbers are rounded here, once, so that text and JSON carry the same facts.
 """
@@ -189,13 +189,13 @@ class Answer(Reply):
 
 
 def build_answer(snapshot: TickerSnapshot) -> Answer:
-    """Put a snapshot into the published form: rounded, cut to the strongest events and levels."""
+    """Return a snapshot as an answer: rounded, with the strongest events and levels only."""
     events = None if snapshot.events is None else top_events(snapshot.events)
     return _answer(snapshot, events, top_levels(snapshot.levels))
 
 
 def fit_to_budget(snapshot: TickerSnapshot, cost: Callable[[Answer], float]) -> Answer:
-    """Return the answer whose cost is at most 1, or the smallest: see `_without_least`."""
+    """Return an answer whose cost is at most 1, else the smallest; see `_without_least`."""
     events = None if snapshot.events is None else top_events(snapshot.events)
     levels = top_levels(snapshot.levels)
     answer = _answer(snapshot, events, levels)
@@ -208,7 +208,7 @@ def fit_to_budget(snapshot: TickerSnapshot, cost: Callable[[Answer], float]) -> 
 def _without_least(
     events: list[EventRecord] | None, levels: list[LevelRecord]
 ) -> tuple[list[EventRecord] | None, list[LevelRecord]]:
-    """Leave out one: the weakest closed event, else the least level, else the weakest open one."""
+    """Drop one item: the weakest closed event, else the least level, else the weakest event."""
     if events and (events[-1].status == "closed" or not levels):
         return events[:-1], levels
     least = min(levels, key=significance)
@@ -216,7 +216,7 @@ def _without_least(
 
 
 def build_brief(snapshot: TickerSnapshot, names: Iterable[str] = BRIEF_METRICS) -> Answer:
-    """Put a snapshot into its shortest form: some metrics, and what is open or on."""
+    """Return a brief answer: some metrics, the open patterns, and the behaviors that are on."""
     wanted = {*names, "covered_seconds"}
     metrics = {n: _brief(n, v) for n, v in snapshot.metrics.items() if n in wanted}
     on = [name for name in BEHAVIORS if snapshot.behaviors.get(name) == "on"]
@@ -230,7 +230,7 @@ def build_brief(snapshot: TickerSnapshot, names: Iterable[str] = BRIEF_METRICS) 
 
 
 def fit_brief_to_budget(snapshot: TickerSnapshot, cost: Callable[[Answer], float]) -> Answer:
-    """Return the brief answer whose cost is at most 1: with as many open events as fit."""
+    """Return a brief answer with as many open events as a cost of at most 1 allows."""
     answer = build_brief(snapshot)
     for most in range(MAX_EVENTS - 1, -1, -1):
         if cost(answer) <= 1 or snapshot.events is None:
@@ -247,7 +247,7 @@ _RATIOS = frozenset(("spread_bps", "queue_imbalance", "trade_imbalance"))
 
 
 def open_patterns(events: Iterable[EventRecord], most: int = MAX_EVENTS) -> list[str]:
-    """Name the strongest open events: type, side and strength where it is known."""
+    """List the strongest open events as type, side and, where known, strength."""
     ranked = [
         event for event in sorted(events, key=event_rank, reverse=True) if event.status == "open"
     ]
@@ -307,12 +307,12 @@ def _covered(metrics: Mapping[str, Value]) -> Number | None:
 
 
 def top_events(events: Iterable[EventRecord]) -> list[EventRecord]:
-    """Choose the events to tell: open ones first, strongest first, newest first."""
+    """Return the first `MAX_EVENTS` events by rank; see `event_rank`."""
     return sorted(events, key=event_rank, reverse=True)[:MAX_EVENTS]
 
 
 def event_rank(event: EventRecord) -> tuple[bool, float, float]:
-    """Order events by how much they tell: open, strong, new."""
+    """Return a sort key, greatest first: open before closed, then by strength, then the newest."""
     return (
         event.status == "open",
         -1.0 if event.strength is None else event.strength,
@@ -321,7 +321,7 @@ def event_rank(event: EventRecord) -> tuple[bool, float, float]:
 
 
 def top_levels(levels: Iterable[LevelRecord]) -> list[LevelRecord]:
-    """Choose the most significant levels of each side, bids first."""
+    """Return the most significant levels of each side, bids first."""
     ranked = sorted(levels, key=significance, reverse=True)
     return [
         level
@@ -347,7 +347,7 @@ def _unless_shown(sweep: EventRecord | None, shown: list[EventRecord] | None) ->
 
 
 def event_facts(event: EventRecord) -> EventFacts:
-    """Put an event into the published form; what it was made from is told by explain_pattern."""
+    """Return an event in the published form, without the evidence that explain_pattern gives."""
     return EventFacts(
         id=event.id,
         type=event.type,
@@ -366,7 +366,7 @@ def event_facts(event: EventRecord) -> EventFacts:
 
 
 def level_facts(level: LevelRecord, mid: float | None) -> LevelFacts:
-    """Put a level into the published form, with its distance from the mid."""
+    """Return a level in the published form, with its distance from the mid."""
     return LevelFacts(
         side=level.side,
         price=whole(level.price),
@@ -380,7 +380,7 @@ def level_facts(level: LevelRecord, mid: float | None) -> LevelFacts:
 
 
 def quality_facts(quality: QualityRecord) -> QualityFacts:
-    """Put a window's quality into the published form."""
+    """Return a window's quality in the published form."""
     return QualityFacts(
         counts=dict(quality.counts),
         gap_seconds=short(quality.gap_seconds, 4) if quality.gaps else None,
@@ -398,7 +398,7 @@ def _failures(snapshot: TickerSnapshot) -> FailureFacts | None:
 
 
 def mid_of(metrics: Mapping[str, Value]) -> float | None:
-    """Return the mid of the standing quote where both sides have a price."""
+    """Return the mid of the standing quote, None unless both sides have a price."""
     bid, ask = metrics.get("bid_price"), metrics.get("ask_price")
     if isinstance(bid, (int, float)) and isinstance(ask, (int, float)) and bid + ask > 0:
         return (bid + ask) / 2

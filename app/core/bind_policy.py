@@ -20,12 +20,12 @@ def is_loopback(host: str) -> bool:
     return host == "localhost"
 
 
-def tokens_for(settings: Settings, host: str) -> list[str]:
+def bearer_tokens_for(settings: Settings, host: str) -> list[str]:
     """Return the tokens that clients of an MCP server at `host` must come with.
 
     Raises `SettingError` where it would be open to other machines without any.
     """
-    tokens = settings.mcp_tokens()
+    tokens = settings.mcp_bearer_tokens()
     if not tokens and not is_loopback(host):
         raise SettingError(
             f"the MCP server at {host!r} would be open to other machines; set ORDERFLOW_MCP_TOKEN "

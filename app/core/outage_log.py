@@ -19,17 +19,17 @@ class OutageLog:
 
     def __init__(self, logger: structlog.stdlib.BoundLogger) -> None:
         self._log = logger
-        self._since_first = 0
+        self._failed_attempts = 0
 
     def note_error(self, error: Exception) -> None:
         """Take note of an error that tells that Redis is away."""
-        if not self._since_first:
+        if not self._failed_attempts:
             kind = type(error).__name__
             self._log.warning("redis away, trying again", error=str(error), kind=kind)
-        self._since_first += 1
+        self._failed_attempts += 1
 
     def note_success(self) -> None:
         """Take note of a command that Redis has carried out."""
-        if self._since_first:
-            self._log.info("redis back", failed_attempts=self._since_first)
-        self._since_first = 0
+        if self._failed_attempts:
+            self._log.info("redis back", failed_attempts=self._failed_attempts)
+        self._failed_attempts = 0

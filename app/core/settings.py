@@ -70,7 +70,7 @@ class Settings(BaseSettings):
 
     @field_validator("redis_url_given")
     @classmethod
-    def _names_a_redis(cls, url: SecretStr | None) -> SecretStr | None:
+    def _check_redis_url(cls, url: SecretStr | None) -> SecretStr | None:
         """Refuse what redis-py would stumble over later, with the URL in its traceback."""
         if url is not None:
             try:
@@ -101,13 +101,15 @@ class Settings(BaseSettings):
         """Return the names, beside its own, by which clients may address the MCP server."""
         return [name.strip() for name in (self.mcp_hosts_given or "").split(",") if name.strip()]
 
-    def mcp_tokens(self) -> list[str]:
+    def mcp_bearer_tokens(self) -> list[str]:
         """Return the tokens that MCP clients may come with: the variable's and a line each.
 
         Raises `SettingError`; what is in the file is in no message.
         """
         given = [] if self.mcp_token is None else [self.mcp_token.get_secret_value()]
-        return given + ([] if self.mcp_token_file is None else _tokens_in(self.mcp_token_file))
+        return given + (
+            [] if self.mcp_token_file is None else _read_token_file(self.mcp_token_file)
+        )
 
     @property
     def interval_ms(self) -> int:
@@ -115,7 +117,7 @@ class Settings(BaseSettings):
         return self.interval_seconds * 1000
 
 
-def _tokens_in(path: Path) -> list[str]:
+def _read_token_file(path: Path) -> list[str]:
     start = f"ORDERFLOW_MCP_TOKEN_FILE={str(path)!r}"
     try:
         lines = path.read_text(encoding="utf-8").split("\n")
@@ -130,15 +132,15 @@ def _tokens_in(path: Path) -> list[str]:
     return tokens
 
 
-_HIDDEN = ("PASSWORD", "URL", "TOKEN")
+_HIDDEN_NAME_PARTS = ("PASSWORD", "URL", "TOKEN")
 """Parts of the names of variables whose values are shown nowhere."""
 
 
-def _described(error: ValidationError) -> str:
+def _describe_faults(error: ValidationError) -> str:
     lines = []
     for fault in error.errors(include_url=False, include_context=False):
         name = str(fault["loc"][0])
-        is_hidden = any(part in name for part in _HIDDEN)
+        is_hidden = any(part in name for part in _HIDDEN_NAME_PARTS)
         value = "(hidden)" if is_hidden else repr(os.environ.get(name))
         lines.append(f"{name}={value} is not allowed; allowed: {_allowed(name)}")
     return "; ".join(lines)
@@ -168,7 +170,7 @@ def read_settings() -> Settings:
     try:
         return Settings()
     except ValidationError as error:
-        raise SettingError(_described(error)) from None
+        raise SettingError(_describe_faults(error)) from None
 
 
 @functools.cache

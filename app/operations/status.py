@@ -169,11 +169,11 @@ def _with_troubles(status: Status, settings: Settings) -> Status:
 
 def _stopped_components(pulse: Heartbeat, active: int, settings: Settings) -> Iterator[str]:
     """Say who does not do their part."""
-    if not pulse.has(pulse.fanout_ms, settings):
-        seen = pulse.seen(pulse.fanout_ms)
+    if not pulse.is_recent(pulse.fanout_ms, settings):
+        seen = pulse.last_seen(pulse.fanout_ms)
         yield f"fan-out {seen}: start `celery -A tasks beat` and `celery -A tasks worker`"
-    elif active and not _as_of_fan_out(pulse).has(pulse.tick_ms, settings):
-        seen = pulse.seen(pulse.tick_ms)
+    elif active and not _as_of_fan_out(pulse).is_recent(pulse.tick_ms, settings):
+        seen = pulse.last_seen(pulse.tick_ms)
         yield f"ticks {seen}: start `celery -A tasks worker` or look at its log"
 
 
@@ -209,8 +209,8 @@ def as_text(status: Status) -> str:
 def _lines(status: Status) -> Iterator[str]:
     pulse = status.pulse
     yield f"redis: {status.redis}"
-    yield f"fan-out: {pulse.seen(pulse.fanout_ms)}"
-    yield f"ticks: {pulse.seen(pulse.tick_ms)}"
+    yield f"fan-out: {pulse.last_seen(pulse.fanout_ms)}"
+    yield f"ticks: {pulse.last_seen(pulse.tick_ms)}"
     yield f"tickers: {status.active} active, {status.active - len(status.behind)} with a fresh tick"
     yield from (
         f"failed ticks of {ticker}: {_failed(failed, pulse)}"

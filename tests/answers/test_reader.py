@@ -385,8 +385,8 @@ def test_bars_that_a_tick_wrote_add_up_to_the_hash_that_it_wrote(
     for seconds, window in ((10, "10s"), (60, "1min"), (300, "5min")):
         question = ReadRequest("SPY", seconds, now_ms())
         glances = TickerReads(redis_client, Keys())
-        glance = glances.of(question, as_of)
-        added = glances.with_bars(glance, question, as_of).sum_window(as_of, seconds)
+        glance = glances.read(question, as_of)
+        added = glances.read_bars(glance, question, as_of).sum_window(as_of, seconds)
         hashed = read_metrics(redis_client.hgetall(f"orderflow:metrics:SPY:{window}"))
 
         numbers = {name: n for name, n in hashed.items() if not isinstance(n, str)}
