@@ -1,9 +1,9 @@
-"""What a tick's cost grows with: what is new, and not what is already there."""
+"""Measure what a tick's cost grows with: the new records, not those already in the window."""
 
 from collections.abc import Callable, Iterable, Sequence
 from statistics import median
 
-from benchmarks.place import private_redis, spread, table
+from benchmarks.harness import private_redis, spread, table
 from benchmarks.ticking import Bench
 
 _NEW = 10
@@ -13,7 +13,7 @@ _WIDTHS = (10, 64, 200, 1000)
 
 
 def run(*, quick: bool) -> str:
-    """Measure and describe."""
+    """Measure, and return the README's section."""
     ticks = 20 if quick else 100
     held = _held(ticks)
     new = _new(ticks)
@@ -48,12 +48,12 @@ def _table(what: str, names: Iterable[str], costs: Sequence[Sequence[float]]) ->
 def _side_by_side(
     bench: Bench, rate_of: Callable[[str], int], ticks: int, *, roams: bool = False
 ) -> list[list[float]]:
-    """Tick all tickers in turn, so that what else the machine does meets all alike."""
+    """Tick all tickers in turn, so that other load on the machine affects all of them alike."""
     costs: list[list[float]] = [[] for _ in bench.books]
     for _ in range(ticks):
         bench.feed(rate_of, roams=roams)
-        for place, name in enumerate(bench.books):
-            costs[place].append(bench.tick(name))
+        for index, name in enumerate(bench.books):
+            costs[index].append(bench.tick(name))
     return costs
 
 

@@ -1,11 +1,11 @@
-"""What answers and the tool list cost a model, over the busiest second of the AAPL tape.
+"""Count the model tokens of answers and the tool list, over the busiest second of a tape.
 
     python benchmarks/tokens.py --quotes Q.csv.gz --trades T.csv.gz [--node-modules DIR]
 
-With `--node-modules`, a directory in which `npm install gpt-tokenizer` was run, tokens are o200k's
-own. Without, they are the upper estimate that the server itself cuts by
-(app/answers/token_estimate.py), which lies 0 to 6 % above on its answers. Exits with 1 where a
-budget is exceeded.
+With `--node-modules`, a directory in which `npm install gpt-tokenizer` was run, counts are those of
+o200k. Without, they are the upper estimate that the server cuts answers by
+(app/answers/token_estimate.py), 0 to 6 % above o200k on its answers. Exits with 1 if a budget is
+exceeded.
 """
 
 import asyncio
@@ -35,7 +35,7 @@ MAX_OUTPUT_SCHEMA_TOKENS = 2500
 
 
 class BudgetedText(NamedTuple):
-    """A text and how much it may cost."""
+    """A text and the model tokens that it may cost."""
 
     name: str
     text: str
@@ -43,7 +43,7 @@ class BudgetedText(NamedTuple):
 
 
 def answer_texts(reader: Reader, ticker: str) -> list[BudgetedText]:
-    """Return a ticker's answers in all forms, with the id that they are kept under."""
+    """Return a ticker's answers, full and brief, as text and JSON, each with an id."""
     full = ask(reader, ticker).answer.with_id(new_id())
     brief = ask(reader, ticker, detail="brief").answer.with_id(new_id())
     return [
@@ -55,9 +55,9 @@ def answer_texts(reader: Reader, ticker: str) -> list[BudgetedText]:
 
 
 def tool_texts(settings: Settings) -> list[BudgetedText]:
-    """Return the tool list that a model sees, and each tool's output schema."""
+    """Return the tool list that a model receives, and each tool's output schema."""
 
-    async def listed() -> list[BudgetedText]:
+    async def list_texts() -> list[BudgetedText]:
         async with Client(make_server(settings)) as client:
             tools = (await client.list_tools()).tools
         seen = [tool for tool in tools if (tool.meta or {}).get("ui", {}).get("visibility") is None]
@@ -71,11 +71,11 @@ def tool_texts(settings: Settings) -> list[BudgetedText]:
         ]
         return [BudgetedText("tool list", compact(inputs), MAX_TOOL_LIST_TOKENS), *outputs]
 
-    return asyncio.run(listed())
+    return asyncio.run(list_texts())
 
 
 def count_tokens(texts: Sequence[str], node_modules: Path | None) -> list[int]:
-    """Count tokens with o200k's own vocabulary, or estimate them from above."""
+    """Count tokens with o200k's vocabulary, or estimate them from above."""
     if node_modules is None:
         return [tokens_at_most(text) for text in texts]
     script = node_modules.parent / "o200k.mjs"
@@ -95,13 +95,13 @@ def count_tokens(texts: Sequence[str], node_modules: Path | None) -> list[int]:
 def main(quotes: Path, trades: Path, node_modules: Path | None) -> None:
     """Print what each form costs, its estimate and its budget."""
     with busiest_moment(quotes, trades) as moment:
-        costed = [*answer_texts(moment.reader, moment.ticker), *tool_texts(moment.settings)]
-        print(costed[0].text, end="\n\n")
-    tokens = count_tokens([one.text for one in costed], node_modules)
-    for one, count in zip(costed, tokens, strict=True):
+        budgeted = [*answer_texts(moment.reader, moment.ticker), *tool_texts(moment.settings)]
+        print(budgeted[0].text, end="\n\n")
+    tokens = count_tokens([one.text for one in budgeted], node_modules)
+    for one, count in zip(budgeted, tokens, strict=True):
         estimate = tokens_at_most(one.text)
         print(f"{one.name:34} {count:6} tokens, estimate {estimate:6}, budget {one.budget:6}")
-    if any(count > one.budget for one, count in zip(costed, tokens, strict=True)):
+    if any(count > one.budget for one, count in zip(budgeted, tokens, strict=True)):
         sys.exit(1)
 
 

@@ -1,4 +1,4 @@
-"""The MCP server with two more tools, that ask nobody: `python -m benchmarks.trivial [PORT]`."""
+"""Run the MCP server with two tools that read nothing: `python -m benchmarks.trivial [PORT]`."""
 
 import functools
 import sys

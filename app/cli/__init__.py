@@ -5,7 +5,7 @@ from collections.abc import Mapping
 
 import click
 
-# Importing pandas, which some of them need, takes longer than an answer.
+# Some of them need pandas, whose import takes longer than an answer.
 _COMMANDS: Mapping[str, str] = {
     "analyze": "app.evaluation.analyze_tape:analyze",
     "answers": "app.cli.answers:answers",

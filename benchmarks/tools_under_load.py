@@ -1,4 +1,4 @@
-"""What each tool takes to answer while many tickers are ticked, an hour of events behind each."""
+"""Measure each tool while many tickers are ticked, each with an hour of events."""
 
 import asyncio
 import subprocess
@@ -11,8 +11,8 @@ from mcp import Client
 
 from app.storage.keys import TICKERS
 from benchmarks.answer import wait_until_up
+from benchmarks.harness import Server, free_port, private_redis, process, quantile, table
 from benchmarks.past_events import EVENTS, add_past_events
-from benchmarks.place import Server, free_port, private_redis, process, quantile, table
 from benchmarks.system import Load, counters, loaded, ticks_began
 
 _PAUSE_SECONDS = 0.5
@@ -27,7 +27,7 @@ class _Call(NamedTuple):
 
 
 def run(*, quick: bool) -> str:
-    """Measure and describe."""
+    """Measure, and return the README's section."""
     tickers, rounds = (300, 6) if quick else (1000, 20)
     with private_redis() as server, loaded(server, Load(tickers, 10, 0)):
         ticks_began(server)
@@ -71,8 +71,8 @@ async def _timed_calls(server: Server, names: list[str], rounds: int) -> dict[st
         await wait_until_up(port)
         async with Client(f"http://127.0.0.1:{port}/mcp") as client:
             for number in range(rounds):
-                some = names[number * _COMPARED :][:_COMPARED]
-                for label, tool, arguments in _calls(some):
+                batch = names[number * _COMPARED :][:_COMPARED]
+                for label, tool, arguments in _calls(batch):
                     start = time.perf_counter()
                     result = await client.call_tool(tool, arguments)
                     took[label].append((time.perf_counter() - start, bool(result.is_error)))
@@ -80,13 +80,13 @@ async def _timed_calls(server: Server, names: list[str], rounds: int) -> dict[st
     return took
 
 
-def _calls(some: list[str]) -> list[_Call]:
-    ticker = some[0]
+def _calls(tickers: list[str]) -> list[_Call]:
+    ticker = tickers[0]
     return [
         _Call("a ticker", "analyze_order_flow_tool", {"ticker": ticker}),
         _Call("its 2 minutes", "analyze_order_flow_tool", {"ticker": ticker, "history": "2mins"}),
         _Call("a series", "order_flow_series", {"ticker": ticker, "fields": ["mid", "ofi"]}),
-        _Call(f"{len(some)} compared", "compare_order_flow", {"tickers": some}),
+        _Call(f"{len(tickers)} compared", "compare_order_flow", {"tickers": tickers}),
         _Call("all scanned", "scan_order_flow", {}),
         _Call("all listed", "list_tickers", {}),
     ]
