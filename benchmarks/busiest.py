@@ -42,7 +42,7 @@ def busiest_moment(quotes: Path, trades: Path) -> Iterator[Moment]:
     server.start()
     settings = Settings().model_copy(update={"redis_port": server.port, "redis_url_given": None})
     clock.shift(as_of + 300 - clock.now_ms())
-    reader = Reader.of(settings)
+    reader = Reader.from_settings(settings)
     try:
         store = TickStore(settings)
         _publish(settings, [r for r in records if as_of - HISTORY_MS < r.stamp <= as_of])

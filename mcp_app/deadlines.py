@@ -81,4 +81,4 @@ def tool_result(sent: SentReply) -> CallToolResult:
     if sent.png is not None:
         data = base64.b64encode(sent.png).decode()
         content.append(ImageContent(type="image", data=data, mime_type="image/png"))
-    return CallToolResult(content=content, structured_content=sent.structured)
+    return CallToolResult(content=content, structured_content=sent.structured_content)

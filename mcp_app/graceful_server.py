@@ -22,7 +22,7 @@ def run_until_stopped(server: MCPServer[Reader], config: uvicorn.Config) -> None
 
 
 class GracefulServer(uvicorn.Server):
-    """End the streams that clients of 2026 listen to before it waits for open connections."""
+    """End the streams that clients of protocol 2026 listen to, before waiting for connections."""
 
     def __init__(self, config: uvicorn.Config, listen_handler: ListenHandler) -> None:
         super().__init__(config)

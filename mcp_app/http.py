@@ -39,9 +39,9 @@ def http_app(
 ) -> Starlette:
     """Return the ASGI application; it accepts requests for this machine and for `host` only.
 
-    Clients of 2025 get JSON, or with `resumable` event streams, on which a tool may ask its client
-    back; this server's own tools never do. Raises `SettingError` if `host` can be reached from
-    other machines and there is no token.
+    Clients of protocol 2025 get JSON, or with `resumable` event streams, on which a tool may ask
+    its client back; this server's own tools never do. Raises `SettingError` if `host` can be
+    reached from other machines and there is no token.
     """
     settings = settings or read_settings()
     tokens = bearer_tokens_for(settings, host)
@@ -51,7 +51,7 @@ def http_app(
         json_response=resumable is None,
         event_store=None if resumable is None else resumable.events,
         retry_interval=None if resumable is None else resumable.retry_ms,
-        # Clients of 2025 receive updates in their sessions; those of 2026 have no sessions.
+        # Clients of protocol 2025 receive updates in sessions; those of 2026 have none.
         stateless_http=False,
         max_request_body_size=MAX_BODY_BYTES,
         # Needed for 0.0.0.0 too, where the SDK would check neither Host nor Origin.

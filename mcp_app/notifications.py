@@ -1,4 +1,6 @@
-"""Notify subscribed clients, of 2025 and of 2026, once a second of resources that a tick changed.
+"""Notify subscribed clients of the resources that ticks changed, at most once a second.
+
+Clients of protocol 2025 subscribe by `resources/subscribe`; those of 2026 listen to the SDK's bus.
 
 Without subscribers the server does not subscribe to Redis: 1,500 ticks a second take 4 % of a core
 in every server, and over stdio each client has a server of its own.
@@ -69,7 +71,7 @@ class ResourceNotifier:
         self._subscribers: defaultdict[str, dict[Connection, ServerSession]] = defaultdict(dict)
 
     def add_handlers(self, server: MCPServer[Reader]) -> None:
-        """Handle the subscriptions of clients of 2025; those of 2026 listen to the bus."""
+        """Handle `resources/subscribe` and `resources/unsubscribe`."""
         add_request_handler(server, "resources/subscribe", SubscribeRequestParams, self._subscribe)
         add_request_handler(
             server, "resources/unsubscribe", UnsubscribeRequestParams, self._unsubscribe

@@ -34,7 +34,7 @@ def add_request_handler(
 
 
 def listen_handler_of(server: MCPServer[Any]) -> ListenHandler:
-    """Return the handler of the streams that clients of 2026 listen to.
+    """Return the handler of the streams that clients of protocol 2026 listen to.
 
     Raises `TypeError` if the SDK serves them by something else.
     """

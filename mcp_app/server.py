@@ -33,7 +33,7 @@ INSTRUCTIONS = (
 def make_server(settings: Settings, extra_tools: Sequence[Tool] = ()) -> MCPServer[Reader]:
     """Return the server; it connects to nothing before it runs. `extra_tools` are for tests."""
     # Connects at the first question.
-    reader = Reader.of(settings)
+    reader = Reader.from_settings(settings)
     notifier = ResourceNotifier(settings)
 
     @contextlib.asynccontextmanager

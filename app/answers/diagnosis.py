@@ -24,7 +24,7 @@ class Heartbeat:
     tick_ms: Number | None
 
     @classmethod
-    def of(cls, fields: Mapping[bytes, bytes], now_ms: float) -> "Heartbeat":
+    def from_fields(cls, fields: Mapping[bytes, bytes], now_ms: float) -> "Heartbeat":
         """Parse the fields of the heartbeat key."""
         return cls(now_ms, read_number(fields.get(b"fanout")), read_number(fields.get(b"tick")))
 
@@ -47,7 +47,7 @@ class TickFailures:
     error: str | None = None
 
     @classmethod
-    def of(cls, fields: Mapping[bytes, bytes]) -> "TickFailures":
+    def from_fields(cls, fields: Mapping[bytes, bytes]) -> "TickFailures":
         """Parse the fields of a ticker's failures key."""
         count = read_number(fields.get(b"count"))
         if not count:

@@ -59,7 +59,7 @@ class ListedTicker(AnswerModel):
     quality: Annotated[dict[str, int], Field(description="odd records by name")] = {}
 
     @classmethod
-    def of(cls, summary: TickerSummary, now_ms: float) -> Self:
+    def from_summary(cls, summary: TickerSummary, now_ms: float) -> Self:
         """Return a ticker's summary in the published form."""
         return cls(
             ticker=summary.ticker,
@@ -118,7 +118,7 @@ def list_tickers(reader: Reader) -> Listing:
     """
     overview = reader.overview()
     ranked = sorted(overview.tickers, key=_by_rate)
-    rows = [ListedTicker.of(summary, overview.now_ms) for summary in ranked[:MAX_ROWS]]
+    rows = [ListedTicker.from_summary(summary, overview.now_ms) for summary in ranked[:MAX_ROWS]]
     left_out = len(overview.tickers) - len(rows) + overview.not_read
     return Listing.model_validate({**reply_header(overview, left_out), "tickers": rows})
 

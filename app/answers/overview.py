@@ -99,7 +99,7 @@ class OverviewReader:
 
         Raises `AnalysisNotRunning` or `BrokerSilent` if there are none.
         """
-        heartbeat = Heartbeat.of(self._redis.hgetall(keys.HEARTBEAT), now_ms)
+        heartbeat = Heartbeat.from_fields(self._redis.hgetall(keys.HEARTBEAT), now_ms)
         why = why_no_tick(heartbeat, TickFailures(), self._settings)
         scored = self._redis.zrevrangebyscore(keys.TICKERS, "+inf", now_ms - ACTIVE_MS)
         names = [name.decode("ascii", "replace") for name in scored]

@@ -143,7 +143,7 @@ class Reader:
         self._archive = AnswerArchive(client)
 
     @classmethod
-    def of(cls, settings: Settings) -> "Reader":
+    def from_settings(cls, settings: Settings) -> "Reader":
         """Return a reader with a connection pool of its own."""
         return cls(connect(settings, timeout_seconds=TIMEOUT_SECONDS), settings)
 
@@ -261,14 +261,14 @@ class Reader:
 
     def _why_no_tick(self, request: ReadRequest, failures: TickFailures) -> str | None:
         store: Any = self._redis
-        heartbeat = Heartbeat.of(store.hgetall(keys.HEARTBEAT), request.now_ms)
+        heartbeat = Heartbeat.from_fields(store.hgetall(keys.HEARTBEAT), request.now_ms)
         return why_no_tick(heartbeat, failures, self._settings)
 
     def _before_first_tick(
         self, request: ReadRequest, replies: TickerReplies, quote_ms: float
     ) -> TickerSnapshot:
         """Return the newest quote alone; raise `NoAnswer` if no first tick is to be expected."""
-        failures = TickFailures.of(replies.failures)
+        failures = TickFailures.from_fields(replies.failures)
         reason = self._why_no_tick(request, failures)
         if reason is not None:
             kind = AnalysisFailing if reason.startswith(TICKS_FAIL) else AnalysisNotRunning
@@ -294,7 +294,7 @@ class Reader:
         window = self._window(request, replies, as_of_ms, stale=stale)
         start_ms = as_of_ms - seconds * SECOND_MS
         events = events_after(replies.events, request.ticker, start_ms)
-        failures = TickFailures.of(replies.failures)
+        failures = TickFailures.from_fields(replies.failures)
         quiet = _is_quiet(request.now_ms - quote_ms, replies)
         return TickerSnapshot(
             ticker=request.ticker,

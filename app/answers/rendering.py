@@ -14,7 +14,7 @@ class RenderedReply(NamedTuple):
     """A reply as text, as structured content, and as that content's compact JSON."""
 
     text: str
-    structured: dict[str, Any]
+    structured_content: dict[str, Any]
     json: str
 
 
@@ -22,7 +22,7 @@ class SentReply(NamedTuple):
     """What a client receives: text, structured content, and a PNG for a chart."""
 
     text: str
-    structured: dict[str, Any]
+    structured_content: dict[str, Any]
     png: bytes | None = None
 
 
@@ -52,14 +52,14 @@ def archive_rendered(
     if png is not None:
         renderings["png"] = png
     sent = with_id if reader.archive(answer_id, renderings) else rendered
-    return SentReply(sent.text, sent.structured, png)
+    return SentReply(sent.text, sent.structured_content, png)
 
 
 def _with_id(rendered: RenderedReply, answer_id: str) -> RenderedReply:
     """Insert the id where `Reply.with_id` would: first in the JSON, last in the text."""
     return RenderedReply(
         "\n".join((rendered.text, *id_line(answer_id))),
-        {"answer_id": answer_id, **rendered.structured},
+        {"answer_id": answer_id, **rendered.structured_content},
         f'{{"answer_id":"{answer_id}",{rendered.json[1:]}',
     )
 

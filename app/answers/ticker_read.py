@@ -158,10 +158,10 @@ def _stamp(newest: Scored) -> float | None:
 class TickerReads:
     """Read tickers over one connection pool."""
 
-    def __init__(self, client: redis.Redis, names: Keys) -> None:
+    def __init__(self, client: redis.Redis, keys: Keys) -> None:
         # `Any`: redis-py's annotations add an awaitable to every reply.
         self._redis: Any = client
-        self._keys = names
+        self._keys = keys
 
     def read(self, request: ReadRequest, newest_tick_after_ms: float) -> TickerReplies:
         """Return a ticker's keys; with bars only if the history has no hash of its own."""

@@ -20,7 +20,7 @@ from app.storage.redis_client import connect
 @click.option("--json", "as_json", is_flag=True, help="Print the structured form.")
 def ask(ticker: str, history: str, *, as_json: bool) -> None:
     """Print what the MCP tool would answer about TICKER."""
-    reader = Reader.of(settings())
+    reader = Reader.from_settings(settings())
     try:
         rendered = ask_ticker(reader, ticker, history).reply
     except OrderFlowError as error:

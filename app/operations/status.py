@@ -66,7 +66,7 @@ class HealthInspector:
         """
         with store_errors(self._client):
             now_ms = clock.now_ms()
-            pulse = Heartbeat.of(self._redis.hgetall(keys.HEARTBEAT), now_ms)
+            pulse = Heartbeat.from_fields(self._redis.hgetall(keys.HEARTBEAT), now_ms)
             active = self._active(now_ms)
             status = Status(
                 redis=address_of(self._client),
@@ -87,7 +87,7 @@ class HealthInspector:
         """
         with store_errors(self._client):
             now_ms = clock.now_ms()
-            pulse = Heartbeat.of(self._redis.hgetall(keys.HEARTBEAT), now_ms)
+            pulse = Heartbeat.from_fields(self._redis.hgetall(keys.HEARTBEAT), now_ms)
             active = self._redis.zcount(keys.TICKERS, now_ms - ACTIVE_MS, "+inf")
         address = address_of(self._client)
         idle = tuple(_stopped_components(pulse, active, self._settings))
@@ -109,7 +109,9 @@ class HealthInspector:
     def _failing(self, active: list[str]) -> dict[str, TickFailures]:
         found = self._each(active, lambda pipe, ticker: pipe.hgetall(self._keys.failures(ticker)))
         failures = {
-            ticker: TickFailures.of(fields) for ticker, fields in found if isinstance(fields, dict)
+            ticker: TickFailures.from_fields(fields)
+            for ticker, fields in found
+            if isinstance(fields, dict)
         }
         return {ticker: failed for ticker, failed in failures.items() if failed.count}
 
