@@ -12,7 +12,7 @@ MAX_TICKERS_NAMED = 8
 MIN_HEARTBEAT_TIMEOUT_MS = 5000
 RECENT_FAILURE_MS = 60_000
 TICKS_FAIL = "its ticks fail"
-BEHIND = "its tick is late: the workers are behind"
+TICK_LATE = "its tick is late: the workers are behind"
 
 
 @dataclass(frozen=True, slots=True)

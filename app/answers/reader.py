@@ -13,7 +13,7 @@ from redis.exceptions import RedisClusterException
 from app.analysis.bars import SECOND_MS
 from app.analysis.rolling_bars import RollingBars
 from app.answers.diagnosis import (
-    BEHIND,
+    TICK_LATE,
     TICKS_FAIL,
     Heartbeat,
     TickFailures,
@@ -313,7 +313,7 @@ class Reader:
             quiet=quiet,
             # Less than a second: the part of the first quote's second before that quote.
             ready_in_seconds=window.unseen_seconds if window.unseen_seconds >= 1 else None,
-            cause=(self._why_no_tick(request, failures) or BEHIND)
+            cause=(self._why_no_tick(request, failures) or TICK_LATE)
             if stale
             else describe_silence(quote_ms, request.now_ms)
             if quiet
