@@ -1,4 +1,4 @@
-"""`python -m benchmarks tick|growth|system|… [--quick]`: measure and write down."""
+"""`python -m benchmarks tick|growth|system|… [--quick]`: measure and write the README."""
 
 import datetime as dt
 import importlib
@@ -9,7 +9,7 @@ from pathlib import Path
 import click
 from tqdm import tqdm
 
-from benchmarks.place import machine
+from benchmarks.harness import machine
 
 _README = Path(__file__).parent / "README.md"
 _MODULES = {
@@ -19,7 +19,7 @@ _MODULES = {
     "start": "benchmarks.cold_start",
     "memory": "benchmarks.memory",
     "answer": "benchmarks.answer",
-    "asked": "benchmarks.asked",
+    "asked": "benchmarks.tools_under_load",
     "tape": "benchmarks.tape_speed",
 }
 _HEAD = """# Measurements
@@ -45,7 +45,7 @@ def main(*, what: str, quick: bool, dry: bool) -> None:
 
 
 def _section(name: str, *, quick: bool) -> str:
-    began, where = time.monotonic(), machine()
+    start, where = time.monotonic(), machine()
     try:
         found = importlib.import_module(_MODULES[name]).run(quick=quick)
     except Exception as error:  # an unattended run goes on with the other parts
@@ -55,22 +55,22 @@ def _section(name: str, *, quick: bool) -> str:
         found = f"NOT MEASURED: {type(error).__name__}"
     today = dt.datetime.now(tz=dt.UTC).date()
     how = "quick" if quick else "full"
-    took = f"{time.monotonic() - began:.0f} s"
+    took = f"{time.monotonic() - start:.0f} s"
     return f"## {name}\n\n{today}, {how}, {took}. {where}.\n\n{found}\n"
 
 
 def _write(name: str, text: str) -> None:
-    """Put a part in its place, and leave the others as they are."""
-    kept = _parts(_README.read_text()) if _README.exists() else {}
-    kept[name] = text
-    parts = [kept[part] for part in _MODULES if part in kept]
-    _README.write_text("\n".join([_HEAD, *parts]))
+    """Replace one section of the README and leave the others as they are."""
+    sections = _sections(_README.read_text()) if _README.exists() else {}
+    sections[name] = text
+    ordered = [sections[known] for known in _MODULES if known in sections]
+    _README.write_text("\n".join([_HEAD, *ordered]))
 
 
-def _parts(text: str) -> dict[str, str]:
+def _sections(text: str) -> dict[str, str]:
     found = {}
-    for part in text.split("\n## ")[1:]:
-        name, _, rest = part.partition("\n")
+    for section in text.split("\n## ")[1:]:
+        name, _, rest = section.partition("\n")
         found[name] = f"## {name}\n{rest.rstrip()}\n"
     return found
 

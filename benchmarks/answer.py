@@ -1,4 +1,4 @@
-"""What an answer over MCP costs next to a tool that does nothing, on the same server."""
+"""Measure an answer over MCP against a tool that does nothing, on the same server."""
 
 import asyncio
 import functools
@@ -15,8 +15,8 @@ from mcp.client.stdio import stdio_client
 
 from app.storage.active_tickers import ActiveTickers
 from app.storage.keys import Keys
+from benchmarks.harness import Server, free_port, private_redis, process, quantile, spread, table
 from benchmarks.past_events import EVENTS, add_past_events
-from benchmarks.place import Server, free_port, private_redis, process, quantile, spread, table
 from benchmarks.ticking import Bench
 
 _TICKER = "SPY"
@@ -30,7 +30,7 @@ Connect = Callable[[], Any]
 
 
 def run(*, quick: bool) -> str:
-    """Measure and describe."""
+    """Measure, and return the README's section."""
     calls = 60 if quick else 400
     with private_redis() as server:
         bench = Bench(server, [_TICKER])
@@ -65,7 +65,7 @@ async def _rows(server: Server, bench: Bench, calls: int) -> list[tuple[str, ...
         command=words[0], args=[*words[1:]], env=server.environment, cwd=None
     )
     with process(*words, str(port), env=server.environment, **quiet):
-        await is_up(port)
+        await wait_until_up(port)
         for clients in _CLIENTS:
             for over, connect in (
                 ("HTTP", lambda: Client(f"http://127.0.0.1:{port}/mcp")),
@@ -77,15 +77,15 @@ async def _rows(server: Server, bench: Bench, calls: int) -> list[tuple[str, ...
 
 
 def _refresh(server: Server, bench: Bench) -> None:
-    """Bring the ticker up to now."""
+    """Feed and tick the ticker up to now."""
     while bench.now_ms < int(time.time()) * 1000 - 1000:
         bench.feed(lambda _: 10)
     bench.tick(_TICKER)
     ActiveTickers(server.client, Keys()).scan_slice(time.time() * 1000)
 
 
-async def is_up(port: int) -> None:
-    """Wait until a server over HTTP takes connections, which it does once it is ready."""
+async def wait_until_up(port: int) -> None:
+    """Wait until an HTTP server accepts connections, which means that it is ready."""
     for _ in range(200):
         with suppress(OSError):
             _, writer = await asyncio.open_connection("127.0.0.1", port)
@@ -110,7 +110,7 @@ async def _compared(
         refresh()
         answer = await clients[0].call_tool(*_CALLS["answer"])
         for round_number in range(4):
-            refresh()  # or the answer would be a stale one, that has to say why
+            refresh()  # otherwise the answer is a stale one, with its cause
             for name, (tool, arguments) in _CALLS.items():
                 each = await _timed(clients, calls // 4 // number + 1, tool, arguments)
                 if round_number:  # the first one opens connections
@@ -123,7 +123,7 @@ async def _compared(
 
 
 async def _check(client: Any, answer: Any) -> float:
-    """Time what the client does in each call with the answer that came."""
+    """Return how long the client takes to check an answer against its schema, in ms."""
     start = time.perf_counter()
     await client.session.validate_tool_result(_CALLS["answer"][0], answer)
     return (time.perf_counter() - start) * 1000
@@ -142,6 +142,6 @@ async def _timed(clients: list[Any], each: int, tool: str, arguments: Any) -> li
             await client.call_tool(tool, arguments)
             took.append((time.perf_counter() - start) * 1000)
 
-    asked: list[Awaitable[None]] = [ask(client) for client in clients]
-    await asyncio.gather(*asked)
+    calls: list[Awaitable[None]] = [ask(client) for client in clients]
+    await asyncio.gather(*calls)
     return took

@@ -1,4 +1,4 @@
-"""Seeded books that walk: what a broker would store, without the cost of a simulation."""
+"""Random walks of a book from a seed: a broker's records without the cost of a simulation."""
 
 import random
 from collections.abc import Iterator
@@ -11,17 +11,17 @@ _LOTS = 100
 
 
 class Stored(NamedTuple):
-    """Members of a ticker's two keys with their scores."""
+    """Members of a ticker's quotes and trades with their scores."""
 
     quotes: dict[bytes, float]
     trades: dict[bytes, float]
 
 
 class Book:
-    """One ticker's best prices and sizes; one move in five, within `width` prices of its middle."""
+    """One ticker's best prices and sizes; one quote in five moves them, within `width` prices."""
 
     def __init__(self, seed: int, middle: int = 10_000, width: int = 60) -> None:
-        self._random = random.Random(seed)  # noqa: S311 - reproducible, not secret
+        self._random = random.Random(seed)  # noqa: S311 - needs to be reproducible only
         self._low, self._high = middle - width // 2, middle + (width + 1) // 2
         self.bid, self.bid_size, self.ask_size = middle, 300.0, 300.0
         self._seq = 0
@@ -36,7 +36,7 @@ class Book:
             self.ask_size = float(self._random.randint(1, 9) * _LOTS)
 
     def roam(self) -> None:
-        """Jump to any price of the width, so that all of them become levels."""
+        """Jump to a random price of the range, so that all prices become levels."""
         self.bid = self._random.randint(self._low, self._high)
 
     def quote(self, stamp: float) -> bytes:
@@ -56,7 +56,7 @@ class Book:
         )
 
     def trade(self, stamp: float) -> bytes:
-        """Return a print at the best bid or ask."""
+        """Return the next trade, at the best bid or ask, as a broker writes it."""
         self._seq += 1
         is_buy = self._random.random() < 0.5  # noqa: PLR2004 - a fair coin
         price = (self.bid + _SPREAD_TICKS * is_buy) * _TICK
@@ -70,7 +70,7 @@ class Book:
         )
 
     def second(self, end_ms: float, rate: int, *, roams: bool = False) -> Stored:
-        """Return `rate` quotes of the second that ends at `end_ms`, and a print for every ten."""
+        """Return `rate` quotes of the second that ends at `end_ms`, and a trade for every ten."""
         stored = Stored({}, {})
         for number, stamp in enumerate(_stamps(end_ms, rate)):
             if roams:

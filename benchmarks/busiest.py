@@ -1,4 +1,4 @@
-"""The busiest second of a tape, as a server would see it just after."""
+"""Load the busiest second of a tape as a server reads it shortly afterwards."""
 
 from collections import Counter
 from collections.abc import Iterator
@@ -26,7 +26,7 @@ BATCH = 5000
 
 
 class Moment(NamedTuple):
-    """A server's reader at that second."""
+    """A reader of the private Redis, and the settings to reach it."""
 
     reader: Reader
     settings: Settings
@@ -35,14 +35,14 @@ class Moment(NamedTuple):
 
 @contextmanager
 def busiest_moment(quotes: Path, trades: Path) -> Iterator[Moment]:
-    """Fold the hour up to the busiest second into a private Redis, and stop the clock there."""
+    """Fold the hour up to the busiest second into a private Redis, and set the clock to it."""
     records = read_tape(quotes, trades).records
     as_of = busiest_second(records)
     server = ValkeyServer(config={"save": ""})
     server.start()
     settings = Settings().model_copy(update={"redis_port": server.port, "redis_url_given": None})
     clock.shift(as_of + 300 - clock.now_ms())
-    reader = Reader.of(settings)
+    reader = Reader.from_settings(settings)
     try:
         store = TickStore(settings)
         _publish(settings, [r for r in records if as_of - HISTORY_MS < r.stamp <= as_of])
@@ -58,7 +58,7 @@ def busiest_moment(quotes: Path, trades: Path) -> Iterator[Moment]:
 
 
 def busiest_second(records: list[Record]) -> int:
-    """Return the whole second at which the second with most records ends."""
+    """Return the end of the second with the most records, in epoch ms."""
     count = Counter(-(-int(record.stamp) // SECOND_MS) * SECOND_MS for record in records)
     [(second, _)] = count.most_common(1)
     return second
@@ -66,11 +66,11 @@ def busiest_second(records: list[Record]) -> int:
 
 def _publish(settings: Settings, records: list[Record]) -> None:
     client = redis.Redis.from_url(settings.redis_url)
-    names = Keys()
+    keys = Keys()
     for start in range(0, len(records), BATCH):
         pipe = client.pipeline(transaction=False)
         for record in records[start : start + BATCH]:
-            key = names.quotes(TICKER) if isinstance(record, Quote) else names.trades(TICKER)
+            key = keys.quotes(TICKER) if isinstance(record, Quote) else keys.trades(TICKER)
             pipe.zadd(key, {member_of(record): record.stamp})
         pipe.execute()
     client.close()

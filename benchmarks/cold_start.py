@@ -1,4 +1,4 @@
-"""How long many tickers take from nothing to steady ticks, five minutes of quotes each waiting."""
+"""Measure a cold start: many tickers, each with five minutes of quotes that wait for a tick."""
 
 import contextlib
 import subprocess
@@ -7,10 +7,10 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from benchmarks.harness import Server, private_redis, process, table
 from benchmarks.noop import WORKER
-from benchmarks.place import Server, private_redis, process, table
+from benchmarks.redis_socket import RedisSocket, as_of_command
 from benchmarks.system import REAL, WORKERS
-from benchmarks.wire import Wire, asking_as_of
 
 PAST_SECONDS = 300
 _RATE = 10
@@ -20,7 +20,7 @@ _FRESH_MS = 2_200  # the newest whole second's tick, a second after its start
 
 @dataclass(frozen=True, slots=True)
 class Started:
-    """Seconds from the start of the processes; the slowest ticker's, and the median one's."""
+    """Seconds from the start of the processes to the first tick, and to current ticks."""
 
     tickers: int
     first_tick: float
@@ -29,7 +29,7 @@ class Started:
 
 
 def run(*, quick: bool) -> str:
-    """Measure and describe."""
+    """Measure, and return the README's section."""
     found = [_started(tickers) for tickers in ((200,) if quick else (200, 1000))]
     head = ("tickers", "first tick, s", "half of them up to date, s", "all of them, s")
     rows = [
@@ -51,7 +51,7 @@ def run(*, quick: bool) -> str:
 
 def _started(tickers: int) -> Started:
     with private_redis() as server, _feed(server, tickers), contextlib.ExitStack() as stack:
-        began = time.monotonic()
+        start = time.monotonic()
         quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
         for number in range(WORKERS):
             celery = (sys.executable, "-m", "celery", "-A", REAL, *WORKER, "-n", f"w{number}@%h")
@@ -59,12 +59,12 @@ def _started(tickers: int) -> Started:
             stack.enter_context(process(*celery, env=shard, **quiet))
         beat = (sys.executable, "-m", "celery", "-A", REAL, "beat", "-l", "WARNING")
         stack.enter_context(process(*beat, env=server.environment, **quiet))
-        return _watched(Wire(int(server.environment["REDIS_PORT"])), tickers, began)
+        return _watched(RedisSocket(int(server.environment["REDIS_PORT"])), tickers, start)
 
 
 @contextlib.contextmanager
 def _feed(server: Server, tickers: int) -> Iterator[None]:
-    """Run a feed, and go on once it has written the past."""
+    """Run a feed; continue once it has written the past records."""
     words = [server.environment["REDIS_PORT"], str(tickers), str(_RATE), str(PAST_SECONDS)]
     command = (sys.executable, "-m", "benchmarks.feeder", *words)
     with process(*command, env=server.environment, stdout=subprocess.PIPE) as feed:
@@ -72,12 +72,12 @@ def _feed(server: Server, tickers: int) -> Iterator[None]:
         yield
 
 
-def _watched(wire: Wire, tickers: int, began: float) -> Started:
-    """Look four times a second how many tickers are up to date; more would slow them down."""
-    asked = [asking_as_of(f"T{number}") for number in range(tickers)]
+def _watched(connection: RedisSocket, tickers: int, start: float) -> Started:
+    """Count the current tickers four times a second; more often would slow them down."""
+    commands = [as_of_command(f"T{number}") for number in range(tickers)]
     first = half = 0.0
-    while (passed := time.monotonic() - began) < _LONGEST_SECONDS:
-        as_ofs = [int(reply or 0) for reply in wire.ask(asked, tickers)]
+    while (passed := time.monotonic() - start) < _LONGEST_SECONDS:
+        as_ofs = [int(reply or 0) for reply in connection.round_trip(commands, tickers)]
         now_ms = time.time() * 1000
         fresh = sum(now_ms - as_of <= _FRESH_MS for as_of in as_ofs)
         first = first or passed * any(as_ofs)

@@ -1,4 +1,4 @@
-"""A million fuzzed records through the parser and the fold: `python -m benchmarks.fuzz_records`."""
+"""Parse and fold a million fuzzed records: `python -m benchmarks.fuzz_records`."""
 
 import itertools
 import sys
@@ -13,7 +13,7 @@ from tests.fuzz.fuzzing import REASONS, members
 
 SECOND_MS = 1000
 START_MS = 1_700_000_000_000
-A_SECOND = 200
+MEMBERS_A_SECOND = 200
 ODDITIES = frozenset({"stamp_mismatch", "unnumbered", "duplicate"})
 
 
@@ -26,10 +26,14 @@ def main(*, records: int, seed: int) -> None:
     reasons: Counter[str] = Counter()
     engine = Engine.new("FUZZ")
     failed: set[str] = set()
-    for number in tqdm(range(records // (2 * A_SECOND)), unit="s", unit_scale=A_SECOND * 2):
+    for number in tqdm(
+        range(records // (2 * MEMBERS_A_SECOND)), unit="s", unit_scale=MEMBERS_A_SECOND * 2
+    ):
         end = START_MS + (number + 1) * SECOND_MS
-        some = itertools.islice(source, 2 * A_SECOND)
-        stored = [(member, float(end - SECOND_MS + 1 + n)) for n, member in enumerate(some)]
+        batch_members = itertools.islice(source, 2 * MEMBERS_A_SECOND)
+        stored = [
+            (member, float(end - SECOND_MS + 1 + n)) for n, member in enumerate(batch_members)
+        ]
         batch = parse_batch(stored[::2], stored[1::2])
         reasons.update(name for _, name in batch.faults)
         reasons["record"] += len(batch.records)

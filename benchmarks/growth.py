@@ -1,9 +1,9 @@
-"""What a tick's cost grows with: what is new, and not what is already there."""
+"""Measure what a tick's cost grows with: the new records, not those already in the window."""
 
 from collections.abc import Callable, Iterable, Sequence
 from statistics import median
 
-from benchmarks.place import private_redis, spread, table
+from benchmarks.harness import private_redis, spread, table
 from benchmarks.ticking import Bench
 
 _NEW = 10
@@ -13,7 +13,7 @@ _WIDTHS = (10, 64, 200, 1000)
 
 
 def run(*, quick: bool) -> str:
-    """Measure and describe."""
+    """Measure, and return the README's section."""
     ticks = 20 if quick else 100
     held = _held(ticks)
     new = _new(ticks)
@@ -22,21 +22,21 @@ def run(*, quick: bool) -> str:
     return "\n\n".join(
         [
             "CPU µs a warm tick in this process, medians (least..greatest).",
-            _against(
+            _table(
                 f"held in the window ({_NEW} new)", [f"{n * _NEW * 300:,}" for n in _HELD], held
             ),
             "Target: ≤ 1.1 ×.",
-            _against("new records", [f"{n:,}" for n in _NEW_COUNTS], new),
+            _table("new records", [f"{n:,}" for n in _NEW_COUNTS], new),
             (
                 f"Each further quote, read and decoded and folded: {per_record:.1f} µs "
                 "(target, from bytes to folded: ≤ 6 µs)."
             ),
-            _against("prices of a side in the window", [f"{n:,}" for n in _WIDTHS], widths),
+            _table("prices of a side in the window", [f"{n:,}" for n in _WIDTHS], widths),
         ]
     )
 
 
-def _against(what: str, names: Iterable[str], costs: Sequence[Sequence[float]]) -> str:
+def _table(what: str, names: Iterable[str], costs: Sequence[Sequence[float]]) -> str:
     first = median(costs[0])
     rows = [
         (name, spread(cost), f"{median(cost) / first:.2f}")
@@ -48,12 +48,12 @@ def _against(what: str, names: Iterable[str], costs: Sequence[Sequence[float]]) 
 def _side_by_side(
     bench: Bench, rate_of: Callable[[str], int], ticks: int, *, roams: bool = False
 ) -> list[list[float]]:
-    """Tick all tickers in turn, so that what else the machine does meets all alike."""
+    """Tick all tickers in turn, so that other load on the machine affects all of them alike."""
     costs: list[list[float]] = [[] for _ in bench.books]
     for _ in range(ticks):
         bench.feed(rate_of, roams=roams)
-        for place, name in enumerate(bench.books):
-            costs[place].append(bench.tick(name))
+        for index, name in enumerate(bench.books):
+            costs[index].append(bench.tick(name))
     return costs
 
 

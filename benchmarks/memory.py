@@ -1,11 +1,11 @@
-"""What a warm ticker takes in a worker's memory, and what it leaves in Redis."""
+"""Measure a warm ticker's memory in a worker, and its keys' memory in Redis."""
 
 import gc
 import tracemalloc
 
 from app.analysis.patterns.absorption import TakerFlow
 from app.analysis.patterns.events import Events, Opening
-from benchmarks.place import Server, private_redis, table
+from benchmarks.harness import Server, private_redis, table
 from benchmarks.ticking import WINDOW_SECONDS, Bench
 
 _TICKERS = 4
@@ -17,7 +17,7 @@ _QUOTE_BYTES, _BAR_BYTES = 230, 250
 
 
 def run(*, quick: bool) -> str:
-    """Measure and describe."""
+    """Measure, and return the README's section."""
     rows = [_measured(rate) for rate in ((10,) if quick else (10, 500))]
     head = ("quotes/s", "worker, KB a ticker", "Redis, KB a ticker", "a kept bar", "a record")
     return "\n\n".join(
@@ -38,14 +38,14 @@ def run(*, quick: bool) -> str:
 def _measured(rate: int) -> tuple[str, ...]:
     with private_redis() as server:
         bench = Bench(server, [f"M{number}" for number in range(_TICKERS)], width=_WIDTH)
-        bench.tick("M0")  # what all tickers share is there
+        bench.tick("M0")  # creates what all tickers share
         tracemalloc.start()
         for second in range(WINDOW_SECONDS + 10):
             bench.feed(lambda _: rate, roams=second % _ROAMS_EACH_SECONDS == 0)
             for name in bench.books:
                 bench.tick(name)
         with_tickers = _held_bytes()
-        bench.store._warm.clear()  # noqa: SLF001 - what is measured
+        bench.store._warm.clear()  # noqa: SLF001 - its memory is measured
         worker = (with_tickers - _held_bytes()) / _TICKERS + _open_events_bytes()
         tracemalloc.stop()
         return (f"{rate}", f"{worker / 1024:.0f}", *_in_redis(server))
@@ -57,7 +57,7 @@ def _held_bytes() -> int:
 
 
 def _open_events_bytes() -> int:
-    """Return what open events take beyond those that a book itself has at the end."""
+    """Return the bytes of further open events, so that each ticker has `_OPEN_EVENTS`."""
     events = Events("M0")
     before, _ = tracemalloc.get_traced_memory()
     for number in range(_OPEN_EVENTS - _OPEN_IN_A_BOOK):

@@ -5,7 +5,7 @@ import sys
 import time
 from dataclasses import dataclass
 
-from benchmarks.place import Server, process
+from benchmarks.harness import Server, process
 
 WORKER = ("worker", "-P", "solo", "--without-gossip", "--without-mingle", "-l", "WARNING")
 

@@ -1,4 +1,4 @@
-"""A tick's CPU time by its parts: the store's own steps, timed from outside."""
+"""Measure a tick's CPU time by parts, by timing functions of the store from outside."""
 
 import time
 from collections import defaultdict
@@ -14,26 +14,26 @@ from app.storage.tick.write import TickWrite
 from app.storage.tick_connection import TickConnection
 from app.storage.tick_store import TickStore
 
-READ, DECODE, FOLD, FOUND = "read", "decode", "fold", "metrics and events"
+READ, DECODE, FOLD, ANALYSE = "read", "decode", "fold", "metrics and events"
 ENCODE, WRITE, REST = "encode", "write", "rest"
-PARTS = (READ, DECODE, FOLD, FOUND, ENCODE, WRITE, REST)
+PARTS = (READ, DECODE, FOLD, ANALYSE, ENCODE, WRITE, REST)
 
 
 class Parts:
-    """CPU µs by part, summed since the last `take`; a nested part is not its surrounding's."""
+    """CPU time of each part since the last `take`; without the parts called inside it."""
 
     def __init__(self) -> None:
         self._spent: defaultdict[str, int] = defaultdict(int)
         self._inner = 0
 
     def timed(self, name: str, function: Callable[..., Any]) -> Callable[..., Any]:
-        """Return the same function, its time counted under a part's name."""
+        """Return the same function, with its time counted for the part `name`."""
 
-        def call(*words: Any, **named: Any) -> Any:
+        def call(*arguments: Any, **named: Any) -> Any:
             before, self._inner = self._inner, 0
             start = time.thread_time_ns()
             try:
-                return function(*words, **named)
+                return function(*arguments, **named)
             finally:
                 spent = time.thread_time_ns() - start
                 self._spent[name] += spent - self._inner
@@ -41,26 +41,26 @@ class Parts:
 
         return call
 
-    def parsed_before(self, fold: Callable[..., Any]) -> Callable[..., Any]:
-        """Return a fold whose parsing is told apart: done once more before, and taken off it.
+    def separate_parsing(self, fold: Callable[..., Any]) -> Callable[..., Any]:
+        """Return a fold whose parsing is timed apart: parses once more, and deducts that time.
 
-        Where the analysis is compiled, its calls among themselves can't be timed from outside. What
-        was read is parsed whole, and finds colder caches than the fold does: a little too much.
+        Calls between compiled modules can't be timed from outside. The extra parsing covers all
+        records read and meets colder caches, so that its time is slightly too high.
         """
 
-        def call(engine: Engine, reading: TickRead, *words: Any) -> Any:
+        def call(engine: Engine, reading: TickRead, *arguments: Any) -> Any:
             start = time.thread_time_ns()
             parse_batch(reading.quotes, reading.trades)
             spent = time.thread_time_ns() - start
-            self._inner += spent  # no part of the tick
+            self._inner += spent  # not part of the tick
             self._spent[DECODE] += spent
             self._spent[FOLD] -= spent
-            return fold(engine, reading, *words)
+            return fold(engine, reading, *arguments)
 
         return call
 
     def take(self, ticks: int) -> dict[str, float]:
-        """Return the µs a tick of each part, and begin anew."""
+        """Return each part's CPU µs per tick, and reset the sums."""
         taken = {name: self._spent[name] / 1000 / ticks for name in PARTS}
         self._spent.clear()
         return taken
@@ -77,12 +77,12 @@ def told_apart(parts: Parts, store: TickStore) -> Iterator[None]:
         (TickWrite, "commands", ENCODE),
         (TickConnection, "write", WRITE),
     ]
-    kept = [(owner, name, getattr(owner, name)) for owner, name, _ in places]
+    originals = [(owner, name, getattr(owner, name)) for owner, name, _ in functions]
     try:
-        for owner, name, part in places:
+        for owner, name, part in functions:
             setattr(owner, name, parts.timed(part, getattr(owner, name)))
-        store_module.fold = parts.parsed_before(store_module.fold)
+        store_module.fold = parts.separate_parsing(store_module.fold)
         yield
     finally:
-        for owner, name, function in kept:
+        for owner, name, function in originals:
             setattr(owner, name, function)

@@ -1,28 +1,28 @@
-"""What an hour leaves of a ticker's pattern events: members that are read and told no more."""
+"""Write the closed pattern events that an hour leaves, which a reader reads and leaves out."""
 
 import redis
 
 from app.storage.keys import Keys
 from app.storage.tick.codec import json_text
 
-# A busy stock has some 300 events an hour, of which the weaker half goes after ten minutes.
+# A busy stock has some 300 events an hour; the weaker half is deleted after ten minutes.
 EVENTS = 150
 _EVERY_MS = 20_000
-_BEGAN_MS = 6 * 60_000
-_LASTED_MS = 6_000
-# An id has no 0 and no 1.
+_NEWEST_AGE_MS = 6 * 60_000
+_DURATION_MS = 6_000
+# Ids contain no 0 and no 1.
 _ID_LETTERS = str.maketrans("01", "ab")
 
 
 def add_past_events(client: redis.Redis, ticker: str, now_ms: float) -> None:
     """Add events of the hour that closed before the default history."""
-    stamps = [now_ms - _BEGAN_MS - place * _EVERY_MS for place in range(EVENTS)]
-    members = {_member(ticker, place, at): at for place, at in enumerate(stamps)}
+    stamps = [now_ms - _NEWEST_AGE_MS - index * _EVERY_MS for index in range(EVENTS)]
+    members = {_member(ticker, index, at): at for index, at in enumerate(stamps)}
     client.zadd(Keys().patterns(ticker), members)
 
 
-def _member(ticker: str, place: int, opened_at: float) -> str:
-    name = f"{place:08o}".translate(_ID_LETTERS)
+def _member(ticker: str, index: int, opened_at: float) -> str:
+    name = f"{index:08o}".translate(_ID_LETTERS)
     return json_text(
         {
             "id": f"{ticker}~{name}",
@@ -31,8 +31,8 @@ def _member(ticker: str, place: int, opened_at: float) -> str:
             "status": "closed",
             "opened_at": opened_at,
             "noticed_at": opened_at + 1000,
-            "updated_at": opened_at + _LASTED_MS + 5000,
-            "closed_at": opened_at + _LASTED_MS,
+            "updated_at": opened_at + _DURATION_MS + 5000,
+            "closed_at": opened_at + _DURATION_MS,
             "close_reason": "elapsed",
             "price_low": 99.95,
             "price_high": 99.95,

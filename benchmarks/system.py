@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 import click
 import psutil
 
+from benchmarks.harness import Server, private_redis, process, quantile, table
 from benchmarks.noop import WORKER
-from benchmarks.place import Server, private_redis, process, quantile, table
 from benchmarks.watcher import Seen
 
 REAL = "tasks"

@@ -1,4 +1,4 @@
-"""How fast `orderflow analyze` goes through a tape, in multiples of the tape's own time."""
+"""Measure the speed of `orderflow analyze`, in multiples of the tape's duration."""
 
 import os
 import subprocess
@@ -8,13 +8,13 @@ import time
 from pathlib import Path
 
 from app.feeds.tape import read_tape
-from benchmarks.place import ROOT, spread, table
+from benchmarks.harness import ROOT, spread, table
 
 _TICKERS = ("AAPL", "SPY")
 
 
 def run(*, quick: bool) -> str:
-    """Measure and describe."""
+    """Measure, and return the README's section."""
     seconds, repeats = (300, 2) if quick else (3600, 3)
     with tempfile.TemporaryDirectory() as directory:
         tapes = Path(directory)

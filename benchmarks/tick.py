@@ -1,11 +1,11 @@
-"""What one tick costs, by its parts, warm and cold, next to a Celery task that does nothing."""
+"""Measure a tick by its parts, warm and cold, against a Celery task that does nothing."""
 
 from collections.abc import Iterator
 from statistics import median
 
+from benchmarks.harness import Server, private_redis, spread, table
 from benchmarks.noop import NoopCost, noop_cost
-from benchmarks.parts import PARTS, Parts, told_apart
-from benchmarks.place import Server, private_redis, spread, table
+from benchmarks.parts import PARTS, Parts, timing_parts
 from benchmarks.ticking import Bench
 
 RATES = (10, 50, 500)
@@ -13,7 +13,7 @@ _TICKERS = 8
 
 
 def run(*, quick: bool) -> str:
-    """Measure and describe."""
+    """Measure, and return the README's section."""
     seconds = 15 if quick else 60
     with private_redis() as server:
         noop = noop_cost(server, 2000 if quick else 10_000)
@@ -58,7 +58,7 @@ def _measured(
         if second % 3:
             _whole(bench, whole, redis_us)
         else:
-            with told_apart(parts, bench.store):
+            with timing_parts(parts, bench.store):
                 for name in bench.books:
                     bench.tick(name)
             found.append(parts.take(len(bench.books)))

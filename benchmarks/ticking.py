@@ -1,4 +1,4 @@
-"""Tickers with full windows in a private Redis, ticked by a store in this process."""
+"""Tick tickers with full windows in a private Redis, by a store in this process."""
 
 import time
 from collections.abc import Callable, Iterable
@@ -7,14 +7,14 @@ from tqdm import tqdm
 
 from app.storage.tick_store import TickStore
 from benchmarks.books import Book
-from benchmarks.place import Server
+from benchmarks.harness import Server
 
 START_MS = 1_700_000_000_000
 WINDOW_SECONDS = 300
 
 
 class Bench:
-    """Some tickers, their books, and the seconds that they have lived."""
+    """Some tickers with their books, a store that ticks them, and their current time."""
 
     def __init__(self, server: Server, tickers: Iterable[str], width: int = 60) -> None:
         self.server = server
@@ -23,7 +23,7 @@ class Bench:
         self.now_ms = START_MS
 
     def feed(self, rate_of: Callable[[str], int], *, roams: bool = False) -> None:
-        """Publish one second of every ticker."""
+        """Publish one second of records for every ticker."""
         self.now_ms += 1000
         pipe = self.server.client.pipeline(transaction=False)
         for name, book in self.books.items():
@@ -34,21 +34,21 @@ class Bench:
         pipe.execute()
 
     def fill(self, rate_of: Callable[[str], int], *, roams: bool = False) -> None:
-        """Let all windows fill, tick by tick as in life."""
+        """Fill all windows, with a tick each second."""
         for _ in tqdm(range(WINDOW_SECONDS + 10), desc="fill", unit="s", leave=False, disable=None):
             self.feed(rate_of, roams=roams)
             for name in self.books:
                 self.store.run_tick(name, self.now_ms)
 
     def tick(self, name: str) -> float:
-        """Run one tick; returns its CPU µs in this process."""
+        """Run one tick; return its CPU µs in this process."""
         start = time.thread_time_ns()
         self.store.run_tick(name, self.now_ms)
         return (time.thread_time_ns() - start) / 1000
 
     def forget(self) -> None:
-        """Make every ticker cold: the next tick takes its state from Redis."""
+        """Make every ticker cold: the next tick reads its state from Redis."""
         settings = self.server.settings()
         self.store = TickStore(settings)
-        # Any connection and script is opened before what is measured.
+        # Opens connections and loads scripts before the measurement.
         self.store.run_tick("WARMUP", self.now_ms)

@@ -1,11 +1,11 @@
-"""What answers and the tool list cost a model, over the busiest second of the AAPL tape.
+"""Count the model tokens of answers and the tool list, over the busiest second of a tape.
 
     python benchmarks/tokens.py --quotes Q.csv.gz --trades T.csv.gz [--node-modules DIR]
 
-With `--node-modules`, a directory in which `npm install gpt-tokenizer` was run, tokens are o200k's
-own. Without, they are the upper estimate that the server itself cuts by
-(app/answers/token_estimate.py), which lies 0 to 6 % above on its answers. Exits with 1 where a
-budget is exceeded.
+With `--node-modules`, a directory in which `npm install gpt-tokenizer` was run, counts are those of
+o200k. Without, they are the upper estimate that the server cuts answers by
+(app/answers/token_estimate.py), 0 to 6 % above o200k on its answers. Exits with 1 if a budget is
+exceeded.
 """
 
 import asyncio
@@ -34,30 +34,30 @@ MAX_TOOL_LIST_TOKENS = 1100
 MAX_OUTPUT_SCHEMA_TOKENS = 2500
 
 
-class Costed(NamedTuple):
-    """A text and how much it may cost."""
+class BudgetedText(NamedTuple):
+    """A text and the model tokens that it may cost."""
 
     name: str
     text: str
     budget: int
 
 
-def of_answers(reader: Reader, ticker: str) -> list[Costed]:
-    """Return a ticker's answers in all forms, with the id that they are kept under."""
-    full = ask(reader, ticker).answer.named(new_id())
-    brief = ask(reader, ticker, detail="brief").answer.named(new_id())
+def answer_texts(reader: Reader, ticker: str) -> list[BudgetedText]:
+    """Return a ticker's answers, full and brief, as text and JSON, each with an id."""
+    full = ask(reader, ticker).answer.with_id(new_id())
+    brief = ask(reader, ticker, detail="brief").answer.with_id(new_id())
     return [
-        Costed("full text", as_text(full), MAX_TEXT_TOKENS),
-        Costed("full JSON", compact(full.as_json()), MAX_JSON_TOKENS),
-        Costed("brief text", as_text(brief), MAX_BRIEF_TOKENS),
-        Costed("brief JSON", compact(brief.as_json()), MAX_BRIEF_TOKENS),
+        BudgetedText("full text", as_text(full), MAX_TEXT_TOKENS),
+        BudgetedText("full JSON", compact(full.as_json()), MAX_JSON_TOKENS),
+        BudgetedText("brief text", as_text(brief), MAX_BRIEF_TOKENS),
+        BudgetedText("brief JSON", compact(brief.as_json()), MAX_BRIEF_TOKENS),
     ]
 
 
-def of_tools(settings: Settings) -> list[Costed]:
-    """Return the tool list that a model sees, and each tool's output schema."""
+def tool_texts(settings: Settings) -> list[BudgetedText]:
+    """Return the tool list that a model receives, and each tool's output schema."""
 
-    async def listed() -> list[Costed]:
+    async def list_texts() -> list[BudgetedText]:
         async with Client(make_server(settings)) as client:
             tools = (await client.list_tools()).tools
         seen = [tool for tool in tools if (tool.meta or {}).get("ui", {}).get("visibility") is None]
@@ -66,16 +66,16 @@ def of_tools(settings: Settings) -> list[Costed]:
             for tool in seen
         ]
         outputs = [
-            Costed(f"output of {t.name}", compact(t.output_schema), MAX_OUTPUT_SCHEMA_TOKENS)
+            BudgetedText(f"output of {t.name}", compact(t.output_schema), MAX_OUTPUT_SCHEMA_TOKENS)
             for t in tools
         ]
-        return [Costed("tool list", compact(inputs), MAX_TOOL_LIST_TOKENS), *outputs]
+        return [BudgetedText("tool list", compact(inputs), MAX_TOOL_LIST_TOKENS), *outputs]
 
-    return asyncio.run(listed())
+    return asyncio.run(list_texts())
 
 
-def counted(texts: Sequence[str], node_modules: Path | None) -> list[int]:
-    """Count tokens with o200k's own vocabulary, or estimate them from above."""
+def count_tokens(texts: Sequence[str], node_modules: Path | None) -> list[int]:
+    """Count tokens with o200k's vocabulary, or estimate them from above."""
     if node_modules is None:
         return [tokens_at_most(text) for text in texts]
     script = node_modules.parent / "o200k.mjs"
@@ -95,13 +95,13 @@ def counted(texts: Sequence[str], node_modules: Path | None) -> list[int]:
 def main(quotes: Path, trades: Path, node_modules: Path | None) -> None:
     """Print what each form costs, its estimate and its budget."""
     with busiest_moment(quotes, trades) as moment:
-        costed = [*of_answers(moment.reader, moment.ticker), *of_tools(moment.settings)]
-        print(costed[0].text, end="\n\n")
-    tokens = counted([one.text for one in costed], node_modules)
-    for one, count in zip(costed, tokens, strict=True):
+        budgeted = [*answer_texts(moment.reader, moment.ticker), *tool_texts(moment.settings)]
+        print(budgeted[0].text, end="\n\n")
+    tokens = count_tokens([one.text for one in budgeted], node_modules)
+    for one, count in zip(budgeted, tokens, strict=True):
         estimate = tokens_at_most(one.text)
         print(f"{one.name:34} {count:6} tokens, estimate {estimate:6}, budget {one.budget:6}")
-    if any(count > one.budget for one, count in zip(costed, tokens, strict=True)):
+    if any(count > one.budget for one, count in zip(budgeted, tokens, strict=True)):
         sys.exit(1)
 
 

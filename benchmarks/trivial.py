@@ -1,4 +1,4 @@
-"""The MCP server with two more tools, that ask nobody: `python -m benchmarks.trivial [PORT]`."""
+"""Run the MCP server with two tools that read nothing: `python -m benchmarks.trivial [PORT]`."""
 
 import functools
 import sys
@@ -9,11 +9,11 @@ from mcp.types import CallToolResult
 
 from app.answers.ask import ask
 from app.answers.reader import Reader
-from app.answers.rendering import send_rendered
+from app.answers.rendering import archive_rendered
 from app.answers.ticker_answer import Answer
 from app.core import logs
 from app.core.settings import settings
-from mcp_app.deadlines import Asked, reader_of, result_of
+from mcp_app.deadlines import ToolContext, reader_of, tool_result
 from mcp_app.http import serve
 from mcp_app.server import make_server
 
@@ -23,14 +23,14 @@ async def trivial(text: str) -> str:
     return text
 
 
-async def prepared(context: Asked, ticker: str) -> Annotated[CallToolResult, Answer]:
+async def prepared(context: ToolContext, ticker: str) -> Annotated[CallToolResult, Answer]:
     """Return what the ticker's answer was when it was first asked for."""
     return _first_answer(reader_of(context), ticker)
 
 
 @functools.cache
 def _first_answer(reader: Reader, ticker: str) -> CallToolResult:
-    return result_of(send_rendered(reader, ask(reader, ticker).reply))
+    return tool_result(archive_rendered(reader, ask(reader, ticker).reply))
 
 
 if __name__ == "__main__":

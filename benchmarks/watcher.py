@@ -1,8 +1,8 @@
-"""A reader: `python -m benchmarks.watcher PORT TICKERS SAMPLE SECONDS SETTLE_MS`.
+"""Poll for ticks: `python -m benchmarks.watcher PORT TICKERS SAMPLE SECONDS SETTLE_MS`.
 
-For each tick it asks every 10 ms for those of the sample that it has not seen yet, and a second
-after the tick's start for all tickers. Prints JSON: how many of all were readable, and after how
-many ms each of the sample was.
+For each tick, polls the tickers of the sample every 10 ms until each is readable, and all tickers a
+second after the tick's start. Prints JSON: how many of all were readable, and after how many ms
+each of the sample was.
 """
 
 import json
@@ -10,14 +10,14 @@ import sys
 import time
 from dataclasses import asdict, dataclass, field
 
-from benchmarks.wire import Wire, asking_as_of
+from benchmarks.redis_socket import RedisSocket, as_of_command
 
 _POLL_SECONDS = 0.01
 
 
 @dataclass(slots=True)
 class Seen:
-    """What a reader saw of some ticks."""
+    """How many tickers of each tick were readable in time, and the waits of the sample."""
 
     ticks: int = 0
     readable: list[int] = field(default_factory=list)
@@ -26,17 +26,17 @@ class Seen:
 
 class _Watcher:
     def __init__(self, port: int, number: int, sample: int) -> None:
-        self._wire = Wire(port)
-        self._all = [asking_as_of(f"T{i}") for i in range(number)]
+        self._connection = RedisSocket(port)
+        self._all = [as_of_command(f"T{i}") for i in range(number)]
         step = max(1, number // max(1, sample))
         self._sample = self._all[::step][:sample]
         self.seen = Seen()
 
     def _as_ofs(self, commands: list[bytes]) -> list[int]:
-        return [int(reply or 0) for reply in self._wire.ask(commands, len(commands))]
+        return [int(reply or 0) for reply in self._connection.round_trip(commands, len(commands))]
 
     def tick(self, as_of_ms: int, start: float) -> None:
-        """Watch one tick from its start to a second later."""
+        """Watch one tick from its start for a second."""
         waiting = self._sample
         time.sleep(max(0.0, start - time.time()))
         while (now := time.time()) < start + 1.0 - _POLL_SECONDS:

@@ -1,1 +1,1 @@
-"""How an agent asks: the tools, over stdio and HTTP."""
+"""The MCP server that agents ask: tools, resources and prompts, over stdio and HTTP."""

@@ -10,8 +10,8 @@ from app.core.settings import PORTS, settings
 from mcp_app.http import serve
 from mcp_app.server import make_server
 
-# They log a line a request, sessions and rejected arguments included.
-_CHATTY = ("mcp", "uvicorn", "httpx", "asyncio")
+# Their INFO lines are one or more a request, with session ids and rejected arguments.
+_QUIET_LOGGERS = ("mcp", "uvicorn", "httpx", "asyncio")
 
 
 @click.command()
@@ -25,8 +25,8 @@ _CHATTY = ("mcp", "uvicorn", "httpx", "asyncio")
 def main(*, http: bool, host: str | None, port: int | None) -> None:
     """Answer questions about order flow over the Model Context Protocol."""
     chosen = settings()
-    # Before the server is made: the SDK would set up the root logger itself otherwise.
-    logs.set_up(chosen, quiet=_CHATTY)
+    # Before make_server: otherwise the SDK configures the root logger itself.
+    logs.set_up(chosen, quiet=_QUIET_LOGGERS)
     server = make_server(chosen)
     if http:
         try:

@@ -1,4 +1,4 @@
-"""Bearer tokens: fixed ones, from the environment or a file, by the SDK's own hooks."""
+"""Check bearer tokens that come from the environment or a file, with the SDK's middleware."""
 
 import hashlib
 import hmac
@@ -9,45 +9,45 @@ from mcp.server.auth.provider import AccessToken, TokenVerifier
 from starlette.middleware.authentication import AuthenticationMiddleware
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-OPEN_PATHS = frozenset(("/health",))
-"""What is answered without a token: only that the process serves."""
+UNAUTHENTICATED_PATHS = frozenset(("/health",))
+"""Paths served without a token; they tell no more than that the process runs."""
 
 
-class FixedTokens(TokenVerifier):
-    """Knows a token by its hash, and takes as long for a near one as for a far one."""
+class StaticTokenVerifier(TokenVerifier):
+    """Verify tokens by their hashes, in constant time."""
 
     def __init__(self, tokens: Sequence[str]) -> None:
-        self._known = [_hashed(token) for token in tokens]
+        self._hashes = [_hash(token) for token in tokens]
 
     async def verify_token(self, token: str) -> AccessToken | None:
-        """Return whom a token stands for: a session belongs to the token that began it."""
-        given = _hashed(token)
-        found = [hmac.compare_digest(given, known) for known in self._known]
-        if not any(found):
+        """Return a token's client, to whom sessions are bound; None for an unknown token."""
+        digest = _hash(token)
+        matches = [hmac.compare_digest(digest, known) for known in self._hashes]
+        if not any(matches):
             return None
-        # The token itself goes no further.
-        return AccessToken(token="", client_id=f"token {found.index(True)}", scopes=[])
+        # Without the token itself, so that nothing can log it.
+        return AccessToken(token="", client_id=f"token {matches.index(True)}", scopes=[])
 
 
-def _hashed(token: str) -> bytes:
+def _hash(token: str) -> bytes:
     return hashlib.sha256(token.encode("utf-8", "surrogatepass")).digest()
 
 
 class RequireToken:
-    """Answers 401 to who brings no token that is known, whatever is asked but the open paths.
+    """Reject requests without a valid token with 401, except those of `UNAUTHENTICATED_PATHS`.
 
-    Around the whole application: the SDK's own `auth=` leaves other routes than /mcp open, and
-    names an OAuth server that there is none of.
+    Wraps the whole application: the SDK's own `auth=` protects /mcp only, and announces an OAuth
+    server that does not exist.
     """
 
     def __init__(self, app: ASGIApp, tokens: Sequence[str]) -> None:
-        self._open = app
-        self._guarded = AuthenticationMiddleware(
+        self._app = app
+        self._authenticated_app = AuthenticationMiddleware(
             RequireAuthMiddleware(app, required_scopes=[]),
-            backend=BearerAuthBackend(FixedTokens(tokens)),
+            backend=BearerAuthBackend(StaticTokenVerifier(tokens)),
         )
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer for the application, or refuse."""
-        is_open = scope["type"] == "lifespan" or scope["path"] in OPEN_PATHS
-        await (self._open if is_open else self._guarded)(scope, receive, send)
+        """Pass the request on, or reject it."""
+        is_exempt = scope["type"] == "lifespan" or scope["path"] in UNAUTHENTICATED_PATHS
+        await (self._app if is_exempt else self._authenticated_app)(scope, receive, send)

@@ -1,4 +1,4 @@
-"""HTTP on the wire, bounded before a request is one: its head has to come soon and be small."""
+"""Limit the time and size of a request's head, before uvicorn has a request to hand on."""
 
 from asyncio import TimerHandle
 from typing import Any
@@ -10,47 +10,47 @@ HEAD_BYTES = 65_536
 
 
 class BoundedProtocol(HttpToolsProtocol):
-    """Drops who dawdles over a request's head or sends one without end; uvicorn waits for both."""
+    """Abort connections whose request head is too slow or too large; uvicorn has no such limit."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - uvicorn's own
         super().__init__(*args, **kwargs)
         self._head_bytes = 0
-        self._patience: TimerHandle | None = None
+        self._head_timer: TimerHandle | None = None
 
     def connection_made(self, transport: Any) -> None:  # noqa: ANN401 - asyncio's, or uvloop's
-        """Expect a first request from now on."""
+        """Start the time limit of the first head."""
         super().connection_made(transport)
-        self._expect_head()
+        self._start_head_timer()
 
     def data_received(self, data: bytes) -> None:
-        """Count what comes before a head is complete."""
-        if self._patience is not None:
+        """Count the bytes received until the head is complete."""
+        if self._head_timer is not None:
             self._head_bytes += len(data)
         super().data_received(data)
-        if self._patience is not None and self._head_bytes > HEAD_BYTES:
+        if self._head_timer is not None and self._head_bytes > HEAD_BYTES:
             self.transport.abort()
 
     def on_message_begin(self) -> None:
-        """Expect the rest of a head."""
+        """Start the time limit of a further head."""
         super().on_message_begin()
-        if self._patience is None:
-            self._expect_head()
+        if self._head_timer is None:
+            self._start_head_timer()
 
     def on_headers_complete(self) -> None:
-        """Rest until the next request."""
-        self._rest()
+        """Stop the time limit until the next request."""
+        self._stop_head_timer()
         super().on_headers_complete()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Rest for good."""
-        self._rest()
+        """Stop the time limit."""
+        self._stop_head_timer()
         super().connection_lost(exc)
 
-    def _expect_head(self) -> None:
+    def _start_head_timer(self) -> None:
         self._head_bytes = 0
-        self._patience = self.loop.call_later(HEAD_SECONDS, self.transport.abort)
+        self._head_timer = self.loop.call_later(HEAD_SECONDS, self.transport.abort)
 
-    def _rest(self) -> None:
-        if self._patience is not None:
-            self._patience.cancel()
-            self._patience = None
+    def _stop_head_timer(self) -> None:
+        if self._head_timer is not None:
+            self._head_timer.cancel()
+            self._head_timer = None

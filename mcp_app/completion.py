@@ -1,4 +1,4 @@
-"""Completion of tickers and histories."""
+"""Complete tickers and histories in the arguments of prompts and resources."""
 
 from collections.abc import Callable, Iterable
 
@@ -20,7 +20,7 @@ MAX_VALUES = 100
 
 
 def add_completion(server: MCPServer[Reader], active: Callable[[], list[str]]) -> None:
-    """Complete what prompts and resources are asked about; `active` names the tickers."""
+    """Add completion of arguments; `active` returns the active tickers."""
 
     @server.completion()
     async def complete(
@@ -29,22 +29,22 @@ def add_completion(server: MCPServer[Reader], active: Callable[[], list[str]]) -
         _context: CompletionContext | None,
     ) -> Completion:
         if argument.name == "history":
-            return completed(HISTORIES, argument.value)
+            return complete_word(HISTORIES, argument.value)
         if argument.name not in ("ticker", "tickers"):
             return Completion(values=[])
         try:
             names = await run_with_deadline(active)
         except ToolError:
-            # Completion helps a person to type; the question itself will say what fails.
+            # Completion only helps to type; the question itself will report the error.
             return Completion(values=[])
-        before, comma, begun = argument.value.rpartition(",")
-        found = completed(sorted(names), begun.strip())
+        before, comma, prefix = argument.value.rpartition(",")
+        found = complete_word(sorted(names), prefix.strip())
         return found.model_copy(
             update={"values": [f"{before}{comma}{name}" for name in found.values]}
         )
 
 
-def completed(known: Iterable[str], begun: str) -> Completion:
-    """Return the known words that begin so, whatever the case."""
-    found = [word for word in known if word.casefold().startswith(begun.casefold())]
+def complete_word(words: Iterable[str], prefix: str) -> Completion:
+    """Return the words that begin with `prefix`; case does not matter."""
+    found = [word for word in words if word.casefold().startswith(prefix.casefold())]
     return Completion(values=found[:MAX_VALUES], total=len(found), has_more=len(found) > MAX_VALUES)

@@ -1,4 +1,4 @@
-"""Questions asked in a thread, answered in time, in forms for text and for programs."""
+"""Run questions in threads with a deadline, and return their answers as tool results."""
 
 import base64
 import functools
@@ -13,19 +13,19 @@ from mcp.types import CallToolResult, ContentBlock, ImageContent, TextContent
 
 from app.answers.ask import RenderedAnswer
 from app.answers.reader import Reader
-from app.answers.rendering import SentReply, send, send_rendered
+from app.answers.rendering import SentReply, archive, archive_rendered
 from app.answers.schema import Reply
 from app.core.errors import OrderFlowError
 
-# An answer, whatever it says, comes within two seconds.
+# Every call is answered within two seconds, also where the answer is an error.
 DEADLINE_SECONDS = 1.8
 
-Asked = Context[Reader, Any]
-_Found = TypeVar("_Found")
+ToolContext = Context[Reader, Any]
+_Result = TypeVar("_Result")
 
 
-async def run_with_deadline(question: Callable[[], _Found]) -> _Found:
-    """Ask in a thread of its own.
+async def run_with_deadline(question: Callable[[], _Result]) -> _Result:
+    """Run a question in a thread and return its result within the deadline.
 
     Raises `ToolError` with what failed, what is known and what to try.
     """
@@ -41,40 +41,44 @@ async def run_with_deadline(question: Callable[[], _Found]) -> _Found:
         raise ToolError(str(error)) from error
 
 
-def reader_of(context: Asked) -> Reader:
-    """Return the reader that lives as long as the server."""
+def reader_of(context: ToolContext) -> Reader:
+    """Return the server's reader."""
     return context.request_context.lifespan_context
 
 
-async def answered(context: Asked, question: Callable[[Reader], Reply]) -> CallToolResult:
-    """Answer a question about what the reader reads, and keep the answer."""
+async def answer(context: ToolContext, question: Callable[[Reader], Reply]) -> CallToolResult:
+    """Ask the reader a question, archive the reply and return it."""
     reader = reader_of(context)
-    return result_of(await run_with_deadline(lambda: send(reader, question(reader))))
+    return tool_result(await run_with_deadline(lambda: archive(reader, question(reader))))
 
 
-async def told(context: Asked, question: Callable[[Reader], RenderedAnswer]) -> CallToolResult:
-    """Answer likewise where the question gives the forms of its answer too."""
-    reader = reader_of(context)
-    return result_of(await run_with_deadline(lambda: send_rendered(reader, question(reader).reply)))
-
-
-async def pictured(
-    context: Asked, question: Callable[[Reader], tuple[bytes, Reply]]
+async def answer_rendered(
+    context: ToolContext, question: Callable[[Reader], RenderedAnswer]
 ) -> CallToolResult:
-    """Answer with a picture, and keep both."""
+    """Do the same for a question whose reply is already rendered."""
     reader = reader_of(context)
-    return result_of(await run_with_deadline(functools.partial(_with_picture, reader, question)))
+    return tool_result(
+        await run_with_deadline(lambda: archive_rendered(reader, question(reader).reply))
+    )
+
+
+async def answer_with_picture(
+    context: ToolContext, question: Callable[[Reader], tuple[bytes, Reply]]
+) -> CallToolResult:
+    """Do the same for a question whose reply comes with a PNG."""
+    reader = reader_of(context)
+    return tool_result(await run_with_deadline(functools.partial(_with_picture, reader, question)))
 
 
 def _with_picture(reader: Reader, question: Callable[[Reader], tuple[bytes, Reply]]) -> SentReply:
     png, reply = question(reader)
-    return send(reader, reply, png)
+    return archive(reader, reply, png)
 
 
-def result_of(said: SentReply) -> CallToolResult:
-    """Return what the client is sent."""
-    content: list[ContentBlock] = [TextContent(type="text", text=said.text)]
-    if said.png is not None:
-        data = base64.b64encode(said.png).decode()
+def tool_result(sent: SentReply) -> CallToolResult:
+    """Return a reply as the result of a tool call."""
+    content: list[ContentBlock] = [TextContent(type="text", text=sent.text)]
+    if sent.png is not None:
+        data = base64.b64encode(sent.png).decode()
         content.append(ImageContent(type="image", data=data, mime_type="image/png"))
-    return CallToolResult(content=content, structured_content=said.structured)
+    return CallToolResult(content=content, structured_content=sent.structured_content)

@@ -1,4 +1,4 @@
-"""How the server over HTTP ends: at once, where clients only listen."""
+"""Stop the HTTP server without waiting for clients that only listen."""
 
 import socket
 import sys
@@ -9,32 +9,26 @@ from mcp.server import MCPServer
 from mcp.server.subscriptions import ListenHandler
 
 from app.answers.reader import Reader
+from mcp_app.sdk_seam import listen_handler_of
 
 
-def run_until_told(server: MCPServer[Reader], config: uvicorn.Config) -> None:
-    """Serve until told to stop; exits with 1 where it can't start, as for a port that is taken."""
-    ending = GracefulServer(config, _listening(server))
+def run_until_stopped(server: MCPServer[Reader], config: uvicorn.Config) -> None:
+    """Serve until a signal stops the process; exit with 1 if the server can't start."""
+    http_server = GracefulServer(config, listen_handler_of(server))
     with suppress(KeyboardInterrupt):
-        ending.run()
-    if not ending.started:
+        http_server.run()
+    if not http_server.started:
         sys.exit(1)
 
 
 class GracefulServer(uvicorn.Server):
-    """Tells clients of 2026 that listen that their streams end, before it waits for them."""
+    """End the streams that clients of protocol 2026 listen to, before waiting for connections."""
 
-    def __init__(self, config: uvicorn.Config, listening: ListenHandler) -> None:
+    def __init__(self, config: uvicorn.Config, listen_handler: ListenHandler) -> None:
         super().__init__(config)
-        self._listening = listening
+        self._listen_handler = listen_handler
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """Stop; uvicorn itself would wait for those streams in vain, then break them off."""
-        self._listening.close()
+        """Stop; without the close, uvicorn would wait for those streams until its timeout."""
+        self._listen_handler.close()
         await super().shutdown(sockets)
-
-
-def _listening(server: MCPServer[Reader]) -> ListenHandler:
-    handlers = server._lowlevel_server._request_handlers  # noqa: SLF001 - no public way yet
-    found = handlers["subscriptions/listen"].handler
-    assert isinstance(found, ListenHandler)  # noqa: S101 - what the SDK puts there
-    return found

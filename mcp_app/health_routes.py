@@ -1,4 +1,4 @@
-"""What looks after the server asks it: /health, /ready and /metrics."""
+"""Serve /health, /ready and /metrics to whatever monitors the server."""
 
 from collections.abc import Callable
 from dataclasses import asdict
@@ -23,12 +23,12 @@ _THREADS = 4
 
 
 def add_routes(server: MCPServer[Reader], settings: Settings) -> None:
-    """Add the routes; nothing connects before one is asked for."""
+    """Add the routes; nothing connects to Redis before the first request."""
     client = connect(settings, timeout_seconds=REDIS_SECONDS)
     analysis = CollectorRegistry(auto_describe=False)
     analysis.register(AnalysisCollector(client, settings))
-    inspection = HealthInspector(client, settings)
-    # Their own few threads: a scrape that waits for Redis must not take those of questions.
+    inspector = HealthInspector(client, settings)
+    # A few threads of their own: scrapes that wait for Redis must not use up those of questions.
     threads = anyio.CapacityLimiter(_THREADS)
 
     def route(path: str, answer: Callable[[], Response]) -> None:
@@ -40,7 +40,7 @@ def add_routes(server: MCPServer[Reader], settings: Settings) -> None:
         server.custom_route(path, methods=["GET"])(respond)
 
     server.custom_route("/health", methods=["GET"])(_health)
-    route("/ready", lambda: _ready(inspection))
+    route("/ready", lambda: _ready(inspector))
     route("/metrics", lambda: _metrics(analysis))
 
 
@@ -48,10 +48,10 @@ async def _health(_: Request) -> Response:
     return JSONResponse({"status": "ok"})
 
 
-def _ready(inspection: HealthInspector) -> Response:
-    """Answer 503 with the reasons where questions about now can't be answered."""
+def _ready(inspector: HealthInspector) -> Response:
+    """Return 503 with the reasons if questions about now can't be answered."""
     try:
-        found = inspection.readiness()
+        found = inspector.readiness()
     except StoreUnavailable as error:
         return _not_ready(str(error))
     status = "not ready" if found.troubles else "ready"

@@ -1,4 +1,4 @@
-"""Host and Origin: a page in somebody's browser must not ask in that person's name."""
+"""Check Host and Origin headers, so that no web page can use the server through a browser."""
 
 import ipaddress
 from collections.abc import Iterable
@@ -11,9 +11,11 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
 
 
-def security(host: str, more: Iterable[str] = ()) -> TransportSecuritySettings:
-    """Allow the Host and Origin headers of this machine, of the address served, and `more`."""
-    names = dict.fromkeys((*LOOPBACK, *map(_in_header, filter(_is_one, (host, *more)))))
+def transport_security(host: str, extra_hosts: Iterable[str] = ()) -> TransportSecuritySettings:
+    """Return settings that allow this machine, the address served and `extra_hosts`."""
+    names = dict.fromkeys(
+        (*LOOPBACK, *map(_as_in_header, filter(_names_one_host, (host, *extra_hosts))))
+    )
     ends = ("", ":*")
     return TransportSecuritySettings(
         allowed_hosts=[name + end for name in names for end in ends],
@@ -26,26 +28,26 @@ def security(host: str, more: Iterable[str] = ()) -> TransportSecuritySettings:
     )
 
 
-def _is_one(host: str) -> bool:
-    """Tell whether an address names one machine: 0.0.0.0 means all, and no client asks for it."""
+def _names_one_host(host: str) -> bool:
+    """Return whether an address names one host; 0.0.0.0 means all and is in no Host header."""
     with suppress(ValueError):
         return not ipaddress.ip_address(host.strip("[]")).is_unspecified
     return bool(host)
 
 
-def _in_header(host: str) -> str:
+def _as_in_header(host: str) -> str:
     return f"[{host.strip('[]')}]" if ":" in host else host
 
 
 class CheckHosts:
-    """Refuses other Host (421) and Origin (403) headers on every path; the SDK does so on /mcp."""
+    """Reject other Host (421) and Origin (403) headers on every path; the SDK checks /mcp only."""
 
     def __init__(self, app: ASGIApp, allowed: TransportSecuritySettings) -> None:
         self._app = app
         self._check = TransportSecurityMiddleware(allowed)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer for the application, or refuse."""
+        """Pass the request on, or reject it."""
         refusal = None
         if scope["type"] == "http":
             refusal = await self._check.validate_request(Request(scope))

@@ -1,4 +1,4 @@
-"""The server over streamable HTTP at /mcp, what looks after it, and what protects both."""
+"""Serve streamable HTTP at /mcp with health routes, limits, host checks and tokens."""
 
 from typing import NamedTuple
 
@@ -8,24 +8,24 @@ from mcp.server.streamable_http import EventStore
 from starlette.applications import Starlette
 
 from app.answers.reader import Reader
-from app.core.bind_policy import tokens_for
+from app.core.bind_policy import bearer_tokens_for
 from app.core.settings import Settings
 from app.core.settings import settings as read_settings
 from mcp_app.bearer_tokens import RequireToken
 from mcp_app.bounded_http import BoundedProtocol
-from mcp_app.graceful_server import run_until_told
+from mcp_app.graceful_server import run_until_stopped
 from mcp_app.health_routes import add_routes
-from mcp_app.host_check import CheckHosts, security
+from mcp_app.host_check import CheckHosts, transport_security
 from mcp_app.limits import LimitRate, LimitTime
 
 STOP_SECONDS = 3
-# The longest question is under 2 KiB.
-MOST_BODY_BYTES = 256 * 1024
-MOST_CONNECTIONS = 500
+# The longest request is under 2 KiB.
+MAX_BODY_BYTES = 256 * 1024
+MAX_CONNECTIONS = 500
 
 
 class Resumable(NamedTuple):
-    """Where events of streams are kept for clients that come back, and after how long they may."""
+    """The store of stream events for clients that reconnect, and the delay before they do."""
 
     events: EventStore
     retry_ms: int
@@ -39,25 +39,26 @@ def http_app(
 ) -> Starlette:
     """Return the ASGI application; it accepts requests for this machine and for `host` only.
 
-    Clients of 2025 get JSON, or with `resumable` event streams, in which a tool may ask them
-    something; ours never do. Raises `SettingError` where `host` is open to others without a token.
+    Clients of protocol 2025 get JSON, or with `resumable` event streams, on which a tool may ask
+    its client back; this server's own tools never do. Raises `SettingError` if `host` can be
+    reached from other machines and there is no token.
     """
     settings = settings or read_settings()
-    tokens = tokens_for(settings, host)
-    allowed = security(host, settings.mcp_hosts)
+    tokens = bearer_tokens_for(settings, host)
+    allowed = transport_security(host, settings.mcp_hosts)
     add_routes(server, settings)
     app = server.streamable_http_app(
         json_response=resumable is None,
         event_store=None if resumable is None else resumable.events,
         retry_interval=None if resumable is None else resumable.retry_ms,
-        # Sessions for clients of 2025, who are told of updates in them; those of 2026 have none.
+        # Clients of protocol 2025 receive updates in sessions; those of 2026 have none.
         stateless_http=False,
-        max_request_body_size=MOST_BODY_BYTES,
-        # Given even for 0.0.0.0, where the SDK would silently check neither Host nor Origin.
+        max_request_body_size=MAX_BODY_BYTES,
+        # Needed for 0.0.0.0 too, where the SDK would check neither Host nor Origin.
         transport_security=allowed,
         host=host,
     )
-    # The last one added is the first one asked.
+    # The middleware added last runs first.
     if tokens:
         app.add_middleware(RequireToken, tokens=tokens)
     app.add_middleware(LimitTime)
@@ -69,7 +70,7 @@ def http_app(
 def serve(
     server: MCPServer[Reader], host: str, port: int, settings: Settings | None = None
 ) -> None:
-    """Serve until told to stop; an open stream holds the end up for three seconds at most."""
+    """Serve until a signal stops the process; open streams delay the end by at most 3 s."""
     config = uvicorn.Config(
         http_app(server, host, settings=settings),
         host=host,
@@ -77,11 +78,11 @@ def serve(
         loop="auto",
         http=BoundedProtocol,
         ws="none",
-        limit_concurrency=MOST_CONNECTIONS,
-        # Or any client on this machine names its own address, and so passes the rate limit.
+        limit_concurrency=MAX_CONNECTIONS,
+        # Otherwise a client on this machine could choose its address and evade the rate limit.
         proxy_headers=False,
         log_config=None,
         access_log=False,
         timeout_graceful_shutdown=STOP_SECONDS,
     )
-    run_until_told(server, config)
+    run_until_stopped(server, config)

@@ -1,7 +1,7 @@
-"""How much one client may ask, and how long a request may take.
+"""Limit each client's rate of requests and each request's time.
 
-Of the libraries for rate limits, `limits` (and slowapi on top of it) keeps no bound on the clients
-that it remembers and looks through all of them in a thread each 10 ms; aiolimiter knows no clients.
+Of the libraries for rate limits, `limits` (and slowapi, which is based on it) stores an unlimited
+number of clients and scans all of them every 10 ms in a thread; aiolimiter has no limit by client.
 """
 
 import ipaddress
@@ -15,7 +15,7 @@ import msgspec
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-MOST_CLIENTS = 10_000
+MAX_CLIENTS = 10_000
 ANSWER_SECONDS = 5.0
 _V6_NETWORK_BITS = 64
 
@@ -26,22 +26,22 @@ class _Bucket(msgspec.Struct):
 
 
 class TokenBuckets:
-    """A token bucket a client: so many requests at once, as many again over a minute."""
+    """A token bucket for each client: `per_minute` requests at once, refilled over a minute."""
 
-    def __init__(self, per_minute: int, most_clients: int = MOST_CLIENTS) -> None:
-        self._most = float(per_minute)
+    def __init__(self, per_minute: int, max_clients: int = MAX_CLIENTS) -> None:
+        self._capacity = float(per_minute)
         self._per_second = per_minute / 60
-        self._most_clients = most_clients
+        self._max_clients = max_clients
         self._buckets: OrderedDict[str, _Bucket] = OrderedDict()
 
     def wait_seconds(self, client: str, now: float) -> float:
-        """Take a request of a client's, or return how long it has to wait for one."""
-        bucket = self._buckets.pop(client, None) or _Bucket(self._most, now)
+        """Count a request and return 0, or return how long the client has to wait for the next."""
+        bucket = self._buckets.pop(client, None) or _Bucket(self._capacity, now)
         gained = (now - bucket.filled_at) * self._per_second
-        bucket.requests = min(self._most, bucket.requests + gained)
+        bucket.requests = min(self._capacity, bucket.requests + gained)
         bucket.filled_at = now
         self._buckets[client] = bucket
-        if len(self._buckets) > self._most_clients:
+        if len(self._buckets) > self._max_clients:
             self._buckets.popitem(last=False)
         if bucket.requests < 1:
             return (1 - bucket.requests) / self._per_second
@@ -53,7 +53,7 @@ class TokenBuckets:
 
 
 def client_of(scope: Scope) -> str:
-    """Name a client by its address; of IPv6, of which one machine has many, by its network.
+    """Return a client's address; for IPv6 its /64 network, since one machine has many addresses.
 
     >>> client_of({"client": ("2001:db8::1:2", 5)}), client_of({"client": None})
     ('2001:db8::/64', 'local')
@@ -67,17 +67,17 @@ def client_of(scope: Scope) -> str:
 
 
 class LimitRate:
-    """Answers 429 with Retry-After to a client that asks too much."""
+    """Reject requests above a client's rate with 429 and Retry-After."""
 
     def __init__(self, app: ASGIApp, per_minute: int) -> None:
         self._app = app
-        self._allowance = TokenBuckets(per_minute)
+        self._buckets = TokenBuckets(per_minute)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer for the application, or refuse."""
+        """Pass the request on, or reject it."""
         wait_seconds = 0.0
         if scope["type"] == "http":
-            wait_seconds = self._allowance.wait_seconds(client_of(scope), time.monotonic())
+            wait_seconds = self._buckets.wait_seconds(client_of(scope), time.monotonic())
         if not wait_seconds:
             return await self._app(scope, receive, send)
         whole_seconds = math.ceil(wait_seconds)
@@ -90,9 +90,9 @@ class LimitRate:
 
 
 class LimitTime:
-    """Answers for a request that took too long: 408 where it never came whole, else 503.
+    """End requests that take too long: with 408 if their body is incomplete, else with 503.
 
-    Until the answer begins: a stream, once begun, lasts as long as its client listens.
+    The limit ends with the start of the response: a stream lasts as long as its client listens.
     """
 
     def __init__(self, app: ASGIApp, seconds: float = ANSWER_SECONDS) -> None:
@@ -100,26 +100,26 @@ class LimitTime:
         self._seconds = seconds
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer for the application, or in its place once it took too long."""
+        """Pass the request on; respond in the application's place after the time limit."""
         if scope["type"] != "http":
             return await self._app(scope, receive, send)
-        is_whole = scope["method"] == "GET"
+        is_complete = scope["method"] == "GET"
 
-        async def heard() -> Message:
-            nonlocal is_whole
+        async def receive_body() -> Message:
+            nonlocal is_complete
             message = await receive()
-            is_whole = not message.get("more_body", False)
+            is_complete = not message.get("more_body", False)
             return message
 
-        async def said(message: Message) -> None:
+        async def send_without_limit(message: Message) -> None:
             limit.deadline = math.inf
             await send(message)
 
         with anyio.move_on_after(self._seconds) as limit:
-            return await self._app(scope, heard, said)
+            return await self._app(scope, receive_body, send_without_limit)
         refusal = JSONResponse(
             {"error": f"not done within {self._seconds:g} s"},
-            status_code=503 if is_whole else 408,
+            status_code=503 if is_complete else 408,
             headers={"Connection": "close"},
         )
         return await refusal(scope, receive, send)

@@ -1,7 +1,9 @@
-"""Tells clients of both eras that a resource changed, when a tick was made; at most each second.
+"""Notify subscribed clients of the resources that ticks changed, at most once a second.
 
-While nobody watches, nothing is heard of ticks: 1,500 a second take 4 % of a core in every server,
-and over stdio each client has its own.
+Clients of protocol 2025 subscribe by `resources/subscribe`; those of 2026 listen to the SDK's bus.
+
+Without subscribers the server does not subscribe to Redis: 1,500 ticks a second take 4 % of a core
+in every server, and over stdio each client has a server of its own.
 """
 
 import asyncio
@@ -25,128 +27,125 @@ from app.core.settings import Settings
 from app.core.tickers import is_ticker
 from app.storage.keys import TICKED_CHANNEL
 from mcp_app.resources import PATTERNS, SNAPSHOT, TICKERS
+from mcp_app.sdk_seam import add_request_handler, connection_of
 
-PAUSE_SECONDS = 1.0
+MIN_INTERVAL_SECONDS = 1.0
 RETRY_SECONDS = 2.0
 
 _log = structlog.get_logger()
 
 
-class Bus(InMemorySubscriptionBus):
-    """The SDK's, which also tells whether anybody listens."""
+class ListenerCountingBus(InMemorySubscriptionBus):
+    """The SDK's bus, which also reports whether it has listeners."""
 
-    def __init__(self, came: Callable[[], None]) -> None:
+    def __init__(self, on_subscribe: Callable[[], None]) -> None:
         super().__init__()
-        self._came = came
-        self._listening: set[object] = set()
+        self._on_subscribe = on_subscribe
+        self._subscriptions: set[object] = set()
 
     @property
-    def is_listened_to(self) -> bool:
-        """Tell whether anybody listens."""
-        return bool(self._listening)
+    def has_listeners(self) -> bool:
+        """Return whether there are listeners."""
+        return bool(self._subscriptions)
 
     def subscribe(self, listener: Callable[[ServerEvent], None]) -> Callable[[], None]:
-        """Add a listener; returns how to leave."""
-        leave, one = super().subscribe(listener), object()
-        self._listening.add(one)
-        self._came()
+        """Add a listener; return a function that removes it."""
+        remove, subscription = super().subscribe(listener), object()
+        self._subscriptions.add(subscription)
+        self._on_subscribe()
 
-        def left() -> None:
-            self._listening.discard(one)
-            leave()
+        def unsubscribe() -> None:
+            self._subscriptions.discard(subscription)
+            remove()
 
-        return left
+        return unsubscribe
 
 
 class ResourceNotifier:
-    """Who watches what, and the loop that tells them."""
+    """Hold the subscriptions to resources, and notify their clients of changes."""
 
     def __init__(self, settings: Settings) -> None:
-        self._somebody_came = asyncio.Event()
-        self.bus = Bus(self._somebody_came.set)
+        self._subscribed = asyncio.Event()
+        self.bus = ListenerCountingBus(self._subscribed.set)
         self._settings = settings
-        self._watchers: defaultdict[str, dict[Connection, ServerSession]] = defaultdict(dict)
+        self._subscribers: defaultdict[str, dict[Connection, ServerSession]] = defaultdict(dict)
 
-    def serve(self, server: MCPServer[Reader]) -> None:
-        """Let clients of 2025 subscribe; those of 2026 listen to the bus."""
-        low = server._lowlevel_server  # noqa: SLF001 - the SDK's own advice: no public way yet
-        low.add_request_handler("resources/subscribe", SubscribeRequestParams, self._subscribe)
-        low.add_request_handler("resources/unsubscribe", UnsubscribeRequestParams, self._leave)
+    def add_handlers(self, server: MCPServer[Reader]) -> None:
+        """Handle `resources/subscribe` and `resources/unsubscribe`."""
+        add_request_handler(server, "resources/subscribe", SubscribeRequestParams, self._subscribe)
+        add_request_handler(
+            server, "resources/unsubscribe", UnsubscribeRequestParams, self._unsubscribe
+        )
 
     async def _subscribe(
         self, ctx: ServerRequestContext[Reader], params: SubscribeRequestParams
     ) -> EmptyResult:
-        connection, uri = _connection(ctx), str(params.uri)
-        if connection not in self._watchers[uri]:
-            connection.exit_stack.callback(self._forget, connection, uri)
-        self._watchers[uri][connection] = ctx.session
-        self._somebody_came.set()
+        connection, uri = connection_of(ctx), str(params.uri)
+        if connection not in self._subscribers[uri]:
+            connection.exit_stack.callback(self._remove_subscriber, connection, uri)
+        self._subscribers[uri][connection] = ctx.session
+        self._subscribed.set()
         return EmptyResult()
 
-    async def _leave(
+    async def _unsubscribe(
         self, ctx: ServerRequestContext[Reader], params: UnsubscribeRequestParams
     ) -> EmptyResult:
-        self._forget(_connection(ctx), str(params.uri))
+        self._remove_subscriber(connection_of(ctx), str(params.uri))
         return EmptyResult()
 
-    def _forget(self, connection: Connection, uri: str) -> None:
-        """Let a connection no longer watch; of an address that nobody watches nothing is kept."""
-        watchers = self._watchers.get(uri, {})
-        watchers.pop(connection, None)
-        if not watchers:
-            self._watchers.pop(uri, None)
+    def _remove_subscriber(self, connection: Connection, uri: str) -> None:
+        """Remove a connection's subscription, and the resource's entry if it was the last."""
+        subscribers = self._subscribers.get(uri, {})
+        subscribers.pop(connection, None)
+        if not subscribers:
+            self._subscribers.pop(uri, None)
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
-        """Tell of ticks as long as the context lasts."""
-        telling = asyncio.create_task(self._tell_for_ever())
+        """Notify clients of ticks as long as the context lasts."""
+        task = asyncio.create_task(self._run())
         try:
             yield
         finally:
-            telling.cancel()
+            task.cancel()
             with suppress(asyncio.CancelledError):
-                await telling
+                await task
 
-    async def _tell_for_ever(self) -> None:
+    async def _run(self) -> None:
         while True:
-            await self._somebody_came.wait()
-            self._somebody_came.clear()
+            await self._subscribed.wait()
+            self._subscribed.clear()
             try:
-                await self._tell()
+                await self._notify_while_subscribed()
             except (redis.RedisError, OSError) as error:
-                # Tools say themselves that Redis is away; here it is enough to come back.
+                # Tools report that Redis is away; here it is enough to try again.
                 _log.debug("updates_wait_for_redis", error=type(error).__name__)
                 await asyncio.sleep(RETRY_SECONDS)
-                self._somebody_came.set()
+                self._subscribed.set()
 
-    def _is_watched(self) -> bool:
-        return bool(self._watchers) or self.bus.is_listened_to
+    def _has_subscribers(self) -> bool:
+        return bool(self._subscribers) or self.bus.has_listeners
 
-    async def _tell(self) -> None:
-        """Tell of ticks until one comes that nobody watches for."""
+    async def _notify_while_subscribed(self) -> None:
+        """Notify clients of ticks until there are no subscribers."""
         client = redis.asyncio.Redis.from_url(self._settings.redis_url, socket_timeout=None)
         async with client, client.pubsub() as channel:
             await channel.psubscribe(f"{TICKED_CHANNEL}*")
-            while self._is_watched():
-                await self._told(await _ticked(channel))
-                await asyncio.sleep(PAUSE_SECONDS)
+            while self._has_subscribers():
+                await self._notify(await _next_ticked(channel))
+                await asyncio.sleep(MIN_INTERVAL_SECONDS)
 
-    async def _told(self, tickers: Iterable[str]) -> None:
-        names = {uri for ticker in tickers for uri in addresses_of(ticker)}
+    async def _notify(self, tickers: Iterable[str]) -> None:
+        names = {uri for ticker in tickers for uri in resource_uris(ticker)}
         for uri in names | {TICKERS} if names else names:
             await self.bus.publish(ResourceUpdated(uri))
-            for session in list(self._watchers.get(uri, {}).values()):
-                with suppress(Exception):  # a client that left is no news
+            for session in list(self._subscribers.get(uri, {}).values()):
+                with suppress(Exception):  # a client that disconnected
                     await session.send_resource_updated(uri)
 
 
-def _connection(ctx: ServerRequestContext[Reader]) -> Connection:
-    # A session lives for one request only; what it speaks over lives as long as the client.
-    return ctx.session._connection  # noqa: SLF001
-
-
-def addresses_of(ticker: str) -> list[str]:
-    """Return the addresses of a ticker's resources.
+def resource_uris(ticker: str) -> list[str]:
+    """Return the URIs of a ticker's resources.
 
     >>> addresses_of("BTC/USDT")
     ['orderflow://BTC%2FUSDT/snapshot', 'orderflow://BTC%2FUSDT/patterns']
@@ -154,8 +153,8 @@ def addresses_of(ticker: str) -> list[str]:
     return [form.replace("{ticker}", quote(ticker, safe="")) for form in (SNAPSHOT, PATTERNS)]
 
 
-async def _ticked(channel: "redis.asyncio.client.PubSub") -> set[str]:
-    """Wait for a tick, and return all tickers that have had one by now."""
+async def _next_ticked(channel: "redis.asyncio.client.PubSub") -> set[str]:
+    """Wait for a tick; return the tickers of all ticks received by then."""
     tickers: set[str] = set()
     message = await channel.get_message(ignore_subscribe_messages=True, timeout=None)
     while message is not None:

@@ -1,4 +1,4 @@
-"""The page that shows a ticker live inside a chat (MCP Apps), and the tool that feeds it."""
+"""The live page of a ticker inside a chat (MCP Apps), and the tool that returns its data."""
 
 from importlib.resources import files
 from typing import Annotated
@@ -30,7 +30,7 @@ async def order_flow_page(
 ) -> Annotated[CallToolResult, PageData]:
     """Return what the page draws; asked each second or two, so that it is not kept."""
     reader = reader_of(context)
-    return result_of(await run_with_deadline(lambda: _page_data(reader, ticker, history)))
+    return tool_result(await run_with_deadline(lambda: _page_data(reader, ticker, history)))
 
 
 def _page_data(reader: Reader, ticker: str, history: str) -> SentReply:
@@ -40,11 +40,11 @@ def _page_data(reader: Reader, ticker: str, history: str) -> SentReply:
     return SentReply(f"{drawn.ticker}: data of the live page", data.as_json())
 
 
-def apps() -> Apps:
+def page_extension() -> Apps:
     """Return the extension that serves the page."""
-    made = Apps()
+    extension = Apps()
     page = files("mcp_app").joinpath("live.html").read_text(encoding="utf-8")
-    made.add_html_resource(
+    extension.add_html_resource(
         PAGE_URI, page, name="live", title="Order flow live", description="A ticker, drawn live."
     )
-    return made
+    return extension

@@ -1,4 +1,4 @@
-"""What a client may read and watch: tickers, and each one's snapshot and patterns."""
+"""Resources that clients read and subscribe to: tickers, a ticker's snapshot and patterns."""
 
 from collections.abc import Callable
 
@@ -24,9 +24,9 @@ MAX_EVENTS = 20
 
 
 def add_resources(server: MCPServer[Reader], reader: Reader) -> None:
-    """Add the resources; a ticker is percent-encoded in its address."""
-    # A ticker is checked by its own rule and never used as a path.
-    rule = ResourceSecurity(exempt_params={"ticker"})
+    """Add the resources; a ticker is percent-encoded in its URI."""
+    # A ticker may contain "/": it has its own check and is never used as a path.
+    security = ResourceSecurity(exempt_params={"ticker"})
 
     @server.resource(
         TICKERS, name="tickers", title="Active tickers", description="Active tickers, one a line."
@@ -39,7 +39,7 @@ def add_resources(server: MCPServer[Reader], reader: Reader) -> None:
         name="snapshot",
         title="A ticker's last five minutes",
         description="The order flow of a ticker over its last five minutes.",
-        security=rule,
+        security=security,
     )
     async def snapshot(ticker: str) -> str:
         return await _read(lambda: ask(reader, ticker).reply.text)
@@ -49,15 +49,15 @@ def add_resources(server: MCPServer[Reader], reader: Reader) -> None:
         name="patterns",
         title="A ticker's pattern events",
         description="Pattern events of a ticker's last hour, open and strong ones first.",
-        security=rule,
+        security=security,
     )
     async def patterns(ticker: str) -> str:
         return await _read(lambda: _patterns(reader, ticker))
 
 
-async def _read(said: Callable[[], str]) -> str:
+async def _read(question: Callable[[], str]) -> str:
     try:
-        return await run_with_deadline(said)
+        return await run_with_deadline(question)
     except ToolError as error:
         if isinstance(error.__cause__, (BadTicker, UnknownTicker)):
             raise ResourceNotFoundError(str(error)) from error

@@ -1,4 +1,4 @@
-"""The server: what it offers, and the Redis pool that lives as long as the process serves."""
+"""Build the MCP server: tools, resources, prompts, completion, and its Redis connections."""
 
 import asyncio
 import contextlib
@@ -14,12 +14,12 @@ from app.core import clock
 from app.core.settings import Settings
 from mcp_app.completion import add_completion
 from mcp_app.notifications import ResourceNotifier
-from mcp_app.page import apps
+from mcp_app.page import page_extension
 from mcp_app.prompts import add_prompts
 from mcp_app.resources import add_resources
 from mcp_app.tool_metrics import time_tools
 from mcp_app.tools import tools
-from mcp_app.unknown_tools import refusing_all_but
+from mcp_app.unknown_tools import reject_unknown_tools
 
 INSTRUCTIONS = (
     "Facts about the order flow of tickers, measured each second from quotes and trades. "
@@ -30,44 +30,44 @@ INSTRUCTIONS = (
 )
 
 
-def make_server(settings: Settings, more_tools: Sequence[Tool] = ()) -> MCPServer[Reader]:
-    """Make the server; nothing connects before it runs. `more_tools` are for suites of tests."""
-    # Connects at its first question only.
-    reader = Reader.of(settings)
-    updates = ResourceNotifier(settings)
+def make_server(settings: Settings, extra_tools: Sequence[Tool] = ()) -> MCPServer[Reader]:
+    """Return the server; it connects to nothing before it runs. `extra_tools` are for tests."""
+    # Connects at the first question.
+    reader = Reader.from_settings(settings)
+    notifier = ResourceNotifier(settings)
 
     @contextlib.asynccontextmanager
     async def lifespan(_: MCPServer[Reader]) -> AsyncIterator[Reader]:
         try:
-            async with updates.running(), _pencils_ready():
+            async with notifier.running(), _preloading_matplotlib():
                 yield reader
         finally:
             reader.close()
 
-    served = [*tools(), *more_tools]
-    names = frozenset(tool.name for tool in served)
+    all_tools = [*tools(), *extra_tools]
+    names = frozenset(tool.name for tool in all_tools)
     server = MCPServer(
         "orderflow",
         title="Order flow",
         version=_version(),
         instructions=INSTRUCTIONS,
-        tools=served,
-        extensions=[apps()],
+        tools=all_tools,
+        extensions=[page_extension()],
         lifespan=lifespan,
-        subscriptions=updates.bus,
-        middleware=[time_tools(names), refusing_all_but(names)],
+        subscriptions=notifier.bus,
+        middleware=[time_tools(names), reject_unknown_tools(names)],
         log_level=settings.log_level,
     )
     add_resources(server, reader)
     add_prompts(server)
     add_completion(server, lambda: reader.active(clock.now_ms()))
-    updates.serve(server)
+    notifier.add_handlers(server)
     return server
 
 
 @contextlib.asynccontextmanager
-async def _pencils_ready() -> AsyncIterator[None]:
-    """Load what draws charts beside the first questions: it takes longer than an answer may."""
+async def _preloading_matplotlib() -> AsyncIterator[None]:
+    """Import matplotlib while the first questions are answered: it takes longer than a deadline."""
     loading = asyncio.create_task(asyncio.to_thread(preload_matplotlib))
     try:
         yield
@@ -79,5 +79,5 @@ def _version() -> str:
     try:
         return version("orderflow")
     except PackageNotFoundError:
-        # Run from a checkout that was never installed.
+        # The package is not installed: the server runs from a checkout.
         return "0"

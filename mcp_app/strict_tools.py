@@ -1,4 +1,4 @@
-"""Tools that accept exactly their arguments and fail in one readable line."""
+"""Tools that reject unknown arguments and report errors in one readable line."""
 
 import types
 from typing import Any
@@ -12,10 +12,10 @@ from app.answers.schema import lean_schema
 
 
 class StrictTool(Tool):
-    """A tool that refuses unknown arguments; the SDK drops them, so that a typo goes unseen."""
+    """A tool that rejects unknown arguments; the SDK ignores them, which hides typos."""
 
     def model_post_init(self, context: object, /) -> None:
-        """Rebuild the argument model so that it forbids what it does not know."""
+        """Rebuild the argument model so that it forbids unknown arguments."""
         super().model_post_init(context)
         arguments = self.fn_metadata.arg_model
         forbidding = {
@@ -34,26 +34,27 @@ class StrictTool(Tool):
         context: Any,  # noqa: ANN401 - the SDK's signature, as is the flag
         convert_result: bool = False,  # noqa: FBT001, FBT002
     ) -> Any:  # noqa: ANN401
-        """Run the tool; what fails is said without the SDK's prefix and pydantic's layout."""
+        """Run the tool; raise errors without the SDK's prefix and pydantic's layout."""
         try:
             return await super().run(arguments, context, convert_result)
         except UnexpectedToolError:
             raise
         except ToolError as error:
             if isinstance(error.__cause__, ValidationError):
-                # Of the arguments: what else fails to validate is unexpected.
-                raise ToolError(self._faults(error.__cause__)) from None
+                # An invalid argument; other validation errors are unexpected ones.
+                raise ToolError(self._describe_faults(error.__cause__)) from None
             raise ToolError(str(error.__cause__ or error)) from error.__cause__
 
-    def _faults(self, error: ValidationError) -> str:
+    def _describe_faults(self, error: ValidationError) -> str:
         known = ", ".join(self.parameters["properties"])
         faults = [
-            _described(fault) for fault in error.errors(include_url=False, include_context=False)
+            _describe_fault(fault)
+            for fault in error.errors(include_url=False, include_context=False)
         ]
         return f"{self.name}: {'; '.join(faults)}. Arguments: {known}"
 
 
-def _described(fault: ErrorDetails) -> str:
+def _describe_fault(fault: ErrorDetails) -> str:
     name = ".".join(str(part)[:40] for part in fault["loc"])
     match fault["type"]:
         case "extra_forbidden":

@@ -1,4 +1,4 @@
-"""How often each tool was called and how long it took, of this process."""
+"""Count and time the calls of each tool in this process."""
 
 import time
 from typing import Any
@@ -15,20 +15,20 @@ TOOL_SECONDS = Histogram(
 
 
 def time_tools(names: frozenset[str]) -> ServerMiddleware[Any]:
-    """Return a middleware that times calls of the tools in `names`; others it counts as one."""
+    """Return a middleware that times the calls of tools; those not in `names` are one label."""
 
     async def time_call(ctx: ServerRequestContext[Any, Any], call_next: CallNext) -> HandlerResult:
         if ctx.method != "tools/call":
             return await call_next(ctx)
-        asked = (ctx.params or {}).get("name")
-        tool = asked if isinstance(asked, str) and asked in names else "unknown"
-        outcome, began = "refused", time.perf_counter()
+        name = (ctx.params or {}).get("name")
+        tool = name if isinstance(name, str) and name in names else "unknown"
+        outcome, start = "refused", time.perf_counter()
         try:
             result = await call_next(ctx)
             outcome = "error" if _is_error(result) else "answered"
             return result
         finally:
-            TOOL_SECONDS.labels(tool, outcome).observe(time.perf_counter() - began)
+            TOOL_SECONDS.labels(tool, outcome).observe(time.perf_counter() - start)
 
     return time_call
 

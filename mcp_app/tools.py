@@ -1,4 +1,4 @@
-"""What an agent can ask; all of it only reads."""
+"""The tools that agents call; all of them only read."""
 
 import functools
 from collections.abc import Callable, Mapping, Sequence
@@ -17,7 +17,7 @@ from app.answers.list_tickers import Listing, list_tickers
 from app.answers.scan import Scan, scan
 from app.answers.series import Series, series
 from app.answers.ticker_answer import Answer
-from mcp_app.deadlines import Asked, answered, pictured, told
+from mcp_app.deadlines import ToolContext, answer, answer_rendered, answer_with_picture
 from mcp_app.page import PAGE_URI, order_flow_page
 from mcp_app.strict_tools import StrictTool
 
@@ -26,7 +26,7 @@ History = Annotated[str, Field(description="10 s to 1 h: 30s, 5mins, 1h")]
 
 
 async def analyze_order_flow_tool(  # noqa: PLR0913, PLR0917 - the contract's arguments
-    context: Asked,
+    context: ToolContext,
     ticker: Ticker,
     history: History = DEFAULT_HISTORY,
     include_patterns: bool = True,  # noqa: FBT001, FBT002
@@ -34,7 +34,7 @@ async def analyze_order_flow_tool(  # noqa: PLR0913, PLR0917 - the contract's ar
     as_of: Annotated[str, Field(description="earlier moment: ISO 8601, epoch ms")] = "",
 ) -> Annotated[CallToolResult, Answer]:
     """Tell what a ticker's order flow was over the last `history`."""
-    return await told(
+    return await answer_rendered(
         context,
         functools.partial(
             ask,
@@ -47,51 +47,51 @@ async def analyze_order_flow_tool(  # noqa: PLR0913, PLR0917 - the contract's ar
     )
 
 
-async def list_tickers_tool(context: Asked) -> Annotated[CallToolResult, Listing]:
+async def list_tickers_tool(context: ToolContext) -> Annotated[CallToolResult, Listing]:
     """List the active tickers."""
-    return await answered(context, list_tickers)
+    return await answer(context, list_tickers)
 
 
 async def scan_order_flow(
-    context: Asked,
+    context: ToolContext,
     pattern: Annotated[str, Field(description="e.g. absorption, iceberg, sweep, wall")] = "any",
     side: Annotated[str, Field(description="bid, ask, up, down, both, any")] = "any",
     min_strength: Annotated[float, Field(description="0..1")] = 0,
     limit: int = 10,
 ) -> Annotated[CallToolResult, Scan]:
     """Find pattern events of now in all tickers."""
-    return await answered(
+    return await answer(
         context,
         functools.partial(scan, pattern=pattern, side=side, min_strength=min_strength, limit=limit),
     )
 
 
 async def compare_order_flow(
-    context: Asked,
+    context: ToolContext,
     tickers: Annotated[list[str], Field(description="up to 10")],
     history: History = DEFAULT_HISTORY,
 ) -> Annotated[CallToolResult, Comparison]:
     """Compare tickers."""
-    return await answered(context, functools.partial(compare, tickers=tickers, history=history))
+    return await answer(context, functools.partial(compare, tickers=tickers, history=history))
 
 
 async def explain_pattern(
-    context: Asked,
+    context: ToolContext,
     id: Annotated[str, Field(description="e.g. SPY~k3f9x2ab")],  # noqa: A002
 ) -> Annotated[CallToolResult, Explanation]:
     """Explain one event."""
-    return await answered(context, functools.partial(explain, event_id=id))
+    return await answer(context, functools.partial(explain, event_id=id))
 
 
 async def order_flow_series(
-    context: Asked,
+    context: ToolContext,
     ticker: Ticker,
     fields: Annotated[list[str], Field(description="mid or metrics, e.g. ofi, avg_bid_size")],
     history: History = DEFAULT_HISTORY,
     points: Annotated[int, Field(description="2 to 60")] = 12,
 ) -> Annotated[CallToolResult, Series]:
     """Measure change over time."""
-    return await answered(
+    return await answer(
         context,
         functools.partial(series, ticker=ticker, fields=fields, history=history, points=points),
     )
@@ -101,7 +101,9 @@ async def order_flow_chart(
     context: Asked, ticker: Ticker, history: History = DEFAULT_HISTORY
 ) -> Annotated[CallToolResult, ChartFacts]:
     """Draw a ticker's history."""
-    return await pictured(context, functools.partial(chart, ticker=ticker, history=history))
+    return await answer_with_picture(
+        context, functools.partial(chart, ticker=ticker, history=history)
+    )
 
 
 class ToolSpec(NamedTuple):
@@ -114,7 +116,7 @@ class ToolSpec(NamedTuple):
     meta: Mapping[str, Any] | None = None
 
 
-OFFERS: Sequence[ToolSpec] = (
+TOOL_SPECS: Sequence[ToolSpec] = (
     ToolSpec(
         analyze_order_flow_tool,
         "analyze_order_flow_tool",
@@ -171,18 +173,18 @@ OFFERS: Sequence[ToolSpec] = (
 
 def tools() -> list[Tool]:
     """Return the tools."""
-    return [_tool(offer) for offer in OFFERS]
+    return [_tool(offer) for offer in TOOL_SPECS]
 
 
-def _tool(offer: ToolSpec) -> Tool:
+def _tool(spec: ToolSpec) -> Tool:
     return StrictTool.from_function(
-        offer.fn,
-        name=offer.name,
-        title=offer.title,
-        description=offer.description,
-        meta=None if offer.meta is None else dict(offer.meta),
+        spec.fn,
+        name=spec.name,
+        title=spec.title,
+        description=spec.description,
+        meta=None if spec.meta is None else dict(spec.meta),
         annotations=ToolAnnotations(
-            title=offer.title,
+            title=spec.title,
             read_only_hint=True,
             destructive_hint=False,
             idempotent_hint=True,

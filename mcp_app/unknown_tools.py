@@ -1,4 +1,4 @@
-"""A call of a tool that does not exist is a protocol error, not a result."""
+"""Reject calls of tools that do not exist with a protocol error, not with a result."""
 
 from typing import Any
 
@@ -7,10 +7,10 @@ from mcp.shared.exceptions import MCPError
 from mcp.types import INVALID_PARAMS
 
 
-def refusing_all_but(names: frozenset[str]) -> ServerMiddleware[Any]:
-    """Return a middleware that refuses calls of tools that are not in `names`."""
+def reject_unknown_tools(names: frozenset[str]) -> ServerMiddleware[Any]:
+    """Return a middleware that rejects calls of tools that are not in `names`."""
 
-    async def refuse_unknown(
+    async def reject_unknown(
         ctx: ServerRequestContext[Any, Any], call_next: CallNext
     ) -> HandlerResult:
         name = (ctx.params or {}).get("name")
@@ -20,4 +20,4 @@ def refusing_all_but(names: frozenset[str]) -> ServerMiddleware[Any]:
             )
         return await call_next(ctx)
 
-    return refuse_unknown
+    return reject_unknown

@@ -1,6 +1,6 @@
-"""`python packaging/audit.py`: known vulnerabilities of what is pinned; says so where it can't ask.
+"""`python packaging/audit.py`: print the known vulnerabilities of the pinned packages.
 
-Exits with 1 for a vulnerability only: a build must not fail because a service is away.
+Exits with 1 for a vulnerability only: a build must not fail because the service is unavailable.
 """
 
 import json
@@ -10,28 +10,28 @@ from pathlib import Path
 from typing import Any
 
 CONSTRAINTS = Path(__file__).parent.parent / "constraints.txt"
-ASK_SECONDS = 120
+TIMEOUT_SECONDS = 120
 _COMMAND = ("-m", "pip_audit", "--no-deps", "--disable-pip", "--progress-spinner", "off")
 
 
 def main() -> int:
-    """Ask, and say what was found."""
+    """Ask the service and print what it found; return the exit code."""
     try:
         done = subprocess.run(  # noqa: S603 - the audit itself
             [sys.executable, *_COMMAND, "--timeout", "5", "-f", "json", "-r", str(CONSTRAINTS)],
-            capture_output=True, text=True, timeout=ASK_SECONDS, check=False,
+            capture_output=True, text=True, timeout=TIMEOUT_SECONDS, check=False,
         )  # fmt: skip
     except subprocess.TimeoutExpired:
-        return _skipped(f"no answer within {ASK_SECONDS} s")
+        return _skipped(f"no answer within {TIMEOUT_SECONDS} s")
     try:
         found = json.loads(done.stdout)["dependencies"]
     except (ValueError, KeyError):
         return _skipped((done.stderr.strip().splitlines() or ["no answer"])[-1])
-    return said_of(found)
+    return report(found)
 
 
-def said_of(found: list[dict[str, Any]]) -> int:
-    """Say what the service answered; returns the exit code."""
+def report(found: list[dict[str, Any]]) -> int:
+    """Print what the service answered; return the exit code."""
     known = [one for one in found if "version" in one]
     unknown = [one["name"] for one in found if "version" not in one]
     faults = [

@@ -1,11 +1,11 @@
-"""Compile the analysis to machine code beside its sources, where a C compiler is at hand.
+"""Compile the analysis to machine code beside its sources, if there is a C compiler.
 
     python packaging/compile.py            compile what changed since the last time
     python packaging/compile.py --remove   run interpreted again
-    python packaging/compile.py --check    tell by the exit status whether what is compiled is stale
+    python packaging/compile.py --check    exit with 1 if compiled modules are stale
 
-The same modules run interpreted where there is no compiler: with the same results, several times
-slower (docs/decisions/0007-compiled-analysis.md).
+Without a compiler the same modules run interpreted: with the same results, several times slower
+(docs/decisions/0007-compiled-analysis.md).
 """
 
 import contextlib
@@ -22,19 +22,18 @@ from importlib.metadata import version
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-MARK = ROOT / "app" / "compiled.digest"
+DIGEST_FILE = ROOT / "app" / "compiled.digest"
 PURE = "the analysis knows no clock, no Redis, no Celery"
-# msgspec reads the annotations of its classes, bounds included; compiled classes have lost them.
+# msgspec reads the annotations of its classes, with bounds; compiled classes lose them.
 INTERPRETED = {"app.analysis.record_schemas"}
 GROUP = "app.compiled"
-# Nothing but speed: calls go straight to their functions, not by a table of addresses that others
-# might change. 7 % of a first tick.
+# Call functions directly instead of through a table of addresses: saves 7 % of a first tick.
 FLAGS = ["-fvisibility=hidden", "-fno-plt", "-fno-semantic-interposition"]
 SUFFIX = sysconfig.get_config_var("EXT_SUFFIX")
 
 
 def sources() -> list[Path]:
-    """List the files of the modules that know no clock, no Redis and no Celery."""
+    """Return the files of the modules that the import contract keeps pure."""
     contracts = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]
     [pure] = [c["source_modules"] for c in contracts["contracts"] if c["name"] == PURE]
     return sorted(file for package in pure for file in _files_of(package))
@@ -51,7 +50,7 @@ def _module_of(file: Path) -> str:
 
 
 def digest() -> str:
-    """Name what is compiled: the sources, and what compiles them for whom."""
+    """Return a digest of the sources, this script, the compiler's version and the platform."""
     found = hashlib.sha256(f"{SUFFIX} {version('mypy')}".encode())
     for file in [*sources(), Path(__file__)]:
         found.update(file.read_bytes())
@@ -59,21 +58,21 @@ def digest() -> str:
 
 
 def is_stale() -> bool:
-    """Tell whether compiled modules are there and are not these sources'."""
-    there = any(file.with_suffix(SUFFIX).exists() for file in sources())
-    return there and not (MARK.exists() and MARK.read_text() == digest())
+    """Return whether there are compiled modules that were not made from these sources."""
+    are_there = any(file.with_suffix(SUFFIX).exists() for file in sources())
+    return are_there and not (DIGEST_FILE.exists() and DIGEST_FILE.read_text() == digest())
 
 
 def remove() -> None:
-    """Delete all that was compiled."""
+    """Delete all compiled modules."""
     for file in (ROOT / "app").rglob("*.so"):
         file.unlink()
-    MARK.unlink(missing_ok=True)
+    DIGEST_FILE.unlink(missing_ok=True)
 
 
 def compile_all(flags: list[str]) -> None:
-    """Compile into a folder of its own, and put the results beside their sources."""
-    # Here, since `--check` is asked at the start of every test run.
+    """Compile in a temporary folder and copy the results beside their sources."""
+    # Imported late, since every test run starts with `--check`.
     from mypyc.build import mypycify  # noqa: PLC0415
     from setuptools import Distribution  # noqa: PLC0415
 
@@ -90,33 +89,33 @@ def compile_all(flags: list[str]) -> None:
         command.ensure_finalized()
         command.run()
         shutil.copytree(f"{folder}/lib/app", ROOT / "app", dirs_exist_ok=True)
-    MARK.write_text(digest())
+    DIGEST_FILE.write_text(digest())
 
 
 def _try_to_compile() -> None:
-    said, problem = io.StringIO(), ""
-    for flags in (FLAGS, []):  # no compiler need know the flags
+    output, problem = io.StringIO(), ""
+    for flags in (FLAGS, []):  # a compiler may not know the flags
         try:
-            with contextlib.redirect_stdout(said), contextlib.redirect_stderr(said):
+            with contextlib.redirect_stdout(output), contextlib.redirect_stderr(output):
                 compile_all(flags)
-        except (Exception, SystemExit) as fault:  # noqa: BLE001 - the modules run without, whatever it is
+        except (Exception, SystemExit) as fault:  # noqa: BLE001 - the modules run uncompiled
             remove()
             problem = f"{type(fault).__name__}: {fault}"
         else:
             return
-    print(said.getvalue()[-2000:], problem, sep="\n")
+    print(output.getvalue()[-2000:], problem, sep="\n")
     print("Not compiled (is there a C compiler?): the analysis runs interpreted, and slower")
 
 
 def main() -> None:
-    """Do what the arguments ask for."""
+    """Run the command that the arguments name."""
     match sys.argv[1:]:
         case ["--check"]:
             sys.exit(is_stale())
         case ["--remove"]:
             remove()
         case []:
-            if MARK.exists() and MARK.read_text() == digest():
+            if DIGEST_FILE.exists() and DIGEST_FILE.read_text() == digest():
                 return
             remove()
             print("Compiling the analysis, about a minute")

@@ -1,6 +1,6 @@
-"""`python packaging/licences.py`: the licences of all that the package needs, as docs/licences.md.
+"""`python packaging/licences.py`: write the dependencies' licences to docs/licences.md.
 
-From the installed distributions' own metadata.
+The licences come from the metadata of the installed distributions.
 """
 
 import tomllib
@@ -25,8 +25,8 @@ _CLASSIFIER = "License :: OSI Approved :: "
 _LONGEST = 60
 
 
-def needed() -> dict[str, Distribution]:
-    """Return the distributions that the package needs on this machine, and those that they need."""
+def needed_distributions() -> dict[str, Distribution]:
+    """Return the distributions that the package needs on this platform, directly or not."""
     found: dict[str, Distribution] = {}
     waiting = [(line, "") for line in _project()["dependencies"]]
     seen: set[tuple[str, str]] = set()
@@ -36,7 +36,7 @@ def needed() -> dict[str, Distribution]:
         if wanted.marker is not None and not wanted.marker.evaluate({"extra": extra}):
             continue
         name = canonicalize_name(wanted.name)
-        with suppress(PackageNotFoundError):  # another platform's
+        with suppress(PackageNotFoundError):  # of another platform
             found[name] = distribution(name)
             new = {(name, one) for one in ("", *wanted.extras)} - seen
             seen |= new
@@ -51,7 +51,7 @@ def _project() -> dict[str, Any]:
 
 
 def licence_of(one: Distribution) -> str:
-    """Return what a distribution says of its licence, shortly."""
+    """Return a distribution's licence in a few words."""
     metadata = one.metadata
     if expression := metadata.get("License-Expression"):
         return str(expression)
@@ -67,8 +67,8 @@ def licence_of(one: Distribution) -> str:
 
 
 def page() -> str:
-    """Return the whole page."""
-    rows = [f"| {name} | {licence_of(one)} |" for name, one in needed().items()]
+    """Return the page as Markdown."""
+    rows = [f"| {name} | {licence_of(one)} |" for name, one in needed_distributions().items()]
     return HEAD + "\n".join(rows) + "\n"
 
 

@@ -122,6 +122,6 @@ def settings(redis_server: ValkeyServer, monkeypatch: pytest.MonkeyPatch) -> Set
 @pytest.fixture
 def reader(settings: Settings) -> Iterator[Reader]:
     """Give a reader of the private Redis."""
-    made = Reader.of(settings)
+    made = Reader.from_settings(settings)
     yield made
     made.close()

@@ -1,4 +1,4 @@
-"""One question about a ticker, from the words it is asked in to its answer."""
+"""Answer a question about one ticker, given the arguments as text."""
 
 from typing import Literal, NamedTuple
 
@@ -16,12 +16,12 @@ Detail = Literal["full", "brief"]
 MAX_TEXT_TOKENS = 800
 MAX_JSON_TOKENS = 1300
 MAX_BRIEF_TOKENS = 180
-# What the answer's id adds to either form.
+# Model tokens that the answer's id adds to text or JSON.
 ID_TOKENS = 11
 
 
 class RenderedAnswer(NamedTuple):
-    """An answer and what it looks like."""
+    """An answer with its renderings."""
 
     answer: Answer
     reply: RenderedReply
@@ -36,10 +36,11 @@ def ask(  # noqa: PLR0913 - the contract's arguments
     detail: Detail = "full",
     as_of: str = "",
 ) -> RenderedAnswer:
-    """Answer what the order flow of `ticker` was over exactly the last `history`.
+    """Return the order flow of `ticker` over exactly the last `history`.
 
-    With the answer's forms, which were made to count its tokens. Raises `BadTicker`, `BadHistory`,
-    `BadMoment`, `NoAnswer` or `StoreUnavailable`, each with a line for people.
+    The renderings are returned too: they were made to count the answer's model tokens. Raises
+    `BadTicker`, `BadHistory`, `BadMoment`, `NoAnswer` or `StoreUnavailable`, each with a message
+    for people.
     """
     snapshot = reader.snapshot(
         parse_ticker(ticker),
@@ -48,25 +49,29 @@ def ask(  # noqa: PLR0913 - the contract's arguments
         at_ms=parse_moment(as_of, clock.now_ms()),
     )
     fit, cost_of = (fit_brief_to_budget, brief_cost) if detail == "brief" else (fit_to_budget, cost)
-    tried: list[RenderedAnswer] = []
+    candidates: list[RenderedAnswer] = []
 
-    def tried_cost(answer: Answer) -> float:
-        tried.append(RenderedAnswer(answer, render(answer)))
-        return cost_of(tried[-1].reply)
+    def candidate_cost(answer: Answer) -> float:
+        candidates.append(RenderedAnswer(answer, render(answer)))
+        return cost_of(candidates[-1].reply)
 
-    answer = fit(snapshot, tried_cost)
-    return tried[-1] if tried[-1].answer is answer else RenderedAnswer(answer, render(answer))
-
-
-def cost(forms: RenderedReply) -> float:
-    """Return how much of its budget an answer takes, above 1 where it is too long."""
-    return max(
-        (tokens_at_most(forms.text) + ID_TOKENS) / MAX_TEXT_TOKENS,
-        (tokens_at_most(forms.json) + ID_TOKENS) / MAX_JSON_TOKENS,
+    answer = fit(snapshot, candidate_cost)
+    return (
+        candidates[-1]
+        if candidates[-1].answer is answer
+        else RenderedAnswer(answer, render(answer))
     )
 
 
-def brief_cost(forms: RenderedReply) -> float:
-    """Return how much of a brief answer's budget it takes in its longer form."""
-    longer = max(tokens_at_most(form) for form in (forms.text, forms.json))
+def cost(rendered: RenderedReply) -> float:
+    """Return the share of its budget that an answer takes; above 1 it is too long."""
+    return max(
+        (tokens_at_most(rendered.text) + ID_TOKENS) / MAX_TEXT_TOKENS,
+        (tokens_at_most(rendered.json) + ID_TOKENS) / MAX_JSON_TOKENS,
+    )
+
+
+def brief_cost(rendered: RenderedReply) -> float:
+    """Return the share of a brief answer's budget that the longer of text and JSON takes."""
+    longer = max(tokens_at_most(rendered.text), tokens_at_most(rendered.json))
     return (longer + ID_TOKENS) / MAX_BRIEF_TOKENS

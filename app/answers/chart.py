@@ -1,4 +1,4 @@
-"""A picture of a ticker's history, and the facts that go with it."""
+"""Draw a ticker's history as a PNG, and return the facts that go with it."""
 
 import importlib
 import threading
@@ -12,8 +12,8 @@ from app.answers.ticker_text import id_line
 from app.core.errors import NoAnswer
 from app.core.tickers import parse_ticker
 
-# What is left of the deadline is for reading and drawing.
-PATIENCE_SECONDS = 1.1
+# Leaves the rest of the deadline for reading and drawing.
+LOAD_TIMEOUT_SECONDS = 1.1
 _loaded = threading.Event()
 
 
@@ -23,22 +23,22 @@ class ChartFacts(ComparisonRow, Reply):
     history_seconds: int
 
     def as_text(self) -> str:
-        """Return the same facts in a line."""
-        head = f"{self.ticker}: last {self.history_seconds} s; {'; '.join(self.parts())}"
+        """Return the same facts as a line of text."""
+        head = f"{self.ticker}: last {self.history_seconds} s; {'; '.join(self.text_parts())}"
         return "\n".join([head, *id_line(self.answer_id)])
 
 
 class Chart(NamedTuple):
-    """A PNG and its facts."""
+    """A PNG and the facts that go with it."""
 
     png: bytes
     facts: ChartFacts
 
 
 def preload_matplotlib() -> None:
-    """Load what draws, so that the first chart comes in time."""
+    """Import matplotlib and its fonts, so that the first chart meets the deadline."""
     if not _loaded.is_set():
-        importlib.import_module("app.answers.chart_drawing").load()
+        importlib.import_module("app.answers.chart_drawing").warm_up()
         _loaded.set()
 
 

@@ -1,4 +1,4 @@
-"""A ticker's history as a picture: mid, spread, sizes, flow, levels and events."""
+"""Draw a ticker's history: mid, spread, sizes, order flow imbalance, levels and events."""
 
 import io
 import math
@@ -18,22 +18,22 @@ from app.storage.published import EventRecord, LevelRecord
 WIDTH_INCHES, HEIGHT_INCHES, DOTS_AN_INCH = 9.0, 6.0, 100
 BID, ASK, NEUTRAL = "#1f6fb2", "#b2611f", "#444444"
 MAX_LABELS = 8
-LATE_SHARE = 0.15
-# Matplotlib's font and text caches are not made for threads.
-_drawing = threading.Lock()
+RECENT_SHARE = 0.15
+# Matplotlib's font and text caches are not thread-safe.
+_drawing_lock = threading.Lock()
 
 
-def load() -> None:
-    """Find the fonts, which takes a second once."""
-    with _drawing:
+def warm_up() -> None:
+    """Draw a small figure once, so that matplotlib loads its fonts, which takes a second."""
+    with _drawing_lock:
         figure = Figure((1, 1))
         figure.subplots().set_ylabel("mid")
         FigureCanvasAgg(figure).draw()
 
 
 def png_of(snapshot: TickerSnapshot, table: RollingBars) -> bytes:
-    """Draw what `snapshot` tells, second by second."""
-    with _drawing:
+    """Return a PNG of a snapshot's history, second by second."""
+    with _drawing_lock:
         figure = Figure((WIDTH_INCHES, HEIGHT_INCHES), DOTS_AN_INCH)
         canvas = FigureCanvasAgg(figure)
         _draw(figure, snapshot, table)
@@ -45,7 +45,7 @@ def png_of(snapshot: TickerSnapshot, table: RollingBars) -> bytes:
 def _draw(figure: Figure, snapshot: TickerSnapshot, table: RollingBars) -> None:
     as_of_ms, seconds = snapshot.as_of_ms or 0, snapshot.history_seconds
     price, spread, size, flow = figure.subplots(4, 1, sharex=True, height_ratios=[4, 1, 1.5, 1.5])
-    # A layout worked out by the library would take as long again as the drawing.
+    # Matplotlib's automatic layout would double the drawing time.
     figure.subplots_adjust(left=0.08, right=0.98, top=0.94, bottom=0.08, hspace=0.12)
     columns = Columns(table, as_of_ms, seconds)
     figure.suptitle(_title(snapshot), fontsize=9)
@@ -53,21 +53,21 @@ def _draw(figure: Figure, snapshot: TickerSnapshot, table: RollingBars) -> None:
     price.set_ylabel("mid")
     _levels(price, snapshot.levels)
     _events(price, snapshot.events or (), as_of_ms, seconds)
-    spread.step(columns.ages, columns.of("spread", 1 / PRICE_UNITS), color=NEUTRAL, lw=0.8)
+    spread.step(columns.ages, columns.column("spread", 1 / PRICE_UNITS), color=NEUTRAL, lw=0.8)
     spread.set_ylabel("spread")
-    size.step(columns.ages, columns.of("bid_size"), color=BID, lw=0.8, label="bid")
-    size.step(columns.ages, columns.of("ask_size"), color=ASK, lw=0.8, label="ask")
+    size.step(columns.ages, columns.column("bid_size"), color=BID, lw=0.8, label="bid")
+    size.step(columns.ages, columns.column("ask_size"), color=ASK, lw=0.8, label="ask")
     size.set_ylabel("size")
     size.legend(loc="upper left", fontsize=7, frameon=False, ncols=2)
-    # As one shape: three hundred bars take twice as long as all the rest.
-    ofi = [0.0 if math.isnan(value) else value for value in columns.of("ofi", zero_known=True)]
+    # One filled shape: 300 bars would take twice as long as everything else.
+    ofi = [0.0 if math.isnan(value) else value for value in columns.column("ofi", zero_known=True)]
     flow.fill_between(columns.ages, ofi, step="mid", color=NEUTRAL, lw=0)
     flow.set_ylabel("OFI/s")
     flow.set_xlabel(f"seconds before {as_of_ms} (epoch ms)", fontsize=7)
     flow.set_xlim(-seconds, 0)
     for axes in (price, spread, size, flow):
         axes.yaxis.label.set_size(7)
-        # Whole prices: not how far each lies from a number above the picture.
+        # Show whole prices, not offsets from a number above the axis.
         axes.ticklabel_format(axis="y", useOffset=False, style="plain")
         axes.tick_params(labelsize=7)
         axes.grid(visible=True, alpha=0.2)
@@ -76,27 +76,27 @@ def _draw(figure: Figure, snapshot: TickerSnapshot, table: RollingBars) -> None:
 def _title(snapshot: TickerSnapshot) -> str:
     age_seconds = (snapshot.now_ms - (snapshot.as_of_ms or snapshot.now_ms)) / SECOND_MS
     flags = [name for name in ("stale", "quiet", "warming") if getattr(snapshot, name)]
-    said = f"{snapshot.ticker}, last {snapshot.history_seconds} s, as of {age_seconds:.1f} s ago"
+    heading = f"{snapshot.ticker}, last {snapshot.history_seconds} s, as of {age_seconds:.1f} s ago"
     evidence = f"evidence {snapshot.evidence_class}"
-    return ", ".join([said, evidence, *(flag.upper() for flag in flags)])
+    return ", ".join([heading, evidence, *(flag.upper() for flag in flags)])
 
 
 class Columns:
-    """The table's columns beside their ages in seconds; NaN leaves a hole in a line."""
+    """Columns of the bars with their ages in seconds; NaN leaves a gap in a line."""
 
     def __init__(self, table: RollingBars, as_of_ms: int, seconds: int) -> None:
-        self._read = lambda name: table.column(name, as_of_ms, seconds)
-        self._stood = self._read("stood")
-        self.ages = [i + 1 - len(self._stood) for i in range(len(self._stood))]
+        self._values = lambda name: table.column(name, as_of_ms, seconds)
+        self._has_quote = self._values("stood")
+        self.ages = [i + 1 - len(self._has_quote) for i in range(len(self._has_quote))]
 
-    def of(self, name: str, unit: float = 1.0, *, zero_known: bool = False) -> list[float]:
-        """Return a column in `unit`s."""
-        values = zip(self._read(name), self._stood, strict=True)
-        return [v * unit if stood and (v or zero_known) else math.nan for v, stood in values]
+    def column(self, name: str, unit: float = 1.0, *, zero_known: bool = False) -> list[float]:
+        """Return a column times `unit`; NaN where unknown, and for 0 unless `zero_known`."""
+        values = zip(self._values(name), self._has_quote, strict=True)
+        return [v * unit if known and (v or zero_known) else math.nan for v, known in values]
 
     def mid(self) -> list[float]:
         """Return the mid at the end of each second."""
-        return self.of("mid2", 0.5 / PRICE_UNITS)
+        return self.column("mid2", 0.5 / PRICE_UNITS)
 
 
 def _levels(axes: Axes, levels: Sequence[LevelRecord]) -> None:
@@ -120,8 +120,8 @@ def _events(axes: Axes, events: Sequence[EventRecord], as_of_ms: int, seconds: i
             fontsize=6,
             color=colour,
             va="top",
-            # To the left of what began of late, where the picture ends.
-            ha="right" if start > -seconds * LATE_SHARE else "left",
+            # Labels of recent events end at their start: the right edge is too close.
+            ha="right" if start > -seconds * RECENT_SHARE else "left",
         )
 
 

@@ -1,4 +1,4 @@
-"""Several tickers side by side, over the same history."""
+"""Compare several tickers over the same history."""
 
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Annotated
@@ -51,8 +51,8 @@ class ComparisonRow(_MeasuredRow):
     open_patterns: list[str] = []
     quality: Annotated[dict[str, int], Field(description="odd records by name")] = {}
 
-    def parts(self) -> Iterator[str]:
-        """Say it in a line."""
+    def text_parts(self) -> Iterator[str]:
+        """Yield the parts of the row's line of text."""
         if self.error is not None:
             yield self.error
             return
@@ -82,8 +82,8 @@ class Comparison(Reply):
     tickers: list[ComparisonRow]
 
     def as_text(self) -> str:
-        """Return a line a ticker."""
-        rows = (f"{row.ticker}: {'; '.join(row.parts())}" for row in self.tickers)
+        """Return one line for each ticker."""
+        rows = (f"{row.ticker}: {'; '.join(row.text_parts())}" for row in self.tickers)
         head = f"last {self.history_seconds} s of {len(self.tickers)} tickers"
         return "\n".join([head, *rows, *id_line(self.answer_id)])
 
@@ -91,26 +91,26 @@ class Comparison(Reply):
 def compare(reader: Reader, tickers: list[str], history: str = DEFAULT_HISTORY) -> Comparison:
     """Compare tickers over exactly the last `history`.
 
-    Raises `BadQuestion`, `BadHistory`, `StoreUnavailable`; `NoAnswer` where none is known.
+    Raises `BadQuestion`, `BadHistory`, `StoreUnavailable`; `NoAnswer` if no ticker can be answered.
     """
     names = distinct_names(tickers)
     check_count("tickers", names, MAX_TICKERS)
     seconds = parse_history(history)
-    rows, faults = [], []
+    rows, errors = [], []
     for name in names:
         try:
             snapshot = reader.snapshot(parse_ticker(name), seconds)
             rows.append(comparison_row(snapshot))
         except (NoAnswer, BadTicker) as error:
-            faults.append(error)
+            errors.append(error)
             rows.append(ComparisonRow(ticker=name[:40], error=str(error)[:MAX_ERROR]))
-    if len(faults) == len(names):
-        raise NoAnswer("; ".join(str(error) for error in faults[:3]))
+    if len(errors) == len(names):
+        raise NoAnswer("; ".join(str(error) for error in errors[:3]))
     return Comparison(now=round(clock.now_ms()), history_seconds=seconds, tickers=rows)
 
 
 def comparison_row(snapshot: TickerSnapshot) -> ComparisonRow:
-    """Put a snapshot into one row."""
+    """Return a snapshot as a row of the comparison."""
     answer = build_brief(snapshot, MEASURES)
     return ComparisonRow.model_validate(
         {

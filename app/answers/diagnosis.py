@@ -1,4 +1,4 @@
-"""Why a ticker has no fresh tick, in sentences that say what is known and what to check."""
+"""Explain why a ticker has no recent tick: what is known and what to check."""
 
 import difflib
 from collections.abc import Mapping
@@ -9,46 +9,46 @@ from app.core.settings import Settings
 from app.storage.published import Number, read_error_name, read_number
 
 MAX_TICKERS_NAMED = 8
-MIN_PATIENCE_MS = 5000
+MIN_HEARTBEAT_TIMEOUT_MS = 5000
 RECENT_FAILURE_MS = 60_000
 TICKS_FAIL = "its ticks fail"
-BEHIND = "its tick is late: the workers are behind"
+TICK_LATE = "its tick is late: the workers are behind"
 
 
 @dataclass(frozen=True, slots=True)
 class Heartbeat:
-    """When fan-out and ticks were last seen, epoch ms; None where never within a day."""
+    """Times of the newest fan-out and tick in epoch ms; None if there was none within a day."""
 
     now_ms: float
     fanout_ms: Number | None
     tick_ms: Number | None
 
     @classmethod
-    def of(cls, fields: Mapping[bytes, bytes], now_ms: float) -> "Heartbeat":
-        """Read the pulse key."""
+    def from_fields(cls, fields: Mapping[bytes, bytes], now_ms: float) -> "Heartbeat":
+        """Parse the fields of the heartbeat key."""
         return cls(now_ms, read_number(fields.get(b"fanout")), read_number(fields.get(b"tick")))
 
-    def has(self, stamp_ms: Number | None, settings: Settings) -> bool:
-        """Tell whether a sign of life is recent enough."""
-        patience_ms = max(MIN_PATIENCE_MS, 3 * settings.interval_ms)
-        return stamp_ms is not None and self.now_ms - stamp_ms <= patience_ms
+    def is_recent(self, stamp_ms: Number | None, settings: Settings) -> bool:
+        """Return whether a heartbeat is at most three intervals (and at least 5 s) old."""
+        timeout_ms = max(MIN_HEARTBEAT_TIMEOUT_MS, 3 * settings.interval_ms)
+        return stamp_ms is not None and self.now_ms - stamp_ms <= timeout_ms
 
-    def seen(self, stamp_ms: Number | None) -> str:
-        """Say when a sign of life was last seen."""
+    def last_seen(self, stamp_ms: Number | None) -> str:
+        """Return when a heartbeat was last seen, as text."""
         return "never seen" if stamp_ms is None else f"last seen {since(stamp_ms, self.now_ms)}"
 
 
 @dataclass(frozen=True, slots=True)
 class TickFailures:
-    """A ticker's failed ticks: how many, the newest one's time and error."""
+    """A ticker's failed ticks: their number, and time and error of the newest."""
 
     count: int = 0
     last_ms: Number | None = None
     error: str | None = None
 
     @classmethod
-    def of(cls, fields: Mapping[bytes, bytes]) -> "TickFailures":
-        """Read a ticker's failures key."""
+    def from_fields(cls, fields: Mapping[bytes, bytes]) -> "TickFailures":
+        """Parse the fields of a ticker's failures key."""
         count = read_number(fields.get(b"count"))
         if not count:
             return cls()
@@ -57,26 +57,27 @@ class TickFailures:
         )
 
 
-def why_no_tick(pulse: Heartbeat, failures: TickFailures, settings: Settings) -> str | None:
-    """Name what keeps a ticker with fresh quotes from being analysed, None where nothing does."""
-    if not pulse.has(pulse.fanout_ms, settings):
+def why_no_tick(heartbeat: Heartbeat, failures: TickFailures, settings: Settings) -> str | None:
+    """Return why a ticker with recent quotes has no tick, None if no cause is found."""
+    if not heartbeat.is_recent(heartbeat.fanout_ms, settings):
         return (
-            f"the analysis is not running: its fan-out was {pulse.seen(pulse.fanout_ms)}; start "
+            "the analysis is not running: its fan-out was "
+            f"{heartbeat.last_seen(heartbeat.fanout_ms)}; start "
             "`celery -A tasks beat` and `celery -A tasks worker`"
         )
     if (
         failures.count
         and failures.last_ms is not None
-        and failures.last_ms > pulse.now_ms - RECENT_FAILURE_MS
+        and failures.last_ms > heartbeat.now_ms - RECENT_FAILURE_MS
     ):
         return (
             f"{TICKS_FAIL}: {failures.count} so far, "
-            f"the last {since(failures.last_ms, pulse.now_ms)} with {failures.error}; "
+            f"the last {since(failures.last_ms, heartbeat.now_ms)} with {failures.error}; "
             "see the workers' log"
         )
-    if not pulse.has(pulse.tick_ms, settings):
+    if not heartbeat.is_recent(heartbeat.tick_ms, settings):
         return (
-            f"no worker finishes ticks: they were {pulse.seen(pulse.tick_ms)}; start "
+            f"no worker finishes ticks: they were {heartbeat.last_seen(heartbeat.tick_ms)}; start "
             "`celery -A tasks worker` or look at its log"
         )
     return None
@@ -95,8 +96,8 @@ def nearest(ticker: str, active: list[str]) -> list[str]:
     return sorted(active, key=lambda name: (-closeness[name], name))[:MAX_TICKERS_NAMED]
 
 
-def who_is_active(ticker: str, active: list[str]) -> str:
-    """Say which tickers there are instead."""
+def describe_active_tickers(ticker: str, active: list[str]) -> str:
+    """Return the active tickers with the closest names, as text."""
     if not active:
         return "no ticker is active"
     names = nearest(ticker, active)

@@ -1,4 +1,4 @@
-"""Times as people read them: how long ago, and when in UTC."""
+"""Format durations and times for people: how long ago, and when in UTC."""
 
 from datetime import UTC, datetime
 
@@ -6,7 +6,7 @@ TENTHS_BELOW_SECONDS = 10
 SECONDS_BELOW_SECONDS = 600
 MINUTES_BELOW_SECONDS = 7200
 TODAY_MS = 12 * 3_600_000
-# What the clocks of one house differ by is not worth a word.
+# The clocks of machines that work together differ by less.
 CLOCK_SKEW_SECONDS = 0.25
 
 
@@ -26,7 +26,7 @@ def age(seconds: float) -> str:
 
 
 def ago(stamp_ms: float, now_ms: float) -> str:
-    """Return how long before `now_ms` a stamp lies; one ahead of the clock says so.
+    """Return the age of a stamp at `now_ms` as text, or how far it is ahead of the clock.
 
     >>> ago(1000, 3500), ago(9000, 1000)
     ('2.5 s ago', '8.0 s ahead')
@@ -36,7 +36,7 @@ def ago(stamp_ms: float, now_ms: float) -> str:
 
 
 def since(stamp_ms: float, now_ms: float) -> str:
-    """Return a stamp as a moment in UTC and how long it is past.
+    """Return a stamp as a time in UTC and its age.
 
     >>> since(1340285400123, 1340285412123)
     '13:30:00 UTC (12 s ago)'

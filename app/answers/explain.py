@@ -1,4 +1,4 @@
-"""One event's whole evidence, with the records before, during and after it, summarised."""
+"""Explain one event: its evidence, and a summary of the records before, during and after it."""
 
 from collections.abc import Iterator, Sequence
 from typing import Annotated
@@ -28,8 +28,8 @@ from app.core.errors import BadQuestion, UnknownEvent
 from app.core.tickers import is_ticker
 from app.storage.published import EventRecord, Value
 
-AROUND_MS = 10_000
-FORM = "an id looks like SPY~k3f9x2ab; analyze_order_flow_tool and scan_order_flow tell them"
+CONTEXT_MS = 10_000
+ID_FORMAT = "an id looks like SPY~k3f9x2ab; analyze_order_flow_tool and scan_order_flow tell them"
 
 
 class Span(AnswerModel):
@@ -53,24 +53,24 @@ class Span(AnswerModel):
     trade_high: Known = None
     incomplete: Annotated[bool, Field(description="there were more records than were read")] = False
 
-    def said(self) -> Iterator[str]:
-        """Say it in a line."""
+    def text_parts(self) -> Iterator[str]:
+        """Yield the parts of the span's line of text."""
         yield f"{plain(self.seconds)} s"
         yield f"quotes {self.quotes}"
         yield f"trades {self.trades}"
         for name in SIDE_NAMES:
             low, high = getattr(self, f"{name}_from"), getattr(self, f"{name}_to")
             if low is not None or high is not None:
-                yield f"{name} {_said(low)} to {_said(high)}"
+                yield f"{name} {_number_text(low)} to {_number_text(high)}"
             least, most = getattr(self, f"{name}_size_min"), getattr(self, f"{name}_size_max")
             if least is not None:
-                yield f"{name} size {_said(least)}..{_said(most)}"
+                yield f"{name} size {_number_text(least)}..{_number_text(most)}"
         for name in ("by_buyers", "by_sellers", "unsigned"):
             value = getattr(self, name)
             if value is not None:
                 yield f"{name.replace('_', ' ')} {plain(value)}"
         if self.trade_low is not None:
-            yield f"printed at {_said(self.trade_low)}..{_said(self.trade_high)}"
+            yield f"printed at {_number_text(self.trade_low)}..{_number_text(self.trade_high)}"
         if self.incomplete:
             yield "incomplete"
 
@@ -98,7 +98,7 @@ class Explanation(Reply):
     quality: Annotated[dict[str, int], Field(description="odd records of the last 10 s")] = {}
 
     def as_text(self) -> str:
-        """Return the same facts in lines."""
+        """Return the same facts as lines of text."""
         spans = (("before", self.before), ("during", self.during), ("after", self.after))
         odd = ", ".join(f"{name} {count}" for name, count in self.quality.items())
         return "\n".join(
@@ -108,7 +108,11 @@ class Explanation(Reply):
                 f"{event_line(self.event, self.now)} {EVENT_COLUMNS}",
                 ", ".join(self._times()),
                 f"evidence: {', '.join(f'{n} {plain(v)}' for n, v in self.evidence.items())}",
-                *(f"{name}: {', '.join(span.said())}" for name, span in spans if span is not None),
+                *(
+                    f"{name}: {', '.join(span.text_parts())}"
+                    for name, span in spans
+                    if span is not None
+                ),
                 f"quality: {odd or 'nothing odd'}",
                 *id_line(self.answer_id),
             ]
@@ -131,30 +135,30 @@ class Explanation(Reply):
             yield f"updated {ago(self.updated_at, self.now)}"
 
 
-def _said(value: Number | None) -> str:
+def _number_text(value: Number | None) -> str:
     return "-" if value is None else plain(value)
 
 
 def explain(reader: Reader, event_id: str) -> Explanation:
-    """Tell what an event was made from, and the records around it.
+    """Return an event's evidence and a summary of the records around it.
 
     Raises `BadQuestion`, `UnknownEvent`, another `NoAnswer`, or `StoreUnavailable`.
     """
-    ticker, mark, _ = event_id.rpartition("~")
-    if not mark or not is_ticker(ticker):
-        raise BadQuestion(f"id {event_id[:60]!r} is no event's: {FORM}")
-    # First: it names what is wrong where nothing can be said of the ticker.
+    ticker, separator, _ = event_id.rpartition("~")
+    if not separator or not is_ticker(ticker):
+        raise BadQuestion(f"id {event_id[:60]!r} is no event's: {ID_FORMAT}")
+    # Before the event: its error names the cause if nothing is known about the ticker.
     snapshot = reader.snapshot(ticker, MIN_SECONDS)
     event = reader.event(ticker, event_id)
     if event is None:
         raise UnknownEvent(
             f"{event_id[:60]}: no such event is kept; events are kept for an hour, weak closed "
-            f"ones for 10 min; {FORM}"
+            f"ones for 10 min; {ID_FORMAT}"
         )
-    return _explained(reader, snapshot, event)
+    return _explanation(reader, snapshot, event)
 
 
-def _explained(reader: Reader, snapshot: TickerSnapshot, event: EventRecord) -> Explanation:
+def _explanation(reader: Reader, snapshot: TickerSnapshot, event: EventRecord) -> Explanation:
     now_ms = clock.now_ms()
     end_ms = now_ms if event.closed_at is None else event.closed_at
     covered = snapshot.metrics.get("covered_seconds")
@@ -170,38 +174,38 @@ def _explained(reader: Reader, snapshot: TickerSnapshot, event: EventRecord) -> 
         event=event_facts(event),
         noticed_at=round(event.noticed_at),
         updated_at=round(event.updated_at),
-        evidence={name: _fact(value) for name, value in event.evidence.items()},
-        before=_span(reader, snapshot.ticker, event.opened_at - AROUND_MS, event.opened_at),
+        evidence={name: _rounded(value) for name, value in event.evidence.items()},
+        before=_span(reader, snapshot.ticker, event.opened_at - CONTEXT_MS, event.opened_at),
         during=_span(reader, snapshot.ticker, event.opened_at, end_ms),
         after=None
         if event.closed_at is None
-        else _span(reader, snapshot.ticker, end_ms, min(now_ms, end_ms + AROUND_MS)),
+        else _span(reader, snapshot.ticker, end_ms, min(now_ms, end_ms + CONTEXT_MS)),
         covered_seconds=short(covered, 4) if isinstance(covered, (int, float)) else None,
         quality=dict(snapshot.quality.counts),
     )
 
 
-def _fact(value: Value) -> Value:
+def _rounded(value: Value) -> Value:
     return value if isinstance(value, str) else short(value, 4)
 
 
 def _span(reader: Reader, ticker: str, from_ms: float, to_ms: float) -> Span:
-    around = reader.records(ticker, from_ms, to_ms)
-    quotes = [record for record in around.records if isinstance(record, Quote)]
-    trades = [record for record in around.records if isinstance(record, Trade)]
+    found = reader.records(ticker, from_ms, to_ms)
+    quotes = [record for record in found.records if isinstance(record, Quote)]
+    trades = [record for record in found.records if isinstance(record, Trade)]
     return Span.model_validate(
         {
             "seconds": seconds_of(max(0.0, to_ms - from_ms)),
             "quotes": len(quotes),
             "trades": len(trades),
-            "incomplete": around.more,
-            **_of_quotes(quotes),
-            **_of_trades(trades),
+            "incomplete": found.more,
+            **_quote_fields(quotes),
+            **_trade_fields(trades),
         }
     )
 
 
-def _of_quotes(quotes: Sequence[Quote]) -> dict[str, Number | None]:
+def _quote_fields(quotes: Sequence[Quote]) -> dict[str, Number | None]:
     if not quotes:
         return {}
     first, last = quotes[0], quotes[-1]
@@ -223,7 +227,7 @@ def _price(units: int, size: float) -> Number | None:
     return short(units / PRICE_UNITS, 10) if size > 0 else None
 
 
-def _of_trades(trades: Sequence[Trade]) -> dict[str, Number]:
+def _trade_fields(trades: Sequence[Trade]) -> dict[str, Number]:
     if not trades:
         return {}
     sizes = {BUY: 0.0, SELL: 0.0}

@@ -1,4 +1,4 @@
-"""When a ticker's ticks or quotes have been away for too long."""
+"""Decide whether a ticker's ticks or quotes are too old."""
 
 from app.answers.durations import since
 from app.storage.published import read_number
@@ -8,20 +8,20 @@ QUIET_SECONDS = 10.0
 QUIET_GAPS = 20
 
 
-def silence(newest_quote_ms: float, now_ms: float) -> str:
-    """Say since when no quote came, and what to check."""
+def describe_silence(newest_quote_ms: float, now_ms: float) -> str:
+    """Return since when no quote came and what to check, as text."""
     return (
         f"the broker is silent: the newest quote came {since(newest_quote_ms, now_ms)}; "
         "check the broker or feed, and whether the market is open"
     )
 
 
-def is_quiet(silence_ms: float, quote_count: bytes | None, covered_seconds: bytes | None) -> bool:
-    """Compare the silence with the usual gap; a window's mean gap stands for the median.
+def is_quiet(quote_age_ms: float, quote_count: bytes | None, covered_seconds: bytes | None) -> bool:
+    """Return whether the newest quote is unusually old: over 10 s and over 20 mean gaps of quotes.
 
-    A mean gap is never below the median of gaps as skewed as quotes', so that this errs towards
-    calling a ticker not quiet.
+    The mean gap stands for the median, which a window does not hold. Gaps between quotes are
+    skewed, so the mean is the greater one and a ticker is called quiet too rarely, not too often.
     """
     count, covered = read_number(quote_count), read_number(covered_seconds)
     gap_seconds = covered / count if count and covered else 0.0
-    return silence_ms / 1000 > max(QUIET_SECONDS, QUIET_GAPS * gap_seconds)
+    return quote_age_ms / 1000 > max(QUIET_SECONDS, QUIET_GAPS * gap_seconds)

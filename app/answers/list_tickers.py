@@ -1,4 +1,4 @@
-"""Which tickers are active, and how fresh each is."""
+"""List the active tickers and the age of each one's data."""
 
 from collections.abc import Iterator
 from typing import Annotated, Self
@@ -37,7 +37,7 @@ class ReplyHeader(Reply):
     left_out: Annotated[int | None, Field(description="active tickers not told of")] = None
 
     def heading(self) -> Iterator[str]:
-        """Say how old what follows is, and what is wrong."""
+        """Yield the lines that state the age of the data and any problem."""
         tick = "no tick yet" if self.age_seconds is None else f"as of {age(self.age_seconds)} ago"
         yield f"{self.active} active, {tick}" + (
             f", {self.left_out} of them left out" if self.left_out else ""
@@ -59,21 +59,21 @@ class ListedTicker(AnswerModel):
     quality: Annotated[dict[str, int], Field(description="odd records by name")] = {}
 
     @classmethod
-    def of(cls, seen: TickerSummary, now_ms: float) -> Self:
-        """Put what was seen of a ticker into the published form."""
+    def from_summary(cls, summary: TickerSummary, now_ms: float) -> Self:
+        """Return a ticker's summary in the published form."""
         return cls(
-            ticker=seen.ticker,
-            newest_quote_age_seconds=seconds_of(now_ms - seen.newest_quote_ms),
-            quotes_per_second=significant(seen.quotes_per_second, 3),
-            evidence_class=seen.evidence_class,
-            covered_seconds=significant(seen.covered_seconds, 3),
-            open_patterns=open_patterns(seen.events, MAX_PATTERNS),
-            flags=list(seen.flags),
-            quality=dict(seen.counts),
+            ticker=summary.ticker,
+            newest_quote_age_seconds=seconds_of(now_ms - summary.newest_quote_ms),
+            quotes_per_second=significant(summary.quotes_per_second, 3),
+            evidence_class=summary.evidence_class,
+            covered_seconds=significant(summary.covered_seconds, 3),
+            open_patterns=open_patterns(summary.events, MAX_PATTERNS),
+            flags=list(summary.flags),
+            quality=dict(summary.counts),
         )
 
-    def parts(self) -> Iterator[str]:
-        """Say it in a few words."""
+    def text_parts(self) -> Iterator[str]:
+        """Yield the parts of the ticker's line of text."""
         yield f"quote {age(self.newest_quote_age_seconds)} ago"
         if self.quotes_per_second is not None:
             yield f"{self.quotes_per_second}/s"
@@ -93,13 +93,13 @@ class Listing(ReplyHeader):
     tickers: list[ListedTicker]
 
     def as_text(self) -> str:
-        """Return a line a ticker."""
-        rows = (f"{row.ticker}: {'; '.join(row.parts())}" for row in self.tickers)
+        """Return one line for each ticker."""
+        rows = (f"{row.ticker}: {'; '.join(row.text_parts())}" for row in self.tickers)
         return "\n".join([*self.heading(), *rows, *id_line(self.answer_id)])
 
 
 def reply_header(overview: Overview, left_out: int) -> dict[str, object]:
-    """Return what every answer about all tickers begins with."""
+    """Return the fields of `ReplyHeader`."""
     as_of_ms = overview.as_of_ms
     return {
         "now": round(overview.now_ms),
@@ -112,16 +112,16 @@ def reply_header(overview: Overview, left_out: int) -> dict[str, object]:
 
 
 def list_tickers(reader: Reader) -> Listing:
-    """List the active tickers, those with most quotes first.
+    """Return the active tickers, those with most quotes first.
 
-    Raises `NoAnswer` where none is active, or `StoreUnavailable`.
+    Raises `NoAnswer` if none is active, or `StoreUnavailable`.
     """
     overview = reader.overview()
     ranked = sorted(overview.tickers, key=_by_rate)
-    rows = [ListedTicker.of(seen, overview.now_ms) for seen in ranked[:MAX_ROWS]]
+    rows = [ListedTicker.from_summary(summary, overview.now_ms) for summary in ranked[:MAX_ROWS]]
     left_out = len(overview.tickers) - len(rows) + overview.not_read
     return Listing.model_validate({**reply_header(overview, left_out), "tickers": rows})
 
 
-def _by_rate(seen: TickerSummary) -> tuple[float, str]:
-    return -(seen.quotes_per_second or 0), seen.ticker
+def _by_rate(summary: TickerSummary) -> tuple[float, str]:
+    return -(summary.quotes_per_second or 0), summary.ticker

@@ -1,4 +1,4 @@
-"""All active tickers at once: how fresh each is, and which events are open or new in it."""
+"""Read all active tickers at once: the age of their data, and their open and recent events."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ import redis
 
 from app.analysis.windows import WINDOWS
 from app.answers.diagnosis import Heartbeat, TickFailures, why_no_tick
-from app.answers.freshness import STALE_INTERVALS, is_quiet, silence
+from app.answers.freshness import STALE_INTERVALS, describe_silence, is_quiet
 from app.answers.ticker_read import Scored, evidence_class_of
 from app.core.errors import AnalysisNotRunning, BrokerSilent, NoAnswer
 from app.core.settings import Settings
@@ -26,22 +26,22 @@ from app.storage.published import (
 
 WINDOW = "1min"
 WINDOW_SECONDS = WINDOWS[WINDOW]
-# Above it the answer would take too long; what is left out is counted.
+# More would take too long; the answer counts the tickers left out.
 MAX_TICKERS_READ = 2000
-# Of a ticker whose state does not tell which of its events are open, its newest so many are read.
+# The newest events read of a ticker whose state does not list the open ones.
 MAX_EVENTS_A_TICKER = 500
-# An event without duration, a sweep, is happening for so long.
-FRESH_MS = 10_000
+# How long an event without duration, such as a sweep, counts as current.
+RECENT_EVENT_MS = 10_000
 _BATCH = 100
 _METRICS = ("as_of", "covered_seconds", "quote_count", "quotes_per_second", "quality")
 
 
 @dataclass(frozen=True, slots=True)
 class TickerSummary:
-    """One active ticker; measures are those of its newest minute.
+    """One active ticker, measured over its newest minute.
 
-    `events` are open, or were closed in the last 10 s; none are known where the newest tick is as
-    old as a ticker that is no longer active.
+    `events` are open or closed in the last 10 s; there are none if the newest tick is older than
+    an active ticker's newest quote may be.
     """
 
     ticker: str
@@ -57,7 +57,7 @@ class TickerSummary:
 
 @dataclass(frozen=True, slots=True)
 class Overview:
-    """The active tickers at `now_ms`; `cause` says why what they tell is not fresh."""
+    """The active tickers at `now_ms`; `cause` states why their data is not current."""
 
     now_ms: float
     tickers: Sequence[TickerSummary]
@@ -66,30 +66,30 @@ class Overview:
 
     @property
     def as_of_ms(self) -> int | None:
-        """Return the newest tick of all, None before the first."""
-        return max((seen.as_of_ms for seen in self.tickers if seen.as_of_ms), default=None)
+        """Return the time of the newest tick of any ticker, None before the first."""
+        return max((ticker.as_of_ms for ticker in self.tickers if ticker.as_of_ms), default=None)
 
 
 class _Replies(NamedTuple):
-    """What is asked of each ticker; None for a key of a wrong type, or without open events."""
+    """One ticker's replies; None for a key of a wrong type, or a state without open events."""
 
     metrics: Sequence[bytes | None] | None
     quote: Scored | None
     trade: Scored | None
     open_events: bytes | None
-    fresh_events: Sequence[bytes] | None
+    recent_events: Sequence[bytes] | None
 
     def members(self) -> list[bytes]:
-        """Return the open events and the fresh ones; some are both."""
+        """Return the open and the recent events; some are both."""
         lines = (self.open_events or b"").split(b"\n", MAX_EVENTS_A_TICKER)
-        return [*filter(None, lines), *(self.fresh_events or ())]
+        return [*filter(None, lines), *(self.recent_events or ())]
 
 
 class OverviewReader:
-    """Reads overviews, a round trip for a hundred tickers."""
+    """Read overviews, with one round trip per hundred tickers."""
 
     def __init__(self, client: redis.Redis, settings: Settings) -> None:
-        # `Any`: redis-py's annotations promise an awaitable beside every answer.
+        # `Any`: redis-py's annotations add an awaitable to every reply.
         self._redis: Any = client
         self._settings = settings
         self._keys = keys.Keys(cluster=settings.cluster)
@@ -97,59 +97,66 @@ class OverviewReader:
     def overview(self, now_ms: float) -> Overview:
         """Return all active tickers.
 
-        Raises `AnalysisNotRunning` or `BrokerSilent` where there are none.
+        Raises `AnalysisNotRunning` or `BrokerSilent` if there are none.
         """
-        pulse = Heartbeat.of(self._redis.hgetall(keys.HEARTBEAT), now_ms)
-        why = why_no_tick(pulse, TickFailures(), self._settings)
+        heartbeat = Heartbeat.from_fields(self._redis.hgetall(keys.HEARTBEAT), now_ms)
+        why = why_no_tick(heartbeat, TickFailures(), self._settings)
         scored = self._redis.zrevrangebyscore(keys.TICKERS, "+inf", now_ms - ACTIVE_MS)
         names = [name.decode("ascii", "replace") for name in scored]
         names = [name for name in names if is_ticker(name)]
         if not names:
-            raise self._nothing(now_ms, why)
-        tickers = list(self._seen(names[:MAX_TICKERS_READ], now_ms))
+            raise self._no_active_tickers(now_ms, why)
+        tickers = list(self._summaries(names[:MAX_TICKERS_READ], now_ms))
         return Overview(
-            now_ms, tickers, max(0, len(names) - MAX_TICKERS_READ), why or _silence(tickers, now_ms)
+            now_ms,
+            tickers,
+            max(0, len(names) - MAX_TICKERS_READ),
+            why or _silence_of_all(tickers, now_ms),
         )
 
-    def _nothing(self, now_ms: float, why: str | None) -> NoAnswer:
+    def _no_active_tickers(self, now_ms: float, why: str | None) -> NoAnswer:
         if why is not None:
             return AnalysisNotRunning(f"no ticker is known to be active, and {why}")
         newest = self._redis.zrevrange(keys.TICKERS, 0, 0, withscores=True)
-        why = silence(newest[0][1], now_ms) if newest else "no quote ever came; check the broker"
+        why = (
+            describe_silence(newest[0][1], now_ms)
+            if newest
+            else "no quote ever came; check the broker"
+        )
         return BrokerSilent(f"no ticker is active: {why}")
 
-    def _seen(self, names: Sequence[str], now_ms: float) -> Iterator[TickerSummary]:
+    def _summaries(self, names: Sequence[str], now_ms: float) -> Iterator[TickerSummary]:
         for start in range(0, len(names), _BATCH):
-            some = names[start : start + _BATCH]
-            rows = self._replies(some, now_ms)
-            untold = [n for n, row in zip(some, rows, strict=True) if row.open_events is None]
-            members = dict(zip(untold, self._all_events(untold), strict=True))
-            for name, row in zip(some, rows, strict=True):
-                seen = self._one(name, now_ms, row, members.get(name) or ())
-                if seen is not None:
-                    yield seen
+            batch = names[start : start + _BATCH]
+            rows = self._replies(batch, now_ms)
+            unlisted = [n for n, row in zip(batch, rows, strict=True) if row.open_events is None]
+            members = dict(zip(unlisted, self._all_events(unlisted), strict=True))
+            for name, row in zip(batch, rows, strict=True):
+                summary = self._summary(name, now_ms, row, members.get(name) or ())
+                if summary is not None:
+                    yield summary
 
     def _replies(self, names: Sequence[str], now_ms: float) -> list[_Replies]:
-        newest_ms, fresh_ms = now_ms + AHEAD_MS, now_ms - FRESH_MS
+        newest_ms, recent_ms = now_ms + AHEAD_MS, now_ms - RECENT_EVENT_MS
         pipe = self._redis.pipeline(transaction=False)
         for name in names:
             pipe.hmget(self._keys.metrics(name, WINDOW), *_METRICS)
             for key in (self._keys.quotes(name), self._keys.trades(name)):
                 pipe.zrevrangebyscore(key, newest_ms, "-inf", 0, 1, withscores=True)
             pipe.hget(self._keys.state(name), keys.OPEN_EVENTS)
-            fresh = (self._keys.patterns(name), "+inf", fresh_ms, 0, MAX_EVENTS_A_TICKER)
-            pipe.zrevrangebyscore(*fresh)
-        replies = iter(_executed(pipe))
+            recent = (self._keys.patterns(name), "+inf", recent_ms, 0, MAX_EVENTS_A_TICKER)
+            pipe.zrevrangebyscore(*recent)
+        replies = iter(_execute(pipe))
         return [_Replies(*five) for five in zip(*[replies] * len(_Replies._fields), strict=True)]
 
     def _all_events(self, names: Sequence[str]) -> list[Any]:
-        """Read the events of tickers whose state does not tell which are open."""
+        """Return the newest events of tickers whose state does not list the open ones."""
         pipe = self._redis.pipeline(transaction=False)
         for name in names:
             pipe.zrevrange(self._keys.patterns(name), 0, MAX_EVENTS_A_TICKER - 1)
-        return _executed(pipe)
+        return _execute(pipe)
 
-    def _one(
+    def _summary(
         self, name: str, now_ms: float, row: _Replies, all_events: Sequence[bytes]
     ) -> TickerSummary | None:
         if not row.quote:
@@ -160,13 +167,13 @@ class OverviewReader:
             row.quote[0][1],
             read_number(covered),
         )
-        are_known = as_of_ms is not None and now_ms - as_of_ms <= ACTIVE_MS
-        members = [*row.members(), *all_events] if are_known else []
-        events = events_after(members, name, now_ms - FRESH_MS)
+        has_recent_tick = as_of_ms is not None and now_ms - as_of_ms <= ACTIVE_MS
+        members = [*row.members(), *all_events] if has_recent_tick else []
+        events = events_after(members, name, now_ms - RECENT_EVENT_MS)
         is_stale = (
             as_of_ms is None or now_ms - as_of_ms > STALE_INTERVALS * self._settings.interval_ms
         )
-        found = {
+        flags = {
             "stale": is_stale,
             "quiet": is_quiet(now_ms - newest_ms, count, covered),
             "warming": covered_seconds is None or covered_seconds < WINDOW_SECONDS - 1,
@@ -179,24 +186,24 @@ class OverviewReader:
             quotes_per_second=read_number(rate),
             evidence_class=evidence_class_of(row.trade or ()),
             counts=read_quality(quality).counts,
-            flags=[flag for flag in ("stale", "quiet", "warming") if found[flag]],
-            # An open one that is fresh came twice.
+            flags=[flag for flag in ("stale", "quiet", "warming") if flags[flag]],
+            # By id: an event that is both open and recent was read twice.
             events=[*{event.id: event for event in events}.values()],
         )
 
 
-def _silence(tickers: Sequence[TickerSummary], now_ms: float) -> str | None:
-    if not all("quiet" in seen.flags for seen in tickers):
+def _silence_of_all(tickers: Sequence[TickerSummary], now_ms: float) -> str | None:
+    if not all("quiet" in ticker.flags for ticker in tickers):
         return None
-    newest_ms = max((seen.newest_quote_ms for seen in tickers), default=None)
-    return None if newest_ms is None else silence(newest_ms, now_ms)
+    newest_ms = max((ticker.newest_quote_ms for ticker in tickers), default=None)
+    return None if newest_ms is None else describe_silence(newest_ms, now_ms)
 
 
-def _executed(pipe: Any) -> list[Any]:  # noqa: ANN401 - as the client
-    return [_usable(reply) for reply in pipe.execute(raise_on_error=False)]
+def _execute(pipe: Any) -> list[Any]:  # noqa: ANN401 - as the client
+    return [_reply_or_none(reply) for reply in pipe.execute(raise_on_error=False)]
 
 
-def _usable(reply: object) -> object:
+def _reply_or_none(reply: object) -> object:
     if not isinstance(reply, Exception):
         return reply
     if isinstance(reply, redis.ResponseError) and str(reply).startswith("WRONGTYPE"):

@@ -1,4 +1,4 @@
-"""What may be said of a ticker now: fresh, stale, quiet, warming or absent."""
+"""Read a ticker's current state from Redis: fresh, stale, quiet, warming or absent."""
 
 import contextlib
 import dataclasses
@@ -13,15 +13,15 @@ from redis.exceptions import RedisClusterException
 from app.analysis.bars import SECOND_MS
 from app.analysis.quality_table import NOW_NAMES
 from app.answers.diagnosis import (
-    BEHIND,
+    TICK_LATE,
     TICKS_FAIL,
     Heartbeat,
     TickFailures,
-    who_is_active,
+    describe_active_tickers,
     why_no_tick,
 )
 from app.answers.durations import ago, since
-from app.answers.freshness import STALE_INTERVALS, is_quiet, silence
+from app.answers.freshness import STALE_INTERVALS, describe_silence, is_quiet
 from app.answers.overview import Overview, OverviewReader
 from app.answers.ticker_read import (
     MAX_EVENTS_READ,
@@ -64,7 +64,7 @@ from app.storage.published import (
 from app.storage.record_range import RecordRange, read_record_range
 from app.storage.redis_client import address_of, connect
 
-# Together with one more try, early enough for an answer within two seconds.
+# With one retry, an answer still comes within two seconds.
 TIMEOUT_SECONDS = 0.5
 DISCOVERY_SECONDS = 2
 PAST_NOTE = (
@@ -77,9 +77,9 @@ PAST_NOTE = (
 class TickerSnapshot:
     """All that is known of a ticker at `now_ms`; `as_of_ms` is None before its first tick.
 
-    `past` tells that an earlier moment was asked for. `ready_in_seconds` tells when the history
-    asked for will be covered, None where it is; `cause` says why a snapshot is stale or quiet;
-    `events` is None where they were not asked for.
+    `past` is set for an earlier moment. `ready_in_seconds` is the time until the history is
+    covered, None if it is; `cause` states why the snapshot is stale or quiet; `events` is None if
+    they were not requested.
     """
 
     ticker: str
@@ -104,20 +104,20 @@ class TickerSnapshot:
 
     @property
     def warming(self) -> bool:
-        """Tell whether the ticker is younger than the history asked for."""
+        """Return whether the ticker is younger than the history requested."""
         return self.ready_in_seconds is not None
 
 
 @contextlib.contextmanager
 def store_errors(client: redis.Redis) -> Iterator[None]:
-    """Turn what redis-py raises into `StoreUnavailable`, in a line without secrets."""
+    """Raise redis-py's errors as `StoreUnavailable`, with a one-line message without secrets."""
     try:
         yield
     except (redis.RedisError, RedisClusterException) as error:
-        raise StoreUnavailable(f"Redis at {address_of(client)} {_fault(error)}") from error
+        raise StoreUnavailable(f"Redis at {address_of(client)} {_describe_error(error)}") from error
 
 
-def _fault(error: Exception) -> str:
+def _describe_error(error: Exception) -> str:
     match error:
         case redis.AuthenticationError() | redis.exceptions.NoPermissionError():
             return "refuses the user or password: check REDIS_PASSWORD or REDIS_URL"
@@ -131,23 +131,23 @@ def _fault(error: Exception) -> str:
 
 
 class Reader:
-    """Answers what is known of a ticker now; keeps nothing but its connections."""
+    """Read tickers from Redis; holds no state but its connections."""
 
     def __init__(self, client: redis.Redis, settings: Settings) -> None:
         self._redis = client
         self._settings = settings
         self._keys = keys.Keys(cluster=settings.cluster)
-        self._glances = TickerReads(client, self._keys)
-        self._board = OverviewReader(client, settings)
-        self._answers = AnswerArchive(client)
+        self._ticker_reads = TickerReads(client, self._keys)
+        self._overviews = OverviewReader(client, settings)
+        self._archive = AnswerArchive(client)
 
     @classmethod
-    def of(cls, settings: Settings) -> "Reader":
-        """Make a reader with a pool of its own."""
+    def from_settings(cls, settings: Settings) -> "Reader":
+        """Return a reader with a connection pool of its own."""
         return cls(connect(settings, timeout_seconds=TIMEOUT_SECONDS), settings)
 
     def close(self) -> None:
-        """Let the connections go."""
+        """Close the connections."""
         self._redis.close()
 
     def snapshot(
@@ -158,56 +158,60 @@ class Reader:
         include_patterns: bool = True,
         at_ms: int | None = None,
     ) -> TickerSnapshot:
-        """Return what is known of `ticker`, over exactly the last `history_seconds`.
+        """Return what is known of `ticker` over exactly the last `history_seconds`.
 
-        `at_ms` asks for an earlier moment; not earlier than the newest tick, it changes nothing.
+        `at_ms` requests an earlier moment; it has no effect unless it is before the newest tick.
 
         Raises `NoAnswer` with what is missing and what to check, `StoreUnavailable` without Redis.
         """
-        question = ReadRequest(ticker, history_seconds, clock.now_ms())
+        request = ReadRequest(ticker, history_seconds, clock.now_ms())
         with store_errors(self._redis):
-            # A tick is at most three intervals old, or the bars are read once more.
-            glance = self._glances.of(question, newest_tick_after_ms=self._stale_before(question))
-            snapshot = self._said(question, glance)
+            # Enough bars for a tick of at most three intervals' age; an older one reads them again.
+            replies = self._ticker_reads.read(
+                request, newest_tick_after_ms=self._stale_before(request)
+            )
+            snapshot = self._current(request, replies)
             if at_ms is not None and snapshot.as_of_ms is not None and at_ms < snapshot.as_of_ms:
-                snapshot = self._at(question, glance, snapshot, at_ms)
+                snapshot = self._earlier(request, replies, snapshot, at_ms)
         return snapshot if include_patterns else dataclasses.replace(snapshot, events=None)
 
     def overview(self) -> Overview:
-        """Return all active tickers, as their newest ticks left them.
+        """Return all active tickers as of their newest ticks.
 
-        Raises `NoAnswer` where none is active, with the cause; `StoreUnavailable` without Redis.
+        Raises `NoAnswer` with the cause if none is active; `StoreUnavailable` without Redis.
         """
         with store_errors(self._redis):
-            return self._board.overview(clock.now_ms())
+            return self._overviews.overview(clock.now_ms())
 
     def table(self, ticker: str, as_of_ms: int, seconds: int) -> SecondTable:
         """Return the seconds of a history one by one."""
         question = ReadRequest(ticker, seconds, as_of_ms)
         with store_errors(self._redis):
-            glance = self._glances.with_bars(self._glances.state_of(ticker), question, as_of_ms)
-        return glance.table(as_of_ms, seconds)
+            replies = self._ticker_reads.read_bars(
+                self._ticker_reads.read_state(ticker), request, as_of_ms
+            )
+        return replies.table(as_of_ms, seconds)
 
     def event(self, ticker: str, event_id: str) -> EventRecord | None:
-        """Return a ticker's event by its id, None where it is not kept."""
+        """Return a ticker's event by its id, None if it is not kept."""
         store: Any = self._redis
         with store_errors(self._redis):
             members = store.zrevrange(self._keys.patterns(ticker), 0, MAX_EVENTS_READ - 1)
         wanted = event_id.encode()
-        found = read_events((member for member in members if wanted in member), ticker)
-        return next((event for event in found if event.id == event_id), None)
+        events = read_events((member for member in members if wanted in member), ticker)
+        return next((event for event in events if event.id == event_id), None)
 
     def records(self, ticker: str, from_ms: float, to_ms: float) -> RecordRange:
-        """Return the records of (from, to], at most some thousands of each kind."""
+        """Return the records stamped in (from, to], at most some thousands of each kind."""
         with store_errors(self._redis):
             return read_record_range(self._redis, self._keys, ticker, from_ms, to_ms)
 
-    def keep(self, answer_id: str, forms: Renderings) -> bool:
-        """Keep what is said for an hour; tells whether Redis took it."""
-        return self._answers.keep(answer_id, forms)
+    def archive(self, answer_id: str, renderings: Renderings) -> bool:
+        """Archive an answer for an hour; return whether Redis stored it."""
+        return self._archive.keep(answer_id, renderings)
 
     def active(self, now_ms: float) -> list[str]:
-        """Return the tickers whose newest quote is at most 300 s old, as discovery saw them.
+        """Return the tickers whose newest quote is at most 300 s old, as discovery found them.
 
         Raises `StoreUnavailable`.
         """
@@ -217,32 +221,32 @@ class Reader:
         names = (name.decode("ascii", "replace") for name in found)
         return [name for name in names if is_ticker(name)]
 
-    def _stale_before(self, question: ReadRequest) -> float:
-        return question.now_ms - STALE_INTERVALS * self._settings.interval_ms
+    def _stale_before(self, request: ReadRequest) -> float:
+        return request.now_ms - STALE_INTERVALS * self._settings.interval_ms
 
-    def _said(self, question: ReadRequest, glance: TickerReplies) -> TickerSnapshot:
-        ticker, now_ms = question.ticker, question.now_ms
-        quote_ms, as_of_ms = glance.newest_quote_ms, glance.as_of_ms
+    def _current(self, request: ReadRequest, replies: TickerReplies) -> TickerSnapshot:
+        ticker, now_ms = request.ticker, request.now_ms
+        quote_ms, as_of_ms = replies.newest_quote_ms, replies.as_of_ms
         if quote_ms is None:
-            raise self._no_quotes(question, glance)
+            raise self._no_quotes(request, replies)
         if now_ms - quote_ms > ACTIVE_MS:
             raise BrokerSilent(
                 f"{ticker}: the broker is silent: the newest quote came {since(quote_ms, now_ms)}; "
                 "check the broker or feed, and whether the market is open"
             )
         if as_of_ms is None or now_ms - as_of_ms > ACTIVE_MS:
-            return self._young(question, glance, quote_ms)
-        return self._known(question, glance, quote_ms, as_of_ms)
+            return self._before_first_tick(request, replies, quote_ms)
+        return self._after_tick(request, replies, quote_ms, as_of_ms)
 
-    def _no_quotes(self, question: ReadRequest, glance: TickerReplies) -> NoAnswer:
-        ticker, now_ms = question.ticker, question.now_ms
-        if glance.stamps_are_seconds:
+    def _no_quotes(self, request: ReadRequest, replies: TickerReplies) -> NoAnswer:
+        ticker, now_ms = request.ticker, request.now_ms
+        if replies.stamps_are_seconds:
             return NoQuotes(
                 f"{ticker}: its quotes are stamped in seconds, not milliseconds, and left out: "
                 "the broker must score them by epoch milliseconds"
             )
-        if glance.trade:
-            newest_ms = glance.newest_trade_ms
+        if replies.trade:
+            newest_ms = replies.newest_trade_ms
             seen = "" if newest_ms is None else f", the newest {since(newest_ms, now_ms)}"
             return NoQuotes(
                 f"{ticker}: has trades{seen} but no quotes: "
@@ -250,75 +254,75 @@ class Reader:
             )
         return UnknownTicker(
             f"{ticker}: no record of this ticker in Redis; "
-            f"{who_is_active(ticker, self.active(now_ms))}. "
+            f"{describe_active_tickers(ticker, self.active(now_ms))}. "
             "Case counts; check the spelling and that the broker writes this ticker"
         )
 
-    def _why_no_tick(self, question: ReadRequest, failures: TickFailures) -> str | None:
+    def _why_no_tick(self, request: ReadRequest, failures: TickFailures) -> str | None:
         store: Any = self._redis
-        pulse = Heartbeat.of(store.hgetall(keys.HEARTBEAT), question.now_ms)
-        return why_no_tick(pulse, failures, self._settings)
+        heartbeat = Heartbeat.from_fields(store.hgetall(keys.HEARTBEAT), request.now_ms)
+        return why_no_tick(heartbeat, failures, self._settings)
 
-    def _young(
-        self, question: ReadRequest, glance: TickerReplies, quote_ms: float
+    def _before_first_tick(
+        self, request: ReadRequest, replies: TickerReplies, quote_ms: float
     ) -> TickerSnapshot:
-        """Say what the newest quote says; the first tick will come, unless nothing runs."""
-        failures = TickFailures.of(glance.failures)
-        reason = self._why_no_tick(question, failures)
+        """Return the newest quote alone; raise `NoAnswer` if no first tick is to be expected."""
+        failures = TickFailures.from_fields(replies.failures)
+        reason = self._why_no_tick(request, failures)
         if reason is not None:
             kind = AnalysisFailing if reason.startswith(TICKS_FAIL) else AnalysisNotRunning
-            newest = ago(quote_ms, question.now_ms)
-            raise kind(f"{question.ticker}: quotes come in (the newest {newest}), but {reason}")
+            newest = ago(quote_ms, request.now_ms)
+            raise kind(f"{request.ticker}: quotes come in (the newest {newest}), but {reason}")
         return TickerSnapshot(
-            ticker=question.ticker,
-            now_ms=question.now_ms,
-            history_seconds=question.seconds,
+            ticker=request.ticker,
+            now_ms=request.now_ms,
+            history_seconds=request.seconds,
             newest_quote_ms=quote_ms,
-            evidence_class=glance.evidence_class,
-            metrics=glance.standing(),
+            evidence_class=replies.evidence_class,
+            metrics=replies.newest_quote_metrics(),
             ready_in_seconds=float(self._settings.interval_seconds + DISCOVERY_SECONDS),
             cause="no tick has seen this ticker yet; what is known is its newest quote",
             failures=failures,
         )
 
-    def _known(
-        self, question: ReadRequest, glance: TickerReplies, quote_ms: float, as_of_ms: int
+    def _after_tick(
+        self, request: ReadRequest, replies: TickerReplies, quote_ms: float, as_of_ms: int
     ) -> TickerSnapshot:
-        seconds = question.seconds
-        stale = as_of_ms < self._stale_before(question)
-        window = self._window(question, glance, as_of_ms, stale=stale)
+        seconds = request.seconds
+        stale = as_of_ms < self._stale_before(request)
+        window = self._window(request, replies, as_of_ms, stale=stale)
         start_ms = as_of_ms - seconds * SECOND_MS
-        events = events_after(glance.events, question.ticker, start_ms)
-        failures = TickFailures.of(glance.failures)
-        quiet = _is_quiet(question.now_ms - quote_ms, glance)
+        events = events_after(replies.events, request.ticker, start_ms)
+        failures = TickFailures.from_fields(replies.failures)
+        quiet = _is_quiet(request.now_ms - quote_ms, replies)
         return TickerSnapshot(
-            ticker=question.ticker,
-            now_ms=question.now_ms,
+            ticker=request.ticker,
+            now_ms=request.now_ms,
             as_of_ms=as_of_ms,
             history_seconds=seconds,
             newest_quote_ms=quote_ms,
-            evidence_class=glance.evidence_class,
+            evidence_class=replies.evidence_class,
             metrics=window.metrics,
-            behaviors=read_behaviors(glance.five_minutes.get(b"behaviors")),
+            behaviors=read_behaviors(replies.five_minutes.get(b"behaviors")),
             quality=window.quality,
             events=tuple(events),
             last_sweep=_last_sweep(start_ms, events),
-            levels=tuple(read_levels([*glance.levels, *glance.ask_levels])),
+            levels=tuple(read_levels([*replies.levels, *replies.ask_levels])),
             stale=stale,
             quiet=quiet,
-            # Under a second is the part of the first quote's second that lies before it.
+            # Less than a second: the part of the first quote's second before that quote.
             ready_in_seconds=window.unseen_seconds if window.unseen_seconds >= 1 else None,
-            cause=(self._why_no_tick(question, failures) or BEHIND)
+            cause=(self._why_no_tick(request, failures) or TICK_LATE)
             if stale
-            else silence(quote_ms, question.now_ms)
+            else describe_silence(quote_ms, request.now_ms)
             if quiet
             else None,
             failures=failures,
-            engine=read_engine(glance.five_minutes.get(b"engine")),
+            engine=read_engine(replies.five_minutes.get(b"engine")),
         )
 
-    def _at(
-        self, question: ReadRequest, glance: TickerReplies, newest: TickerSnapshot, at_ms: int
+    def _earlier(
+        self, request: ReadRequest, replies: TickerReplies, newest: TickerSnapshot, at_ms: int
     ) -> TickerSnapshot:
         """Say what was known at an earlier moment: metrics from the bars, events by their times."""
         glance = self._glances.with_bars(glance, question, at_ms)
@@ -331,8 +335,8 @@ class Reader:
             newest,
             as_of_ms=at_ms,
             past=True,
-            metrics=added.metrics,
-            quality=dataclasses.replace(newest.quality, counts=added.counts),
+            metrics=sums.metrics,
+            quality=dataclasses.replace(newest.quality, counts=sums.counts),
             behaviors={},
             levels=(),
             events=tuple(events),
@@ -344,12 +348,12 @@ class Reader:
         )
 
     def _window(
-        self, question: ReadRequest, glance: TickerReplies, as_of_ms: int, *, stale: bool
+        self, request: ReadRequest, replies: TickerReplies, as_of_ms: int, *, stale: bool
     ) -> "_Window":
-        """Measure the history: a hash where there is one for it, else from bars."""
-        has_hash = question.seconds in WINDOW_OF_SECONDS
-        if has_hash and read_number(glance.window.get(b"as_of")) == as_of_ms:
-            return _hashed(question, glance, as_of_ms)
+        """Return a history's metrics: from its hash if it has one, else from bars."""
+        has_hash = request.seconds in WINDOW_OF_SECONDS
+        if has_hash and read_number(replies.window.get(b"as_of")) == as_of_ms:
+            return _window_from_hash(request, replies, as_of_ms)
         if stale or has_hash:
             glance = self._glances.with_bars(glance, question, as_of_ms)
         added = glance.sum_window(as_of_ms, question.seconds, glance.tick_size)
@@ -360,7 +364,7 @@ class Reader:
 
 
 def event_at(event: EventRecord, at_ms: float) -> EventRecord:
-    """Return an event as open where it had not closed by `at_ms`."""
+    """Return an event as it was at `at_ms`: open if it closed later."""
     if event.closed_at is None or event.closed_at <= at_ms:
         return event
     return msgspec.structs.replace(event, status="open", closed_at=None, close_reason=None)
@@ -372,11 +376,11 @@ class _Window(NamedTuple):
     unseen_seconds: float
 
 
-def _hashed(question: ReadRequest, glance: TickerReplies, as_of_ms: int) -> _Window:
-    metrics = read_metrics(glance.window)
-    quality = read_quality(glance.window.get(b"quality"), as_of_ms - question.seconds * SECOND_MS)
-    covered = read_number(glance.window.get(b"covered_seconds"))
-    unseen = 0.0 if covered is None else question.seconds - covered - quality.gap_seconds
+def _window_from_hash(request: ReadRequest, replies: TickerReplies, as_of_ms: int) -> _Window:
+    metrics = read_metrics(replies.window)
+    quality = read_quality(replies.window.get(b"quality"), as_of_ms - request.seconds * SECOND_MS)
+    covered = read_number(replies.window.get(b"covered_seconds"))
+    unseen = 0.0 if covered is None else request.seconds - covered - quality.gap_seconds
     return _Window(metrics, quality, unseen)
 
 
@@ -385,6 +389,6 @@ def _last_sweep(start_ms: float, events: list[EventRecord]) -> EventRecord | Non
     return max(sweeps, key=lambda event: event.opened_at, default=None)
 
 
-def _is_quiet(silence_ms: float, glance: TickerReplies) -> bool:
-    fields = glance.five_minutes
-    return is_quiet(silence_ms, fields.get(b"quote_count"), fields.get(b"covered_seconds"))
+def _is_quiet(quote_age_ms: float, replies: TickerReplies) -> bool:
+    fields = replies.five_minutes
+    return is_quiet(quote_age_ms, fields.get(b"quote_count"), fields.get(b"covered_seconds"))

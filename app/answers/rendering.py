@@ -1,4 +1,4 @@
-"""Replies as they leave: under an id, in two forms that carry the same facts, and kept."""
+"""Render replies as text and JSON with the same facts, and archive them under an id."""
 
 import json
 from typing import Any, NamedTuple
@@ -11,18 +11,18 @@ from app.storage.answer_archive import new_id
 
 
 class RenderedReply(NamedTuple):
-    """A reply as text, and structured: as it is sent and as compact JSON."""
+    """A reply as text, as structured content, and as that content's compact JSON."""
 
     text: str
-    structured: dict[str, Any]
+    structured_content: dict[str, Any]
     json: str
 
 
 class SentReply(NamedTuple):
-    """What is sent: the text, the structured form, and a picture where there is one."""
+    """What a client receives: text, structured content, and a PNG for a chart."""
 
     text: str
-    structured: dict[str, Any]
+    structured_content: dict[str, Any]
     png: bytes | None = None
 
 
@@ -32,36 +32,38 @@ def render_text(reply: Reply) -> str:
 
 
 def render(reply: Reply) -> RenderedReply:
-    """Return both forms of a reply."""
+    """Return a reply as text and as JSON."""
     structured = reply.as_json()
     return RenderedReply(render_text(reply), structured, compact(structured))
 
 
-def send(reader: Reader, reply: Reply, png: bytes | None = None) -> SentReply:
-    """Keep a reply under an id and return what is sent; without an id where it can't be kept."""
-    return send_rendered(reader, render(reply), png)
+def archive(reader: Reader, reply: Reply, png: bytes | None = None) -> SentReply:
+    """Archive a reply and return it with its new id, or without an id if Redis refuses."""
+    return archive_rendered(reader, render(reply), png)
 
 
-def send_rendered(reader: Reader, forms: RenderedReply, png: bytes | None = None) -> SentReply:
-    """Do the same with the forms of a reply."""
+def archive_rendered(
+    reader: Reader, rendered: RenderedReply, png: bytes | None = None
+) -> SentReply:
+    """Archive a reply that is already rendered; see `archive`."""
     answer_id = new_id()
-    named = _named(forms, answer_id)
-    kept = {"text": named.text.encode(), "json": named.json.encode()}
+    with_id = _with_id(rendered, answer_id)
+    renderings = {"text": with_id.text.encode(), "json": with_id.json.encode()}
     if png is not None:
-        kept["png"] = png
-    sent = named if reader.keep(answer_id, kept) else forms
-    return SentReply(sent.text, sent.structured, png)
+        renderings["png"] = png
+    sent = with_id if reader.archive(answer_id, renderings) else rendered
+    return SentReply(sent.text, sent.structured_content, png)
 
 
-def _named(forms: RenderedReply, answer_id: str) -> RenderedReply:
-    """Put the id where the reply itself would: first in the JSON, last in the text."""
+def _with_id(rendered: RenderedReply, answer_id: str) -> RenderedReply:
+    """Insert the id where `Reply.with_id` would: first in the JSON, last in the text."""
     return RenderedReply(
-        "\n".join((forms.text, *id_line(answer_id))),
-        {"answer_id": answer_id, **forms.structured},
-        f'{{"answer_id":"{answer_id}",{forms.json[1:]}',
+        "\n".join((rendered.text, *id_line(answer_id))),
+        {"answer_id": answer_id, **rendered.structured_content},
+        f'{{"answer_id":"{answer_id}",{rendered.json[1:]}',
     )
 
 
 def compact(value: object) -> str:
-    """Return JSON without a space that costs tokens."""
+    """Return JSON without spaces, which would cost model tokens."""
     return json.dumps(value, separators=(",", ":"), ensure_ascii=False)

@@ -1,4 +1,4 @@
-"""Where something happens now, across all active tickers."""
+"""Find the current pattern events of all active tickers."""
 
 from collections import Counter
 from collections.abc import Iterator
@@ -8,7 +8,7 @@ from pydantic import Field
 
 from app.analysis.pattern_table import PATTERN_SIDES, PATTERN_TYPES
 from app.answers.list_tickers import ReplyHeader, reply_header
-from app.answers.overview import FRESH_MS, Overview, TickerSummary
+from app.answers.overview import RECENT_EVENT_MS, Overview, TickerSummary
 from app.answers.reader import Reader
 from app.answers.schema import Flags
 from app.answers.ticker_answer import EventFacts, event_facts, event_rank
@@ -41,7 +41,7 @@ class Scan(ReplyHeader):
     odd_records: Annotated[dict[str, int], Field(description="of the last minute, by name")] = {}
 
     def as_text(self) -> str:
-        """Return a line an event."""
+        """Return one line for each event."""
         count = shown(len(self.events), self.events_left_out) if self.events else "none"
         head = f"events: {count} {EVENT_COLUMNS if self.events else ''}"
         return "\n".join(
@@ -70,7 +70,7 @@ class Scan(ReplyHeader):
 def scan(
     reader: Reader, pattern: str = ANY, side: str = ANY, min_strength: float = 0, limit: int = 10
 ) -> Scan:
-    """Find the events of now, strongest first; those of unknown strength only from 0.
+    """Return the current events, strongest first; unknown strength counts as 0.
 
     Raises `BadQuestion`, `NoAnswer` or `StoreUnavailable`.
     """
@@ -80,16 +80,18 @@ def scan(
     check_range("limit", limit, 1, MAX_LIMIT)
     overview = reader.overview()
     found = [
-        (event, seen)
-        for event, seen in _happening(overview)
+        (event, summary)
+        for event, summary in _current_events(overview)
         if pattern in (ANY, event.type)
         and side in (ANY, event.side)
         and (event.strength or 0) >= min_strength
     ]
-    found.sort(key=lambda row: strongest(row[0]), reverse=True)
+    found.sort(key=lambda row: strength_rank(row[0]), reverse=True)
     rows = [
-        FoundEvent(**event_facts(event).model_dump(), ticker=seen.ticker, flags=list(seen.flags))
-        for event, seen in found[:limit]
+        FoundEvent(
+            **event_facts(event).model_dump(), ticker=summary.ticker, flags=list(summary.flags)
+        )
+        for event, summary in found[:limit]
     ]
     return Scan.model_validate(
         {
@@ -101,30 +103,30 @@ def scan(
     )
 
 
-def _happening(overview: Overview) -> Iterator[tuple[EventRecord, TickerSummary]]:
-    for seen in overview.tickers:
-        for event in seen.events:
-            if is_now(event, overview.now_ms):
-                yield event, seen
+def _current_events(overview: Overview) -> Iterator[tuple[EventRecord, TickerSummary]]:
+    for summary in overview.tickers:
+        for event in summary.events:
+            if is_current(event, overview.now_ms):
+                yield event, summary
 
 
-def strongest(event: EventRecord) -> tuple[float, bool, float]:
-    """Order events of different tickers: their strengths compare each with its own ticker."""
+def strength_rank(event: EventRecord) -> tuple[float, bool, float]:
+    """Return a sort key for events of different tickers; strengths are ranks within a ticker."""
     _, strength, opened_at = event_rank(event)
     return strength, event.status == "open", opened_at
 
 
-def is_now(event: EventRecord, now_ms: float) -> bool:
-    """Tell whether an event is open or just happened."""
-    return event.status == "open" or event.opened_at > now_ms - FRESH_MS
+def is_current(event: EventRecord, now_ms: float) -> bool:
+    """Return whether an event is open or opened in the last 10 s."""
+    return event.status == "open" or event.opened_at > now_ms - RECENT_EVENT_MS
 
 
 def _tickers(overview: Overview) -> dict[str, object]:
-    flags = Counter(flag for seen in overview.tickers for flag in seen.flags)
-    classes = Counter(seen.evidence_class for seen in overview.tickers)
+    flags = Counter(flag for summary in overview.tickers for flag in summary.flags)
+    classes = Counter(summary.evidence_class for summary in overview.tickers)
     odd: Counter[str] = Counter()
-    for seen in overview.tickers:
-        odd.update(seen.counts)
+    for summary in overview.tickers:
+        odd.update(summary.counts)
     return {
         "evidence": dict(sorted(classes.items())),
         "stale_tickers": flags["stale"] or None,

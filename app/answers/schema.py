@@ -1,4 +1,4 @@
-"""What every answer is made of: typed parts whose annotations are the published schema."""
+"""Base models and field types of answers; their annotations are the published schema."""
 
 import math
 from collections.abc import Iterable
@@ -11,7 +11,7 @@ from app.storage.published import Value
 
 
 def lean_schema(schema: dict[str, Any]) -> None:
-    """Strip a JSON schema of what costs tokens and says nothing: titles, nulls, null defaults."""
+    """Remove titles, null types and null defaults from a JSON schema, which cost model tokens."""
     schema.pop("title", None)
     for fields in schema.get("properties", {}).values():
         fields.pop("title", None)
@@ -56,15 +56,15 @@ class Reply(AnswerModel):
     ] = None
 
     def as_json(self) -> dict[str, Any]:
-        """Return the structured form."""
+        """Return the reply as JSON types."""
         return self.model_dump(mode="json", exclude_defaults=True)
 
     def as_text(self) -> str:
         """Return the same facts as compact text."""
         raise NotImplementedError
 
-    def named(self, answer_id: str | None) -> Self:
-        """Return the same reply under an id."""
+    def with_id(self, answer_id: str | None) -> Self:
+        """Return a copy of the reply with an id."""
         return self.model_copy(update={"answer_id": answer_id})
 
 
@@ -93,12 +93,12 @@ def _annotation(row: Metric, *, compared: bool) -> Any:  # noqa: ANN401 - a type
 
 
 def significant(value: float | None, digits: int) -> Number | None:
-    """Round what is known to significant digits."""
+    """Round to significant digits; None stays None."""
     return None if value is None else short(value, digits)
 
 
 def short(value: float, digits: int) -> Number:
-    """Round to significant digits, never left of the decimal point.
+    """Round to significant digits; the digits before the decimal point are always kept.
 
     >>> short(1234.5678, 6), short(0.00123456789, 3), short(1234567.8, 3), short(200.0, 6)
     (1234.57, 0.00123, 1234568, 200)
@@ -109,7 +109,7 @@ def short(value: float, digits: int) -> Number:
 
 
 def whole(value: float) -> Number:
-    """Return a whole number as int.
+    """Return a whole number as an int, another number unchanged.
 
     >>> whole(200.0), whole(0.5)
     (200, 0.5)

@@ -1,4 +1,4 @@
-"""How measures changed over a history: columns of numbers, oldest first."""
+"""Measure changes over a history: columns of numbers, oldest first."""
 
 from typing import Annotated, Any
 
@@ -55,7 +55,7 @@ class Series(Reply):
     columns: Annotated[dict[str, Column], Field(description="by field; null: not known")]
 
     def as_text(self) -> str:
-        """Return a line a field."""
+        """Return one line for each field."""
         head = [
             f"{self.ticker}: last {self.history_seconds} s",
             f"as of {age(self.age_seconds)} ago",
@@ -72,14 +72,17 @@ class Series(Reply):
                 ", ".join(head),
                 *([f"note: {self.note}"] if self.note else []),
                 f"steps of {self.step_seconds} s, the first ends {age(first_age)} ago",
-                *(f"{name}: {' '.join(map(_said, it))}" for name, it in self.columns.items()),
+                *(
+                    f"{name}: {' '.join(map(_number_text, values))}"
+                    for name, values in self.columns.items()
+                ),
                 f"quality: {odd or 'nothing odd'}",
                 *id_line(self.answer_id),
             ]
         )
 
 
-def _said(value: Number | None) -> str:
+def _number_text(value: Number | None) -> str:
     return "-" if value is None else plain(value)
 
 
@@ -133,5 +136,5 @@ def measured(table: SecondTable, end_ms: int, seconds: int) -> dict[str, Value]:
 def _number(name: str, value: Value | None) -> Number | None:
     if value is None or isinstance(value, str):
         return None
-    said = rounded(name, value)
-    return said if not isinstance(said, str) else None
+    number = rounded(name, value)
+    return number if not isinstance(number, str) else None

@@ -1,4 +1,4 @@
-"""What is answered of a ticker: typed models whose fields are the published schema.
+"""Answer about a ticker: typed models whose fields are the published schema.
 
 Numbers are rounded here, once, so that text and JSON carry the same facts.
 """
@@ -141,13 +141,13 @@ class Answer(Reply):
 
 
 def build_answer(snapshot: TickerSnapshot) -> Answer:
-    """Put a snapshot into the published form: rounded, cut to the strongest events and levels."""
+    """Return a snapshot as an answer: rounded, with the strongest events and levels only."""
     events = None if snapshot.events is None else top_events(snapshot.events)
     return _answer(snapshot, events, top_levels(snapshot.levels))
 
 
 def fit_to_budget(snapshot: TickerSnapshot, cost: Callable[[Answer], float]) -> Answer:
-    """Return the answer whose cost is at most 1, or the smallest: see `_without_least`."""
+    """Return an answer whose cost is at most 1, else the smallest; see `_without_least`."""
     events = None if snapshot.events is None else top_events(snapshot.events)
     levels = top_levels(snapshot.levels)
     answer = _answer(snapshot, events, levels)
@@ -160,7 +160,7 @@ def fit_to_budget(snapshot: TickerSnapshot, cost: Callable[[Answer], float]) -> 
 def _without_least(
     events: list[EventRecord] | None, levels: list[LevelRecord]
 ) -> tuple[list[EventRecord] | None, list[LevelRecord]]:
-    """Leave out one: the weakest closed event, else the least level, else the weakest open one."""
+    """Drop one item: the weakest closed event, else the least level, else the weakest event."""
     if events and (events[-1].status == "closed" or not levels):
         return events[:-1], levels
     least = min(levels, key=significance)
@@ -182,7 +182,7 @@ def build_brief(snapshot: TickerSnapshot, names: Iterable[str] = BRIEF) -> Answe
 
 
 def fit_brief_to_budget(snapshot: TickerSnapshot, cost: Callable[[Answer], float]) -> Answer:
-    """Return the brief answer whose cost is at most 1: with as many open events as fit."""
+    """Return a brief answer with as many open events as a cost of at most 1 allows."""
     answer = build_brief(snapshot)
     for most in range(MAX_EVENTS - 1, -1, -1):
         if cost(answer) <= 1 or snapshot.events is None:
@@ -197,7 +197,7 @@ def _brief(name: str, value: Value) -> Value:
 
 
 def open_patterns(events: Iterable[EventRecord], most: int = MAX_EVENTS) -> list[str]:
-    """Name the strongest open events: type, side and strength where it is known."""
+    """List the strongest open events as type, side and, where known, strength."""
     ranked = [
         event for event in sorted(events, key=event_rank, reverse=True) if event.status == "open"
     ]
@@ -257,12 +257,12 @@ def _covered(metrics: Mapping[str, Value]) -> Number | None:
 
 
 def top_events(events: Iterable[EventRecord]) -> list[EventRecord]:
-    """Choose the events to tell: open ones first, strongest first, newest first."""
+    """Return the first `MAX_EVENTS` events by rank; see `event_rank`."""
     return sorted(events, key=event_rank, reverse=True)[:MAX_EVENTS]
 
 
 def event_rank(event: EventRecord) -> tuple[bool, float, float]:
-    """Order events by how much they tell: open, strong, new."""
+    """Return a sort key, greatest first: open before closed, then by strength, then the newest."""
     return (
         event.status == "open",
         -1.0 if event.strength is None else event.strength,
@@ -271,7 +271,7 @@ def event_rank(event: EventRecord) -> tuple[bool, float, float]:
 
 
 def top_levels(levels: Iterable[LevelRecord]) -> list[LevelRecord]:
-    """Choose the most significant levels of each side, bids first."""
+    """Return the most significant levels of each side, bids first."""
     ranked = sorted(levels, key=significance, reverse=True)
     return [
         level
@@ -297,7 +297,7 @@ def _unless_shown(sweep: EventRecord | None, shown: list[EventRecord] | None) ->
 
 
 def event_facts(event: EventRecord) -> EventFacts:
-    """Put an event into the published form; what it was made from is told by explain_pattern."""
+    """Return an event in the published form, without the evidence that explain_pattern gives."""
     return EventFacts(
         id=event.id,
         type=event.type,
@@ -316,7 +316,7 @@ def event_facts(event: EventRecord) -> EventFacts:
 
 
 def level_facts(level: LevelRecord, mid: float | None) -> LevelFacts:
-    """Put a level into the published form, with its distance from the mid."""
+    """Return a level in the published form, with its distance from the mid."""
     return LevelFacts(
         side=level.side,
         price=whole(level.price),
@@ -330,7 +330,7 @@ def level_facts(level: LevelRecord, mid: float | None) -> LevelFacts:
 
 
 def quality_facts(quality: QualityRecord) -> QualityFacts:
-    """Put a window's quality into the published form."""
+    """Return a window's quality in the published form."""
     return QualityFacts(
         counts=dict(quality.counts),
         gap_seconds=short(quality.gap_seconds, 4) if quality.gaps else None,
@@ -348,7 +348,7 @@ def _failures(snapshot: TickerSnapshot) -> FailureFacts | None:
 
 
 def mid_of(metrics: Mapping[str, Value]) -> float | None:
-    """Return the mid of the standing quote where both sides have a price."""
+    """Return the mid of the standing quote, None unless both sides have a price."""
     bid, ask = metrics.get("bid_price"), metrics.get("ask_price")
     if isinstance(bid, (int, float)) and isinstance(ask, (int, float)) and bid + ask > 0:
         return (bid + ask) / 2

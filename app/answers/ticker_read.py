@@ -1,4 +1,4 @@
-"""One round trip that reads a ticker's keys as one tick left them."""
+"""Read all keys of one ticker in one transaction, so that they are of the same tick."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
@@ -26,12 +26,12 @@ Hash = Mapping[bytes, bytes]
 Scored = Sequence[tuple[bytes, float]]
 Entries = Sequence[tuple[bytes, Hash]]
 _NO_FIELDS: Hash = {}
-# redis-py's annotations promise an awaitable beside every answer.
+# redis-py's annotations add an awaitable to every reply.
 _Pipeline = Any
 
 
 class ReadRequest(NamedTuple):
-    """What is asked, and when."""
+    """A ticker and a history of `seconds` that ends at `now_ms`."""
 
     ticker: str
     seconds: int
@@ -39,7 +39,10 @@ class ReadRequest(NamedTuple):
 
 
 class WindowSums(NamedTuple):
-    """Metrics and quality counts of a history from bars; how much of it lies before all bars."""
+    """Metrics and quality counts of a history, summed from bars.
+
+    `unseen_seconds` is the part of the history before the first bar.
+    """
 
     metrics: Mapping[str, Value]
     counts: Mapping[str, int]
@@ -54,7 +57,7 @@ class SecondTable(NamedTuple):
 
 
 class TickerReplies(NamedTuple):
-    """Replies in the order they are asked for; a key of a wrong type reads as empty."""
+    """Redis's replies in the order of the commands; a key of a wrong type reads as empty."""
 
     state: Sequence[bytes | None] = ()
     five_minutes: Hash = _NO_FIELDS
@@ -70,7 +73,7 @@ class TickerReplies(NamedTuple):
 
     @property
     def as_of_ms(self) -> int | None:
-        """Return the newest tick, None before the first."""
+        """Return the time of the newest tick, None before the first."""
         for text in (self.five_minutes.get(b"as_of"), *self.state[:1]):
             as_of = read_number(text)
             if as_of is not None:
@@ -84,16 +87,16 @@ class TickerReplies(NamedTuple):
 
     @property
     def newest_trade_ms(self) -> float | None:
-        """Return the stamp of the newest trade likewise."""
+        """Return the stamp of the newest trade that is not ahead of the clock."""
         return _stamp(self.trade)
 
     @property
     def stamps_are_seconds(self) -> bool:
-        """Tell whether the newest quote's score can't be milliseconds."""
+        """Return whether the newest quote's score is too small to be epoch milliseconds."""
         return bool(self.quote) and self.quote[0][1] < MIN_EPOCH_MS
 
-    def standing(self) -> dict[str, Value]:
-        """Read the newest quote as metrics, for a ticker that no tick has seen yet."""
+    def newest_quote_metrics(self) -> dict[str, Value]:
+        """Return the newest quote as metrics, for a ticker before its first tick."""
         try:
             quote, _ = parse_quote(*self.quote[0])
         except (IndexError, RecordRejected):
@@ -107,7 +110,7 @@ class TickerReplies(NamedTuple):
 
     @property
     def evidence_class(self) -> EvidenceClass:
-        """Return A where trades carry their aggressor, B where they don't, C without trades."""
+        """Return the ticker's evidence class by its newest trade."""
         return evidence_class_of(self.trade)
 
     @property
@@ -139,13 +142,13 @@ class TickerReplies(NamedTuple):
             bars = {bar.end: bar for bar in (decode_bar(fields[b"b"]) for _, fields in entries)}
             bars |= {bar.end: bar for bar in (decode_bars(recent) if recent else ())}
         except (KeyError, StateUnreadable):
-            # Bars of another version of the definitions say nothing here.
+            # Bars of another version of the definitions can't be decoded.
             return []
         return [bars[end] for end in sorted(bars) if end <= as_of_ms]
 
 
 def evidence_class_of(trade: Sequence[tuple[bytes, float]]) -> EvidenceClass:
-    """Return A where trades carry their aggressor, B where they don't, C without trades."""
+    """Return A if the newest trade has its aggressor, B if it has not, C without trades."""
     if not trade:
         return "C"
     try:
@@ -167,61 +170,61 @@ def _stamp(newest: Scored) -> float | None:
 
 
 class TickerReads:
-    """Reads glances of tickers over one connection pool."""
+    """Read tickers over one connection pool."""
 
-    def __init__(self, client: redis.Redis, names: Keys) -> None:
-        # `Any`: redis-py's annotations promise an awaitable beside every answer.
+    def __init__(self, client: redis.Redis, keys: Keys) -> None:
+        # `Any`: redis-py's annotations add an awaitable to every reply.
         self._redis: Any = client
-        self._keys = names
+        self._keys = keys
 
-    def of(self, question: ReadRequest, newest_tick_after_ms: float) -> TickerReplies:
-        """Read a ticker's keys; bars only for a history that has no hash of its own."""
-        key, ticker = self._keys, question.ticker
+    def read(self, request: ReadRequest, newest_tick_after_ms: float) -> TickerReplies:
+        """Return a ticker's keys; with bars only if the history has no hash of its own."""
+        key, ticker = self._keys, request.ticker
         pipe = self._redis.pipeline(transaction=True)
         pipe.hmget(key.state(ticker), *_STATE_FIELDS)
         pipe.hgetall(key.metrics(ticker, "5min"))
         for broker_key in (key.quotes(ticker), key.trades(ticker)):
-            newest_ms = question.now_ms + AHEAD_MS
+            newest_ms = request.now_ms + AHEAD_MS
             pipe.zrevrangebyscore(broker_key, newest_ms, "-inf", 0, 1, withscores=True)
         pipe.hgetall(key.failures(ticker))
         pipe.zrevrange(key.levels(ticker, "bid"), 0, -1)
         pipe.zrevrange(key.levels(ticker, "ask"), 0, -1)
         pipe.zrevrange(key.patterns(ticker), 0, MAX_EVENTS_READ - 1)
-        pipe.hgetall(key.metrics(ticker, WINDOW_OF_SECONDS.get(question.seconds, "10s")))
-        if question.seconds not in WINDOW_OF_SECONDS:
-            self._ask_bars(pipe, question, int(newest_tick_after_ms))
-        return TickerReplies(*_answered(pipe))
+        pipe.hgetall(key.metrics(ticker, WINDOW_OF_SECONDS.get(request.seconds, "10s")))
+        if request.seconds not in WINDOW_OF_SECONDS:
+            self._request_bars(pipe, request, int(newest_tick_after_ms))
+        return TickerReplies(*_execute(pipe))
 
     def state_of(self, ticker: str) -> TickerReplies:
         """Read only the state's fields: the newest bars are in them."""
         return TickerReplies(state=self._redis.hmget(self._keys.state(ticker), *_STATE_FIELDS))
 
-    def with_bars(
-        self, glance: TickerReplies, question: ReadRequest, as_of_ms: int
+    def read_bars(
+        self, replies: TickerReplies, request: ReadRequest, as_of_ms: int
     ) -> TickerReplies:
-        """Read the bars of the history that ends at an older tick into a glance."""
+        """Return `replies` with the bars of the history that ends at `as_of_ms`."""
         pipe = self._redis.pipeline(transaction=True)
-        self._ask_bars(pipe, question, as_of_ms)
-        bars, bar_before = _answered(pipe, TickerReplies._fields.index("bars"))
-        return glance._replace(bars=bars, bar_before=bar_before)
+        self._request_bars(pipe, request, as_of_ms)
+        bars, bar_before = _execute(pipe, TickerReplies._fields.index("bars"))
+        return replies._replace(bars=bars, bar_before=bar_before)
 
-    def _ask_bars(self, pipe: _Pipeline, question: ReadRequest, oldest_as_of_ms: int) -> None:
-        key = self._keys.bars(question.ticker)
-        start_ms = max(0, oldest_as_of_ms - question.seconds * SECOND_MS)
+    def _request_bars(self, pipe: _Pipeline, request: ReadRequest, oldest_as_of_ms: int) -> None:
+        key = self._keys.bars(request.ticker)
+        start_ms = max(0, oldest_as_of_ms - request.seconds * SECOND_MS)
         pipe.xrange(key, start_ms + 1, "+")
-        # What stood when the history began is told by the newest bar before it, however old.
+        # The newest bar before the history, of any age, holds the quote that stood at its start.
         pipe.xrevrange(key, start_ms, "-", count=1)
 
 
 _EMPTY = tuple(TickerReplies._field_defaults.values())
 
 
-def _answered(pipe: _Pipeline, first: int = 0) -> list[Any]:
+def _execute(pipe: _Pipeline, first: int = 0) -> list[Any]:
     replies = pipe.execute(raise_on_error=False)
-    return [_usable(reply, _EMPTY[first + i]) for i, reply in enumerate(replies)]
+    return [_reply_or_empty(reply, _EMPTY[first + i]) for i, reply in enumerate(replies)]
 
 
-def _usable(reply: object, empty: object) -> object:
+def _reply_or_empty(reply: object, empty: object) -> object:
     if not isinstance(reply, Exception):
         return reply
     if isinstance(reply, redis.ResponseError) and str(reply).startswith("WRONGTYPE"):

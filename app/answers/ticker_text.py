@@ -1,6 +1,6 @@
-"""An answer as compact text: the same facts as its JSON, a third of the tokens.
+"""Render an answer as compact text: the facts of its JSON in a third of the model tokens.
 
-`a/b` is bid/ask throughout; sizes are in the feed's unit, other units stand beside their names.
+`a/b` always means bid/ask; sizes are in the feed's unit, other units are part of the labels.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -23,7 +23,7 @@ _LINES = text_lines()
 
 
 def as_text(answer: Answer) -> str:
-    """Return an answer for people and for models that are shown text."""
+    """Return an answer as text."""
     return "\n".join(_lines(answer))
 
 
@@ -41,7 +41,7 @@ def _lines(answer: Answer) -> Iterator[str]:
 
 
 def id_line(answer_id: str | None) -> Iterator[str]:
-    """Say under which id an answer is kept."""
+    """Yield the line with the id that an answer is archived under, if it has one."""
     if answer_id is not None:
         yield f"answer {answer_id}"
 
@@ -90,7 +90,7 @@ def _joined(fields: Sequence[str], known: Mapping[str, object]) -> str:
 
 
 def plain(value: object) -> str:
-    """Write a number without exponent, for eyes and tokenizers.
+    """Write a number without an exponent, which people read badly and tokenizers split.
 
     >>> plain(0.00000123), plain(12), plain(-0.5), plain("STABLE")
     ('0.00000123', '12', '-0.5', 'STABLE')
@@ -139,12 +139,12 @@ EVENT_COLUMNS = "(strength, statistic/threshold, class, id)"
 
 
 def shown(count: int, left_out: int | None) -> str:
-    """Say how many are told of, and how many are not."""
+    """Return the number of items listed and, if any, of those left out."""
     return f"{count} shown, {left_out} left out" if left_out else str(count)
 
 
 def event_line(event: EventFacts, now: int) -> str:
-    """Say an event in a line."""
+    """Return an event as one line of text."""
     return ", ".join(_event_parts(event, now))
 
 
@@ -167,7 +167,7 @@ def _life(event: EventFacts, now: int) -> str:
 
 
 def prices(low: object, high: object) -> str:
-    """Say one price, or the two ends of a range."""
+    """Write one price, or the two ends of a price range."""
     return plain(low) if high in (None, low) else f"{plain(low)}..{plain(high)}"
 
 

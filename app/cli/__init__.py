@@ -5,7 +5,7 @@ from collections.abc import Mapping
 
 import click
 
-# Importing pandas, which some of them need, takes longer than an answer.
+# Some of them need pandas, whose import takes longer than an answer.
 _COMMANDS: Mapping[str, str] = {
     "analyze": "app.evaluation.analyze_tape:analyze",
     "answers": "app.cli.answers:answers",
@@ -18,7 +18,7 @@ _COMMANDS: Mapping[str, str] = {
 }
 
 
-class _Lazy(click.Group):
+class _LazyGroup(click.Group):
     def list_commands(self, ctx: click.Context) -> list[str]:
         return sorted({*super().list_commands(ctx), *_COMMANDS})
 
@@ -30,6 +30,6 @@ class _Lazy(click.Group):
         return command
 
 
-@click.group(cls=_Lazy)
+@click.group(cls=_LazyGroup)
 def main() -> None:
     """Order flow of tickers: publish, ask, look after, analyse."""

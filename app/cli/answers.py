@@ -1,4 +1,4 @@
-"""`orderflow answers show`: what a server said within the last hour, byte for byte."""
+"""`orderflow answers show`: print an archived answer byte for byte."""
 
 import sys
 

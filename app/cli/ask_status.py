@@ -1,4 +1,4 @@
-"""`orderflow ask` and `orderflow status`: what a person in a shell wants to know."""
+"""The commands `orderflow ask` and `orderflow status`."""
 
 import sys
 from typing import NoReturn
@@ -23,14 +23,14 @@ from app.storage.redis_client import connect
 @click.option("--json", "as_json", is_flag=True, help="Print the structured form.")
 def ask(ticker: str, history: str, *, as_json: bool) -> None:
     """Print what the MCP tool would answer about TICKER."""
-    reader = Reader.of(settings())
+    reader = Reader.from_settings(settings())
     try:
-        forms = ask_ticker(reader, ticker, history).reply
+        rendered = ask_ticker(reader, ticker, history).reply
     except OrderFlowError as error:
         _fail(error)
     finally:
         reader.close()
-    click.echo(forms.json if as_json else forms.text)
+    click.echo(rendered.json if as_json else rendered.text)
 
 
 @click.command(name="status")

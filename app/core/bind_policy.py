@@ -1,4 +1,4 @@
-"""Who may listen where: nothing is open beyond this machine that asks for no credentials."""
+"""Refuse to listen for other machines without credentials."""
 
 import ipaddress
 from contextlib import suppress
@@ -8,7 +8,7 @@ from app.core.settings import Settings
 
 
 def is_loopback(host: str) -> bool:
-    """Tell whether an address is reached from this machine only; of a name only `localhost` is.
+    """Return whether only this machine can reach an address; of names, only `localhost` counts.
 
     >>> [is_loopback(host) for host in ("127.0.0.1", "::1", "localhost")]
     [True, True, True]
@@ -20,12 +20,12 @@ def is_loopback(host: str) -> bool:
     return host == "localhost"
 
 
-def tokens_for(settings: Settings, host: str) -> list[str]:
-    """Return the tokens that clients of an MCP server at `host` must come with.
+def bearer_tokens_for(settings: Settings, host: str) -> list[str]:
+    """Return the bearer tokens that an MCP server at `host` accepts; empty if it needs none.
 
-    Raises `SettingError` where it would be open to other machines without any.
+    Raises `SettingError` if other machines could reach the server without a token.
     """
-    tokens = settings.mcp_tokens()
+    tokens = settings.mcp_bearer_tokens()
     if not tokens and not is_loopback(host):
         raise SettingError(
             f"the MCP server at {host!r} would be open to other machines; set ORDERFLOW_MCP_TOKEN "
@@ -35,10 +35,7 @@ def tokens_for(settings: Settings, host: str) -> list[str]:
 
 
 def check_flower(host: str, *, has_credentials: bool) -> None:
-    """Refuse a Flower that would be open to other machines without credentials.
-
-    Raises `SettingError`.
-    """
+    """Raise `SettingError` if other machines could reach Flower without credentials."""
     if not has_credentials and not is_loopback(host):
         raise SettingError(
             f"Flower at {host!r} would be open to other machines; set FLOWER_BASIC_AUTH="

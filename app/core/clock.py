@@ -1,4 +1,4 @@
-"""The edges' one clock; the analysis never asks it."""
+"""The clock of everything but the analysis, which gets its time as an argument."""
 
 import time
 
@@ -11,6 +11,6 @@ def now_ms() -> float:
 
 
 def shift(offset_ms: float) -> None:
-    """Let this process's clock run ahead by `offset_ms`; for tests of clock steps."""
-    global _offset_ms  # noqa: PLW0603 - one clock a process is the point
+    """Set this process's clock ahead by `offset_ms`; for tests of clock steps."""
+    global _offset_ms  # noqa: PLW0603 - one clock for the whole process
     _offset_ms = offset_ms

@@ -1,17 +1,17 @@
-"""Every error that this project raises on purpose, as one tree.
+"""All errors that this project raises on purpose, as one tree.
 
 OrderFlowError
 ├── SettingError            the environment holds a value that is not allowed
 ├── RecordRejected          one broker record can't be used; carries the counted reason
 ├── TapeError               a tape file can't be read; names file, column and row
-├── BadTicker               a text that is no ticker
-├── BadHistory              a text that is no history of 10 s to 1 h
-├── BadMoment               a text that is no moment of the last hour
-├── BadQuestion             another argument that can't be answered; lists what is accepted
+├── BadTicker               a text is not a ticker
+├── BadHistory              a text is not a history of 10 s to 1 h
+├── BadMoment               a text is not a moment of the last hour
+├── BadQuestion             another argument is not accepted; lists what is
 ├── StoreUnavailable        Redis does not answer
 ├── StateOvertaken          another worker advanced the ticker since its state was read
 ├── StateUnreadable         what is stored as a ticker's state can't be decoded
-└── NoAnswer                nothing can be said of a ticker now; says why and what to check
+└── NoAnswer                nothing is known of a ticker now; states why and what to check
     ├── UnknownTicker
     ├── UnknownEvent
     ├── UnknownAnswer
@@ -31,7 +31,7 @@ class SettingError(OrderFlowError):
 
 
 class RecordRejected(OrderFlowError):
-    """Raised when a broker record can't be used; `reason` is the counted word."""
+    """Raised when a broker record can't be used; `reason` is the name it is counted by."""
 
     def __init__(self, reason: str) -> None:
         super().__init__(reason)
@@ -43,19 +43,19 @@ class TapeError(OrderFlowError):
 
 
 class BadTicker(OrderFlowError):
-    """Raised when a text is no ticker."""
+    """Raised when a text is not a ticker."""
 
 
 class BadHistory(OrderFlowError):
-    """Raised when a text is no history of 10 seconds to 1 hour."""
+    """Raised when a text is not a history of 10 seconds to 1 hour."""
 
 
 class BadMoment(OrderFlowError):
-    """Raised when a text is no moment of the last hour."""
+    """Raised when a text is not a moment of the last hour."""
 
 
 class BadQuestion(OrderFlowError):
-    """Raised when an argument can't be answered."""
+    """Raised when an argument is not accepted."""
 
 
 class StoreUnavailable(OrderFlowError):
@@ -71,7 +71,7 @@ class StateUnreadable(OrderFlowError):
 
 
 class NoAnswer(OrderFlowError):
-    """Raised when nothing can be said of a ticker now."""
+    """Raised when nothing is known of a ticker now."""
 
 
 class UnknownTicker(NoAnswer):
@@ -79,11 +79,11 @@ class UnknownTicker(NoAnswer):
 
 
 class UnknownEvent(NoAnswer):
-    """Raised when no pattern event of an id is kept."""
+    """Raised when no pattern event with an id is kept."""
 
 
 class UnknownAnswer(NoAnswer):
-    """Raised when no answer of an id is kept."""
+    """Raised when no answer with an id is kept."""
 
 
 class NoQuotes(NoAnswer):
@@ -95,7 +95,7 @@ class BrokerSilent(NoAnswer):
 
 
 class AnalysisNotRunning(NoAnswer):
-    """Raised when records come in and no tick analyses them."""
+    """Raised when records arrive and no tick analyses them."""
 
 
 class AnalysisFailing(NoAnswer):

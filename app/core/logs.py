@@ -1,4 +1,4 @@
-"""How every process writes its log: one line an event, to stderr, as text or JSON."""
+"""Configure the log of a process: one line for each event, to stderr, as text or JSON."""
 
 import logging
 import sys
@@ -11,7 +11,7 @@ from app.core.settings import Settings
 
 
 def _with_traceback(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
-    """Keep the traceback inside the event's line: the console would print it below."""
+    """Move the traceback into the event's line; the console renderer would print it below."""
     if "exception" in event:
         event["traceback"] = event.pop("exception")
     return event
@@ -34,9 +34,9 @@ def _renderer(settings: Settings) -> Processor:
 
 
 def set_up(settings: Settings, *, quiet: Iterable[str] = ()) -> None:
-    """Send this process's log to stderr in the chosen form.
+    """Send this process's log to stderr in the configured format.
 
-    Loggers named in `quiet` speak from WARNING on: libraries that say a line per message.
+    Loggers named in `quiet`, of libraries that log each message, start at WARNING.
     """
     formatter = structlog.stdlib.ProcessorFormatter(
         foreign_pre_chain=_SHARED,

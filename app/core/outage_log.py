@@ -1,4 +1,4 @@
-"""Say once that Redis is away, and once that it is back."""
+"""Log once that Redis is unavailable, and once that it is back."""
 
 import structlog
 from redis import exceptions
@@ -11,25 +11,25 @@ UNAVAILABLE = (
     exceptions.ClusterDownError,
     exceptions.RedisClusterException,
 )
-"""Errors that tell of Redis as a whole, not of the command that met them."""
+"""Errors that mean that Redis as a whole is unavailable, not that one command failed."""
 
 
 class OutageLog:
-    """What one process has said so far of Redis being away."""
+    """Log the outages of Redis that one process meets."""
 
     def __init__(self, logger: structlog.stdlib.BoundLogger) -> None:
         self._log = logger
-        self._since_first = 0
+        self._failed_attempts = 0
 
     def note_error(self, error: Exception) -> None:
-        """Take note of an error that tells that Redis is away."""
-        if not self._since_first:
+        """Count an error of the outage; log the first."""
+        if not self._failed_attempts:
             kind = type(error).__name__
             self._log.warning("redis away, trying again", error=str(error), kind=kind)
-        self._since_first += 1
+        self._failed_attempts += 1
 
     def note_success(self) -> None:
-        """Take note of a command that Redis has carried out."""
-        if self._since_first:
-            self._log.info("redis back", failed_attempts=self._since_first)
-        self._since_first = 0
+        """End the outage, if there is one, and log that."""
+        if self._failed_attempts:
+            self._log.info("redis back", failed_attempts=self._failed_attempts)
+        self._failed_attempts = 0

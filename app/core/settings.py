@@ -1,4 +1,4 @@
-"""The environment, read and checked once at a process's start."""
+"""Read and check the environment variables, once at the start of a process."""
 
 import functools
 import os
@@ -13,7 +13,7 @@ from redis import ConnectionPool, RedisError
 
 from app.core.errors import SettingError
 
-# Guessing one takes for ever, at any rate of requests.
+# Too long to be guessed at any rate of requests.
 MIN_TOKEN_LENGTH = 16
 
 PORTS = (1, 65535)
@@ -82,8 +82,8 @@ class Settings(BaseSettings):
 
     @field_validator("redis_url_given")
     @classmethod
-    def _names_a_redis(cls, url: SecretStr | None) -> SecretStr | None:
-        """Refuse what redis-py would stumble over later, with the URL in its traceback."""
+    def _check_redis_url(cls, url: SecretStr | None) -> SecretStr | None:
+        """Reject a URL that redis-py would reject later, with the URL in its traceback."""
         if url is not None:
             try:
                 pool = ConnectionPool.from_url(url.get_secret_value())
@@ -94,7 +94,7 @@ class Settings(BaseSettings):
 
     @property
     def redis_url(self) -> str:
-        """Return the address of Redis, password included: never to be logged."""
+        """Return Redis's URL with its password; never log it."""
         if self.redis_url_given is not None:
             return self.redis_url_given.get_secret_value()
         password = self.redis_password
@@ -103,23 +103,25 @@ class Settings(BaseSettings):
 
     @property
     def broker_url(self) -> str:
-        """Return the address of Celery's broker, password included: the same Redis unless given."""
+        """Return the URL of Celery's broker with its password; by default the same Redis."""
         if self.broker_url_given is not None:
             return self.broker_url_given.get_secret_value()
         return self.redis_url
 
     @property
     def mcp_hosts(self) -> list[str]:
-        """Return the names, beside its own, by which clients may address the MCP server."""
+        """Return the further host names by which clients may address the MCP server."""
         return [name.strip() for name in (self.mcp_hosts_given or "").split(",") if name.strip()]
 
-    def mcp_tokens(self) -> list[str]:
-        """Return the tokens that MCP clients may come with: the variable's and a line each.
+    def mcp_bearer_tokens(self) -> list[str]:
+        """Return the bearer tokens of MCP clients: the variable's, and one a line of the file.
 
-        Raises `SettingError`; what is in the file is in no message.
+        Raises `SettingError`, whose message never contains the file's content.
         """
         given = [] if self.mcp_token is None else [self.mcp_token.get_secret_value()]
-        return given + ([] if self.mcp_token_file is None else _tokens_in(self.mcp_token_file))
+        return given + (
+            [] if self.mcp_token_file is None else _read_token_file(self.mcp_token_file)
+        )
 
     @property
     def interval_ms(self) -> int:
@@ -127,7 +129,7 @@ class Settings(BaseSettings):
         return self.interval_seconds * 1000
 
 
-def _tokens_in(path: Path) -> list[str]:
+def _read_token_file(path: Path) -> list[str]:
     start = f"ORDERFLOW_MCP_TOKEN_FILE={str(path)!r}"
     try:
         lines = path.read_text(encoding="utf-8").split("\n")
@@ -142,22 +144,22 @@ def _tokens_in(path: Path) -> list[str]:
     return tokens
 
 
-_HIDDEN = ("PASSWORD", "URL", "TOKEN")
-"""Parts of the names of variables whose values are shown nowhere."""
+_HIDDEN_NAME_PARTS = ("PASSWORD", "URL", "TOKEN")
+"""Parts of the names of variables whose values are never shown."""
 
 
-def _described(error: ValidationError) -> str:
+def _describe_faults(error: ValidationError) -> str:
     lines = []
     for fault in error.errors(include_url=False, include_context=False):
         name = str(fault["loc"][0])
-        is_hidden = any(part in name for part in _HIDDEN)
+        is_hidden = any(part in name for part in _HIDDEN_NAME_PARTS)
         value = "(hidden)" if is_hidden else repr(os.environ.get(name))
         lines.append(f"{name}={value} is not allowed; allowed: {_allowed(name)}")
     return "; ".join(lines)
 
 
 def _allowed(name: str) -> str:
-    """Say which values a variable takes, from the field's own schema."""
+    """Return the values that a variable accepts, as text made from the field's schema."""
     schema = Settings.model_json_schema(by_alias=True)["properties"][name]
     kinds = [kind for kind in schema.get("anyOf", [schema]) if kind["type"] != "null"]
     kind = kinds[0]
@@ -175,17 +177,17 @@ def _allowed(name: str) -> str:
 def read_settings() -> Settings:
     """Read the environment.
 
-    Raises `SettingError` with a line that names variable, value and what is allowed.
+    Raises `SettingError` with a line that names the variable, its value and what is allowed.
     """
     try:
         return Settings()
     except ValidationError as error:
-        raise SettingError(_described(error)) from None
+        raise SettingError(_describe_faults(error)) from None
 
 
 @functools.cache
 def settings() -> Settings:
-    """Return the process's settings; a wrong value ends the process with its line."""
+    """Return the process's settings; exit with the error's line if a value is not allowed."""
     try:
         return read_settings()
     except SettingError as error:

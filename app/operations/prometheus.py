@@ -66,7 +66,7 @@ class AnalysisCollector(Collector):
         return [
             _gauge("orderflow_redis_up", "Whether Redis answers.", 1),
             _gauge("orderflow_active_tickers", "Tickers with a quote in the last 300 s.", active),
-            *_ages(Heartbeat.of(pulse, now_ms)),
+            *_ages(Heartbeat.from_fields(pulse, now_ms)),
             *_totals(counts),
             _lag(counts),
         ]

@@ -87,7 +87,7 @@ class HealthInspector:
         """
         with store_errors(self._client):
             now_ms = clock.now_ms()
-            pulse = Heartbeat.of(self._redis.hgetall(keys.HEARTBEAT), now_ms)
+            pulse = Heartbeat.from_fields(self._redis.hgetall(keys.HEARTBEAT), now_ms)
             active = self._redis.zcount(keys.TICKERS, now_ms - ACTIVE_MS, "+inf")
         address = address_of(self._client)
         idle = tuple(_stopped_components(pulse, active, self._settings))
@@ -111,7 +111,9 @@ class HealthInspector:
             active, lambda pipe, ticker: pipe.hgetall(self._keys.failures(ticker))
         )
         failures = {
-            ticker: TickFailures.of(fields) for ticker, fields in found if isinstance(fields, dict)
+            ticker: TickFailures.from_fields(fields)
+            for ticker, fields in found
+            if isinstance(fields, dict)
         }
         return {ticker: failed for ticker, failed in failures.items() if failed.count}
 
@@ -212,8 +214,8 @@ def as_text(status: Status) -> str:
 def _lines(status: Status) -> Iterator[str]:
     pulse = status.pulse
     yield f"redis: {status.redis}"
-    yield f"fan-out: {pulse.seen(pulse.fanout_ms)}"
-    yield f"ticks: {pulse.seen(pulse.tick_ms)}"
+    yield f"fan-out: {pulse.last_seen(pulse.fanout_ms)}"
+    yield f"ticks: {pulse.last_seen(pulse.tick_ms)}"
     yield f"tickers: {status.active} active, {status.active - len(status.behind)} with a fresh tick"
     yield from (
         f"failed ticks of {ticker}: {_failed(failed, pulse)}"

@@ -22,7 +22,7 @@ import click
 import redis
 
 from app.core import clock
-from app.core.bind_policy import check_flower, tokens_for
+from app.core.bind_policy import bearer_tokens_for, check_flower
 from app.core.errors import SettingError
 from app.core.settings import Settings, settings
 from app.operations import embedded_redis
@@ -267,7 +267,7 @@ def main(*, end_with_parent: bool) -> None:
         die_with(os.getppid(), signal.SIGTERM)
     config = settings()
     try:
-        tokens_for(config, config.mcp_host)
+        bearer_tokens_for(config, config.mcp_host)
         check_flower(config.flower_host, has_credentials="FLOWER_BASIC_AUTH" in os.environ)
         feed(config.feed)
     except SettingError as error:  # otherwise processes would exit and restart for ever

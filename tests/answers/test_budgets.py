@@ -78,7 +78,7 @@ def by(cost_of: Callable[[RenderedReply], float]) -> Callable[[Answer], float]:
 
 
 def tokens_of(answer: Answer) -> tuple[int, int]:
-    named = answer.named(new_id())
+    named = answer.with_id(new_id())
     return tokens_at_most(as_text(named)), tokens_at_most(compact(named.as_json()))
 
 

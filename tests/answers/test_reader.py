@@ -315,7 +315,10 @@ def test_without_redis_the_error_comes_within_two_seconds_and_names_no_secret(
     monkeypatch.setenv("REDIS_URL", "redis://:hunter2@127.0.0.1:1/0")
     began = time.monotonic()
 
-    with closing(Reader.of(Settings())) as reader, pytest.raises(StoreUnavailable) as raised:
+    with (
+        closing(Reader.from_settings(Settings())) as reader,
+        pytest.raises(StoreUnavailable) as raised,
+    ):
         reader.snapshot("SPY", 300)
 
     assert time.monotonic() - began < 2
@@ -328,7 +331,7 @@ def test_a_redis_that_stops_and_comes_back_is_used_again(settings: Settings) -> 
     server.start()
     port = server.port
     there = settings.model_copy(update={"redis_port": port})
-    with closing(Reader.of(there)) as reader:
+    with closing(Reader.from_settings(there)) as reader:
         with pytest.raises(UnknownTicker):
             reader.snapshot("SPY", 300)
         server.stop()
@@ -345,7 +348,7 @@ def test_a_frozen_redis_is_given_up_within_two_seconds(
     with ValkeyServer() as server:
         there = settings.model_copy(update={"redis_port": server.port})
         pid = redis.Redis(port=server.port).info("server")["process_id"]
-        with closing(Reader.of(there)) as reader:
+        with closing(Reader.from_settings(there)) as reader:
             if connected:
                 reader.active(0)
             os.kill(pid, signal.SIGSTOP)

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from app.core.bind_policy import check_flower, tokens_for
+from app.core.bind_policy import bearer_tokens_for, check_flower
 from app.core.errors import SettingError
 from app.core.settings import Settings, read_settings
 
@@ -28,7 +28,7 @@ def test_a_file_without_good_tokens_is_refused_and_not_shown(tmp_path: Path, con
     path.write_bytes(content.encode("utf-8", "surrogateescape"))
 
     with pytest.raises(SettingError, match="ORDERFLOW_MCP_TOKEN_FILE=") as refused:
-        with_file(path).mcp_tokens()
+        with_file(path).mcp_bearer_tokens()
 
     assert TOKEN not in str(refused.value)
     assert "short" not in str(refused.value)
@@ -36,7 +36,7 @@ def test_a_file_without_good_tokens_is_refused_and_not_shown(tmp_path: Path, con
 
 def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
     with pytest.raises(SettingError, match="can't be read: FileNotFoundError"):
-        with_file(tmp_path / "none").mcp_tokens()
+        with_file(tmp_path / "none").mcp_bearer_tokens()
 
 
 def test_tokens_of_variable_and_file_are_all_taken(tmp_path: Path) -> None:
@@ -44,7 +44,7 @@ def test_tokens_of_variable_and_file_are_all_taken(tmp_path: Path) -> None:
     path.write_text(f"  second-{TOKEN}\r\n\nthird-{TOKEN}")
     settings = Settings(ORDERFLOW_MCP_TOKEN=TOKEN, ORDERFLOW_MCP_TOKEN_FILE=str(path))
 
-    assert settings.mcp_tokens() == [TOKEN, f"second-{TOKEN}", f"third-{TOKEN}"]
+    assert settings.mcp_bearer_tokens() == [TOKEN, f"second-{TOKEN}", f"third-{TOKEN}"]
 
 
 def test_no_setting_shows_a_secret_when_it_is_printed() -> None:
@@ -58,11 +58,11 @@ def test_no_setting_shows_a_secret_when_it_is_printed() -> None:
 @pytest.mark.parametrize("host", [ANYWHERE, "::", "", "10.0.0.5", "a.example"])
 def test_nothing_is_open_beyond_this_machine_without_credentials(host: str) -> None:
     with pytest.raises(SettingError, match="ORDERFLOW_MCP_TOKEN"):
-        tokens_for(Settings(), host)
+        bearer_tokens_for(Settings(), host)
     with pytest.raises(SettingError, match="FLOWER_BASIC_AUTH"):
         check_flower(host, has_credentials=False)
 
-    assert tokens_for(Settings(ORDERFLOW_MCP_TOKEN=TOKEN), host) == [TOKEN]
+    assert bearer_tokens_for(Settings(ORDERFLOW_MCP_TOKEN=TOKEN), host) == [TOKEN]
     check_flower(host, has_credentials=True)
 
 

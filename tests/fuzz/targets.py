@@ -102,7 +102,7 @@ def arguments(data: bytes) -> None:
         try:
             tool.fn_metadata.validate_arguments(given if isinstance(given, dict) else {"a": given})
         except ValidationError as error:
-            line = tool._faults(error)  # noqa: SLF001 - what a client is shown
+            line = tool._describe_faults(error)  # noqa: SLF001 - what a client is shown
             assert "\n" not in line
 
 

@@ -33,7 +33,7 @@ def test_clients_do_not_pay_for_each_other() -> None:
 
 
 def test_a_flood_of_clients_takes_no_more_than_a_bound() -> None:
-    allowance = TokenBuckets(60, most_clients=100)
+    allowance = TokenBuckets(60, max_clients=100)
 
     for number in range(10_000):
         allowance.wait_seconds(f"client {number}", NOW)

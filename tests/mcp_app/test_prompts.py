@@ -6,7 +6,7 @@ from mcp.types import PromptReference, ResourceTemplateReference
 
 from app.answers.history_argument import parse_history
 from app.core.settings import Settings
-from mcp_app.completion import HISTORIES, MAX_VALUES, completed
+from mcp_app.completion import HISTORIES, MAX_VALUES, complete_word
 from tests.by_hand import Hand
 from tests.mcp_app.agents import CALLS, talk
 
@@ -86,6 +86,6 @@ def test_nothing_is_completed_where_redis_is_away(settings: Settings) -> None:
 
 
 def test_more_than_a_client_takes_is_counted() -> None:
-    found = completed((f"T{number}" for number in range(150)), "t")
+    found = complete_word((f"T{number}" for number in range(150)), "t")
 
     assert (len(found.values), found.total, found.has_more) == (MAX_VALUES, 150, True)

@@ -1,4 +1,4 @@
-"""Starts the server of the checkout that the bundle's settings name."""
+"""Start the server of the checkout that the bundle's settings name."""
 
 from mcp_app.__main__ import main
 

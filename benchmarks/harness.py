@@ -1,4 +1,4 @@
-"""Where figures come from: a private Redis, the machine, and numbers with their spread."""
+"""What all measurements share: a private Redis, processes, the machine, and tables of figures."""
 
 import contextlib
 import os
@@ -36,7 +36,7 @@ def free_port() -> int:
 
 @contextlib.contextmanager
 def process(*command: str, **options: Any) -> Iterator[psutil.Popen]:
-    """Run a process of ours, and end it."""
+    """Run a process until the context ends."""
     started = psutil.Popen([*command], cwd=ROOT, **options)
     try:
         yield started
@@ -50,7 +50,7 @@ def process(*command: str, **options: Any) -> Iterator[psutil.Popen]:
 
 
 class Server:
-    """A private Redis: its client, its process, and the environment of who is to use it."""
+    """A private Redis: its client, its process, and the environment for processes that use it."""
 
     def __init__(self, port: int, running: psutil.Popen) -> None:
         self.process = running
@@ -63,14 +63,14 @@ class Server:
             "REDIS_PORT": str(port),
             "PYTHONPATH": str(ROOT),
             "LOG_LEVEL": "WARNING",
-            # More than 500 quotes/s for five minutes, and what growth measures against.
+            # More than five minutes of 500 quotes/s, and than the largest window of `growth`.
             "ORDERFLOW_MAX_RECORDS": "1000000",
-            # A bench asks faster than one client may.
+            # A benchmark asks faster than one client may.
             "ORDERFLOW_MCP_REQUESTS_PER_MINUTE": "1000000",
         }
 
     def settings(self) -> Settings:
-        """Read the settings that the environment gives."""
+        """Return the settings of this server's environment."""
         os.environ.update(self.environment)
         return read_settings()
 
@@ -82,7 +82,7 @@ class Server:
 
 @contextlib.contextmanager
 def private_redis() -> Iterator[Server]:
-    """Run a Redis of our own that keeps nothing on disk."""
+    """Run a private Redis that writes nothing to disk."""
     port = free_port()
     with tempfile.TemporaryDirectory() as directory:
         words = ["--port", str(port), "--save", "", "--appendonly", "no", "--dir", directory]
@@ -104,18 +104,18 @@ def _wait_for(client: Any) -> None:
 
 
 def machine() -> str:
-    """Say what the figures were measured with."""
+    """Return the machine and the versions that the figures were measured with."""
     binary = server_binary()
     redis_version = subprocess.run(  # noqa: S603 - the server that is measured
         [binary, "--version"], capture_output=True, text=True, check=True
     ).stdout.split()
-    kept = next((word for word in redis_version if word.startswith("v=")), "v=?")
+    server_version = next((word for word in redis_version if word.startswith("v=")), "v=?")
     libraries = ", ".join(f"{name} {version(name)}" for name in _LIBRARIES)
     load = os.getloadavg()[0]
     return (
         f"{_processor()}, {os.cpu_count()} cores, {psutil.virtual_memory().total / 2**30:.0f} GB, "
         f"load {load:.1f} at the start; {platform.system()}, Python {platform.python_version()}, "
-        f"{Path(binary).name} {kept[2:]}, {libraries}"
+        f"{Path(binary).name} {server_version[2:]}, {libraries}"
     )
 
 
@@ -129,7 +129,7 @@ def _processor() -> str:
 
 
 def spread(values: Sequence[float], digits: int = 0) -> str:
-    """Write a median with the least and the greatest.
+    """Return a median with the least and the greatest value, as text.
 
     >>> spread([3.0, 1.0, 2.0])
     '2 (1..3)'
@@ -141,7 +141,7 @@ def spread(values: Sequence[float], digits: int = 0) -> str:
 
 
 def table(head: Sequence[str], rows: Rows) -> str:
-    """Write a table in Markdown."""
+    """Return a table in Markdown."""
     lines = ["| " + " | ".join(row) + " |" for row in (head, ["---"] * len(head), *rows)]
     return "\n".join(lines)
 
