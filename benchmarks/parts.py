@@ -67,13 +67,13 @@ class Parts:
 
 
 @contextmanager
-def told_apart(parts: Parts, store: TickStore) -> Iterator[None]:
-    """Let the ticks of a store be timed by part meanwhile; costs them some µs."""
-    places: list[tuple[Any, str, str]] = [
+def timing_parts(parts: Parts, store: TickStore) -> Iterator[None]:
+    """Time the ticks of a store by part as long as the context lasts; costs each some µs."""
+    functions: list[tuple[Any, str, str]] = [
         (store, "run_tick", REST),
         (store, "_read_new_records", READ),
         (store_module, "fold", FOLD),
-        (store_module, "analyse", FOUND),
+        (store_module, "analyse", ANALYSE),
         (TickWrite, "commands", ENCODE),
         (TickConnection, "write", WRITE),
     ]

@@ -12,7 +12,7 @@ from app.answers.rendering import SentReply
 from app.answers.series import Series, series
 from app.answers.ticker_answer import open_patterns
 from app.core.tickers import parse_ticker
-from mcp_app.deadlines import Asked, reader_of, result_of, run_with_deadline
+from mcp_app.deadlines import ToolContext, reader_of, run_with_deadline, tool_result
 
 PAGE_URI = "ui://orderflow/live.html"
 POINTS = 60
@@ -26,7 +26,7 @@ class PageData(Series):
 
 
 async def order_flow_page(
-    context: Asked, ticker: str, history: str = DEFAULT_HISTORY
+    context: ToolContext, ticker: str, history: str = DEFAULT_HISTORY
 ) -> Annotated[CallToolResult, PageData]:
     """Return what the page draws; asked each second or two, so that it is not kept."""
     reader = reader_of(context)

@@ -98,7 +98,7 @@ async def order_flow_series(
 
 
 async def order_flow_chart(
-    context: Asked, ticker: Ticker, history: History = DEFAULT_HISTORY
+    context: ToolContext, ticker: Ticker, history: History = DEFAULT_HISTORY
 ) -> Annotated[CallToolResult, ChartFacts]:
     """Draw a ticker's history."""
     return await answer_with_picture(

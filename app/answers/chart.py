@@ -51,7 +51,7 @@ def chart(reader: Reader, ticker: str, history: str = DEFAULT_HISTORY) -> Chart:
     snapshot = reader.snapshot(name, parse_history(history))
     if snapshot.as_of_ms is None:
         raise NoAnswer(f"{name}: warming: {snapshot.cause}; ask again in some seconds")
-    if not _loaded.wait(PATIENCE_SECONDS):
+    if not _loaded.wait(LOAD_TIMEOUT_SECONDS):
         known = f"; {snapshot.cause}" if snapshot.cause else ""
         raise NoAnswer(f"{name}: what draws is still loading, ask again in a second{known}")
     # Loading it takes half a second, which nobody who asks for no picture need pay.

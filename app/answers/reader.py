@@ -184,8 +184,8 @@ class Reader:
             return self._overviews.overview(clock.now_ms())
 
     def table(self, ticker: str, as_of_ms: int, seconds: int) -> SecondTable:
-        """Return the seconds of a history one by one."""
-        question = ReadRequest(ticker, seconds, as_of_ms)
+        """Return the bars of each second of a history, with the tick size."""
+        request = ReadRequest(ticker, seconds, as_of_ms)
         with store_errors(self._redis):
             replies = self._ticker_reads.read_bars(
                 self._ticker_reads.read_state(ticker), request, as_of_ms
@@ -324,13 +324,13 @@ class Reader:
     def _earlier(
         self, request: ReadRequest, replies: TickerReplies, newest: TickerSnapshot, at_ms: int
     ) -> TickerSnapshot:
-        """Say what was known at an earlier moment: metrics from the bars, events by their times."""
-        glance = self._glances.with_bars(glance, question, at_ms)
-        # The tick size as of then is not kept.
-        added = glance.sum_window(at_ms, question.seconds)
-        start_ms = at_ms - question.seconds * SECOND_MS
-        lasting = events_after(glance.events, question.ticker, start_ms)
-        events = [event_at(event, at_ms) for event in lasting if event.opened_at <= at_ms]
+        """Return the snapshot of an earlier moment: metrics from bars, events by their times."""
+        replies = self._ticker_reads.read_bars(replies, request, at_ms)
+        # The tick size of that moment is not kept.
+        sums = replies.sum_window(at_ms, request.seconds)
+        start_ms = at_ms - request.seconds * SECOND_MS
+        recent = events_after(replies.events, request.ticker, start_ms)
+        events = [event_at(event, at_ms) for event in recent if event.opened_at <= at_ms]
         return dataclasses.replace(
             newest,
             as_of_ms=at_ms,
@@ -355,12 +355,12 @@ class Reader:
         if has_hash and read_number(replies.window.get(b"as_of")) == as_of_ms:
             return _window_from_hash(request, replies, as_of_ms)
         if stale or has_hash:
-            glance = self._glances.with_bars(glance, question, as_of_ms)
-        added = glance.sum_window(as_of_ms, question.seconds, glance.tick_size)
-        known = read_quality(glance.five_minutes.get(b"quality"))
-        now = {name: count for name, count in known.counts.items() if name in NOW_NAMES}
-        quality = dataclasses.replace(known, counts={**added.counts, **now})
-        return _Window(added.metrics, quality, added.unseen_seconds)
+            replies = self._ticker_reads.read_bars(replies, request, as_of_ms)
+        sums = replies.sum_window(as_of_ms, request.seconds, replies.tick_size)
+        known = read_quality(replies.five_minutes.get(b"quality"))
+        at_tick = {name: count for name, count in known.counts.items() if name in NOW_NAMES}
+        quality = dataclasses.replace(known, counts={**sums.counts, **at_tick})
+        return _Window(sums.metrics, quality, sums.unseen_seconds)
 
 
 def event_at(event: EventRecord, at_ms: float) -> EventRecord:

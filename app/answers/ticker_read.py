@@ -195,7 +195,7 @@ class TickerReads:
             self._request_bars(pipe, request, int(newest_tick_after_ms))
         return TickerReplies(*_execute(pipe))
 
-    def state_of(self, ticker: str) -> TickerReplies:
+    def read_state(self, ticker: str) -> TickerReplies:
         """Read only the state's fields: the newest bars are in them."""
         return TickerReplies(state=self._redis.hmget(self._keys.state(ticker), *_STATE_FIELDS))
 

@@ -66,7 +66,7 @@ class HealthInspector:
         """
         with store_errors(self._client):
             now_ms = clock.now_ms()
-            pulse = Heartbeat.of(self._redis.hgetall(keys.HEARTBEAT), now_ms)
+            pulse = Heartbeat.from_fields(self._redis.hgetall(keys.HEARTBEAT), now_ms)
             active = self._active_tickers(now_ms)
             status = Status(
                 redis=address_of(self._client),
@@ -173,11 +173,11 @@ def _with_troubles(status: Status, settings: Settings) -> Status:
 
 def _stopped_components(pulse: Heartbeat, active: int, settings: Settings) -> Iterator[str]:
     """Yield a line for each component that stopped."""
-    if not pulse.has(pulse.fanout_ms, settings):
-        seen = pulse.seen(pulse.fanout_ms)
+    if not pulse.is_recent(pulse.fanout_ms, settings):
+        seen = pulse.last_seen(pulse.fanout_ms)
         yield f"fan-out {seen}: start `celery -A tasks beat` and `celery -A tasks worker`"
-    elif active and not _at_newest_fan_out(pulse).has(pulse.tick_ms, settings):
-        seen = pulse.seen(pulse.tick_ms)
+    elif active and not _at_newest_fan_out(pulse).is_recent(pulse.tick_ms, settings):
+        seen = pulse.last_seen(pulse.tick_ms)
         yield f"ticks {seen}: start `celery -A tasks worker` or look at its log"
 
 

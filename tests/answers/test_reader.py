@@ -386,10 +386,9 @@ def test_bars_that_a_tick_wrote_add_up_to_the_hash_that_it_wrote(
     as_of = int(start) + 100_000
 
     for seconds, window in ((10, "10s"), (60, "1min"), (300, "5min")):
-        question = ReadRequest("SPY", seconds, now_ms())
-        glances = TickerReads(redis_client, Keys())
-        glance = glances.of(question, as_of)
-        with_bars = glances.with_bars(glance, question, as_of)
+        request = ReadRequest("SPY", seconds, now_ms())
+        reads = TickerReads(redis_client, Keys())
+        with_bars = reads.read_bars(reads.read(request, as_of), request, as_of)
         added = with_bars.sum_window(as_of, seconds, with_bars.tick_size)
         hashed = read_metrics(redis_client.hgetall(f"orderflow:metrics:SPY:{window}"))
 
