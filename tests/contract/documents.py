@@ -15,7 +15,12 @@ README = ROOT / "README.md"
 
 def paths() -> list[Path]:
     """Return every document that a person may read."""
-    return [README, ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").rglob("*.md"))]
+    beside_the_code = ["CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md"]
+    return [
+        README,
+        *(ROOT / name for name in beside_the_code),
+        *sorted((ROOT / "docs").rglob("*.md")),
+    ]
 
 
 def text_of(name: str) -> str:

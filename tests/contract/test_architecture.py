@@ -9,7 +9,7 @@ PACKAGES = ("app", "tasks", "mcp_app")
 AS_A_FOLDER = ("app/feeds/simulation/", "app/evaluation/figures/", "app/evaluation/scorecard/")
 """Packages whose modules are described together."""
 
-PENDING = {"app/analysis/metric_table.py", "app/analysis/pattern_table.py"}
+PENDING = {f"app/analysis/{name}_table.py" for name in ("metric", "pattern", "quality")}
 """Modules that the page may name before they exist."""
 
 PATH = re.compile(r"`((?:app|tasks|mcp_app|tests|packaging)/[\w./-]*)`")
