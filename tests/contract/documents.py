@@ -1,5 +1,6 @@
 """The project's documents, as tests read them."""
 
+import functools
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -7,10 +8,12 @@ from pathlib import Path
 import click
 
 from app.cli import main
+from app.core.settings import Settings
 from mcp_app.__main__ import main as serve
 
 ROOT = Path(__file__).parent.parent.parent
 README = ROOT / "README.md"
+VARIABLE = re.compile(r"\b(?:ORDERFLOW|PROCESSOR)_[A-Z_]*[A-Z]\b")
 
 
 def paths() -> list[Path]:
@@ -64,3 +67,17 @@ def _below(group: click.Group, path: str) -> Iterator[tuple[str, click.Command]]
             yield from _below(command, f"{path} {name}")
         else:
             yield f"{path} {name}", command
+
+
+def settings() -> set[str]:
+    """Return the variables that are settings."""
+    return {str(f.validation_alias.choices[0]) for f in Settings.model_fields.values()}  # type: ignore[union-attr]
+
+
+@functools.cache
+def other_variables() -> frozenset[str]:
+    """Return the variables of tests and scripts, which are no settings."""
+    scripts = [*(ROOT / "tests").rglob("*.py"), *(ROOT / "packaging").rglob("*.py")]
+    scripts += [ROOT / ".ci" / "run", ROOT / "Makefile"]
+    texts = (path.read_text(encoding="utf-8") for path in scripts)
+    return frozenset(name for text in texts for name in VARIABLE.findall(text))

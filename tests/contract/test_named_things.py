@@ -9,9 +9,15 @@ import click
 import pytest
 
 from app.cli import main
-from app.core.settings import Settings
 from app.storage import keys
-from tests.contract.documents import ROOT, paths, text_of
+from tests.contract.documents import (
+    ROOT,
+    VARIABLE,
+    other_variables,
+    paths,
+    settings,
+    text_of,
+)
 
 FOLDERS = ("app", "tasks", "mcp_app", "tests", "packaging", "benchmarks", "docs")
 PENDING = {
@@ -34,7 +40,6 @@ EXAMPLE_COMMANDS = {"feed lines"}
 PATH = re.compile(rf"(?<![\w/.-])(?:{'|'.join(FOLDERS)})/[\w./*-]*[\w/]")
 FILE = re.compile(r"`(\w+\.(?:py|lua|html))`")
 METHOD = re.compile(r"`([A-Z]\w*\.(?!md`)[a-z_]\w*)(?:\([^`]*\))?`")
-SETTING = re.compile(r"\b(?:ORDERFLOW|PROCESSOR)_[A-Z_]*[A-Z]\b")
 KEY = re.compile(r"orderflow:([a-z]+)\b")
 COMMAND = re.compile(r"(?:`|^|bin/)orderflow ((?:[a-z]+ ?)+)", re.MULTILINE)
 MAKE = re.compile(r"(?:`|^)(?:[A-Z_]+=\S+ )*make ([a-z]+)", re.MULTILINE)
@@ -84,16 +89,6 @@ def members(node: ast.ClassDef) -> set[str]:
     return found
 
 
-@cache
-def other_variables() -> frozenset[str]:
-    """Return the variables of tests and scripts, which are no settings."""
-    scripts = [*(ROOT / "tests").rglob("*.py"), *(ROOT / "packaging").rglob("*.py")]
-    scripts += [ROOT / ".ci" / "run", ROOT / "Makefile"]
-    return frozenset(
-        name for path in scripts for name in SETTING.findall(path.read_text(encoding="utf-8"))
-    )
-
-
 def is_command(words: list[str]) -> bool:
     """Tell whether the words begin with a command of `orderflow`, or name a group of them."""
     command: click.Command = main
@@ -131,9 +126,9 @@ def test_every_method_exists(path: Path) -> None:
 
 @pytest.mark.parametrize("path", DOCUMENTS)
 def test_every_setting_is_one(path: Path) -> None:
-    known = {str(f.validation_alias.choices[0]) for f in Settings.model_fields.values()}  # type: ignore[union-attr]
+    named = set(VARIABLE.findall(path.read_text("utf-8")))
 
-    assert sorted(set(SETTING.findall(path.read_text("utf-8"))) - known - other_variables()) == []
+    assert sorted(named - settings() - other_variables()) == []
 
 
 @pytest.mark.parametrize("path", DOCUMENTS)
@@ -162,11 +157,12 @@ def test_every_goal_of_make_exists(path: Path) -> None:
 
 
 def test_what_does_not_exist_would_be_found() -> None:
-    text = "`app/nowhere.py` `Engine.nothing` ORDERFLOW_NOTHING orderflow:nothing `make nothing`"
+    text = "`app/nowhere.py` `Engine.nothing` ORDERFLOW_NOTHING_AT_ALL "
+    text += "orderflow:nothing `make nothing`"
 
     assert PATH.findall(text) == ["app/nowhere.py"]
     assert METHOD.findall(text) == ["Engine.nothing"]
-    assert SETTING.findall(text) == ["ORDERFLOW_NOTHING"]
+    assert VARIABLE.findall(text) == ["ORDERFLOW_NOTHING_AT_ALL"]
     assert KEY.findall(text) == ["nothing"]
     assert MAKE.findall(text) == ["nothing"]
     assert not is_command(["nothing"])
