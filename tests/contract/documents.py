@@ -13,6 +13,13 @@ from mcp_app.__main__ import main as serve
 
 ROOT = Path(__file__).parent.parent.parent
 README = ROOT / "README.md"
+PENDING = {
+    "packaging/doc_tables.py",
+    "app/analysis/detectors.py",
+    *(f"app/analysis/{name}_table.py" for name in ("behavior", "metric", "pattern", "quality")),
+}
+"""Files that a document may name before they exist."""
+
 VARIABLE = re.compile(r"\b(?:ORDERFLOW|PROCESSOR)_[A-Z_]*[A-Z]\b")
 
 
