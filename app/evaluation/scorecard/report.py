@@ -9,20 +9,22 @@ from app.evaluation.scorecard.tallies import Share, Tally
 
 HEAD = """# Scorecard
 
-How good each detector is, measured against known truth by `make scorecard`. Seeds are fixed, so that
-the numbers are the same each time. Counts are right/all; brackets hold the Wilson 95 % interval. No
-threshold was tuned to these seeds.
+How good each detector is, measured against known truth by `make scorecard`. Seeds are fixed, so
+that the numbers are the same each time. Counts are right/all; brackets hold the Wilson 95 %
+interval. No threshold was tuned to these seeds.
 """
 PLANTED = """## Planted truth
 
-{plantings} plantings for each pattern, size and book, into simulated books without such patterns ({books}),
-one at a time, with {warm} minutes of past or more before each. Small, medium and large are in units
-of the ticker's own scale, measured by the planter, which shares no code with the detectors.
+{plantings} plantings for each pattern, size and book, into simulated books without such
+patterns ({books}), one at a time, with {warm} minutes of past or more before each. Small,
+medium and large are in units of the ticker's own scale, measured by the planter, which shares
+no code with the detectors.
 
-*Precision*: the share of events on the planted pieces that a planting explains. Events that the book
-also has without the planting, at that time and side (walls, stacking and gaps happen in any book), are
-left out here and counted under natural rates. *Delay*: from the start of the planting to the second
-in which it is noticed. Labelled real tapes of over an hour are planted into as well, in calm stretches.
+*Precision*: the share of events on the planted pieces that a planting explains. Events that the
+book also has without the planting, at that time and side (walls, stacking and gaps happen in
+any book), are left out here and counted under natural rates. *Delay*: from the start of the
+planting to the second in which it is noticed. Labelled real tapes of over an hour are planted
+into as well, in calm stretches.
 """
 NULLS = """## Null tapes
 
@@ -33,7 +35,8 @@ REAL = """## Real truth
 
 Labelled real tapes, which are not part of the project. Sweeps: market orders over two or more
 visible prices, at least as large as the floor in the evidence of the newest sweep. Icebergs:
-exchange-native ones; precision against any labelled refill in them, recall of chains of three or more.
+exchange-native ones; precision against any labelled refill in them, recall of chains of three
+or more.
 """
 AGREEMENT = """## Agreement
 
@@ -42,8 +45,8 @@ records: the same type, side, opening and noticing.
 """
 RATES = """## Natural rates
 
-Events an hour on tapes as they are. An event of a frequent pattern means little by itself: compare
-its `strength`.
+Events an hour on tapes as they are. An event of a frequent pattern means little by itself:
+compare its `strength`.
 """
 
 
