@@ -17,6 +17,10 @@ PENDING = {
     "packaging/doc_tables.py",
     "app/analysis/detectors.py",
     *(f"app/analysis/{name}_table.py" for name in ("behavior", "metric", "pattern", "quality")),
+    "app/core/arguments.py",
+    *(f"tasks/{name}.py" for name in ("broker_connection", "failures", "options", "publishing")),
+    *(f"tasks/tick_{name}.py" for name in ("request", "sampler")),
+    *(f"tasks/fast_path/{name}.py" for name in ("private_names", "queue_order")),
 }
 """Files that a document may name before they exist."""
 

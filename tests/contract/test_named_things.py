@@ -3,7 +3,9 @@
 import ast
 import re
 from functools import cache
+from importlib import import_module
 from pathlib import Path
+from textwrap import dedent
 
 import click
 import pytest
@@ -14,15 +16,23 @@ from tests.contract.documents import (
     PENDING,
     ROOT,
     VARIABLE,
+    blocks,
     other_variables,
     paths,
     settings,
     text_of,
 )
 
+OWN_PACKAGES = ("app.", "tasks.", "mcp_app.", "tests.")
 FOLDERS = ("app", "tasks", "mcp_app", "tests", "packaging", "benchmarks", "docs")
 EXAMPLES = {"by_side.py", "empty_sides.py", "lines.py", "large_sizes.py", "ask.py"}
 """Files that a how-to or the tutorial has its reader write."""
+
+PENDING_NAMES = {
+    ("app.core.tickers", "parse_ticker"),
+    ("app.feeds.publish", "RecordPublisher"),
+}
+"""Names that an example may import before they exist."""
 
 FOREIGN_METHODS = {"Producer.publish"}
 EXAMPLE_COMMANDS = {"feed lines"}
@@ -114,6 +124,25 @@ def test_every_method_exists(path: Path) -> None:
     split = [(name, *name.split(".")) for name in named]
 
     assert sorted(name for name, owner, one in split if one not in classes().get(owner, ())) == []
+
+
+def imports(path: Path) -> set[tuple[str, str]]:
+    """Return what the examples of a document import of the project, as module and name."""
+    found = set()
+    for block in blocks(path.read_text(encoding="utf-8"), "python"):
+        if "import " not in block:
+            continue
+        for node in ast.walk(ast.parse(dedent(block))):
+            if isinstance(node, ast.ImportFrom) and (node.module or "").startswith(OWN_PACKAGES):
+                found.update((str(node.module), alias.name) for alias in node.names)
+    return found
+
+
+@pytest.mark.parametrize("path", DOCUMENTS)
+def test_every_name_that_an_example_imports_exists(path: Path) -> None:
+    named = sorted(imports(path) - PENDING_NAMES)
+
+    assert [pair for pair in named if not hasattr(import_module(pair[0]), pair[1])] == []
 
 
 @pytest.mark.parametrize("path", DOCUMENTS)
