@@ -1,6 +1,5 @@
 """The project's documents, as tests read them."""
 
-import functools
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -85,7 +84,6 @@ def settings() -> set[str]:
     return {str(f.validation_alias.choices[0]) for f in Settings.model_fields.values()}  # type: ignore[union-attr]
 
 
-@functools.cache
 def other_variables() -> frozenset[str]:
     """Return the variables of tests and scripts, which are no settings."""
     scripts = [*(ROOT / "tests").rglob("*.py"), *(ROOT / "packaging").rglob("*.py")]
