@@ -17,6 +17,7 @@ PENDING = {
     "app/analysis/detectors.py",
     *(f"app/analysis/{name}_table.py" for name in ("behavior", "metric", "pattern", "quality")),
     "app/core/arguments.py",
+    "docs/decisions/0010-fast-path.md",
     *(f"tasks/{name}.py" for name in ("broker_connection", "failures", "options", "publishing")),
     *(f"tasks/tick_{name}.py" for name in ("request", "sampler")),
     *(f"tasks/fast_path/{name}.py" for name in ("private_names", "queue_order")),

@@ -34,7 +34,7 @@ PENDING_NAMES = {
 }
 """Names that an example may import before they exist."""
 
-FOREIGN_METHODS = {"Producer.publish"}
+FOREIGN_METHODS = {"Producer.publish", "Task.apply_async"}
 EXAMPLE_COMMANDS = {"feed lines"}
 
 PATH = re.compile(rf"(?<![\w/.-])(?:{'|'.join(FOLDERS)})/[\w./*-]*[\w/]")

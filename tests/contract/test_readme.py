@@ -107,7 +107,7 @@ def test_every_link_leads_somewhere(path: Path, link: str) -> None:
     name, _, heading = link.partition("#")
     target = path.parent / name if name else path
 
-    assert target.exists()
+    assert target.exists() or target.resolve().relative_to(ROOT).as_posix() in PENDING
     if heading:
         lines = target.read_text(encoding="utf-8").splitlines()
         headings = {
