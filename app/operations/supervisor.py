@@ -31,7 +31,7 @@ from app.operations.managed_process import ManagedProcess, Program
 from app.storage.keys import Keys
 from app.storage.redis_client import address_of, connect
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 STOP_SECONDS = 3.0
 REDIS_START_SECONDS = 10.0
 UP_TO_DATE_POLL_SECONDS = 0.5

@@ -9,15 +9,34 @@ from types import ModuleType
 import click
 
 from app.cli import main
+from app.core.settings import Settings
 from mcp_app.__main__ import main as serve
 
 ROOT = Path(__file__).parent.parent.parent
 README = ROOT / "README.md"
+PENDING = {
+    "packaging/doc_tables.py",
+    "app/analysis/detectors.py",
+    *(f"app/analysis/{name}_table.py" for name in ("behavior", "metric", "pattern", "quality")),
+    "app/core/arguments.py",
+    "docs/decisions/0010-fast-path.md",
+    *(f"tasks/{name}.py" for name in ("broker_connection", "failures", "options", "publishing")),
+    *(f"tasks/tick_{name}.py" for name in ("request", "sampler")),
+    *(f"tasks/fast_path/{name}.py" for name in ("private_names", "queue_order")),
+}
+"""Files that a document may name before they exist."""
+
+VARIABLE = re.compile(r"\b(?:ORDERFLOW|PROCESSOR)_[A-Z_]*[A-Z]\b")
 
 
 def paths() -> list[Path]:
     """Return every document that a person may read."""
-    return [README, ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").rglob("*.md"))]
+    beside_the_code = ["CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md"]
+    return [
+        README,
+        *(ROOT / name for name in beside_the_code),
+        *sorted((ROOT / "docs").rglob("*.md")),
+    ]
 
 
 def text_of(name: str) -> str:
@@ -71,3 +90,16 @@ def _below(group: click.Group, path: str) -> Iterator[tuple[str, click.Command]]
             yield from _below(command, f"{path} {name}")
         else:
             yield f"{path} {name}", command
+
+
+def settings() -> set[str]:
+    """Return the variables that are settings."""
+    return {str(f.validation_alias.choices[0]) for f in Settings.model_fields.values()}  # type: ignore[union-attr]
+
+
+def other_variables() -> frozenset[str]:
+    """Return the variables of tests and scripts, which are no settings."""
+    scripts = [*(ROOT / "tests").rglob("*.py"), *(ROOT / "packaging").rglob("*.py")]
+    scripts += [ROOT / ".ci" / "run", ROOT / "Makefile"]
+    texts = (path.read_text(encoding="utf-8") for path in scripts)
+    return frozenset(name for text in texts for name in VARIABLE.findall(text))

@@ -216,19 +216,6 @@ def test_every_import_rule_is_explained() -> None:
     assert not sorted(name for name in contracts if name not in ARCHITECTURE)
 
 
-def test_every_file_that_a_document_names_exists() -> None:
-    documents = [README, ARCHITECTURE, METRICS, PATTERNS, OPERATIONS]
-    mentioned = {
-        name
-        for text in documents
-        for name in named(text)
-        if name.startswith(("app/", "tasks/", "mcp_app/", "tests/"))
-    }
-
-    assert len(mentioned) > 30
-    assert not sorted(name for name in mentioned if not (ROOT / name).exists())
-
-
 def test_the_reasons_for_not_knowing_that_are_shown_are_ones_that_come() -> None:
     line = next(line for line in METRICS.splitlines() if line.startswith("Reasons for `unknown`"))
     shown = named(METRICS.split("Reasons for `unknown`")[1].split("\n\n")[0])

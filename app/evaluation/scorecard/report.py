@@ -9,40 +9,44 @@ from app.evaluation.scorecard.rows import SIZES, RunSize, Scorecard, ScoreRow
 
 HEAD = """# Scorecard
 
-How good each detector is, measured against known truth by `make scorecard`; fixed seeds, the same
-numbers each time. Counts are right/all; brackets hold the Wilson 95 % interval. Nothing is tuned
-to the seeds below.
+How good each detector is, measured against known truth by `make scorecard`. Seeds are fixed, so
+that the numbers are the same each time. Counts are right/all; brackets hold the Wilson 95 %
+interval. No threshold was tuned to these seeds.
 """
 PLANTED = """## Planted truth
 
-{plantings} plantings a pattern, size and book, into simulated books that hold none ({books}), one
-at a time, with {warm} minutes of past or more before each. Small, medium and large are in units of
-the ticker's own scale, measured by the planter, which shares no code with the detectors.
+{plantings} plantings for each pattern, size and book, into simulated books without such
+patterns ({books}), one at a time, with {warm} minutes of past or more before each. Small,
+medium and large are in units of the ticker's own scale, measured by the planter, which shares
+no code with the detectors.
 
-*Precision*: events that a planting explains, of all on the planted pieces. What the bare book
-holds as well at that time and side (walls, stacking, gaps happen in any book) is left out here and
-counted under natural rates. *Delay*: from the beginning of what was planted to the second that
-noticed it. A labelled real tape of over an hour is planted into as well, in its calm stretches.
+*Precision*: the share of events on the planted pieces that a planting explains. Events that the
+book also has without the planting, at that time and side (walls, stacking and gaps happen in
+any book), are left out here and counted under natural rates. *Delay*: from the start of the
+planting to the second in which it is noticed. Labelled real tapes of over an hour are planted
+into as well, in calm stretches.
 """
 NULLS = """## Null tapes
 
-Where nothing is to be found each event is a false alarm. At most 5 an hour are allowed; of
+On tapes without the pattern, each event is a false alarm. At most 5 an hour are allowed; of
 icebergs, hidden prints and sweeps 1.
 """
 REAL = """## Real truth
 
 Labelled real tapes, which are not part of the project. Sweeps: market orders over two or more
-visible prices, as large as the floor told by the newest sweep; icebergs: exchange-native ones,
-precision against any labelled refill in them, recall of chains of three or more.
+visible prices, at least as large as the floor in the evidence of the newest sweep. Icebergs:
+exchange-native ones; precision against any labelled refill in them, recall of chains of three
+or more.
 """
 AGREEMENT = """## Agreement
 
-The engine's events against a plain, slow definition written a second time over the raw records:
-same type, side, opening and noticing.
+The engine's events against those of the oracle, a second and plain implementation over the raw
+records: the same type, side, opening and noticing.
 """
 RATES = """## Natural rates
 
-Events an hour on tapes as they are. What is frequent here is no news: compare `strength`.
+Events an hour on tapes as they are. An event of a frequent pattern means little by itself:
+compare its `strength`.
 """
 
 
