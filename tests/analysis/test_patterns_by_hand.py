@@ -7,22 +7,13 @@ import pytest
 
 from app.analysis.patterns import events
 from app.analysis.quantiles import decayed_histogram
+from tests.analysis.hand_tapes import Analyse, calm, many_prices, only, swaying
 from tests.builders import quote, second, stream, trade
-from tests.engine_answers import EngineAnswers, Records
-from tests.reference import Reference
+from tests.engine_answers import Records
 from tests.reference.lives import event_id
 from tests.reference.scales import Scale
 
-Answers = Reference | EngineAnswers
-Analyse = Callable[[Records], Answers]
 Quantile = Callable[[list[float], float, int], float | None]
-
-
-@pytest.fixture(params=[Reference, EngineAnswers], ids=["definitions", "engine"])
-def analyse(request: pytest.FixtureRequest) -> Analyse:
-    """Give each of the two readings of the contract in turn."""
-    chosen: Analyse = request.param
-    return chosen
 
 
 def quantile_of_definitions(samples: list[float], q: float, half_life: int) -> float | None:
@@ -42,23 +33,6 @@ def quantile_of_engine(samples: list[float], q: float, half_life: int) -> float 
 both_quantiles = pytest.mark.parametrize(
     "quantile", [quantile_of_definitions, quantile_of_engine], ids=["definitions", "engine"]
 )
-
-
-def calm(seconds: int, start: int = 0) -> Records:
-    """Make one unchanged quote a second: every size is 100, the spread five ticks."""
-    return [quote(at=start + number) for number in range(seconds)]
-
-
-def many_prices() -> Records:
-    """Quote twenty prices of whole cents within a second, so that the tick is known."""
-    return [quote(at=0.01 * k, bid=9 + k / 100, ask=10.05) for k in range(21)]
-
-
-def only(answers: Answers, event_type: str, until: int) -> dict[str, object]:
-    """Return the one event of its type."""
-    found = [event for event in answers.events(until) if event["type"] == event_type]
-    assert len(found) == 1
-    return found[0]
 
 
 def test_sizes_and_spreads_are_weighed_by_the_time_that_they_stood(analyse: Analyse) -> None:
@@ -221,7 +195,7 @@ def test_a_wall_that_prints_took_was_consumed(analyse: Analyse) -> None:
     )
     fallen = only(analyse(records), "wall", second(225))
     assert fallen["close_reason"] == "consumed"
-    assert fallen["evidence"]["traded_shares"] == 900  # type: ignore[index]
+    assert fallen["evidence"]["traded_shares"] == 900
 
 
 def test_a_stacking_is_seen_at_age_two_seconds_and_fades_below_a_quarter_more(
@@ -237,7 +211,7 @@ def test_a_stacking_is_seen_at_age_two_seconds_and_fades_below_a_quarter_more(
     found = only(analyse(records), "stacking", second(56))
     assert (found["opened_at"], found["noticed_at"]) == (second(40), second(42))
     assert (found["close_reason"], found["closed_at"]) == ("faded", second(50))
-    assert found["evidence"]["added_shares"] == 250  # type: ignore[index]
+    assert found["evidence"]["added_shares"] == 250
 
 
 def test_more_than_was_displayed_filled_in_one_stamp_is_an_iceberg(analyse: Analyse) -> None:
@@ -253,7 +227,7 @@ def test_more_than_was_displayed_filled_in_one_stamp_is_an_iceberg(analyse: Anal
     assert found["side"] == "ask"
     assert found["statistic"] == pytest.approx(200 / 100)
     assert (found["close_reason"], found["closed_at"]) == ("level_lost", second(10.5))
-    assert found["evidence"]["kind"] == "through"  # type: ignore[index]
+    assert found["evidence"]["kind"] == "through"
     assert found["evidence_class"] == "A"
 
 
@@ -269,8 +243,8 @@ def test_three_refills_after_a_taking_within_a_minute_are_an_iceberg(analyse: An
         ]
     found = only(analyse(stream(*records)), "iceberg", second(51))
     assert (found["opened_at"], found["noticed_at"]) == (second(30.375), second(51))
-    assert found["evidence"]["kind"] == "synthetic"  # type: ignore[index]
-    assert found["evidence"]["median_delay_ms"] == 375  # type: ignore[index]
+    assert found["evidence"]["kind"] == "synthetic"
+    assert found["evidence"]["median_delay_ms"] == 375
     assert found["statistic"] == pytest.approx(3)
 
 
@@ -312,14 +286,7 @@ def test_a_spread_twice_the_usual_for_a_second_is_a_wide_regime(analyse: Analyse
     found = only(analyse(records), "spread_regime", second(90))
     assert (found["opened_at"], found["noticed_at"]) == (second(70.5), second(72))
     assert (found["close_reason"], found["closed_at"]) == ("normal", second(75.5))
-    assert found["evidence"]["spread_ticks"] == pytest.approx(30)  # type: ignore[index]
-
-
-def swaying(seconds: int) -> Records:
-    """Move ten shares a second from one side to the other; at even seconds the bid has fallen."""
-    return [
-        quote(at=k, bid_size=90 + 10 * (k % 2), ask_size=100 - 10 * (k % 2)) for k in range(seconds)
-    ]
+    assert found["evidence"]["spread_ticks"] == pytest.approx(30)
 
 
 def test_most_of_a_side_gone_in_a_second_without_prints_is_a_pulling(analyse: Analyse) -> None:
@@ -385,7 +352,7 @@ def test_without_prints_a_price_that_is_eaten_and_refilled_is_suspected(analyse:
     assert (absorbed["opened_at"], absorbed["closed_at"]) == (second(30), second(39))
     refilled = only(answers, "refill_suspected", second(50))
     assert refilled["opened_at"] == second(30.5)
-    assert refilled["evidence"]["recoveries"] == 4  # type: ignore[index]
+    assert refilled["evidence"]["recoveries"] == 4
 
 
 def test_a_levels_size_and_stays_come_from_the_time_that_it_was_best(analyse: Analyse) -> None:
