@@ -5,7 +5,7 @@ import random
 from collections.abc import Iterable
 
 import pytest
-from hypothesis import HealthCheck, example, given, settings
+from hypothesis import example, given, settings
 
 from app.analysis.records import Quote
 from app.analysis.results import TickResult
@@ -114,14 +114,13 @@ def all_differences(records: Records, step_seconds: int) -> list[str]:
     return (found + events_differ(published.events, reference.events(end), slack))[:SHOWN]
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(few_records)
 def test_any_few_records_give_the_plain_definitions_answers(records: Records) -> None:
     assert all_differences(records, step_seconds=97) == []
 
 
-@pytest.mark.timeout(300)
-@settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=8)
 @given(flavours(records=1500))
 @example(Flavour(362879, 1500, 0.0, 0.0, 0.0, 0.0, 3.0, 0.05))  # a trend right at its threshold
 def test_any_feed_gives_the_plain_definitions_answers(flavour: Flavour) -> None:
@@ -129,7 +128,6 @@ def test_any_feed_gives_the_plain_definitions_answers(flavour: Flavour) -> None:
 
 
 @needs_tapes
-@pytest.mark.timeout(300)
 def test_the_numbers_of_500_random_ticks_of_a_real_day_are_the_plain_ones() -> None:
     records = records_of(AAPL)
     reference, slack = Reference(records), slack_of(records)
@@ -144,7 +142,6 @@ def test_the_numbers_of_500_random_ticks_of_a_real_day_are_the_plain_ones() -> N
 
 
 @needs_tapes
-@pytest.mark.timeout(300)
 def test_all_events_and_levels_of_a_real_hour_are_the_plain_ones() -> None:
     everything = records_of(AAPL)
     over = everything[0].stamp + 80 * MINUTE_MS

@@ -65,8 +65,10 @@ def sold(
         pytest.param(sold(221), False, id="flow just under 1.5 times the usual"),
         pytest.param(sold(260, fall_ticks=6), True, id="6 ticks of 26 expected"),
         pytest.param(sold(236, fall_ticks=6), False, id="6 ticks of 23.6 expected"),
-        pytest.param(sold(260, elsewhere=75), True, id="71 % of it at the best price"),
-        pytest.param(sold(260, elsewhere=81), False, id="69 % of it at the best price"),
+        pytest.param(sold(260, bid_size=50, elsewhere=75), True, id="71 % of it at the best price"),
+        pytest.param(
+            sold(260, bid_size=50, elsewhere=81), False, id="69 % of it at the best price"
+        ),
         pytest.param(sold(260, bid_size=82), True, id="3.09 medians at the best price"),
         pytest.param(sold(260, bid_size=88), False, id="2.88 medians at the best price"),
     ],
@@ -151,7 +153,7 @@ LATER = (30.05, 30.65, 31.25)
         pytest.param(
             refills(0.001, displayed=30, back=19.5, starts=AT_ONCE), [], id="0.19 medians"
         ),
-        pytest.param(refills(0.05, back=90.5, starts=SOON), ["synthetic"], id="9.5 % less"),
+        pytest.param(refills(0.05, back=90.5, starts=LATER), ["synthetic"], id="9.5 % less"),
         pytest.param(refills(0.05, back=89.5, starts=LATER), [], id="10.5 % less"),
         pytest.param(
             refills(0.05, displayed=73, back=73, starts=SOON), ["synthetic"], id="0.71 medians"

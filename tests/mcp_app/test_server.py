@@ -17,6 +17,7 @@ from app.answers.ticker_text import as_text
 from app.core.settings import Settings
 from mcp_app.server import make_server
 from tests.by_hand import Hand
+from tests.timing import assert_within
 
 TOOL = "analyze_order_flow_tool"
 Asked = Callable[[Client], Coroutine[Any, Any, Any]]
@@ -136,7 +137,7 @@ def test_without_redis_the_error_names_it_within_two_seconds(settings: Settings)
     began = time.monotonic()
     result = asyncio.run(session())
 
-    assert time.monotonic() - began < 2
+    assert_within(2, time.monotonic() - began)
     assert result.is_error
     assert "Redis at 127.0.0.1:1 can't be reached" in text_of(result)
 

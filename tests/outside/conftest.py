@@ -214,7 +214,6 @@ def served(start: Start) -> Callable[..., str]:
         wait_until(
             lambda: _answers(port) or running.process.poll() is not None,
             "the server listens",
-            seconds=60,
         )
         assert running.process.poll() is None, running.said()
         return f"http://127.0.0.1:{port}/mcp"

@@ -9,7 +9,7 @@ from pathlib import Path
 from string import ascii_lowercase
 from typing import Self
 
-TIMEOUT_SECONDS = 10.0
+TIMEOUT_SECONDS = 60.0
 _number = count()
 DATA = "data"
 
