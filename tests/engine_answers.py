@@ -82,7 +82,7 @@ class _Second:
 
 
 class EngineAnswers:
-    """All that the engine says of one ticker's records; the methods are those of `Reference`."""
+    """The engine's answers about one ticker's records; the methods are those of `Reference`."""
 
     def __init__(self, records: Records, ticker: str = "TEST") -> None:
         self._first = ceil_second(records[0].stamp)

@@ -1,4 +1,4 @@
-"""Processes that tests start, and waiting for what they do."""
+"""Processes that tests start, and waits for what they do."""
 
 import signal
 import socket
@@ -48,7 +48,7 @@ def http_post(address: str, **options: Any) -> httpx2.Response:
 
 
 class Running:
-    """A process that a test started, and what it has said so far."""
+    """A process that a test started, and its output so far."""
 
     def __init__(self, process: subprocess.Popen[bytes], log: Path) -> None:
         self.process = process

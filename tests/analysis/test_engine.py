@@ -1,4 +1,4 @@
-"""The engine says what the plain definitions say of the same records."""
+"""The engine gives the answers of the plain definitions for the same records."""
 
 import math
 import random

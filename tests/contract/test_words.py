@@ -25,9 +25,9 @@ from app.storage.published import (
 )
 from mcp_app.server import INSTRUCTIONS
 from mcp_app.tools import tools
-from tests.by_hand import Hand
 from tests.contract.documents import ROOT, commands, paths
 from tests.contract.words import forbidden_in, forbidden_in_answer, sides_without_aggressor
+from tests.key_writer import KeyWriter
 from tests.mcp_app.agents import CALLS, talk
 
 # Units and configurations of other programs, in their own words.
@@ -135,8 +135,8 @@ def test_no_help_of_a_command_judges() -> None:
         assert not forbidden_in(shown), path
 
 
-def test_nothing_that_a_session_is_sent_advises(hand: Hand, settings: Settings) -> None:
-    hand.whole()
+def test_nothing_that_a_session_is_sent_advises(writer: KeyWriter, settings: Settings) -> None:
+    writer.healthy_ticker()
 
     async def everything(client: Client) -> list[str]:
         listed = [

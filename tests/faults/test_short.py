@@ -30,5 +30,5 @@ def test_what_is_published_does_not_depend_on_what_happened_to_the_machines() ->
     with ProcessPoolExecutor(len(PLANS), get_context("spawn"), max_tasks_per_child=1) as pool:
         outcomes = list(pool.map(run, PLANS))
 
-    assert [outcome.said() for outcome in outcomes if outcome.wrong] == []
+    assert [outcome.report() for outcome in outcomes if outcome.wrong] == []
     assert all(outcome.compared for outcome in outcomes)

@@ -1,4 +1,4 @@
-"""Clients of both eras are told when a ticker's resources change."""
+"""Clients of both protocol eras are notified when a ticker's resources change."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
@@ -22,7 +22,7 @@ Watching = Callable[[Client], AbstractAsyncContextManager[None]]
 
 
 async def tick_until(seen: asyncio.Event, redis_client: redis.Redis) -> None:
-    """Publish ticks until one is seen: the server may not listen yet."""
+    """Publish ticks until one is seen: the server may not have subscribed yet."""
     while not seen.is_set():
         redis_client.publish(f"{TICKED_CHANNEL}BTC/USDT", "1")
         await asyncio.sleep(0.05)
@@ -67,7 +67,7 @@ def test_a_client_of_2026_is_told(settings: Settings, redis_client: redis.Redis)
 
 @asynccontextmanager
 async def subscribed(client: Client) -> AsyncIterator[None]:
-    """Watch as a client of 2025 does."""
+    """Subscribe as a client of 2025 does."""
     await client.subscribe_resource(ADDRESS)
     yield
     await client.unsubscribe_resource(ADDRESS)
@@ -75,13 +75,13 @@ async def subscribed(client: Client) -> AsyncIterator[None]:
 
 @asynccontextmanager
 async def listening(client: Client) -> AsyncIterator[None]:
-    """Watch as a client of 2026 does."""
+    """Subscribe as a client of 2026 does."""
     async with client.listen(resource_subscriptions=[ADDRESS]):
         yield
 
 
-async def heard_by(number: int, redis_client: redis.Redis) -> None:
-    """Wait until so many connections hear of ticks, while ticks are made."""
+async def subscriptions_become(number: int, redis_client: redis.Redis) -> None:
+    """Publish ticks until so many connections subscribe to them."""
     while redis_client.pubsub_numpat() != number:
         redis_client.publish(f"{TICKED_CHANNEL}BTC/USDT", "1")
         await asyncio.sleep(0.05)
@@ -97,8 +97,8 @@ def test_a_server_hears_of_ticks_only_while_somebody_watches(
             assert redis_client.pubsub_numpat() == 0
             for _ in range(2):
                 async with watching(client):
-                    await heard_by(1, redis_client)
-                await heard_by(0, redis_client)
+                    await subscriptions_become(1, redis_client)
+                await subscriptions_become(0, redis_client)
 
     asyncio.run(asyncio.wait_for(session(), BOUND_SECONDS))
 

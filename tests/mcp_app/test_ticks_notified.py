@@ -1,4 +1,4 @@
-"""A tick that a real store makes reaches those who watch, of both eras, at most once a second."""
+"""Subscribers of both protocol eras are notified of real ticks, at most once a second."""
 
 import asyncio
 import threading
@@ -16,7 +16,7 @@ from app.core.clock import now_ms
 from app.core.settings import Settings
 from app.storage.tick_store import TickStore
 from mcp_app.server import make_server
-from tests.by_hand import Hand
+from tests.key_writer import KeyWriter
 from tests.processes import BOUND_SECONDS
 
 # What any ticker's tick changes: the sharpest test of "at most".
@@ -34,7 +34,7 @@ def ticking(settings: Settings, client: redis.Redis) -> Iterator[None]:
     def tick() -> None:
         while not over.is_set():
             for ticker in TICKERS:
-                Hand(client).quote(ticker, age_seconds=1.2)
+                KeyWriter(client).quote(ticker, age_seconds=1.2)
                 store.run_tick(ticker, int(now_ms() // 1000 * 1000))
                 over.wait(1 / len(TICKERS))
 

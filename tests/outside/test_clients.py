@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.by_hand import Hand
+from tests.key_writer import KeyWriter
 from tests.mcp_app.agents import CALLS
 from tests.outside.conftest import CLIENTS
 from tests.processes import BOUND_SECONDS
@@ -19,7 +19,10 @@ SCRIPTS = Path(__file__).parent / "clients"
 @pytest.mark.outside
 @pytest.mark.parametrize("client", CLIENTS)
 def test_every_tool_answers_the_client(
-    client: str, client_python: Callable[[str], Path], healthy: Hand, served: Callable[..., str]
+    client: str,
+    client_python: Callable[[str], Path],
+    healthy: KeyWriter,
+    served: Callable[..., str],
 ) -> None:
     assert healthy.as_of
     python = client_python(client)

@@ -15,7 +15,7 @@ DATA = "data"
 
 
 class NotAllowed(Exception):
-    """Raised where this machine lets nobody make network namespaces."""
+    """Raised where this machine allows no network namespaces."""
 
 
 def _ip(*arguments: str) -> None:

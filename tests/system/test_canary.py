@@ -9,7 +9,7 @@ import psutil
 import pytest
 import redis
 
-from tests.by_hand import Hand
+from tests.key_writer import KeyWriter
 from tests.processes import Running, Start, free_port, http_get, wait_until
 
 pytestmark = pytest.mark.system
@@ -61,7 +61,7 @@ def test_no_secret_is_in_a_log_a_process_list_a_page_or_an_answer(start: Start) 
     wait_until(lambda: answers(f"{mcp}/health") and " ready." in run.said(), "all is up")
     wait_until(lambda: answers(f"{flower}/healthcheck"), "Flower is up")
     client = redis.Redis(port=int(ports["REDIS_PORT"]), password=redis_password)
-    Hand(client).whole()
+    KeyWriter(client).healthy_ticker()
     wait_until(lambda: bool(client.hget("orderflow:counters", "ticks_done")), "a tick is done")
 
     shown = {"process list": "\n".join(command_lines(run))}

@@ -14,7 +14,7 @@ import redis
 from mcp import Client
 from mcp.client.streamable_http import streamable_http_client
 
-from tests.by_hand import Hand
+from tests.key_writer import KeyWriter
 from tests.processes import (
     BOUND_SECONDS,
     Running,
@@ -126,7 +126,7 @@ def test_without_its_token_nothing_but_health_is_answered(
             assert refused.headers["www-authenticate"].startswith("Bearer ")
             assert "orderflow" not in refused.text
     assert http_get(f"{address}/health").json() == {"status": "ok"}
-    Hand(redis_client).whole()
+    KeyWriter(redis_client).healthy_ticker()
     assert http_get(f"{address}/ready", headers=bearer(TOKEN)).status_code == 200
     assert "orderflow_redis_up 1" in http_get(f"{address}/metrics", headers=bearer(TOKEN)).text
 
@@ -135,7 +135,7 @@ def test_without_its_token_nothing_but_health_is_answered(
 def test_a_client_with_a_token_of_the_file_is_answered(
     serve: Serve, tmp_path: Path, redis_client: redis.Redis, mode: str
 ) -> None:
-    Hand(redis_client).whole()
+    KeyWriter(redis_client).healthy_ticker()
     path = tmp_path / "tokens"
     path.write_text(f"another-{TOKEN}\n\n{TOKEN}\n")
     address = serve(ORDERFLOW_MCP_TOKEN_FILE=str(path))

@@ -49,7 +49,7 @@ def web_port(start: Start) -> Iterator[int]:
 
 
 def write_quote(client: redis.Redis, number: int) -> None:
-    """Write one quote as the contract says, with nothing but ZADD."""
+    """Write one quote in the form of the contract, with nothing but ZADD."""
     now_ms = clock.now_ms()
     quote = {
         "timestamp": now_ms,

@@ -14,7 +14,7 @@ import httpx2
 import pytest
 import redis
 
-from tests.by_hand import Hand
+from tests.key_writer import KeyWriter
 from tests.mcp_app.test_tools import bars_of
 from tests.processes import (
     BOUND_SECONDS,
@@ -60,7 +60,7 @@ def listening(start: Start, *module: str) -> tuple[Running, str]:
 
 
 def test_it_runs_on_uvloop_and_httptools(start: Start) -> None:
-    _, address = listening(start, "tests.system.serving_told", "{port}")
+    _, address = listening(start, "tests.system.serving_with_route", "{port}")
 
     said = http_get(f"{address}/runs-on").json()
 
@@ -105,9 +105,9 @@ def test_a_stop_ends_open_streams_at_once(
 def test_the_first_chart_of_a_fresh_process_is_drawn_within_two_seconds(
     redis_client: redis.Redis, environment: Environment
 ) -> None:
-    hand = Hand(redis_client)
-    hand.whole()
-    hand.bars(bars_of(hand.as_of, 300))
+    writer = KeyWriter(redis_client)
+    writer.healthy_ticker()
+    writer.bars(bars_of(writer.as_of, 300))
 
     with on_stdio([sys.executable, "-m", "mcp_app"], environment) as process:
         told(process, message("initialize", HELLO))

