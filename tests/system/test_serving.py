@@ -4,7 +4,6 @@ import json
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -111,14 +110,18 @@ def test_the_first_chart_of_a_fresh_process_is_drawn_within_two_seconds(
 
     with on_stdio([sys.executable, "-m", "mcp_app"], environment) as process:
         told(process, message("initialize", HELLO))
-        asked = {"name": "order_flow_chart", "arguments": {"ticker": "SPY"}}
-        began = time.monotonic()
-        result = told(process, message("tools/call", asked))["result"]
-        took_seconds = time.monotonic() - began
+        assert_within(2, wait_until(lambda: is_drawn(process), "a chart"))
 
-    assert_within(2, took_seconds)
-    assert not result.get("isError"), result["content"]
+
+def is_drawn(process: subprocess.Popen[bytes]) -> bool:
+    """Ask for a chart; a busy machine's server may answer that it is not ready to draw yet."""
+    asked = {"name": "order_flow_chart", "arguments": {"ticker": "SPY"}}
+    result = told(process, message("tools/call", asked))["result"]
+    if result.get("isError"):
+        assert "ask again" in result["content"][0]["text"]
+        return False
     assert result["content"][1]["mimeType"] == "image/png"
+    return True
 
 
 def test_the_command_of_the_desktop_bundle_serves(environment: Environment) -> None:
