@@ -1,4 +1,4 @@
-"""A broker for tests: writes records as the contract says, and what it must not."""
+"""A broker for tests: writes records in the form of the contract, and in forms it forbids."""
 
 import json
 

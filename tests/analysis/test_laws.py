@@ -39,7 +39,6 @@ AAPL_MINUTES = 20
 law = settings(
     max_examples=4,
     phases=(Phase.explicit, Phase.generate),  # to shrink a feed takes minutes and says no more
-    deadline=None,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
 )
 feeds = flavours(records=600).map(lambda flavour: flavour.stream())

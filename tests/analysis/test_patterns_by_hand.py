@@ -1,43 +1,48 @@
-"""The plain definitions themselves, against numbers worked out by hand."""
+"""Engine and plain definitions alike, against numbers worked out by hand."""
 
 import math
+from collections.abc import Callable
 
 import pytest
 
-from app.analysis.records import Quote, Trade
+from app.analysis.patterns import events
+from app.analysis.quantiles import decayed_histogram
+from tests.analysis.hand_tapes import Analyse, calm, many_prices, only, swaying
 from tests.builders import quote, second, stream, trade
-from tests.reference import Reference
+from tests.engine_answers import Records
 from tests.reference.lives import event_id
 from tests.reference.scales import Scale
 
-Records = list[Quote | Trade]
+Quantile = Callable[[list[float], float, int], float | None]
 
 
-def calm(seconds: int, start: int = 0) -> Records:
-    """Make one unchanged quote a second: every size is 100, the spread five ticks."""
-    return [quote(at=start + number) for number in range(seconds)]
+def quantile_of_definitions(samples: list[float], q: float, half_life: int) -> float | None:
+    scale = Scale(half_life)
+    for at, x in enumerate(samples):
+        scale.sample(at, x)
+    return scale.through(len(samples) - 1, q)
 
 
-def many_prices() -> Records:
-    """Quote twenty prices of whole cents within a second, so that the tick is known."""
-    return [quote(at=0.01 * k, bid=9 + k / 100, ask=10.05) for k in range(21)]
+def quantile_of_engine(samples: list[float], q: float, half_life: int) -> float | None:
+    histogram = decayed_histogram(q, half_life=half_life)
+    for x in samples:
+        histogram.add(x)
+    return histogram.quantile(0)
 
 
-def only(reference: Reference, event_type: str, until: int) -> dict[str, object]:
-    """Return the one event of its type."""
-    found = [event for event in reference.events(until) if event["type"] == event_type]
-    assert len(found) == 1
-    return found[0]
+both_quantiles = pytest.mark.parametrize(
+    "quantile", [quantile_of_definitions, quantile_of_engine], ids=["definitions", "engine"]
+)
 
 
-def test_sizes_and_spreads_are_weighed_by_the_time_that_they_stood() -> None:
-    reference = Reference(
+def test_sizes_and_spreads_are_weighed_by_the_time_that_they_stood(analyse: Analyse) -> None:
+    answers = analyse(
         stream(
             quote(at=0, bid_size=100, ask_size=100),
             quote(at=4, bid_size=300, ask_size=100, ask=10.15),
         )
     )
-    found = reference.metrics(second(10), 10)
+    found = answers.metrics(second(10), 10)
     assert found["avg_bid_size"] == pytest.approx((100 * 4 + 300 * 6) / 10)
     assert found["avg_spread"] == pytest.approx((0.05 * 4 + 0.15 * 6) / 10)
     assert found["queue_imbalance"] == pytest.approx(0.5 * 6 / 10)
@@ -46,16 +51,18 @@ def test_sizes_and_spreads_are_weighed_by_the_time_that_they_stood() -> None:
     assert found["spread_trend"] == "WIDENING"
 
 
-def test_a_quote_stamped_at_the_windows_start_stands_in_it_but_is_not_counted() -> None:
-    reference = Reference(stream(quote(at=0), quote(at=10, bid_size=50)))
-    found = reference.metrics(second(20), 10)
+def test_a_quote_stamped_at_the_windows_start_stands_in_it_but_is_not_counted(
+    analyse: Analyse,
+) -> None:
+    answers = analyse(stream(quote(at=0), quote(at=10, bid_size=50)))
+    found = answers.metrics(second(20), 10)
     assert found["quote_count"] == 0
     assert found["avg_bid_size"] == 50
     assert found["covered_seconds"] == 10
 
 
-def test_order_flow_adds_what_came_and_takes_what_went_at_each_best_price() -> None:
-    reference = Reference(
+def test_order_flow_adds_what_came_and_takes_what_went_at_each_best_price(analyse: Analyse) -> None:
+    answers = analyse(
         stream(
             quote(at=1, bid=10.00, bid_size=100, ask_size=70),
             quote(at=2, bid=10.01, bid_size=30, ask_size=70),  # bid better: + 30
@@ -63,35 +70,37 @@ def test_order_flow_adds_what_came_and_takes_what_went_at_each_best_price() -> N
             quote(at=4, bid=10.01, bid_size=50, ask=10.06, ask_size=10),  # ask worse: + 70
         )
     )
-    found = reference.metrics(second(10), 10)
+    found = answers.metrics(second(10), 10)
     assert found["ofi"] == 30 + 20 + 70
     assert found["size_turnover"] == 20 / 10
     assert (found["bid_lift_count"], found["ask_lift_count"]) == (1, 1)
     assert "log_ofi" not in found
 
 
-def test_a_side_without_size_keeps_its_price_for_the_order_flow() -> None:
-    reference = Reference(
+def test_a_side_without_size_keeps_its_price_for_the_order_flow(analyse: Analyse) -> None:
+    answers = analyse(
         stream(quote(at=1), quote(at=2, bid=0.0, bid_size=0), quote(at=3, bid_size=40))
     )
-    found = reference.metrics(second(3), 10)
+    found = answers.metrics(second(3), 10)
     assert found["ofi"] == -100 + 40
     assert found["bid_drop_count"] == found["bid_lift_count"] == 0
-    assert reference.metrics(second(2), 10)["queue_imbalance"] == pytest.approx(0.0)
-    assert "weighted_mid" not in reference.metrics(second(2), 10)
-    assert reference.quality_counts(second(3), 10)["one_sided"] == 1
+    assert answers.metrics(second(2), 10)["queue_imbalance"] == pytest.approx(0.0)
+    assert "weighted_mid" not in answers.metrics(second(2), 10)
+    assert answers.quality_counts(second(3), 10)["one_sided"] == 1
 
 
-def test_a_locked_quote_leaves_the_mid_to_the_last_uncrossed_one() -> None:
-    reference = Reference(stream(quote(at=1, bid_size=300), quote(at=2, bid=10.05)))
-    found = reference.metrics(second(5), 10)
+def test_a_locked_quote_leaves_the_mid_to_the_last_uncrossed_one(analyse: Analyse) -> None:
+    answers = analyse(stream(quote(at=1, bid_size=300), quote(at=2, bid=10.05)))
+    found = answers.metrics(second(5), 10)
     assert found["weighted_mid"] == pytest.approx((10.00 * 100 + 10.05 * 300) / 400)
     assert found["avg_spread"] == pytest.approx(0.05)
     assert found["bid_price"] == pytest.approx(10.05)
 
 
-def test_takers_are_inferred_from_the_mid_and_then_from_the_last_other_price() -> None:
-    reference = Reference(
+def test_takers_are_inferred_from_the_mid_and_then_from_the_last_other_price(
+    analyse: Analyse,
+) -> None:
+    answers = analyse(
         stream(
             quote(at=1, bid=10.00, ask=10.04),
             trade(at=2, price=10.02, size=1),  # at the mid, no other price: unsigned
@@ -100,7 +109,7 @@ def test_takers_are_inferred_from_the_mid_and_then_from_the_last_other_price() -
             trade(at=2, price=10.01, size=8, aggressor="buy"),
         )
     )
-    found = reference.metrics(second(5), 10)
+    found = answers.metrics(second(5), 10)
     assert (found["buy_volume"], found["sell_volume"], found["unsigned_volume"]) == (10, 4, 1)
     assert found["trade_imbalance"] == pytest.approx(6 / 14)
     assert found["inside_volume"] == 13
@@ -108,65 +117,75 @@ def test_takers_are_inferred_from_the_mid_and_then_from_the_last_other_price() -
     assert found["effective_spread_bps"] == pytest.approx(paid / 14)
 
 
-def test_volatility_takes_the_mid_last_seen_at_each_second() -> None:
-    reference = Reference(stream(quote(at=0.5), quote(at=2.5, bid=10.10, ask=10.15)))
-    found = reference.metrics(second(5), 10)
+def test_volatility_takes_the_mid_last_seen_at_each_second(analyse: Analyse) -> None:
+    answers = analyse(stream(quote(at=0.5), quote(at=2.5, bid=10.10, ask=10.15)))
+    found = answers.metrics(second(5), 10)
     move = math.log(10.125 / 10.025)
     assert found["realized_volatility_bps"] == pytest.approx(1e4 * move)
     assert found["price_velocity"] == pytest.approx(0.1 / 10)
 
 
-def test_a_quantile_lies_inside_the_bin_that_holds_it() -> None:
+@both_quantiles
+def test_a_quantile_lies_inside_the_bin_that_holds_it(quantile: Quantile) -> None:
+    assert quantile([100.0] * 19, 0.5, 1800) is None
+    assert quantile([100.0] * 20, 0.5, 1800) == pytest.approx(100 * 1.05**0.5)
+
+
+@both_quantiles
+def test_zeros_lie_below_all_and_newer_samples_weigh_more(quantile: Quantile) -> None:
+    newest = 2**19 / (2**20 - 1)
+    above_zeros = (0.5 - (1 - newest)) / newest
+    assert quantile([0.0] * 19 + [7.0], 0.5, 1) == pytest.approx(7 * 1.05**above_zeros)
+    assert quantile([0.0] * 19, 0.25, 1) == 0.0
+
+
+def test_a_quantile_is_as_of_its_time_whatever_was_sampled_later() -> None:
     scale = Scale()
-    for at in range(19):
+    for at in range(20):
         scale.sample(at, 100.0)
     assert scale.through(18, 0.5) is None
-    scale.sample(19, 100.0)
-    assert scale.through(19, 0.5) == pytest.approx(100 * 1.05**0.5)
-    assert scale.through(18, 0.5) is None
 
 
-def test_zeros_lie_below_all_and_newer_samples_weigh_more() -> None:
-    scale = Scale(half_life=1)
-    for at in range(20):
-        scale.sample(at, 0.0 if at < 19 else 7.0)
-    newest = 2**19 / (2**20 - 1)
-    assert scale.through(19, 0.5) == pytest.approx(7 * 1.05 ** ((0.5 - (1 - newest)) / newest))
-    assert scale.of_first(19, 0.25) == 0.0
+def id_of_engine(ticker: str, kind: str, side: str, opened_at: float, price: int) -> str:
+    opening = events.Opening(kind, side, opened_at, opened_at, 1.0, 1.0, "C", {}, price, price)
+    return events.event_id(ticker, opening)
 
 
-def test_an_events_id_depends_on_type_side_time_and_price_alone() -> None:
-    one = event_id("AAPL", "wall", "bid", 1_700_000_000_000.5, 10_00000000)
+@pytest.mark.parametrize("id_of", [event_id, id_of_engine], ids=["definitions", "engine"])
+def test_an_events_id_depends_on_type_side_time_and_price_alone(id_of: Callable[..., str]) -> None:
+    one = id_of("AAPL", "wall", "bid", 1_700_000_000_000.5, 10_00000000)
     assert one == event_id("AAPL", "wall", "bid", 1_700_000_000_000.5, 10_00000000)
-    assert one != event_id("AAPL", "wall", "ask", 1_700_000_000_000.5, 10_00000000)
+    assert one != id_of("AAPL", "wall", "ask", 1_700_000_000_000.5, 10_00000000)
     assert one.startswith("AAPL~")
     assert len(one) == len("AAPL~") + 8
 
 
-def test_a_wall_opens_two_seconds_after_it_rose_and_is_pulled_five_after_it_fell() -> None:
+def test_a_wall_opens_two_seconds_after_it_rose_and_is_pulled_five_after_it_fell(
+    analyse: Analyse,
+) -> None:
     records = stream(
         *calm(210),
         quote(at=210.25, bid_size=1000),
         quote(at=216.5, bid_size=150),
         quote(at=230, bid_size=150),
     )
-    reference = Reference(records)
-    assert reference.events(second(212)) == []
-    risen = only(reference, "wall", second(213))
+    answers = analyse(records)
+    assert answers.events(second(212)) == []
+    risen = only(answers, "wall", second(213))
     assert risen["opened_at"] == second(210.25)
     assert risen["noticed_at"] == second(213)
     assert risen["status"] == "open"
     theta = 3 * 100 * 1.05**0.5
     assert risen["statistic"] == pytest.approx(1000 / theta)
-    assert only(reference, "wall", second(221))["status"] == "open"
-    fallen = only(reference, "wall", second(222))
+    assert only(answers, "wall", second(221))["status"] == "open"
+    fallen = only(answers, "wall", second(222))
     assert (fallen["status"], fallen["close_reason"]) == ("closed", "removed")
     assert fallen["closed_at"] == second(216.5)
     assert fallen["updated_at"] == second(222)
     assert fallen["strength"] is None
 
 
-def test_a_wall_that_prints_took_was_consumed() -> None:
+def test_a_wall_that_prints_took_was_consumed(analyse: Analyse) -> None:
     records = stream(
         *calm(210),
         quote(at=210.25, bid_size=1000),
@@ -174,12 +193,14 @@ def test_a_wall_that_prints_took_was_consumed() -> None:
         quote(at=215, bid_size=100),
         quote(at=230),
     )
-    fallen = only(Reference(records), "wall", second(225))
+    fallen = only(analyse(records), "wall", second(225))
     assert fallen["close_reason"] == "consumed"
-    assert fallen["evidence"]["traded_shares"] == 900  # type: ignore[index]
+    assert fallen["evidence"]["traded_shares"] == 900
 
 
-def test_a_stacking_is_seen_at_age_two_seconds_and_fades_below_a_quarter_more() -> None:
+def test_a_stacking_is_seen_at_age_two_seconds_and_fades_below_a_quarter_more(
+    analyse: Analyse,
+) -> None:
     records = stream(
         *calm(40),
         quote(at=40, bid=10.01, bid_size=150),
@@ -187,13 +208,13 @@ def test_a_stacking_is_seen_at_age_two_seconds_and_fades_below_a_quarter_more() 
         quote(at=50, bid=10.01, bid_size=150),
         quote(at=60, bid=10.01, bid_size=150),
     )
-    found = only(Reference(records), "stacking", second(56))
+    found = only(analyse(records), "stacking", second(56))
     assert (found["opened_at"], found["noticed_at"]) == (second(40), second(42))
     assert (found["close_reason"], found["closed_at"]) == ("faded", second(50))
-    assert found["evidence"]["added_shares"] == 250  # type: ignore[index]
+    assert found["evidence"]["added_shares"] == 250
 
 
-def test_more_than_was_displayed_filled_in_one_stamp_is_an_iceberg() -> None:
+def test_more_than_was_displayed_filled_in_one_stamp_is_an_iceberg(analyse: Analyse) -> None:
     records = stream(
         quote(at=1),
         trade(at=2, price=10.05, size=60, aggressor="buy"),
@@ -202,15 +223,15 @@ def test_more_than_was_displayed_filled_in_one_stamp_is_an_iceberg() -> None:
         trade(at=3, price=10.05, size=50, aggressor="buy"),
         quote(at=10, ask=10.06),
     )
-    found = only(Reference(records), "iceberg", second(20))
+    found = only(analyse(records), "iceberg", second(20))
     assert found["side"] == "ask"
     assert found["statistic"] == pytest.approx(200 / 100)
     assert (found["close_reason"], found["closed_at"]) == ("level_lost", second(10.5))
-    assert found["evidence"]["kind"] == "through"  # type: ignore[index]
+    assert found["evidence"]["kind"] == "through"
     assert found["evidence_class"] == "A"
 
 
-def test_three_refills_after_a_taking_within_a_minute_are_an_iceberg() -> None:
+def test_three_refills_after_a_taking_within_a_minute_are_an_iceberg(analyse: Analyse) -> None:
     records: Records = [quote(at=0)]
     for start in (30, 40, 50):
         records += [
@@ -220,14 +241,14 @@ def test_three_refills_after_a_taking_within_a_minute_are_an_iceberg() -> None:
             quote(at=start + 0.375, ask=10.05, ask_size=95),
             quote(at=start + 1, ask=10.05, ask_size=100),
         ]
-    found = only(Reference(stream(*records)), "iceberg", second(51))
+    found = only(analyse(stream(*records)), "iceberg", second(51))
     assert (found["opened_at"], found["noticed_at"]) == (second(30.375), second(51))
-    assert found["evidence"]["kind"] == "synthetic"  # type: ignore[index]
-    assert found["evidence"]["median_delay_ms"] == 375  # type: ignore[index]
+    assert found["evidence"]["kind"] == "synthetic"
+    assert found["evidence"]["median_delay_ms"] == 375
     assert found["statistic"] == pytest.approx(3)
 
 
-def test_a_takers_prints_of_one_stamp_at_two_prices_are_a_sweep() -> None:
+def test_a_takers_prints_of_one_stamp_at_two_prices_are_a_sweep(analyse: Analyse) -> None:
     ones = [trade(at=1 + k, price=10.05, size=10, aggressor="buy") for k in range(40)]
     records = stream(
         quote(at=0),
@@ -236,112 +257,105 @@ def test_a_takers_prints_of_one_stamp_at_two_prices_are_a_sweep() -> None:
         trade(at=50.5, price=10.06, size=50, aggressor="buy"),
         quote(at=50.5, ask=10.07),
     )
-    found = only(Reference(records), "sweep", second(60))
+    found = only(analyse(records), "sweep", second(60))
     assert (found["side"], found["close_reason"]) == ("ask", "elapsed")
     assert (found["opened_at"], found["closed_at"]) == (second(50.5), second(51.5))
     assert (found["noticed_at"], found["updated_at"]) == (second(51), second(52))
     assert found["statistic"] == pytest.approx(150 / (10 * 1.05**0.75))
 
 
-def test_three_prints_between_bid_and_ask_are_hidden_ones() -> None:
+def test_three_prints_between_bid_and_ask_are_hidden_ones(analyse: Analyse) -> None:
     records = stream(
         quote(at=0),
         *(trade(at=at, price=10.03, size=10, aggressor="buy") for at in (1, 11, 20)),
         trade(at=15, price=10.05, size=70, aggressor="buy"),
     )
-    found = only(Reference(records), "hidden_print", second(40))
+    found = only(analyse(records), "hidden_print", second(40))
     assert (found["opened_at"], found["noticed_at"]) == (second(1), second(20))
     assert found["closed_at"] == second(30)
     assert found["evidence"] == {"prints": 3, "volume_shares": 30, "volume_share": 0.3}
 
 
-def test_a_spread_twice_the_usual_for_a_second_is_a_wide_regime() -> None:
+def test_a_spread_twice_the_usual_for_a_second_is_a_wide_regime(analyse: Analyse) -> None:
     records = stream(
         *many_prices(),
         *calm(60, start=1),
         quote(at=70.5, ask=10.30),
         quote(at=75.5),
     )
-    found = only(Reference(records), "spread_regime", second(90))
+    found = only(analyse(records), "spread_regime", second(90))
     assert (found["opened_at"], found["noticed_at"]) == (second(70.5), second(72))
     assert (found["close_reason"], found["closed_at"]) == ("normal", second(75.5))
-    assert found["evidence"]["spread_ticks"] == pytest.approx(30)  # type: ignore[index]
+    assert found["evidence"]["spread_ticks"] == pytest.approx(30)
 
 
-def swaying(seconds: int) -> Records:
-    """Move ten shares a second from one side to the other; at even seconds the bid has fallen."""
-    return [
-        quote(at=k, bid_size=90 + 10 * (k % 2), ask_size=100 - 10 * (k % 2)) for k in range(seconds)
-    ]
-
-
-def test_most_of_a_side_gone_in_a_second_without_prints_is_a_pulling() -> None:
+def test_most_of_a_side_gone_in_a_second_without_prints_is_a_pulling(analyse: Analyse) -> None:
     records = stream(*swaying(211), quote(at=210.25, bid_size=20), quote(at=230, bid_size=20))
-    reference = Reference(records)
-    found = only(reference, "pulling", second(225))
+    answers = analyse(records)
+    found = only(answers, "pulling", second(225))
     assert (found["opened_at"], found["noticed_at"]) == (second(210.25), second(211))
     assert found["statistic"] == pytest.approx(70 / (10 * 1.05**0.95))
     assert (found["close_reason"], found["closed_at"]) == ("elapsed", second(216))
     assert found["updated_at"] == second(221)
-    assert reference.behaviors(second(215))["bid_pulling"] == "on"
-    assert reference.behaviors(second(225))["bid_pulling"] == "off"
+    assert answers.behaviors(second(215))["bid_pulling"] == "on"
+    assert answers.behaviors(second(225))["bid_pulling"] == "off"
 
 
-def test_a_side_back_within_half_a_second_was_a_flicker() -> None:
+def test_a_side_back_within_half_a_second_was_a_flicker(analyse: Analyse) -> None:
     records = stream(
         *swaying(211),
         quote(at=210.25, bid_size=20),
         quote(at=211.5, bid_size=72),
         quote(at=230, bid_size=72),
     )
-    found = only(Reference(records), "pulling", second(225))
+    found = only(analyse(records), "pulling", second(225))
     assert (found["close_reason"], found["closed_at"]) == ("flicker", second(211.5))
 
 
-def test_a_lasting_flow_to_one_side_is_a_momentum_shift() -> None:
+def test_a_lasting_flow_to_one_side_is_a_momentum_shift(analyse: Analyse) -> None:
     rising = [quote(at=230 + k, bid_size=10_000 * k) for k in range(1, 9)]
-    reference = Reference(stream(*swaying(231), *rising, quote(at=400, bid_size=1)))
-    found = only(reference, "momentum_shift", second(300))
+    answers = analyse(stream(*swaying(231), *rising, quote(at=400, bid_size=1)))
+    found = only(answers, "momentum_shift", second(300))
     assert found["side"] == "up"
     assert (found["opened_at"], found["noticed_at"]) == (second(230), second(238))
     assert found["statistic"] == pytest.approx(8 * (1.5 - 0.35))
     assert (found["close_reason"], found["closed_at"]) == ("faded", second(238 + 21))
-    assert reference.behaviors(second(236))["momentum_direction"] == "up"
-    assert reference.behaviors(second(240))["momentum_building"] == "off"
+    assert answers.behaviors(second(236))["momentum_direction"] == "up"
+    assert answers.behaviors(second(240))["momentum_building"] == "off"
 
 
-def test_a_price_that_leaps_within_five_milliseconds_is_a_gap() -> None:
+def test_a_price_that_leaps_within_five_milliseconds_is_a_gap(analyse: Analyse) -> None:
     steps = [quote(at=k, ask=10.05 + 0.01 * (k % 2)) for k in range(1, 1012)]
     leap = [quote(at=1012, ask=10.05), quote(at=1012.004, ask=10.08), quote(at=1013, ask=10.08)]
-    found = only(Reference(stream(*many_prices(), *steps, *leap)), "price_gap", second(1014))
+    found = only(analyse(stream(*many_prices(), *steps, *leap)), "price_gap", second(1014))
     assert (found["opened_at"], found["closed_at"]) == (second(1012.004), second(1013.004))
     assert found["statistic"] == pytest.approx(0.02 / 0.02)
     assert (found["price_low"], found["price_high"]) == pytest.approx((10.05, 10.08))
 
 
-def test_silence_closes_what_is_open() -> None:
+def test_silence_closes_what_is_open(analyse: Analyse) -> None:
     records = stream(*calm(210), quote(at=210.25, bid_size=1000))
-    found = only(Reference(records), "wall", second(600))
+    found = only(analyse(records), "wall", second(600))
     assert (found["close_reason"], found["closed_at"]) == ("silence", second(511))
 
 
-def test_without_prints_a_price_that_is_eaten_and_refilled_is_suspected() -> None:
+def test_without_prints_a_price_that_is_eaten_and_refilled_is_suspected(analyse: Analyse) -> None:
     sizes = (100, 20, 100, 20, 100, 20, 100, 20, 100)
     records = stream(
         *(quote(at=k, bid=9.99) for k in range(30)),
         *(quote(at=30 + 0.25 * k, bid_size=size) for k, size in enumerate(sizes)),
         quote(at=39, bid=9),
     )
-    reference = Reference(records)
-    absorbed = only(reference, "absorption_suspected", second(50))
+    answers = analyse(records)
+    absorbed = only(answers, "absorption_suspected", second(50))
     assert absorbed["statistic"] == pytest.approx(320 / 100)
     assert (absorbed["opened_at"], absorbed["closed_at"]) == (second(30), second(39))
-    refilled = only(reference, "refill_suspected", second(50))
+    refilled = only(answers, "refill_suspected", second(50))
     assert refilled["opened_at"] == second(30.5)
-    assert refilled["evidence"]["recoveries"] == 4  # type: ignore[index]
+    assert refilled["evidence"]["recoveries"] == 4
 
 
-def test_a_levels_size_and_stays_come_from_the_time_that_it_was_best() -> None:
+def test_a_levels_size_and_stays_come_from_the_time_that_it_was_best(analyse: Analyse) -> None:
     records = stream(
         quote(at=0, bid_size=100),
         quote(at=2, bid_size=300),
@@ -349,24 +363,24 @@ def test_a_levels_size_and_stays_come_from_the_time_that_it_was_best() -> None:
         quote(at=10, bid=10.00, bid_size=200),
         quote(at=11, bid=9.99),
     )
-    levels = Reference(records).levels(second(13))["bid"]
+    levels = analyse(records).levels(second(13))["bid"]
     level = next(one for one in levels if one["price"] == pytest.approx(10.00))
     assert level["size"] == pytest.approx((100 * 2 + 300 * 2 + 200 * 1) / 5)
     assert (level["appearances"], level["held"], level["broke"]) == (2, 1, 1)
     assert (level["first_seen"], level["last_seen"]) == (second(0), second(11))
 
 
-def test_what_is_said_of_an_instant_does_not_depend_on_what_came_later() -> None:
+def test_what_is_said_of_an_instant_does_not_depend_on_what_came_later(analyse: Analyse) -> None:
     records = stream(
         *calm(210),
         quote(at=210.25, bid_size=1000),
         quote(at=216.5, bid_size=200),
         quote(at=230, bid=10.02),
     )
-    whole = Reference(records)
+    whole = analyse(records)
     for number in range(205, 232):
         until = second(number)
-        cut = Reference([record for record in records if record.stamp <= until])
+        cut = analyse([record for record in records if record.stamp <= until])
         assert cut.events(until) == whole.events(until)
         assert cut.levels(until) == whole.levels(until)
         assert cut.behaviors(until) == whole.behaviors(until)

@@ -91,7 +91,7 @@ def test_records_come_by_stamp_and_number_and_prints_before_quotes(
 
 
 def _place_of(record: Quote | Trade) -> tuple[float, int, int, int]:
-    """Say where a record stands, and which of its kind it was, by the price that it was given."""
+    """Return a record's place, and which of its kind it is, read from its price."""
     if isinstance(record, Quote):
         return record.stamp, record.seq, 1, record.bid_price // PRICE_UNITS - 100
     return record.stamp, record.seq, 0, record.price // PRICE_UNITS - 1

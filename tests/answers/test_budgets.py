@@ -15,7 +15,7 @@ from app.answers.ticker_text import as_text
 from app.answers.token_estimate import tokens_at_most
 from app.storage.answer_archive import new_id
 from app.storage.published import EventRecord, LevelRecord, PatternType, QualityRecord
-from tests.by_hand import BEHAVIORS, METRICS
+from tests.key_writer import BEHAVIORS, METRICS
 
 NOW = 1_340_285_400_000.0
 

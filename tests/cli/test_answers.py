@@ -1,4 +1,4 @@
-"""`orderflow answers show` prints what was said, byte for byte."""
+"""`orderflow answers show` prints an answer as it was sent, byte for byte."""
 
 import json
 
@@ -8,7 +8,7 @@ from click.testing import CliRunner, Result
 from app.cli import main
 from app.core import settings as settings_module
 from app.core.settings import Settings
-from tests.by_hand import Hand
+from tests.key_writer import KeyWriter
 from tests.mcp_app.agents import call, text_of
 
 
@@ -20,8 +20,8 @@ def show(settings: Settings, monkeypatch: pytest.MonkeyPatch):
     return lambda *words: CliRunner().invoke(main, ["answers", "show", *words])
 
 
-def test_an_answer_is_shown_as_it_was_sent(hand: Hand, settings: Settings, show) -> None:
-    hand.whole()
+def test_an_answer_is_shown_as_it_was_sent(writer: KeyWriter, settings: Settings, show) -> None:
+    writer.healthy_ticker()
     result = call(settings, "analyze_order_flow_tool", ticker="SPY")
     assert result.structured_content is not None
     answer_id = result.structured_content["answer_id"]

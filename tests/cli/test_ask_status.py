@@ -10,7 +10,7 @@ from click.testing import CliRunner, Result
 from app.cli import main
 from app.core import settings as settings_module
 from app.core.settings import Settings
-from tests.by_hand import Hand
+from tests.key_writer import KeyWriter
 
 
 @pytest.fixture
@@ -26,8 +26,8 @@ def run(settings: Settings, monkeypatch: pytest.MonkeyPatch):
     settings_module.settings.cache_clear()
 
 
-def test_asking_prints_the_text_of_an_answer(hand: Hand, run) -> None:
-    hand.whole()
+def test_asking_prints_the_text_of_an_answer(writer: KeyWriter, run) -> None:
+    writer.healthy_ticker()
 
     result = run("ask", "SPY", "--history", "1m")
 
@@ -35,12 +35,12 @@ def test_asking_prints_the_text_of_an_answer(hand: Hand, run) -> None:
     assert result.output.startswith("SPY: last 60 s, covered 60 s, as of ")
 
 
-def test_asking_for_json_prints_the_structured_answer(hand: Hand, run) -> None:
-    hand.whole()
+def test_asking_for_json_prints_the_structured_answer(writer: KeyWriter, run) -> None:
+    writer.healthy_ticker()
 
     answer = json.loads(run("ask", "SPY", "--json").output)
 
-    assert (answer["ticker"], answer["as_of"]) == ("SPY", hand.as_of)
+    assert (answer["ticker"], answer["as_of"]) == ("SPY", writer.as_of)
 
 
 @pytest.mark.parametrize(
@@ -64,8 +64,8 @@ def test_no_answer_is_one_line_and_exit_code_1(run, arguments, said: str) -> Non
     assert result.stderr.count("\n") == 1
 
 
-def test_a_healthy_status_passes_the_check(hand: Hand, run) -> None:
-    hand.whole()
+def test_a_healthy_status_passes_the_check(writer: KeyWriter, run) -> None:
+    writer.healthy_ticker()
 
     result = run("status", "--check")
 
@@ -75,15 +75,15 @@ def test_a_healthy_status_passes_the_check(hand: Hand, run) -> None:
 
 
 def test_what_is_wrong_is_named_and_fails_the_check(
-    hand: Hand, run, redis_client: redis.Redis
+    writer: KeyWriter, run, redis_client: redis.Redis
 ) -> None:
-    hand.quote()
-    hand.seen("SPY")
-    hand.tick(age_seconds=30)
-    hand.failures()
+    writer.quote()
+    writer.discovered("SPY")
+    writer.tick(age_seconds=30)
+    writer.failures()
     redis_client.hset("orderflow:counters", mapping={"ticks_done": 12, "rejected:not_json": 3})
-    redis_client.zadd("orderflow:quotes:OLD", {"{}": hand.now / 1000})
-    redis_client.zadd("orderflow:trades:BTC/USDT", {"{}": hand.now / 1000})
+    redis_client.zadd("orderflow:quotes:OLD", {"{}": writer.now / 1000})
+    redis_client.zadd("orderflow:trades:BTC/USDT", {"{}": writer.now / 1000})
 
     result = run("status", "--check")
 
@@ -103,8 +103,8 @@ def test_what_is_wrong_is_named_and_fails_the_check(
     ]
 
 
-def test_a_status_is_printed_for_programs_too(hand: Hand, run) -> None:
-    hand.whole()
+def test_a_status_is_printed_for_programs_too(writer: KeyWriter, run) -> None:
+    writer.healthy_ticker()
 
     status = json.loads(run("status", "--json").output)
 

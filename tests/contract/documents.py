@@ -50,7 +50,7 @@ def blocks(text: str, language: str) -> list[str]:
 
 
 def named(text: str) -> set[str]:
-    """Return all that stands between backticks outside of fenced blocks."""
+    """Return all text between backticks outside of fenced blocks."""
     prose = re.sub(r"^```.*?^```", "", text, flags=re.DOTALL | re.MULTILINE)
     return set(re.findall(r"`([^`]+)`", prose))
 

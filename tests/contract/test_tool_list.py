@@ -19,7 +19,7 @@ SNAPSHOT = Path(__file__).with_name("tool_list.json")
 
 
 async def published() -> dict[str, Any]:
-    """Return all that a client is told before it asks."""
+    """Return all that a client receives before its first call."""
     async with Client(make_server(Settings())) as client:
         found = {
             "tools": (await client.list_tools()).tools,

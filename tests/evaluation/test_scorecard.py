@@ -1,4 +1,4 @@
-"""The scorecard plants what it says, matches it fairly, and writes its page."""
+"""The scorecard plants what its labels name, matches events with them, and writes its page."""
 
 from itertools import pairwise
 from pathlib import Path

@@ -26,7 +26,7 @@ def main(*, plans: int, workers: int, seed: int, only: tuple[str, ...]) -> None:
         running = [pool.submit(run, plan) for plan in chosen]
         for future in tqdm(as_completed(running), total=plans, unit="plan"):
             outcomes.append(future.result())
-            tqdm.write(outcomes[-1].said())
+            tqdm.write(outcomes[-1].report())
     _summary(outcomes)
     sys.exit(any(outcome.wrong for outcome in outcomes))
 

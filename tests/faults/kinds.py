@@ -1,4 +1,4 @@
-"""The kinds of faults. Each does its harm, ends it, and checks that it was felt."""
+"""The kinds of faults. Each begins a fault, ends it, and checks that it had an effect."""
 
 import json
 import signal
@@ -6,10 +6,10 @@ import time
 from collections.abc import Callable
 
 from app.storage.keys import MOVED_SHARDS
-from tests.faults.pouring import MILLION, pour_million
-from tests.faults.scene import Scene, count_error, kill, must, quietly
-from tests.faults.stage import WORKERS, pass_time
-from tests.faults.staged_names import REFUSED_FAN_OUTS, REFUSED_WRITES, UP
+from tests.faults.context import FaultContext, count_error, ignore_redis_errors, kill, require
+from tests.faults.million_quotes import MILLION, write_million_quotes
+from tests.faults.shared_names import REFUSED_FAN_OUTS, REFUSED_WRITES, UP
+from tests.faults.system import WORKERS, pass_time
 from tests.processes import Running, wait_until
 
 EXACT, LATE, LOST = "exact", "late", "lost"
@@ -17,417 +17,419 @@ FREEZE_SECONDS = 10.0
 BIG = "BIG"
 HUGE = "HUGE"
 
-Fault = Callable[[Scene], str]
+Fault = Callable[[FaultContext], str]
 
 
-def _worker_again(scene: Scene, number: int) -> None:
-    pass_time(scene.random.uniform(0.2, 2.0))
-    scene.stage.workers[number] = scene.stage.start_worker(number)
-    scene.stage.await_ready(scene.stage.workers[number])
+def _worker_again(context: FaultContext, number: int) -> None:
+    pass_time(context.random.uniform(0.2, 2.0))
+    context.system.workers[number] = context.system.start_worker(number)
+    context.system.await_ready(context.system.workers[number])
 
 
-def _end_worker(scene: Scene, number: int, sign: int) -> str:
+def _end_worker(context: FaultContext, number: int, sign: int) -> str:
     """Kill a worker; its tickers must be ticked by another one, at once."""
-    victim = scene.stage.workers[number]
-    before = scene.newest()
-    theirs = [t for t, pid in scene.ticked_by().items() if pid == victim.pid]
+    victim = context.system.workers[number]
+    before = context.newest()
+    theirs = [t for t, pid in context.last_tick_processes().items() if pid == victim.pid]
     kill(victim, sign)
-    scene.over(f"worker ended by {signal.Signals(sign).name}")
-    scene.await_ticks_after(before)
-    now = scene.ticked_by()
-    must(all(now[t] != victim.pid for t in scene.tickers), "a dead worker ticks")
-    _worker_again(scene, number)
+    context.note_end(f"worker ended by {signal.Signals(sign).name}")
+    context.await_ticks_after(before)
+    now = context.last_tick_processes()
+    require(all(now[t] != victim.pid for t in context.tickers), "a dead worker ticks")
+    _worker_again(context, number)
     return f"worker {victim.pid} had {theirs or 'no ticker'}"
 
 
-def _busy_worker(scene: Scene) -> int:
-    return scene.stage.worker_of(scene.random.choice(list(scene.tickers)))
+def _busy_worker(context: FaultContext) -> int:
+    return context.system.worker_of(context.random.choice(list(context.tickers)))
 
 
-def kill_worker(scene: Scene) -> str:
+def kill_worker(context: FaultContext) -> str:
     """Kill -9 of a worker that ticks."""
-    return _end_worker(scene, _busy_worker(scene), signal.SIGKILL)
+    return _end_worker(context, _busy_worker(context), signal.SIGKILL)
 
 
-def term_worker(scene: Scene) -> str:
+def term_worker(context: FaultContext) -> str:
     """SIGTERM of a worker that ticks."""
-    return _end_worker(scene, _busy_worker(scene), signal.SIGTERM)
+    return _end_worker(context, _busy_worker(context), signal.SIGTERM)
 
 
-def kill_fan_out_worker(scene: Scene) -> str:
+def kill_fan_out_worker(context: FaultContext) -> str:
     """Kill -9 of the worker that fanned out last."""
-    shard = scene.random.randrange(WORKERS)
-    return _end_worker(scene, scene.stage.worker_of(f"fanout {shard}"), signal.SIGKILL)
+    shard = context.random.randrange(WORKERS)
+    return _end_worker(context, context.system.worker_of(f"fanout {shard}"), signal.SIGKILL)
 
 
-def _hold(scene: Scene) -> tuple[str, Running, int]:
+def _hold(context: FaultContext) -> tuple[str, Running, int]:
     """Stop a tick between its read and its write; returns its ticker and worker."""
-    ticker = scene.random.choice(list(scene.tickers))
-    scene.stage.request("hold", ticker)
-    held = scene.stage.requests / "held"
-    wait_until(lambda: held.exists() and held.read_text().isdecimal(), "a tick is held", 10.0)
+    ticker = context.random.choice(list(context.tickers))
+    context.system.request("hold", ticker)
+    held = context.system.requests / "held"
+    wait_until(lambda: held.exists() and held.read_text().isdecimal(), "a tick is held")
     pid = int(held.read_text())
-    number = next(n for n, worker in scene.stage.workers.items() if worker.pid == pid)
-    return ticker, scene.stage.workers[number], number
+    number = next(n for n, worker in context.system.workers.items() if worker.pid == pid)
+    return ticker, context.system.workers[number], number
 
 
-def kill_holder(scene: Scene) -> str:
+def kill_holder(context: FaultContext) -> str:
     """Kill -9 of a worker between a tick's read and its write."""
-    ticker, victim, number = _hold(scene)
-    before = scene.newest()
+    ticker, victim, number = _hold(context)
+    before = context.newest()
     kill(victim, signal.SIGKILL)
-    (scene.stage.requests / "held").unlink()
-    scene.over("worker killed that held a tick")
-    scene.await_ticks_after(before)
-    _worker_again(scene, number)
+    (context.system.requests / "held").unlink()
+    context.note_end("worker killed that held a tick")
+    context.await_ticks_after(before)
+    _worker_again(context, number)
     return f"{victim.pid} held {ticker}"
 
 
-def overtake_holder(scene: Scene) -> str:
+def overtake_holder(context: FaultContext) -> str:
     """Freeze a worker between a tick's read and its write until others have gone on."""
-    ticker, victim, _ = _hold(scene)
-    refused = scene.stage.said_by().get(REFUSED_WRITES, 0)
-    before = scene.newest()
+    ticker, victim, _ = _hold(context)
+    refused = context.system.last_actions().get(REFUSED_WRITES, 0)
+    before = context.newest()
     victim.process.send_signal(signal.SIGSTOP)
-    scene.over("tick frozen before its write")
-    scene.await_ticks_after(before)
-    pass_time(scene.random.uniform(0.0, 3.0))
-    (scene.stage.requests / "held").unlink()
+    context.note_end("tick frozen before its write")
+    context.await_ticks_after(before)
+    pass_time(context.random.uniform(0.0, 3.0))
+    (context.system.requests / "held").unlink()
     victim.process.send_signal(signal.SIGCONT)
-    scene.stage.await_true(
-        lambda: scene.stage.said_by().get(REFUSED_WRITES, 0) > refused, "its write is refused", 5.0
+    context.system.await_true(
+        lambda: context.system.last_actions().get(REFUSED_WRITES, 0) > refused,
+        "its write is refused",
     )
     return f"{victim.pid} was overtaken on {ticker}"
 
 
-def freeze_worker(scene: Scene) -> str:
+def freeze_worker(context: FaultContext) -> str:
     """SIGSTOP of a worker for 10 s, and thaw."""
-    victim = scene.stage.workers[_busy_worker(scene)]
-    before = scene.newest()
+    victim = context.system.workers[_busy_worker(context)]
+    before = context.newest()
     victim.process.send_signal(signal.SIGSTOP)
-    scene.over("worker frozen")
-    scene.await_ticks_after(before)
-    moved = scene.ticked_by()
+    context.note_end("worker frozen")
+    context.await_ticks_after(before)
+    moved = context.last_tick_processes()
     pass_time(FREEZE_SECONDS)
-    now = scene.ticked_by()
+    now = context.last_tick_processes()
     victim.process.send_signal(signal.SIGCONT)
-    scene.over("worker thawed")
-    must(victim.pid not in now.values(), "a frozen worker ticks")
+    context.note_end("worker thawed")
+    require(victim.pid not in now.values(), "a frozen worker ticks")
     return f"{victim.pid} was still, others had {sorted(moved)}"
 
 
-def _end_beat(scene: Scene, sign: int) -> str:
-    stage = scene.stage
-    assert stage.beat is not None
-    kill(stage.beat, sign)
+def _end_beat(context: FaultContext, sign: int) -> str:
+    system = context.system
+    assert system.beat is not None
+    kill(system.beat, sign)
     pass_time(2.5)
-    before = scene.newest()
+    before = context.newest()
     pass_time(1.5)
-    must(scene.newest() == before, "ticks went on without a beat")
-    stage.beat = stage.start_beat()
-    up = f"{UP}{stage.beat.pid}"
-    stage.await_true(lambda: up in stage.said_by(), "beat is up", 30.0)
-    scene.over("beat started")
-    scene.await_ticks_after(before)
+    require(context.newest() == before, "ticks went on without a beat")
+    system.beat = system.start_beat()
+    up = f"{UP}{system.beat.pid}"
+    system.await_true(lambda: up in system.last_actions(), "beat is up")
+    context.note_end("beat started")
+    context.await_ticks_after(before)
     return "ticks stood still without it"
 
 
-def kill_beat(scene: Scene) -> str:
+def kill_beat(context: FaultContext) -> str:
     """Kill -9 of beat."""
-    return _end_beat(scene, signal.SIGKILL)
+    return _end_beat(context, signal.SIGKILL)
 
 
-def term_beat(scene: Scene) -> str:
+def term_beat(context: FaultContext) -> str:
     """SIGTERM of beat."""
-    return _end_beat(scene, signal.SIGTERM)
+    return _end_beat(context, signal.SIGTERM)
 
 
-def two_beats(scene: Scene) -> str:
+def two_beats(context: FaultContext) -> str:
     """Run a second beat for a while, after which either of the two dies."""
-    stage = scene.stage
-    assert stage.beat is not None
-    refused = stage.said_by().get(REFUSED_FAN_OUTS, 0)
-    second = stage.start_beat()
-    stage.await_true(
-        lambda: stage.said_by().get(REFUSED_FAN_OUTS, 0) > refused + 3, "the guard holds", 15.0
+    system = context.system
+    assert system.beat is not None
+    refused = system.last_actions().get(REFUSED_FAN_OUTS, 0)
+    second = system.start_beat()
+    system.await_true(
+        lambda: system.last_actions().get(REFUSED_FAN_OUTS, 0) > refused + 3, "the guard holds"
     )
-    first, stay = (stage.beat, second) if scene.random.random() < 0.5 else (second, stage.beat)
-    before = scene.newest()
+    first, stay = (system.beat, second) if context.random.random() < 0.5 else (second, system.beat)
+    before = context.newest()
     kill(first, signal.SIGKILL)
-    scene.over("one of two beats killed")
-    stage.beat = stay
-    scene.await_ticks_after(before)
+    context.note_end("one of two beats killed")
+    system.beat = stay
+    context.await_ticks_after(before)
     return "the second's fan-outs were refused"
 
 
-def _end_server(scene: Scene, sign: int, *, empty: bool, seconds: float) -> str:
-    stage = scene.stage
-    assert stage.server is not None
-    was = stage.client.info("server")["run_id"]
-    kill(stage.server, sign)
+def _end_server(context: FaultContext, sign: int, *, empty: bool, seconds: float) -> str:
+    system = context.system
+    assert system.server is not None
+    was = system.client.info("server")["run_id"]
+    kill(system.server, sign)
     pass_time(0.5)
-    before = scene.newest()
+    before = context.newest()
     pass_time(seconds)
-    must(scene.newest() == before, "ticks were seen without Redis")
+    require(context.newest() == before, "ticks were seen without Redis")
     if empty:
-        stage.forget_data()
-    stage.start_server()
-    scene.over("Redis started" + (" empty" if empty else ""))
-    must(stage.client.info("server")["run_id"] != was, "the same server answers")
-    scene.await_ticks_after(before)
+        system.forget_data()
+    system.start_server()
+    context.note_end("Redis started" + (" empty" if empty else ""))
+    require(system.client.info("server")["run_id"] != was, "the same server answers")
+    context.await_ticks_after(before)
     return f"away for {seconds:.0f} s"
 
 
-def restart_redis(scene: Scene) -> str:
+def restart_redis(context: FaultContext) -> str:
     """Redis stopped for 5 s and started with its data."""
-    sign = scene.random.choice((signal.SIGTERM, signal.SIGKILL))
-    return _end_server(scene, sign, empty=False, seconds=5.0)
+    sign = context.random.choice((signal.SIGTERM, signal.SIGKILL))
+    return _end_server(context, sign, empty=False, seconds=5.0)
 
 
-def restart_redis_empty(scene: Scene) -> str:
+def restart_redis_empty(context: FaultContext) -> str:
     """Redis stopped and started without its data."""
-    return _end_server(scene, signal.SIGTERM, empty=True, seconds=2.0)
+    return _end_server(context, signal.SIGTERM, empty=True, seconds=2.0)
 
 
-def freeze_redis(scene: Scene) -> str:
+def freeze_redis(context: FaultContext) -> str:
     """Redis frozen for some seconds."""
-    stage = scene.stage
-    assert stage.server is not None
-    seconds = scene.random.uniform(3.0, 6.0)
-    stage.server.process.send_signal(signal.SIGSTOP)
+    system = context.system
+    assert system.server is not None
+    seconds = context.random.uniform(3.0, 6.0)
+    system.server.process.send_signal(signal.SIGSTOP)
     pass_time(0.3)
-    before = scene.newest()
+    before = context.newest()
     pass_time(seconds)
-    must(scene.newest() == before, "ticks were seen of a frozen Redis")
-    stage.server.process.send_signal(signal.SIGCONT)
-    scene.over("Redis thawed")
-    scene.await_ticks_after(before)
+    require(context.newest() == before, "ticks were seen of a frozen Redis")
+    system.server.process.send_signal(signal.SIGCONT)
+    context.note_end("Redis thawed")
+    context.await_ticks_after(before)
     return f"frozen for {seconds:.1f} s"
 
 
-def cut_connections(scene: Scene) -> str:
+def cut_connections(context: FaultContext) -> str:
     """All connections killed, several times."""
     cut = 0
-    for _ in range(scene.random.randint(1, 4)):
-        before = scene.newest()
+    for _ in range(context.random.randint(1, 4)):
+        before = context.newest()
         command = ("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
-        cut += int(scene.stage.client.execute_command(*command))
-        scene.over("connections cut")
-        scene.await_ticks_after(before)
-    must(cut > 0, "no connection was cut")
+        cut += int(context.system.client.execute_command(*command))
+        context.note_end("connections cut")
+        context.await_ticks_after(before)
+    require(cut > 0, "no connection was cut")
     return f"{cut} connections"
 
 
-def out_of_memory(scene: Scene) -> str:
+def out_of_memory(context: FaultContext) -> str:
     """Redis refuses all that needs memory for some seconds."""
-    client = scene.stage.client
+    client = context.system.client
     before = count_error(client, "OOM")
     client.config_set("maxmemory-policy", "noeviction")
     client.config_set("maxmemory", "1mb")
     pass_time(4.0)
-    newest = scene.newest()
+    newest = context.newest()
     refused = count_error(client, "OOM") - before
     client.config_set("maxmemory", "0")
-    scene.over("memory given back")
-    must(refused > 0, "nothing was refused")
-    scene.await_ticks_after(newest)
+    context.note_end("memory given back")
+    require(refused > 0, "nothing was refused")
+    context.await_ticks_after(newest)
     return f"{refused} commands refused"
 
 
-def backlog(scene: Scene) -> str:
+def backlog(context: FaultContext) -> str:
     """Let a ticker appear with very many waiting records; nobody waits for it."""
-    scene.sampler.tickers.append(BIG)
-    newest = scene.newest()
-    pending = [p for p in scene.broker.waiting if p.ticker == BIG]
-    must(len(pending) > 10_000, "there is no backlog")
+    context.sampler.tickers.append(BIG)
+    newest = context.newest()
+    pending = [p for p in context.broker.waiting if p.ticker == BIG]
+    require(len(pending) > 10_000, "there is no backlog")
     now_ms = time.time() * 1000.0
     for posting in pending:
         posting.due_ms = min(posting.due_ms, now_ms)
-    scene.broker.waiting.sort(key=lambda posting: posting.due_ms)
-    scene.over("a backlog appeared")
-    scene.await_ticks_after(newest, 6.0)
+    context.broker.waiting.sort(key=lambda posting: posting.due_ms)
+    context.note_end("a backlog appeared")
+    context.await_ticks_after(newest)
 
     def is_behind() -> bool:
-        found = [s for s in scene.sampler.samples if s.ticker == BIG]
+        found = [s for s in context.sampler.samples if s.ticker == BIG]
         return any("behind_seconds" in s.quality("10s") for s in found)
 
-    wait_until(is_behind, "it is said to be behind", 10.0)
+    wait_until(is_behind, "it is shown to be behind")
     wait_until(
-        lambda: scene.sampler.newest(BIG) >= max(scene.newest().values()) - 2000, "caught up", 40.0
+        lambda: context.sampler.newest(BIG) >= max(context.newest().values()) - 2000, "caught up"
     )
     return f"{len(pending)} records"
 
 
-def million(scene: Scene) -> str:
+def million(context: FaultContext) -> str:
     """Let a ticker appear with a million waiting records; the others go on beside it."""
-    client, newest = scene.stage.client, scene.newest()
-    pour_million(client, HUGE)
-    scene.over("a million records appeared")
-    scene.await_ticks_after(newest, 6.0)
+    client, newest = context.system.client, context.newest()
+    write_million_quotes(client, HUGE)
+    context.note_end("a million records appeared")
+    context.await_ticks_after(newest)
 
-    said: set[str] = set()
+    shown: set[str] = set()
 
     def is_caught_up() -> bool:
         as_of, quality = client.hmget(f"orderflow:metrics:{HUGE}:5min", "as_of", "quality")
-        said.update(json.loads(quality or b"{}"))
+        shown.update(json.loads(quality or b"{}"))
         return float(as_of or 0) > time.time() * 1000.0 - 3000.0
 
-    wait_until(is_caught_up, "caught up", 90.0)
-    must("behind_seconds" in said, "it was never said to be behind")
-    must("gaps" in said, "what was never folded was no gap")
+    wait_until(is_caught_up, "caught up")
+    require("behind_seconds" in shown, "it was never shown to be behind")
+    require("gaps" in shown, "what was never folded was no gap")
     kept = client.zcard(f"orderflow:quotes:{HUGE}")
-    must(kept < MILLION, "nothing was trimmed")
+    require(kept < MILLION, "nothing was trimmed")
     return f"{MILLION} records, {kept} kept"
 
 
-def _step(scene: Scene, offset_ms: float, seconds: float) -> None:
-    scene.stage.request("clock", str(offset_ms))
+def _step(context: FaultContext, offset_ms: float, seconds: float) -> None:
+    context.system.request("clock", str(offset_ms))
     pass_time(seconds)
-    (scene.stage.requests / "clock").unlink()
+    (context.system.requests / "clock").unlink()
 
 
-def clock_back(scene: Scene) -> str:
+def clock_back(context: FaultContext) -> str:
     """Set the system's clock 5 s back for a while, and right again."""
-    before = scene.newest()
-    _step(scene, -5000.0, 4.0)
-    after = scene.newest()
-    scene.over("clock right again")
-    must(all(after[t] - before[t] < 2500 for t in scene.tickers), "ticks did not notice")
-    scene.await_ticks_after(after)
+    before = context.newest()
+    _step(context, -5000.0, 4.0)
+    after = context.newest()
+    context.note_end("clock right again")
+    require(all(after[t] - before[t] < 2500 for t in context.tickers), "ticks did not notice")
+    context.await_ticks_after(after)
     return "ticks stood still"
 
 
-def clock_ahead(scene: Scene) -> str:
+def clock_ahead(context: FaultContext) -> str:
     """Set the system's clock 5 s ahead for a while, and right again."""
-    _step(scene, 5000.0, 4.0)
-    ahead = min(scene.newest().values()) - time.time() * 1000.0
-    must(ahead > 1000.0, "ticks did not notice")
+    _step(context, 5000.0, 4.0)
+    ahead = min(context.newest().values()) - time.time() * 1000.0
+    require(ahead > 1000.0, "ticks did not notice")
     # A tick that is under way may still be one ahead: what is published decides.
-    wait_until(
-        lambda: time.time() * 1000.0 > max(scene.newest().values()), "the clock caught up", 20.0
-    )
-    scene.over("clock caught up with")
-    scene.await_ticks_after(scene.newest())
+    wait_until(lambda: time.time() * 1000.0 > max(context.newest().values()), "the clock caught up")
+    context.note_end("clock caught up with")
+    context.await_ticks_after(context.newest())
     return f"ticks were {ahead / 1000:.1f} s ahead"
 
 
-def silence_and_burst(scene: Scene) -> str:
+def silence_and_burst(context: FaultContext) -> str:
     """Let the broker write nothing for a while and then everything at once."""
-    scene.broker.is_silent = True
-    pass_time(scene.random.uniform(3.0, 6.0))
-    must(bool(scene.broker.waiting), "nothing waited")
-    count = len(scene.broker.done)
-    scene.broker.is_silent = False
-    scene.over("the broker writes again")
-    wait_until(lambda: len(scene.broker.done) > count, "the burst", 5.0)
-    return f"{len(scene.broker.done) - count} records at once"
+    context.broker.is_silent = True
+    pass_time(context.random.uniform(3.0, 6.0))
+    require(bool(context.broker.waiting), "nothing waited")
+    count = len(context.broker.done)
+    context.broker.is_silent = False
+    context.note_end("the broker writes again")
+    wait_until(lambda: len(context.broker.done) > count, "the burst")
+    return f"{len(context.broker.done) - count} records at once"
 
 
-def late_records(scene: Scene) -> str:
+def late_records(context: FaultContext) -> str:
     """Write a fifth of the records up to 1.7 s late."""
-    before = scene.broker.delayed
-    scene.broker.late_share = 0.2
+    before = context.broker.delayed
+    context.broker.late_share = 0.2
     pass_time(5.0)
-    scene.broker.late_share = 0.0
-    must(scene.broker.delayed > before, "none was late")
+    context.broker.late_share = 0.0
+    require(context.broker.delayed > before, "none was late")
     pass_time(2.0)
-    must(any("late" in s.quality("10s") for s in scene.sampler.samples[-12:]), "none is said late")
-    return f"{scene.broker.delayed - before} late"
+    require(
+        any("late" in s.quality("10s") for s in context.sampler.samples[-12:]),
+        "none is shown as late",
+    )
+    return f"{context.broker.delayed - before} late"
 
 
-def copies(scene: Scene) -> str:
+def copies(context: FaultContext) -> str:
     """Write records twice."""
-    before = scene.broker.copies
-    scene.broker.copied_share = 0.5
+    before = context.broker.copies
+    context.broker.copied_share = 0.5
     pass_time(4.0)
-    scene.broker.copied_share = 0.0
-    must(scene.broker.copies > before, "none was written twice")
-    return f"{scene.broker.copies - before} twice"
+    context.broker.copied_share = 0.0
+    require(context.broker.copies > before, "none was written twice")
+    return f"{context.broker.copies - before} twice"
 
 
-def shuffled(scene: Scene) -> str:
+def shuffled(context: FaultContext) -> str:
     """Write records in another order than they are stamped in."""
-    before = scene.broker.inversions
-    scene.broker.shuffles = True
+    before = context.broker.inversions
+    context.broker.shuffles = True
     pass_time(5.0)
-    scene.broker.shuffles = False
-    must(scene.broker.inversions > before, "all were in order")
-    return f"{scene.broker.inversions - before} out of order"
+    context.broker.shuffles = False
+    require(context.broker.inversions > before, "all were in order")
+    return f"{context.broker.inversions - before} out of order"
 
 
-def state_lost(scene: Scene) -> str:
+def state_lost(context: FaultContext) -> str:
     """All states deleted."""
-    before = scene.newest()
-    names = [f"orderflow:state:{ticker}" for ticker in scene.tickers]
-    must(scene.stage.client.delete(*names) > 0, "there was no state")
-    scene.over("states deleted")
-    scene.await_ticks_after(before)
+    before = context.newest()
+    names = [f"orderflow:state:{ticker}" for ticker in context.tickers]
+    require(context.system.client.delete(*names) > 0, "there was no state")
+    context.note_end("states deleted")
+    context.await_ticks_after(before)
     return "states deleted"
 
 
-def state_garbled(scene: Scene) -> str:
+def state_garbled(context: FaultContext) -> str:
     """States that can't be read, or of the wrong type."""
-    before = scene.newest()
+    before = context.newest()
     kinds = []
-    for ticker in scene.tickers:
+    for ticker in context.tickers:
         name = f"orderflow:state:{ticker}"
-        kind = scene.random.choice(("blob", "as_of", "engine", "type"))
+        kind = context.random.choice(("blob", "as_of", "engine", "type"))
         kinds.append(kind)
         if kind == "type":
-            scene.stage.client.set(name, "no state")
+            context.system.client.set(name, "no state")
         else:
             garbled = {kind: b"\xc1garbled", "version": "garbled"}
-            scene.stage.client.hset(name, mapping=garbled)
-    scene.over("states garbled")
-    scene.await_ticks_after(before)
-    aside = list(scene.stage.client.scan_iter("orderflow:bad:state:*"))
-    must(len(aside) == len(scene.tickers), f"set aside: {aside}")
-    must(all(0 < scene.stage.client.ttl(name) <= 86400 for name in aside), "kept for ever")
+            context.system.client.hset(name, mapping=garbled)
+    context.note_end("states garbled")
+    context.await_ticks_after(before)
+    aside = list(context.system.client.scan_iter("orderflow:bad:state:*"))
+    require(len(aside) == len(context.tickers), f"set aside: {aside}")
+    require(all(0 < context.system.client.ttl(name) <= 86400 for name in aside), "kept for ever")
     return " ".join(kinds)
 
 
-def newer_engine(scene: Scene) -> str:
+def newer_engine(context: FaultContext) -> str:
     """Run a worker with newer definitions beside older ones, which then end."""
-    stage = scene.stage
-    stage.worker_settings = {"ORDERFLOW_FAULTS_ENGINE": "2"}
-    newer = stage.start_worker(0)
-    stage.await_ready(newer)
+    system = context.system
+    system.worker_settings = {"ORDERFLOW_FAULTS_ENGINE": "2"}
+    newer = system.start_worker(0)
+    system.await_ready(newer)
     # An earlier fault may have moved all tickers to the other shard: then none would come to it.
-    quietly(lambda: stage.client.delete(MOVED_SHARDS))
+    ignore_redis_errors(lambda: system.client.delete(MOVED_SHARDS))
 
     def theirs() -> set[str]:
-        names = {ticker: f"orderflow:state:{ticker}" for ticker in scene.tickers}
-        return {t for t, name in names.items() if stage.client.hget(name, "engine") == b"2"}
+        names = {ticker: f"orderflow:state:{ticker}" for ticker in context.tickers}
+        return {t for t, name in names.items() if system.client.hget(name, "engine") == b"2"}
 
-    stage.await_true(lambda: bool(theirs()), "the newer one has a ticker", 20.0)
+    system.await_true(lambda: bool(theirs()), "the newer one has a ticker")
     taken = theirs()
     pass_time(4.0)
-    must(taken <= theirs(), "an older one took a ticker back")
-    before = scene.newest()
-    for old in stage.workers.values():
+    require(taken <= theirs(), "an older one took a ticker back")
+    before = context.newest()
+    for old in system.workers.values():
         kill(old, signal.SIGKILL)
-    scene.over("the older ones ended")
-    stage.workers = {0: newer}
-    scene.await_ticks_after(before)
-    stage.workers[1] = stage.start_worker(1)
-    stage.await_ready(stage.workers[1])
-    must(len(theirs()) == len(scene.tickers), "a ticker stayed the older one's")
+    context.note_end("the older ones ended")
+    system.workers = {0: newer}
+    context.await_ticks_after(before)
+    system.workers[1] = system.start_worker(1)
+    system.await_ready(system.workers[1])
+    require(len(theirs()) == len(context.tickers), "a ticker stayed the older one's")
     return f"the newer one took {sorted(taken)} at first"
 
 
-def nothing_of_ours_trusted(scene: Scene) -> str:
+def wrong_types(context: FaultContext) -> str:
     """Give published keys the wrong type, twice."""
-    client = scene.stage.client
+    client = context.system.client
     for _ in range(2):
-        before = scene.newest()
-        for ticker in scene.tickers:
+        before = context.newest()
+        for ticker in context.tickers:
             for key in (f"metrics:{ticker}:1min", f"patterns:{ticker}", f"levels:{ticker}:bid"):
-                quietly(lambda key=key: client.set(f"orderflow:{key}", "wrong"))
-        scene.over("keys of the wrong type")
-        scene.await_ticks_after(before)
+                ignore_redis_errors(lambda key=key: client.set(f"orderflow:{key}", "wrong"))
+        context.note_end("keys of the wrong type")
+        context.await_ticks_after(before)
     aside = list(client.scan_iter("orderflow:bad:*"))
-    must(bool(aside), "nothing was set aside")
-    must(all(0 < client.ttl(name) <= 86400 for name in aside), "kept for ever")
+    require(bool(aside), "nothing was set aside")
+    require(all(0 < client.ttl(name) <= 86400 for name in aside), "kept for ever")
     return f"{len(aside)} set aside"
 
 
@@ -457,5 +459,5 @@ KINDS: dict[str, tuple[str, Fault]] = {
     "shuffled": (EXACT, shuffled),
     "newer-engine": (LOST, newer_engine),
     "term-beat": (EXACT, term_beat),
-    "wrong-types": (LATE, nothing_of_ours_trusted),
+    "wrong-types": (LATE, wrong_types),
 }

@@ -1,4 +1,4 @@
-"""A seeded plan: which faults, in which order, on which tape; and what came of it."""
+"""Seeded plans: which faults, in which order, on which tape; and their outcomes."""
 
 import tempfile
 import time
@@ -8,13 +8,13 @@ from pathlib import Path
 from random import Random
 
 from tests.faults.broker import Broker, Posting, postings_of
+from tests.faults.comparison import MOST_NAMED, compare
+from tests.faults.context import SETTLE_MS, FaultContext
 from tests.faults.kinds import BIG, EXACT, KINDS, LATE, LOST
 from tests.faults.samples import Sampler
-from tests.faults.scene import SETTLE_MS, Scene
-from tests.faults.stage import Stage
+from tests.faults.system import System
 from tests.faults.tapes import PAST_SECONDS, TICKERS, backlog_of, records_of
-from tests.faults.verdict import MOST_NAMED, judge
-from tests.processes import wait_until
+from tests.processes import BOUND_SECONDS, wait_until
 
 LIVE_SECONDS = 150
 SHORTEST_SECONDS = 15.0
@@ -50,7 +50,7 @@ class Plan:
 
 @dataclass
 class Outcome:
-    """What came of a plan; it passed where nothing is wrong."""
+    """The outcome of a plan, which passed where nothing is wrong."""
 
     plan: Plan
     wrong: list[str] = field(default_factory=list)
@@ -59,7 +59,7 @@ class Outcome:
     compared: int = 0
     seconds: float = 0.0
 
-    def said(self) -> str:
+    def report(self) -> str:
         """Describe the outcome in a few lines."""
         how = "FAILED" if self.wrong else "passed"
         start = f"seed {self.plan.seed}: {how}, {self.plan.kind}, {' + '.join(self.plan.faults)}"
@@ -75,14 +75,14 @@ def run(plan: Plan) -> Outcome:
     outcome = Outcome(plan)
     began = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="faults-") as folder:
-        stage = Stage(Path(folder))
+        system = System(Path(folder))
         try:
-            _run(plan, stage, outcome)
+            _run(plan, system, outcome)
         except Exception:  # noqa: BLE001 - a plan that can't go on is a failed plan
             outcome.wrong.append(traceback.format_exc()[-900:])
         finally:
-            logs = [one.said() for one in stage.started]
-            stage.close()
+            logs = [one.said() for one in system.started]
+            system.close()
     unexpected = [log for log in logs if "Traceback" in log]
     outcome.wrong += [log[log.index("Traceback") - 300 :][:1500] for log in unexpected]
     outcome.seconds = time.monotonic() - began
@@ -98,25 +98,25 @@ def _tape(plan: Plan, start_ms: int) -> list[Posting]:
     return postings
 
 
-def _run(plan: Plan, stage: Stage, outcome: Outcome) -> None:
-    stage.open()
+def _run(plan: Plan, system: System, outcome: Outcome) -> None:
+    system.open()
     start_ms = (int(time.time()) - PAST_SECONDS) * 1000
     draw = Random(plan.seed)  # noqa: S311
-    broker = Broker(stage.port, draw, _tape(plan, start_ms))
+    broker = Broker(system.port, draw, _tape(plan, start_ms))
     if "backlog" in plan.faults:
         broker.add(_backlog(plan.seed, start_ms))
-    sampler = Sampler(stage.port, TICKERS)
-    scene = Scene(stage, broker, sampler, draw, TICKERS)
+    sampler = Sampler(system.port, TICKERS)
+    context = FaultContext(system, broker, sampler, draw, TICKERS)
     try:
         broker.begin()
         sampler.begin()
-        wait_until(lambda: _is_live(scene), "all tickers are up to date", 30.0)
-        _do(plan, scene, outcome)
+        wait_until(lambda: _is_live(context), "all tickers are up to date", BOUND_SECONDS)
+        _do(plan, context, outcome)
     finally:
         sampler.end()
         broker.end()
-    outcome.notes = scene.notes
-    _judge(plan, scene, outcome)
+    outcome.notes = context.notes
+    _compare(plan, context, outcome)
 
 
 def _backlog(seed: int, start_ms: int) -> list[Posting]:
@@ -127,58 +127,58 @@ def _backlog(seed: int, start_ms: int) -> list[Posting]:
     return postings
 
 
-def _is_live(scene: Scene) -> bool:
+def _is_live(context: FaultContext) -> bool:
     now_ms = time.time() * 1000.0
-    return all(as_of > now_ms - 3000 for as_of in scene.newest().values())
+    return all(as_of > now_ms - 3000 for as_of in context.newest().values())
 
 
-def _do(plan: Plan, scene: Scene, outcome: Outcome) -> None:
+def _do(plan: Plan, context: FaultContext, outcome: Outcome) -> None:
     began = time.monotonic()
     for name in plan.faults:
-        time.sleep(scene.random.uniform(1.0, 2.5))
-        note = KINDS[name][1](scene)
-        scene.notes.append(f"{name}: {note}")
+        time.sleep(context.random.uniform(1.0, 2.5))
+        note = KINDS[name][1](context)
+        context.notes.append(f"{name}: {note}")
     left = SHORTEST_SECONDS - (time.monotonic() - began)
     time.sleep(max(left, SETTLES_SECONDS[plan.kind]))
-    if not _is_live(scene):
+    if not _is_live(context):
         outcome.wrong.append("not every ticker was up to date at the end")
 
 
-def _judge(plan: Plan, scene: Scene, outcome: Outcome) -> None:
-    outcome.wrong += scene.sampler.faults
-    for ticker in scene.sampler.tickers:
-        postings = [posting for posting in scene.broker.done if posting.ticker == ticker]
-        samples = [sample for sample in scene.sampler.samples if sample.ticker == ticker]
+def _compare(plan: Plan, context: FaultContext, outcome: Outcome) -> None:
+    outcome.wrong += context.sampler.faults
+    for ticker in context.sampler.tickers:
+        postings = [posting for posting in context.broker.done if posting.ticker == ticker]
+        samples = [sample for sample in context.sampler.samples if sample.ticker == ticker]
         kind = plan.kind if ticker in TICKERS else EXACT
         if plan.kind not in {kind, EXACT}:
             continue
-        verdict = judge(kind, ticker, postings, samples)
-        if not verdict.compared:
-            verdict.miss(f"{ticker}: nothing could be compared")
-        outcome.compared += verdict.compared
-        outcome.wrong += verdict.misses
-    for name, end_ms in scene.ends_ms:
-        seconds = _recovery_seconds(scene, end_ms, is_empty="empty" in name)
+        comparison = compare(kind, ticker, postings, samples)
+        if not comparison.compared:
+            comparison.miss(f"{ticker}: nothing could be compared")
+        outcome.compared += comparison.compared
+        outcome.wrong += comparison.misses
+    for name, end_ms in context.ends_ms:
+        seconds = _recovery_seconds(context, end_ms, is_empty="empty" in name)
         outcome.recoveries.append((name, seconds))
         if seconds > RECOVERY_SECONDS + LOOK_SECONDS:
             outcome.wrong.append(f"{name}: ticks came back after {seconds:.1f} s")
 
 
-def _first_quote_ms(scene: Scene, ticker: str, from_ms: float) -> float:
+def _first_quote_ms(context: FaultContext, ticker: str, from_ms: float) -> float:
     """Return when an empty Redis first had a quote of a ticker; before that there is no ticker."""
     key = f"orderflow:quotes:{ticker}"
-    stamps = [p.stamp for p in scene.broker.done if p.key == key and p.written_ms > from_ms - 100]
+    stamps = [p.stamp for p in context.broker.done if p.key == key and p.written_ms > from_ms - 100]
     return max(from_ms, min(stamps, default=from_ms))
 
 
-def _recovery_seconds(scene: Scene, end_ms: float, *, is_empty: bool) -> float:
+def _recovery_seconds(context: FaultContext, end_ms: float, *, is_empty: bool) -> float:
     """Return how long after an instant each ticker showed a tick that began after it."""
     longest = 0.0
     due_ms = end_ms - SETTLE_MS
-    for ticker in scene.tickers:
-        mine = [s for s in scene.sampler.samples if s.ticker == ticker]
+    for ticker in context.tickers:
+        mine = [s for s in context.sampler.samples if s.ticker == ticker]
         before = max((s.as_of for s in mine if s.at_ms <= end_ms), default=0)
         after = [s.at_ms for s in mine if s.at_ms > end_ms and s.as_of > max(before, due_ms)]
-        since_ms = _first_quote_ms(scene, ticker, end_ms) if is_empty else end_ms
+        since_ms = _first_quote_ms(context, ticker, end_ms) if is_empty else end_ms
         longest = max(longest, (min(after) - since_ms) / 1000.0 if after else float("inf"))
     return longest

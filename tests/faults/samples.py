@@ -1,4 +1,4 @@
-"""What the published keys said, twice a second."""
+"""Samples of the published keys, taken twice a second."""
 
 import threading
 import time
@@ -47,11 +47,11 @@ class Sampler:
         self._thread = threading.Thread(target=self._run, daemon=True)
 
     def begin(self) -> None:
-        """Look until told to end."""
+        """Sample the keys until `end` is called."""
         self._thread.start()
 
     def end(self) -> None:
-        """Stop looking."""
+        """Stop sampling."""
         self._stop.set()
         self._thread.join()
         self._client.close()

@@ -192,7 +192,7 @@ def test_a_record_is_published_only_once_it_is_due(
 
     thread = Thread(target=publish_when_due, args=(postings, outbox, Event()))
     thread.start()
-    wait_until(lambda: redis_client.zcard(KEYS.quotes("SPY")) == 1, "the record of the past")
+    wait_until(lambda: redis_client.zcard(KEYS.quotes("SPY")) >= 1, "the record of the past")
     wait_until(lambda: redis_client.zcard(KEYS.quotes("SPY")) == 2, "the record to come")
     thread.join()
 
@@ -283,7 +283,7 @@ def test_a_replay_writes_the_tape_shifted_by_the_whole_seconds_that_it_prints(
     assert shift_ms % 1000 == 0
     expected = read_tape(path, tmp_path / "AAPL_2024-01-02.trades.csv.gz", shift_ms).records
     assert stored(redis_client, "AAPL") == expected
-    assert began_ms <= expected[0].stamp <= began_ms + 2000
+    assert began_ms <= expected[0].stamp <= now()
     assert "published 60 records" in result.output
 
 

@@ -1,4 +1,4 @@
-"""Tapes: what of a CSV file becomes a record, in which order, and what is said of the rest."""
+"""Tapes: which rows of a CSV file become records, in which order, and how the rest is reported."""
 
 import gzip
 from pathlib import Path
@@ -15,7 +15,7 @@ TRADE_HEADER = "ts_ms,price,size,aggressor"
 
 
 def written(path: Path, header: str, *rows: str) -> Path:
-    """Write a CSV file, zipped where its name says so."""
+    """Write a CSV file, compressed where its name ends in .gz."""
     text = "\n".join((header, *rows)) + "\n"
     path.write_bytes(gzip.compress(text.encode()) if path.suffix == ".gz" else text.encode())
     return path

@@ -9,7 +9,7 @@ import redis
 
 from app.answers.chart import preload_matplotlib
 from app.core.settings import Settings
-from tests.by_hand import Hand
+from tests.key_writer import KeyWriter
 from tests.mcp_app.agents import CALLS, call, text_of
 from tests.mcp_app.test_tools import bars_of
 
@@ -41,7 +41,7 @@ def numbers_in(text: str) -> set[float]:
 
 
 def now_of(said: dict[str, Any]) -> float:
-    """Return when it was said; a chart's facts tell it by their age."""
+    """Return when it was answered; a chart's facts give their age instead."""
     now: float = said.get("now") or said["as_of"] + 1000 * said["age_seconds"]
     return now
 
@@ -73,21 +73,21 @@ def is_said(  # noqa: PLR0911 - a rule a kind of fact
 
 
 @pytest.fixture
-def two(hand: Hand) -> Hand:
+def two(writer: KeyWriter) -> KeyWriter:
     """Give a healthy ticker with bars, and one that is quiet and has no trades."""
     # Else the first chart of the run may only say that what draws is still loading.
     preload_matplotlib()
-    hand.whole()
-    hand.bars(bars_of(hand.as_of, 600), recent=5)
-    hand.quote("QQQ", age_seconds=60)
-    hand.tick("QQQ", quotes_per_second=3.0)
-    hand.seen("SPY", "QQQ")
-    return hand
+    writer.healthy_ticker()
+    writer.bars(bars_of(writer.as_of, 600), recent=5)
+    writer.quote("QQQ", age_seconds=60)
+    writer.tick("QQQ", quotes_per_second=3.0)
+    writer.discovered("SPY", "QQQ")
+    return writer
 
 
 @pytest.mark.parametrize(("tool", "arguments"), CASES)
 def test_every_fact_of_the_json_is_in_the_text(
-    two: Hand, settings: Settings, tool: str, arguments: dict[str, Any]
+    two: KeyWriter, settings: Settings, tool: str, arguments: dict[str, Any]
 ) -> None:
     assert two.as_of
     result = call(settings, tool, **arguments)
@@ -106,7 +106,7 @@ def test_every_fact_of_the_json_is_in_the_text(
 
 @pytest.mark.parametrize(("tool", "arguments"), CASES)
 def test_every_number_of_the_text_is_in_the_json(
-    two: Hand, settings: Settings, tool: str, arguments: dict[str, Any]
+    two: KeyWriter, settings: Settings, tool: str, arguments: dict[str, Any]
 ) -> None:
     assert two.as_of
     result = call(settings, tool, **arguments)
@@ -139,7 +139,7 @@ def lists_in(value: Any) -> Iterator[list[Any]]:
 
 
 def test_a_change_of_one_fact_changes_both(
-    two: Hand, settings: Settings, redis_client: redis.Redis
+    two: KeyWriter, settings: Settings, redis_client: redis.Redis
 ) -> None:
     two.tick(ofi=987.0)
 

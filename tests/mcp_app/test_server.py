@@ -16,7 +16,8 @@ from app.answers.ticker_answer import Answer
 from app.answers.ticker_text import as_text
 from app.core.settings import Settings
 from mcp_app.server import make_server
-from tests.by_hand import Hand
+from tests.key_writer import KeyWriter
+from tests.timing import assert_within
 
 TOOL = "analyze_order_flow_tool"
 Asked = Callable[[Client], Coroutine[Any, Any, Any]]
@@ -50,9 +51,9 @@ def text_of(result: CallToolResult) -> str:
 
 
 def test_the_tool_answers_with_text_and_structure_of_the_same_answer(
-    hand: Hand, call: Callable[..., CallToolResult]
+    writer: KeyWriter, call: Callable[..., CallToolResult]
 ) -> None:
-    hand.whole()
+    writer.healthy_ticker()
 
     result = call(ticker="SPY")
 
@@ -60,13 +61,15 @@ def test_the_tool_answers_with_text_and_structure_of_the_same_answer(
     answer = Answer.model_validate(result.structured_content)
     assert text_of(result) == as_text(answer)
     assert answer.answer_id is not None
-    assert (answer.ticker, answer.history_seconds, answer.as_of) == ("SPY", 300, hand.as_of)
+    assert (answer.ticker, answer.history_seconds, answer.as_of) == ("SPY", 300, writer.as_of)
     assert (answer.stale, answer.quiet, answer.warming) == (False, False, False)
     assert answer.metrics.bid_price == 585.33
 
 
-def test_the_history_is_answered_exactly(hand: Hand, call: Callable[..., CallToolResult]) -> None:
-    hand.whole()
+def test_the_history_is_answered_exactly(
+    writer: KeyWriter, call: Callable[..., CallToolResult]
+) -> None:
+    writer.healthy_ticker()
 
     result = call(ticker="SPY", history="45sec")
 
@@ -74,8 +77,8 @@ def test_the_history_is_answered_exactly(hand: Hand, call: Callable[..., CallToo
     assert result.structured_content["history_seconds"] == 45
 
 
-def test_patterns_can_be_left_out(hand: Hand, call: Callable[..., CallToolResult]) -> None:
-    hand.whole()
+def test_patterns_can_be_left_out(writer: KeyWriter, call: Callable[..., CallToolResult]) -> None:
+    writer.healthy_ticker()
 
     result = call(ticker="SPY", include_patterns=False)
 
@@ -102,9 +105,9 @@ def test_patterns_can_be_left_out(hand: Hand, call: Callable[..., CallToolResult
     ],
 )
 def test_what_is_asked_wrongly_is_an_error_that_says_how_to_ask(
-    hand: Hand, call: Callable[..., CallToolResult], arguments: dict[str, object], said: str
+    writer: KeyWriter, call: Callable[..., CallToolResult], arguments: dict[str, object], said: str
 ) -> None:
-    hand.seen("SPY")
+    writer.discovered("SPY")
 
     result = call(**arguments)
 
@@ -114,9 +117,11 @@ def test_what_is_asked_wrongly_is_an_error_that_says_how_to_ask(
     assert "\n" not in text_of(result)
 
 
-def test_a_stale_answer_says_so_first(hand: Hand, call: Callable[..., CallToolResult]) -> None:
-    hand.quote()
-    hand.tick(age_seconds=30)
+def test_a_stale_answer_says_so_first(
+    writer: KeyWriter, call: Callable[..., CallToolResult]
+) -> None:
+    writer.quote()
+    writer.tick(age_seconds=30)
 
     result = call(ticker="SPY")
 
@@ -136,7 +141,7 @@ def test_without_redis_the_error_names_it_within_two_seconds(settings: Settings)
     began = time.monotonic()
     result = asyncio.run(session())
 
-    assert time.monotonic() - began < 2
+    assert_within(2, time.monotonic() - began)
     assert result.is_error
     assert "Redis at 127.0.0.1:1 can't be reached" in text_of(result)
 
@@ -171,8 +176,8 @@ def test_the_tool_is_read_only_strict_and_free_of_unions(agent: Agent) -> None:
     assert "null" not in str(tool.output_schema)
 
 
-def test_many_questions_at_once_share_one_pool(hand: Hand, agent: Agent) -> None:
-    hand.whole()
+def test_many_questions_at_once_share_one_pool(writer: KeyWriter, agent: Agent) -> None:
+    writer.healthy_ticker()
 
     async def thirty(client: Client) -> list[CallToolResult]:
         calls = (client.call_tool(TOOL, {"ticker": "SPY"}) for _ in range(30))
@@ -181,8 +186,8 @@ def test_many_questions_at_once_share_one_pool(hand: Hand, agent: Agent) -> None
     assert [result.is_error for result in agent(thirty)] == [False] * 30
 
 
-def test_asking_in_the_shell_gives_the_same_text(hand: Hand, reader: Reader) -> None:
-    hand.whole()
+def test_asking_in_the_shell_gives_the_same_text(writer: KeyWriter, reader: Reader) -> None:
+    writer.healthy_ticker()
 
     assert as_text(ask(reader, "SPY", "1m").answer).startswith(
         "SPY: last 60 s, covered 60 s, as of "

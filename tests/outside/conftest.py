@@ -23,7 +23,7 @@ import pytest
 import redis
 
 from app.core.settings import Settings
-from tests.by_hand import Hand
+from tests.key_writer import KeyWriter
 from tests.processes import Environment, Running, Start, free_port, wait_until
 
 MODE = os.environ.get("ORDERFLOW_OUTSIDE", "")
@@ -197,11 +197,11 @@ def settings(environment: Environment) -> Settings:
 
 
 @pytest.fixture
-def healthy(redis_client: redis.Redis) -> Hand:
+def healthy(redis_client: redis.Redis) -> KeyWriter:
     """Give a ticker that everything is known of."""
-    hand = Hand(redis_client)
-    hand.whole()
-    return hand
+    writer = KeyWriter(redis_client)
+    writer.healthy_ticker()
+    return writer
 
 
 @pytest.fixture
@@ -214,7 +214,6 @@ def served(start: Start) -> Callable[..., str]:
         wait_until(
             lambda: _answers(port) or running.process.poll() is not None,
             "the server listens",
-            seconds=60,
         )
         assert running.process.poll() is None, running.said()
         return f"http://127.0.0.1:{port}/mcp"

@@ -23,7 +23,7 @@ def ticking(start: Start, settings: Settings, redis_client: redis.Redis) -> Iter
     """Let a simulated SPY be quoted, and ticked each second."""
     start("app", "feed", "simulate", "--tickers", "SPY", "--backfill-seconds", "330")
     quotes = "orderflow:quotes:SPY"
-    wait_until(lambda: redis_client.zcard(quotes) > 1000, "the past is there", seconds=60)
+    wait_until(lambda: redis_client.zcard(quotes) > 1000, "the past is there")
     over = threading.Event()
     store = TickStore(settings)
 
@@ -36,7 +36,7 @@ def ticking(start: Start, settings: Settings, redis_client: redis.Redis) -> Iter
     thread = threading.Thread(target=tick)
     thread.start()
     metrics = "orderflow:metrics:SPY:5min"
-    wait_until(lambda: bool(redis_client.exists(metrics)), "the first tick", seconds=60)
+    wait_until(lambda: bool(redis_client.exists(metrics)), "the first tick")
     yield
     over.set()
     thread.join()
@@ -44,7 +44,6 @@ def ticking(start: Start, settings: Settings, redis_client: redis.Redis) -> Iter
 
 @pytest.mark.system
 @pytest.mark.outside
-@pytest.mark.timeout(300)
 @pytest.mark.usefixtures("ticking")
 @pytest.mark.parametrize(("theme", "ink"), [("light", LIGHT_INK), ("dark", DARK_INK)])
 def test_the_page_is_drawn_and_goes_on_live(  # noqa: PLR0913, PLR0917 - what it takes

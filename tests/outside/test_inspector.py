@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from tests.by_hand import Hand
+from tests.key_writer import KeyWriter
 from tests.mcp_app.agents import CALLS
 from tests.outside.conftest import Node
 
@@ -43,7 +43,7 @@ def test_every_tool_answers_the_inspector(node: Node, served: Callable[..., str]
 @pytest.mark.system
 @pytest.mark.outside
 def test_an_error_is_an_error_for_the_inspector(
-    healthy: Hand, node: Node, served: Callable[..., str]
+    healthy: KeyWriter, node: Node, served: Callable[..., str]
 ) -> None:
     assert healthy.as_of
     address = served(*SHIPPED)

@@ -1,4 +1,4 @@
-"""Whoever takes a ticker over, whenever, says and remembers what the one before would have."""
+"""A worker that takes a ticker over publishes and stores what the one before would have."""
 
 import itertools
 from collections.abc import Callable

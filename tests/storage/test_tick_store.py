@@ -29,7 +29,7 @@ NewStore = Callable[[], TickStore]
 
 @pytest.fixture
 def new_store(settings: Settings) -> NewStore:
-    """Give a way to make workers' stores: each knows only what is in Redis."""
+    """Return a function that makes workers' stores, which share nothing but Redis."""
     return lambda: TickStore(settings)
 
 
@@ -265,7 +265,7 @@ def test_keys_live_as_long_as_the_contract_says(
 
 
 def lifetimes(client: redis.Redis) -> dict[str, int]:
-    """Return the seconds that each of our keys has left, -1 where it lives for ever."""
+    """Return the time to live of each of our keys in seconds, -1 where it has none."""
     ours = [key for key in client.keys("orderflow:*") if key.split(b":")[1] in OURS]
     return {key.decode(): int(client.ttl(key)) for key in ours}
 

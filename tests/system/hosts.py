@@ -9,13 +9,13 @@ from pathlib import Path
 from string import ascii_lowercase
 from typing import Self
 
-TIMEOUT_SECONDS = 10.0
+TIMEOUT_SECONDS = 60.0
 _number = count()
 DATA = "data"
 
 
 class NotAllowed(Exception):
-    """Raised where this machine lets nobody make network namespaces."""
+    """Raised where this machine allows no network namespaces."""
 
 
 def _ip(*arguments: str) -> None:

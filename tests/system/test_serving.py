@@ -4,7 +4,6 @@ import json
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,10 +13,19 @@ import httpx2
 import pytest
 import redis
 
-from mcp_app.http import STOP_SECONDS
-from tests.by_hand import Hand
+from tests.key_writer import KeyWriter
 from tests.mcp_app.test_tools import bars_of
-from tests.processes import ROOT, Environment, Running, Start, free_port, wait_until
+from tests.processes import (
+    BOUND_SECONDS,
+    ROOT,
+    Environment,
+    Running,
+    Start,
+    free_port,
+    http_get,
+    wait_until,
+)
+from tests.timing import assert_within
 
 pytestmark = pytest.mark.system
 
@@ -42,18 +50,18 @@ def listening(start: Start, *module: str) -> tuple[Running, str]:
     def answers() -> bool:
         assert running.process.poll() is None, running.said()
         try:
-            return httpx2.get(f"{address}/health").status_code == 200
+            return http_get(f"{address}/health").status_code == 200
         except httpx2.TransportError:
             return False
 
-    wait_until(answers, "the server answers", seconds=60)
+    wait_until(answers, "the server answers")
     return running, address
 
 
 def test_it_runs_on_uvloop_and_httptools(start: Start) -> None:
-    _, address = listening(start, "tests.system.serving_told", "{port}")
+    _, address = listening(start, "tests.system.serving_with_route", "{port}")
 
-    said = httpx2.get(f"{address}/runs-on").json()
+    said = http_get(f"{address}/runs-on").json()
 
     assert said["loop"].split(".")[0] == "uvloop"
     assert said["httptools"] >= 1
@@ -82,38 +90,38 @@ def test_a_stop_ends_open_streams_at_once(
 ) -> None:
     running, address = listening(start, "mcp_app", "--http", "--port", "{port}")
 
-    with httpx2.Client(timeout=30) as client, opened(client, address) as stream:
+    with httpx2.Client(timeout=BOUND_SECONDS) as client, opened(client, address) as stream:
         assert stream.status_code == 200
         assert stream.headers["content-type"].startswith("text/event-stream")
-        began = time.monotonic()
-        running.process.send_signal(signal.SIGTERM)
-        code = running.process.wait(30)
-        took_seconds = time.monotonic() - began
+        code = running.end(signal.SIGTERM)
 
-    # Told to end, they do: nothing waits until they are broken off.
-    assert took_seconds < STOP_SECONDS
     assert code in (0, -signal.SIGTERM)
     assert "Traceback" not in running.said()
+    # What the server says where it had to break streams off.
     assert "exceeded" not in running.said()
 
 
 def test_the_first_chart_of_a_fresh_process_is_drawn_within_two_seconds(
     redis_client: redis.Redis, environment: Environment
 ) -> None:
-    hand = Hand(redis_client)
-    hand.whole()
-    hand.bars(bars_of(hand.as_of, 300))
+    writer = KeyWriter(redis_client)
+    writer.healthy_ticker()
+    writer.bars(bars_of(writer.as_of, 300))
 
     with on_stdio([sys.executable, "-m", "mcp_app"], environment) as process:
         told(process, message("initialize", HELLO))
-        asked = {"name": "order_flow_chart", "arguments": {"ticker": "SPY"}}
-        began = time.monotonic()
-        result = told(process, message("tools/call", asked))["result"]
-        took_seconds = time.monotonic() - began
+        assert_within(2, wait_until(lambda: is_drawn(process), "a chart"))
 
-    assert took_seconds < 2
-    assert not result.get("isError"), result["content"]
+
+def is_drawn(process: subprocess.Popen[bytes]) -> bool:
+    """Ask for a chart; a busy machine's server may answer that it is not ready to draw yet."""
+    asked = {"name": "order_flow_chart", "arguments": {"ticker": "SPY"}}
+    result = told(process, message("tools/call", asked))["result"]
+    if result.get("isError"):
+        assert "ask again" in result["content"][0]["text"]
+        return False
     assert result["content"][1]["mimeType"] == "image/png"
+    return True
 
 
 def test_the_command_of_the_desktop_bundle_serves(environment: Environment) -> None:

@@ -9,10 +9,11 @@ import psutil
 import pytest
 
 from tests.processes import Running, Start, free_port, wait_until
+from tests.timing import assert_within
 
 pytestmark = pytest.mark.system
 
-STOP_BOUND_SECONDS = 5.0
+STOP_SECONDS = 5.0
 PORTS = ("REDIS_PORT", "ORDERFLOW_MCP_PORT", "ORDERFLOW_FLOWER_PORT")
 
 
@@ -78,7 +79,7 @@ def test_a_signal_ends_everything_within_five_seconds(
 
     run.end(number)
 
-    assert time.monotonic() - begun < STOP_BOUND_SECONDS
+    assert_within(STOP_SECONDS, time.monotonic() - begun)
     assert processes
     assert all_gone(processes)
     assert nothing_listens(ports)
@@ -89,7 +90,7 @@ def test_ctrl_c_while_starting_ends_everything(start: Start, ports: dict[str, st
     wait_until(lambda: len(children(run)) > 0, "the first process")
     processes = children(run)
 
-    run.end(signal.SIGINT, STOP_BOUND_SECONDS)
+    run.end(signal.SIGINT)
 
     assert all_gone(processes)
     assert nothing_listens(ports)
@@ -99,7 +100,7 @@ def test_two_runs_in_a_row_use_the_same_ports(start: Start, ports: dict[str, str
     for _ in range(2):
         run = begin(start, ports)
         wait_until(lambda run=run: is_up(run), "a worker is ready")
-        run.end(signal.SIGINT, STOP_BOUND_SECONDS)
+        run.end(signal.SIGINT)
 
     assert "taken" not in run.said()
 
@@ -117,7 +118,7 @@ def test_a_process_that_is_killed_comes_back_and_it_is_said(
 
     wait_until(lambda: child(run, word) not in (None, victim), "it is started again")
     assert "was ended by SIGKILL; starting it again in 0.2 s" in run.said()
-    run.end(signal.SIGTERM, STOP_BOUND_SECONDS)
+    run.end(signal.SIGTERM)
 
 
 def test_killing_the_supervisor_leaves_no_orphan(start: Start, ports: dict[str, str]) -> None:
@@ -127,7 +128,7 @@ def test_killing_the_supervisor_leaves_no_orphan(start: Start, ports: dict[str, 
 
     run.end(signal.SIGKILL)
 
-    wait_until(lambda: all_gone(processes), "no orphan is left", STOP_BOUND_SECONDS)
+    assert_within(STOP_SECONDS, wait_until(lambda: all_gone(processes), "no orphan is left"))
     assert nothing_listens(ports)
 
 
@@ -138,7 +139,7 @@ def test_killing_make_leaves_no_orphan(start: Start, ports: dict[str, str]) -> N
 
     os.kill(run.pid, signal.SIGKILL)
 
-    wait_until(lambda: all_gone(processes), "no orphan is left", STOP_BOUND_SECONDS)
+    assert_within(STOP_SECONDS, wait_until(lambda: all_gone(processes), "no orphan is left"))
     assert nothing_listens(ports)
 
 
@@ -150,7 +151,7 @@ def test_a_port_that_is_taken_is_said_with_its_variable(
 
     run = begin(start, ports | {variable: taken})
 
-    assert run.process.wait(STOP_BOUND_SECONDS) == 1
+    assert run.wait() == 1
     assert f"port {taken}" in run.said()
     assert variable in run.said()
     assert "Traceback" not in run.said()

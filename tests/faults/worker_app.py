@@ -1,7 +1,7 @@
-"""The Celery app as fault plans run it: tells who did what, waits and shifts its clock.
+"""The Celery app that fault plans run: it records who did what, holds ticks and shifts its clock.
 
-`-A tests.faults.staged`. Requests are files in ORDERFLOW_FAULTS_DIR, so that they also reach a
-process whose Redis is away; what a process did is said in the hash `faults:by`.
+`-A tests.faults.worker_app`. Requests are files in ORDERFLOW_FAULTS_DIR, so that they also reach a
+process whose Redis is away; the hash `faults:by` records which process did what.
 """
 
 import os
@@ -23,7 +23,7 @@ from app.storage.tick.resp import Command
 from app.storage.tick_connection import OutcomeCallback
 from app.storage.tick_store import TickJob, TickStore
 from tasks import app, fanout, ticks
-from tests.faults.staged_names import BY, REFUSED_FAN_OUTS, REFUSED_WRITES, UP
+from tests.faults.shared_names import BY, REFUSED_FAN_OUTS, REFUSED_WRITES, UP
 
 __all__ = ["app"]
 
@@ -41,31 +41,31 @@ def _note(field: str, *, count: bool = False) -> None:
     client.close()
 
 
-class StagedStore(TickStore):
-    """A store that says which process ticked, and holds a tick between its read and its write."""
+class ObservedStore(TickStore):
+    """A store that records which process ticked, and can hold a tick before its write."""
 
     engine = ENGINE
 
-    def _write(self, tick: TickJob, commands: list[Command], told: OutcomeCallback) -> None:
+    def _write(self, tick: TickJob, commands: list[Command], callback: OutcomeCallback) -> None:
         if self._is_to_hold(tick.ticker):
             (REQUESTS / "held").write_text(str(os.getpid()))
             deadline = time.monotonic() + LONGEST_HOLD_SECONDS
             while (REQUESTS / "held").exists() and time.monotonic() < deadline:
                 time.sleep(_LOOK_SECONDS)
 
-        def noted(is_written: bool, error: Exception | None) -> None:  # noqa: FBT001 - as `Told`
+        def noted(is_written: bool, error: Exception | None) -> None:  # noqa: FBT001 - as in `OutcomeCallback`
             if is_written:
                 self._redis.hset(BY, tick.ticker, os.getpid())
             elif error is None:
                 self._redis.hincrby(BY, REFUSED_WRITES, 1)
-            told(is_written, error)
+            callback(is_written, error)
 
         tick.connection.write([_by(self.engine, command) for command in commands], noted)
         tick.connection.await_pending()
 
     @staticmethod
     def _is_to_hold(ticker: str) -> bool:
-        """Tell whether this tick is the one to hold; of several workers one takes the request."""
+        """Tell whether to hold this tick; of several workers one takes the request."""
         hold = REQUESTS / "hold"
         try:
             if hold.read_text() != ticker:
@@ -118,12 +118,12 @@ def _field(engine: str) -> bytes:
 
 
 def _pretend(engine: str) -> None:
-    """Be a process of another version of the definitions."""
+    """Publish as another version of the definitions."""
     stores.ENGINE = engine
-    StagedStore.engine = engine
+    ObservedStore.engine = engine
 
 
-_store = StagedStore(settings())
+_store = ObservedStore(settings())
 ticks.store = lambda: _store  # type: ignore[assignment]
 fanout._run = _noting(fanout._run)  # noqa: SLF001
 fanout.claim = _counting(fanout.claim)

@@ -1,4 +1,4 @@
-"""A plan's private server and the system's processes on it."""
+"""A plan's private Redis and the processes of the system that use it."""
 
 import os
 import shutil
@@ -15,17 +15,17 @@ import redis
 
 from app.operations import die_with_parent
 from app.operations.embedded_redis import server_binary
-from tests.faults.staged_names import BY
-from tests.processes import ROOT, Running, free_port, wait_until
+from tests.faults.shared_names import BY
+from tests.processes import BOUND_SECONDS, ROOT, Running, free_port, wait_until
 
-APP = "tests.faults.staged"
+APP = "tests.faults.worker_app"
 WORKERS = 2
 _OURS = ("REDIS_", "ORDERFLOW_", "FLOWER_", "HONCHO_", "PROCESSOR_", "LOG_LEVEL")
 
 
 @dataclass
-class Stage:
-    """Starts, kills and starts again; everything dies with the process that made it."""
+class System:
+    """Starts, kills and restarts processes; all of them end with the process that started them."""
 
     folder: Path
     port: int = field(default_factory=free_port)
@@ -101,7 +101,7 @@ class Stage:
     @staticmethod
     def await_ready(worker: Running) -> None:
         """Wait until a worker takes work."""
-        wait_until(lambda: " ready." in worker.said(), "a worker is ready", 40.0)
+        wait_until(lambda: " ready." in worker.said(), "a worker is ready")
 
     def _python(self, *command: str, **settings: str) -> Running:
         return self._start(sys.executable, "-m", *command, **settings)
@@ -129,17 +129,19 @@ class Stage:
         self.started.append(Running(process, log))
         return self.started[-1]
 
-    def said_by(self) -> dict[str, int]:
-        """Return who did what last: ticker or fan-out by process id, and counts."""
+    def last_actions(self) -> dict[str, int]:
+        """Return the id of the process that last did each tick or fan-out, and counts."""
         found = self.client.hgetall(BY)
         return {name.decode(): int(value) for name, value in found.items()}
 
     def worker_of(self, doing: str) -> int:
         """Return the number of the worker that last did something."""
-        pid = self.said_by()[doing]
+        pid = self.last_actions()[doing]
         return next(number for number, worker in self.workers.items() if worker.pid == pid)
 
-    def await_true(self, condition: Callable[[], bool], what: str, seconds: float) -> None:
+    def await_true(
+        self, condition: Callable[[], bool], what: str, seconds: float = BOUND_SECONDS
+    ) -> None:
         """Wait for a condition; Redis may be away meanwhile."""
 
         def holds() -> bool:
@@ -151,5 +153,5 @@ class Stage:
 
 
 def pass_time(seconds: float) -> None:
-    """Let a fault last; how long is part of the plan."""
+    """Wait while a fault lasts; how long is part of the plan."""
     time.sleep(seconds)

@@ -1,4 +1,4 @@
-"""What a fault acts on, and how it finds out whether it had an effect."""
+"""The running system that a fault is done to, and the checks that the fault had an effect."""
 
 import os
 import time
@@ -11,21 +11,21 @@ import redis
 
 from tests.faults.broker import Broker
 from tests.faults.samples import Sampler
-from tests.faults.stage import Stage
-from tests.processes import Running
+from tests.faults.system import System
+from tests.processes import BOUND_SECONDS, Running
 
 SETTLE_MS = 200.0
 
 
 class NoEffect(AssertionError):
-    """Raised when a fault changed nothing, so that its plan shows nothing."""
+    """Raised when a fault changed nothing, so that its plan proves nothing."""
 
 
 @dataclass
-class Scene:
+class FaultContext:
     """A running system under a plan; `notes` say what each fault did."""
 
-    stage: Stage
+    system: System
     broker: Broker
     sampler: Sampler
     random: Random
@@ -33,30 +33,30 @@ class Scene:
     notes: list[str] = field(default_factory=list)
     ends_ms: list[tuple[str, float]] = field(default_factory=list)
 
-    def over(self, name: str) -> None:
-        """Note that a cause ended now: from here on ticks have to come back."""
+    def note_end(self, name: str) -> None:
+        """Note that a fault ended now: from here on ticks have to come back."""
         self.ends_ms.append((name, time.time() * 1000.0))
 
     def newest(self) -> dict[str, int]:
         """Return each ticker's newest published tick."""
         return {ticker: self.sampler.newest(ticker) for ticker in self.tickers}
 
-    def await_ticks_after(self, as_of: dict[str, int], seconds: float = 20.0) -> None:
+    def await_ticks_after(self, as_of: dict[str, int], seconds: float = BOUND_SECONDS) -> None:
         """Wait until every ticker has a newer tick than given, which began after this moment."""
         due_ms = time.time() * 1000.0 - SETTLE_MS
-        self.stage.await_true(
+        self.system.await_true(
             lambda: all(self.sampler.newest(t) > max(as_of[t], due_ms) for t in self.tickers),
             "every ticker ticks on",
             seconds,
         )
 
-    def ticked_by(self) -> dict[str, int]:
-        """Return which process ticked each ticker last."""
-        said = self.stage.said_by()
-        return {ticker: said[ticker] for ticker in self.tickers if ticker in said}
+    def last_tick_processes(self) -> dict[str, int]:
+        """Return the id of the process that ticked each ticker last."""
+        processes = self.system.last_actions()
+        return {ticker: processes[ticker] for ticker in self.tickers if ticker in processes}
 
 
-def must(condition: bool, what: str) -> None:  # noqa: FBT001
+def require(condition: bool, what: str) -> None:  # noqa: FBT001
     """Fail the plan where its fault had no effect."""
     if not condition:
         raise NoEffect(what)
@@ -64,9 +64,9 @@ def must(condition: bool, what: str) -> None:  # noqa: FBT001
 
 def kill(running: Running, number: int) -> None:
     """Send a signal to a process that must be alive, and wait for its end."""
-    must(running.process.poll() is None, "the process was not alive")
+    require(running.process.poll() is None, "the process was not alive")
     os.kill(running.pid, number)
-    must(running.process.wait(10.0) != 0 or number == 15, "the process outlived the signal")
+    require(running.wait() != 0 or number == 15, "the process outlived the signal")
 
 
 def count_error(client: redis.Redis, name: str) -> int:
@@ -76,7 +76,7 @@ def count_error(client: redis.Redis, name: str) -> int:
     return int(found.get("count", 0)) if isinstance(found, dict) else 0
 
 
-def quietly(action: Callable[[], object]) -> None:
-    """Do what may fail while Redis is away."""
+def ignore_redis_errors(action: Callable[[], object]) -> None:
+    """Run an action that may fail while Redis is away."""
     with suppress(redis.RedisError):
         action()

@@ -1,4 +1,4 @@
-"""The shipped server with a route that says what it runs on: `python -m … PORT`."""
+"""The shipped server with a route that returns what it runs on: `python -m … PORT`."""
 
 import asyncio
 import gc

@@ -1,4 +1,4 @@
-"""Names that the staged processes and the plan share."""
+"""Names that the processes under faults and the plan share."""
 
 BY = "faults:by"
 REFUSED_FAN_OUTS = "refused fan-outs"

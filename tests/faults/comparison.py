@@ -1,4 +1,4 @@
-"""Holds every sample of a plan against an undisturbed run over the same records."""
+"""Compare every sample of a plan with an undisturbed run over the same records."""
 
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
@@ -25,7 +25,7 @@ MOST_NAMED = 5
 
 
 @dataclass(slots=True)
-class Said:
+class Expected:
     """What an undisturbed run publishes as of one second."""
 
     windows: dict[str, dict[bytes, bytes]]
@@ -34,7 +34,7 @@ class Said:
 
 
 @dataclass(slots=True)
-class Verdict:
+class Comparison:
     """How many comparisons were made, and what did not agree."""
 
     compared: int = 0
@@ -53,11 +53,11 @@ def stored_batch(postings: Sequence[Posting]) -> Batch:
     return parse_batch(by_kind["quotes"], by_kind["trades"])
 
 
-def undisturbed(ticker: str, postings: Sequence[Posting], wanted: set[int]) -> dict[int, Said]:
+def undisturbed(ticker: str, postings: Sequence[Posting], wanted: set[int]) -> dict[int, Expected]:
     """Run the engine alone over all records, second by second."""
     batch = stored_batch(postings)
     engine = Engine.new(ticker)
-    said: dict[int, Said] = {}
+    expected: dict[int, Expected] = {}
     patterns: dict[str, tuple[bytes, float]] = {}
     levels: list[Members] = [{}, {}]
     first = batch.records[0].stamp
@@ -74,8 +74,8 @@ def undisturbed(ticker: str, postings: Sequence[Posting], wanted: set[int]) -> d
                 levels[side] = {codec.level_json(it).encode(): it.significance for it in now}
         if as_of in wanted:
             windows = {name: _texts(codec.window_fields(analysis, name)) for name in WINDOWS}
-            said[as_of] = Said(windows, dict(patterns.values()), (levels[0], levels[1]))
-    return said
+            expected[as_of] = Expected(windows, dict(patterns.values()), (levels[0], levels[1]))
+    return expected
 
 
 def _by_second(batch: Batch) -> dict[int, Batch]:
@@ -103,41 +103,41 @@ def _numbers(fields: dict[bytes, bytes]) -> dict[bytes, bytes]:
     return {name: text for name, text in fields.items() if not name.startswith(SCALED)}
 
 
-def judge(
+def compare(
     kind: str, ticker: str, postings: Sequence[Posting], samples: Sequence[Sample]
-) -> Verdict:
-    """Hold a ticker's samples against an undisturbed run, as the plan's class demands."""
-    verdict = Verdict()
-    said = undisturbed(ticker, postings, {sample.as_of for sample in samples})
+) -> Comparison:
+    """Compare a ticker's samples with an undisturbed run, as the plan's class demands."""
+    comparison = Comparison()
+    expected = undisturbed(ticker, postings, {sample.as_of for sample in samples})
     as_of = 0
     for sample in samples:
         if sample.as_of < as_of:
-            verdict.miss(f"{ticker}: as_of went back from {as_of} to {sample.as_of}")
+            comparison.miss(f"{ticker}: as_of went back from {as_of} to {sample.as_of}")
         as_of = sample.as_of
     if kind == EXACT:
         for sample in samples:
-            _exact(sample, said[sample.as_of], verdict)
+            _exact(sample, expected[sample.as_of], comparison)
     elif kind == LATE:
-        _late(postings, samples, said, verdict)
+        _late(postings, samples, expected, comparison)
     elif kind == LOST:
         late = _late_ones(postings, samples)
-        left_out = _felt_until(postings, [posting for posting, is_lost in late if is_lost])
-        _lost(samples, said, verdict, [*left_out, *(posting.stamp for posting, _ in late)])
-    return verdict
+        left_out = _missed_until(postings, [posting for posting, is_lost in late if is_lost])
+        _lost(samples, expected, comparison, [*left_out, *(posting.stamp for posting, _ in late)])
+    return comparison
 
 
-def _exact(sample: Sample, said: Said, verdict: Verdict) -> None:
+def _exact(sample: Sample, expected: Expected, comparison: Comparison) -> None:
     for window in WINDOWS:
-        verdict.compared += 1
-        seen, expected = _lasting(sample.windows[window]), _lasting(said.windows[window])
-        for line in _differences(seen, expected):
-            verdict.miss(f"{sample.ticker} {sample.as_of} {window}: {line}")
-    pairs = [("patterns", sample.patterns, said.patterns)]
-    pairs += [(s, sample.levels[n], said.levels[n]) for n, s in enumerate(("bid", "ask"))]
+        comparison.compared += 1
+        seen, wanted = _lasting(sample.windows[window]), _lasting(expected.windows[window])
+        for line in _differences(seen, wanted):
+            comparison.miss(f"{sample.ticker} {sample.as_of} {window}: {line}")
+    pairs = [("patterns", sample.patterns, expected.patterns)]
+    pairs += [(s, sample.levels[n], expected.levels[n]) for n, s in enumerate(("bid", "ask"))]
     for name, found, wanted in pairs:
-        verdict.compared += 1
+        comparison.compared += 1
         for line in _differences(found, wanted):
-            verdict.miss(f"{sample.ticker} {sample.as_of} {name}: {line}")
+            comparison.miss(f"{sample.ticker} {sample.as_of} {name}: {line}")
 
 
 def _differences(seen: Mapping[bytes, Any], expected: Mapping[bytes, Any]) -> Iterator[str]:
@@ -174,21 +174,21 @@ def _late_ones(
 def _late(
     postings: Sequence[Posting],
     samples: Sequence[Sample],
-    said: dict[int, Said],
-    verdict: Verdict,
+    expected: dict[int, Expected],
+    comparison: Comparison,
 ) -> None:
     late = _late_ones(postings, samples)
     settled_ms = max((p.written_ms for p, _ in late), default=0.0) + LATE_ENTERS_MS
-    was_said = any("late" in sample.quality("5min") for sample in samples)
-    passed = _felt_until(postings, [p for p, is_lost in late if is_lost and was_said])
+    is_shown_late = any("late" in sample.quality("5min") for sample in samples)
+    passed = _missed_until(postings, [p for p, is_lost in late if is_lost and is_shown_late])
     firsts = _first_seen(samples)
     for sample in samples:
         # A tick that ran ahead of the clock stays for seconds, and can't know what came meanwhile.
         if firsts[sample.as_of].before_ms > settled_ms:
-            _windows_without(sample, said[sample.as_of], passed, verdict)
+            _windows_without(sample, expected[sample.as_of], passed, comparison)
 
 
-def _felt_until(postings: Sequence[Posting], lost: Sequence[Posting]) -> list[float]:
+def _missed_until(postings: Sequence[Posting], lost: Sequence[Posting]) -> list[float]:
     """Return until when records that changed no number are missed.
 
     A print counts at its own time. A quote would have stood until the next one; without one it is
@@ -209,32 +209,34 @@ def _felt_until(postings: Sequence[Posting], lost: Sequence[Posting]) -> list[fl
     return found
 
 
-def _windows_without(sample: Sample, said: Said, passed: Sequence[float], verdict: Verdict) -> None:
+def _windows_without(
+    sample: Sample, expected: Expected, passed: Sequence[float], comparison: Comparison
+) -> None:
     """Compare the windows that no passed record lies in."""
     for window, seconds in WINDOWS.items():
         start = sample.as_of - seconds * SECOND_MS
         if passed and max(passed) > start - SECOND_MS:
             continue
-        verdict.compared += 1
-        pair = _numbers(sample.windows[window]), _numbers(said.windows[window])
+        comparison.compared += 1
+        pair = _numbers(sample.windows[window]), _numbers(expected.windows[window])
         for line in _differences(*pair):
-            verdict.miss(f"{sample.ticker} {sample.as_of} {window}: {line}")
+            comparison.miss(f"{sample.ticker} {sample.as_of} {window}: {line}")
 
 
 def _lost(
     samples: Sequence[Sample],
-    said: dict[int, Said],
-    verdict: Verdict,
+    expected: dict[int, Expected],
+    comparison: Comparison,
     passed_until: Sequence[float],
 ) -> None:
     rebuilt = [s for s in samples if "rebuilt_at" in s.quality("10s")]
     if not rebuilt:
-        verdict.miss(f"{samples[0].ticker}: rebuilt_at is never said")
+        comparison.miss(f"{samples[0].ticker}: rebuilt_at is never shown")
         return
     if rebuilt[-1] is not samples[-1]:
-        verdict.miss(f"{samples[0].ticker}: rebuilt_at is no longer said")
+        comparison.miss(f"{samples[0].ticker}: rebuilt_at is no longer shown")
     at = max(int(str(s.quality("10s")["rebuilt_at"])) for s in rebuilt)
     passed = [float(at), *passed_until]
     for sample in rebuilt:
         if sample.as_of > at:
-            _windows_without(sample, said[sample.as_of], passed, verdict)
+            _windows_without(sample, expected[sample.as_of], passed, comparison)

@@ -1,4 +1,4 @@
-"""A million records at once, as cheap to write as they can be."""
+"""A million quotes, written at once and cheaply."""
 
 import time
 
@@ -9,7 +9,7 @@ _SECONDS = 3000
 _A_CALL = 2000
 
 
-def pour_million(client: redis.Redis, ticker: str) -> None:
+def write_million_quotes(client: redis.Redis, ticker: str) -> None:
     """Write a million quotes of a ticker, evenly over the last fifty minutes."""
     start_ms = time.time() * 1000.0 - _SECONDS * 1000
     for first in range(0, MILLION, _A_CALL):

@@ -1,4 +1,4 @@
-"""Keys written by hand, in the contract's form."""
+"""Write the project's keys as a broker and a tick would, in the form of the contract."""
 
 import json
 
@@ -83,8 +83,8 @@ BEHAVIORS = {
 }
 
 
-class Hand:
-    """Writes keys as a broker, a tick and the machinery would."""
+class KeyWriter:
+    """Writes records, published keys and heartbeats of tickers, all as of one moment."""
 
     def __init__(self, client: redis.Redis) -> None:
         self._redis = client
@@ -100,7 +100,7 @@ class Hand:
         )
 
     def clear_quotes(self, ticker: str = "SPY") -> None:
-        """Take a ticker's quotes away."""
+        """Delete a ticker's quotes."""
         self._redis.delete(f"orderflow:quotes:{ticker}")
 
     def trade(self, ticker: str = "SPY", *, aggressor: str | None = "buy") -> None:
@@ -108,20 +108,20 @@ class Hand:
         trade = {"timestamp": self.now, "price": 585.94, "size": 100, "aggressor": aggressor}
         self._redis.zadd(f"orderflow:trades:{ticker}", {json.dumps(trade): self.now})
 
-    def pulse(self, *, fanout_age_seconds: float = 1, tick_age_seconds: float = 1) -> None:
-        """Let fan-out and ticks have been alive so long ago."""
+    def heartbeat(self, *, fanout_age_seconds: float = 1, tick_age_seconds: float = 1) -> None:
+        """Write when fan-out and ticks last ran."""
         seen = {
             "fanout": self.now - fanout_age_seconds * 1000,
             "tick": self.now - tick_age_seconds * 1000,
         }
         self._redis.hset("orderflow:pulse", mapping=seen)
 
-    def seen(self, *tickers: str) -> None:
-        """Let discovery have seen tickers."""
+    def discovered(self, *tickers: str) -> None:
+        """Write that discovery has found tickers."""
         self._redis.zadd("orderflow:tickers", dict.fromkeys(tickers, self.now))
 
     def failures(self, ticker: str = "SPY", *, error: str = "ValueError") -> None:
-        """Let seven ticks have failed."""
+        """Write that seven ticks have failed."""
         fields = {"count": 7, "as_of": self.as_of, "error": error}
         self._redis.hset(f"orderflow:failures:{ticker}", mapping=fields)
 
@@ -178,12 +178,12 @@ class Hand:
         unsealed = join_bars(map(encode_bar, bars[len(sealed) :]))
         self._redis.hset(f"orderflow:state:{ticker}", "recent", unsealed)
 
-    def whole(self) -> None:
-        """Write everything that a healthy ticker has."""
+    def healthy_ticker(self) -> None:
+        """Write all keys of a healthy ticker."""
         self.quote()
         self.trade()
-        self.pulse()
-        self.seen("SPY")
+        self.heartbeat()
+        self.discovered("SPY")
         self.tick(quality={"late": 3, "rejected": {"not_json": 2}})
         self.event()
         self.event(
