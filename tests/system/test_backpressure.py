@@ -13,7 +13,7 @@ import redis
 from tests.processes import ROOT, Environment, Start, wait_until
 from tests.system.names import LOAD, TICK_SECONDS
 
-pytestmark = pytest.mark.system
+pytestmark = [pytest.mark.system, pytest.mark.usefixtures("mode")]
 
 WORKER = ("celery", "-A", "tests.system.slow_tasks", "worker", "-P", "solo", "--without-mingle")
 HELD_A_SECOND = int(1 / TICK_SECONDS)

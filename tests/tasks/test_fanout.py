@@ -184,24 +184,38 @@ def test_a_message_of_somebody_elses_among_the_ticks_is_dropped(
     assert published(redis_client) == [("ticks.1", ["SPY", at])]
 
 
-def test_a_ticks_message_is_what_celery_itself_would_publish(redis_client: redis.Redis) -> None:
-    from tasks import app  # noqa: PLC0415
-    from tasks.fast_path.messages import publish_ticks  # noqa: PLC0415
-    from tasks.ticks import tick  # noqa: PLC0415
+def test_both_modes_publish_the_same_messages(redis_client: redis.Redis) -> None:
+    from tasks import app, publishing  # noqa: PLC0415
+    from tasks.fast_path import messages  # noqa: PLC0415
 
     with app.producer_or_acquire() as producer:
-        publish_ticks(producer, "ticks.1", ["SPY"], 1000)
-    given = {"task_id": "SPY@1000", "argsrepr": "", "kwargsrepr": ""}
-    tick.apply_async(("SPY", 1000), queue="ticks.2", **given)
-    ours, celerys = (
-        json.loads(redis_client.lindex(queue, 0) or b"") for queue in ("ticks.1", "ticks.2")
-    )
-    assert json.loads(b64decode(ours.pop("body"))) == json.loads(b64decode(celerys.pop("body")))
-    properties, theirs = ours.pop("properties"), celerys.pop("properties")
-    theirs["delivery_info"]["routing_key"] = "ticks.1"
-    theirs |= {"delivery_tag": "SPY@1000", "reply_to": ""}  # no one waits for a result
-    assert ours == celerys
-    assert properties.items() <= theirs.items()
+        messages.publish_ticks(producer, "ticks.1", ["SPY", "BTC/USDT"], 1000)
+        publishing.publish_ticks(producer, "ticks.2", ["SPY", "BTC/USDT"], 1000)
+
+    for place, ticker in ((-1, "SPY"), (-2, "BTC/USDT")):
+        fast, stock = (
+            json.loads(redis_client.lindex(queue, place) or b"") for queue in ("ticks.1", "ticks.2")
+        )
+        assert json.loads(b64decode(fast.pop("body"))) == json.loads(b64decode(stock.pop("body")))
+        properties, theirs = fast.pop("properties"), stock.pop("properties")
+        theirs["delivery_info"]["routing_key"] = "ticks.1"
+        theirs |= {"delivery_tag": f"{ticker}@1000", "reply_to": ""}  # no one waits for a result
+        assert fast == stock
+        assert properties.items() <= theirs.items()
+
+
+def test_stock_mode_publishes_in_batches_or_not_at_all(redis_client: redis.Redis) -> None:
+    from tasks import app  # noqa: PLC0415
+    from tasks.publishing import publish_ticks  # noqa: PLC0415
+
+    slow = {**app.conf.broker_transport_options, "retry_on_timeout": True}
+    with (
+        app.connection_for_write(transport_options=slow) as connection,
+        pytest.raises(RuntimeError, match="in batches"),
+    ):
+        publish_ticks(app.amqp.Producer(connection), "ticks.1", ["SPY"], 1000)
+
+    assert published(redis_client) == []
 
 
 def test_counts_wait_while_redis_takes_none(redis_client: redis.Redis) -> None:
