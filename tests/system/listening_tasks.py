@@ -1,4 +1,4 @@
-"""The Celery app with listeners like those of monitoring tools; they note in Redis what they get."""
+"""The Celery app with listeners like those of monitoring tools; they keep what they get."""
 
 import json
 from typing import Any
@@ -38,20 +38,12 @@ def _note_postrun(task_id: str, **_: object) -> None:
 
 
 @task_failure.connect
-def _note_failure(
-    sender: Any,
-    task_id: str,
-    exception: Exception,
-    args: list[object],
-    einfo: Any,
-    traceback: object,
-    **_: object,
-) -> None:
+def _note_failure(sender: Any, task_id: str, **given: Any) -> None:
     noted = {
         "task": sender.name,
-        "exception": str(exception),
-        "args": args,
-        "traceback": einfo.traceback,
-        "has_frames": traceback is not None,
+        "exception": str(given["exception"]),
+        "args": given["args"],
+        "traceback": given["einfo"].traceback,
+        "has_frames": given["traceback"] is not None,
     }
     _redis.hset(FAILURES, task_id, json.dumps(noted))

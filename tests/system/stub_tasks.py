@@ -2,8 +2,6 @@
 
 from typing import Any
 
-from redis.exceptions import ResponseError
-
 from app.core.settings import settings
 from app.storage.redis_client import connect
 from app.storage.tick.fold import TickReport
@@ -36,15 +34,20 @@ class StubStore:
         """Report the outcomes of the writes so far."""
         pending, self._pending = self._pending, []
         for report_to in pending:
-            report = TickReport("written")
-            try:
-                raise ResponseError("this write was refused")
-            except ResponseError as error:
-                report_to(report, error)
+            report_to(TickReport("written"), _refusal())
 
     def note_failure(self, ticker: str, as_of_ms: int, error: Exception) -> None:
         """Keep the failure where the test finds it."""
         self._redis.hset(FAILED, f"{ticker}@{as_of_ms}", repr(error))
+
+
+def _refusal() -> Exception:
+    """Return an error that was raised, as the store's errors were."""
+    try:
+        int("this write was refused")
+    except ValueError as error:
+        return error
+    raise AssertionError
 
 
 _store = StubStore()

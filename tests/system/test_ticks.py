@@ -39,8 +39,8 @@ def ready(worker: Running) -> bool:
     return " ready." in worker.said()
 
 
-def start_worker(start: Start, number: int = 0) -> Running:
-    worker = start(*WORKER, "-n", f"worker{number}@%h", ORDERFLOW_SHARD=str(number))
+def start_worker(start: Start, number: int = 0, **settings: str) -> Running:
+    worker = start(*WORKER, "-n", f"worker{number}@%h", ORDERFLOW_SHARD=str(number), **settings)
     wait_until(lambda: ready(worker), "the worker is ready")
     return worker
 
