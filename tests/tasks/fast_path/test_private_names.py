@@ -108,15 +108,17 @@ def sources() -> Iterator[Path]:
 
 
 def of_others(tree: ast.Module) -> set[str]:
-    """Return the underscored attributes that a source reads from other objects than its own."""
-    return {
-        node.attr
-        for node in ast.walk(tree)
-        if isinstance(node, ast.Attribute)
-        and node.attr.startswith("_")
-        and not node.attr.startswith("__")
-        and not (isinstance(node.value, ast.Name) and node.value.id in {"self", "cls"})
-    }
+    """Return the underscored attributes that a source reads, but for those of its own classes."""
+    own, read = {"_asdict", "_field_defaults", "_fields", "_make", "_replace"}, set()  # tuples'
+    for node in ast.walk(tree):
+        if isinstance(node, ast.FunctionDef):
+            own.add(node.name)
+        elif isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name):
+            own.add(node.target.id)
+        elif isinstance(node, ast.Attribute):
+            is_own = isinstance(node.value, ast.Name) and node.value.id in {"self", "cls"}
+            (own if is_own else read).add(node.attr)
+    return {name for name in read - own if name.startswith("_") and not name.startswith("__")}
 
 
 def imported(tree: ast.Module) -> set[str]:
@@ -147,8 +149,7 @@ def overridden(path: Path) -> set[str]:
             continue
         bases = [it for it in made.__mro__ if it.__module__.partition(".")[0] in LIBRARIES]
         for member in vars(made):
-            is_private = member.startswith("_") and not member.startswith("__")
-            if is_private and any(is_there(base, member) for base in bases):
+            if member in underscored(path) and any(is_there(base, member) for base in bases):
                 found.add(member)
     return found
 
