@@ -1,9 +1,10 @@
-"""Celery's settings, each with its reason; figures are from measurements on two cores."""
+"""Celery's settings, each with its reason; the figures were measured on two cores."""
 
 from celery.beat import BeatLazyFunc
 from kombu import Queue
 
 from app.core.settings import settings
+from tasks.options import celery_options
 from tasks.queues import FAN_OUT_QUEUE, queue_names
 from tasks.schedule import (
     DISCOVERY_INTERVAL_MS,
@@ -16,22 +17,22 @@ _settings = settings()
 
 # --- broker
 
-# The data's Redis too, unless ORDERFLOW_BROKER_URL says otherwise (a Redis Cluster can't be one).
+# The Redis of the data, unless ORDERFLOW_BROKER_URL is set (a Redis Cluster can't be a broker).
 broker_url = _settings.broker_url
-# Redis may start after us, and may go away for long: keep trying, and for ever.
+# Redis may start later than these processes, and may be away for long: retry without end.
 broker_connection_retry_on_startup = True
 broker_connection_max_retries = None
 broker_transport_options = {
-    # No copy of each message until it is done: 306 µs a task against 740. A tick that dies with
-    # its worker is stale after a second; with acks on it would come back after an hour.
+    # No copy of each message until its task is done: 306 µs a task instead of 740. A tick that is
+    # lost with its worker is stale after a second; with acks it would be redelivered in an hour.
     "ack_emulation": False,
-    # One list a queue, not one for each of four priorities that nothing here uses: 240 µs a task
-    # against 255.
+    # One list per queue, not one for each of four priorities that nothing here uses: 240 µs a task
+    # instead of 255.
     "priority_steps": [0],
-    # Queues in the order given, so that fan-outs go before ticks and own ticks before others'.
-    "queue_order_strategy": "priority",
-    # A Redis that froze, or a host that was cut off, must not hold a process for minutes; the
-    # longest wait of a healthy one is BRPOP's second.
+    # Fan-outs before ticks, and the own shard's ticks before others'.
+    "queue_order_strategy": celery_options(_settings).queue_order,
+    # A frozen Redis, or a host that lost its network, must not block a process for minutes; the
+    # longest wait for a healthy Redis is the second of BRPOP.
     "socket_timeout": 3.0,
     "socket_connect_timeout": 1.0,
     "health_check_interval": 2,
@@ -39,19 +40,19 @@ broker_transport_options = {
 
 # --- messages
 
-# JSON and nothing else: who can write to Redis must not be able to run code here.
+# JSON only: write access to Redis must not allow to run code here.
 accept_content = ["json"]
 task_serializer = "json"
 event_serializer = "json"
-# Results are in the orderflow keys; a result backend would write once more a task.
+# Results are in the orderflow keys; a result backend would cost another write per task.
 task_ignore_result = True
 result_backend = None
-# The next fan-out covers what one that was not sent would have; waiting would make it late.
+# The next fan-out covers the records of one that was not sent; a retry would make it late.
 task_publish_retry = False
 
 # --- queues
 
-# A plain worker serves all of them: fan-outs first, which ticks can't starve so.
+# A plain worker serves all of them, fan-outs first, so that ticks can't starve them.
 task_queues = [Queue(name, routing_key=name) for name in queue_names(_settings)]
 task_default_queue = FAN_OUT_QUEUE
 # `-Q tikcs.0` is an error, not a new queue.
@@ -59,38 +60,37 @@ task_create_missing_queues = False
 
 # --- workers
 
-# One message in hand, and a shard's worker three more ticks (`tasks/fast_path/transport.py`): what
-# waits inside a busy worker can't be taken by an idle one.
+# One message at a time (and three more ticks in `tasks/fast_path/transport.py`): an idle worker
+# can't take a message that waits inside a busy one.
 worker_prefetch_multiplier = 1
-# Celery's way of easing back in after a lost connection; with one message in hand it does nothing
-# but say so.
+# Fewer messages at a time after a lost connection: with one at a time, only a line in the log.
 worker_enable_prefetch_count_reduction = False
-# No task has a rate limit, and looking for one costs 9 %.
+# No task has a rate limit, and checking for one costs 9 %.
 worker_disable_rate_limits = True
-# Task events, for Flower: ticks send none (`send_events=False`; they would cost 250 µs each),
-# fan-outs and failed ticks do.
+# Events for Flower and exporters: of fan-outs, of failed ticks, and of ORDERFLOW_TRACED_TICKS ticks
+# a second and worker (`tasks/tick_request.py`); a task's events cost 250 µs.
 worker_send_task_events = True
-# tasks/__init__.py sets logging up, in one form for all processes.
+# `tasks/__init__.py` configures logging, in one form for all processes.
 worker_hijack_root_logger = False
-# stderr is the log itself; redirecting print into it would only reorder lines.
+# The log goes to stderr; redirecting stdout into it would only reorder lines.
 worker_redirect_stdouts = False
-# A solo worker drops its one connection when Redis goes; nothing runs on that could be cancelled.
+# A solo worker runs nothing while its connection is lost; there is nothing to cancel.
 worker_cancel_long_running_tasks_on_connection_loss = True
-# Epoch milliseconds everywhere; this only keeps the host's time zone out of `expires`.
+# All times are epoch milliseconds; this only keeps the host's time zone out of `expires`.
 timezone = "UTC"
 
 # --- beat
 
-# In memory, quiet in an outage; the default would keep a pickled file in the working directory.
+# In memory, and one line per outage; the default writes a pickle in the working directory.
 beat_scheduler = "tasks.schedule:RetryingScheduler"
 beat_schedule = {
     "discover": {
         "task": "tasks.discover",
         "schedule": ClockSchedule(DISCOVERY_INTERVAL_MS, discovery_phase_ms(_settings.settle_ms)),
-        # A frozen worker finds one message when it thaws, not one for each second that it lost.
+        # A worker that was frozen finds one message, not one for each second that passed.
         "options": {"expires": 1.0},
     },
-    # A fan-out for each shard, so that publishing is shared between workers.
+    # A fan-out for each shard, so that workers share the publishing.
     **{
         f"fan out {shard}": {
             "task": "tasks.fan_out",

@@ -16,6 +16,7 @@ _MODULES = {
     "tick": "benchmarks.tick",
     "growth": "benchmarks.growth",
     "system": "benchmarks.system",
+    "modes": "benchmarks.modes",
     "start": "benchmarks.cold_start",
     "memory": "benchmarks.memory",
     "answer": "benchmarks.answer",

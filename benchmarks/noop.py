@@ -26,7 +26,7 @@ class NoopCost:
 
 def noop_cost(server: Server, tasks: int) -> NoopCost:
     """Publish tasks as the fan-out does and let one solo worker take them."""
-    environment = {**server.environment, "ORDERFLOW_SHARD": "0"}
+    environment = {**server.environment, "ORDERFLOW_SHARD": "0", "ORDERFLOW_FAST_PATH": "0"}
     command = (sys.executable, "-m", "celery", "-A", "benchmarks.noop_app", *WORKER)
     with process(*command, env=environment, stdout=subprocess.DEVNULL) as worker:
         _publish(server, 100)

@@ -1,22 +1,20 @@
 """The app of no-op ticks with all else Celery's own: its ceiling.
 
-kombu's transport takes the messages, one by one, and kombu's batches publish them.
+It runs with `ORDERFLOW_FAST_PATH=0`: kombu's transport takes the messages, one by one. Kombu's
+batches publish them, as cheaply as they can.
 """
 
 from collections.abc import Sequence
 from typing import Any
 
-import kombu
 from kombu import Producer
 
 from benchmarks.noop_ours_app import app
-from tasks import fanout
-from tasks.fast_path import connection
-from tasks.fast_path.messages import TICK_TASK
+from tasks import TICK_TASK, fanout
+from tasks.publishing import BATCH_SIZE
+from tasks.queues import tick_id
 
 __all__ = ["app"]
-
-_BATCH_SIZE = 200
 
 
 def publish_by_kombu(producer: Producer, queue: str, tickers: Sequence[str], as_of_ms: int) -> None:
@@ -25,9 +23,9 @@ def publish_by_kombu(producer: Producer, queue: str, tickers: Sequence[str], as_
         "", TICK_TASK, ignore_result=True, argsrepr="", kwargsrepr=""
     )
     _, no_kwargs, embedded = message.body
-    with producer.batch(max_size=_BATCH_SIZE):
+    with producer.batch(max_size=BATCH_SIZE):
         for ticker in tickers:
-            task_id = f"{ticker}@{as_of_ms}"
+            task_id = tick_id(ticker, as_of_ms)
             producer.publish(
                 ((ticker, as_of_ms), no_kwargs, embedded),
                 routing_key=queue,
@@ -38,5 +36,3 @@ def publish_by_kombu(producer: Producer, queue: str, tickers: Sequence[str], as_
 
 
 fanout.publish_ticks = publish_by_kombu
-# Our transport hands several ticks out at once; Celery's own tasks come one by one.
-connection.Connection.get_transport_cls = kombu.Connection.get_transport_cls  # type: ignore[method-assign]

@@ -1,11 +1,10 @@
 """The Celery app with the same settings, queues and messages, and ticks that do nothing.
 
-Messages are published and taken as ours are: what a task costs here is what is not its tick.
+With the fast path messages are published and taken as those of ticks, but run by Celery itself.
 """
 
 from app.core.settings import settings
-from tasks import app, ticks
-from tasks.fast_path.messages import TICK_TASK
+from tasks import TICK_TASK, app, ticks
 from tasks.worker_context import counters
 
 __all__ = ["app", "settings", "ticks"]

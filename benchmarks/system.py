@@ -34,6 +34,22 @@ class Load:
     seconds: int
     app: str = REAL
     warm_up_seconds: int = 10
+    fast_path: bool = True
+    traced_ticks: int = 20
+
+    @property
+    def kind(self) -> str:
+        """Return what runs."""
+        is_stock = self.app == REAL and not self.fast_path
+        return KINDS[self.app] + (" on stock Celery" if is_stock else "")
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """Return the settings of all processes; `NOOP` has no fast path."""
+        return {
+            "ORDERFLOW_FAST_PATH": str(int(self.fast_path and self.app != NOOP)),
+            "ORDERFLOW_TRACED_TICKS": str(self.traced_ticks),
+        }
 
 
 @dataclass(slots=True)
@@ -77,7 +93,7 @@ def loaded(server: Server, load: Load) -> Iterator[dict[str, psutil.Process]]:
 
         def start(name: str, *words: str, **more: str) -> None:
             command = (sys.executable, "-m", *words)
-            environment = {**server.environment, **more}
+            environment = {**server.environment, **load.environment, **more}
             running[name] = stack.enter_context(process(*command, env=environment, **quiet))
 
         running: dict[str, psutil.Process] = {"redis": server.process}
@@ -182,7 +198,7 @@ def largest(load_of: Callable[[int], Load], first: int, tries: int) -> tuple[int
     for _ in range(tries):
         held = hold(load_of(number))
         runs.append(held)
-        click.echo(f"  {held.load.app} {number} tickers: {_verdict(held)}", err=True)
+        click.echo(f"  {held.load.kind}, {number} tickers: {_verdict(held)}", err=True)
         if held.holds:
             good = number
         else:
@@ -228,13 +244,13 @@ def run(*, quick: bool) -> str:
                 f"Waits: of {_SAMPLE} tickers, "
                 "polled each 10 ms, from the tick's start."
             ),
-            _cases_table([*held, *beside]),
+            cases_table([*held, *beside]),
             _ratios(held, beside),
             (
                 f"**Largest number of tickers at 10 quotes/s that holds {short} s: {most} of "
                 f"{ceiling} no-op, {most / max(1, ceiling):.2f} ×** (target ≥ 0.33; tried: "
-                f"{_tried(ours)}; no-op: {_tried(noops)}). With messages as ours {with_ours} no-op "
-                f"({_tried(tried_with_ours)}), {most / max(1, with_ours):.2f} ×."
+                f"{tried(ours)}; no-op: {tried(noops)}). With messages as ours {with_ours} no-op "
+                f"({tried(tried_with_ours)}), {most / max(1, with_ours):.2f} ×."
             ),
             _processes_table([*held, *beside]),
             _memory(held[0]),
@@ -246,7 +262,8 @@ def _cases(*, quick: bool) -> list[tuple[int, int]]:
     return [(200, 10), (100, 100)] if quick else [(200, 10), (1200, 10), (1500, 10), (500, 100)]
 
 
-def _tried(runs: list[Held]) -> str:
+def tried(runs: list[Held]) -> str:
+    """Say which numbers of tickers were tried."""
     return ", ".join(f"{r.load.tickers} {'yes' if r.holds else 'no'}" for r in runs)
 
 
@@ -254,7 +271,7 @@ def _ratios(held: list[Held], beside: list[Held]) -> str:
     """Compare a tick's CPU with that of no-op tasks under the same load."""
     said = [
         f"{one.load.tickers} tickers {one.cpu_us_a_tick / noop.cpu_us_a_tick:.2f} × "
-        f"({KINDS[noop.load.app]})"
+        f"({noop.load.kind})"
         for noop in beside
         for one in held
         if (one.load.tickers, one.load.rate) == (noop.load.tickers, noop.load.rate)
@@ -262,14 +279,15 @@ def _ratios(held: list[Held], beside: list[Held]) -> str:
     return f"**A tick's CPU in beat and workers: {', '.join(said)}** (target ≤ 3)."
 
 
-def _cases_table(runs: list[Held]) -> str:
+def cases_table(runs: list[Held]) -> str:
+    """Return a table of runs."""
     rows = []
     for one in runs:
         waits = [_wait(one, q) for q in (0.5, 0.99)]
         word = "yes" if one.holds else "**no**"
         us = f"{one.cpu_us_a_tick:.0f}", f"{one.redis_us_a_tick:.0f}"
         share = f"{one.share:.2%}"
-        case = (f"{one.load.tickers} × {one.load.rate}/s", KINDS[one.load.app])
+        case = (f"{one.load.tickers} × {one.load.rate}/s", one.load.kind)
         rows.append((*case, share, *waits, f"{one.skipped}", f"{one.backlog}", *us, word))
     costs = ("µs CPU a tick", "Redis' µs")
     head = ("tickers", "", "share", "p50", "p99", "left over", "backlog", *costs, "held")
@@ -285,7 +303,7 @@ def _processes_table(runs: list[Held]) -> str:
     rows = []
     for one in runs:
         cells = [f"{one.cpu[name]:.0f} %, {one.rss[name]:.0f} MB" for name in names]
-        case = f"{one.load.tickers} × {one.load.rate}/s {KINDS[one.load.app]}"
+        case = f"{one.load.tickers} × {one.load.rate}/s {one.load.kind}"
         rows.append((case, *cells))
     return table(("CPU of a core, memory", *names), rows)
 

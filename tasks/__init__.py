@@ -1,4 +1,4 @@
-"""When the analysis runs: the Celery app, its beat, the fan-out and one ticker's tick.
+"""The Celery app: beat, discovery, fan-out and the tick of one ticker.
 
 `celery -A tasks worker`, `celery -A tasks beat` and `celery -A tasks flower` start from here.
 """
@@ -11,9 +11,12 @@ from celery.signals import setup_logging
 from app.core import logs
 from app.core.settings import settings
 from tasks.flower import set_defaults
+from tasks.options import celery_options
 
-# Each says a line a message at INFO: 3,000 lines a second at 1,500 tickers.
-_CHATTY = (
+TICK_TASK = "tasks.tick"
+
+# Each of these logs a line per message at INFO: 3,000 lines a second at 1,500 tickers.
+_LINE_PER_MESSAGE = (
     "celery.app.trace",
     "celery.beat",
     "celery.worker.request",
@@ -26,7 +29,7 @@ set_defaults(settings())
 
 app = Celery(
     "tasks",
-    amqp="tasks.fast_path.connection:AMQP",
+    amqp=celery_options(settings()).amqp,
     include=["tasks.discovery", "tasks.fanout", "tasks.ticks"],
 )
 app.config_from_object("celeryconfig")
@@ -34,8 +37,14 @@ app.config_from_object("celeryconfig")
 
 @setup_logging.connect
 def _set_up_logs(**_: object) -> None:
-    """Write logs our way; LOG_LEVEL decides, not Celery's --loglevel."""
-    logs.set_up(settings(), quiet=_CHATTY)
-    # Celery 5.7 stumbles over its own closed connection while it lets go of a lost one, and
-    # tells so in a hundred lines; the next try succeeds.
+    """Configure logging by LOG_LEVEL, in place of Celery's --loglevel."""
+    logs.set_up(settings(), quiet=_LINE_PER_MESSAGE)
+    logging.getLogger("celery.app.trace").addFilter(_is_not_of_a_tick)
+    # Celery 5.7 fails on its own closed connection while it releases a lost one, and logs a hundred
+    # lines about it; the next attempt succeeds.
     logging.getLogger("celery.bootsteps").setLevel(logging.CRITICAL)
+
+
+def _is_not_of_a_tick(record: logging.LogRecord) -> bool:
+    """Drop what Celery logs of a failed tick: `tasks.ticks` logs it with ticker and `as_of`."""
+    return getattr(record, "data", {}).get("name") != TICK_TASK

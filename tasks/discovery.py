@@ -1,4 +1,4 @@
-"""Once a second: which tickers are active."""
+"""Discover the active tickers, once a second."""
 
 from app.core import clock
 from app.core.outage_log import UNAVAILABLE
@@ -7,12 +7,12 @@ from tasks import app
 from tasks.schedule import DISCOVERY_INTERVAL_MS, discovery_phase_ms, newest_beat_ms
 from tasks.worker_context import active_tickers, claim, counters, outage
 
-_NO_SHARD = -1  # stands where a fan-out's guard has its shard
+_NO_SHARD = -1  # in place of a fan-out's shard in the name of its guard
 
 
 @app.task(name="tasks.discover", send_events=False)
 def discover() -> None:
-    """Take the next slice of the keys and note the active tickers; a second beat finds it done."""
+    """Scan the next slice of the keys for active tickers; do nothing if another beat's task did."""
     now_ms = clock.now_ms()
     try:
         phase_ms = discovery_phase_ms(settings().settle_ms)

@@ -1,16 +1,17 @@
-"""Once an interval and shard: one tick for each active ticker."""
+"""Publish one tick for each active ticker of a shard, once an interval."""
 
 from bisect import bisect_left
 from collections.abc import Iterable
 
 import msgspec
+from celery.utils.imports import symbol_by_name
 from kombu import Producer
-from kombu.exceptions import OperationalError
+from kombu.exceptions import BatchPublishError, OperationalError
 
 from app.core.outage_log import UNAVAILABLE
 from app.core.settings import settings
 from tasks import app
-from tasks.fast_path.messages import publish_ticks
+from tasks.options import celery_options
 from tasks.queues import current_shard, tick_queue
 from tasks.schedule import newest_as_of_ms
 from tasks.worker_context import (
@@ -23,7 +24,9 @@ from tasks.worker_context import (
     outage,
 )
 
-_AHEAD_INTERVALS = 1
+_MAX_AHEAD_INTERVALS = 1
+
+publish_ticks = symbol_by_name(celery_options(settings()).publish_ticks)
 
 
 class _Headers(msgspec.Struct):
@@ -31,7 +34,7 @@ class _Headers(msgspec.Struct):
 
 
 class _Message(msgspec.Struct):
-    """What is read of a tick's message that waits in the broker."""
+    """The part of a waiting tick's message that is read here."""
 
     headers: _Headers
 
@@ -40,25 +43,25 @@ class _Message(msgspec.Struct):
 def fan_out(shard: int, beat_as_of_ms: int = 0) -> None:
     """Publish the newest due tick of each active ticker of a shard.
 
-    `beat_as_of_ms` is the tick that beat meant. A message that comes late takes a newer one; a
-    host whose clock lags behind beat's takes beat's.
+    `beat_as_of_ms` is the tick that was due when beat sent the message. A late message publishes a
+    newer tick; a host whose clock lags behind beat's publishes beat's.
     """
     as_of_ms = due_as_of_ms(beat_as_of_ms)
     try:
         if claim(as_of_ms, shard):
             _run(shard, as_of_ms)
         counters.flush_when_due()
-    except (*UNAVAILABLE, OperationalError) as error:
+    except (*UNAVAILABLE, OperationalError, BatchPublishError) as error:
         outage.note_error(error)
     else:
         outage.note_success()
 
 
 def due_as_of_ms(beat_as_of_ms: int) -> int:
-    """Return the newest tick that is due by this host's clock or by beat's."""
+    """Return the newest tick that is due by this host's clock or by beat's, whichever leads."""
     here_ms = newest_as_of_ms(settings().interval_ms, settings().settle_ms)
-    furthest_ms = here_ms + _AHEAD_INTERVALS * settings().interval_ms
-    return max(here_ms, min(beat_as_of_ms, furthest_ms))
+    latest_ms = here_ms + _MAX_AHEAD_INTERVALS * settings().interval_ms
+    return max(here_ms, min(beat_as_of_ms, latest_ms))
 
 
 def _run(shard: int, as_of_ms: int) -> None:
@@ -68,8 +71,8 @@ def _run(shard: int, as_of_ms: int) -> None:
     if gone:
         forget_moved(gone)
     with app.producer_or_acquire() as producer:
-        skipped, longest_waiting = _drop_leftovers(producer, shard)
-        ordered = beginning_with(longest_waiting, tickers)
+        skipped, next_ticker = _drop_waiting_ticks(producer, shard)
+        ordered = starting_at(next_ticker, tickers)
         publish_ticks(producer, tick_queue(shard), ordered, as_of_ms)
     counters.count("fanouts")
     counters.count("ticks_published", len(tickers))
@@ -78,12 +81,11 @@ def _run(shard: int, as_of_ms: int) -> None:
     log.debug("fanned out", shard=shard, as_of=as_of_ms, tickers=len(tickers), skipped=skipped)
 
 
-def _drop_leftovers(producer: Producer, shard: int) -> tuple[int, str]:
-    """Empty the shard's queue: the new ticks cover the records of those that found no worker.
+def _drop_waiting_ticks(producer: Producer, shard: int) -> tuple[int, str]:
+    """Empty the shard's queue: the new ticks cover the records of those that still wait.
 
-    So the queue holds an interval's ticks at most, whatever the load, and no worker spends its
-    time on reading messages only to find them expired. Returns how many there were, and the
-    ticker that would have been next, "" for none.
+    So the queue never holds more than one interval's ticks, and no worker spends time on expired
+    ones. Returns how many were dropped, and the ticker that was next in the queue, "" for none.
     """
     queue = tick_queue(shard)
     oldest = producer.channel.client.lindex(queue, -1)
@@ -92,7 +94,7 @@ def _drop_leftovers(producer: Producer, shard: int) -> tuple[int, str]:
 
 
 def _ticker_of(message: bytes) -> str:
-    """Return the ticker of a waiting tick; "" where somebody else wrote the message."""
+    """Return the ticker of a waiting tick; "" for a message of another form."""
     try:
         task_id = msgspec.json.decode(message, type=_Message).headers.id
     except msgspec.DecodeError:
@@ -100,10 +102,10 @@ def _ticker_of(message: bytes) -> str:
     return task_id.rpartition("@")[0]
 
 
-def beginning_with(first: str, tickers: Iterable[str]) -> list[str]:
-    """Order tickers so that those which overload skipped go on where it did, and all wait alike.
+def starting_at(first: str, tickers: Iterable[str]) -> list[str]:
+    """Sort tickers and start at `first`, so that under overload all are skipped equally often.
 
-    >>> beginning_with("B", ["C", "A", "B"]), beginning_with("", ["C", "A", "B"])
+    >>> starting_at("B", ["C", "A", "B"]), starting_at("", ["C", "A", "B"])
     (['B', 'C', 'A'], ['A', 'B', 'C'])
     """
     ordered = sorted(tickers)

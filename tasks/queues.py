@@ -1,4 +1,4 @@
-"""The queues: one for fan-outs, one a shard for ticks, and which a worker serves."""
+"""Queues for fan-outs and for each shard's ticks, and the order in which a worker serves them."""
 
 import os
 import zlib
@@ -10,8 +10,17 @@ FAN_OUT_QUEUE = "fanout"
 
 
 def tick_queue(shard: int) -> str:
-    """Name the queue of a shard's ticks."""
+    """Return the queue of a shard's ticks."""
     return f"ticks.{shard}"
+
+
+def tick_id(ticker: str, as_of_ms: int) -> str:
+    """Return the id of a tick's task.
+
+    >>> tick_id("SPY", 1000)
+    'SPY@1000'
+    """
+    return f"{ticker}@{as_of_ms}"
 
 
 def shard_of(ticker: str, shards: int) -> int:
@@ -19,16 +28,16 @@ def shard_of(ticker: str, shards: int) -> int:
     return zlib.crc32(ticker.encode()) % shards
 
 
-def current_shard(ticker: str, shards: int, homes: Mapping[str, int]) -> int:
-    """Return the shard whose worker is to tick a ticker now: whose it became, else its own."""
-    home = homes.get(ticker, -1)
-    return home if 0 <= home < shards else shard_of(ticker, shards)
+def current_shard(ticker: str, shards: int, moved: Mapping[str, int]) -> int:
+    """Return the shard that a ticker was moved to, else the one that it belongs to by its name."""
+    shard = moved.get(ticker, -1)
+    return shard if 0 <= shard < shards else shard_of(ticker, shards)
 
 
 def given_shard(settings: Settings) -> int | None:
-    """Return the shard that this process is told to serve; None for a plain worker.
+    """Return the shard whose ticks this process serves first; None for a plain worker.
 
-    ORDERFLOW_SHARD where given; else honcho's number of the process (`worker.2` is shard 1).
+    It is ORDERFLOW_SHARD if set, else honcho's number of the process (`worker.2` is shard 1).
     """
     if settings.shard is not None:
         return settings.shard % settings.shards
@@ -37,7 +46,7 @@ def given_shard(settings: Settings) -> int | None:
 
 
 def queue_names(settings: Settings) -> list[str]:
-    """Name all queues in the order in which this process serves them, its own ticks first."""
+    """Return all queues in the order in which this process serves them, its own ticks first."""
     first = given_shard(settings) or 0
     shards = [(first + step) % settings.shards for step in range(settings.shards)]
     return [FAN_OUT_QUEUE, *(tick_queue(shard) for shard in shards)]

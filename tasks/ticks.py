@@ -1,38 +1,41 @@
-"""One ticker's tick."""
+"""The tick of one ticker."""
 
 import functools
 import gc
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from celery.signals import worker_shutdown
-from kombu.exceptions import OperationalError
+from celery.signals import task_failure, worker_process_shutdown, worker_shutdown
 from redis.exceptions import RedisError
 
 from app.core import clock
 from app.core.outage_log import UNAVAILABLE
 from app.core.settings import settings
 from app.storage.counters import LAG_SUM_COUNTER, lag_counter
-from tasks import app
-from tasks.fast_path.messages import TICK_TASK
-from tasks.worker_context import counters, log, outage
-
-_GRACE_MS = 500
-_GARBAGE_THRESHOLDS = 50_000, 20, 20
+from tasks import TICK_TASK, app
+from tasks.failures import report_failure
+from tasks.options import celery_options
+from tasks.worker_context import claim_ticker, counters, log, outage
 
 if TYPE_CHECKING:
     from app.storage.tick.fold import TickReport
     from app.storage.tick_store import TickStore
 
+_GRACE_MS = 500
+_GARBAGE_THRESHOLDS = 50_000, 20, 20
+
+EXPIRED = "expired"
+UNREACHABLE = "unreachable"
+
 
 @functools.cache
 def store() -> "TickStore":
-    """Return this process's store, made at its first tick."""
-    # Imported late: beat and Flower load this module too, and need no analysis (60 MB).
+    """Return this process's store, created at its first tick."""
+    # Imported late: beat and Flower import this module too, and don't need the analysis (60 MB).
     from app.storage.tick_store import TickStore  # noqa: PLC0415
 
-    # Records by the thousand die young, engines live: looking through both for cycles, as often as
-    # Python does by itself, is 8 % of a ticker's first tick.
+    # Thousands of records are short-lived and engines are long-lived: at Python's own rate,
+    # searching both for cycles is 8 % of a ticker's first tick.
     gc.freeze()
     gc.set_threshold(*_GARBAGE_THRESHOLDS)
     return TickStore(settings())
@@ -40,63 +43,106 @@ def store() -> "TickStore":
 
 @app.task(
     name=TICK_TASK,
-    Strategy="tasks.fast_path.direct_strategy:run_directly",
+    bind=True,
+    Strategy=celery_options(settings()).tick_strategy,
+    Request="tasks.tick_request:TickRequest",
     typing=False,
-    send_events=False,
+    send_events=False,  # `TickRequest` sends those of a sample
 )
-def tick(ticker: str, as_of_ms: int) -> bool:
-    """Fold what `ticker` recorded up to `as_of_ms` and publish the result.
+def tick(self: Any, ticker: str, as_of_ms: int) -> str:  # noqa: ANN401 - Celery's task
+    """Fold the records of `ticker` up to `as_of_ms`, publish the result, and return the outcome.
 
-    What fails concerns this ticker and tick alone, and is not repeated: the next tick covers it.
-    Tells whether this process holds the ticker's state now.
+    Raises what the tick failed with. A failure concerns this ticker and tick alone, and is not
+    retried: the next tick covers the same records.
     """
-    if clock.now_ms() > stale_at_ms(as_of_ms):
-        counters.count("ticks_expired")
-        counters.flush_when_due()
-        return False
-    sent, is_held = PendingTick(ticker, as_of_ms), False
+    pending = PendingTick(ticker, as_of_ms, is_awaited=True)
+    if start(pending):
+        store().await_pending()
+    if pending.error is not None:
+        raise pending.error
+    if pending.is_held and self.request.delivery_info:
+        claim_ticker(ticker, self.request.delivery_info["routing_key"])
+    return pending.outcome
+
+
+def run_unwatched(ticker: str, as_of_ms: int) -> bool:
+    """Run a tick without waiting for the outcome of its write, and report a failure.
+
+    Returns whether this process holds the ticker's state now.
+    """
+    pending = PendingTick(ticker, as_of_ms)
     try:
-        store().begin_tick(ticker, as_of_ms, sent.report)
-    except UNAVAILABLE as error:
-        outage.note_error(error)
-    except Exception as error:  # noqa: BLE001 - any fault of one ticker must leave the others alone
-        _note_failure(ticker, as_of_ms, error)
-    else:
-        is_held = True
-    sent.at_ms = clock.now_ms()
-    counters.flush_when_due()
-    return is_held
+        start(pending)
+    except Exception as error:  # noqa: BLE001 - a fault of one ticker must not affect the others
+        report_failure(ticker, as_of_ms, error)
+    return pending.is_held
 
 
 @dataclass(slots=True)
 class PendingTick:
-    """A tick whose write was sent, until it is told what became of it: by the next tick's read."""
+    """A tick, until the outcome of its write is known: with the replies to the next read."""
 
     ticker: str
     as_of_ms: int
-    at_ms: float = 0.0
+    is_awaited: bool = False
+    """Whether its task waits for the outcome, and raises the error itself."""
+    is_held: bool = False
+    """Whether this process holds the ticker's state."""
+    sent_at_ms: float = 0.0
+    outcome: str = ""
+    error: Exception | None = None
 
     def report(self, report: "TickReport", error: Exception | None) -> None:
-        """Count what became of it."""
+        """Count the outcome."""
+        self.outcome = report.outcome
         if isinstance(error, UNAVAILABLE):
+            self.outcome = UNREACHABLE
             outage.note_error(error)
-            return
-        if error is not None:
-            _note_failure(self.ticker, self.as_of_ms, error)
-            return
-        outage.note_success()
+        elif error is None:
+            outage.note_success()
+            self._log_failed_detectors(report)
+            _count(report, self.as_of_ms, self.sent_at_ms)
+        elif self.is_awaited:
+            self.error = error
+        else:
+            report_failure(self.ticker, self.as_of_ms, error)
+
+    def _log_failed_detectors(self, report: "TickReport") -> None:
         for name, fault in report.failed_detectors.items():
-            where = {"ticker": self.ticker, "as_of": self.as_of_ms}
-            log.error("detector failed", name=name, exc_info=fault, **where)
-        _count(report, self.as_of_ms, self.at_ms)
+            log.error(
+                "detector failed",
+                name=name,
+                exc_info=fault,
+                ticker=self.ticker,
+                as_of=self.as_of_ms,
+            )
+
+
+def start(pending: PendingTick) -> bool:
+    """Fold a tick's records and send its write; return whether there is an outcome to wait for."""
+    if clock.now_ms() > stale_at_ms(pending.as_of_ms):
+        counters.count("ticks_expired")
+        counters.flush_when_due()
+        pending.outcome = EXPIRED
+        return False
+    try:
+        store().begin_tick(pending.ticker, pending.as_of_ms, pending.report)
+        pending.is_held = True
+    except UNAVAILABLE as error:
+        pending.outcome = UNREACHABLE
+        outage.note_error(error)
+    finally:
+        pending.sent_at_ms = clock.now_ms()
+        counters.flush_when_due()
+    return pending.is_held
 
 
 def stale_at_ms(as_of_ms: int) -> int:
-    """Return when a tick is stale: half a second after the next one's start."""
+    """Return when a tick is stale: half a second after the start of the next one."""
     return as_of_ms + settings().settle_ms + settings().interval_ms + _GRACE_MS
 
 
-def _count(report: "TickReport", as_of_ms: int, at_ms: float) -> None:
+def _count(report: "TickReport", as_of_ms: int, sent_at_ms: float) -> None:
     if report.outcome == "written":
         counters.count("ticks_done")
         counters.heartbeat("tick", as_of_ms)
@@ -105,7 +151,7 @@ def _count(report: "TickReport", as_of_ms: int, at_ms: float) -> None:
             counters.count(f"records_{name}", number)
         for kind in report.opened_events:
             counters.count(f"events_{kind}")
-        _count_lag(at_ms - as_of_ms)
+        _count_lag(sent_at_ms - as_of_ms)
     else:
         counters.count(f"ticks_{report.outcome}")
 
@@ -117,34 +163,25 @@ def _count_lag(lag_ms: float) -> None:
         counters.count("ticks_late")
 
 
-def _note_failure(ticker: str, as_of_ms: int, error: Exception) -> None:
-    log.error("tick failed", ticker=ticker, as_of=as_of_ms, exc_info=error)
+@task_failure.connect
+def _record_failure(sender: Any, args: Any, exception: Exception, **_: object) -> None:  # noqa: ANN401 - Celery's
+    """Log and count a failed tick; it counts for the answers about its ticker too."""
+    if sender.name != TICK_TASK:
+        return
+    ticker, as_of_ms = args
+    log.error("tick failed", ticker=ticker, as_of=as_of_ms, exc_info=exception)
     counters.count("ticks_failed")
     try:
-        store().note_failure(ticker, as_of_ms, error)
+        store().note_failure(ticker, as_of_ms, exception)
         counters.flush()
     except RedisError as away:
-        outage.note_error(away)
-    _show_failure(ticker, as_of_ms, error)
-
-
-def _show_failure(ticker: str, as_of_ms: int, error: Exception) -> None:
-    """Let Flower show the failed tick; ticks send no events otherwise."""
-    fields: dict[str, Any] = {
-        "uuid": f"{ticker}@{as_of_ms}",
-        "name": TICK_TASK,
-        "args": f"('{ticker}', {as_of_ms})",
-    }
-    try:
-        with app.events.default_dispatcher() as dispatcher:
-            dispatcher.send("task-received", **fields)
-            dispatcher.send("task-failed", exception=repr(error), traceback="", **fields)
-    except (RedisError, OperationalError) as away:
         outage.note_error(away)
 
 
 @worker_shutdown.connect
+@worker_process_shutdown.connect
 def _finish(**_: object) -> None:
+    """Wait for the outcome of the last writes, and write the counts: in solo and in prefork."""
     try:
         store().await_pending()
         counters.flush()

@@ -1,4 +1,4 @@
-"""What the tasks of one process share: Redis, what was said of it, and counts not yet written."""
+"""State that the tasks of one process share: the connection to Redis, its outages, and counts."""
 
 import functools
 import time
@@ -16,11 +16,12 @@ from app.storage import keys
 from app.storage.active_tickers import ActiveTickers
 from app.storage.keys import Keys
 from app.storage.redis_client import connect
+from tasks.queues import given_shard, tick_queue
 
 log = structlog.stdlib.get_logger("tasks")
 outage = OutageLog(log)
 
-_FLUSH_EACH_SECONDS = 1.0
+_FLUSH_INTERVAL_SECONDS = 1.0
 
 
 @functools.cache
@@ -31,14 +32,27 @@ def client() -> redis.Redis:
 
 @functools.cache
 def active_tickers() -> ActiveTickers:
-    """Return what finds the active tickers."""
+    """Return this process's reader of the active tickers."""
     return ActiveTickers(client(), Keys(cluster=settings().cluster))
 
 
 def claim(as_of_ms: int, shard: int) -> bool:
-    """Tell whether this process is the first to fan out a shard's `as_of`; there is no second."""
+    """Claim a shard's fan-out of `as_of`; return False if it was claimed before."""
     lifetime_ms = keys.GUARD_LIFETIME_SECONDS * 1000
     return bool(client().set(keys.guard(as_of_ms, shard), 1, nx=True, px=lifetime_ms))
+
+
+@functools.cache
+def own_shard() -> int | None:
+    """Return the shard whose ticks this process serves first; None for a plain worker."""
+    return given_shard(settings())
+
+
+def claim_ticker(ticker: str, queue: str) -> None:
+    """Move a ticker to this worker's shard if its tick came from another shard's queue."""
+    shard = own_shard()
+    if shard is not None and queue != tick_queue(shard):
+        reassign(ticker, shard)
 
 
 def moved_shards() -> dict[str, int]:
@@ -52,7 +66,7 @@ def moved_shards() -> dict[str, int]:
 
 
 def reassign(ticker: str, shard: int) -> None:
-    """Let a ticker belong to the shard whose worker holds its state by now."""
+    """Assign a ticker to the shard whose worker holds its state now."""
     pipe: Any = client().pipeline(transaction=False)
     pipe.hset(keys.MOVED_SHARDS, ticker, shard)
     pipe.expire(keys.MOVED_SHARDS, keys.MOVED_SHARDS_LIFETIME_SECONDS)
@@ -63,48 +77,48 @@ def reassign(ticker: str, shard: int) -> None:
 
 
 def forget_moved(tickers: Iterable[str]) -> None:
-    """Let tickers that are no longer active belong to their own shards again."""
+    """Assign tickers that are no longer active to their own shards again."""
     client().hdel(keys.MOVED_SHARDS, *tickers)
 
 
 class CounterBuffer:
-    """Counts of this process, written once a second: a round trip a tick would cost 100 µs."""
+    """Counts of this process, written once a second: a round trip per tick would cost 100 µs."""
 
     def __init__(self) -> None:
         self._counts: Counter[str] = Counter()
-        self._pulse: dict[str, int] = {}
-        self._flushed = 0.0
+        self._heartbeats: dict[str, int] = {}
+        self._flushed_at = 0.0
 
     def count(self, name: str, number: int = 1) -> None:
         """Add to a total."""
         self._counts[name] += number
 
     def heartbeat(self, name: str, as_of_ms: int) -> None:
-        """Note a sign of life."""
-        self._pulse[name] = max(as_of_ms, self._pulse.get(name, 0))
+        """Note the newest `as_of` that a component has worked on."""
+        self._heartbeats[name] = max(as_of_ms, self._heartbeats.get(name, 0))
 
     def flush_when_due(self) -> None:
-        """Write what has gathered, where the last time is a second ago; not written, it stays."""
-        if time.monotonic() - self._flushed >= _FLUSH_EACH_SECONDS:
+        """Write the counts if the last time was a second ago; keep them if Redis takes none."""
+        if time.monotonic() - self._flushed_at >= _FLUSH_INTERVAL_SECONDS:
             try:
                 self.flush()
             except RedisError as error:
                 outage.note_error(error)
 
     def flush(self) -> None:
-        """Write what has gathered; it stays where Redis does not take it."""
-        self._flushed = time.monotonic()
+        """Write the counts; keep them if Redis takes none, and raise its error."""
+        self._flushed_at = time.monotonic()
         pipe: Any = client().pipeline(transaction=False)
         for name, number in self._counts.items():
             pipe.hincrby(keys.COUNTERS, name, number)
         if self._counts:
             pipe.expire(keys.COUNTERS, keys.COUNTERS_LIFETIME_SECONDS)
-        if self._pulse:
-            pipe.hset(keys.HEARTBEAT, mapping=self._pulse)
+        if self._heartbeats:
+            pipe.hset(keys.HEARTBEAT, mapping=self._heartbeats)
             pipe.expire(keys.HEARTBEAT, keys.HEARTBEAT_LIFETIME_SECONDS)
         pipe.execute()
         self._counts.clear()
-        self._pulse.clear()
+        self._heartbeats.clear()
 
 
 counters = CounterBuffer()

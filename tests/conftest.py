@@ -76,6 +76,8 @@ def environment(redis_server: ValkeyServer) -> Environment:
     """Give the environment of a process that is to use the private Redis, and no other setting."""
     ours = ("REDIS_", "ORDERFLOW_", "FLOWER_", "HONCHO_", "PROCESSOR_", "LOG_LEVEL")
     inherited = {name: text for name, text in os.environ.items() if not name.startswith(ours)}
+    # All tests of the system run in either mode: `ORDERFLOW_FAST_PATH=0 pytest tests/system`.
+    inherited["ORDERFLOW_FAST_PATH"] = os.environ.get("ORDERFLOW_FAST_PATH", "1")
     return {
         **inherited,
         "REDIS_HOST": "127.0.0.1",

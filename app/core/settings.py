@@ -64,6 +64,8 @@ class Settings(BaseSettings):
     shards: int = Field(3, ge=1, le=64, validation_alias=_env("ORDERFLOW_SHARDS"))
     shard: int | None = Field(None, ge=0, le=63, validation_alias=_env("ORDERFLOW_SHARD"))
     workers: int = Field(3, ge=1, le=64, validation_alias=_env("ORDERFLOW_WORKERS"))
+    fast_path: bool = Field(default=True, validation_alias=_env("ORDERFLOW_FAST_PATH"))
+    traced_ticks: int = Field(20, ge=0, le=1000, validation_alias=_env("ORDERFLOW_TRACED_TICKS"))
     feed: str = Field("simulate", validation_alias=_env("ORDERFLOW_FEED"))
     broker_url_given: SecretStr | None = Field(None, validation_alias=_env("ORDERFLOW_BROKER_URL"))
     cluster: bool = Field(default=False, validation_alias=_env("ORDERFLOW_CLUSTER"))

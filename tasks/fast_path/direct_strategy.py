@@ -1,4 +1,4 @@
-"""How a solo worker runs a tick: straight from its message."""
+"""Run a tick straight from its message, in a solo worker."""
 
 from collections.abc import Callable
 from typing import Any
@@ -8,12 +8,13 @@ import structlog
 from celery import Celery, Task
 from celery.concurrency.solo import TaskPool
 from celery.exceptions import InvalidTaskError
+from celery.worker import state
 from celery.worker.consumer import Consumer
 from celery.worker.strategy import default
 
-from app.core.settings import settings
-from tasks.queues import given_shard, tick_queue
-from tasks.worker_context import reassign
+from tasks.tick_sampler import sampler
+from tasks.ticks import run_unwatched
+from tasks.worker_context import claim_ticker
 
 _log = structlog.stdlib.get_logger("tasks.fast_path.direct_strategy")
 _body = msgspec.json.Decoder(tuple[tuple[str, int], dict[str, Any], dict[str, Any]]).decode
@@ -22,27 +23,36 @@ Handler = Callable[..., Any]
 
 
 def run_directly(task: Task, app: Celery, consumer: Consumer, **options: object) -> Handler:
-    """Return what takes a tick's message: in a solo worker its function runs here and now.
+    """Return the function that handles the messages of ticks.
 
     Celery's own strategy makes a request of each message and traces its run: 140 of the 240 µs that
-    a task which does nothing costs. That serves results, retries, revocations, time limits and
-    events, and a tick has none of them. In every other pool Celery's own strategy applies.
+    a no-op task costs. That serves results, retries, revocations, time limits, events and whatever
+    listens to Celery's hooks. A sample of ticks takes that way, so that monitoring tools see them;
+    the others run here and now. In every pool but solo, all ticks take Celery's way.
     """
+    by_celery: Handler = default(task, app, consumer, **options)
     if not isinstance(consumer.pool, TaskPool):
-        usual: Handler = default(task, app, consumer, **options)
-        return usual
-    run, connection_errors = task.run, consumer.connection_errors
-    shard = given_shard(settings())
-    own_queue = None if shard is None else tick_queue(shard)
+        return by_celery
+    name, connection_errors = task.name, consumer.connection_errors
+    count_by_name, total = state.total_count, state.all_total_count
 
-    def take(message: Any, _: Any, ack: Handler, *__: Any, **___: Any) -> None:  # noqa: ANN401 - kombu's
+    def handle(
+        message: Any,  # noqa: ANN401 - kombu's
+        payload: object,
+        ack: Handler,
+        *others: object,
+    ) -> Any:  # noqa: ANN401 - Celery's
         try:
             (ticker, as_of_ms), *_ = _body(message.body)
         except (ValueError, RecursionError) as error:
             raise InvalidTaskError(str(error)) from None
+        if sampler.takes(ticker, as_of_ms):
+            return by_celery(message, payload, ack, *others)
         ack(_log, connection_errors)
-        is_held = run(ticker, as_of_ms)
-        if is_held and shard is not None and message.delivery_info["routing_key"] != own_queue:
-            reassign(ticker, shard)
+        count_by_name[name] += 1
+        total[0] += 1
+        if run_unwatched(ticker, as_of_ms):
+            claim_ticker(ticker, message.delivery_info["routing_key"])
+        return None
 
-    return take
+    return handle

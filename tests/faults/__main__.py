@@ -3,6 +3,7 @@
 import sys
 from collections import Counter, defaultdict
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import replace
 from multiprocessing import get_context
 
 import click
@@ -17,9 +18,11 @@ from tests.faults.plans import Outcome, Plan, run
 @click.option("--workers", default=4, show_default=True, help="How many at a time.")
 @click.option("--seed", default=0, show_default=True, help="The first plan's seed.")
 @click.option("--fault", "only", multiple=True, type=click.Choice(list(KINDS)), help="Only these.")
-def main(*, plans: int, workers: int, seed: int, only: tuple[str, ...]) -> None:
+@click.option("--stock", is_flag=True, help="Run on stock Celery, without the fast path.")
+def main(*, plans: int, workers: int, seed: int, only: tuple[str, ...], stock: bool) -> None:
     """Run fault plans; exits with 1 where one failed, and prints its seed."""
-    chosen = [Plan(n, only) if only else Plan.of(n) for n in range(seed, seed + plans)]
+    drawn = [Plan(n, only) if only else Plan.of(n) for n in range(seed, seed + plans)]
+    chosen = [replace(plan, fast_path=not stock) for plan in drawn]
     outcomes: list[Outcome] = []
     # A new process each: what a plan leaves in memory must not weigh on the next one.
     with ProcessPoolExecutor(workers, get_context("spawn"), max_tasks_per_child=1) as pool:

@@ -32,6 +32,7 @@ class Plan:
 
     seed: int
     faults: tuple[str, ...]
+    fast_path: bool = True
 
     @classmethod
     def of(cls, seed: int) -> "Plan":
@@ -62,7 +63,9 @@ class Outcome:
     def report(self) -> str:
         """Describe the outcome in a few lines."""
         how = "FAILED" if self.wrong else "passed"
-        start = f"seed {self.plan.seed}: {how}, {self.plan.kind}, {' + '.join(self.plan.faults)}"
+        mode = "" if self.plan.fast_path else " on stock Celery"
+        faults = " + ".join(self.plan.faults)
+        start = f"seed {self.plan.seed}{mode}: {how}, {self.plan.kind}, {faults}"
         lines = [f"{start}; {self.compared} comparisons in {self.seconds:.0f} s"]
         lines += [f"    {note}" for note in self.notes]
         lines += [f"    WRONG {line[-900:]}" for line in self.wrong[:MOST_NAMED]]
@@ -75,7 +78,8 @@ def run(plan: Plan) -> Outcome:
     outcome = Outcome(plan)
     began = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="faults-") as folder:
-        system = System(Path(folder))
+        settings = {"ORDERFLOW_FAST_PATH": str(int(plan.fast_path))}
+        system = System(Path(folder), settings=settings)
         try:
             _run(plan, system, outcome)
         except Exception:  # noqa: BLE001 - a plan that can't go on is a failed plan

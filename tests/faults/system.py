@@ -28,6 +28,7 @@ class System:
     """Starts, kills and restarts processes; all of them end with the process that started them."""
 
     folder: Path
+    settings: dict[str, str] = field(default_factory=dict)
     port: int = field(default_factory=free_port)
     started: list[Running] = field(default_factory=list)
     workers: dict[int, Running] = field(default_factory=dict)
@@ -121,7 +122,7 @@ class System:
             process = subprocess.Popen(
                 [sys.executable, "-S", str(die_with_parent.__file__), str(os.getpid()), *command],
                 cwd=ROOT,
-                env=inherited | ours | settings,
+                env=inherited | ours | self.settings | settings,
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 process_group=0,

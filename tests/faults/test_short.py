@@ -1,6 +1,7 @@
-"""Fault plans of every class, all at a time; `make faults` runs two hundred."""
+"""Fault plans of every class, all at a time, in both modes; `make faults` runs two hundred."""
 
 from concurrent.futures import ProcessPoolExecutor
+from dataclasses import replace
 from multiprocessing import get_context
 
 import pytest
@@ -26,9 +27,13 @@ def test_a_seed_always_gives_the_same_plan_and_all_kinds_come_up() -> None:
 
 @pytest.mark.faults
 @pytest.mark.system
-def test_what_is_published_does_not_depend_on_what_happened_to_the_machines() -> None:
-    with ProcessPoolExecutor(len(PLANS), get_context("spawn"), max_tasks_per_child=1) as pool:
-        outcomes = list(pool.map(run, PLANS))
+@pytest.mark.parametrize("fast_path", [True, False], ids=["fast", "stock"])
+def test_what_is_published_does_not_depend_on_what_happened_to_the_machines(
+    *, fast_path: bool
+) -> None:
+    plans = [replace(plan, fast_path=fast_path) for plan in PLANS]
+    with ProcessPoolExecutor(len(plans), get_context("spawn"), max_tasks_per_child=1) as pool:
+        outcomes = list(pool.map(run, plans))
 
     assert [outcome.report() for outcome in outcomes if outcome.wrong] == []
     assert all(outcome.compared for outcome in outcomes)

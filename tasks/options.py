@@ -1,0 +1,42 @@
+"""Choose what Celery runs on: its own classes, or those of the fast path.
+
+Classes and functions are given by their paths, which Celery and kombu resolve when they need
+them: with `ORDERFLOW_FAST_PATH=0` nothing of `tasks.fast_path` is imported.
+"""
+
+from dataclasses import dataclass
+
+from app.core.settings import Settings
+
+
+@dataclass(frozen=True, slots=True)
+class CeleryOptions:
+    """Paths of what differs between the two modes, in the form `module:name`."""
+
+    amqp: str
+    """Class of `app.amqp`; its `Connection` selects kombu's transport."""
+    queue_order: str
+    """Order in which a worker takes from its queues (kombu's `queue_order_strategy`)."""
+    tick_strategy: str
+    """Function that turns the message of a tick into its run (Celery's `Task.Strategy`)."""
+    publish_ticks: str
+    """Function that publishes the ticks of a shard."""
+
+
+STOCK = CeleryOptions(
+    amqp="tasks.broker_connection:AMQP",
+    queue_order="priority",
+    tick_strategy="celery.worker.strategy:default",
+    publish_ticks="tasks.publishing:publish_ticks",
+)
+FAST = CeleryOptions(
+    amqp="tasks.fast_path.connection:AMQP",
+    queue_order="tasks.fast_path.queue_order:ShardQueueOrder",
+    tick_strategy="tasks.fast_path.direct_strategy:run_directly",
+    publish_ticks="tasks.fast_path.messages:publish_ticks",
+)
+
+
+def celery_options(settings: Settings) -> CeleryOptions:
+    """Return the options of the mode that the settings select."""
+    return FAST if settings.fast_path else STOCK
