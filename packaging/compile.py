@@ -23,7 +23,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 DIGEST_FILE = ROOT / "app" / "compiled.digest"
-PURE = "the analysis knows no clock, no Redis, no Celery"
+PURE = "the analysis imports no clock, no Redis, no Celery"
 # msgspec reads the annotations of its classes, with bounds; compiled classes lose them.
 INTERPRETED = {"app.analysis.record_schemas"}
 GROUP = "app.compiled"

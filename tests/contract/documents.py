@@ -14,17 +14,6 @@ from mcp_app.__main__ import main as serve
 
 ROOT = Path(__file__).parent.parent.parent
 README = ROOT / "README.md"
-PENDING = {
-    "packaging/doc_tables.py",
-    "app/analysis/detectors.py",
-    *(f"app/analysis/{name}_table.py" for name in ("behavior", "metric", "pattern", "quality")),
-    "app/core/arguments.py",
-    "docs/decisions/0010-fast-path.md",
-    *(f"tasks/{name}.py" for name in ("broker_connection", "failures", "options", "publishing")),
-    *(f"tasks/tick_{name}.py" for name in ("request", "sampler")),
-    *(f"tasks/fast_path/{name}.py" for name in ("private_names", "queue_order")),
-}
-"""Files that a document may name before they exist."""
 
 VARIABLE = re.compile(r"\b(?:ORDERFLOW|PROCESSOR)_[A-Z_]*[A-Z]\b")
 

@@ -13,7 +13,6 @@ import pytest
 from app.cli import main
 from app.storage import keys
 from tests.contract.documents import (
-    PENDING,
     ROOT,
     VARIABLE,
     blocks,
@@ -28,11 +27,6 @@ FOLDERS = ("app", "tasks", "mcp_app", "tests", "packaging", "benchmarks", "docs"
 EXAMPLES = {"by_side.py", "empty_sides.py", "lines.py", "large_sizes.py", "ask.py"}
 """Files that a how-to or the tutorial has its reader write."""
 
-PENDING_NAMES = {
-    ("app.core.tickers", "parse_ticker"),
-    ("app.feeds.publish", "RecordPublisher"),
-}
-"""Names that an example may import before they exist."""
 
 FOREIGN_METHODS = {"Producer.publish", "Task.apply_async"}
 EXAMPLE_COMMANDS = {"feed lines"}
@@ -104,16 +98,14 @@ def is_command(words: list[str]) -> bool:
 
 @pytest.mark.parametrize("path", DOCUMENTS)
 def test_every_path_exists(path: Path) -> None:
-    named = set(PATH.findall(code_and_prose(path))) - PENDING
+    named = set(PATH.findall(code_and_prose(path)))
 
     assert sorted(name for name in named if not list(ROOT.glob(name.rstrip("/")))) == []
 
 
 @pytest.mark.parametrize("path", DOCUMENTS)
 def test_every_file_that_is_named_alone_exists(path: Path) -> None:
-    named = (
-        set(FILE.findall(code_and_prose(path))) - EXAMPLES - {Path(name).name for name in PENDING}
-    )
+    named = set(FILE.findall(code_and_prose(path))) - EXAMPLES
 
     assert sorted(named - files()) == []
 
@@ -140,7 +132,7 @@ def imports(path: Path) -> set[tuple[str, str]]:
 
 @pytest.mark.parametrize("path", DOCUMENTS)
 def test_every_name_that_an_example_imports_exists(path: Path) -> None:
-    named = sorted(imports(path) - PENDING_NAMES)
+    named = sorted(imports(path))
 
     assert [pair for pair in named if not hasattr(import_module(pair[0]), pair[1])] == []
 
