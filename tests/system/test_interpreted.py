@@ -33,8 +33,8 @@ for second, (records, _) in enumerate(seconds, 1):
     analysis = live.advance(Batch(records, []), START_MS + second * 1000)
     for window in analysis.metrics:
         said.update(repr(codec.window_fields(analysis, window)).encode())
-    said.update("".join(map(codec.event_json, analysis.changed)).encode())
-    said.update(b"".join(map(codec.encode_bar, analysis.sealed)))
+    said.update("".join(map(codec.event_json, analysis.changed_events)).encode())
+    said.update(b"".join(map(codec.encode_bar, analysis.final_bars)))
     packed = codec.encode_state(live.state)
     said.update(repr((packed.blob, sorted(packed.levels.items()))).encode())
 print(count, said.hexdigest())
