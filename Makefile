@@ -15,10 +15,11 @@ $(STAMP): pyproject.toml constraints.txt
 		{ echo "Python 3.11 or newer is needed: make PYTHON=python3.12 ..."; exit 1; }
 	@$(PYTHON) -c 'import ensurepip, venv' || \
 		{ echo "This Python lacks venv or ensurepip: on Debian and Ubuntu, apt install python3-venv"; exit 1; }
-	@echo "Installing into .venv, once"
+	@echo "1/3 creating .venv"
 	@$(PYTHON) -m venv .venv
 	@PIP_CONSTRAINT=constraints.txt PIP_BUILD_CONSTRAINT=constraints.txt \
-		$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[dev]'
+		$(BIN)/python packaging/progress.py "2/3 installing packages, half a minute to a minute" \
+		.venv/install.log $(BIN)/python -m pip install --disable-pip-version-check -e '.[dev]'
 	@touch $(STAMP)
 
 # The analysis as machine code beside its sources; without a C compiler it runs interpreted.
