@@ -14,6 +14,7 @@ from tasks.schedule import (
 )
 
 _settings = settings()
+_options = celery_options(_settings)
 
 # --- broker
 
@@ -30,7 +31,8 @@ broker_transport_options = {
     # instead of 255.
     "priority_steps": [0],
     # Fan-outs before ticks, and the own shard's ticks before others'.
-    "queue_order_strategy": celery_options(_settings).queue_order,
+    "queue_order_strategy": _options.queue_order,
+    **_options.transport_options,
     # A frozen Redis, or a host that lost its network, must not block a process for minutes; the
     # longest wait for a healthy Redis is the second of BRPOP.
     "socket_timeout": 3.0,

@@ -70,7 +70,7 @@ def digest() -> str:
 def is_stale() -> bool:
     """Return whether there are compiled modules that were made from other sources."""
     there = any(file.with_suffix(SUFFIX).exists() for file in sources())
-    return there and not (MARK.exists() and MARK.read_text() == digest())
+    return there and not (DIGEST_FILE.exists() and DIGEST_FILE.read_text() == digest())
 
 
 def remove() -> None:

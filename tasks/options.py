@@ -4,7 +4,7 @@ Classes and functions are given by their paths, which Celery and kombu resolve w
 them: with `ORDERFLOW_FAST_PATH=0` nothing of `tasks.fast_path` is imported.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from app.core.settings import Settings
 
@@ -21,17 +21,21 @@ class CeleryOptions:
     """Function that turns the message of a tick into its run (Celery's `Task.Strategy`)."""
     publish_ticks: str
     """Function that publishes the ticks of a shard."""
+    transport_options: dict[str, float] = field(default_factory=dict)
+    """Further options of kombu's transport."""
 
 
 STOCK = CeleryOptions(
     amqp="tasks.broker_connection:AMQP",
-    queue_order="priority",
+    queue_order="tasks.queue_order:ShardQueueOrder",
     tick_strategy="celery.worker.strategy:default",
     publish_ticks="tasks.publishing:publish_ticks",
+    # How long kombu waits for a message; then `ShardQueueOrder` looks at the clock again.
+    transport_options={"polling_interval": 0.1},
 )
 FAST = CeleryOptions(
     amqp="tasks.fast_path.connection:AMQP",
-    queue_order="tasks.fast_path.queue_order:ShardQueueOrder",
+    queue_order="tasks.fast_path.queue_order:MonitoredQueueOrder",
     tick_strategy="tasks.fast_path.direct_strategy:run_directly",
     publish_ticks="tasks.fast_path.messages:publish_ticks",
 )

@@ -23,8 +23,14 @@ def publish_ticks(producer: Producer, queue: str, tickers: Sequence[str], as_of_
     tick = app.tasks[TICK_TASK]
     with producer.batch(max_size=BATCH_SIZE):
         for ticker in tickers:
+            args = (ticker, as_of_ms)
             tick.apply_async(
-                (ticker, as_of_ms),
+                args,
+                # Without these three Celery looks them up for each message, 95 of 250 µs. A queue
+                # in Redis needs no declaration.
+                argsrepr=repr(args),
+                kwargsrepr="{}",
+                declare=(),
                 task_id=tick_id(ticker, as_of_ms),
                 producer=producer,
                 queue=queue,

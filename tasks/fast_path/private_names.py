@@ -68,7 +68,7 @@ PRIVATE_NAMES = (
         "_queue_cycle",
         None,
         "read",
-        "reach the `ShardQueueOrder` that kombu made of `queue_order_strategy`",
+        "reach the `MonitoredQueueOrder` that kombu made of `queue_order_strategy`",
         "1,430 → 1,100 µs a tick: workers help only where a queue would be late",
     ),
     PrivateName(

@@ -2,8 +2,6 @@
 
 from collections.abc import Mapping
 
-CHECK_INTERVAL_MS = 100.0
-
 
 class QueueMonitor:
     """Compare the lengths of the other shards' queues from one check to the next.

@@ -12,8 +12,8 @@ from kombu.utils.encoding import bytes_to_str
 
 from app.core import clock
 from app.core.settings import settings
-from tasks.fast_path.queue_monitor import CHECK_INTERVAL_MS
-from tasks.fast_path.queue_order import TICK_QUEUES, ShardQueueOrder
+from tasks.fast_path.queue_order import MonitoredQueueOrder
+from tasks.queue_order import TICK_QUEUES, WAIT_SECONDS
 from tasks.queues import FAN_OUT_QUEUE
 from tasks.schedule import ms_until_next_ticks
 
@@ -70,14 +70,14 @@ class Channel(transport.Channel):
         self._are_ticks_slow = False
 
     @property
-    def _queue_order(self) -> ShardQueueOrder:
-        order: ShardQueueOrder = self._queue_cycle
+    def _queue_order(self) -> MonitoredQueueOrder:
+        order: MonitoredQueueOrder = self._queue_cycle
         return order
 
     def _brpop_start(self, timeout: float | None = None) -> None:
         """Wait for the next message, and no longer than until the next check of other queues."""
         if self._queue_order.own is not None:
-            timeout = timeout or CHECK_INTERVAL_MS / 1000
+            timeout = timeout or WAIT_SECONDS
         super()._brpop_start(timeout)
 
     def _brpop_read(self, **options: Any) -> bool:  # noqa: ANN401 - kombu's own

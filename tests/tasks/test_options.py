@@ -34,7 +34,10 @@ def said(environment: Environment, fast_path: str) -> list[str]:
 
 @pytest.mark.redis
 def test_stock_mode_imports_nothing_of_the_fast_path(environment: Environment) -> None:
-    assert said(environment, "0") == ["celery.worker.strategy:default priority", ""]
+    assert said(environment, "0") == [
+        "celery.worker.strategy:default tasks.queue_order:ShardQueueOrder",
+        "",
+    ]
 
 
 @pytest.mark.redis
@@ -43,6 +46,6 @@ def test_the_fast_path_is_what_runs_unless_it_is_switched_off(environment: Envir
 
     assert options.split() == [
         "tasks.fast_path.direct_strategy:run_directly",
-        "tasks.fast_path.queue_order:ShardQueueOrder",
+        "tasks.fast_path.queue_order:MonitoredQueueOrder",
     ]
     assert "tasks.fast_path.transport" in modules
