@@ -17,7 +17,7 @@ from app.analysis.bars import SECOND_MS
 from app.analysis.engine import Engine
 from app.analysis.records import Batch, Quote, Record, Trade
 from app.analysis.rolling_bars import RollingBars
-from app.analysis.windows import SPANS
+from app.analysis.windows import WINDOW_SECONDS
 from app.storage.tick import codec
 from app.storage.tick.codec import PackedState
 
@@ -35,7 +35,7 @@ def engine_of(former: Mapping[str, Any]) -> Engine:
     state = codec.decode_state(parts)
     bars = [codec.decode_bar(bar) for bar in former["bars"]]
     state.recent = bars[-former["recent"] :]
-    table = RollingBars.of(bars, max(SPANS), spans=SPANS)
+    table = RollingBars.from_bars(bars, max(WINDOW_SECONDS), spans=WINDOW_SECONDS)
     table.first_quote = state.first_quote
     return Engine(state, table)
 
