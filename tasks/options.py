@@ -7,6 +7,7 @@ them: with `ORDERFLOW_FAST_PATH=0` nothing of `tasks.fast_path` is imported.
 from dataclasses import dataclass, field
 
 from app.core.settings import Settings
+from tasks.queues import WAIT_SECONDS
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,8 +31,7 @@ STOCK = CeleryOptions(
     queue_order="tasks.queue_order:ShardQueueOrder",
     tick_strategy="celery.worker.strategy:default",
     publish_ticks="tasks.publishing:publish_ticks",
-    # How long kombu waits for a message; then `ShardQueueOrder` looks at the clock again.
-    transport_options={"polling_interval": 0.1},
+    transport_options={"polling_interval": WAIT_SECONDS},
 )
 FAST = CeleryOptions(
     amqp="tasks.fast_path.connection:AMQP",

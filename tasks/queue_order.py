@@ -4,13 +4,11 @@ from kombu.utils.scheduling import priority_cycle
 
 from app.core import clock
 from app.core.settings import settings
-from tasks.queues import given_shard, tick_queue
+from tasks.queues import WAIT_SECONDS, given_shard, tick_queue
 from tasks.schedule import ms_until_next_ticks
 
 TICK_QUEUES = tick_queue(0).removesuffix("0")
 """What the names of all queues of ticks begin with."""
-WAIT_SECONDS = 0.1
-"""How long a worker waits for a message before it asks again which queues to take from."""
 _WAIT_MS = WAIT_SECONDS * 1000
 
 

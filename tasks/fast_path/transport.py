@@ -13,8 +13,8 @@ from kombu.utils.encoding import bytes_to_str
 from app.core import clock
 from app.core.settings import settings
 from tasks.fast_path.queue_order import MonitoredQueueOrder
-from tasks.queue_order import TICK_QUEUES, WAIT_SECONDS
-from tasks.queues import FAN_OUT_QUEUE
+from tasks.queue_order import TICK_QUEUES
+from tasks.queues import FAN_OUT_QUEUE, WAIT_SECONDS
 from tasks.schedule import ms_until_next_ticks
 
 _log = structlog.stdlib.get_logger("tasks.fast_path.transport")

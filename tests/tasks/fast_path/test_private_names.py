@@ -17,8 +17,7 @@ FAST_PATH = ROOT / "tasks" / "fast_path"
 # Other places that rely on a private name, each with its reason beside it.
 SEAMS = {
     "app/storage/tick_connection.py": {"_parser"},
-    "mcp_app/graceful_server.py": {"_lowlevel_server", "_request_handlers"},
-    "mcp_app/notifications.py": {"_lowlevel_server", "_connection"},
+    "mcp_app/sdk_seam.py": {"_lowlevel_server", "_connection"},
 }
 
 
