@@ -7,11 +7,12 @@ from mcp.server.mcpserver.exceptions import ResourceError, ResourceNotFoundError
 from mcp.server.mcpserver.resources import ResourceSecurity
 
 from app.answers.ask import ask
+from app.answers.event_selection import event_rank
 from app.answers.history_argument import parse_history
 from app.answers.list_tickers import list_tickers
 from app.answers.reader import Reader
 from app.answers.rendering import render_text
-from app.answers.ticker_answer import event_facts, event_rank
+from app.answers.ticker_answer import event_facts
 from app.answers.ticker_text import EVENT_COLUMNS, event_line
 from app.core.errors import BadTicker, UnknownTicker
 from app.core.tickers import parse_ticker

@@ -10,7 +10,7 @@ from celery.signals import setup_logging
 
 from app.core import logs
 from app.core.settings import settings
-from tasks.flower import set_defaults
+from tasks.flower_defaults import set_defaults
 from tasks.options import celery_options
 
 TICK_TASK = "tasks.tick"

@@ -35,7 +35,7 @@ STOCK = CeleryOptions(
 )
 FAST = CeleryOptions(
     amqp="tasks.fast_path.connection:AMQP",
-    queue_order="tasks.fast_path.queue_order:MonitoredQueueOrder",
+    queue_order="tasks.fast_path.monitored_queue_order:MonitoredQueueOrder",
     tick_strategy="tasks.fast_path.direct_strategy:run_directly",
     publish_ticks="tasks.fast_path.messages:publish_ticks",
 )

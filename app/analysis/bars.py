@@ -14,6 +14,26 @@ from app.analysis.standing_quote import StandingQuote, TradeSign
 
 SECOND_MS: Final = 1000
 
+FaultsBySecond = dict[int, list[str]]
+"""Names of odd and rejected records by the end of their second, in ms."""
+
+
+def whole_second(stamp: float) -> int:
+    """Return the first whole second at or after `stamp`, in ms.
+
+    >>> whole_second(1000.0), whole_second(1000.25)
+    (1000, 2000)
+    """
+    return math.ceil(stamp / SECOND_MS) * SECOND_MS
+
+
+def group_by_second(faults: Iterable[tuple[float, str]]) -> FaultsBySecond:
+    """Group faults, each a stamp and a name, by the second that they belong to."""
+    found: FaultsBySecond = {}
+    for stamp, name in faults:
+        found.setdefault(whole_second(stamp), []).append(name)
+    return found
+
 
 @dataclass(slots=True, init=False)
 class Bar:

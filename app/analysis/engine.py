@@ -4,18 +4,19 @@ The engine reads no clock: time is passed in as `as_of`.
 """
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Final
 
-from app.analysis.bars import SECOND_MS, Bar, BarBuilder
+from app.analysis.bars import SECOND_MS, Bar, FaultsBySecond, group_by_second, whole_second
 from app.analysis.baselines import SecondSample
 from app.analysis.behaviors import compute_behaviors
 from app.analysis.detector_context import NEVER
 from app.analysis.detectors import new_detectors
 from app.analysis.dispatch import DetectorDispatcher
+from app.analysis.late_records import MAX_LATE_MS
 from app.analysis.metrics import compute_metrics
-from app.analysis.patterns.events import Event, whole_second
+from app.analysis.patterns.events import Event
 from app.analysis.records import UNSIGNED, Batch, Quote, Trade
 from app.analysis.results import Quality, TickResult, build_quality
 from app.analysis.rolling_bars import RollingBars
@@ -24,11 +25,8 @@ from app.analysis.touch import BestPriceChanges, Visit, is_better, resting_side
 from app.analysis.windows import WEAK_EVENT_SECONDS, WINDOW_SECONDS, WINDOWS
 
 SLEEP_AFTER_SECONDS: Final = 300
-MAX_LATE_MS: Final = 2000
 MEDIAN_STRENGTH: Final = 0.5
 WEAK_MS: Final = WEAK_EVENT_SECONDS * SECOND_MS
-
-FaultsBySecond = dict[int, list[str]]
 
 
 class Engine:
@@ -57,7 +55,7 @@ class Engine:
         `as_of` is a whole second in ms. `stored` maps the end of a second to the number of members
         with scores in it that the broker's keys hold.
         """
-        faults = _group_by_second(batch.faults)
+        faults = group_by_second(batch.faults)
         counts = stored or {}
         state = self.state
         for record in batch.records:
@@ -390,55 +388,3 @@ class Engine:
         if failed:
             quality["failed_detectors"] = failed
         return quality
-
-    def replay_late_records(self, batch: Batch, stored: Mapping[int, int]) -> None:
-        """Fold the records of the last 2 s again, now with the late ones among them.
-
-        Only bars change: events, levels and baselines keep what the records that came in time gave.
-        """
-        state = self.state
-        if (
-            not state.checkpoints
-            or not state.recent
-            or state.recent[0].end != state.checkpoints[0].end + SECOND_MS
-        ):
-            return
-        builder = state.checkpoints[0].builder.copy()
-        faults = _group_by_second(batch.faults)
-        old_bars, state.recent = state.recent, []
-        state.checkpoints = state.checkpoints[:1]
-        records = iter(batch.records)
-        record = next(records, None)
-        for old_bar in old_bars:
-            builder.begin(old_bar.end)
-            while record is not None and record.stamp <= old_bar.end:
-                if isinstance(record, Quote):
-                    builder.add_quote(record)
-                else:
-                    builder.add_trade(record)
-                record = next(records, None)
-            self._replace_bar(builder, old_bar, faults)
-            self.state.recent[-1].stored = stored.get(old_bar.end, 0)
-        state.bar_builder = builder
-
-    def _replace_bar(self, builder: BarBuilder, old_bar: Bar, faults: FaultsBySecond) -> None:
-        """Close a second that was folded again, and put its bar in the place of the old one."""
-        new_bar = builder.bar
-        late = new_bar.quote_count + new_bar.trade_count - old_bar.quote_count - old_bar.trade_count
-        earlier_late = (old_bar.quality or {}).get("late", 0)
-        for name in faults.pop(old_bar.end, ()):
-            builder.add_fault(name)
-        if late + earlier_late > 0:
-            new_bar.quality = {**(new_bar.quality or {}), "late": max(0, late) + earlier_late}
-        builder.close()
-        builder.copy_thresholds(new_bar, old_bar)
-        self.table.add(new_bar)
-        self.state.recent.append(new_bar)
-        self.state.checkpoints.append(BuilderCheckpoint(new_bar.end, builder.copy()))
-
-
-def _group_by_second(faults: Iterable[tuple[float, str]]) -> FaultsBySecond:
-    found: FaultsBySecond = {}
-    for stamp, name in faults:
-        found.setdefault(whole_second(stamp), []).append(name)
-    return found

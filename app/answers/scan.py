@@ -7,11 +7,12 @@ from typing import Annotated
 from pydantic import Field
 
 from app.analysis.pattern_table import PATTERN_SIDES, PATTERN_TYPES
+from app.answers.event_selection import event_rank
 from app.answers.list_tickers import ReplyHeader, reply_header
 from app.answers.overview import RECENT_EVENT_MS, Overview, TickerSummary
 from app.answers.reader import Reader
 from app.answers.schema import Flags
-from app.answers.ticker_answer import EventFacts, event_facts, event_rank
+from app.answers.ticker_answer import EventFacts, event_facts
 from app.answers.ticker_text import EVENT_COLUMNS, event_line, id_line, shown
 from app.core.arguments import check_range, check_word
 from app.storage.published import EventRecord, EvidenceClass

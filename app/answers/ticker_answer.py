@@ -12,7 +12,8 @@ from pydantic import Field, create_model
 
 from app.analysis.behavior_table import BEHAVIORS
 from app.analysis.metric_table import BRIEF, BRIEF_DIGITS, SHOWN
-from app.analysis.touch import SIDE_NAMES
+from app.answers.event_selection import MAX_EVENTS, event_rank, top_events
+from app.answers.level_selection import significance, top_levels
 from app.answers.reader import TickerSnapshot
 from app.answers.schema import (
     AnswerModel,
@@ -38,9 +39,6 @@ from app.storage.published import (
     QualityRecord,
     Value,
 )
-
-MAX_EVENTS = 5
-MAX_LEVELS_A_SIDE = 3
 
 if TYPE_CHECKING:
     _MetricFields = AnswerModel
@@ -254,35 +252,6 @@ def _answer(
 def _covered(metrics: Mapping[str, Value]) -> Number | None:
     covered = metrics.get("covered_seconds")
     return short(covered, 6) if isinstance(covered, (int, float)) else None
-
-
-def top_events(events: Iterable[EventRecord]) -> list[EventRecord]:
-    """Return the first `MAX_EVENTS` events by rank; see `event_rank`."""
-    return sorted(events, key=event_rank, reverse=True)[:MAX_EVENTS]
-
-
-def event_rank(event: EventRecord) -> tuple[bool, float, float]:
-    """Return a sort key, greatest first: open before closed, then by strength, then the newest."""
-    return (
-        event.status == "open",
-        -1.0 if event.strength is None else event.strength,
-        event.opened_at,
-    )
-
-
-def top_levels(levels: Iterable[LevelRecord]) -> list[LevelRecord]:
-    """Return the most significant levels of each side, bids first."""
-    ranked = sorted(levels, key=significance, reverse=True)
-    return [
-        level
-        for side in SIDE_NAMES
-        for level in [level for level in ranked if level.side == side][:MAX_LEVELS_A_SIDE]
-    ]
-
-
-def significance(level: LevelRecord) -> float:
-    """Return a level's size times its appearances."""
-    return level.size * level.appearances
 
 
 def _left_out(all_of_them: Iterable[object] | None, shown: Iterable[object] | None) -> int | None:

@@ -8,7 +8,7 @@ import click
 # Some of them need pandas, whose import takes longer than an answer.
 _COMMANDS: Mapping[str, str] = {
     "analyze": "app.evaluation.analyze_tape:analyze",
-    "answers": "app.cli.answers:answers",
+    "answers": "app.cli.show_answer:answers",
     "ask": "app.cli.ask_status:ask",
     "capacity": "app.operations.capacity:capacity",
     "feed": "app.feeds.commands:feed",

@@ -11,9 +11,9 @@ import msgspec
 import redis
 import structlog
 
-from app.analysis.bars import SECOND_MS
-from app.analysis.engine import MAX_LATE_MS, Engine
-from app.analysis.patterns.events import whole_second
+from app.analysis.bars import SECOND_MS, whole_second
+from app.analysis.engine import Engine
+from app.analysis.late_records import MAX_LATE_MS
 from app.analysis.rolling_bars import RollingBars
 from app.analysis.state import ENGINE, State
 from app.analysis.windows import WINDOW_SECONDS

@@ -12,7 +12,7 @@ from kombu.utils.encoding import bytes_to_str
 
 from app.core import clock
 from app.core.settings import settings
-from tasks.fast_path.queue_order import MonitoredQueueOrder
+from tasks.fast_path.monitored_queue_order import MonitoredQueueOrder
 from tasks.queue_order import TICK_QUEUES
 from tasks.queues import FAN_OUT_QUEUE, WAIT_SECONDS
 from tasks.schedule import ms_until_next_ticks

@@ -10,8 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.answers.diagnosis import TickFailures
+from app.answers.event_selection import MAX_EVENTS
+from app.answers.level_selection import MAX_LEVELS_A_SIDE
 from app.answers.reader import TickerSnapshot
-from app.answers.ticker_answer import MAX_EVENTS, MAX_LEVELS_A_SIDE, Answer, Metrics, build_answer
+from app.answers.ticker_answer import Answer, Metrics, build_answer
 from app.answers.ticker_text import as_text
 from app.storage.published import BEHAVIORS, WORDS, EventRecord, LevelRecord, QualityRecord, Value
 

@@ -7,8 +7,8 @@ from typing import Any
 
 import msgspec
 
+from app.analysis.bars import whole_second
 from app.analysis.engine import Engine
-from app.analysis.patterns.events import whole_second
 from app.analysis.record_parser import parse_batch
 from app.analysis.records import Batch
 from app.analysis.windows import WINDOWS

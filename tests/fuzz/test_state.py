@@ -8,9 +8,9 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from app.analysis.bars import whole_second
 from app.analysis.baselines import TickSize
 from app.analysis.engine import Engine
-from app.analysis.patterns.events import whole_second
 from app.analysis.records import Batch
 from app.core.errors import StateUnreadable
 from app.storage.tick import codec

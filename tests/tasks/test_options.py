@@ -46,6 +46,6 @@ def test_the_fast_path_is_what_runs_unless_it_is_switched_off(environment: Envir
 
     assert options.split() == [
         "tasks.fast_path.direct_strategy:run_directly",
-        "tasks.fast_path.queue_order:MonitoredQueueOrder",
+        "tasks.fast_path.monitored_queue_order:MonitoredQueueOrder",
     ]
     assert "tasks.fast_path.transport" in modules

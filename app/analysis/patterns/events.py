@@ -10,7 +10,7 @@ from typing import Final
 
 from mypy_extensions import mypyc_attr
 
-from app.analysis.bars import SECOND_MS
+from app.analysis.bars import SECOND_MS, whole_second
 from app.analysis.pattern_table import POINT_TYPES
 from app.analysis.records import PRICE_UNITS
 
@@ -19,15 +19,6 @@ MAX_CANDIDATES: Final = 500
 MIN_CANDIDATES: Final = 50
 
 Evidence = dict[str, float | int | str]
-
-
-def whole_second(stamp: float) -> int:
-    """Return the first whole second at or after `stamp`, in ms.
-
-    >>> whole_second(1000.0), whole_second(1000.25)
-    (1000, 2000)
-    """
-    return math.ceil(stamp / SECOND_MS) * SECOND_MS
 
 
 @mypyc_attr(acyclic=True)

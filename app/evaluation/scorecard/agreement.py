@@ -6,8 +6,7 @@ from typing import Any, Protocol
 
 import click
 
-from app.analysis.bars import SECOND_MS
-from app.analysis.patterns.events import whole_second
+from app.analysis.bars import SECOND_MS, whole_second
 from app.analysis.records import Record
 from app.evaluation.scorecard.folding import find_events
 from app.evaluation.scorecard.precision_recall import PrecisionRecall, Proportion

@@ -4,9 +4,9 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from app.analysis.bars import SECOND_MS
+from app.analysis.bars import SECOND_MS, whole_second
 from app.analysis.engine import Engine
-from app.analysis.patterns.events import Event, whole_second
+from app.analysis.patterns.events import Event
 from app.analysis.records import Batch, Record
 from app.analysis.results import TickResult
 from app.analysis.rolling_bars import RollingBars

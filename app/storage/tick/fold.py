@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from typing import Final
 
 from app.analysis.bars import SECOND_MS
-from app.analysis.engine import MAX_LATE_MS, Engine
+from app.analysis.engine import Engine
+from app.analysis.late_records import MAX_LATE_MS, replay_late_records
 from app.analysis.results import TickResult
 from app.storage.tick.read import TickRead
 
@@ -73,7 +74,7 @@ def _fold_late_records(engine: Engine, reading: TickRead, report: TickReport) ->
         as_of = engine.state.as_of
         batch, counts = reading.parse_late_records(as_of - MAX_LATE_MS, as_of)
         folded_late = sum(counts.values()) - sum([bar.stored for bar in engine.state.recent])
-        engine.replay_late_records(batch, counts)
+        replay_late_records(engine.state, engine.table, batch, counts)
     report.late_records = max(0, reading.late_records - max(0, folded_late))
 
 

@@ -7,8 +7,7 @@ from dataclasses import dataclass
 from operator import attrgetter, itemgetter
 from typing import Any, Final
 
-from app.analysis.bars import SECOND_MS
-from app.analysis.patterns.events import whole_second
+from app.analysis.bars import SECOND_MS, whole_second
 from app.analysis.record_parser import ScoredMembers, parse_batch
 from app.analysis.records import Batch
 from app.analysis.windows import WINDOWS

@@ -21,7 +21,7 @@ QUEUE = "ticks.0"
 AT_ONCE = 4
 OPTIONS = {
     "priority_steps": [0],
-    "queue_order_strategy": "tasks.fast_path.queue_order:MonitoredQueueOrder",
+    "queue_order_strategy": "tasks.fast_path.monitored_queue_order:MonitoredQueueOrder",
 }
 Take = Callable[[Any], None]
 

@@ -15,7 +15,7 @@ from tests.mcp_app.agents import call, text_of
 @pytest.fixture
 def show(settings: Settings, monkeypatch: pytest.MonkeyPatch):
     """Give a way to run the command against the private Redis."""
-    monkeypatch.setattr("app.cli.answers.settings", lambda: settings)
+    monkeypatch.setattr("app.cli.show_answer.settings", lambda: settings)
     settings_module.settings.cache_clear()
     return lambda *words: CliRunner().invoke(main, ["answers", "show", *words])
 

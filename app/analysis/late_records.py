@@ -1,0 +1,66 @@
+"""Late records: fold the last seconds again with the records that came behind what was folded.
+
+A record up to `MAX_LATE_MS` late enters the bars, and so the windows, from the next tick on; it
+changes no event, baseline or level. What is even later is only counted, as `late`
+(`app/storage/tick/fold.py`).
+"""
+
+from collections.abc import Mapping
+from typing import Final
+
+from app.analysis.bars import SECOND_MS, Bar, BarBuilder, FaultsBySecond, group_by_second
+from app.analysis.records import Batch, Quote
+from app.analysis.rolling_bars import RollingBars
+from app.analysis.state import BuilderCheckpoint, State
+
+MAX_LATE_MS: Final = 2000
+
+
+def replay_late_records(
+    state: State, table: RollingBars, batch: Batch, stored: Mapping[int, int]
+) -> None:
+    """Fold the records of the last 2 s again, now with the late ones among them.
+
+    `stored` counts, by the end of their second, the members that the broker's keys hold. Only bars
+    change: events, levels and baselines keep what the records that came in time gave.
+    """
+    if (
+        not state.checkpoints
+        or not state.recent
+        or state.recent[0].end != state.checkpoints[0].end + SECOND_MS
+    ):
+        return
+    builder = state.checkpoints[0].builder.copy()
+    faults = group_by_second(batch.faults)
+    old_bars, state.recent = state.recent, []
+    state.checkpoints = state.checkpoints[:1]
+    records = iter(batch.records)
+    record = next(records, None)
+    for old_bar in old_bars:
+        builder.begin(old_bar.end)
+        while record is not None and record.stamp <= old_bar.end:
+            if isinstance(record, Quote):
+                builder.add_quote(record)
+            else:
+                builder.add_trade(record)
+            record = next(records, None)
+        new_bar = _close_again(builder, old_bar, faults)
+        new_bar.stored = stored.get(old_bar.end, 0)
+        table.add(new_bar)
+        state.recent.append(new_bar)
+        state.checkpoints.append(BuilderCheckpoint(new_bar.end, builder.copy()))
+    state.bar_builder = builder
+
+
+def _close_again(builder: BarBuilder, old_bar: Bar, faults: FaultsBySecond) -> Bar:
+    """Close a second that was folded again; count the records that were not in its old bar."""
+    new_bar = builder.bar
+    late = new_bar.quote_count + new_bar.trade_count - old_bar.quote_count - old_bar.trade_count
+    earlier_late = (old_bar.quality or {}).get("late", 0)
+    for name in faults.pop(old_bar.end, ()):
+        builder.add_fault(name)
+    if late + earlier_late > 0:
+        new_bar.quality = {**(new_bar.quality or {}), "late": max(0, late) + earlier_late}
+    builder.close()
+    builder.copy_thresholds(new_bar, old_bar)
+    return new_bar
