@@ -26,7 +26,12 @@ hypothesis.settings.register_profile(
 hypothesis.settings.load_profile("tests")
 
 # Processes of their own, which change what they import: nothing to be imported here.
-collect_ignore = ["faults/worker_app.py", "system/slow_tasks.py", "system/stub_tasks.py"]
+collect_ignore = [
+    "faults/worker_app.py",
+    "system/listening_tasks.py",
+    "system/slow_tasks.py",
+    "system/stub_tasks.py",
+]
 
 
 def pytest_sessionstart() -> None:

@@ -51,7 +51,7 @@ def test_what_the_suite_sees_has_the_shipped_middleware_and_handlers() -> None:
     assert [kind.__qualname__ for kind in map(_kind, theirs.middleware)] == [
         kind.__qualname__ for kind in map(_kind, ours.middleware)
     ]
-    assert any("refuse_unknown" in _kind(kind).__qualname__ for kind in ours.middleware)
+    assert any("reject_unknown" in _kind(kind).__qualname__ for kind in ours.middleware)
     mine, everything = _handlers(ours), _handlers(theirs)
     assert set(everything) - set(mine) == {"logging/setLevel"}
     assert {name: everything[name] for name in mine} == mine
