@@ -4,9 +4,6 @@ import pytest
 
 from tests.processes import Environment
 
-# A process of its own, which changes what it imports: not to be imported here.
-collect_ignore = ["listening_tasks.py"]
-
 
 @pytest.fixture(params=["fast", "stock"])
 def mode(request: pytest.FixtureRequest, environment: Environment) -> str:
