@@ -5,8 +5,9 @@ import sys
 import click
 
 from app.core import logs
+from app.core.arguments import PORTS
 from app.core.errors import SettingError
-from app.core.settings import PORTS, settings
+from app.core.settings import settings
 from mcp_app.http import serve
 from mcp_app.server import make_server
 

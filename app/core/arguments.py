@@ -11,6 +11,10 @@ import click
 
 from app.core.errors import BadQuestion
 
+PORTS = (1, 65535)
+INTERVAL_SECONDS = (1, 30)
+RETENTION_SECONDS = (60, 86400)
+
 _UNIT_SECONDS = {
     **dict.fromkeys(("", "s", "sec", "secs", "second", "seconds"), 1),
     **dict.fromkeys(("m", "min", "mins", "minute", "minutes"), 60),

@@ -11,14 +11,11 @@ from pydantic import AliasChoices, Field, SecretStr, ValidationError, field_vali
 from pydantic_settings import BaseSettings, SettingsConfigDict
 from redis import ConnectionPool, RedisError
 
+from app.core.arguments import INTERVAL_SECONDS, PORTS, RETENTION_SECONDS
 from app.core.errors import SettingError
 
 # Too long to be guessed at any rate of requests.
 MIN_TOKEN_LENGTH = 16
-
-PORTS = (1, 65535)
-INTERVAL_SECONDS = (1, 30)
-RETENTION_SECONDS = (60, 86400)
 
 Port = Annotated[int, Field(ge=PORTS[0], le=PORTS[1])]
 

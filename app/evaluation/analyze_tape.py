@@ -17,9 +17,8 @@ from app.analysis.records import Batch
 from app.analysis.results import TickResult
 from app.analysis.state import ENGINE
 from app.analysis.windows import WINDOWS
-from app.core.arguments import Seconds
+from app.core.arguments import INTERVAL_SECONDS, Seconds
 from app.core.errors import OrderFlowError
-from app.core.settings import INTERVAL_SECONDS
 from app.core.tickers import parse_ticker
 from app.feeds.tape import Tape, read_tape
 from app.storage.tick import codec

@@ -5,8 +5,7 @@ from dataclasses import dataclass
 
 import click
 
-from app.core.arguments import Seconds
-from app.core.settings import RETENTION_SECONDS
+from app.core.arguments import RETENTION_SECONDS, Seconds
 from app.storage.keys import BARS_LIFETIME_SECONDS
 
 # µs of an idle core, measured on whole systems; docs/capacity.md compares the model with them.
