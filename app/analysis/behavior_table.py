@@ -1,4 +1,4 @@
-"""Names of the behaviours, in the order in which they are told; `behaviors` tells their states."""
+"""Names of the behaviours, in the order shown; `behaviors.py` computes their states."""
 
 from typing import Final
 

@@ -1,4 +1,4 @@
-"""Who is told of what the stream does: the detectors of one ticker, by what they listen to."""
+"""Call the hooks of one ticker's detectors."""
 
 from app.analysis.detector_context import NEVER
 from app.analysis.patterns.detector import Detector
@@ -9,10 +9,10 @@ from app.analysis.touch import Visit
 
 
 class DetectorDispatcher:
-    """The detectors by hook, in their order.
+    """Calls each hook of the detectors that override it, in their order.
 
-    A detector that fails begins anew, its events end, and `failures` keeps the error: one
-    detector's fault must not stop a tick.
+    A detector that fails is replaced by a new one, its events are closed, and `failures` keeps the
+    error: one detector's fault must not stop a tick.
     """
 
     def __init__(self, state: State) -> None:
@@ -21,7 +21,7 @@ class DetectorDispatcher:
         self.refresh()
 
     def refresh(self) -> None:
-        """List who is to be told; the quotes-only forms are left out where trades come."""
+        """List the detectors of each hook; leave out quotes-only ones once trades arrive."""
         self.no_trades_yet = not self._state.context.trades_seen
         self._quote_detectors = self._detectors_with("on_quote")
         self._enter_detectors = self._detectors_with("on_enter")
@@ -42,7 +42,7 @@ class DetectorDispatcher:
         ]
 
     def on_quote(self, quote: Quote) -> None:
-        """Tell of a quote. Each hook has a loop of its own: through a function it costs more."""
+        """Call `on_quote`. Each hook has its own loop: a shared function costs more."""
         for detector in self._quote_detectors:
             try:
                 detector.on_quote(self._state.context, quote)
@@ -50,7 +50,7 @@ class DetectorDispatcher:
                 self._restart_failed(detector, error)
 
     def on_resize(self, side: int, visit: Visit, stamp: float, before: float) -> None:
-        """Tell that the size at an unchanged best price changed."""
+        """Call `on_resize`: the size at an unchanged best price changed."""
         for detector in self._resize_detectors:
             try:
                 detector.on_resize(self._state.context, side, visit, stamp, before)
@@ -58,7 +58,7 @@ class DetectorDispatcher:
                 self._restart_failed(detector, error)
 
     def on_leave(self, side: int, visit: Visit, stamp: float, to: int | None) -> None:
-        """Tell that a side's best price changed to `to`."""
+        """Call `on_leave`: a side's best price changed to `to`."""
         for detector in self._leave_detectors:
             try:
                 detector.on_leave(self._state.context, side, visit, stamp, to)
@@ -66,7 +66,7 @@ class DetectorDispatcher:
                 self._restart_failed(detector, error)
 
     def on_enter(self, side: int, visit: Visit) -> None:
-        """Tell that a price became the best of its side."""
+        """Call `on_enter`: a price became the best of its side."""
         for detector in self._enter_detectors:
             try:
                 detector.on_enter(self._state.context, side, visit)
@@ -74,7 +74,7 @@ class DetectorDispatcher:
                 self._restart_failed(detector, error)
 
     def on_jump(self, side: int, visit: Visit, jump: int, before: Visit) -> None:
-        """Tell how far a best price is from that of 5 ms ago."""
+        """Call `on_jump`: the best price is `jump` price units from that of 5 ms ago."""
         for detector in self._jump_detectors:
             try:
                 detector.on_jump(self._state.context, side, visit, jump, before)
@@ -82,7 +82,7 @@ class DetectorDispatcher:
                 self._restart_failed(detector, error)
 
     def on_trade(self, trade: Trade, sign: TradeSign) -> None:
-        """Tell of a print."""
+        """Call `on_trade`."""
         for detector in self._trade_detectors:
             try:
                 detector.on_trade(self._state.context, trade, sign)
@@ -90,7 +90,7 @@ class DetectorDispatcher:
                 self._restart_failed(detector, error)
 
     def on_stamp_complete(self, stamp: float) -> None:
-        """Tell that all records of a stamp that had a print are folded."""
+        """Call `on_stamp_complete`: all records of a stamp that had a print are folded."""
         for detector in self._stamp_detectors:
             try:
                 detector.on_stamp_complete(self._state.context, stamp)
@@ -98,7 +98,7 @@ class DetectorDispatcher:
                 self._restart_failed(detector, error)
 
     def on_second(self, end: int) -> None:
-        """Tell that a second ended."""
+        """Call `on_second`: a second ended."""
         for detector in self._second_detectors:
             try:
                 detector.on_second(self._state.context, end)
@@ -106,7 +106,7 @@ class DetectorDispatcher:
                 self._restart_failed(detector, error)
 
     def fire_timers(self, before: float) -> None:
-        """Fire the detectors' timers that are due before an instant, each at its time."""
+        """Call `on_timer` for each timer that is due before an instant, in the order of time."""
         context = self._state.context
         while context.next_timer < before:
             now, context.next_timer = context.next_timer, NEVER
@@ -131,7 +131,7 @@ class DetectorDispatcher:
             self._restart_failed(detector, error)
 
     def _restart_failed(self, detector: Detector, error: Exception) -> None:
-        """Begin that detector anew, end its events, and let the quality name it."""
+        """Replace a failed detector, close its events, and note the failure for the quality."""
         state, events = self._state, self._state.context.events
         for place, one in enumerate(state.detectors):
             if one is detector:

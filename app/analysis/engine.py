@@ -330,14 +330,14 @@ class Engine:
                 name: self._sweep_since(as_of - span * SECOND_MS) for name, span in WINDOWS.items()
             },
             behaviors=compute_behaviors(state.context, state.detectors),
-            changed=changed,
-            forgotten=self._expired_events(as_of),
+            changed_events=changed,
+            expired_events=self._expired_events(as_of),
             levels=[
                 levels.top() if is_changed else None
                 for levels, is_changed in zip(state.levels, self._levels_changed, strict=True)
             ],
-            sealed=self._final_bars,
-            failures=self._dispatcher.failures,
+            final_bars=self._final_bars,
+            failed_detectors=self._dispatcher.failures,
         )
         self._final_bars, self._dispatcher.failures, self._levels_changed = [], {}, [False, False]
         return result

@@ -14,10 +14,10 @@ Fields = dict[str, Value]
 
 _MORE: Final = 1.2
 _LESS: Final = 0.8
-# A size that stood for four seconds of five is 0.8 of one that stood for five, whatever rounding
-# makes of it.
+# Tolerance for rounding: a size that stood for four seconds of five is exactly 0.8 of one that
+# stood for five.
 _TIE: Final = 1e-9
-# A rest of rounding errors is no time: stamps are exact to 1/4096 ms.
+# Less is rounding error, not time: stamps are exact to 1/4096 ms.
 _NO_TIME_MS: Final = 1e-4
 
 

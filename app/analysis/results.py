@@ -1,4 +1,4 @@
-"""What one call of the fold found."""
+"""The result of one tick."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -15,11 +15,11 @@ Quality = dict[str, int | list[str] | list[list[float]] | dict[str, int]]
 
 @dataclass(slots=True, init=False)
 class TickResult:
-    """What one call of the fold found, as of `as_of`.
+    """The result of one tick, as of `as_of`, which the tick writes to Redis.
 
-    By window: `metrics`, `quality`, `last_sweep`. `changed` events and `levels` (None: as before)
-    are to be published, `forgotten` ones (opened_at, id) to be removed; `sealed` bars can't change
-    any more; `failures` are the detectors that failed in this call.
+    By window: `metrics`, `quality`, `last_sweep`. `changed_events` and `levels` (None: unchanged)
+    are to be published, `expired_events` (opened_at, id) to be removed; `final_bars` can't change
+    any more; `failed_detectors` holds the error of each detector that failed in this tick.
     """
 
     as_of: int
@@ -41,26 +41,26 @@ class TickResult:
         quality: dict[str, Quality],
         last_sweep: dict[str, Event | None],
         behaviors: Behaviors,
-        changed: list[Event],
-        forgotten: list[tuple[float, str]],
+        changed_events: list[Event],
+        expired_events: list[tuple[float, str]],
         levels: list[list[PublishedLevel] | None],
-        sealed: list[Bar],
-        failures: dict[str, Exception],
+        final_bars: list[Bar],
+        failed_detectors: dict[str, Exception],
     ) -> None:
         self.as_of = as_of
         self.metrics = metrics
         self.quality = quality
         self.last_sweep = last_sweep
         self.behaviors = behaviors
-        self.changed_events = changed
-        self.expired_events = forgotten
+        self.changed_events = changed_events
+        self.expired_events = expired_events
         self.levels = levels
-        self.final_bars = sealed
-        self.failed_detectors = failures
+        self.final_bars = final_bars
+        self.failed_detectors = failed_detectors
 
 
 def build_quality(counts: Mapping[str, int]) -> Quality:
-    """Sort counted oddities: what was rejected apart, by reason."""
+    """Return the quality of a window: counts of oddities, with those of rejected records apart."""
     rejected = {name: n for name, n in counts.items() if name not in ACCEPTED_NAMES}
     quality: Quality = {name: n for name, n in counts.items() if name in ACCEPTED_NAMES}
     if rejected:

@@ -1,4 +1,4 @@
-"""All that is remembered of a ticker from one tick to the next."""
+"""The state of a ticker between ticks."""
 
 from dataclasses import dataclass, field
 from typing import Final
@@ -27,7 +27,7 @@ class Gap:
 
 @dataclass(slots=True)
 class ExpiringEvent:
-    """A closed event under its ticker's median strength, and when it is published no longer."""
+    """A closed event below its ticker's median strength, and when it is to be removed."""
 
     expires_at: float
     opened_at: float
@@ -36,23 +36,23 @@ class ExpiringEvent:
 
 @dataclass(slots=True, init=False)
 class BuilderCheckpoint:
-    """The bar fold as it was at a whole second, to fold late records into the seconds after it."""
+    """A copy of the bar builder at a whole second, from which late records are folded."""
 
     end: int
     builder: BarBuilder
 
-    def __init__(self, end: int, fold: BarBuilder) -> None:
+    def __init__(self, end: int, builder: BarBuilder) -> None:
         self.end = end
-        self.builder = fold
+        self.builder = builder
 
 
 @dataclass(slots=True)
 class State:
-    """All that the fold remembers of a ticker, save the bars that no late record can change.
+    """What the engine keeps of a ticker between ticks, except bars that are final.
 
-    `detectors` stand in the order in which they are called. `recent` are the bars of the last 2 s,
-    stored apart, `checkpoints` the folds at their starts; `failed` tells when a detector last
-    failed.
+    `detectors` are in the order in which they are called. `recent` holds the bars of the last 2 s,
+    which are stored apart, `checkpoints` the bar builders at their starts, `failed` by pattern the
+    second in which its detector last failed.
     """
 
     ticker: str
@@ -76,14 +76,13 @@ class State:
 
 
 def new_state(ticker: str) -> State:
-    """Return the state of a ticker of which nothing was seen."""
-    market = StandingQuote()
-    context = DetectorContext(ticker, market, Baselines(), Events(ticker), TickSize())
-    fold = BarBuilder(0, StandingQuote())
+    """Return the state of a ticker before its first record."""
+    context = DetectorContext(ticker, StandingQuote(), Baselines(), Events(ticker), TickSize())
+    builder = BarBuilder(0, StandingQuote())
     return State(
         ticker,
         context,
-        fold,
+        builder,
         new_detectors(),
         [SideLevels(0), SideLevels(1)],
     )

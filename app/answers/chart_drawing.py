@@ -13,6 +13,7 @@ from app.analysis.bars import SECOND_MS
 from app.analysis.records import PRICE_UNITS
 from app.analysis.rolling_bars import RollingBars
 from app.answers.reader import TickerSnapshot
+from app.answers.schema import flags_of
 from app.storage.published import EventRecord, LevelRecord
 
 WIDTH_INCHES, HEIGHT_INCHES, DOTS_AN_INCH = 9.0, 6.0, 100
@@ -75,7 +76,7 @@ def _draw(figure: Figure, snapshot: TickerSnapshot, table: RollingBars) -> None:
 
 def _title(snapshot: TickerSnapshot) -> str:
     age_seconds = (snapshot.now_ms - (snapshot.as_of_ms or snapshot.now_ms)) / SECOND_MS
-    flags = [name for name in ("stale", "quiet", "warming") if getattr(snapshot, name)]
+    flags = flags_of(snapshot)
     heading = f"{snapshot.ticker}, last {snapshot.history_seconds} s, as of {age_seconds:.1f} s ago"
     evidence = f"evidence {snapshot.evidence_class}"
     return ", ".join([heading, evidence, *(flag.upper() for flag in flags)])

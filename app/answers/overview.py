@@ -2,13 +2,14 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple, get_args
 
 import redis
 
 from app.analysis.windows import WINDOWS
 from app.answers.diagnosis import Heartbeat, TickFailures, why_no_tick
 from app.answers.freshness import STALE_INTERVALS, describe_silence, is_quiet
+from app.answers.schema import Flag
 from app.answers.ticker_read import Scored, evidence_class_of
 from app.core.errors import AnalysisNotRunning, BrokerSilent, NoAnswer
 from app.core.settings import Settings
@@ -51,7 +52,7 @@ class TickerSummary:
     quotes_per_second: Number | None
     evidence_class: EvidenceClass
     counts: Mapping[str, int]
-    flags: list[Literal["stale", "quiet", "warming"]]
+    flags: list[Flag]
     events: Sequence[EventRecord]
 
 
@@ -186,7 +187,7 @@ class OverviewReader:
             quotes_per_second=read_number(rate),
             evidence_class=evidence_class_of(row.trade or ()),
             counts=read_quality(quality).counts,
-            flags=[flag for flag in ("stale", "quiet", "warming") if flags[flag]],
+            flags=[flag for flag in get_args(Flag) if flags[flag]],
             # By id: an event that is both open and recent was read twice.
             events=[*{event.id: event for event in events}.values()],
         )

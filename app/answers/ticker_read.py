@@ -159,7 +159,7 @@ def evidence_class_of(trade: Sequence[tuple[bytes, float]]) -> EvidenceClass:
 
 
 def _table(bars: list[Bar], as_of_ms: int, seconds: int) -> RollingBars:
-    # Without bars, one that says nothing: a table needs an end.
+    # Without bars, one empty bar: the table needs an end time.
     table = RollingBars.from_bars(bars or [Bar(as_of_ms)], seconds)
     table.fill_to(as_of_ms)
     return table

@@ -34,7 +34,7 @@ With `ORDERFLOW_CLUSTER=1` the ticker is in braces, so that all of its keys shar
 """
 
 from app.analysis.touch import SIDE_NAMES
-from app.analysis.windows import WEAK_EVENT_SECONDS, WINDOWS
+from app.analysis.windows import WINDOWS
 from app.core.tickers import is_ticker
 
 PREFIX = "orderflow:"
@@ -42,7 +42,6 @@ _PLACEHOLDER = "*"  # in no ticker's name
 
 METRICS_LIFETIME_SECONDS = dict(zip(WINDOWS, (60, 300, 600), strict=True))
 PATTERNS_LIFETIME_SECONDS = 3600
-WEAK_PATTERN_LIFETIME_SECONDS = WEAK_EVENT_SECONDS
 LEVELS_LIFETIME_SECONDS = 3600
 BARS_LIFETIME_SECONDS = 2 * 3600 + 600
 STATE_LIFETIME_SECONDS = 7 * 86400

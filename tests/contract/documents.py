@@ -24,6 +24,8 @@ def paths() -> list[Path]:
     return [
         README,
         *(ROOT / name for name in beside_the_code),
+        ROOT / "app" / "analysis" / "README.md",
+        ROOT / "tasks" / "fast_path" / "README.md",
         *sorted((ROOT / "docs").rglob("*.md")),
     ]
 

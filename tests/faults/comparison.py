@@ -20,7 +20,15 @@ from tests.faults.samples import Members, Sample
 SECOND_MS = 1000
 LATE_ENTERS_MS = 2000
 NOW_ONLY = ("behind_seconds", "ahead")
-SCALED = (b"quality", b"behaviors", b"last_sweep", b"log_ofi", b"large_", b"engine")
+SCALED = (
+    b"quality",
+    b"behaviors",
+    b"last_sweep",
+    b"log_ofi",
+    b"large_",
+    b"spread_ticks",
+    b"engine",
+)
 MOST_NAMED = 5
 
 

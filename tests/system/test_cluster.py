@@ -92,6 +92,7 @@ def said_by(environment: Environment, *arguments: str) -> "subprocess.CompletedP
     )
 
 
+@pytest.mark.usefixtures("mode")
 def test_on_a_cluster_everything_goes_from_a_record_to_its_answer(
     cluster: Cluster, start: Start, environment: Environment
 ) -> None:

@@ -127,6 +127,7 @@ def asks(client: redis.Redis, address: str) -> bool:
     return commands_from(client, address) - before > len(TICKERS)
 
 
+@pytest.mark.usefixtures("mode")
 def test_two_worker_hosts_share_the_tickers_and_one_goes_on_when_the_other_is_cut_off(
     hosts: Hosts, system: System, client: redis.Redis
 ) -> None:

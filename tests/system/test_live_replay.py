@@ -79,6 +79,7 @@ def members(client: redis.Redis, key: str) -> list[dict[str, object]]:
     return [json.loads(member) for member in client.zrange(key, 0, -1)]
 
 
+@pytest.mark.usefixtures("mode")
 def test_a_live_replay_publishes_what_analyze_writes(
     redis_client: redis.Redis, start: Start
 ) -> None:

@@ -1,1 +1,1 @@
-"""The event machine, and one file a family of patterns."""
+"""Pattern events (`events.py`), and one detector a file."""

@@ -32,9 +32,9 @@ _WHOLE: Final = 2.0**53
 _quote_fields = attrgetter(*(f.name for f in fields(Quote)))
 _BAR_NUMBERS = tuple(f.name for f in fields(Bar))[:-2]
 _bar_numbers = attrgetter(*_BAR_NUMBERS)
-# Nearly always what stands says them: 0 takes one byte, a price nine.
+# They mostly follow from the standing quote, and are then stored as 0: one byte instead of nine.
 _MID2, _SPREAD = _BAR_NUMBERS.index("mid2"), _BAR_NUMBERS.index("spread")
-# Bars of another form are not readable. Raise it with every change of what is packed, or how.
+# Bars of another form can't be read: raise it with each change of what is packed, or how.
 _FORM: Final = 2
 _Count: Any = Annotated[int, msgspec.Meta(ge=0, le=10**8)]
 _NUMBERS = [

@@ -1,7 +1,7 @@
-"""What the fold remembers as plain values, and back: an object as its class's name and its fields.
+"""Pack the engine's state to bytes, and unpack it: each object as its class's name and its fields.
 
-A stored object says itself what it is, since annotations are gone at run time where the analysis
-is compiled. Fields that a class does not take when it is made are left out: they are kept apart.
+The name is stored because compiled classes have no annotations at run time. Fields that are no
+parameters of their class (`init=False`) are left out: they are stored apart, or derived.
 """
 
 import zlib
@@ -30,7 +30,7 @@ from app.analysis.patterns import events
 from app.core.errors import StateUnreadable
 from app.storage.tick import journal
 
-_HOMES: tuple[ModuleType, ...] = (
+_MODULES: tuple[ModuleType, ...] = (
     bars,
     journal,
     levels,
@@ -49,23 +49,23 @@ _PLAIN = (bool, int, float, str)
 
 
 class PackedClass:
-    """One class of which the fold remembers objects."""
+    """A class whose objects are part of the state."""
 
     def __init__(self, made: type) -> None:
         self.make: Callable[..., object] = made
         kept = [f for f in fields(made) if f.init]
         self.names = [f.name for f in kept]
         self.mark = made.__name__.encode()
-        # The class stands where the mark will.
+        # `pack` replaces the class by its mark.
         self.values: Callable[[object], Any] = attrgetter("__class__", *self.names)
         self.not_plain = [place for place, f in enumerate(kept, 1) if f.type not in _PLAIN]
 
 
 def _kinds() -> dict[type, PackedClass]:
     found: dict[type, PackedClass] = {}
-    for home in _HOMES:
-        for made in vars(home).values():
-            if isinstance(made, type) and is_dataclass(made) and made.__module__ == home.__name__:
+    for module in _MODULES:
+        for made in vars(module).values():
+            if isinstance(made, type) and is_dataclass(made) and made.__module__ == module.__name__:
                 found[made] = PackedClass(made)
     return found
 
@@ -112,14 +112,14 @@ def _former_detectors(*detectors: object) -> list[object]:
 
 _MAKE[b"Detectors"] = _former_detectors
 
-# What goes wrong where the bytes are whole and what they say is not the fold's.
+# Errors of unpacking valid msgpack that holds no state.
 _MISSHAPEN = (RecursionError, KeyError, TypeError, ValueError, IndexError)
 _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder().decode
 
 
 def pack(value: object) -> bytes:
-    """Pack an object of the fold, under a checksum that holds for these classes and fields."""
+    """Pack an object of the state, with a checksum over its bytes and these classes' fields."""
     body = _encode(_plain(value))
     return _checksum(body, _LAYOUT) + body
 
@@ -129,9 +129,9 @@ def _checksum(body: bytes, layout: int) -> bytes:
 
 
 def unpack(blob: bytes) -> object:
-    """Make the object again that `packed` took.
+    """Return the object that `pack` was given.
 
-    Raises `StateUnreadable` where the bytes changed, or the classes did since.
+    Raises `StateUnreadable` if the bytes or the fields of the classes changed since.
     """
     body = blob[_CHECKSUM_BYTES:]
     if blob[:_CHECKSUM_BYTES] not in (_checksum(body, _LAYOUT), _checksum(body, _FORMER_LAYOUT)):

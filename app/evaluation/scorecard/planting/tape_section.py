@@ -1,6 +1,6 @@
 """A section of a tape to plant into: its standing quotes and the ticker's baselines."""
 
-from bisect import bisect_left, bisect_right
+from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -69,16 +69,6 @@ class TapeSection:
         place = max(0, bisect_right(starts, at_ms) - 1)
         end = starts[place + 1] if place + 1 < len(starts) else self.end_ms
         return BestPriceSpan(starts[place], end, price_of(self.standing_quote(starts[place]), side))
-
-    def first_best_price_span(
-        self, side: int, from_ms: float, least_ms: float
-    ) -> BestPriceSpan | None:
-        """Return the first span that starts at or after `from_ms` and lasts `least_ms`."""
-        starts = self._starts[side]
-        for place in range(bisect_left(starts, from_ms), len(starts) - 1):
-            if starts[place + 1] - starts[place] >= least_ms:
-                return self.best_price_span(side, starts[place])
-        return None
 
     @cached_property
     def _starts(self) -> tuple[list[float], list[float]]:
