@@ -1,4 +1,4 @@
-"""The detectors of the table of patterns, as objects."""
+"""Create the detectors that the table of patterns lists."""
 
 from importlib import import_module
 from types import ModuleType

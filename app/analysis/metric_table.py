@@ -1,4 +1,4 @@
-"""Every metric once: what it is called, what it measures, and how it is shown.
+"""Declare every metric once: its name, unit, meaning, and how it is shown.
 
 What a reader accepts, the published schema, the text, the columns of other tools and the rows of
 docs/metrics.md all come from here; the formulas are in `metrics`. A new metric is its formula, its
@@ -52,7 +52,7 @@ class Metric(NamedTuple):
     label: str = ""
     place: int = 0
     words: tuple[str, ...] = ()
-    """What it may say, where it is no number."""
+    """The words that it may be; empty for a number."""
     is_count: bool = False
     description: str = ""
     """What the published schema says, where that is not its unit's."""

@@ -1,4 +1,4 @@
-"""Every pattern once: its type, sides, evidence, close reasons, and the detector that finds it.
+"""Declare every pattern once: its type, sides, evidence, close reasons, and its detector.
 
 What a reader accepts, the published schema, the list of detectors, what a stored state may hold and
 the rows of docs/patterns.md all come from here. A new pattern is its detector's file, its row and

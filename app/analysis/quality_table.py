@@ -1,4 +1,4 @@
-"""Every count of a window's quality once; the rows of docs/metrics.md come from here too."""
+"""Declare every count of a window's quality once; rows of docs/metrics.md come from here."""
 
 from typing import Final, NamedTuple
 

@@ -120,7 +120,7 @@ class TickerReplies(NamedTuple):
         return found if isinstance(found, int) and found > 0 else 0
 
     def sum_window(self, as_of_ms: int, seconds: int, tick_size: int = 0) -> WindowSums:
-        """Return what the bars say of the `seconds` up to `as_of_ms`."""
+        """Return metrics and quality counts of the `seconds` up to `as_of_ms`, from bars."""
         bars = self._bars(as_of_ms)
         table = _table(bars, as_of_ms, seconds)
         [window] = table.windows(as_of_ms, (seconds,))

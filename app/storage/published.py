@@ -1,4 +1,4 @@
-"""What a tick publishes, as a reader takes it back: only numbers, known words and checked names.
+"""Read back what a tick publishes: only numbers, known words and checked names.
 
 The keys can be written by anyone who reaches Redis and answers are read by language models, so
 that no text from a key goes further than this module unless it is one of the words below.

@@ -1,4 +1,4 @@
-"""State and results to bytes and back."""
+"""Encode state and results as bytes, and decode them."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import fields
