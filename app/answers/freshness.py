@@ -16,6 +16,14 @@ def describe_silence(newest_quote_ms: float, now_ms: float) -> str:
     )
 
 
+def describe_rejection(usable_ms: float, now_ms: float) -> str:
+    """Return since when no usable quote came while others arrive, and what to check, as text."""
+    return (
+        f"quotes arrive and are rejected: the newest usable one came {since(usable_ms, now_ms)}; "
+        "check what the broker writes"
+    )
+
+
 def is_quiet(quote_age_ms: float, quote_count: bytes | None, covered_seconds: bytes | None) -> bool:
     """Return whether the newest quote is unusually old: over 10 s and over 20 mean gaps of quotes.
 

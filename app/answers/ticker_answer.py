@@ -15,12 +15,14 @@ from app.analysis.metric_table import BRIEF, BRIEF_DIGITS, SHOWN
 from app.answers.event_selection import MAX_EVENTS, event_rank, top_events
 from app.answers.level_selection import significance, top_levels
 from app.answers.reader import TickerSnapshot
+from app.answers.rejected_records import rejected_facts
 from app.answers.schema import (
     AnswerModel,
     EpochMs,
     Known,
     Number,
     Price,
+    RejectedFacts,
     Reply,
     metric_fields,
     rounded,
@@ -134,6 +136,7 @@ class Answer(Reply):
     levels: list[LevelFacts] = []
     levels_left_out: int | None = None
     quality: QualityFacts
+    rejected: RejectedFacts | None = None
     failed_ticks: FailureFacts | None = None
     engine: str | None = None
 
@@ -244,6 +247,7 @@ def _answer(
         levels=[level_facts(level, mid) for level in levels],
         levels_left_out=_left_out(snapshot.levels, levels),
         quality=quality_facts(snapshot.quality),
+        rejected=rejected_facts(snapshot.rejected),
         failed_ticks=_failures(snapshot),
         engine=snapshot.engine,
     )

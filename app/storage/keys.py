@@ -70,9 +70,9 @@ TICK_SIZE = "tick"
 # The field of the state that holds the stamp, in ms, of the quote that stands in the published
 # windows at `as_of`; absent before the first usable quote.
 QUOTE_AT = "quote_at"
-# The field of the state that tells which records are newer than the newest usable one of their kind,
-# and rejected: {"quotes": {"since": ms, "count": n, "reasons": {name: n}}, "trades": {…}}. Absent
-# while there are none.
+# The field of the state that tells which records were rejected and are newer than the newest usable
+# one of their kind: {"quotes": {"since": ms, "count": n, "reasons": {name: n}}, "trades": {…}}.
+# Absent while there are none.
 REJECTED = "rejected"
 # Prefix of the channel on which each tick publishes its `as_of`.
 TICKED_CHANNEL = PREFIX + "ticked:"

@@ -97,6 +97,41 @@ class QualityRecord:
         return sum(end - start for start, end in self.gaps) / 1000
 
 
+@dataclass(frozen=True, slots=True)
+class RejectedCount:
+    """Rejected records of one kind, by reason; `since_ms` is the stamp of the first."""
+
+    since_ms: float = 0.0
+    count: int = 0
+    reasons: Mapping[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class RejectedRecords:
+    """A ticker's rejected records that are newer than the newest usable one of their kind."""
+
+    quotes: RejectedCount = RejectedCount()
+    trades: RejectedCount = RejectedCount()
+
+    def __bool__(self) -> bool:
+        """Return whether there are any."""
+        return self.quotes.count + self.trades.count > 0
+
+    def reasons(self) -> dict[str, int]:
+        """Return the counts of both kinds by reason."""
+        counts = dict(self.quotes.reasons)
+        for name, count in self.trades.reasons.items():
+            counts[name] = counts.get(name, 0) + count
+        return counts
+
+    def with_quote(self, stamp_ms: float, reason: str) -> "RejectedRecords":
+        """Return these records with one more quote, which is newer than the others."""
+        quotes = self.quotes
+        reasons = {**quotes.reasons, reason: quotes.reasons.get(reason, 0) + 1}
+        since_ms = quotes.since_ms if quotes.count else stamp_ms
+        return RejectedRecords(RejectedCount(since_ms, quotes.count + 1, reasons), self.trades)
+
+
 # msgspec raises RecursionError for values nested 1,000 deep.
 _UNREADABLE = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
 
@@ -239,6 +274,19 @@ def read_quality(text: bytes | None, start_ms: float = 0) -> QualityRecord:
         rebuilt_at if isinstance(rebuilt_at, (int, float)) else None,
         tuple(name for name in PATTERN_TYPES if name in failed),
     )
+
+
+def read_rejected(text: bytes | None) -> RejectedRecords:
+    """Take what a state tells of rejected records; what has another form counts as none."""
+    raw = _object(text)
+    return RejectedRecords(_rejected(raw.get("quotes")), _rejected(raw.get("trades")))
+
+
+def _rejected(value: object) -> RejectedCount:
+    match value:
+        case {"since": int() | float() as since, "count": int() as count, "reasons": dict() as raw}:
+            return RejectedCount(float(since), count, read_counts(raw))
+    return RejectedCount()
 
 
 def read_counts(raw: Mapping[str, Any]) -> dict[str, int]:

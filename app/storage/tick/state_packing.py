@@ -77,8 +77,8 @@ _MAKE: dict[bytes, Callable[..., object]] = {kind.mark: kind.make for kind in _K
 _LAYOUT = zlib.crc32(repr(sorted((k.mark, k.names) for k in _KINDS.values())).encode())
 
 # States of former layouts are read, and written anew in today's. The first was stored before these
-# classes and some of their fields were renamed, in November 2026: the same fields in the same order.
-# The second lacks fields at the ends of classes, which have defaults: what was rejected.
+# classes and some of their fields were renamed, in November 2026: same fields, same order. The
+# second lacks fields at the ends of classes, which have defaults: what was rejected.
 _FORMER_LAYOUTS = (0xFDF750AE, 0xE6A81DFB)
 _FORMER_MARKS = {
     b"BarFold": "BarBuilder",
