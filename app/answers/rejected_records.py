@@ -77,14 +77,14 @@ def rejected_text(facts: RejectedFacts, now_ms: float) -> str:
 
     >>> facts = RejectedFacts(since=1000, quotes=147, reasons={"missing_number": 147})
     >>> rejected_text(facts, 16000)
-    '147 quotes since 15 s ago, all newer than the newest usable one: missing_number 147'
+    '147 quotes since 15 s ago, newer than any usable one: missing_number 147'
     """
     kinds = [
         _number(n, kind) for n, kind in ((facts.quotes, "quote"), (facts.trades, "trade")) if n
     ]
-    usable = "the newest usable one" if len(kinds) == 1 else "the newest usable ones"
+    usable = "any usable one" if len(kinds) == 1 else "any usable one of their kind"
     when = ago(facts.since, now_ms)
-    return f"{' and '.join(kinds)} since {when}, all newer than {usable}: {_counts(facts.reasons)}"
+    return f"{' and '.join(kinds)} since {when}, newer than {usable}: {_counts(facts.reasons)}"
 
 
 def describe_unusable(rejected: RejectedCount, usable_ms: Number | None, now_ms: float) -> str:
