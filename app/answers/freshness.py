@@ -19,7 +19,7 @@ def describe_silence(newest_quote_ms: float, now_ms: float) -> str:
 def describe_rejection(usable_ms: float, now_ms: float) -> str:
     """Return since when no usable quote came while others arrive, and what to check, as text."""
     return (
-        f"quotes arrive and are rejected: the newest usable one came {since(usable_ms, now_ms)}; "
+        f"quotes arrive and are rejected; the newest usable one came {since(usable_ms, now_ms)}: "
         "check what the broker writes"
     )
 

@@ -173,8 +173,15 @@ def build_brief(snapshot: TickerSnapshot, names: Iterable[str] = BRIEF) -> Answe
     wanted = {*names, "covered_seconds"}
     metrics = {n: _brief(n, v) for n, v in snapshot.metrics.items() if n in wanted}
     on = [name for name in BEHAVIORS if snapshot.behaviors.get(name) == "on"]
+    # What was rejected says why the ticker is quiet.
+    is_said = snapshot.rejected.quotes.count > 0 and not snapshot.stale
     shortened = dataclasses.replace(
-        snapshot, metrics=metrics, behaviors=dict.fromkeys(on, "on"), last_sweep=None, engine=None
+        snapshot,
+        metrics=metrics,
+        behaviors=dict.fromkeys(on, "on"),
+        last_sweep=None,
+        engine=None,
+        cause=None if is_said else snapshot.cause,
     )
     patterns = None if snapshot.events is None else open_patterns(snapshot.events)
     left_out = dict.fromkeys(("newest_quote_at", "levels_left_out", "events_left_out"))

@@ -62,7 +62,7 @@ def test_the_age_and_quiet_go_by_the_newest_usable_quote(writer: KeyWriter, read
         text,
         re.MULTILINE,
     )
-    assert "note: quotes arrive and are rejected: the newest usable one came" in text
+    assert "note: quotes arrive and are rejected; the newest usable one came" in text
     assert "silent" not in text
     assert NOTHING_ODD not in text
 
