@@ -1,4 +1,4 @@
-"""What a broker writes, from its `ZADD` over discovery and ticks to answers, `status` and totals."""
+"""What a broker writes, from its `ZADD` to answers, `status` and totals."""
 
 import json
 import re
@@ -99,7 +99,6 @@ def test_row_1_as_written_a_side_of_size_0_needs_no_price(market: Market, reader
     answer = ask(reader, "SPY", "30s").answer
     assert (answer.as_of, answer.covered_seconds) == (market.now, 30)
     assert answer.quality.counts == {"one_sided": pytest.approx(56, abs=1)}
-    assert market.totals == {"one_sided": 5001} or not market.totals
 
 
 @pytest.mark.parametrize("nothing", [None, "", 0, -1, 1e300, "n/a", True])
@@ -144,9 +143,8 @@ def test_row_2_refused_after_good_ones_the_age_goes_by_the_newest_usable_quote(
     assert answer.quiet
     assert answer.rejected is not None
     assert (answer.rejected.quotes, answer.rejected.reasons) == (225, {reason: 225})
-    assert re.search(
-        rf"^REJECTED: 225 quotes since 4\d s ago, .*: {reason} 225$", text, re.MULTILINE
-    )
+    line = rf"^REJECTED: 225 quotes since 4\d s ago, newer than any usable one: {reason} 225$"
+    assert re.search(line, text, re.MULTILINE)
     assert "nothing odd" not in text
     assert "QUIET" in text
     found = HealthInspector(market.client, settings).status()
@@ -232,5 +230,5 @@ def test_trades_alone_are_usable_and_all_quotes_are_refused(market: Market, read
 
     market.tick("SPY", seconds=20)
 
-    with pytest.raises(NoUsableQuotes, match="100 quotes arrived .* missing_number 100"):
+    with pytest.raises(NoUsableQuotes, match=r"100 quotes arrived .* missing_number 100"):
         ask(reader, "SPY", "30s")
