@@ -110,8 +110,10 @@ class KeyWriter:
         self._redis.zadd(f"orderflow:quotes:{ticker}", dict.fromkeys(members, stamp))
 
     def clear_quotes(self, ticker: str = "SPY") -> None:
-        """Delete a ticker's quotes."""
+        """Delete a ticker's quotes, as if none had ever been written."""
         self._redis.delete(f"orderflow:quotes:{ticker}")
+        self._redis.hdel(f"orderflow:state:{ticker}", "quote_at")
+        self._quote_at.pop(ticker, None)
 
     def trade(self, ticker: str = "SPY", *, aggressor: str | None = "buy") -> None:
         """Add a trade as a broker does."""
