@@ -16,7 +16,7 @@ from app.answers.freshness import (
 )
 from app.answers.rejected_records import find_newest_quote
 from app.answers.schema import Flag
-from app.answers.ticker_read import Scored, evidence_class_of
+from app.answers.ticker_read import NEWEST_TRADES, Scored, evidence_class_of
 from app.core.errors import AnalysisNotRunning, BrokerSilent, NoAnswer
 from app.core.settings import Settings
 from app.core.tickers import is_ticker
@@ -31,6 +31,7 @@ from app.storage.published import (
     read_number,
     read_quality,
     read_rejected,
+    read_stamp,
 )
 
 WINDOW = "1min"
@@ -43,7 +44,14 @@ MAX_EVENTS_A_TICKER = 500
 RECENT_EVENT_MS = 10_000
 _BATCH = 100
 _STATE = (keys.OPEN_EVENTS, "as_of", keys.QUOTE_AT, keys.REJECTED)
-_METRICS = ("as_of", "covered_seconds", "quote_count", "quotes_per_second", "quality")
+_METRICS = (
+    "as_of",
+    "covered_seconds",
+    "quote_count",
+    "quotes_per_second",
+    "quality",
+    "trade_count",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,8 +166,9 @@ class OverviewReader:
         pipe = self._redis.pipeline(transaction=False)
         for name in names:
             pipe.hmget(self._keys.metrics(name, WINDOW), *_METRICS)
-            for key in (self._keys.quotes(name), self._keys.trades(name)):
-                pipe.zrevrangebyscore(key, newest_ms, "-inf", 0, 1, withscores=True)
+            of_kind = (self._keys.quotes(name), 1), (self._keys.trades(name), NEWEST_TRADES)
+            for key, most in of_kind:
+                pipe.zrevrangebyscore(key, newest_ms, "-inf", 0, most, withscores=True)
             pipe.hmget(self._keys.state(name), *_STATE)
             recent = (self._keys.patterns(name), "+inf", recent_ms, 0, MAX_EVENTS_A_TICKER)
             pipe.zrevrangebyscore(*recent)
@@ -178,11 +187,11 @@ class OverviewReader:
     ) -> TickerSummary | None:
         if not row.quote:
             return None
-        as_of, covered, count, rate, quality = row.metrics or [None] * len(_METRICS)
+        as_of, covered, count, rate, quality, trades = row.metrics or [None] * len(_METRICS)
         _, state_as_of, quote_at, rejected = row.state or [None] * len(_STATE)
         as_of_ms, covered_seconds = read_number(as_of or state_as_of), read_number(covered)
         newest = find_newest_quote(
-            row.quote, as_of_ms, read_number(quote_at), read_rejected(rejected)
+            row.quote, as_of_ms, read_stamp(quote_at), read_rejected(rejected)
         )
         usable_ms = newest.usable_ms
         has_recent_tick = as_of_ms is not None and now_ms - as_of_ms <= ACTIVE_MS
@@ -204,7 +213,7 @@ class OverviewReader:
             as_of_ms=None if as_of_ms is None else int(as_of_ms),
             covered_seconds=covered_seconds,
             quotes_per_second=read_number(rate),
-            evidence_class=evidence_class_of(row.trade or ()),
+            evidence_class=evidence_class_of(row.trade or (), has_trades=trades is not None),
             # Before the first usable record there are no windows: all that came was rejected.
             counts=newest.rejected.reasons() if as_of is None else read_quality(quality).counts,
             rejected=newest.rejected,

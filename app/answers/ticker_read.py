@@ -22,11 +22,15 @@ from app.storage.published import (
     read_counts,
     read_number,
     read_rejected,
+    read_stamp,
 )
 from app.storage.tick.codec import decode_bar, decode_bars
 
 WINDOW_OF_SECONDS = {seconds: name for name, seconds in WINDOWS.items()}
 MAX_EVENTS_READ = 2000
+# The newest trades read: one that can't be used says nothing of the evidence.
+NEWEST_TRADES = 5
+TRADE_COUNT = b"trade_count"
 _STATE_FIELDS = ("as_of", "recent", TICK_SIZE, QUOTE_AT, REJECTED)
 
 Hash = Mapping[bytes, bytes]
@@ -98,7 +102,7 @@ class TickerReplies(NamedTuple):
         return find_newest_quote(
             self.quote,
             self.as_of_ms,
-            read_number(self._state_field(QUOTE_AT)),
+            read_stamp(self._state_field(QUOTE_AT)),
             read_rejected(self._state_field(REJECTED)),
         )
 
@@ -127,8 +131,8 @@ class TickerReplies(NamedTuple):
 
     @property
     def evidence_class(self) -> EvidenceClass:
-        """Return the ticker's evidence class by its newest trade."""
-        return evidence_class_of(self.trade)
+        """Return the ticker's evidence class by its newest usable trade."""
+        return evidence_class_of(self.trade, has_trades=TRADE_COUNT in self.five_minutes)
 
     @property
     def tick_size(self) -> int:
@@ -169,15 +173,18 @@ class TickerReplies(NamedTuple):
         return [bars[end] for end in sorted(bars) if end <= as_of_ms]
 
 
-def evidence_class_of(trade: Sequence[tuple[bytes, float]]) -> EvidenceClass:
-    """Return A if the newest trade has its aggressor, B if it has not, C without trades."""
-    if not trade:
-        return "C"
-    try:
-        parsed, _ = parse_trade(*trade[0])
-    except RecordRejected:
-        return "B"
-    return "B" if parsed.aggressor == UNSIGNED else "A"
+def evidence_class_of(newest_trades: Scored, *, has_trades: bool) -> EvidenceClass:
+    """Return A if the newest usable trade has its aggressor, B if it has not, C without any.
+
+    `has_trades`: a tick has folded some, whatever the few newest ones are.
+    """
+    for member, score in newest_trades:
+        try:
+            parsed, _ = parse_trade(member, score)
+        except RecordRejected:
+            continue
+        return "B" if parsed.aggressor == UNSIGNED else "A"
+    return "B" if has_trades else "C"
 
 
 def _table(bars: list[Bar], as_of_ms: int, seconds: int) -> RollingBars:
@@ -205,9 +212,9 @@ class TickerReads:
         pipe = self._redis.pipeline(transaction=True)
         pipe.hmget(key.state(ticker), *_STATE_FIELDS)
         pipe.hgetall(key.metrics(ticker, "5min"))
-        for broker_key in (key.quotes(ticker), key.trades(ticker)):
-            newest_ms = request.now_ms + AHEAD_MS
-            pipe.zrevrangebyscore(broker_key, newest_ms, "-inf", 0, 1, withscores=True)
+        newest_ms = request.now_ms + AHEAD_MS
+        for broker_key, most in ((key.quotes(ticker), 1), (key.trades(ticker), NEWEST_TRADES)):
+            pipe.zrevrangebyscore(broker_key, newest_ms, "-inf", 0, most, withscores=True)
         pipe.hgetall(key.failures(ticker))
         pipe.zrevrange(key.levels(ticker, "bid"), 0, -1)
         pipe.zrevrange(key.levels(ticker, "ask"), 0, -1)

@@ -51,6 +51,11 @@ class Tape:
         """Count the rows left out by reason; `duplicate` is one of them."""
         return count_faults(fault for fault in self.faults if fault[1] != _UNKNOWN_AGGRESSOR)
 
+    @property
+    def unknown_aggressors(self) -> int:
+        """Count the trades whose aggressor is an unknown word; they are used as without one."""
+        return count_faults(self.faults)[_UNKNOWN_AGGRESSOR]
+
 
 def read_tape(quotes: Path, trades: Path | None = None, shift_ms: int = 0) -> Tape:
     """Read one ticker's tape and add `shift_ms` to its stamps.

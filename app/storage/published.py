@@ -23,6 +23,7 @@ from app.analysis.pattern_table import (
     PATTERN_TYPES,
 )
 from app.analysis.quality_table import QUALITY_COUNTS
+from app.analysis.record_schemas import MIN_EPOCH_MS
 from app.core import errors
 
 if TYPE_CHECKING:
@@ -35,6 +36,7 @@ EvidenceClass = Literal["A", "B", "C"]
 BookSide = Literal["bid", "ask"]
 
 OTHER = "other"
+_MAX_EPOCH_MS = 1e14
 
 DIRECTIONS = tuple(DIRECTION_OF.values())
 _UNKNOWN_REASON = re.compile(
@@ -284,9 +286,21 @@ def read_rejected(text: bytes | None) -> RejectedRecords:
 
 def _rejected(value: object) -> RejectedCount:
     match value:
-        case {"since": int() | float() as since, "count": int() as count, "reasons": dict() as raw}:
-            return RejectedCount(float(since), count, read_counts(raw))
+        case {"since": float() | int() as since, "count": int() as count, "reasons": dict() as raw}:
+            if not isinstance(count, bool) and count > 0 and is_epoch_ms(since):
+                return RejectedCount(float(since), count, read_counts(raw))
     return RejectedCount()
+
+
+def is_epoch_ms(stamp: Number) -> bool:
+    """Return whether a number can be a time of this or a near century in epoch ms."""
+    return MIN_EPOCH_MS <= stamp <= _MAX_EPOCH_MS
+
+
+def read_stamp(text: bytes | None) -> Number | None:
+    """Read an epoch time in ms; None for anything else."""
+    stamp = read_number(text)
+    return stamp if stamp is not None and is_epoch_ms(stamp) else None
 
 
 def read_counts(raw: Mapping[str, Any]) -> dict[str, int]:

@@ -294,7 +294,11 @@ def test_status_says_which_tickers_records_are_rejected(
         b"{",
         b'{"quotes": 3}',
         b'{"quotes": {"since": "x", "count": 1, "reasons": {}}}',
-        b'{"quotes": {"since": 1, "count": 1}}',
+        b'{"quotes": {"since": 1700000000000, "count": 1}}',
+        b'{"quotes": {"since": 1, "count": 1, "reasons": {}}}',
+        b'{"quotes": {"since": 1e300, "count": 1, "reasons": {}}}',
+        b'{"quotes": {"since": 1700000000000, "count": true, "reasons": {}}}',
+        b'{"quotes": {"since": 1700000000000, "count": -1, "reasons": {}}}',
         b"\xff",
     ],
 )
@@ -305,6 +309,42 @@ def test_what_a_state_tells_in_another_form_is_nothing(
     redis_client.hset("orderflow:state:SPY", "rejected", text)
 
     assert ask(reader, "SPY", "5m").answer.rejected is None
+
+
+@pytest.mark.parametrize("stamp", ["x", "-1e300", "1e300", "nan", "0", "1700000000"])
+def test_a_stamp_that_can_be_none_is_not_known(
+    writer: KeyWriter, reader: Reader, redis_client: redis.Redis, stamp: str
+) -> None:
+    writer.healthy_ticker()
+    redis_client.hset("orderflow:state:SPY", "quote_at", stamp)
+
+    assert ask(reader, "SPY", "5m").answer.newest_quote_age_seconds < 5
+
+
+@pytest.mark.parametrize(("aggressor", "evidence"), [("Sell", "A"), (None, "B")])
+def test_a_rejected_trade_says_nothing_of_the_evidence(
+    writer: KeyWriter, reader: Reader, redis_client: redis.Redis, aggressor: str, evidence: str
+) -> None:
+    writer.healthy_ticker()
+    redis_client.delete("orderflow:trades:SPY")
+    writer.trade(aggressor=aggressor)
+    redis_client.zadd("orderflow:trades:SPY", {"no trade": writer.now + 1})
+
+    assert ask(reader, "SPY", "5m").answer.evidence_class == evidence
+    assert list_tickers(reader).tickers[0].evidence_class == evidence
+
+
+def test_rejected_trades_alone_are_no_evidence(
+    writer: KeyWriter, reader: Reader, redis_client: redis.Redis
+) -> None:
+    writer.quote()
+    writer.heartbeat()
+    writer.discovered("SPY")
+    writer.tick(trade_count=None)
+    redis_client.zadd("orderflow:trades:SPY", {f"no trade {n}": writer.now for n in range(9)})
+
+    assert ask(reader, "SPY", "5m").answer.evidence_class == "C"
+    assert list_tickers(reader).tickers[0].evidence_class == "C"
 
 
 def test_nothing_is_odd_only_once_a_tick_has_looked(writer: KeyWriter, reader: Reader) -> None:

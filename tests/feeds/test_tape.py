@@ -129,6 +129,7 @@ def test_aggressors_are_buy_sell_or_not_known(tmp_path: Path) -> None:
     assert sides == [BUY, SELL, UNSIGNED, UNSIGNED, BUY, UNSIGNED, UNSIGNED]
     assert tape.faults == [(NOON_MS + 6, "unknown_aggressor")]
     assert tape.rejected == {}
+    assert tape.unknown_aggressors == 1
 
 
 @pytest.mark.parametrize("price", ["", "null", "-5", "1e300", "n/a", "0"])

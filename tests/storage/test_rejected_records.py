@@ -191,6 +191,23 @@ def test_a_usable_quote_that_comes_late_counts_as_the_newest_from_the_next_tick_
     }
 
 
+def test_a_refused_quote_that_comes_late_is_told_too(
+    redis_client: redis.Redis, store: TickStore
+) -> None:
+    publish(redis_client, TICKER, stream(*(quote(at=n / 5 + 0.1) for n in range(25))))
+    run(store, 1, 6)
+    write_raw(redis_client, [second(4.5), second(5.5)], "quote!")
+
+    run(store, 7, 7)
+
+    # The one before the newest usable quote, of 4.9 s, is in the window's quality alone.
+    assert rejected(redis_client)["quotes"] == {
+        "since": second(5.5),
+        "count": 1,
+        "reasons": {"not_json": 1},
+    }
+
+
 @pytest.mark.parametrize("stride", [1, 3])
 def test_another_worker_goes_on_where_one_stopped(
     redis_client: redis.Redis, new_store: NewStore, stride: int
