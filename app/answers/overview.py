@@ -10,7 +10,7 @@ from app.analysis.windows import WINDOWS
 from app.answers.diagnosis import Heartbeat, TickFailures, why_no_tick
 from app.answers.freshness import (
     STALE_INTERVALS,
-    describe_rejection,
+    describe_quiet,
     describe_silence,
     is_quiet,
 )
@@ -58,13 +58,14 @@ _METRICS = (
 class TickerSummary:
     """One active ticker, measured over its newest minute.
 
-    `newest_quote_ms` is the stamp of its newest usable quote, None if all are rejected. `events`
-    are open or closed in the last 10 s; there are none if the newest tick is older than an active
-    ticker's newest quote may be.
+    `newest_quote_ms` is the stamp of its newest usable quote, None if all are rejected,
+    `newest_member_ms` that of its newest, usable or not. `events` are open or closed in the last
+    10 s; there are none if the newest tick is older than an active ticker's newest quote may be.
     """
 
     ticker: str
     newest_quote_ms: Number | None
+    newest_member_ms: float
     as_of_ms: int | None
     covered_seconds: Number | None
     quotes_per_second: Number | None
@@ -210,6 +211,7 @@ class OverviewReader:
         return TickerSummary(
             ticker=name,
             newest_quote_ms=usable_ms,
+            newest_member_ms=row.quote[0][1],
             as_of_ms=None if as_of_ms is None else int(as_of_ms),
             covered_seconds=covered_seconds,
             quotes_per_second=read_number(rate),
@@ -226,11 +228,14 @@ class OverviewReader:
 def _silence_of_all(tickers: Sequence[TickerSummary], now_ms: float) -> str | None:
     if not all("quiet" in ticker.flags or ticker.newest_quote_ms is None for ticker in tickers):
         return None
-    newest_ms = max((t.newest_quote_ms for t in tickers if t.newest_quote_ms), default=None)
-    is_rejected = any(ticker.rejected.quotes.count for ticker in tickers)
-    if newest_ms is None:
-        return "quotes arrive and none is usable; check what the broker writes" if tickers else None
-    return (describe_rejection if is_rejected else describe_silence)(newest_ms, now_ms)
+    if not tickers:
+        return None
+    return describe_quiet(
+        max((it.newest_quote_ms for it in tickers if it.newest_quote_ms is not None), default=None),
+        max(it.newest_member_ms for it in tickers),
+        now_ms,
+        is_rejected=any(it.rejected.quotes.count for it in tickers),
+    )
 
 
 def _execute(pipe: Any) -> list[Any]:  # noqa: ANN401 - as the client

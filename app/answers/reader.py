@@ -23,8 +23,7 @@ from app.answers.diagnosis import (
 from app.answers.durations import ago, since
 from app.answers.freshness import (
     STALE_INTERVALS,
-    describe_rejection,
-    describe_silence,
+    describe_quiet,
     is_quiet,
 )
 from app.answers.overview import Overview, OverviewReader
@@ -340,8 +339,11 @@ class Reader:
             ready_in_seconds=window.unseen_seconds if window.unseen_seconds >= 1 else None,
             cause=(self._why_no_tick(request, failures) or TICK_LATE)
             if stale
-            else (describe_rejection if newest.rejected.quotes.count else describe_silence)(
-                quote_ms, request.now_ms
+            else describe_quiet(
+                quote_ms,
+                replies.newest_quote_ms or quote_ms,
+                request.now_ms,
+                is_rejected=newest.rejected.quotes.count > 0,
             )
             if quiet
             else None,

@@ -238,12 +238,41 @@ def test_the_list_does_not_call_a_broker_silent_whose_quotes_are_rejected(
     writer: KeyWriter, reader: Reader
 ) -> None:
     refused_since(writer)
-    assert "quotes arrive and are rejected" in str(list_tickers(reader).note)
+    note = "quotes arrive and are rejected; the newest usable one came"
+    assert note in str(list_tickers(reader).note)
 
     writer.clear_quotes()
-    writer.discovered("BTC")
     all_refused(writer)
-    assert "quotes arrive and none is usable" in str(list_tickers(reader).note)
+    assert "quotes arrive and are rejected: check" in str(list_tickers(reader).note)
+
+
+def test_a_broker_is_silent_whose_rejected_quotes_do_not_come_any_more(
+    writer: KeyWriter, reader: Reader
+) -> None:
+    writer.quote(age_seconds=40)
+    writer.heartbeat()
+    writer.discovered("SPY")
+    writer.tick()
+    writer.rejected(since_age_seconds=39, not_json=9)
+    writer.refused_quotes(age_seconds=20)
+
+    said = [ask(reader, "SPY", "5m").answer.note, list_tickers(reader).note]
+
+    for note in said:
+        assert re.search(r"the broker is silent: the newest quote came .* \(2\d s ago\)", str(note))
+
+
+def test_quotes_that_come_too_late_for_the_numbers_are_no_silence(
+    writer: KeyWriter, reader: Reader
+) -> None:
+    writer.quote(age_seconds=40)
+    writer.heartbeat()
+    writer.tick()
+    writer.quote(age_seconds=3)
+
+    note = ask(reader, "SPY", "5m").answer.note
+
+    assert "quotes arrive and come too late for the numbers" in str(note)
 
 
 def test_series_and_explanations_flag_it(writer: KeyWriter, reader: Reader) -> None:
