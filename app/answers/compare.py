@@ -121,7 +121,7 @@ def comparison_row(snapshot: TickerSnapshot) -> ComparisonRow:
             "covered_seconds": answer.covered_seconds,
             "evidence_class": answer.evidence_class,
             "flags": flags_of(answer),
-            "note": answer.note,
+            "note": snapshot.cause,
             "open_patterns": answer.open_patterns or [],
             "quality": answer.quality.counts,
             **{name: getattr(answer.metrics, name) for name in MEASURES},

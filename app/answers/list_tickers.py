@@ -13,7 +13,6 @@ from app.answers.schema import (
     EpochMs,
     Flags,
     Known,
-    Number,
     Reply,
     seconds_of,
     significant,
@@ -50,7 +49,9 @@ class ListedTicker(AnswerModel):
     """An active ticker over its last minute."""
 
     ticker: str
-    newest_quote_age_seconds: Number
+    newest_quote_age_seconds: Annotated[
+        Known, Field(description="of the newest usable quote; absent: none")
+    ] = None
     quotes_per_second: Known = None
     evidence_class: EvidenceClass
     covered_seconds: Annotated[Known, Field(description="of 60")] = None
@@ -63,7 +64,9 @@ class ListedTicker(AnswerModel):
         """Return a ticker's summary in the published form."""
         return cls(
             ticker=summary.ticker,
-            newest_quote_age_seconds=seconds_of(now_ms - summary.newest_quote_ms),
+            newest_quote_age_seconds=None
+            if summary.newest_quote_ms is None
+            else seconds_of(now_ms - summary.newest_quote_ms),
             quotes_per_second=significant(summary.quotes_per_second, 3),
             evidence_class=summary.evidence_class,
             covered_seconds=significant(summary.covered_seconds, 3),
@@ -74,7 +77,10 @@ class ListedTicker(AnswerModel):
 
     def text_parts(self) -> Iterator[str]:
         """Yield the parts of the ticker's line of text."""
-        yield f"quote {age(self.newest_quote_age_seconds)} ago"
+        if self.newest_quote_age_seconds is None:
+            yield "no usable quote"
+        else:
+            yield f"quote {age(self.newest_quote_age_seconds)} ago"
         if self.quotes_per_second is not None:
             yield f"{self.quotes_per_second}/s"
         yield self.evidence_class

@@ -15,7 +15,7 @@ FOLD_BUDGET_SECONDS: Final = 0.05
 
 @dataclass(slots=True, init=False)
 class TickReport:
-    """The outcome of one tick: `written`, `overtaken` by another worker, or `idle`: no records.
+    """The outcome of one tick: `written`, `overtaken` by another worker, or `idle`: no records yet.
 
     `late_records` counts records over 2 s late, `oddities` rejected and odd records by name;
     `opened_events` are the types of the events that this tick opened.
