@@ -58,8 +58,13 @@ NOW: Final = (
     ),
     Count(
         "seconds_not_ms",
-        "records with a score below 10¹², which can't be milliseconds; named by `orderflow "
-        "status`, never trimmed",
+        "records with a score below 10¹², which can't be milliseconds; left out, named by "
+        "`orderflow ask` and `orderflow status`, and trimmed like the others",
+    ),
+    Count(
+        "not_ms",
+        "records with a score above 10¹⁴, which can't be milliseconds but micro- or nanoseconds; "
+        "treated likewise",
     ),
     Count(
         "wrong_type",

@@ -46,6 +46,7 @@ from app.core.tickers import is_ticker
 from app.storage import keys
 from app.storage.active_tickers import ACTIVE_MS
 from app.storage.answer_archive import AnswerArchive, Renderings
+from app.storage.mis_stamped import read_mis_stamped
 from app.storage.published import (
     EventRecord,
     EvidenceClass,
@@ -230,9 +231,10 @@ class Reader:
         if quote_ms is None:
             raise self._no_quotes(request, replies)
         if now_ms - quote_ms > ACTIVE_MS:
+            misstamped = self._mis_stamped(ticker)
             raise BrokerSilent(
                 f"{ticker}: the broker is silent: the newest quote came {since(quote_ms, now_ms)}; "
-                "check the broker or feed, and whether the market is open"
+                + (misstamped or "check the broker or feed, and whether the market is open")
             )
         if as_of_ms is None or now_ms - as_of_ms > ACTIVE_MS:
             return self._before_first_tick(request, replies, quote_ms)
@@ -240,11 +242,9 @@ class Reader:
 
     def _no_quotes(self, request: ReadRequest, replies: TickerReplies) -> NoAnswer:
         ticker, now_ms = request.ticker, request.now_ms
-        if replies.stamps_are_seconds:
-            return NoQuotes(
-                f"{ticker}: its quotes are stamped in seconds, not milliseconds, and left out: "
-                "the broker must score them by epoch milliseconds"
-            )
+        misstamped = self._mis_stamped(ticker)
+        if misstamped is not None:
+            return NoQuotes(f"{ticker}: {misstamped}")
         if replies.trade:
             newest_ms = replies.newest_trade_ms
             seen = "" if newest_ms is None else f", the newest {since(newest_ms, now_ms)}"
@@ -256,6 +256,16 @@ class Reader:
             f"{ticker}: no record of this ticker in Redis; "
             f"{describe_active_tickers(ticker, self.active(now_ms))}. "
             "Case counts; check the spelling and that the broker writes this ticker"
+        )
+
+    def _mis_stamped(self, ticker: str) -> str | None:
+        """Return in which unit a ticker's records are scored, None if it is milliseconds."""
+        found = read_mis_stamped(self._redis, self._keys, ticker)
+        if found is None:
+            return None
+        return (
+            f"its {found.kind} are scored in {found.unit}, not milliseconds, and left out: "
+            "the broker must score them by epoch milliseconds"
         )
 
     def _why_no_tick(self, request: ReadRequest, failures: TickFailures) -> str | None:

@@ -17,7 +17,12 @@ from prometheus_client.core import (
 from prometheus_client.registry import Collector
 
 from app.analysis.pattern_table import PATTERN_TYPES
-from app.analysis.quality_table import QUALITY_COUNTS, REJECTED_NAMES, REJECTED_TOTAL
+from app.analysis.quality_table import (
+    NOW_NAMES,
+    QUALITY_COUNTS,
+    REJECTED_NAMES,
+    REJECTED_TOTAL,
+)
 from app.answers.diagnosis import Heartbeat
 from app.answers.reader import store_errors
 from app.core import clock
@@ -29,7 +34,9 @@ from app.storage.counters import LAG_BOUNDS_SECONDS, LAG_COUNTERS, LAG_SUM_COUNT
 from app.storage.published import Number, read_number
 
 TICK_OUTCOMES = ("published", "done", "late", "skipped", "overtaken", "idle", "failed")
-_ODDITIES = sorted(QUALITY_COUNTS - {*REJECTED_NAMES, REJECTED_TOTAL, "late", "behind_seconds"})
+# Of what is true of the keys at a tick, only mis-stamped records are counted as they come.
+_AT_A_TICK_ONLY = NOW_NAMES - {"seconds_not_ms", "not_ms"}
+_ODDITIES = sorted(QUALITY_COUNTS - {*REJECTED_NAMES, REJECTED_TOTAL, "late", *_AT_A_TICK_ONLY})
 
 Counts = Mapping[str, Number]
 

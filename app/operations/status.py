@@ -16,8 +16,10 @@ from app.core.settings import Settings
 from app.core.tickers import is_ticker
 from app.storage import keys
 from app.storage.active_tickers import ACTIVE_MS, SCAN_COUNT
+from app.storage.mis_stamped import NO_UNIT, unit_of_score
 from app.storage.published import read_number
 from app.storage.redis_client import address_of
+from app.storage.tick.read import NEWEST_MS
 
 MAX_NAMES = 20
 _BATCH = 500
@@ -36,7 +38,10 @@ class Readiness:
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """The state of the system; `troubles` is empty while nothing is wrong."""
+    """The state of the system; `troubles` is empty while nothing is wrong.
+
+    `not_ms` holds the unit of the scores by key where they are too great for milliseconds.
+    """
 
     redis: str
     pulse: Heartbeat
@@ -44,6 +49,7 @@ class Status:
     behind: Sequence[str]
     counters: Mapping[str, int]
     seconds_not_ms: Sequence[str]
+    not_ms: Mapping[str, str]
     wrong_type: Sequence[str]
     failing: Mapping[str, TickFailures]
     troubles: Sequence[str] = field(default=())
@@ -75,6 +81,7 @@ class HealthInspector:
                 behind=self._stale_tickers(active, now_ms),
                 counters=self._counters(),
                 seconds_not_ms=self._keys_stamped_in_seconds(),
+                not_ms=self._keys_not_stamped_in_ms(),
                 wrong_type=self._wrong_type_keys(),
                 failing=self._failing_tickers(active),
             )
@@ -139,6 +146,17 @@ class HealthInspector:
             if isinstance(found, list) and found and found[0][1] < MIN_EPOCH_MS
         ]
 
+    def _keys_not_stamped_in_ms(self) -> dict[str, str]:
+        """Return the broker keys whose newest score is too great for milliseconds, and its unit."""
+        newest = self._ask_each(
+            list(self._broker_keys()), lambda pipe, key: pipe.zrange(key, -1, -1, withscores=True)
+        )
+        return {
+            key: unit_of_score(found[0][1]) or NO_UNIT
+            for key, found in newest
+            if isinstance(found, list) and found and found[0][1] > NEWEST_MS
+        }
+
     def _wrong_type_keys(self) -> list[str]:
         """List the broker keys that are not sorted sets."""
         right = set(self._broker_keys())
@@ -195,6 +213,9 @@ def _troubles(status: Status, settings: Settings) -> Iterator[str]:
     if status.seconds_not_ms:
         names = _join_names(status.seconds_not_ms)
         yield f"stamped in seconds, not milliseconds, and left out: {names}"
+    for unit in sorted({*status.not_ms.values()}):
+        names = _join_names([key for key, said in status.not_ms.items() if said == unit])
+        yield f"stamped in {unit}, not milliseconds, and left out: {names}"
     if status.wrong_type:
         yield f"not sorted sets, and left alone: {_join_names(status.wrong_type)}"
     if not status.active:

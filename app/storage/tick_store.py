@@ -29,6 +29,7 @@ from app.storage.tick.fold import TickReport, analyse, fold
 from app.storage.tick.journal import Journal
 from app.storage.tick.read import (
     AHEAD_MS,
+    NEWEST_MS,
     OLDEST_MS,
     READ_COMMAND_COUNT,
     KeyCheck,
@@ -239,9 +240,12 @@ class TickStore:
         reading = self._read_records(tick, folded_to or start, tick.as_of, MAX_RECORDS_READ, start)
         reading.key_check = key_check
         if reading.is_ahead_of(tick.as_of):
-            ahead = (f"({tick.as_of + AHEAD_MS}", "+inf")
-            counts = tick.connection.read([("ZCOUNT", name, *ahead) for name in tick.names[1:3]])
-            reading.ahead_count = sum(count for count in counts if isinstance(count, int))
+            ranges = (f"({tick.as_of + AHEAD_MS}", NEWEST_MS), (f"({NEWEST_MS}", "+inf")
+            counts = tick.connection.read(
+                [("ZCOUNT", name, *scores) for scores in ranges for name in tick.names[1:3]]
+            )
+            numbers = [count if isinstance(count, int) else 0 for count in counts]
+            reading.ahead_count, reading.not_ms_count = sum(numbers[:2]), sum(numbers[2:])
         if reading.version and reading.late_records:
             self._read_late_records(tick, reading, folded_to)
         return reading

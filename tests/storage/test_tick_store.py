@@ -595,17 +595,35 @@ def _keeps_house(as_of: int) -> bool:
     return (as_of // 1000 + zlib.crc32(TICKER.encode())) % 10 == 0
 
 
-def test_scores_that_look_like_seconds_are_counted_and_never_trimmed(
-    redis_client: redis.Redis, store: TickStore
+@pytest.mark.parametrize(
+    ("score", "name"),
+    [
+        (START_MS / 1e3, "seconds_not_ms"),
+        (0, "seconds_not_ms"),
+        (START_MS * 1e3, "not_ms"),
+        (START_MS * 1e6, "not_ms"),
+        (float("inf"), "not_ms"),
+    ],
+)
+def test_scores_that_are_no_milliseconds_are_counted_and_change_no_number(
+    redis_client: redis.Redis, store: TickStore, new_store: NewStore, score: float, name: str
 ) -> None:
-    publish(redis_client, TICKER, busy_feed(16))
-    redis_client.zadd(f"orderflow:quotes:{TICKER}", {quote_member(quote(at=1)): START_MS / 1000})
+    records = busy_feed(16)
+    ends = [second(number) for number in range(1, 25)]
+    calm = run(redis_client, records, ends, lambda _: new_store())
+    redis_client.flushall()
+    publish(redis_client, TICKER, upto(records, ends[-1]))
+    redis_client.zadd(f"orderflow:quotes:{TICKER}", {quote_member(quote(at=1)): score})
+    redis_client.zadd(f"orderflow:trades:{TICKER}", {trade_member(trade(at=1)): score})
 
-    for number in range(1, 25):
-        store.run_tick(TICKER, second(number))
+    for end in ends:
+        store.run_tick(TICKER, end)
 
-    assert json.loads(published(redis_client)["10s"][b"quality"])["seconds_not_ms"] == 1
-    assert redis_client.zcount(f"orderflow:quotes:{TICKER}", 0, 1e12) == 1
+    seen = published(redis_client)
+    counts = json.loads(seen["10s"][b"quality"])
+    assert counts == json.loads(calm[ends[-1]]["10s"][b"quality"]) | {name: 2}
+    for window in WINDOWS:
+        assert numbers(seen[window]) == numbers(calm[ends[-1]][window])
 
 
 def test_records_ahead_of_the_clock_wait_for_their_time(

@@ -89,6 +89,8 @@ def analyse(engine: Engine, reading: TickRead, report: TickReport, folded_to: in
             quality["ahead"] = reading.ahead_count
         if reading.key_check.seconds_not_ms:
             quality["seconds_not_ms"] = reading.key_check.seconds_not_ms
+        if reading.not_ms_count:
+            quality["not_ms"] = reading.not_ms_count
         if reading.wrong_type_count:
             quality["wrong_type"] = reading.wrong_type_count
         if report.behind_seconds:
