@@ -18,7 +18,7 @@ from app.analysis.late_records import MAX_LATE_MS
 from app.analysis.metrics import compute_metrics
 from app.analysis.patterns.events import Event
 from app.analysis.records import UNSIGNED, Batch, Quote, Trade
-from app.analysis.results import Quality, TickResult, build_quality
+from app.analysis.results import Quality, TickResult, add_counts, build_quality
 from app.analysis.rolling_bars import RollingBars
 from app.analysis.state import BuilderCheckpoint, ExpiringEvent, Gap, State, new_state
 from app.analysis.touch import BestPriceChanges, Visit, is_better, resting_side
@@ -37,6 +37,7 @@ class Engine:
         self.table = table
         self._final_bars: list[Bar] = []
         self._levels_changed = [False, False]
+        self._oddities: dict[str, int] = {}
         self._dispatcher = DetectorDispatcher(state)
 
     @classmethod
@@ -71,7 +72,16 @@ class Engine:
             else:
                 self._fold_trade(record)
         self._close_seconds_through(as_of, faults, counts)
+        # What is left belongs to no bar: there was no record yet, or the ticker is asleep.
+        for names in faults.values():
+            for name in names:
+                self._oddities[name] = self._oddities.get(name, 0) + 1
         state.as_of = as_of
+
+    def take_oddities(self) -> dict[str, int]:
+        """Return the counts of oddities folded since the last call, by name."""
+        oddities, self._oddities = self._oddities, {}
+        return oddities
 
     def _close_seconds_before(
         self, stamp: float, faults: FaultsBySecond, stored: Mapping[int, int]
@@ -271,6 +281,8 @@ class Engine:
     def _add_bar(self, bar: Bar) -> None:
         """Add a closed bar; bars older than `MAX_LATE_MS` become final."""
         state = self.state
+        if bar.quality is not None:
+            add_counts(self._oddities, bar.quality)
         self.table.add(bar)
         self._final_bars += self.table.take_lost_bars()
         state.first_quote = self.table.first_quote
