@@ -126,26 +126,23 @@ class RecordTrimmer:
         """Trim some keys; return those with mis-stamped records, or with more to remove."""
         if not batch:
             return []
-        pairs = [(self._state_of(key), key) for key in batch]
+        key_groups = [self._key_group(key) for key in batch]
         limits = (int(now_ms), *self._limits)
         if self._script is not None:
-            names = [name for pair in pairs for name in pair]
+            names = [name for group in key_groups for name in group]
             reply = self._script(keys=names, args=[*limits, REMOVED_PER_SCRIPT, "rest"])
             return list(_parse(batch, reply))
         pipe = self._redis.pipeline(transaction=False)
-        for pair in pairs:  # a script's keys must share a slot
-            pipe.eval(TRIM_RECORDS, 2, *pair, *limits, REMOVED_PER_SCRIPT, "rest")
-        replies = zip(batch, pipe.execute(raise_on_error=False), strict=True)
-        return [
-            found
-            for key, reply in replies
-            if isinstance(reply, list)
-            for found in _parse([key], reply)
-        ]
+        for group in key_groups:  # a script's keys must share a slot
+            arguments = *group, *limits, REMOVED_PER_SCRIPT, "rest"
+            pipe.execute_command("EVAL", TRIM_RECORDS, len(group), *arguments)
+        replies = zip(batch, pipe.execute(), strict=True)
+        return [found for key, reply in replies for found in _parse([key], reply)]
 
-    def _state_of(self, key: str) -> str:
-        ticker = self._names.ticker_of_records(key)
-        return self._names.state(ticker or "")
+    def _key_group(self, key: str) -> tuple[str, str, str]:
+        """Return the script's keys for a key of records."""
+        ticker = self._names.ticker_of_records(key) or ""
+        return self._names.state(ticker), self._names.metrics(ticker, "10s"), key
 
 
 def _parse(batch: Sequence[str], reply: Sequence[int]) -> Iterator[_Trimmed]:

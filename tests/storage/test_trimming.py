@@ -270,10 +270,13 @@ def test_in_a_cluster_each_key_is_trimmed_by_its_own_name(redis_client: redis.Re
     assert redis_client.exists(QUOTES)
 
 
-def test_a_ticker_with_ticks_is_left_to_them(
-    redis_client: redis.Redis, trimmer: RecordTrimmer
+@pytest.mark.parametrize(("behind_seconds", "has_metrics"), [(1, False), (100, False), (900, True)])
+def test_a_ticker_with_ticks_is_left_to_them_also_while_they_catch_up(
+    redis_client: redis.Redis, trimmer: RecordTrimmer, behind_seconds: int, *, has_metrics: bool
 ) -> None:
-    as_of = int(now_ms()) // 1000 * 1000
+    as_of = int(now_ms()) // 1000 * 1000 - behind_seconds * 1000
+    if has_metrics:
+        redis_client.hset("orderflow:metrics:X:10s", "as_of", as_of)
     add(redis_client, QUOTES, ages(0, 500, 3000))
     add(redis_client, QUOTES, [ms / 1000 for ms in ages(0, 500, 3000)], "seconds %d")
     redis_client.hset(STATE, mapping={"version": "v", "as_of": as_of, "behind": 3000})
@@ -350,6 +353,7 @@ def test_records_trimmed_before_a_tick_folded_them_are_a_gap(
     publish(redis_client, "X", records)
     TickStore(settings).run_tick("X", second(20))
     redis_client.hset(STATE, "journal", b"")
+    redis_client.delete("orderflow:metrics:X:10s")  # as expired
 
     trim(trimmer)
     assert not redis_client.exists(QUOTES)

@@ -1,6 +1,6 @@
 -- Trim records of the broker's keys: by age, by number, and where no clock can have stamped them.
 --
--- KEYS  for each key of records: the state of its ticker, then the key
+-- KEYS  for each key of records: state and 10 s metrics of its ticker, then the key
 -- ARGV  1 time of the caller, or `as_of` of a tick, in ms
 --       2 retention in ms
 --       3 maximum number of records in a key
@@ -22,7 +22,7 @@
 local MS_FROM, MS_TO, NS_FROM = 1e12, 1e14, 1e17
 local AHEAD_MS, DAY_MS = 5e3, 864e5
 local ACTIVE_MS = 3e5
--- A ticker whose state is younger than this has ticks, which trim it.
+-- A ticker has ticks, which trim it, while its metrics live, or its state is younger than this.
 local TICKED_MS = 12e4
 -- Ticks that come back to an active ticker get this much longer to fold what waits.
 local BACKLOG_MS = 6e5
@@ -140,8 +140,8 @@ local function trim_ms(state, key, as_of)
 end
 
 local found = {}
-for i = 1, #KEYS, 2 do
-  local state, key = KEYS[i], KEYS[i + 1]
+for i = 1, #KEYS, 3 do
+  local state, metrics, key = KEYS[i], KEYS[i + 1], KEYS[i + 2]
   -- A key of the wrong type is left alone: the read counts it.
   local old = redis.pcall('ZCOUNT', key, '-inf', NOT_OLD)
   if type(old) == 'number' then
@@ -153,12 +153,13 @@ for i = 1, #KEYS, 2 do
         trim_mis_stamped(key)
       end
       local as_of = folded_to(state)
-      if is_tick or not as_of or as_of < early - TICKED_MS then
+      local has_ticks = as_of and (as_of >= early - TICKED_MS or redis.call('EXISTS', metrics) == 1)
+      if is_tick or not has_ticks then
         trim_ms(state, key, as_of)
       end
       if has_more or seconds + others > 0 then
         local left = { count(key, '-inf', BELOW_MS), count(key, ABOVE_MS, '+inf') }
-        for _, number in ipairs({ (i + 1) / 2, has_more and 1 or 0, seconds, left[1], others, left[2] }) do
+        for _, number in ipairs({ (i + 2) / 3, has_more and 1 or 0, seconds, left[1], others, left[2] }) do
           found[#found + 1] = number
         end
       end

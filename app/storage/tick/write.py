@@ -214,7 +214,8 @@ class TickWrite:
 
     def _trim_commands(self, as_of: int) -> Iterator[Command]:
         if self._is_housekeeping:
-            keys_to_trim = self._state, self._quotes, self._state, self._trades
+            newest = self._metrics[0]
+            keys_to_trim = self._state, newest, self._quotes, self._state, newest, self._trades
             retention_ms = self._limits.retention_seconds * SECOND_MS
             limits = as_of, retention_ms, self._limits.max_records, MAX_TRIMMED
             yield "EVAL", TRIM_RECORDS, len(keys_to_trim), *keys_to_trim, *limits, "tick"
