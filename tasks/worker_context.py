@@ -40,12 +40,7 @@ def active_tickers() -> ActiveTickers:
 @functools.cache
 def record_trimmer() -> RecordTrimmer:
     """Return this process's trimmer of the records that no tick trims."""
-    return RecordTrimmer(
-        client(),
-        Keys(cluster=settings().cluster),
-        retention_seconds=settings().retention_seconds,
-        max_records=settings().max_records,
-    )
+    return RecordTrimmer(client(), Keys(cluster=settings().cluster), settings())
 
 
 def claim(as_of_ms: int, shard: int) -> bool:

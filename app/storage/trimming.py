@@ -5,12 +5,13 @@ found by a SCAN of its own, a part of it each second, and trimmed by the same sc
 """
 
 import time
-from collections.abc import Iterator, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Annotated, Any, NamedTuple
 
 import msgspec
 import redis
 
+from app.core.settings import Settings
 from app.storage import keys
 from app.storage.keys import Keys
 from app.storage.scripts import TRIM_RECORDS
@@ -25,7 +26,13 @@ MAX_WAITING_KEYS = 2_000
 _SCAN_COUNTS = 100, 1_000  # at least, at most
 _MAX_REMEMBERED_KEYS = 2_000
 
+MIN_TICK_TIMEOUT_MS = 15_000
+"""A ticker without a tick for this long, and for three intervals, is trimmed here."""
+
 _MIS_STAMPED = "seconds_not_ms", "not_ms"
+
+
+_Position = Annotated[int, msgspec.Meta(ge=0)]
 
 
 class _TrimPass(msgspec.Struct):
@@ -34,8 +41,8 @@ class _TrimPass(msgspec.Struct):
     `counted` holds, by key, how many mis-stamped records of either kind the last look left in it.
     """
 
-    cursor: int = 0
-    node: int = 0
+    cursor: _Position = 0
+    node: _Position = 0
     waiting: list[str] = []
     counted: dict[str, tuple[int, int]] = {}
 
@@ -52,22 +59,27 @@ class _Trimmed(NamedTuple):
 class RecordTrimmer:
     """Trims keys of records to the retention and the maximum number, some each second."""
 
-    def __init__(
-        self, client: redis.Redis, names: Keys, *, retention_seconds: int, max_records: int
-    ) -> None:
+    def __init__(self, client: redis.Redis, names: Keys, settings: Settings) -> None:
         # `Any`: redis-py annotates every reply as possibly awaitable.
         self._redis: Any = client
         self._is_cluster = not isinstance(client, redis.Redis)
         self._names = names
-        self._limits = retention_seconds * 1000, max_records
+        tick_timeout_ms = max(MIN_TICK_TIMEOUT_MS, 3 * settings.interval_ms)
+        self._limits = (
+            settings.retention_seconds * 1000,
+            settings.max_records,
+            REMOVED_PER_SCRIPT,
+            "rest",
+            max(0, keys.METRICS_LIFETIME_SECONDS["10s"] * 1000 - tick_timeout_ms),
+        )
         self._script = None if self._is_cluster else self._redis.register_script(TRIM_RECORDS)
 
     def trim_slice(self, now_ms: float) -> dict[str, int]:
         """Trim the next slice of the keys; return how many mis-stamped records came, by name."""
-        deadline = time.monotonic() + SLICE_SECONDS
         trim_pass = self._load()
         arrived = dict.fromkeys(_MIS_STAMPED, 0)
         left = self._slice_length(trim_pass)
+        deadline = time.monotonic() + SLICE_SECONDS
         while time.monotonic() < deadline and (left > 0 or trim_pass.waiting):
             if left > 0 and len(trim_pass.waiting) < MAX_WAITING_KEYS:
                 left -= self._scan_once(trim_pass, left)
@@ -88,9 +100,15 @@ class RecordTrimmer:
         if stored is None:
             return _TrimPass()
         try:
-            return msgspec.json.decode(stored, type=_TrimPass)
+            trim_pass = msgspec.json.decode(stored, type=_TrimPass)
         except (msgspec.DecodeError, RecursionError):
             return _TrimPass()
+        trim_pass.waiting = self._keys_of_records(trim_pass.waiting)
+        return trim_pass
+
+    def _keys_of_records(self, found: Iterable[str]) -> list[str]:
+        """Return those of some names that are keys of a ticker's records."""
+        return [name for name in found if self._names.ticker_of_records(name) is not None]
 
     def _nodes(self) -> list[Any]:
         return sorted(self._redis.get_primaries(), key=lambda node: str(node.name))
@@ -118,8 +136,7 @@ class RecordTrimmer:
             trim_pass.cursor = cursors[node.name]
             if not trim_pass.cursor:
                 trim_pass.node = (trim_pass.node + 1) % len(nodes)
-        names = (name.decode(errors="replace") for name in found)
-        trim_pass.waiting += [it for it in names if self._names.ticker_of_records(it) is not None]
+        trim_pass.waiting += self._keys_of_records(name.decode(errors="replace") for name in found)
         return count if trim_pass.cursor else wanted
 
     def _trim(self, batch: Sequence[str], now_ms: float) -> list[_Trimmed]:
@@ -130,12 +147,11 @@ class RecordTrimmer:
         limits = (int(now_ms), *self._limits)
         if self._script is not None:
             names = [name for group in key_groups for name in group]
-            reply = self._script(keys=names, args=[*limits, REMOVED_PER_SCRIPT, "rest"])
+            reply = self._script(keys=names, args=limits)
             return list(_parse(batch, reply))
         pipe = self._redis.pipeline(transaction=False)
         for group in key_groups:  # a script's keys must share a slot
-            arguments = *group, *limits, REMOVED_PER_SCRIPT, "rest"
-            pipe.execute_command("EVAL", TRIM_RECORDS, len(group), *arguments)
+            pipe.execute_command("EVAL", TRIM_RECORDS, len(group), *group, *limits)
         replies = zip(batch, pipe.execute(), strict=True)
         return [found for key, reply in replies for found in _parse([key], reply)]
 

@@ -42,10 +42,14 @@ def now_ms() -> float:
 
 
 @pytest.fixture
-def trimmer(redis_client: redis.Redis) -> RecordTrimmer:
-    return RecordTrimmer(
-        redis_client, Keys(), retention_seconds=RETENTION_SECONDS, max_records=MOST
-    )
+def limited(settings: Settings) -> Settings:
+    changed = {"retention_seconds": RETENTION_SECONDS, "max_records": MOST}
+    return settings.model_copy(update=changed)
+
+
+@pytest.fixture
+def trimmer(redis_client: redis.Redis, limited: Settings) -> RecordTrimmer:
+    return RecordTrimmer(redis_client, Keys(), limited)
 
 
 def add(
@@ -188,10 +192,11 @@ def test_keys_that_name_no_ticker_are_left_alone(
 
 
 def test_a_large_key_is_trimmed_in_steps_and_keeps_no_other_waiting(
-    redis_client: redis.Redis, trimmer: RecordTrimmer, monkeypatch: pytest.MonkeyPatch
+    redis_client: redis.Redis, limited: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "SLICE_SECONDS", 0.0001)
     monkeypatch.setattr(module, "REMOVED_PER_SCRIPT", 100)
+    trimmer = RecordTrimmer(redis_client, Keys(), limited)
     add(redis_client, QUOTES, ages(0, 50, 3000))
     for number in range(20):
         add(redis_client, f"orderflow:trades:T{number}", ages(70, 500, 10))
@@ -208,7 +213,7 @@ def test_a_large_key_is_trimmed_in_steps_and_keeps_no_other_waiting(
     assert small_done_after is not None
     assert large_done_after is not None
     assert small_done_after < large_done_after
-    assert large_done_after >= 3000 // 100 - 10
+    assert large_done_after >= (3000 - MOST) // 100
 
 
 def test_all_keys_are_trimmed_within_a_pass(
@@ -228,7 +233,20 @@ def test_all_keys_are_trimmed_within_a_pass(
     assert {*counts.execute()} == {1}
 
 
-@pytest.mark.parametrize("stored", ["not ours", "[" * 5000, '{"waiting":3}', b"\xff"])
+def test_progress_that_names_other_keys_leaves_them_alone(
+    redis_client: redis.Redis, trimmer: RecordTrimmer
+) -> None:
+    add(redis_client, "theirs", ages(70, 500, 10))
+    redis_client.set(keys.TRIMMING, '{"waiting":["theirs"]}')
+
+    trim(trimmer)
+
+    assert redis_client.zcard("theirs") == 10
+
+
+@pytest.mark.parametrize(
+    "stored", ["not ours", "[" * 5000, '{"waiting":3}', '{"cursor":-1}', '{"node":1.5}', b"\xff"]
+)
 def test_unreadable_progress_starts_a_new_pass(
     redis_client: redis.Redis, trimmer: RecordTrimmer, stored: str | bytes
 ) -> None:
@@ -257,10 +275,10 @@ def test_each_mis_stamped_record_is_counted_once(
     assert trim(trimmer) == {}
 
 
-def test_in_a_cluster_each_key_is_trimmed_by_its_own_name(redis_client: redis.Redis) -> None:
-    braced = RecordTrimmer(
-        redis_client, Keys(cluster=True), retention_seconds=RETENTION_SECONDS, max_records=MOST
-    )
+def test_in_a_cluster_each_key_is_trimmed_by_its_own_name(
+    redis_client: redis.Redis, limited: Settings
+) -> None:
+    braced = RecordTrimmer(redis_client, Keys(cluster=True), limited)
     add(redis_client, "orderflow:quotes:{X}", ages(70, 500, 10))
     add(redis_client, QUOTES, ages(70, 500, 10))
 
@@ -270,13 +288,16 @@ def test_in_a_cluster_each_key_is_trimmed_by_its_own_name(redis_client: redis.Re
     assert redis_client.exists(QUOTES)
 
 
-@pytest.mark.parametrize(("behind_seconds", "has_metrics"), [(1, False), (100, False), (900, True)])
+METRICS = "orderflow:metrics:X:10s"
+
+
+@pytest.mark.parametrize("behind_seconds", [1, 100, 900])
 def test_a_ticker_with_ticks_is_left_to_them_also_while_they_catch_up(
-    redis_client: redis.Redis, trimmer: RecordTrimmer, behind_seconds: int, *, has_metrics: bool
+    redis_client: redis.Redis, trimmer: RecordTrimmer, behind_seconds: int
 ) -> None:
     as_of = int(now_ms()) // 1000 * 1000 - behind_seconds * 1000
-    if has_metrics:
-        redis_client.hset("orderflow:metrics:X:10s", "as_of", as_of)
+    redis_client.hset(METRICS, "as_of", as_of)
+    redis_client.expire(METRICS, 59)
     add(redis_client, QUOTES, ages(0, 500, 3000))
     add(redis_client, QUOTES, [ms / 1000 for ms in ages(0, 500, 3000)], "seconds %d")
     redis_client.hset(STATE, mapping={"version": "v", "as_of": as_of, "behind": 3000})
@@ -286,6 +307,22 @@ def test_a_ticker_with_ticks_is_left_to_them_also_while_they_catch_up(
     assert redis_client.zcount(QUOTES, 1e12, "inf") == 3000
     assert redis_client.zcount(QUOTES, "-inf", 1e12) == 0
     assert redis_client.hget(STATE, "behind") == b"3000"
+
+
+@pytest.mark.parametrize("lives_seconds", [0, 5, 40])
+def test_a_ticker_whose_ticks_stopped_is_trimmed(
+    redis_client: redis.Redis, trimmer: RecordTrimmer, lives_seconds: int
+) -> None:
+    as_of = int(now_ms()) // 1000 * 1000
+    redis_client.hset(METRICS, "as_of", as_of)
+    redis_client.expire(METRICS, lives_seconds)
+    redis_client.hset(STATE, mapping={"version": "v", "as_of": as_of, "behind": 3000})
+    add(redis_client, QUOTES, ages(70, 500, 3000))
+
+    trim(trimmer)
+
+    assert not redis_client.exists(QUOTES)
+    assert redis_client.hget(STATE, "behind") == b"0"
 
 
 @pytest.mark.parametrize("folded_seconds_ago", [200, 400, 800])

@@ -7,6 +7,7 @@
 --       4 maximum number of records to remove in this call: each costs Redis 2 µs
 --       5 'tick': a tick trims its own ticker's records in ms, and leaves the mis-stamped ones
 --         'rest': discovery trims the mis-stamped ones, and those in ms of tickers without ticks
+--       6 for 'rest': a ticker has ticks while its metrics, renewed by each, live this much longer, in ms
 --
 -- Scores below 1e12 are read as seconds, those above 1e14 as microseconds, from 1e17 on as
 -- nanoseconds. Beyond the maximum number, mis-stamped records are removed first, then those ahead of
@@ -22,8 +23,6 @@
 local MS_FROM, MS_TO, NS_FROM = 1e12, 1e14, 1e17
 local AHEAD_MS, DAY_MS = 5e3, 864e5
 local ACTIVE_MS = 3e5
--- A ticker has ticks, which trim it, while its metrics live, or its state is younger than this.
-local TICKED_MS = 12e4
 -- Ticks that come back to an active ticker get this much longer to fold what waits.
 local BACKLOG_MS = 6e5
 
@@ -153,8 +152,7 @@ for i = 1, #KEYS, 3 do
         trim_mis_stamped(key)
       end
       local as_of = folded_to(state)
-      local has_ticks = as_of and (as_of >= early - TICKED_MS or redis.call('EXISTS', metrics) == 1)
-      if is_tick or not has_ticks then
+      if is_tick or not as_of or redis.call('PTTL', metrics) < tonumber(ARGV[6]) then
         trim_ms(state, key, as_of)
       end
       if has_more or seconds + others > 0 then

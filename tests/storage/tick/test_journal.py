@@ -158,7 +158,7 @@ def test_what_a_ticker_has_learned_outlives_its_records(
         store.run_tick(TICKER, second(number))
     assert redis_client.hget(STATE, "journal")
     redis_client.delete(f"orderflow:metrics:{TICKER}:10s")  # as expired
-    trimmer = RecordTrimmer(redis_client, Keys(), retention_seconds=60, max_records=1000)
+    trimmer = RecordTrimmer(redis_client, Keys(), settings)
     for _ in range(5):
         trimmer.trim_slice(second(86_400))
     assert not redis_client.keys("orderflow:quotes:*")
