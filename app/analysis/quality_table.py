@@ -78,6 +78,8 @@ REJECTED_TOTAL: Final = "rejected"
 ACCEPTED_NAMES: Final = frozenset(row.name for row in ACCEPTED)
 REJECTED_NAMES: Final = tuple(row.name for row in REJECTED)
 NOW_NAMES: Final = frozenset(row.name for row in NOW)
+MIS_STAMPED_NAMES: Final = ("seconds_not_ms", "not_ms")
+"""Those of `NOW` that are rejected records, too low and too high; totals count each one once."""
 QUALITY_COUNTS: Final = frozenset(
     {REJECTED_TOTAL, *(row.name for row in (*ACCEPTED, *REJECTED, *NOW))}
 )

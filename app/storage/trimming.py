@@ -11,6 +11,7 @@ from typing import Annotated, Any, NamedTuple
 import msgspec
 import redis
 
+from app.analysis.quality_table import MIS_STAMPED_NAMES
 from app.core.settings import Settings
 from app.storage import keys
 from app.storage.keys import Keys
@@ -28,8 +29,6 @@ _MAX_REMEMBERED_KEYS = 2_000
 
 MIN_TICK_TIMEOUT_MS = 15_000
 """A ticker without a tick for this long, and for three intervals, is trimmed here."""
-
-_MIS_STAMPED = "seconds_not_ms", "not_ms"
 
 
 _Position = Annotated[int, msgspec.Meta(ge=0)]
@@ -77,7 +76,7 @@ class RecordTrimmer:
     def trim_slice(self, now_ms: float) -> dict[str, int]:
         """Trim the next slice of the keys; return how many mis-stamped records came, by name."""
         trim_pass = self._load()
-        arrived = dict.fromkeys(_MIS_STAMPED, 0)
+        arrived = dict.fromkeys(MIS_STAMPED_NAMES, 0)
         left = self._slice_length(trim_pass)
         deadline = time.monotonic() + SLICE_SECONDS
         while time.monotonic() < deadline and (left > 0 or trim_pass.waiting):
@@ -176,7 +175,7 @@ def _count_arrived(
     known = counted.pop(found.key, (0, 0))
     if len(counted) >= _MAX_REMEMBERED_KEYS:
         return
-    for name, before, last in zip(_MIS_STAMPED, found.before, known, strict=True):
+    for name, before, last in zip(MIS_STAMPED_NAMES, found.before, known, strict=True):
         arrived[name] += max(0, before - last)
     if any(found.after):
         counted[found.key] = found.after

@@ -1,6 +1,7 @@
 """Every key of records is bounded, whatever it holds and whether or not its ticker has ticks."""
 
 import json
+import random
 import time
 from collections.abc import Callable, Iterable
 
@@ -421,3 +422,51 @@ def test_a_tick_trims_its_own_records_whatever_else_the_key_holds(
     assert redis_client.zcount(QUOTES, as_of - 60_000, as_of) == 30
     if kind == "far ahead":
         assert redis_client.zcard(QUOTES) <= MOST + 1100
+
+
+@pytest.mark.parametrize("seed", range(30))
+def test_whatever_a_key_holds_it_is_bounded_and_loses_no_more_than_it_must(
+    redis_client: redis.Redis, trimmer: RecordTrimmer, seed: int
+) -> None:
+    draw = random.Random(seed)  # noqa: S311 - a test's, not a secret's
+    scores: list[float] = []
+    for _ in range(draw.randrange(1, 8)):
+        unit = UNITS[draw.choice([*UNITS, "ms", "ms"])]
+        newest = draw.choice([-200_000, -3000, -2, 0, 30, 70])
+        spread = draw.choice([1, 45, 300])
+        scores += [unit(ms) for ms in ages(newest, newest + spread, draw.randrange(1, 1500))]
+    scores += draw.sample([0.0, 1e11, 1e16, 1e300, float("inf"), float("-inf")], 3)
+    add(redis_client, QUOTES, scores)
+    before = dict(redis_client.zrange(QUOTES, 0, -1, withscores=True))
+    began = now_ms()
+
+    trim(trimmer, slices=30)
+
+    left = dict(redis_client.zrange(QUOTES, 0, -1, withscores=True))
+    kept_ms = [s for s in before.values() if began - 60_000 + 5000 <= s <= began + 5000]
+    left_ms = [s for s in left.values() if began - 60_000 + 5000 <= s <= began + 5000]
+    assert len(left) <= MOST
+    assert all(is_plausible(score, began, now_ms()) for score in left.values())
+    assert sorted(left_ms) == sorted(kept_ms)[-MOST:]
+
+
+def is_plausible(score: float, began_ms: float, ended_ms: float) -> bool:
+    """Return whether some unit makes a score no older than a minute and no day ahead."""
+    oldest_ms, newest_ms = began_ms - 60_000, ended_ms + 86_400_000
+    return any(unit(oldest_ms) <= score <= unit(newest_ms) for unit in UNITS.values())
+
+
+def test_late_records_are_counted_right_after_others_were_trimmed(
+    redis_client: redis.Redis, trimmer: RecordTrimmer, settings: Settings
+) -> None:
+    publish(redis_client, "X", stream(*(quote(at=n / 5, bid_size=100 + n) for n in range(100))))
+    TickStore(settings).run_tick("X", second(20))
+    redis_client.delete(METRICS)  # as expired
+    trim(trimmer)
+    assert not redis_client.exists(QUOTES)
+    late = [quote(at=at, seq=900 + round(at)) for at in (3, 10, 15)]
+    publish(redis_client, "X", [*late, quote(at=45, seq=999)])
+
+    report = TickStore(settings).run_tick("X", second(46))
+
+    assert report.oddities == {"late": 3}
