@@ -20,7 +20,7 @@ from app.answers.diagnosis import (
     describe_active_tickers,
     why_no_tick,
 )
-from app.answers.durations import ago, since
+from app.answers.durations import age, ago, since
 from app.answers.freshness import STALE_INTERVALS, describe_silence, is_quiet
 from app.answers.overview import Overview, OverviewReader
 from app.answers.ticker_read import (
@@ -231,7 +231,7 @@ class Reader:
         if quote_ms is None:
             raise self._no_quotes(request, replies)
         if now_ms - quote_ms > ACTIVE_MS:
-            misstamped = self._mis_stamped(ticker)
+            misstamped = self._mis_stamped(ticker, now_ms)
             raise BrokerSilent(
                 f"{ticker}: the broker is silent: the newest quote came {since(quote_ms, now_ms)}; "
                 + (misstamped or "check the broker or feed, and whether the market is open")
@@ -242,7 +242,7 @@ class Reader:
 
     def _no_quotes(self, request: ReadRequest, replies: TickerReplies) -> NoAnswer:
         ticker, now_ms = request.ticker, request.now_ms
-        misstamped = self._mis_stamped(ticker)
+        misstamped = self._mis_stamped(ticker, now_ms)
         if misstamped is not None:
             return NoQuotes(f"{ticker}: {misstamped}")
         if replies.trade:
@@ -258,11 +258,17 @@ class Reader:
             "Case counts; check the spelling and that the broker writes this ticker"
         )
 
-    def _mis_stamped(self, ticker: str) -> str | None:
-        """Return in which unit a ticker's records are scored, None if it is milliseconds."""
-        found = read_mis_stamped(self._redis, self._keys, ticker)
+    def _mis_stamped(self, ticker: str, now_ms: float) -> str | None:
+        """Return what is wrong with the stamps of a ticker's records, None if nothing is."""
+        found = read_mis_stamped(self._redis, self._keys, ticker, now_ms)
         if found is None:
             return None
+        if found.unit is None:
+            return (
+                f"its newest {found.kind} are stamped {age(found.ahead_ms / 1000)} ahead of the "
+                "clock and count when their time comes: check the clocks of the broker and of this "
+                "machine"
+            )
         return (
             f"its {found.kind} are scored in {found.unit}, not milliseconds, and left out: "
             "the broker must score them by epoch milliseconds"

@@ -15,7 +15,7 @@ from app.core import clock
 from app.core.settings import Settings
 from app.core.tickers import is_ticker
 from app.storage import keys
-from app.storage.active_tickers import ACTIVE_MS, SCAN_COUNT
+from app.storage.active_tickers import ACTIVE_MS, AHEAD_MS, SCAN_COUNT
 from app.storage.mis_stamped import NO_UNIT, unit_of_score
 from app.storage.published import read_number
 from app.storage.redis_client import address_of
@@ -40,7 +40,8 @@ class Readiness:
 class Status:
     """The state of the system; `troubles` is empty while nothing is wrong.
 
-    `not_ms` holds the unit of the scores by key where they are too great for milliseconds.
+    `not_ms` holds the unit of the scores by key where they are too great for milliseconds;
+    `ahead` lists the keys whose newest record is over 5 s ahead of the clock.
     """
 
     redis: str
@@ -50,6 +51,7 @@ class Status:
     counters: Mapping[str, int]
     seconds_not_ms: Sequence[str]
     not_ms: Mapping[str, str]
+    ahead: Sequence[str]
     wrong_type: Sequence[str]
     failing: Mapping[str, TickFailures]
     troubles: Sequence[str] = field(default=())
@@ -74,6 +76,7 @@ class HealthInspector:
             now_ms = clock.now_ms()
             pulse = Heartbeat.from_fields(self._redis.hgetall(keys.HEARTBEAT), now_ms)
             active = self._active_tickers(now_ms)
+            newest = self._newest_scores()
             status = Status(
                 redis=address_of(self._client),
                 pulse=pulse,
@@ -81,7 +84,12 @@ class HealthInspector:
                 behind=self._stale_tickers(active, now_ms),
                 counters=self._counters(),
                 seconds_not_ms=self._keys_stamped_in_seconds(),
-                not_ms=self._keys_not_stamped_in_ms(),
+                not_ms={
+                    key: unit_of_score(score) or NO_UNIT
+                    for key, score in newest.items()
+                    if score > NEWEST_MS
+                },
+                ahead=[key for key, ms in newest.items() if now_ms + AHEAD_MS < ms <= NEWEST_MS],
                 wrong_type=self._wrong_type_keys(),
                 failing=self._failing_tickers(active),
             )
@@ -146,16 +154,12 @@ class HealthInspector:
             if isinstance(found, list) and found and found[0][1] < MIN_EPOCH_MS
         ]
 
-    def _keys_not_stamped_in_ms(self) -> dict[str, str]:
-        """Return the broker keys whose newest score is too great for milliseconds, and its unit."""
+    def _newest_scores(self) -> dict[str, float]:
+        """Return the greatest score of each broker key."""
         newest = self._ask_each(
             list(self._broker_keys()), lambda pipe, key: pipe.zrange(key, -1, -1, withscores=True)
         )
-        return {
-            key: unit_of_score(found[0][1]) or NO_UNIT
-            for key, found in newest
-            if isinstance(found, list) and found and found[0][1] > NEWEST_MS
-        }
+        return {key: found[0][1] for key, found in newest if isinstance(found, list) and found}
 
     def _wrong_type_keys(self) -> list[str]:
         """List the broker keys that are not sorted sets."""
@@ -216,6 +220,8 @@ def _troubles(status: Status, settings: Settings) -> Iterator[str]:
     for unit in sorted({*status.not_ms.values()}):
         names = _join_names([key for key, said in status.not_ms.items() if said == unit])
         yield f"stamped in {unit}, not milliseconds, and left out: {names}"
+    if status.ahead:
+        yield f"stamped ahead of the clock, and not read before: {_join_names(status.ahead)}"
     if status.wrong_type:
         yield f"not sorted sets, and left alone: {_join_names(status.wrong_type)}"
     if not status.active:

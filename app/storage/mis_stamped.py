@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 import redis
 
 from app.storage.keys import Keys
-from app.storage.tick.read import NEWEST_MS, OLDEST_MS
+from app.storage.tick.read import AHEAD_MS, NEWEST_MS, OLDEST_MS
 
 # Exclusive bounds of plausible scores: from 1973 on in each unit, the gap between two units apart.
 _UNITS = (
@@ -30,22 +30,32 @@ def unit_of_score(score: float) -> str | None:
 
 
 class MisStamped(NamedTuple):
-    """Mis-stamped records of a ticker: their kind, `quotes` or `trades`, and unit."""
+    """Mis-stamped records of a ticker: their kind, `quotes` or `trades`, and unit.
+
+    The unit is None where they are in milliseconds, but ahead of the clock, by up to `ahead_ms`.
+    """
 
     kind: str
-    unit: str
+    unit: str | None
+    ahead_ms: float = 0.0
 
 
-def read_mis_stamped(client: redis.Redis, names: Keys, ticker: str) -> MisStamped | None:
-    """Return of which kind and unit a ticker's mis-stamped records are, None if it has none."""
+def read_mis_stamped(
+    client: redis.Redis, names: Keys, ticker: str, now_ms: float
+) -> MisStamped | None:
+    """Return what is wrong with the stamps of a ticker's records, None if nothing is."""
     pipe: Any = client.pipeline(transaction=False)
     kinds = (("quotes", names.quotes(ticker)), ("trades", names.trades(ticker)))
     for _, key in kinds:
         pipe.zrange(key, -1, -1, withscores=True)
         pipe.zrange(key, 0, 0, withscores=True)
     replies = pipe.execute(raise_on_error=False)
-    for number, reply in enumerate(replies):
-        unit = unit_of_score(reply[0][1]) if isinstance(reply, list) and reply else None
-        if unit is not None:
-            return MisStamped(kinds[number // 2][0], unit)
-    return None
+    scores = [
+        (kinds[number // 2][0], float(reply[0][1]))
+        for number, reply in enumerate(replies)
+        if isinstance(reply, list) and reply
+    ]
+    found = [MisStamped(kind, unit_of_score(score), score - now_ms) for kind, score in scores]
+    by_unit = (it for it in found if it.unit is not None)
+    ahead = (it for it in found if it.unit is None and it.ahead_ms > AHEAD_MS)
+    return next(by_unit, next(ahead, None))

@@ -276,6 +276,25 @@ def test_a_broker_that_changed_its_unit_is_not_only_called_silent(
         reader.snapshot("SPY", 300)
 
 
+@pytest.mark.parametrize("kind", ["quotes", "trades"])
+@pytest.mark.parametrize(
+    ("ahead_seconds", "said"), [(12, "12 s"), (3600, "60 min"), (4e8, r"\d+\.\d h")]
+)
+def test_records_ahead_of_the_clock_alone_are_named(  # noqa: PLR0913, PLR0917
+    writer: KeyWriter,
+    reader: Reader,
+    redis_client: redis.Redis,
+    kind: str,
+    ahead_seconds: float,
+    said: str,
+) -> None:
+    stamp = writer.now + ahead_seconds * 1000 + 400
+    redis_client.zadd(f"orderflow:{kind}:SPY", {"{}": stamp})
+
+    with pytest.raises(NoQuotes, match=f"its newest {kind} are stamped {said} ahead of the clock"):
+        reader.snapshot("SPY", 300)
+
+
 def test_a_silent_broker_is_named_with_the_time_of_its_last_quote(
     writer: KeyWriter, reader: Reader
 ) -> None:

@@ -88,6 +88,7 @@ def test_what_is_wrong_is_named_and_fails_the_check(
     redis_client.zadd("orderflow:quotes:NS", {"{}": writer.now * 1e6})
     redis_client.zadd("orderflow:trades:NS", {"{}": writer.now * 1e6})
     redis_client.zadd("orderflow:trades:INF", {"{}": "inf"})
+    redis_client.zadd("orderflow:quotes:AHEAD", {"{}": writer.now + 3_600_000})
 
     result = run("status", "--check")
 
@@ -110,6 +111,7 @@ def test_what_is_wrong_is_named_and_fails_the_check(
             "orderflow:quotes:NS, orderflow:trades:NS"
         ),
         "stamped in no known unit, not milliseconds, and left out: orderflow:trades:INF",
+        "stamped ahead of the clock, and not read before: orderflow:quotes:AHEAD",
     ]
 
 
