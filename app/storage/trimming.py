@@ -22,7 +22,7 @@ PASS_SECONDS = 10
 SLICE_SECONDS = 0.05
 """Time for one slice: the worker that trims serves ticks too. What is left waits for the next."""
 KEYS_PER_SCRIPT = 250
-REMOVED_PER_SCRIPT = 2_000  # block Redis for 4 ms
+REMOVED_PER_SCRIPT = 2_000  # block Redis for at most 4 ms
 MAX_WAITING_KEYS = 2_000
 _SCAN_COUNTS = 100, 1_000  # at least, at most
 _MAX_REMEMBERED_KEYS = 2_000

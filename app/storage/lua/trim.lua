@@ -4,7 +4,7 @@
 -- ARGV  1 time of the caller, or `as_of` of a tick, in ms
 --       2 retention in ms
 --       3 maximum number of records in a key
---       4 maximum number of records to remove in this call: each costs Redis 2 µs
+--       4 maximum number of records to remove in this call: each costs Redis up to 2 µs
 --       5 'tick': a tick trims its own ticker's records in ms, and leaves the mis-stamped ones
 --         'rest': discovery trims the mis-stamped ones, and those in ms of tickers without ticks
 --       6 for 'rest': a ticker has ticks while its metrics, renewed by each, live this much longer, in ms
