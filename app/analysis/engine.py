@@ -19,7 +19,7 @@ from app.analysis.metrics import compute_metrics
 from app.analysis.patterns.events import Event
 from app.analysis.records import UNSIGNED, Batch, Quote, Trade
 from app.analysis.rejections import newest_quote_stamp, newest_trade_stamp
-from app.analysis.results import Quality, TickResult, build_quality
+from app.analysis.results import Quality, TickResult, add_counts, build_quality
 from app.analysis.rolling_bars import RollingBars
 from app.analysis.state import BuilderCheckpoint, ExpiringEvent, Gap, State, new_state
 from app.analysis.touch import BestPriceChanges, Visit, is_better, resting_side
@@ -38,6 +38,7 @@ class Engine:
         self.table = table
         self._final_bars: list[Bar] = []
         self._levels_changed = [False, False]
+        self._oddities: dict[str, int] = {}
         self._dispatcher = DetectorDispatcher(state)
 
     @classmethod
@@ -78,7 +79,16 @@ class Engine:
         if batch.rejected_trades or state.rejected_trades.count:
             newest = newest_trade_stamp(batch.records)
             state.rejected_trades.add_newer(batch.rejected_trades, newest)
+        # What is left belongs to no bar: there was no record yet, or the ticker is asleep.
+        for names in faults.values():
+            for name in names:
+                self._oddities[name] = self._oddities.get(name, 0) + 1
         state.as_of = as_of
+
+    def take_oddities(self) -> dict[str, int]:
+        """Return the counts of oddities folded since the last call, by name."""
+        oddities, self._oddities = self._oddities, {}
+        return oddities
 
     def _close_seconds_before(
         self, stamp: float, faults: FaultsBySecond, stored: Mapping[int, int]
@@ -112,6 +122,7 @@ class Engine:
                 quality: dict[str, int] = {}
                 for name in faults.pop(second):
                     quality[name] = quality.get(name, 0) + 1
+                add_counts(self._oddities, quality)
                 bar = self.table.add_silent_second(second, quality)
                 self._final_bars += self.table.take_lost_bars()
                 self._final_bars.append(bar)
@@ -290,6 +301,8 @@ class Engine:
     def _add_bar(self, bar: Bar) -> None:
         """Add a closed bar; bars older than `MAX_LATE_MS` become final."""
         state = self.state
+        if bar.quality is not None:
+            add_counts(self._oddities, bar.quality)
         self.table.add(bar)
         self._final_bars += self.table.take_lost_bars()
         state.first_quote = self.table.first_quote

@@ -19,22 +19,24 @@ MAX_LATE_MS: Final = 2000
 
 def replay_late_records(
     state: State, table: RollingBars, batch: Batch, stored: Mapping[int, int]
-) -> None:
+) -> dict[str, int] | None:
     """Fold the records of the last 2 s again, now with the late ones among them.
 
     `stored` counts, by the end of their second, the members that the broker's keys hold. Only bars
-    change: events, levels and baselines keep what the records that came in time gave.
+    change: events, levels and baselines keep what the records that came in time gave. Returns by
+    how much the bars' counts of oddities grew; None if no bars are kept that could change.
     """
     if (
         not state.checkpoints
         or not state.recent
         or state.recent[0].end != state.checkpoints[0].end + SECOND_MS
     ):
-        return
+        return None
     builder = state.checkpoints[0].builder.copy()
     faults = group_by_second(batch.faults)
     old_bars, state.recent = state.recent, []
     state.checkpoints = state.checkpoints[:1]
+    grown: dict[str, int] = {}
     records = iter(batch.records)
     record = next(records, None)
     for old_bar in old_bars:
@@ -47,12 +49,21 @@ def replay_late_records(
             record = next(records, None)
         new_bar = _close_again(builder, old_bar, faults)
         new_bar.stored = stored.get(old_bar.end, 0)
+        _add_growth(grown, old_bar.quality or {}, new_bar.quality or {})
         table.add(new_bar)
         state.recent.append(new_bar)
         state.checkpoints.append(BuilderCheckpoint(new_bar.end, builder.copy()))
     state.bar_builder = builder
     state.rejected_quotes.add_late(batch.rejected_quotes, newest_quote_stamp(batch.records))
     state.rejected_trades.add_late(batch.rejected_trades, newest_trade_stamp(batch.records))
+    return grown
+
+
+def _add_growth(grown: dict[str, int], old: Mapping[str, int], new: Mapping[str, int]) -> None:
+    for name, count in new.items():
+        growth = count - old.get(name, 0)
+        if growth > 0:
+            grown[name] = grown.get(name, 0) + growth
 
 
 def _close_again(builder: BarBuilder, old_bar: Bar, faults: FaultsBySecond) -> Bar:

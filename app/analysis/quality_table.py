@@ -66,8 +66,13 @@ NOW: Final = (
     ),
     Count(
         "seconds_not_ms",
-        "records with a score below 10¹², which can't be milliseconds; named by `orderflow "
-        "status`, never trimmed",
+        "records with a score below 10¹², which can't be milliseconds; left out, named by "
+        "`orderflow ask` and `orderflow status`, and trimmed like the others",
+    ),
+    Count(
+        "not_ms",
+        "records with a score above 10¹⁴, which can't be milliseconds but micro- or nanoseconds; "
+        "treated likewise",
     ),
     Count(
         "wrong_type",
@@ -81,6 +86,8 @@ REJECTED_TOTAL: Final = "rejected"
 ACCEPTED_NAMES: Final = frozenset(row.name for row in ACCEPTED)
 REJECTED_NAMES: Final = tuple(row.name for row in REJECTED)
 NOW_NAMES: Final = frozenset(row.name for row in NOW)
+MIS_STAMPED_NAMES: Final = ("seconds_not_ms", "not_ms")
+"""Those of `NOW` that are rejected records, too low and too high; totals count each one once."""
 QUALITY_COUNTS: Final = frozenset(
     {REJECTED_TOTAL, *(row.name for row in (*ACCEPTED, *REJECTED, *NOW))}
 )

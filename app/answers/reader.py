@@ -20,12 +20,8 @@ from app.answers.diagnosis import (
     describe_active_tickers,
     why_no_tick,
 )
-from app.answers.durations import ago, since
-from app.answers.freshness import (
-    STALE_INTERVALS,
-    describe_quiet,
-    is_quiet,
-)
+from app.answers.durations import age, ago, since
+from app.answers.freshness import STALE_INTERVALS, describe_quiet, is_quiet
 from app.answers.overview import Overview, OverviewReader
 from app.answers.rejected_records import NewestQuote, describe_unusable
 from app.answers.ticker_read import (
@@ -52,6 +48,7 @@ from app.core.tickers import is_ticker
 from app.storage import keys
 from app.storage.active_tickers import ACTIVE_MS
 from app.storage.answer_archive import AnswerArchive, Renderings
+from app.storage.mis_stamped import read_mis_stamped
 from app.storage.published import (
     EventRecord,
     EvidenceClass,
@@ -239,9 +236,10 @@ class Reader:
         if quote_ms is None:
             raise self._no_quotes(request, replies)
         if now_ms - quote_ms > ACTIVE_MS:
+            misstamped = self._mis_stamped(ticker, now_ms)
             raise BrokerSilent(
                 f"{ticker}: the broker is silent: the newest quote came {since(quote_ms, now_ms)}; "
-                "check the broker or feed, and whether the market is open"
+                + (misstamped or "check the broker or feed, and whether the market is open")
             )
         newest = replies.newest_quote
         if newest.usable_ms is None or now_ms - newest.usable_ms > ACTIVE_MS:
@@ -254,11 +252,9 @@ class Reader:
 
     def _no_quotes(self, request: ReadRequest, replies: TickerReplies) -> NoAnswer:
         ticker, now_ms = request.ticker, request.now_ms
-        if replies.stamps_are_seconds:
-            return NoQuotes(
-                f"{ticker}: its quotes are stamped in seconds, not milliseconds, and left out: "
-                "the broker must score them by epoch milliseconds"
-            )
+        misstamped = self._mis_stamped(ticker, now_ms)
+        if misstamped is not None:
+            return NoQuotes(f"{ticker}: {misstamped}")
         if replies.trade:
             newest_ms = replies.newest_trade_ms
             seen = "" if newest_ms is None else f", the newest {since(newest_ms, now_ms)}"
@@ -281,6 +277,22 @@ class Reader:
             kind = AnalysisFailing if reason.startswith(TICKS_FAIL) else AnalysisNotRunning
             newest = ago(quote_ms, request.now_ms)
             raise kind(f"{request.ticker}: quotes come in (the newest {newest}), but {reason}")
+
+    def _mis_stamped(self, ticker: str, now_ms: float) -> str | None:
+        """Return what is wrong with the stamps of a ticker's records, None if nothing is."""
+        found = read_mis_stamped(self._redis, self._keys, ticker, now_ms)
+        if found is None:
+            return None
+        if found.unit is None:
+            return (
+                f"its newest {found.kind} are stamped {age(found.ahead_ms / 1000)} ahead of the "
+                "clock and count when their time comes: check the clocks of the broker and of this "
+                "machine"
+            )
+        return (
+            f"its {found.kind} are scored in {found.unit}, not milliseconds, and left out: "
+            "the broker must score them by epoch milliseconds"
+        )
 
     def _why_no_tick(self, request: ReadRequest, failures: TickFailures) -> str | None:
         store: Any = self._redis

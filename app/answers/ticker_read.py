@@ -111,11 +111,6 @@ class TickerReplies(NamedTuple):
         """Return the stamp of the newest trade that is not ahead of the clock."""
         return _stamp(self.trade)
 
-    @property
-    def stamps_are_seconds(self) -> bool:
-        """Return whether the newest quote's score is too small to be epoch milliseconds."""
-        return bool(self.quote) and self.quote[0][1] < MIN_EPOCH_MS
-
     def newest_quote_metrics(self) -> dict[str, Value]:
         """Return the newest quote as metrics, for a ticker before its first tick."""
         try:

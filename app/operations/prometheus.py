@@ -17,7 +17,7 @@ from prometheus_client.core import (
 from prometheus_client.registry import Collector
 
 from app.analysis.pattern_table import PATTERN_TYPES
-from app.analysis.quality_table import QUALITY_COUNTS, REJECTED_NAMES, REJECTED_TOTAL
+from app.analysis.quality_table import ACCEPTED_NAMES, MIS_STAMPED_NAMES, REJECTED_NAMES
 from app.answers.diagnosis import Heartbeat
 from app.answers.reader import store_errors
 from app.core import clock
@@ -29,7 +29,9 @@ from app.storage.counters import LAG_BOUNDS_SECONDS, LAG_COUNTERS, LAG_SUM_COUNT
 from app.storage.published import Number, read_number
 
 TICK_OUTCOMES = ("published", "done", "late", "skipped", "overtaken", "idle", "failed")
-_ODDITIES = sorted(QUALITY_COUNTS - {*REJECTED_NAMES, REJECTED_TOTAL, "late", "behind_seconds"})
+_REASONS = (*REJECTED_NAMES, *MIS_STAMPED_NAMES)
+# What is true of the keys at a tick is no total.
+_ODDITIES = sorted(ACCEPTED_NAMES - {"late"})
 
 Counts = Mapping[str, Number]
 
@@ -102,7 +104,7 @@ def _totals(counts: Counts) -> Iterator[Metric]:
         "records_", counts,
     )  # fmt: skip
     yield _labelled_counter(
-        "orderflow_records_rejected", "Records that can't be used.", "reason", REJECTED_NAMES,
+        "orderflow_records_rejected", "Records that can't be used.", "reason", _REASONS,
         "records_", counts,
     )  # fmt: skip
     yield _labelled_counter(

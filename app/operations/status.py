@@ -17,9 +17,11 @@ from app.core import clock
 from app.core.settings import Settings
 from app.core.tickers import is_ticker
 from app.storage import keys
-from app.storage.active_tickers import ACTIVE_MS, SCAN_COUNT
+from app.storage.active_tickers import ACTIVE_MS, AHEAD_MS, SCAN_COUNT
+from app.storage.mis_stamped import NO_UNIT, unit_of_score
 from app.storage.published import RejectedRecords, read_number, read_rejected
 from app.storage.redis_client import address_of
+from app.storage.tick.read import NEWEST_MS
 
 MAX_NAMES = 20
 # A single record that can't be used is no trouble of the system where usable ones came before.
@@ -40,7 +42,11 @@ class Readiness:
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """The state of the system; `troubles` is empty while nothing is wrong."""
+    """The state of the system; `troubles` is empty while nothing is wrong.
+
+    `not_ms` holds the unit of the scores by key where they are too great for milliseconds;
+    `ahead` lists the keys whose newest record is over 5 s ahead of the clock.
+    """
 
     redis: str
     pulse: Heartbeat
@@ -48,6 +54,8 @@ class Status:
     behind: Sequence[str]
     counters: Mapping[str, int]
     seconds_not_ms: Sequence[str]
+    not_ms: Mapping[str, str]
+    ahead: Sequence[str]
     wrong_type: Sequence[str]
     failing: Mapping[str, TickFailures]
     rejected: Mapping[str, RejectedRecords]
@@ -92,6 +100,7 @@ class HealthInspector:
             pulse = Heartbeat.from_fields(self._redis.hgetall(keys.HEARTBEAT), now_ms)
             active = self._active_tickers(now_ms)
             ticks = self._ticks(active)
+            newest = self._newest_scores()
             status = Status(
                 redis=address_of(self._client),
                 pulse=pulse,
@@ -99,6 +108,12 @@ class HealthInspector:
                 behind=self._stale_tickers(ticks, now_ms),
                 counters=self._counters(),
                 seconds_not_ms=self._keys_stamped_in_seconds(),
+                not_ms={
+                    key: unit_of_score(score) or NO_UNIT
+                    for key, score in newest.items()
+                    if score > NEWEST_MS
+                },
+                ahead=[key for key, ms in newest.items() if now_ms + AHEAD_MS < ms <= NEWEST_MS],
                 wrong_type=self._wrong_type_keys(),
                 failing=self._failing_tickers(active),
                 rejected={ticker: tick.rejected for ticker, tick in ticks.items() if tick.rejected},
@@ -175,6 +190,13 @@ class HealthInspector:
             if isinstance(found, list) and found and found[0][1] < MIN_EPOCH_MS
         ]
 
+    def _newest_scores(self) -> dict[str, float]:
+        """Return the greatest score of each broker key."""
+        newest = self._ask_each(
+            list(self._broker_keys()), lambda pipe, key: pipe.zrange(key, -1, -1, withscores=True)
+        )
+        return {key: found[0][1] for key, found in newest if isinstance(found, list) and found}
+
     def _wrong_type_keys(self) -> list[str]:
         """List the broker keys that are not sorted sets."""
         right = set(self._broker_keys())
@@ -234,6 +256,11 @@ def _troubles(status: Status, settings: Settings) -> Iterator[str]:
     unusable = list(_unusable(status, settings))
     if unusable:
         yield f"rejected, and nothing usable since: {_join_names(unusable)}"
+    for unit in sorted({*status.not_ms.values()}):
+        names = _join_names([key for key, said in status.not_ms.items() if said == unit])
+        yield f"stamped in {unit}, not milliseconds, and left out: {names}"
+    if status.ahead:
+        yield f"stamped ahead of the clock, and not read before: {_join_names(status.ahead)}"
     if status.wrong_type:
         yield f"not sorted sets, and left alone: {_join_names(status.wrong_type)}"
     if not status.active:

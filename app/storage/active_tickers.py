@@ -40,6 +40,7 @@ _KEY_TYPES = {
     keys.COUNTERS: b"hash",
     keys.MOVED_SHARDS: b"hash",
     keys.SCAN: b"string",
+    keys.TRIMMING: b"string",
 }
 
 

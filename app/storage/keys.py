@@ -28,6 +28,7 @@ Written by the tasks and servers:
     HASH   orderflow:homes                      new shard by ticker, moved from a late worker's
     STRING orderflow:guard:{as_of}:{shard}      lock: one fan-out for each `as_of` and shard
     STRING orderflow:scan                       progress of discovery's SCAN
+    STRING orderflow:trimming                   progress of the trimming of records
     HASH   orderflow:answers:{id}               an answer as sent: `text`, `json`, `png`
     ZSET   orderflow:answers:newest             their ids by time; the only keys a server writes
     any    orderflow:bad:{key}                  a quarantined key that had the wrong type
@@ -54,6 +55,7 @@ COUNTERS_LIFETIME_SECONDS = 7 * 86400
 MOVED_SHARDS_LIFETIME_SECONDS = 86400
 GUARD_LIFETIME_SECONDS = 60
 SCAN_LIFETIME_SECONDS = 60
+TRIMMING_LIFETIME_SECONDS = 3600
 QUARANTINE_LIFETIME_SECONDS = 86400
 ANSWERS_LIFETIME_SECONDS = 3600
 
@@ -62,6 +64,7 @@ HEARTBEAT = PREFIX + "pulse"
 COUNTERS = PREFIX + "counters"
 MOVED_SHARDS = PREFIX + "homes"
 SCAN = PREFIX + "scan"
+TRIMMING = PREFIX + "trimming"
 NEWEST_ANSWERS = PREFIX + "answers:newest"
 # The field of the state that holds the open events: a reader need not search an hour of events.
 OPEN_EVENTS = "open"
@@ -85,7 +88,10 @@ class Keys:
         self._cluster = cluster
         self._ticker_format = "{%s}" if cluster else "%s"
         self.quotes_pattern = f"{PREFIX}quotes:*"
+        # Matches quotes and trades, and little else: one SCAN instead of two.
+        self.records_pattern = f"{PREFIX}[qt][ur][oa][td]es:*"
         self._quotes_prefix = f"{PREFIX}quotes:"
+        self._trades_prefix = f"{PREFIX}trades:"
         self._tick_keys_template = "\n".join(self._tick_key_names(_PLACEHOLDER))
 
     def _name(self, kind: str, ticker: str) -> str:
@@ -156,6 +162,17 @@ class Keys:
                 return None
             text = text[1:-1]
         return text if is_ticker(text) else None
+
+    def ticker_of_records(self, key: str) -> str | None:
+        """Return the ticker of a key of quotes or trades, None for any other key.
+
+        >>> Keys().ticker_of_records("orderflow:trades:SPY")
+        'SPY'
+        >>> Keys().ticker_of_records("orderflow:traces:SPY") is None
+        True
+        """
+        kind = key.removeprefix(self._trades_prefix)
+        return self.ticker_of_quotes(key if kind == key else self._quotes_prefix + kind)
 
 
 def guard(as_of_ms: int, shard: int) -> str:

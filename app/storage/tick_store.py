@@ -29,6 +29,7 @@ from app.storage.tick.fold import TickReport, analyse, fold
 from app.storage.tick.journal import Journal
 from app.storage.tick.read import (
     AHEAD_MS,
+    NEWEST_MS,
     OLDEST_MS,
     READ_COMMAND_COUNT,
     KeyCheck,
@@ -241,9 +242,12 @@ class TickStore:
         reading = self._read_records(tick, folded_to or start, tick.as_of, MAX_RECORDS_READ, start)
         reading.key_check = key_check
         if reading.is_ahead_of(tick.as_of):
-            ahead = (f"({tick.as_of + AHEAD_MS}", "+inf")
-            counts = tick.connection.read([("ZCOUNT", name, *ahead) for name in tick.names[1:3]])
-            reading.ahead_count = sum(count for count in counts if isinstance(count, int))
+            ranges = (f"({tick.as_of + AHEAD_MS}", NEWEST_MS), (f"({NEWEST_MS}", "+inf")
+            counts = tick.connection.read(
+                [("ZCOUNT", name, *scores) for scores in ranges for name in tick.names[1:3]]
+            )
+            numbers = [count if isinstance(count, int) else 0 for count in counts]
+            reading.ahead_count, reading.not_ms_count = sum(numbers[:2]), sum(numbers[2:])
         if reading.version and reading.late_records:
             self._read_late_records(tick, reading, folded_to)
         return reading
@@ -341,7 +345,8 @@ class TickStore:
     def _restore_engine(self, ticker: str, fields: Mapping[str, bytes]) -> Engine:
         """Rebuild an engine from the stored state, journal and bars.
 
-        Raises `StateUnreadable`.
+        If records of the journal are gone, the engine continues after a gap from the last tick that
+        could be folded again to the last one of the journal. Raises `StateUnreadable`.
         """
         packed = codec.PackedState(
             fields.get("blob", b""),
@@ -349,9 +354,9 @@ class TickStore:
             _fields_with_prefix(fields, LEVELS_PREFIX),
         )
         state = codec.decode_state(packed)
-        self._replay(state, fields)
+        as_of = self._replay(state, fields)
         state.recent = codec.decode_bars(fields.get("recent", b""))
-        end = state.recent[0].end if state.recent else state.as_of
+        end = state.recent[0].end if state.recent else as_of
         oldest = end - (max(WINDOW_SECONDS) + 1) * SECOND_MS
         key = self._keys.bars(ticker)
         # After a silence the newest bar before it, however old, holds the standing quote.
@@ -364,15 +369,23 @@ class TickStore:
         table.first_quote = state.first_quote
         if state.recent or bars:
             # Only silent seconds are missing: lost ones are stored as bars.
-            table.fill_to(state.as_of)
+            table.fill_to(as_of)
         table.lost_to = whole_second(state.gap_end) - SECOND_MS
-        return Engine(state, table)
+        engine = Engine(state, table)
+        if state.as_of < as_of:
+            _log.warning("records of a journal are gone", ticker=ticker, since=state.as_of)
+            engine.skip_gap(float(as_of))
+            state.as_of = as_of
+        return engine
 
-    def _replay(self, state: State, fields: Mapping[str, bytes]) -> None:
-        """Advance a state from when it was stored whole to the last tick, by its journal."""
+    def _replay(self, state: State, fields: Mapping[str, bytes]) -> int:
+        """Advance a state from when it was stored whole to the last tick, by its journal.
+
+        Returns the time of that tick; the state stays behind it if records are gone.
+        """
         journal = codec.decode_journal(fields.get("journal", b""))
         if journal is None or not journal.entries:
-            return
+            return state.as_of
         pipe = self._redis.pipeline()
         for key in (self._keys.quotes(state.ticker), self._keys.trades(state.ticker)):
             margins = state.as_of - 1, journal.entries[-1].as_of + 1
@@ -380,7 +393,9 @@ class TickStore:
         quotes, trades = pipe.execute()
         table = RollingBars(max(WINDOW_SECONDS), spans=WINDOW_SECONDS)
         table.first_quote = state.first_quote
-        journal.replay(Engine(state, table), quotes, trades)
+        if not journal.replay(Engine(state, table), quotes, trades):
+            return journal.entries[-1].as_of
+        return state.as_of
 
     def _read_missing(self, tick: TickJob, reading: TickRead, folded_to: int) -> bool:
         """Read records that the tick needs and the first read lacks; False if another worker wrote.

@@ -18,6 +18,8 @@ MARGIN_MS: Final = 1.0
 AHEAD_MS: Final = 5_000
 OLDEST_MS: Final = 1_000_000_000_000
 """Least score in epoch ms; lower ones look like seconds."""
+NEWEST_MS: Final = 100_000_000_000_000
+"""Greatest score in epoch ms; greater ones look like microseconds or nanoseconds."""
 
 _score_of = itemgetter(1)
 _stamp_of = attrgetter("stamp")
@@ -79,11 +81,11 @@ class TickRead:
     `folded_count` is the number of stored records up to the state's `as_of`; `late_records` of them
     came after they should have been folded. `recent_count` is the number of records in the state's
     bars of the last 2 s; `late_quotes` and `late_trades` are all records of these 2 s, if some of
-    them are late. `ahead_count` counts records stamped over 5 s ahead; `gap_end` is the oldest
-    record left after unread ones were trimmed. `wrong_type_count` counts the broker's keys of the
-    wrong type, `metrics_lengths` are the numbers of fields of the metrics keys. `is_malformed`: one
-    of our keys has the wrong type, or the state lacks fields. `truncated_at` is the last score read
-    if the read reached its limit.
+    them are late. `ahead_count` counts records stamped over 5 s ahead, `not_ms_count` those with
+    scores too great for milliseconds; `gap_end` is the oldest record left after unread ones were
+    trimmed. `wrong_type_count` counts the broker's keys of the wrong type, `metrics_lengths` are
+    the numbers of fields of the metrics keys. `is_malformed`: one of our keys has the wrong type,
+    or the state lacks fields. `truncated_at` is the last score read if the read reached its limit.
     """
 
     version: str
@@ -97,6 +99,7 @@ class TickRead:
     late_trades: list[tuple[bytes, float]]
     newest_scores: list[float]
     ahead_count: int
+    not_ms_count: int
     gap_end: float | None
     wrong_type_count: int
     metrics_lengths: list[int]
@@ -108,9 +111,8 @@ class TickRead:
         self.version = version
         self.start = start
         self.quotes, self.trades, self.late_quotes, self.late_trades = [], [], [], []
-        self.folded_count = self.late_records = self.recent_count = self.ahead_count = (
-            self.wrong_type_count
-        ) = 0
+        self.folded_count = self.late_records = self.recent_count = 0
+        self.ahead_count = self.not_ms_count = self.wrong_type_count = 0
         self.newest_scores = []
         self.gap_end = None
         self.metrics_lengths = []

@@ -24,6 +24,8 @@ from app.storage.tick.read import TickRead
 from app.storage.tick.resp import Command, FieldNames, command, field_names, flat, hset
 
 HOUSEKEEPING_SECONDS = 10
+# Removing a million records would block Redis for two seconds.
+MAX_TRIMMED = 100_000
 _RENEWED_EACH_TICK_SECONDS = 60
 CANDIDATES_PREFIX, LEVELS_PREFIX = "c:", "l:"
 _MULTI, _EXEC = command("MULTI"), command("EXEC")
@@ -227,12 +229,12 @@ class TickWrite:
             yield command("EXPIRE", self._state, keys.STATE_LIFETIME_SECONDS)
 
     def _trim_commands(self, as_of: int) -> Iterator[Command]:
-        if self._is_housekeeping or self._reading.key_check.oversized_keys:
-            start = as_of - self._limits.retention_seconds * SECOND_MS
-            oldest = f"({start}" if self._is_housekeeping else ""
-            records = self._quotes, self._trades
-            max_records = self._limits.max_records
-            yield "EVAL", TRIM_RECORDS, 3, self._state, *records, as_of, oldest, max_records
+        if self._is_housekeeping:
+            newest = self._metrics[0]
+            keys_to_trim = self._state, newest, self._quotes, self._state, newest, self._trades
+            retention_ms = self._limits.retention_seconds * SECOND_MS
+            limits = as_of, retention_ms, self._limits.max_records, MAX_TRIMMED
+            yield "EVAL", TRIM_RECORDS, len(keys_to_trim), *keys_to_trim, *limits, "tick"
 
 
 def _rejected(state: State) -> dict[str, object]:
