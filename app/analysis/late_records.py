@@ -9,9 +9,11 @@ from collections.abc import Mapping
 from typing import Final
 
 from app.analysis.bars import SECOND_MS, Bar, BarBuilder, FaultsBySecond, group_by_second
-from app.analysis.records import Batch, Quote
+from app.analysis.record_parser import INEXACT_PRICE
+from app.analysis.records import Batch, Quote, Record
 from app.analysis.rolling_bars import RollingBars
 from app.analysis.state import BuilderCheckpoint, State
+from app.analysis.widening import record_in_unit
 
 MAX_LATE_MS: Final = 2000
 
@@ -31,10 +33,11 @@ def replay_late_records(
     ):
         return
     builder = state.checkpoints[0].builder.copy()
+    in_unit = _in_unit(batch, state.digits)
     faults = group_by_second(batch.faults)
     old_bars, state.recent = state.recent, []
     state.checkpoints = state.checkpoints[:1]
-    records = iter(batch.records)
+    records = iter(in_unit)
     record = next(records, None)
     for old_bar in old_bars:
         builder.begin(old_bar.end)
@@ -50,6 +53,23 @@ def replay_late_records(
         state.recent.append(new_bar)
         state.checkpoints.append(BuilderCheckpoint(new_bar.end, builder.copy()))
     state.bar_builder = builder
+
+
+def _in_unit(batch: Batch, digits: int) -> list[Record]:
+    """Return the records in the ticker's price unit; late ones can't make it finer.
+
+    Those that it can't hold are left out, and added to the batch's faults.
+    """
+    if batch.digits == digits:
+        return batch.records
+    records: list[Record] = []
+    for record in batch.records:
+        held = record_in_unit(record, batch.digits, digits)
+        if held is None:
+            batch.faults.append((record.stamp, INEXACT_PRICE))
+        else:
+            records.append(held)
+    return records
 
 
 def _close_again(builder: BarBuilder, old_bar: Bar, faults: FaultsBySecond) -> Bar:

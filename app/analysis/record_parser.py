@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from msgspec.structs import astuple
 
+from app.analysis.price_units import DEFAULT_DIGITS, EXACT_DIGITS, NOT_HELD, to_price_units
 from app.analysis.record_schemas import (
     AGGRESSORS,
     DECODE_ERRORS,
@@ -29,7 +30,6 @@ from app.analysis.record_schemas import (
 )
 from app.analysis.records import (
     NO_SEQ,
-    PRICE_UNITS,
     UNSIGNED,
     Batch,
     Quote,
@@ -40,6 +40,7 @@ from app.analysis.records import (
 from app.core.errors import RecordRejected
 
 MAX_RECORD_BYTES: Final = 4096
+INEXACT_PRICE: Final = "inexact_price"
 MAX_STAMP_MISMATCH_MS: Final = 1.0
 
 # A decoded quote's fields, unpacked at once: in compiled code each access by name is a lookup.
@@ -131,7 +132,7 @@ def _check_quote(raw: RawQuote) -> None:
 
 
 def _is_side_allowed(price: float, size: float) -> bool:
-    return _is_allowed(price, size) or (size == 0 and abs(price) < MAX_PRICE)
+    return _is_allowed(price, size) or (size == 0 and abs(price) <= MAX_PRICE)
 
 
 def _check_trade(raw: RawTrade) -> None:
@@ -140,7 +141,7 @@ def _check_trade(raw: RawTrade) -> None:
 
 
 def _is_allowed(price: float, size: float) -> bool:
-    return 0 < price < MAX_PRICE and MIN_SIZE <= size <= MAX_SIZE
+    return 0 < price <= MAX_PRICE and MIN_SIZE <= size <= MAX_SIZE
 
 
 def _raise_first(checks: RecordChecks) -> None:
@@ -149,10 +150,11 @@ def _raise_first(checks: RecordChecks) -> None:
         raise RecordRejected(reason)
 
 
-def parse_quote(member: bytes, score: float) -> tuple[Quote, bool]:
+def parse_quote(member: bytes, score: float, digits: int = DEFAULT_DIGITS) -> tuple[Quote, bool]:
     """Parse a quote stored under `score`; return it and whether its timestamp contradicts that.
 
-    Raises `RecordRejected` with the reason that is counted.
+    Its prices are in units of 10^-digits. Raises `RecordRejected` with the reason that is counted,
+    `INEXACT_PRICE` where this unit can't hold a price.
     """
     if len(member) > MAX_RECORD_BYTES:
         raise RecordRejected("too_long")
@@ -165,10 +167,12 @@ def parse_quote(member: bytes, score: float) -> tuple[Quote, bool]:
     stamp, mismatch = score, False
     if timestamp != score:
         stamp, mismatch = _choose_stamp(timestamp, score)
-    quote = Quote(
-        stamp, seq, _to_price_units(bid_price), bid_size, _to_price_units(ask_price), ask_size
-    )
-    return quote, mismatch
+    # An empty side has no price: what stands there asks for no unit.
+    bid_units = to_price_units(bid_price, digits) if bid_size > 0 else 0
+    ask_units = to_price_units(ask_price, digits) if ask_size > 0 else 0
+    if min(bid_units, ask_units) == NOT_HELD:
+        raise RecordRejected(INEXACT_PRICE)
+    return Quote(stamp, seq, bid_units, bid_size, ask_units, ask_size), mismatch
 
 
 def _decode_unusual_quote(member: bytes) -> OrdinaryQuote:
@@ -189,7 +193,7 @@ def _decode_unusual_quote(member: bytes) -> OrdinaryQuote:
     )
 
 
-def parse_trade(member: bytes, score: float) -> tuple[Trade, bool]:
+def parse_trade(member: bytes, score: float, digits: int = DEFAULT_DIGITS) -> tuple[Trade, bool]:
     """Parse a trade; arguments, result and errors are those of `parse_quote`."""
     if len(member) > MAX_RECORD_BYTES:
         raise RecordRejected("too_long")
@@ -201,14 +205,10 @@ def parse_trade(member: bytes, score: float) -> tuple[Trade, bool]:
     stamp, mismatch = _choose_stamp(raw.timestamp, score)
     seq = _valid_seq(raw.seq)
     aggressor = AGGRESSORS.get(raw.aggressor or "", UNSIGNED)
-    return Trade(stamp, seq, _to_price_units(raw.price), raw.size, aggressor), mismatch
-
-
-def _to_price_units(price: float) -> int:
-    """Round a price to whole units; `round`, an interpreted call, is needed for few prices."""
-    scaled = price * PRICE_UNITS
-    truncated = int(scaled)
-    return truncated if abs(scaled - truncated) < 0.5 else round(scaled)  # noqa: PLR2004 - a half
+    units = to_price_units(raw.price, digits)
+    if units == NOT_HELD:
+        raise RecordRejected(INEXACT_PRICE)
+    return Trade(stamp, seq, units, raw.size, aggressor), mismatch
 
 
 def _valid_seq(seq: int | None) -> int:
@@ -229,19 +229,27 @@ ScoredMembers = list[tuple[bytes, float]]
 """Members of one of the broker's sorted sets with their scores, in the set's order."""
 
 
-def parse_batch(quotes: ScoredMembers, trades: ScoredMembers) -> Batch:
+def parse_batch(
+    quotes: ScoredMembers, trades: ScoredMembers, digits: int = DEFAULT_DIGITS
+) -> Batch:
     """Parse stored quotes and trades, and merge them into stream order without duplicates.
 
     The order is (stamp, seq); where `seq` is missing, trades come before quotes of the same stamp,
     each kind in the order of its set.
+
+    Prices are in units of 10^-digits; in units of 10^-`EXACT_DIGITS` where the former can't hold
+    all of them: which of them the ticker's unit can be made to hold, the engine decides, record by
+    record.
     """
     faults: list[tuple[float, str]] = []
     # One loop for each parser: a call through a variable is slower in compiled code.
     parsed_trades: list[Record] = []
     for member, score in trades:
         try:
-            trade, mismatch = parse_trade(member, score)
+            trade, mismatch = parse_trade(member, score, digits)
         except RecordRejected as rejected:
+            if rejected.reason == INEXACT_PRICE and digits != EXACT_DIGITS:
+                return parse_batch(quotes, trades, EXACT_DIGITS)
             faults.append((score, rejected.reason))
         else:
             parsed_trades.append(trade)
@@ -249,15 +257,18 @@ def parse_batch(quotes: ScoredMembers, trades: ScoredMembers) -> Batch:
     parsed_quotes: list[Record] = []
     for member, score in quotes:
         try:
-            quote, mismatch = parse_quote(member, score)
+            quote, mismatch = parse_quote(member, score, digits)
         except RecordRejected as rejected:
+            if rejected.reason == INEXACT_PRICE and digits != EXACT_DIGITS:
+                return parse_batch(quotes, trades, EXACT_DIGITS)
             faults.append((score, rejected.reason))
         else:
             parsed_quotes.append(quote)
             _add_faults(quote, faults, mismatch=mismatch)
     _sort_if_needed(parsed_trades)
     _sort_if_needed(parsed_quotes)
-    return Batch(_drop_duplicates(_merge(parsed_trades, parsed_quotes), faults), faults)
+    merged = _drop_duplicates(_merge(parsed_trades, parsed_quotes), faults)
+    return Batch(merged, faults, digits)
 
 
 def _add_faults(record: Record, faults: list[tuple[float, str]], *, mismatch: bool) -> None:

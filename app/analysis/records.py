@@ -1,7 +1,8 @@
 """Define quotes, trades and batches of them, and their units.
 
-Prices are integers in units of 1e-8, so that equal prices compare equal. Times are epoch
-milliseconds as floats, unchanged from the input (a double holds them to 0.24 µs).
+Prices are integers of a unit of the ticker's own, 1e-8 or finer (`price_units.py`), so that equal
+prices compare equal. Times are epoch milliseconds as floats, unchanged from the input (a double
+holds them to 0.24 µs).
 """
 
 from collections import Counter
@@ -12,7 +13,10 @@ from typing import Final
 
 from mypy_extensions import mypyc_attr
 
+from app.analysis.price_units import DEFAULT_DIGITS
+
 PRICE_UNITS: Final = 100_000_000
+"""How many units of 1e-8, the coarsest that a ticker may have, make a price of 1."""
 NO_SEQ: Final = -1
 BID: Final = 0
 ASK: Final = 1
@@ -88,10 +92,14 @@ stream_order = attrgetter("stamp", "seq")
 
 @dataclass(slots=True)
 class Batch:
-    """Records in stream order, and the faults found while parsing: (stamp, fault name)."""
+    """Records in stream order, and the faults found while parsing: (stamp, fault name).
+
+    Prices are in units of 10^-digits.
+    """
 
     records: list[Record]
     faults: list[tuple[float, str]]
+    digits: int = DEFAULT_DIGITS
 
 
 def count_faults(faults: Iterable[tuple[float, str]]) -> Counter[str]:

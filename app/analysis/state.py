@@ -10,6 +10,7 @@ from app.analysis.detectors import new_detectors
 from app.analysis.levels import SideLevels
 from app.analysis.patterns.detector import Detector
 from app.analysis.patterns.events import Event, Events
+from app.analysis.price_units import DEFAULT_DIGITS
 from app.analysis.records import Quote
 from app.analysis.standing_quote import StandingQuote
 
@@ -52,7 +53,7 @@ class State:
 
     `detectors` are in the order in which they are called. `recent` holds the bars of the last 2 s,
     which are stored apart, `checkpoints` the bar builders at their starts, `failed` by pattern the
-    second in which its detector last failed.
+    second in which its detector last failed. Prices are in units of 10^-`digits`.
     """
 
     ticker: str
@@ -73,6 +74,7 @@ class State:
     last_sweep: Event | None = None
     first_quote: Quote | None = None
     expiring_events: list[ExpiringEvent] = field(default_factory=list)
+    digits: int = DEFAULT_DIGITS
 
 
 def new_state(ticker: str) -> State:

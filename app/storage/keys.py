@@ -14,7 +14,8 @@ Written by a tick (lifetimes in seconds beside the names below):
     HASH   orderflow:state:{ticker}             `version`, `as_of`, `engine`, `blob`, `recent`,
                                                 `recent_count`, `journal`, `behind`, `lost_to`,
                                                 `open`: the open events, a line each,
-                                                `tick`: the tick size in 1e-8, where it is known
+                                                `tick`: the tick size in price units, if known,
+                                                `digits`: the unit is 10^-digits, 1e-8 if absent
 
 Written by the tasks and servers:
 
@@ -63,8 +64,9 @@ SCAN = PREFIX + "scan"
 NEWEST_ANSWERS = PREFIX + "answers:newest"
 # The field of the state that holds the open events: a reader need not search an hour of events.
 OPEN_EVENTS = "open"
-# The field of the state that holds the price tick in 1e-8, for readers that measure in ticks.
-TICK_SIZE = "tick"
+# The fields of the state that hold the price tick in units of 10^-digits, and these digits (absent:
+# 8), for readers that measure in ticks.
+TICK_SIZE, PRICE_DIGITS = "tick", "digits"
 # Prefix of the channel on which each tick publishes its `as_of`.
 TICKED_CHANNEL = PREFIX + "ticked:"
 

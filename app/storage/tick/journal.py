@@ -74,7 +74,8 @@ class Journal:
             ]
             if len(folded[0]) + len(folded[1]) < len(entry.checksums):
                 raise StateUnreadable(f"records that were folded up to {to} are gone")
-            engine.advance(parse_records(folded[0], folded[1], after, to)[0], to)
+            batch, _ = parse_records(folded[0], folded[1], after, to, engine.state.digits)
+            engine.advance(batch, to)
 
 
 def _checksum(member: bytes) -> int:

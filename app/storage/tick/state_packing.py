@@ -75,8 +75,9 @@ _MAKE: dict[bytes, Callable[..., object]] = {kind.mark: kind.make for kind in _K
 _LAYOUT = zlib.crc32(repr(sorted((k.mark, k.names) for k in _KINDS.values())).encode())
 
 # States that were stored before these classes and some of their fields were renamed, in November
-# 2026, hold the same fields in the same order; they are read, and written anew by today's names.
-_FORMER_LAYOUT = 0xFDF750AE
+# 2026, hold the same fields in the same order, and those before tickers had price units of their
+# own lack only last fields with defaults; they are read, and written anew by today's names.
+_FORMER_LAYOUTS = (0xFDF750AE, 0xE6A81DFB)
 _FORMER_MARKS = {
     b"BarFold": "BarBuilder",
     b"BookSecond": "SecondTotals",
@@ -134,7 +135,8 @@ def unpack(blob: bytes) -> object:
     Raises `StateUnreadable` if the bytes or the fields of the classes changed since.
     """
     body = blob[_CHECKSUM_BYTES:]
-    if blob[:_CHECKSUM_BYTES] not in (_checksum(body, _LAYOUT), _checksum(body, _FORMER_LAYOUT)):
+    checksums = [_checksum(body, layout) for layout in (_LAYOUT, *_FORMER_LAYOUTS)]
+    if blob[:_CHECKSUM_BYTES] not in checksums:
         raise StateUnreadable("its checksum differs")
     try:
         return _made(_decode(body))
