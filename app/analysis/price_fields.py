@@ -31,7 +31,6 @@ PRICE_FIELDS: Final[dict[str, tuple[str, ...]]] = {
     "PriceLevel": ("price",),
     "Pull": ("price",),
     "Regime": ("median", "farthest_spread"),
-    "SecondSample": ("spread", "mid_move", "jump"),
     "SecondTotals": ("max_jump",),
     "SideLevels": ("best", "active_prices"),
     "StandingQuote": ("spread", "last_price"),

@@ -1,8 +1,9 @@
 """Hold prices as whole numbers of a unit, 10^-digits, and publish them as floats.
 
 A unit holds a price v if some whole multiple of it is within `NOISE` of v: a broker that computes
-585.3300000000001 means 585.33. Of all such decimals the one with the fewest digits is meant.
-What is published is the double nearest to that decimal.
+585.3300000000001 means 585.33. Of all such decimals the one with the fewest digits is meant; only
+from 2.8 to 90 million, where eight decimals take all the digits of a double and leave none for
+noise, the nearest multiple of 1e-8. What is published is the double nearest to that decimal.
 """
 
 from operator import truediv
@@ -16,9 +17,9 @@ MAX_UNITS: Final = 9 * 10**18
 """The greatest price in units: it fits in 64 bits, and so does the sum of two, unsigned."""
 NOT_HELD: Final = -1
 
-NOISE: Final = 2.0**-50
-"""How much of itself a price may be off: four to eight times the spacing of doubles."""
-_UNAMBIGUOUS: Final = 2.0**49
+NOISE: Final = 5 * 2.0**-52
+"""How much of itself a price may be off: at least four times the spacing of doubles there."""
+_UNAMBIGUOUS: Final = 2.0**48
 """Below so many units noise is less than half a unit, so that the nearest whole number is meant."""
 _WHOLE_FROM: Final = 2.0**52
 EXACT_FLOAT: Final = 2**53
@@ -43,15 +44,25 @@ def to_price_units(price: float, digits: int) -> int:
 
 
 def _shortest_in_units(price: float, digits: int) -> int:
-    """Do the same where several multiples of the unit are within noise: the shortest is meant."""
+    """Do the same where several multiples of the unit are within noise."""
+    in_default = price * FLOAT_UNITS_PER_ONE[DEFAULT_DIGITS]
+    if _UNAMBIGUOUS <= in_default < EXACT_FLOAT:
+        # The product above is rounded to a half at the worst, which is too coarse here.
+        numerator, denominator = price.as_integer_ratio()
+        doubled = 2 * numerator * UNITS_PER_ONE[DEFAULT_DIGITS]
+        units = (doubled + denominator) // (2 * denominator)
+        return _if_small_enough(units * UNITS_PER_ONE[digits - DEFAULT_DIGITS], digits)
     for used in range(min(digits, MAX_DIGITS) + 1):
         scaled = price * FLOAT_UNITS_PER_ONE[used]
         # From 2^52 on doubles are whole, and adding a half would round.
         whole = int(scaled) if scaled >= _WHOLE_FROM else int(scaled + 0.5)
         if abs(scaled - float(whole)) <= scaled * NOISE:
-            units = whole * UNITS_PER_ONE[digits - used]
-            return units if units <= MAX_UNITS or digits == EXACT_DIGITS else NOT_HELD
+            return _if_small_enough(whole * UNITS_PER_ONE[digits - used], digits)
     return NOT_HELD
+
+
+def _if_small_enough(units: int, digits: int) -> int:
+    return units if units <= MAX_UNITS or digits == EXACT_DIGITS else NOT_HELD
 
 
 def published_price(units: int, units_per_one: float) -> float:

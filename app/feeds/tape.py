@@ -36,7 +36,7 @@ QUOTE_COLUMNS = ("ts_ms", "bid_price", "bid_size", "ask_price", "ask_size")
 TRADE_COLUMNS = ("ts_ms", "price", "size")
 _MAX_EXACT_INT = 2.0**53
 # As in `price_units`: below it, the nearest whole number is meant.
-_UNAMBIGUOUS_UNITS = 2.0**49
+_UNAMBIGUOUS_UNITS = 2.0**48
 
 Floats = npt.NDArray[np.float64]
 Whole = npt.NDArray[np.int64]
