@@ -127,9 +127,8 @@ class Engine:
         if needed > state.digits:
             second = whole_second(record.stamp)
             is_refused = (
-                (second == self._refused_second and needed >= self._refused_digits)
-                or record_in_unit(record, digits, needed) is None
-            )
+                second == self._refused_second and needed >= self._refused_digits
+            ) or record_in_unit(record, digits, needed) is None
             if is_refused:
                 return None
             if not can_be_finer(state, needed):

@@ -5,27 +5,20 @@ import re
 from array import array
 from collections.abc import Sequence
 from dataclasses import fields, is_dataclass, replace
-from functools import cache
 from typing import Any
 
-import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from app.analysis.engine import Engine
-from app.analysis.late_records import replay_late_records
-from app.analysis.price_units import DEFAULT_DIGITS, UNITS_PER_ONE, published_price
-from app.analysis.records import Batch, Quote, Record, Trade
-from app.analysis.rolling_bars import RollingBars
+from app.analysis.price_units import DEFAULT_DIGITS, UNITS_PER_ONE
+from app.analysis.records import Batch, Quote, Record
 from app.analysis.widening import set_digits, use_finer_unit
 from app.storage.tick import codec
-from tests.analysis.laws import Records, Said, differences, ends_of, pieces, same
-from tests.analysis.laws import Hearing
+from tests.analysis.laws import Hearing, Records, Said, differences, ends_of, pieces, same
 from tests.analysis.test_laws import feeds, law
-from tests.builders import START_MS, quote, second, stream, trade
 from tests.strategies import Flavour
-from tests.tapes import FOLDER, records_of
 
 CLOSE = 1e-12
 CLOSED_KEY = re.compile(r"state\.(last_sweep|context\.events\.closed\[\d+\])\.key")

@@ -2,12 +2,13 @@
 
 import json
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from decimal import Decimal
 
 import pytest
 import redis
 
+from app.analysis.records import Quote
 from app.answers.ticker_read import ReadRequest, TickerReads
 from app.core.settings import Settings
 from app.storage.keys import Keys
@@ -41,20 +42,24 @@ class Broker:
 
     def __init__(self, client: redis.Redis) -> None:
         self.client = client
-        self._seq = 0
+        self.seq = 0
 
-    def quote(self, at: float, bid: object, ask: object, sizes: tuple[float, float] = (1, 1)) -> None:
+    def quote(
+        self, at: float, bid: object, ask: object, sizes: tuple[float, float] = (1, 1)
+    ) -> None:
+        """Write a quote stamped `at` seconds after the start."""
         prices = {"bid_price": float(str(bid)), "ask_price": float(str(ask))}
-        fields = {**prices, "bid_size": sizes[0], "ask_size": sizes[1]}
-        self._write("quotes", at, fields)
+        self._write("quotes", at, {**prices, "bid_size": sizes[0], "ask_size": sizes[1]})
 
     def trade(self, at: float, price: object, size: float = 1.0, aggressor: str = "buy") -> None:
-        self._write("trades", at, {"price": float(str(price)), "size": size, "aggressor": aggressor})
+        """Write a print stamped `at` seconds after the start."""
+        fields = {"price": float(str(price)), "size": size, "aggressor": aggressor}
+        self._write("trades", at, fields)
 
     def _write(self, kind: str, at: float, fields: dict[str, object]) -> None:
-        self._seq += 1
+        self.seq += 1
         stamp = START_MS + at * 1000
-        member = json.dumps({**fields, "timestamp": stamp, "seq": self._seq})
+        member = json.dumps({**fields, "timestamp": stamp, "seq": self.seq})
         self.client.zadd(f"orderflow:{kind}:{TICKER}", {member: stamp})
 
 
@@ -147,29 +152,47 @@ def test_large_prices_are_published_as_they_are(
 # --- the whole kind -------------------------------------------------------------------------------
 
 
-def scaled_feed(broker: Broker, power: int, seed: int, records: int = 500) -> float:
-    """Write a feed with its prices times a power of ten; return its end in seconds."""
-    flavour = Flavour(seed, records, 0.3, 1.0, 0.05, 0.0, 0.5, 0.4)
-    at = 0.0
+def scaled_feed(broker: Broker, power: int, seed: int) -> None:
+    """Write a feed with its prices times a power of ten."""
+    flavour = Flavour(seed, 500, 0.3, 1.0, 0.05, 0.0, 0.5, 0.4)
+
+    def price(units: int) -> Decimal:
+        return Decimal(units).scaleb(power - 8)
+
     for record in flavour.stream():
         at = (record.stamp - START_MS) / 1000
-
-        def price(units: int) -> Decimal:
-            return Decimal(units).scaleb(power - 8)
-
-        if hasattr(record, "bid_price"):
+        if isinstance(record, Quote):
             sizes = record.bid_size, record.ask_size
             broker.quote(at, price(record.bid_price), price(record.ask_price), sizes)
         else:
             side = {1: "buy", -1: "sell"}[record.aggressor]
             broker.trade(at, price(record.price), record.size, side)
-    return at
 
 
-PRICE_NAMES = (
-    "bid_price ask_price bid_price_movement ask_price_movement avg_spread min_spread max_spread "
-    "weighted_mid price_velocity vwap"
-).split()
+PRICE_NAMES = [
+    "bid_price",
+    "ask_price",
+    "bid_price_movement",
+    "ask_price_movement",
+    "avg_spread",
+    "min_spread",
+    "max_spread",
+    "weighted_mid",
+    "price_velocity",
+    "vwap",
+]
+
+
+def ticked(
+    client: redis.Redis, new_store: NewStore
+) -> tuple[dict[str, object], list[dict[str, object]], list[float]]:
+    """Tick over all records by workers that take over from each other; return what is told."""
+    [(_, newest)] = client.zrange(f"orderflow:quotes:{TICKER}", -1, -1, withscores=True)
+    workers = [new_store(), new_store()]
+    for number in range(1, int((newest - START_MS) / 1000) + 8, 3):
+        worker = new_store() if number % 8 == 0 else workers[number // 5 % 2]
+        worker.run_tick(TICKER, second(number))
+    return metrics(client, "1min"), events(client), levels(client, "bid")
 
 
 @pytest.mark.parametrize("name", SCALES)
@@ -177,20 +200,11 @@ def test_a_feed_at_another_scale_has_the_same_events_and_scaled_numbers(
     redis_client: redis.Redis, broker: Broker, new_store: NewStore, name: str
 ) -> None:
     power, digits = SCALES[name]
-
-    def run() -> Iterator[tuple[dict[str, object], list[dict[str, object]], list[float]]]:
-        end = scaled_feed(broker, 0 if not scales else power, seed=6)
-        workers = [new_store(), new_store()]
-        for number in range(1, int(end) + 8, 3):
-            worker = new_store() if number % 8 == 0 else workers[number // 5 % 2]
-            worker.run_tick(TICKER, second(number))
-        yield metrics(redis_client, "1min"), events(redis_client), levels(redis_client, "bid")
-
-    scales = False
-    [(usual, usual_events, usual_levels)] = run()
+    scaled_feed(broker, 0, seed=6)
+    usual, usual_events, usual_levels = ticked(redis_client, new_store)
     redis_client.flushall()
-    scales = True
-    [(found, found_events, found_levels)] = run()
+    scaled_feed(broker, power, seed=6)
+    found, found_events, found_levels = ticked(redis_client, new_store)
 
     factor = 10.0**power
     assert redis_client.hget(STATE, "digits") == (digits and digits.encode())
@@ -231,7 +245,7 @@ def test_a_crash_to_finer_prices_says_the_same_whoever_ticks(
     one = new_store()
     calm = run(lambda _: one)
     redis_client.flushall()
-    broker._seq = 0
+    broker.seq = 0
     pair = [new_store(), new_store()]
     shaken = run(lambda n: new_store() if n % 7 == 3 else pair[n % 2])
 
@@ -251,7 +265,7 @@ def test_a_crash_to_finer_prices_says_the_same_whoever_ticks(
         ("145000000", "1e300", "out_of_range"),
     ],
 )
-def test_an_absurd_print_is_rejected_by_name_and_costs_the_ticker_nothing(
+def test_an_absurd_print_is_rejected_by_name_and_costs_the_ticker_nothing(  # noqa: PLR0913, PLR0917 - fixtures, and a case
     redis_client: redis.Redis,
     broker: Broker,
     new_store: NewStore,
@@ -339,7 +353,7 @@ def test_a_late_record_that_the_unit_can_not_hold_is_rejected_and_a_held_one_cou
 
 
 def test_a_history_across_a_change_of_the_unit_is_summed_in_one(
-    redis_client: redis.Redis, broker: Broker, new_store: NewStore, settings: Settings
+    redis_client: redis.Redis, broker: Broker, new_store: NewStore
 ) -> None:
     store = new_store()
     for number in range(40):
