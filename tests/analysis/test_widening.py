@@ -139,7 +139,7 @@ def memory_left_behind(records: Records, places: Sequence[int]) -> list[str]:
 
 def broken_by_change(records: Records, changes: Sequence[dict[int, int]]) -> list[str]:
     """Compare tapes whose unit changes with one that has the last unit from the start."""
-    ends = ends_of(records)
+    ends = ends_of(records, 3)
     found: list[str] = []
     usual = Run(records, ends, {})
     for change in changes:
@@ -162,9 +162,8 @@ def _ids(said: Said) -> Any:
 def test_a_change_of_the_unit_changes_no_result(records: Records, seed: int) -> None:
     draw = random.Random(seed)  # noqa: S311 - a test's, not a secret's
     places = sorted(draw.sample(range(1, len(records)), 2))
-    changes = [{places[0]: 9, places[1]: 12}, {places[1]: 10}]
 
-    assert broken_by_change(records, changes) == []
+    assert broken_by_change(records, [{places[0]: 9, places[1]: 12}]) == []
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -172,4 +171,4 @@ def test_all_that_is_remembered_is_in_the_finer_unit_at_any_moment(seed: int) ->
     records = Flavour(seed, 700, 0.4, 0.8, 0.1, 0.0, 0.1, 0.6).stream()
     draw = random.Random(seed)  # noqa: S311 - a test's, not a secret's
 
-    assert memory_left_behind(records, draw.sample(range(1, len(records)), 10)) == []
+    assert memory_left_behind(records, draw.sample(range(1, len(records)), 25)) == []
