@@ -19,15 +19,17 @@ from app.storage.tick import codec
 from tests.analysis.laws import Hearing, Records, Said, differences, ends_of, pieces, same
 from tests.analysis.test_laws import feeds, law
 from tests.strategies import Flavour
+from tests.tapes import FOLDER, records_of
 
 CLOSE = 1e-12
 CLOSED_KEY = re.compile(r"state\.(last_sweep|context\.events\.closed\[\d+\])\.key")
 SLACK = 1e-9
 TAPES = {
-    "AAPL_2012-06-21": 1_340_285_400_000 + 15 * 60_000,
-    "BTCUSDT-PERP_2024-08-08": float("inf"),
-    "ESU4_2024-07-01": float("inf"),
+    "AAPL_2012-06-21": 1_340_285_400_000 + 6 * 60_000,
+    "BTCUSDT-PERP_2024-08-08": 1_723_161_255_000 + 8_000,
+    "ESU4_2024-07-01": 1_719_878_281_000 + 240_000,
 }
+"""Slices of real tapes: each up to an instant."""
 
 
 def in_unit(record: Record, digits: int) -> Record:
@@ -172,3 +174,15 @@ def test_all_that_is_remembered_is_in_the_finer_unit_at_any_moment(seed: int) ->
     draw = random.Random(seed)  # noqa: S311 - a test's, not a secret's
 
     assert memory_left_behind(records, draw.sample(range(1, len(records)), 25)) == []
+
+
+@pytest.mark.parametrize("tape", TAPES)
+def test_a_change_of_the_unit_changes_nothing_on_a_real_tape(tape: str) -> None:
+    if not (FOLDER / f"{tape}.quotes.csv.gz").exists():
+        pytest.skip("the tape is not here")
+    records = records_of(tape, TAPES[tape])
+    draw = random.Random(1)  # noqa: S311 - a test's, not a secret's
+    places = sorted(draw.sample(range(1, len(records)), 4))
+
+    assert memory_left_behind(records, places) == []
+    assert broken_by_change(records, [{places[1]: 9, places[2]: 11}]) == []
