@@ -223,34 +223,45 @@ def test_a_feed_at_another_scale_has_the_same_events_and_scaled_numbers(
             assert other["price_low"] == pytest.approx(one["price_low"] * factor, rel=1e-14)  # type: ignore[operator]
 
 
+@pytest.mark.parametrize(
+    "takeovers",
+    [{40}, {41}, {43, 44}, {47}, set(range(3, 80, 7)), set(range(80))],
+    ids=lambda ticks: f"{len(ticks)} from {min(ticks)}",
+)
 def test_a_crash_to_finer_prices_says_the_same_whoever_ticks(
-    redis_client: redis.Redis, broker: Broker, new_store: NewStore
+    redis_client: redis.Redis, broker: Broker, new_store: NewStore, takeovers: set[int]
 ) -> None:
-    def run(workers: Callable[[int], TickStore]) -> list[object]:
-        said: list[object] = []
-        for step in range(400):
-            price = Decimal("0.00001") if step < 200 else Decimal("0.000000321")
-            tick = Decimal("1e-8") if step < 200 else Decimal("1e-9")
-            bid = price + (step * 7 % 25) * tick
-            broker.quote(step / 5, bid, bid + tick * (1 + step % 3), (1 + step % 4, 2))
-            if step % 3 == 0:
-                broker.trade(step / 5 + 0.05, bid, 1 + step % 2, "sell")
-            if step % 5 == 4:
-                workers(step // 5).run_tick(TICKER, second(step // 5 + 1))
-                said.append(metrics(redis_client, "1min"))
-        state = redis_client.hgetall(STATE)
-        names = sorted(name for name in state if name.startswith(b"l:"))
-        return [said, events(redis_client), levels(redis_client, "bid"), names, state[b"digits"]]
-
-    one = new_store()
-    calm = run(lambda _: one)
+    calm = crash(redis_client, broker, new_store, set())
     redis_client.flushall()
     broker.seq = 0
-    pair = [new_store(), new_store()]
-    shaken = run(lambda n: new_store() if n % 7 == 3 else pair[n % 2])
 
-    assert calm[-1] == b"9"
-    assert shaken[:3] == calm[:3]
+    shaken = crash(redis_client, broker, new_store, takeovers)
+
+    assert redis_client.hget(STATE, "digits") == b"9"
+    assert shaken == calm
+    kept = {name for name in redis_client.hkeys(STATE) if name.startswith(b"l:")}
+    assert len(kept) <= 2 * 64
+
+
+def crash(
+    client: redis.Redis, broker: Broker, new_store: NewStore, takeovers: set[int]
+) -> list[object]:
+    """Let prices fall below the unit in the 40th of 80 seconds, and tell what ticks published."""
+    said: list[object] = []
+    store = new_store()
+    for step in range(400):
+        price = Decimal("0.00001") if step < 200 else Decimal("0.000000321")
+        tick = Decimal("1e-8") if step < 200 else Decimal("1e-9")
+        bid = price + (step * 7 % 25) * tick
+        broker.quote(step / 5 + 0.1, bid, bid + tick * (1 + step % 3), (1 + step % 4, 2))
+        if step % 3 == 0:
+            broker.trade(step / 5 + 0.15, bid, 1 + step % 2, "sell")
+        if step % 5 == 4:
+            if step // 5 in takeovers:
+                store = new_store()
+            store.run_tick(TICKER, second(step // 5 + 1))
+            said.append(metrics(client, "1min"))
+    return [said, events(client), levels(client, "bid"), levels(client, "ask")]
 
 
 @pytest.mark.parametrize(
