@@ -51,6 +51,16 @@ ANY_AGE: Final = {"State": ("first_quote",), "DetectorContext": ("tick_size",)}
 """What may be of a price that the ticker left long ago: it does not keep a unit from being used."""
 
 
+_names_of_class: dict[type, list[str]] = {}
+
+
+def _field_names(kind: Any) -> list[str]:  # noqa: ANN401 - a dataclass
+    names = _names_of_class.get(kind)
+    if names is None:
+        names = _names_of_class[kind] = [field.name for field in fields(kind)]
+    return names
+
+
 class PriceWalk:
     """Multiplies all prices in an object and what it refers to by a power of ten, each once.
 
@@ -102,8 +112,7 @@ class PriceWalk:
         prices = PRICE_FIELDS.get(kind, ())
         pairs = PRICE_PAIR_FIELDS.get(kind, ())
         any_age = ANY_AGE.get(kind, ())
-        for field in fields(value):
-            name = field.name
+        for name in _field_names(type(value)):
             now = getattr(value, name)
             greatest = self.greatest
             if name in prices:

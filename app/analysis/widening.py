@@ -53,9 +53,13 @@ def digits_of_record(record: Record, digits: int) -> int:
 
 def can_be_finer(state: State, digits: int) -> bool:
     """Return whether all prices in a ticker's memory leave room for a unit of `digits`."""
+    factor = UNITS_PER_ONE[digits - state.digits]
+    builder = state.bar_builder
+    if max(builder.last_bid_price, builder.last_ask_price) * factor > MAX_UNITS_AT_CHANGE:
+        return False  # nearly always told without the walk, which takes milliseconds
     walk = PriceWalk(1)
     walk.visit(state)
-    return walk.greatest * UNITS_PER_ONE[digits - state.digits] <= MAX_UNITS_AT_CHANGE
+    return walk.greatest * factor <= MAX_UNITS_AT_CHANGE
 
 
 def use_finer_unit(state: State, table: RollingBars, digits: int) -> None:
