@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.analysis.engine import Engine
+from app.analysis.patterns.absorption import Absorption, Watch
 from app.analysis.price_units import DEFAULT_DIGITS, UNITS_PER_ONE
 from app.analysis.records import Batch, Quote, Record
 from app.analysis.widening import set_digits, use_finer_unit
@@ -186,3 +187,19 @@ def test_a_change_of_the_unit_changes_nothing_on_a_real_tape(tape: str) -> None:
 
     assert memory_left_behind(records, places) == []
     assert broken_by_change(records, [{places[1]: 9, places[2]: 11}]) == []
+
+
+def test_so_is_what_warm_detectors_remember() -> None:
+    records = Flavour(1, 1500, 0.2, 0.8, 0.05, 0.0, 1.0, 0.4).stream()
+
+    assert memory_left_behind(records, [884, 1128, 1307, 1500]) == []
+
+
+def test_so_is_the_price_of_an_open_absorption() -> None:
+    engine = Engine.new("LAW")
+    [absorption] = [one for one in engine.state.detectors if isinstance(one, Absorption)]
+    absorption.watches = [Watch(10_00000000, 1.0), None]
+
+    finer_from(engine, 9)
+
+    assert absorption.watches == [Watch(10_000000000, 1.0), None]
