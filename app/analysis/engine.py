@@ -17,12 +17,21 @@ from app.analysis.dispatch import DetectorDispatcher
 from app.analysis.late_records import MAX_LATE_MS
 from app.analysis.metrics import compute_metrics
 from app.analysis.patterns.events import Event
-from app.analysis.records import UNSIGNED, Batch, Quote, Trade
+from app.analysis.price_fields import PriceWalk
+from app.analysis.price_units import UNITS_PER_ONE
+from app.analysis.record_parser import INEXACT_PRICE
+from app.analysis.records import UNSIGNED, Batch, Quote, Record, Trade
 from app.analysis.rejections import newest_quote_stamp, newest_trade_stamp
 from app.analysis.results import Quality, TickResult, add_counts, build_quality
 from app.analysis.rolling_bars import RollingBars
 from app.analysis.state import BuilderCheckpoint, ExpiringEvent, Gap, State, new_state
 from app.analysis.touch import BestPriceChanges, Visit, is_better, resting_side
+from app.analysis.widening import (
+    can_be_finer,
+    digits_of_record,
+    record_in_unit,
+    use_finer_unit,
+)
 from app.analysis.windows import WEAK_EVENT_SECONDS, WINDOW_SECONDS, WINDOWS
 
 SLEEP_AFTER_SECONDS: Final = 300
@@ -40,6 +49,13 @@ class Engine:
         self._levels_changed = [False, False]
         self._oddities: dict[str, int] = {}
         self._dispatcher = DetectorDispatcher(state)
+        # The second in which a finer unit was last refused, and its digits.
+        self._refused_second, self._refused_digits = 0, 0
+        if table.digits < state.digits:
+            table.use_finer_unit(
+                state.digits, PriceWalk(UNITS_PER_ONE[state.digits - table.digits])
+            )
+            table.first_quote = state.first_quote
 
     @classmethod
     def new(cls, ticker: str) -> "Engine":
@@ -55,13 +71,24 @@ class Engine:
         """Fold records stamped after the last `as_of` and up to this one, in stream order.
 
         `as_of` is a whole second in ms. `stored` maps the end of a second to the number of members
-        with scores in it that the broker's keys hold.
+        with scores in it that the broker's keys hold. Records that the ticker's price unit can't be
+        made to hold are left out, and become rejected ones of the batch.
         """
         faults = group_by_second(batch.faults)
         counts = stored or {}
         state = self.state
-        for record in batch.records:
-            stamp = record.stamp
+        is_in_other_unit = batch.digits != state.digits
+        not_held: list[Record] = []
+        for given in batch.records:
+            record, stamp = given, given.stamp
+            if is_in_other_unit:
+                self._close_ended_seconds(stamp, faults, counts)
+                held = self._in_unit(record, batch.digits)
+                if held is None:
+                    faults.setdefault(whole_second(stamp), []).append(INEXACT_PRICE)
+                    not_held.append(given)
+                    continue
+                record = held
             if stamp > state.bar_builder.end or state.is_asleep:
                 self._close_seconds_before(stamp, faults, counts)
             if state.open_stamp and stamp > state.open_stamp:
@@ -73,17 +100,26 @@ class Engine:
             else:
                 self._fold_trade(record)
         self._close_seconds_through(as_of, faults, counts)
+        if not_held:
+            batch.reject(not_held, INEXACT_PRICE)
+        self._note_rejections(batch)
+        self._count_outside_bars(faults)
+        state.as_of = as_of
+
+    def _count_outside_bars(self, faults: FaultsBySecond) -> None:
+        """Count what belongs to no bar: there was no record yet, or the ticker is asleep."""
+        for names in faults.values():
+            for name in names:
+                self._oddities[name] = self._oddities.get(name, 0) + 1
+
+    def _note_rejections(self, batch: Batch) -> None:
+        state = self.state
         if batch.rejected_quotes or state.rejected_quotes.count:
             newest = newest_quote_stamp(batch.records)
             state.rejected_quotes.add_newer(batch.rejected_quotes, newest)
         if batch.rejected_trades or state.rejected_trades.count:
             newest = newest_trade_stamp(batch.records)
             state.rejected_trades.add_newer(batch.rejected_trades, newest)
-        # What is left belongs to no bar: there was no record yet, or the ticker is asleep.
-        for names in faults.values():
-            for name in names:
-                self._oddities[name] = self._oddities.get(name, 0) + 1
-        state.as_of = as_of
 
     def take_oddities(self) -> dict[str, int]:
         """Return the counts of oddities folded since the last call, by name."""
@@ -94,14 +130,40 @@ class Engine:
         self, stamp: float, faults: FaultsBySecond, stored: Mapping[int, int]
     ) -> None:
         """Close the seconds that end before a stamp, so that the current second contains it."""
+        self._close_ended_seconds(stamp, faults, stored)
+        if self.state.is_asleep or not self.state.bar_builder.end:
+            self._add_silent_seconds(whole_second(stamp) - SECOND_MS, faults)
+            self._resume(stamp)
+
+    def _close_ended_seconds(
+        self, stamp: float, faults: FaultsBySecond, stored: Mapping[int, int]
+    ) -> None:
         state = self.state
         if stamp > state.bar_builder.end and state.bar_builder.end:
             end = whole_second(stamp)
             while state.bar_builder.end < end and not state.is_asleep:
                 self._close_second(faults, stored)
-        if state.is_asleep or not state.bar_builder.end:
-            self._add_silent_seconds(whole_second(stamp) - SECOND_MS, faults)
-            self._resume(stamp)
+
+    def _in_unit(self, record: Record, digits: int) -> Record | None:
+        """Return a record, given in 10^-digits, in the ticker's unit; None if that can't hold it.
+
+        The unit becomes finer where the record asks for it and the ticker's prices allow it. To
+        find that they don't takes as long as many records: once a second.
+        """
+        state = self.state
+        needed = digits_of_record(record, digits)
+        if needed > state.digits:
+            second = whole_second(record.stamp)
+            is_refused = (
+                second == self._refused_second and needed >= self._refused_digits
+            ) or record_in_unit(record, digits, needed) is None
+            if is_refused:
+                return None
+            if not can_be_finer(state, needed):
+                self._refused_second, self._refused_digits = second, needed
+                return None
+            use_finer_unit(state, self.table, needed)
+        return record_in_unit(record, digits, state.digits)
 
     def _close_seconds_through(
         self, as_of: int, faults: FaultsBySecond, stored: Mapping[int, int]

@@ -9,10 +9,12 @@ from collections.abc import Mapping
 from typing import Final
 
 from app.analysis.bars import SECOND_MS, Bar, BarBuilder, FaultsBySecond, group_by_second
-from app.analysis.records import Batch, Quote
+from app.analysis.record_parser import INEXACT_PRICE
+from app.analysis.records import Batch, Quote, Record
 from app.analysis.rejections import newest_quote_stamp, newest_trade_stamp
 from app.analysis.rolling_bars import RollingBars
 from app.analysis.state import BuilderCheckpoint, State
+from app.analysis.widening import record_in_unit
 
 MAX_LATE_MS: Final = 2000
 
@@ -33,11 +35,12 @@ def replay_late_records(
     ):
         return None
     builder = state.checkpoints[0].builder.copy()
+    in_unit = _in_unit(batch, state.digits)
     faults = group_by_second(batch.faults)
     old_bars, state.recent = state.recent, []
     state.checkpoints = state.checkpoints[:1]
     grown: dict[str, int] = {}
-    records = iter(batch.records)
+    records = iter(in_unit)
     record = next(records, None)
     for old_bar in old_bars:
         builder.begin(old_bar.end)
@@ -64,6 +67,26 @@ def _add_growth(grown: dict[str, int], old: Mapping[str, int], new: Mapping[str,
         growth = count - old.get(name, 0)
         if growth > 0:
             grown[name] = grown.get(name, 0) + growth
+
+
+def _in_unit(batch: Batch, digits: int) -> list[Record]:
+    """Return the records in the ticker's price unit; late ones can't make it finer.
+
+    Those that it can't hold are left out, and become rejected ones of the batch.
+    """
+    if batch.digits == digits:
+        return batch.records
+    records: list[Record] = []
+    not_held: list[Record] = []
+    for record in batch.records:
+        held = record_in_unit(record, batch.digits, digits)
+        if held is None:
+            not_held.append(record)
+        else:
+            records.append(held)
+    if not_held:
+        batch.reject(not_held, INEXACT_PRICE)
+    return records
 
 
 def _close_again(builder: BarBuilder, old_bar: Bar, faults: FaultsBySecond) -> Bar:

@@ -49,7 +49,11 @@ REJECTED: Final = (
         "non_positive_price",
         "has a price of 0 or below on a side with size, or of a print",
     ),
-    Count("out_of_range", "has a price or size too great to be kept exactly"),
+    Count("out_of_range", "has a price above 9·10¹⁰, or a size too great to be kept exactly"),
+    Count(
+        "inexact_price",
+        "has a price with more digits than the ticker's price unit can be made to hold",
+    ),
     Count("zero_size", "is a print of size 0"),
     Count("too_long", "is over 4 KiB"),
 )

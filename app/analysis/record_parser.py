@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from msgspec.structs import astuple
 
+from app.analysis.price_units import DEFAULT_DIGITS, EXACT_DIGITS, NOT_HELD, to_price_units
 from app.analysis.record_schemas import (
     AGGRESSORS,
     DECODE_ERRORS,
@@ -30,7 +31,6 @@ from app.analysis.record_schemas import (
 )
 from app.analysis.records import (
     NO_SEQ,
-    PRICE_UNITS,
     UNSIGNED,
     Batch,
     Fault,
@@ -42,6 +42,7 @@ from app.analysis.records import (
 from app.core.errors import RecordRejected
 
 MAX_RECORD_BYTES: Final = 4096
+INEXACT_PRICE: Final = "inexact_price"
 MAX_STAMP_MISMATCH_MS: Final = 1.0
 
 # A decoded quote's fields, unpacked at once: in compiled code each access by name is a lookup.
@@ -163,7 +164,7 @@ def _check_trade(raw: RawTrade) -> None:
 
 
 def _is_allowed(price: float, size: float) -> bool:
-    return 0 < price < MAX_PRICE and MIN_SIZE <= size <= MAX_SIZE
+    return 0 < price <= MAX_PRICE and MIN_SIZE <= size <= MAX_SIZE
 
 
 def _raise_first(checks: RecordChecks) -> None:
@@ -172,10 +173,11 @@ def _raise_first(checks: RecordChecks) -> None:
         raise RecordRejected(reason)
 
 
-def parse_quote(member: bytes, score: float) -> tuple[Quote, bool]:
+def parse_quote(member: bytes, score: float, digits: int = DEFAULT_DIGITS) -> tuple[Quote, bool]:
     """Parse a quote stored under `score`; return it and whether its timestamp contradicts that.
 
-    Raises `RecordRejected` with the reason that is counted.
+    Its prices are in units of 10^-digits. Raises `RecordRejected` with the reason that is counted,
+    `INEXACT_PRICE` where this unit can't hold a price.
     """
     if len(member) > MAX_RECORD_BYTES:
         raise RecordRejected("too_long")
@@ -188,10 +190,12 @@ def parse_quote(member: bytes, score: float) -> tuple[Quote, bool]:
     stamp, mismatch = score, False
     if timestamp != score:
         stamp, mismatch = _choose_stamp(timestamp, score)
-    quote = Quote(
-        stamp, seq, _to_price_units(bid_price), bid_size, _to_price_units(ask_price), ask_size
-    )
-    return quote, mismatch
+    # An empty side has no price: what stands there asks for no unit.
+    bid_units = to_price_units(bid_price, digits) if bid_size > 0 else 0
+    ask_units = to_price_units(ask_price, digits) if ask_size > 0 else 0
+    if min(bid_units, ask_units) == NOT_HELD:
+        raise RecordRejected(INEXACT_PRICE)
+    return Quote(stamp, seq, bid_units, bid_size, ask_units, ask_size), mismatch
 
 
 def _decode_unusual_quote(member: bytes) -> OrdinaryQuote:
@@ -214,13 +218,13 @@ def _decode_unusual_quote(member: bytes) -> OrdinaryQuote:
     )
 
 
-def parse_trade(member: bytes, score: float) -> tuple[Trade, bool]:
+def parse_trade(member: bytes, score: float, digits: int = DEFAULT_DIGITS) -> tuple[Trade, bool]:
     """Parse a trade; arguments, result and errors are those of `parse_quote`."""
-    trade, mismatch, _ = _parse_trade(member, score)
+    trade, mismatch, _ = _parse_trade(member, score, digits)
     return trade, mismatch
 
 
-def _parse_trade(member: bytes, score: float) -> tuple[Trade, bool, bool]:
+def _parse_trade(member: bytes, score: float, digits: int) -> tuple[Trade, bool, bool]:
     """Parse a trade; return also whether its aggressor is none of the known words."""
     if len(member) > MAX_RECORD_BYTES:
         raise RecordRejected("too_long")
@@ -233,21 +237,16 @@ def _parse_trade(member: bytes, score: float) -> tuple[Trade, bool, bool]:
     seq = _valid_seq(raw.seq)
     aggressor = UNSIGNED if raw.aggressor is None else _aggressor_of(raw.aggressor)
     is_unknown = aggressor == UNSIGNED and raw.aggressor is not None
-    trade = Trade(stamp, seq, _to_price_units(raw.price), raw.size, aggressor)
-    return trade, mismatch, is_unknown
+    units = to_price_units(raw.price, digits)
+    if units == NOT_HELD:
+        raise RecordRejected(INEXACT_PRICE)
+    return Trade(stamp, seq, units, raw.size, aggressor), mismatch, is_unknown
 
 
 def _aggressor_of(word: str) -> int:
     """Return the aggressor that a word names in any letter case, UNSIGNED for any other word."""
     aggressor = AGGRESSORS.get(word)
     return AGGRESSORS.get(word.lower(), UNSIGNED) if aggressor is None else aggressor
-
-
-def _to_price_units(price: float) -> int:
-    """Round a price to whole units; `round`, an interpreted call, is needed for few prices."""
-    scaled = price * PRICE_UNITS
-    truncated = int(scaled)
-    return truncated if abs(scaled - truncated) < 0.5 else round(scaled)  # noqa: PLR2004 - a half
 
 
 def _valid_seq(seq: int | None) -> int:
@@ -268,11 +267,17 @@ ScoredMembers = list[tuple[bytes, float]]
 """Members of one of the broker's sorted sets with their scores, in the set's order."""
 
 
-def parse_batch(quotes: ScoredMembers, trades: ScoredMembers) -> Batch:
+def parse_batch(
+    quotes: ScoredMembers, trades: ScoredMembers, digits: int = DEFAULT_DIGITS
+) -> Batch:
     """Parse stored quotes and trades, and merge them into stream order without duplicates.
 
     The order is (stamp, seq); where `seq` is missing, trades come before quotes of the same stamp,
     each kind in the order of its set.
+
+    Prices are in units of 10^-digits; in units of 10^-`EXACT_DIGITS` where the former can't hold
+    all of them: which of them the ticker's unit can be made to hold, the engine decides, record by
+    record.
     """
     faults: list[Fault] = []
     rejected_trades: list[Fault] = []
@@ -281,8 +286,10 @@ def parse_batch(quotes: ScoredMembers, trades: ScoredMembers) -> Batch:
     parsed_trades: list[Record] = []
     for member, score in trades:
         try:
-            trade, mismatch, is_unknown = _parse_trade(member, score)
+            trade, mismatch, is_unknown = _parse_trade(member, score, digits)
         except RecordRejected as rejected:
+            if rejected.reason == INEXACT_PRICE and digits != EXACT_DIGITS:
+                return parse_batch(quotes, trades, EXACT_DIGITS)
             rejected_trades.append((score, rejected.reason))
             faults.append((score, rejected.reason))
         else:
@@ -293,8 +300,10 @@ def parse_batch(quotes: ScoredMembers, trades: ScoredMembers) -> Batch:
     parsed_quotes: list[Record] = []
     for member, score in quotes:
         try:
-            quote, mismatch = parse_quote(member, score)
+            quote, mismatch = parse_quote(member, score, digits)
         except RecordRejected as rejected:
+            if rejected.reason == INEXACT_PRICE and digits != EXACT_DIGITS:
+                return parse_batch(quotes, trades, EXACT_DIGITS)
             rejected_quotes.append((score, rejected.reason))
             faults.append((score, rejected.reason))
         else:
@@ -303,7 +312,7 @@ def parse_batch(quotes: ScoredMembers, trades: ScoredMembers) -> Batch:
     _sort_if_needed(parsed_trades)
     _sort_if_needed(parsed_quotes)
     records = _drop_duplicates(_merge(parsed_trades, parsed_quotes), faults)
-    return Batch(records, faults, rejected_quotes, rejected_trades)
+    return Batch(records, faults, digits, rejected_quotes, rejected_trades)
 
 
 def _add_faults(record: Record, faults: list[Fault], *, mismatch: bool) -> None:

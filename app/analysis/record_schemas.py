@@ -9,9 +9,9 @@ from typing import Annotated, Any
 
 import msgspec
 
-from app.analysis.records import BUY, NO_SEQ, PRICE_UNITS, SELL
+from app.analysis.records import BUY, NO_SEQ, SELL
 
-MAX_PRICE = 2**53 / PRICE_UNITS
+MAX_PRICE = 9e10
 MAX_SIZE = 1e15
 # Ratios of two smaller sizes can overflow a float.
 MIN_SIZE = 1e-15
@@ -43,8 +43,8 @@ def quote_checks(
         ),
         (
             "out_of_range",
-            (abs(bid_price) >= MAX_PRICE)
-            | (abs(ask_price) >= MAX_PRICE)
+            (abs(bid_price) > MAX_PRICE)
+            | (abs(ask_price) > MAX_PRICE)
             | _is_size_out_of_range(bid_size)
             | _is_size_out_of_range(ask_size),
         ),
@@ -57,7 +57,7 @@ def trade_checks(price: _Numbers, size: _Numbers) -> RecordChecks:
         ("negative_size", size < 0),
         ("zero_size", size == 0),
         ("non_positive_price", price <= 0),
-        ("out_of_range", (price >= MAX_PRICE) | _is_size_out_of_range(size)),
+        ("out_of_range", (price > MAX_PRICE) | _is_size_out_of_range(size)),
     ]
 
 
@@ -74,7 +74,7 @@ def first_reason(checks: RecordChecks) -> str | None:
     return next((reason for reason, applies in checks if applies), None)
 
 
-_Price = Annotated[float, msgspec.Meta(gt=0, lt=MAX_PRICE)]
+_Price = Annotated[float, msgspec.Meta(gt=0, le=MAX_PRICE)]
 _Size = Annotated[float, msgspec.Meta(ge=MIN_SIZE, le=MAX_SIZE)]
 _Seq = Annotated[int, msgspec.Meta(ge=0, le=MAX_SEQ)]
 

@@ -10,6 +10,7 @@ from app.analysis.detectors import new_detectors
 from app.analysis.levels import SideLevels
 from app.analysis.patterns.detector import Detector
 from app.analysis.patterns.events import Event, Events
+from app.analysis.price_units import DEFAULT_DIGITS
 from app.analysis.records import Quote
 from app.analysis.rejections import Rejections
 from app.analysis.standing_quote import StandingQuote
@@ -54,7 +55,7 @@ class State:
     `detectors` are in the order in which they are called. `recent` holds the bars of the last 2 s,
     which are stored apart, `checkpoints` the bar builders at their starts, `failed` by pattern the
     second in which its detector last failed. Before the first usable record there are no bars but
-    those that count rejected records.
+    those that count rejected records. Prices are in units of 10^-`digits`.
     """
 
     ticker: str
@@ -77,6 +78,7 @@ class State:
     expiring_events: list[ExpiringEvent] = field(default_factory=list)
     rejected_quotes: Rejections = field(default_factory=Rejections)
     rejected_trades: Rejections = field(default_factory=Rejections)
+    digits: int = DEFAULT_DIGITS
 
     @property
     def has_records(self) -> bool:

@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal, Self, get_args
 from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
 
 from app.analysis.metric_table import DIGITS, EXACT, UNIT_DESCRIPTIONS, Metric
+from app.analysis.price_units import MAX_DIGITS
 from app.storage.published import Value
 
 
@@ -82,7 +83,7 @@ def rounded(name: str, value: Value) -> Value:
     if isinstance(value, str):
         return value
     if DIGITS[name] == EXACT:
-        return whole(round(value, 8))
+        return whole(round(value, MAX_DIGITS))
     return short(value, DIGITS[name])
 
 

@@ -7,15 +7,24 @@ import redis
 
 from app.analysis.bars import SECOND_MS, Bar
 from app.analysis.metrics import compute_metrics
+from app.analysis.price_fields import PriceWalk
+from app.analysis.price_units import (
+    DEFAULT_DIGITS,
+    EXACT_DIGITS,
+    FLOAT_UNITS_PER_ONE,
+    MAX_DIGITS,
+    UNITS_PER_ONE,
+    published_price,
+)
 from app.analysis.record_parser import parse_quote, parse_trade
 from app.analysis.record_schemas import MIN_EPOCH_MS
-from app.analysis.records import PRICE_UNITS, UNSIGNED
+from app.analysis.records import UNSIGNED
 from app.analysis.rolling_bars import RollingBars
 from app.analysis.windows import WINDOWS
 from app.answers.rejected_records import NewestQuote, find_newest_quote
 from app.core.errors import RecordRejected, StateUnreadable
 from app.storage.active_tickers import AHEAD_MS
-from app.storage.keys import QUOTE_AT, REJECTED, TICK_SIZE, Keys
+from app.storage.keys import PRICE_DIGITS, QUOTE_AT, REJECTED, TICK_SIZE, Keys
 from app.storage.published import (
     EvidenceClass,
     Value,
@@ -31,7 +40,7 @@ MAX_EVENTS_READ = 2000
 # The newest trades read: one that can't be used says nothing of the evidence.
 NEWEST_TRADES = 5
 TRADE_COUNT = b"trade_count"
-_STATE_FIELDS = ("as_of", "recent", TICK_SIZE, QUOTE_AT, REJECTED)
+_STATE_FIELDS = ("as_of", "recent", TICK_SIZE, PRICE_DIGITS, QUOTE_AT, REJECTED)
 
 Hash = Mapping[bytes, bytes]
 Scored = Sequence[tuple[bytes, float]]
@@ -61,7 +70,10 @@ class WindowSums(NamedTuple):
 
 
 class SecondTable(NamedTuple):
-    """The seconds of a history one by one, and the tick size as now known, 0 where it is not."""
+    """The seconds of a history one by one, and the tick size as now known, 0 where it is not.
+
+    The tick size is in the price unit of the seconds.
+    """
 
     bars: RollingBars
     tick_size: int
@@ -114,14 +126,15 @@ class TickerReplies(NamedTuple):
     def newest_quote_metrics(self) -> dict[str, Value]:
         """Return the newest quote as metrics, for a ticker before its first tick."""
         try:
-            quote, _ = parse_quote(*self.quote[0])
+            quote, _ = parse_quote(*self.quote[0], EXACT_DIGITS)
         except (IndexError, RecordRejected):
             return {}
+        units_per_one = FLOAT_UNITS_PER_ONE[EXACT_DIGITS]
         fields: dict[str, Value] = {"bid_size": quote.bid_size, "ask_size": quote.ask_size}
         if quote.bid_size > 0:
-            fields["bid_price"] = quote.bid_price / PRICE_UNITS
+            fields["bid_price"] = published_price(quote.bid_price, units_per_one)
         if quote.ask_size > 0:
-            fields["ask_price"] = quote.ask_price / PRICE_UNITS
+            fields["ask_price"] = published_price(quote.ask_price, units_per_one)
         return fields
 
     @property
@@ -131,30 +144,44 @@ class TickerReplies(NamedTuple):
 
     @property
     def tick_size(self) -> int:
-        """Return the tick size in 1e-8 as of the newest tick, 0 where it is not known."""
+        """Return the tick size in price units as of the newest tick, 0 where it is not known."""
         found = read_number(self._state_field(TICK_SIZE))
         return found if isinstance(found, int) and found > 0 else 0
+
+    @property
+    def price_digits(self) -> int:
+        """Return the digits of the price unit as of the newest tick."""
+        found = read_number(self._state_field(PRICE_DIGITS))
+        is_known = isinstance(found, int) and DEFAULT_DIGITS <= found <= MAX_DIGITS
+        return int(found) if found is not None and is_known else DEFAULT_DIGITS
 
     def _state_field(self, name: str) -> bytes | None:
         return dict(zip(_STATE_FIELDS, self.state, strict=False)).get(name)
 
     def sum_window(self, as_of_ms: int, seconds: int, tick_size: int = 0) -> WindowSums:
-        """Return metrics and quality counts of the `seconds` up to `as_of_ms`, from bars."""
+        """Return metrics and quality counts of the `seconds` up to `as_of_ms`, from bars.
+
+        `tick_size` is in the newest tick's price unit.
+        """
         bars = self._bars(as_of_ms)
-        table = _table(bars, as_of_ms, seconds)
+        table = _table(bars, as_of_ms, seconds, self.price_digits)
         [window] = table.windows(as_of_ms, (seconds,))
         # Bars before the first quote only count what was rejected, or trades.
         seen = next((bar.end - SECOND_MS for bar in bars if bar.stood), as_of_ms)
         unseen_ms = seen - (as_of_ms - seconds * SECOND_MS) if bars else 0
         return WindowSums(
-            compute_metrics(window, tick_size),
+            compute_metrics(window, self._in_unit_of(table, tick_size)),
             read_counts(table.quality(as_of_ms, seconds)),
             unseen_ms / SECOND_MS,
         )
 
     def table(self, as_of_ms: int, seconds: int) -> SecondTable:
         """Return the `seconds` up to `as_of_ms` one by one."""
-        return SecondTable(_table(self._bars(as_of_ms), as_of_ms, seconds), self.tick_size)
+        table = _table(self._bars(as_of_ms), as_of_ms, seconds, self.price_digits)
+        return SecondTable(table, self._in_unit_of(table, self.tick_size))
+
+    def _in_unit_of(self, table: RollingBars, tick_size: int) -> int:
+        return tick_size * UNITS_PER_ONE[table.digits - self.price_digits]
 
     def _bars(self, as_of_ms: int) -> list[Bar]:
         recent = self.state[1] if len(self.state) > 1 else None
@@ -175,16 +202,19 @@ def evidence_class_of(newest_trades: Scored, *, has_trades: bool) -> EvidenceCla
     """
     for member, score in newest_trades:
         try:
-            parsed, _ = parse_trade(member, score)
+            parsed, _ = parse_trade(member, score, EXACT_DIGITS)
         except RecordRejected:
             continue
         return "B" if parsed.aggressor == UNSIGNED else "A"
     return "B" if has_trades else "C"
 
 
-def _table(bars: list[Bar], as_of_ms: int, seconds: int) -> RollingBars:
+def _table(bars: list[Bar], as_of_ms: int, seconds: int, digits: int) -> RollingBars:
+    """Make a table in the finest unit of its bars and of `digits`."""
     # Without bars, one empty bar: the table needs an end time.
     table = RollingBars.from_bars(bars or [Bar(as_of_ms)], seconds)
+    if table.digits < digits:
+        table.use_finer_unit(digits, PriceWalk(UNITS_PER_ONE[digits - table.digits]))
     table.fill_to(as_of_ms)
     return table
 

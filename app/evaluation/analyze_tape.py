@@ -59,9 +59,12 @@ def tick_results(engine: Engine, tape: Tape, ticks: Ticks) -> Iterator[TickResul
             place += 1
         while fault_place < len(faults) and faults[fault_place][0] <= as_of:
             fault_place += 1
-        yield engine.advance(
-            Batch(tape.records[start:place], faults[fault_start:fault_place]), as_of
-        )
+        batch = Batch(tape.records[start:place], faults[fault_start:fault_place], tape.digits)
+        known = len(batch.faults)
+        result = engine.advance(batch, as_of)
+        # What the engine left out: prices that the ticker's unit can't be made to hold.
+        tape.faults.extend(batch.faults[known:])
+        yield result
 
 
 def write_metrics(out: IO[bytes], analysis: TickResult) -> None:

@@ -10,8 +10,20 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from app.analysis.price_units import (
+    DEFAULT_DIGITS,
+    EXACT_DIGITS,
+    MAX_UNITS,
+    NOISE,
+    NOT_HELD,
+    digits_needed,
+    in_other_unit,
+    to_price_units,
+)
+from app.analysis.record_parser import INEXACT_PRICE
 from app.analysis.record_schemas import (
     AGGRESSORS,
+    MAX_PRICE,
     MIN_EPOCH_MS,
     NO_AGGRESSOR,
     RecordChecks,
@@ -33,6 +45,8 @@ QUOTE_COLUMNS = ("ts_ms", "bid_price", "bid_size", "ask_price", "ask_size")
 TRADE_COLUMNS = ("ts_ms", "price", "size")
 _MAX_EXACT_INT = 2.0**53
 _UNKNOWN_AGGRESSOR = "unknown_aggressor"
+# As in `price_units`: below it, the nearest whole number is meant.
+_UNAMBIGUOUS_UNITS = 2.0**48
 
 Floats = npt.NDArray[np.float64]
 Whole = npt.NDArray[np.int64]
@@ -41,10 +55,14 @@ Flags = npt.NDArray[np.bool_]
 
 @dataclass(frozen=True, slots=True)
 class Tape:
-    """A ticker's records in stream order, and the stamp and name of each odd row's fault."""
+    """A ticker's records in stream order, and the stamp and name of each odd row's fault.
+
+    Prices are in units of 10^-`digits`: the coarsest unit that holds them all.
+    """
 
     records: list[Record]
     faults: list[Fault]
+    digits: int = DEFAULT_DIGITS
 
     @property
     def rejected(self) -> Counter[str]:
@@ -80,22 +98,53 @@ class _Rows:
     seqs: Whole | None
     records: list[Record]
     faults: list[Fault]
+    digits: int
 
 
 def _merge(files: list[_Rows]) -> Tape:
     """Merge trades (first of `files`) and quotes; the sort is stable, so ties keep their order."""
     stamps = np.concatenate([rows.stamps for rows in files])
-    records = [record for rows in files for record in rows.records]
+    digits = _common_digits(files)
+    records = [record for rows in files for record in _in_unit(rows, digits)]
     faults = [fault for rows in files for fault in rows.faults]
     numbered = [rows.seqs for rows in files if rows.seqs is not None]
     if len(numbered) < len(files):
         order = np.argsort(stamps, kind="stable").tolist()
-        return Tape(_renumber([records[i] for i in order]), faults)
+        return Tape(_renumber([records[i] for i in order]), faults, digits)
     seqs = np.concatenate(numbered)
     order = np.lexsort((seqs, stamps))
     repeated = _duplicate_flags(stamps[order], seqs[order])
     faults += [(float(stamp), "duplicate") for stamp in stamps[order[repeated]]]
-    return Tape([records[i] for i in order[~repeated].tolist()], faults)
+    return Tape([records[i] for i in order[~repeated].tolist()], faults, digits)
+
+
+def _common_digits(files: list[_Rows]) -> int:
+    """Return the digits of the coarsest unit that holds all prices, of any size if need be."""
+    digits = max(rows.digits for rows in files)
+    if digits == DEFAULT_DIGITS:
+        return digits
+    greatest = max(
+        in_other_unit(max(_prices_of(record)), rows.digits, digits)
+        for rows in files
+        for record in rows.records
+    )
+    return digits if greatest <= MAX_UNITS else EXACT_DIGITS
+
+
+def _prices_of(record: Record) -> tuple[int, ...]:
+    return (record.bid_price, record.ask_price) if isinstance(record, Quote) else (record.price,)
+
+
+def _in_unit(rows: _Rows, digits: int) -> list[Record]:
+    """Return a file's records with their prices in units of 10^-digits."""
+    if rows.digits != digits:
+        for record in rows.records:
+            if isinstance(record, Quote):
+                record.bid_price = in_other_unit(record.bid_price, rows.digits, digits)
+                record.ask_price = in_other_unit(record.ask_price, rows.digits, digits)
+            else:
+                record.price = in_other_unit(record.price, rows.digits, digits)
+    return rows.records
 
 
 def _renumber(records: list[Record]) -> list[Record]:
@@ -113,24 +162,25 @@ def _duplicate_flags(stamps: Floats, seqs: Whole) -> Flags:
 def _quote_rows(path: Path, shift_ms: int) -> _Rows:
     table = _table(path, QUOTE_COLUMNS)
     stamps = _stamps(path, table) + shift_ms
-    bids, asks = (_side(path, table, name) for name in ("bid", "ask"))
-    numbers = [*bids, *asks]
-    reasons = _reasons(stamps, numbers, quote_checks(*numbers))
+    (bid, bid_size), (ask, ask_size) = (_side(path, table, name) for name in ("bid", "ask"))
+    numbers = [bid, bid_size, ask, ask_size]
+    prices = _Prices([np.where(bid_size > 0, bid, 0.0), np.where(ask_size > 0, ask, 0.0)])
+    reasons = _reasons(stamps, numbers, [*quote_checks(*numbers), prices.check])
     kept = reasons == ""
-    bid_price, bid_size, ask_price, ask_size = (column[kept] for column in numbers)
     seqs = _seqs(path, table)
     records: list[Record] = list(
         map(
             Quote,
             stamps[kept].tolist(),
             _seq_list(seqs, kept),
-            _units(bid_price),
-            _sizes(bid_size),
-            _units(ask_price),
-            _sizes(ask_size),
+            prices.units(0, kept),
+            _sizes(bid_size[kept]),
+            prices.units(1, kept),
+            _sizes(ask_size[kept]),
         )
     )
-    return _Rows(stamps[kept], _seqs_of(seqs, kept), records, _faults(stamps, reasons))
+    faults = _faults(stamps, reasons)
+    return _Rows(stamps[kept], _seqs_of(seqs, kept), records, faults, prices.digits(kept))
 
 
 def _side(path: Path, table: pd.DataFrame, side: str) -> tuple[Floats, Floats]:
@@ -145,7 +195,8 @@ def _trade_rows(path: Path, shift_ms: int) -> _Rows:
     table = _table(path, TRADE_COLUMNS)
     stamps = _stamps(path, table) + shift_ms
     price, size = numbers = [_numbers(path, table, name) for name in TRADE_COLUMNS[1:]]
-    reasons = _reasons(stamps, numbers, trade_checks(*numbers))
+    prices = _Prices([price])
+    reasons = _reasons(stamps, numbers, [*trade_checks(*numbers), prices.check])
     kept = reasons == ""
     seqs = _seqs(path, table)
     words = _aggressor_words(table)[kept]
@@ -154,7 +205,7 @@ def _trade_rows(path: Path, shift_ms: int) -> _Rows:
             Trade,
             stamps[kept].tolist(),
             _seq_list(seqs, kept),
-            _units(price[kept]),
+            prices.units(0, kept),
             size[kept].tolist(),
             words.map(AGGRESSORS).fillna(UNSIGNED).astype(np.int64).tolist(),
         )
@@ -162,7 +213,7 @@ def _trade_rows(path: Path, shift_ms: int) -> _Rows:
     is_unknown = ~words.isin([*AGGRESSORS, NO_AGGRESSOR]) & words.notna()
     faults = _faults(stamps, reasons)
     faults += [(stamp, _UNKNOWN_AGGRESSOR) for stamp in stamps[kept][is_unknown].tolist()]
-    return _Rows(stamps[kept], _seqs_of(seqs, kept), records, faults)
+    return _Rows(stamps[kept], _seqs_of(seqs, kept), records, faults, prices.digits(kept))
 
 
 def _reasons(
@@ -251,10 +302,63 @@ def _seq_list(seqs: Whole | None, kept: Flags) -> list[int]:
     return numbers
 
 
-def _units(prices: Floats) -> list[int]:
-    """Convert prices to integers of 1e-8, rounded like the record parser does."""
-    units: list[int] = np.rint(prices * PRICE_UNITS).astype(np.int64).tolist()
-    return units
+class _Prices:
+    """The prices of one file, held as the record parser holds them; 0 on an empty side.
+
+    Nearly all tapes need units of 1e-8 only, and prices that arrays of doubles hold. The other
+    prices are held one by one in units of 10^-`EXACT_DIGITS`.
+    """
+
+    def __init__(self, columns: Sequence[Floats]) -> None:
+        with np.errstate(over="ignore", invalid="ignore"):
+            scaled = [column * PRICE_UNITS for column in columns]
+            self._whole = [np.floor(one + 0.5) for one in scaled]
+            is_usual = [
+                (abs(one - whole) <= one * NOISE) & (one < _UNAMBIGUOUS_UNITS)
+                for one, whole in zip(scaled, self._whole, strict=True)
+            ]
+        self._other: list[dict[int, int]] = [
+            {
+                row: to_price_units(float(column[row]), EXACT_DIGITS)
+                for row in np.flatnonzero(~usual & (column > 0) & (column <= MAX_PRICE)).tolist()
+            }
+            for column, usual in zip(columns, is_usual, strict=True)
+        ]
+
+    @property
+    def check(self) -> tuple[str, Flags]:
+        """Return the reason to refuse rows, and which."""
+        inexact = np.zeros(len(self._whole[0]), dtype=np.bool_)
+        for others in self._other:
+            inexact[[row for row, units in others.items() if units == NOT_HELD]] = True
+        return INEXACT_PRICE, inexact
+
+    def digits(self, kept: Flags) -> int:
+        """Return the digits of the coarsest unit that holds all kept prices."""
+        needed = {
+            digits_needed(units, EXACT_DIGITS)
+            for others in self._other
+            for row, units in others.items()
+            if kept[row]
+        }
+        return max(needed, default=DEFAULT_DIGITS)
+
+    def units(self, column: int, kept: Flags) -> list[int]:
+        """Return the kept prices of a column in that unit."""
+        digits = self.digits(kept)
+        others = {row: u for row, u in self._other[column].items() if kept[row]}
+        if not others:
+            whole = self._whole[column][kept].astype(np.int64).tolist()
+            return (
+                whole if digits == DEFAULT_DIGITS else [in_other_unit(u, 8, digits) for u in whole]
+            )
+        rows = np.flatnonzero(kept).tolist()
+        return [
+            in_other_unit(others[row], EXACT_DIGITS, digits)
+            if row in others
+            else in_other_unit(int(self._whole[column][row]), DEFAULT_DIGITS, digits)
+            for row in rows
+        ]
 
 
 def _sizes(sizes: Floats) -> list[float]:

@@ -14,7 +14,8 @@ Written by a tick (lifetimes in seconds beside the names below):
     HASH   orderflow:state:{ticker}             `version`, `as_of`, `engine`, `blob`, `recent`,
                                                 `recent_count`, `journal`, `behind`, `lost_to`,
                                                 `open`: the open events, a line each,
-                                                `tick`: the tick size in 1e-8, where it is known,
+                                                `tick`: the tick size in price units, if known,
+                                                `digits`: the unit is 10^-digits, 1e-8 if absent,
                                                 `quote_at`: stamp of the quote in the windows,
                                                 `rejected`: JSON, which newest records were rejected
 
@@ -68,8 +69,9 @@ TRIMMING = PREFIX + "trimming"
 NEWEST_ANSWERS = PREFIX + "answers:newest"
 # The field of the state that holds the open events: a reader need not search an hour of events.
 OPEN_EVENTS = "open"
-# The field of the state that holds the price tick in 1e-8, for readers that measure in ticks.
-TICK_SIZE = "tick"
+# The fields of the state that hold the price tick in units of 10^-digits, and these digits (absent:
+# 8), for readers that measure in ticks.
+TICK_SIZE, PRICE_DIGITS = "tick", "digits"
 # The field of the state that holds the stamp, in ms, of the quote that stands in the published
 # windows at `as_of`; absent before the first usable quote.
 QUOTE_AT = "quote_at"

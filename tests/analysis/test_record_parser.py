@@ -2,7 +2,6 @@
 
 import json
 import math
-from decimal import ROUND_HALF_EVEN, Decimal
 
 import msgspec
 import pytest
@@ -10,14 +9,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.analysis.record_parser import parse_batch, parse_quote
-from app.analysis.record_schemas import MAX_PRICE
 from app.analysis.records import BUY, NO_SEQ, PRICE_UNITS, SELL, UNSIGNED, Quote, Trade
 from app.core.errors import RecordRejected
 
 STAMP = 1_700_000_000_000.0
 
-prices = st.floats(1e-9, MAX_PRICE, exclude_max=True, allow_nan=False)
-halves = st.integers(0, 10_000).map(lambda whole: (whole + 0.5) / PRICE_UNITS)
 # Few of each, so that many are equal.
 stamps = st.integers(0, 3).map(lambda ms: STAMP + ms / 2)
 seqs = st.none() | st.integers(0, 3)
@@ -26,14 +22,6 @@ seqs = st.none() | st.integers(0, 3)
 def quote_member(price: float, stamp: float = STAMP, **others: object) -> tuple[bytes, float]:
     fields = {"bid_price": price, "bid_size": 1, "ask_price": price, "ask_size": 1}
     return msgspec.json.encode({**fields, "timestamp": stamp, **others}), stamp
-
-
-@given(prices | halves)
-def test_a_price_becomes_the_nearest_whole_unit_and_a_half_the_even_one(price: float) -> None:
-    quote, _ = parse_quote(*quote_member(price))
-
-    assert quote.bid_price == Decimal(price * PRICE_UNITS).quantize(1, ROUND_HALF_EVEN)
-    assert quote.ask_price == quote.bid_price
 
 
 def test_every_number_of_a_quote_stands_in_its_own_place() -> None:

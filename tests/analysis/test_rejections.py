@@ -36,7 +36,8 @@ def batch_of(records: Entries) -> Batch:
             usable.append((quote if is_quote else trade)(at=at / 10, seq=seq))
         else:
             rejected[is_quote].append((float(second(at / 10)), reason))
-    return Batch(usable, [*rejected[True], *rejected[False]], rejected[True], rejected[False])
+    faults = [*rejected[True], *rejected[False]]
+    return Batch(usable, faults, rejected_quotes=rejected[True], rejected_trades=rejected[False])
 
 
 @given(entries, cuts)

@@ -53,7 +53,7 @@ def fold(
         state.rebuilt_at = as_of
     start = folded_to = state.as_of or reading.start
     for end in reading.piece_ends(start, as_of):
-        batch, stored = reading.parse_piece(folded_to, end)
+        batch, stored = reading.parse_piece(folded_to, end, state.digits)
         if folded_to == start:
             batch.faults.extend([(float(end), "late")] * report.late_records)
         engine.fold(batch, end, stored)
@@ -72,7 +72,7 @@ def _fold_late_records(engine: Engine, reading: TickRead, report: TickReport) ->
     folded_late = 0
     if reading.late_quotes or reading.late_trades:
         as_of = engine.state.as_of
-        batch, counts = reading.parse_late_records(as_of - MAX_LATE_MS, as_of)
+        batch, counts = reading.parse_late_records(as_of - MAX_LATE_MS, as_of, engine.state.digits)
         came_late = sum(counts.values()) - sum([bar.stored for bar in engine.state.recent])
         grown = replay_late_records(engine.state, engine.table, batch, counts)
         if grown is not None:

@@ -73,7 +73,8 @@ class Journal:
             ]
             if len(folded[0]) + len(folded[1]) < len(entry.checksums):
                 return False
-            engine.advance(parse_records(folded[0], folded[1], after, to)[0], to)
+            batch, _ = parse_records(folded[0], folded[1], after, to, engine.state.digits)
+            engine.advance(batch, to)
         return True
 
 

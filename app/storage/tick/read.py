@@ -8,6 +8,7 @@ from operator import attrgetter, itemgetter
 from typing import Any, Final
 
 from app.analysis.bars import SECOND_MS, whole_second
+from app.analysis.price_units import DEFAULT_DIGITS
 from app.analysis.record_parser import ScoredMembers, parse_batch
 from app.analysis.records import Batch, Fault
 from app.analysis.windows import WINDOWS
@@ -166,18 +167,22 @@ class TickRead:
         """Return the last whole second before the oldest record."""
         return whole_second(self.oldest_score()) - SECOND_MS
 
-    def parse_piece(self, after: int, to: int) -> tuple[Batch, dict[int, int]]:
-        """Parse the records stamped in (after, to], and count members by their score's second."""
+    def parse_piece(self, after: int, to: int, digits: int) -> tuple[Batch, dict[int, int]]:
+        """Parse the records stamped in (after, to], and count members by their score's second.
+
+        `digits` are those of the ticker's price unit.
+        """
         return parse_records(
             members_in_range(self.quotes, after, to),
             members_in_range(self.trades, after, to),
             after,
             to,
+            digits,
         )
 
-    def parse_late_records(self, after: int, to: int) -> tuple[Batch, dict[int, int]]:
+    def parse_late_records(self, after: int, to: int, digits: int) -> tuple[Batch, dict[int, int]]:
         """Do the same with the late records and their neighbours."""
-        return parse_records(self.late_quotes, self.late_trades, after, to)
+        return parse_records(self.late_quotes, self.late_trades, after, to, digits)
 
     def piece_ends(self, after: int, as_of: int) -> Iterator[int]:
         """Yield the whole seconds that divide the records into pieces of about `PIECE_RECORDS`."""
@@ -228,10 +233,14 @@ def members_in_range(stored: ScoredMembers, after: int, to: int) -> ScoredMember
 
 
 def parse_records(
-    quotes: ScoredMembers, trades: ScoredMembers, after: int, to: int
+    quotes: ScoredMembers,
+    trades: ScoredMembers,
+    after: int,
+    to: int,
+    digits: int = DEFAULT_DIGITS,
 ) -> tuple[Batch, dict[int, int]]:
     """Parse records stamped in (after, to], and count all members by score and second."""
-    batch = parse_batch(quotes, trades)
+    batch = parse_batch(quotes, trades, digits)
     records, faults = batch.records, batch.faults
     if records and not (after < records[0].stamp and records[-1].stamp <= to):
         start = bisect_right(records, after, key=_stamp_of)
@@ -241,6 +250,7 @@ def parse_records(
     in_range = Batch(
         records,
         faults,
+        batch.digits,
         _faults_in_range(batch.rejected_quotes, after, to) if batch.rejected_quotes else (),
         _faults_in_range(batch.rejected_trades, after, to) if batch.rejected_trades else (),
     )

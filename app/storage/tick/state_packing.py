@@ -78,7 +78,7 @@ _LAYOUT = zlib.crc32(repr(sorted((k.mark, k.names) for k in _KINDS.values())).en
 
 # States of former layouts are read, and written anew in today's. The first was stored before these
 # classes and some of their fields were renamed, in November 2026: same fields, same order. The
-# second lacks fields at the ends of classes, which have defaults: what was rejected.
+# second lacks last fields with defaults: price units, and what was rejected.
 _FORMER_LAYOUTS = (0xFDF750AE, 0xE6A81DFB)
 _FORMER_MARKS = {
     b"BarFold": "BarBuilder",
@@ -137,9 +137,8 @@ def unpack(blob: bytes) -> object:
     Raises `StateUnreadable` if the bytes or the fields of the classes changed since.
     """
     body = blob[_CHECKSUM_BYTES:]
-    if all(
-        blob[:_CHECKSUM_BYTES] != _checksum(body, layout) for layout in (_LAYOUT, *_FORMER_LAYOUTS)
-    ):
+    checksums = [_checksum(body, layout) for layout in (_LAYOUT, *_FORMER_LAYOUTS)]
+    if blob[:_CHECKSUM_BYTES] not in checksums:
         raise StateUnreadable("its checksum differs")
     try:
         return _made(_decode(body))

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 from app.analysis.bars import SECOND_MS, Bar
 from app.analysis.levels import PublishedLevel
 from app.analysis.patterns.events import Event
+from app.analysis.price_units import DEFAULT_DIGITS
 from app.analysis.rejections import Rejections
 from app.analysis.results import TickResult
 from app.analysis.state import ENGINE, State
@@ -37,8 +38,8 @@ class PublishedKeys:
     """What a ticker's keys contain, as last written by this worker.
 
     `as_of` and `field_names` are by window, `levels` by side, None where unknown; `recent` are the
-    bars of the last 2 s with their packed bytes; `tick_size` is 0 where unknown; `has_rejected`:
-    the state tells of rejected records.
+    bars of the last 2 s with their packed bytes; `tick_size` is 0 where unknown, `digits` are those
+    of the price unit; `has_rejected`: the state tells of rejected records.
     """
 
     as_of: list[int] = field(default_factory=lambda: [0] * len(WINDOWS))
@@ -46,6 +47,7 @@ class PublishedKeys:
     levels: list[list[PublishedLevel] | None] = field(default_factory=lambda: [None, None])
     recent: list[tuple[Bar, bytes]] = field(default_factory=list)
     tick_size: int = 0
+    digits: int = DEFAULT_DIGITS
     has_rejected: bool = False
 
     def pack_bars(self, bars: Sequence[Bar]) -> list[bytes]:
@@ -207,6 +209,8 @@ class TickWrite:
                 {LEVELS_PREFIX + name: packed_value for name, packed_value in packed.levels.items()}
             )
         tick_size = state.context.tick_size.size
+        if state.digits != DEFAULT_DIGITS and (journal is None or state.digits != published.digits):
+            fields[keys.PRICE_DIGITS] = published.digits = state.digits
         if journal is None or tick_size != published.tick_size:
             if tick_size:
                 fields[keys.TICK_SIZE] = tick_size

@@ -50,3 +50,20 @@ def test_a_bar_without_the_number_of_its_form_is_unreadable() -> None:
 
     with pytest.raises(StateUnreadable):
         decode_bar(msgspec.msgpack.encode(values[1:]))
+
+
+@pytest.mark.parametrize("digits", [8, 9, 16])
+def test_a_bar_tells_its_price_unit(digits: int) -> None:
+    bar = _bar()
+    bar.digits = digits
+
+    assert decode_bar(encode_bar(bar)).digits == digits
+
+
+@pytest.mark.parametrize("form", [1, 3, 8, 17])
+def test_a_bar_of_no_known_form_is_unreadable(form: int) -> None:
+    values = msgspec.msgpack.decode(encode_bar(_bar()))
+    values[0] = form
+
+    with pytest.raises(StateUnreadable):
+        decode_bar(msgspec.msgpack.encode(values))
