@@ -6,14 +6,30 @@ from app.storage.published import read_number
 STALE_INTERVALS = 3
 QUIET_SECONDS = 10.0
 QUIET_GAPS = 20
+# Discovery looks at each of 50,000 old keys once in 25 s.
+ARRIVAL_NOTED_MS = 30_000
 
 
-def describe_silence(newest_quote_ms: float, now_ms: float) -> str:
+def describe_silence(newest_quote_ms: float, now_ms: float, *, records_arrive: bool = False) -> str:
     """Return since when no quote came and what to check, as text."""
+    if records_arrive:
+        return (
+            "records arrive, but none with a newer stamp: the newest quote is stamped "
+            f"{since(newest_quote_ms, now_ms)}; check the stamps that the broker or feed writes"
+        )
     return (
         f"the broker is silent: the newest quote came {since(newest_quote_ms, now_ms)}; "
         "check the broker or feed, and whether the market is open"
     )
+
+
+def have_records_arrived(active_ms: float, newest_ms: float, now_ms: float) -> bool:
+    """Return whether discovery noted arriving records lately that are no newer quotes or trades.
+
+    `active_ms` is when a ticker was last known to be active: the stamp of its newest quote or,
+    where that is old, when records arrived.
+    """
+    return active_ms > newest_ms and now_ms - active_ms <= ARRIVAL_NOTED_MS
 
 
 def is_quiet(quote_age_ms: float, quote_count: bytes | None, covered_seconds: bytes | None) -> bool:

@@ -21,7 +21,13 @@ from app.answers.diagnosis import (
     why_no_tick,
 )
 from app.answers.durations import ago, since
-from app.answers.freshness import STALE_INTERVALS, describe_silence, is_quiet
+from app.answers.freshness import (
+    QUIET_SECONDS,
+    STALE_INTERVALS,
+    describe_silence,
+    have_records_arrived,
+    is_quiet,
+)
 from app.answers.overview import Overview, OverviewReader
 from app.answers.ticker_read import (
     MAX_EVENTS_READ,
@@ -46,6 +52,7 @@ from app.core.tickers import is_ticker
 from app.storage import keys
 from app.storage.active_tickers import ACTIVE_MS
 from app.storage.answer_archive import AnswerArchive, Renderings
+from app.storage.feed_lags import is_delayed
 from app.storage.published import (
     EventRecord,
     EvidenceClass,
@@ -78,7 +85,8 @@ class TickerSnapshot:
     """All that is known of a ticker at `now_ms`; `as_of_ms` is None before its first tick.
 
     `past` is set for an earlier moment. `ready_in_seconds` is the time until the history is
-    covered, None if it is; `cause` states why the snapshot is stale or quiet; `events` is None if
+    covered, None if it is; `feed_lag_seconds` is by how much the feed is behind, 0 for one in
+    time; `cause` states why the snapshot is stale or quiet; `events` is None if
     they were not requested.
     """
 
@@ -101,11 +109,22 @@ class TickerSnapshot:
     failures: TickFailures = field(default_factory=TickFailures)
     engine: str | None = None
     past: bool = False
+    feed_lag_seconds: int = 0
 
     @property
     def warming(self) -> bool:
         """Return whether the ticker is younger than the history requested."""
         return self.ready_in_seconds is not None
+
+    @property
+    def lagging(self) -> bool:
+        """Return whether the ticker's records keep coming late."""
+        return self.feed_lag_seconds > 0 and not self.delayed
+
+    @property
+    def delayed(self) -> bool:
+        """Return whether the ticker's feed is a delayed one."""
+        return is_delayed(self.feed_lag_seconds)
 
 
 @contextlib.contextmanager
@@ -211,7 +230,7 @@ class Reader:
         return self._archive.keep(answer_id, renderings)
 
     def active(self, now_ms: float) -> list[str]:
-        """Return the tickers whose newest quote is at most 300 s old, as discovery found them.
+        """Return the tickers that were active in the last 300 s, as discovery found them.
 
         Raises `StoreUnavailable`.
         """
@@ -229,12 +248,12 @@ class Reader:
         quote_ms, as_of_ms = replies.newest_quote_ms, replies.as_of_ms
         if quote_ms is None:
             raise self._no_quotes(request, replies)
-        if now_ms - quote_ms > ACTIVE_MS:
+        if now_ms - max(quote_ms, replies.active_at or 0.0) > ACTIVE_MS:
             raise BrokerSilent(
                 f"{ticker}: the broker is silent: the newest quote came {since(quote_ms, now_ms)}; "
                 "check the broker or feed, and whether the market is open"
             )
-        if as_of_ms is None or now_ms - as_of_ms > ACTIVE_MS:
+        if as_of_ms is None or now_ms - replies.feed_lag_ms - as_of_ms > ACTIVE_MS:
             return self._before_first_tick(request, replies, quote_ms)
         return self._after_tick(request, replies, quote_ms, as_of_ms)
 
@@ -283,18 +302,20 @@ class Reader:
             ready_in_seconds=float(self._settings.interval_seconds + DISCOVERY_SECONDS),
             cause="no tick has seen this ticker yet; what is known is its newest quote",
             failures=failures,
+            feed_lag_seconds=replies.feed_lag_seconds,
         )
 
     def _after_tick(
         self, request: ReadRequest, replies: TickerReplies, quote_ms: float, as_of_ms: int
     ) -> TickerSnapshot:
         seconds = request.seconds
-        stale = as_of_ms < self._stale_before(request)
-        window = self._window(request, replies, as_of_ms, stale=stale)
+        stale_before = self._stale_before(request)
+        stale = as_of_ms < stale_before - replies.feed_lag_ms
+        window = self._window(request, replies, as_of_ms, stale=as_of_ms < stale_before)
         start_ms = as_of_ms - seconds * SECOND_MS
         events = events_after(replies.events, request.ticker, start_ms)
         failures = TickFailures.from_fields(replies.failures)
-        quiet = _is_quiet(request.now_ms - quote_ms, replies)
+        quiet = _is_quiet(request.now_ms - replies.feed_lag_ms - quote_ms, replies)
         return TickerSnapshot(
             ticker=request.ticker,
             now_ms=request.now_ms,
@@ -314,10 +335,13 @@ class Reader:
             ready_in_seconds=window.unseen_seconds if window.unseen_seconds >= 1 else None,
             cause=(self._why_no_tick(request, failures) or TICK_LATE)
             if stale
-            else describe_silence(quote_ms, request.now_ms)
+            else describe_silence(
+                quote_ms, request.now_ms, records_arrive=_do_records_arrive(request, replies)
+            )
             if quiet
             else None,
             failures=failures,
+            feed_lag_seconds=replies.feed_lag_seconds,
             engine=read_engine(replies.five_minutes.get(b"engine")),
         )
 
@@ -392,3 +416,12 @@ def _last_sweep(start_ms: float, events: list[EventRecord]) -> EventRecord | Non
 def _is_quiet(quote_age_ms: float, replies: TickerReplies) -> bool:
     fields = replies.five_minutes
     return is_quiet(quote_age_ms, fields.get(b"quote_count"), fields.get(b"covered_seconds"))
+
+
+def _do_records_arrive(request: ReadRequest, replies: TickerReplies) -> bool:
+    """Return whether records arrive that are no newer quotes: late ones, or any that are odd."""
+    newest_ms = max(replies.newest_quote_ms or 0.0, replies.newest_trade_ms or 0.0)
+    has_newer_trade = request.now_ms - replies.feed_lag_ms - newest_ms <= QUIET_SECONDS * SECOND_MS
+    is_arrival = have_records_arrived(replies.active_at or 0.0, newest_ms, request.now_ms)
+    late = read_quality(replies.five_minutes.get(b"quality")).counts.get("late")
+    return has_newer_trade or is_arrival or bool(late)

@@ -33,12 +33,12 @@ Number = Annotated[int | float, WithJsonSchema({"type": "number"})]
 Known = Number | None
 EpochMs = Annotated[int | None, Field(description="epoch ms")]
 Price = Annotated[Known, Field(description="price")]
-Flag = Literal["stale", "quiet", "warming"]
+Flag = Literal["stale", "quiet", "warming", "lagging", "delayed"]
 Flags = Annotated[
     list[Flag],
     Field(
         description="stale: no tick for over 3 intervals; quiet: no quote for unusually long; "
-        "warming: younger than the history"
+        "warming: younger than the history; lagging: records come late; delayed: by over 30 s"
     ),
 ]
 
@@ -46,6 +46,9 @@ Flags = Annotated[
 def flags_of(known: object) -> list[Flag]:
     """Return the flags that are set on what has one attribute for each."""
     return [flag for flag in get_args(Flag) if getattr(known, flag)]
+
+
+FeedLag = Annotated[int | None, Field(description="records come so late; over 30: delayed feed")]
 
 
 class Reply(AnswerModel):

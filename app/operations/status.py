@@ -7,15 +7,17 @@ from typing import Any
 
 import redis
 
+from app.analysis.bars import SECOND_MS
 from app.analysis.record_schemas import MIN_EPOCH_MS
 from app.answers.diagnosis import Heartbeat, TickFailures
-from app.answers.durations import ago
+from app.answers.durations import ago, lag
 from app.answers.reader import store_errors
 from app.core import clock
 from app.core.settings import Settings
 from app.core.tickers import is_ticker
 from app.storage import keys
 from app.storage.active_tickers import ACTIVE_MS, SCAN_COUNT
+from app.storage.feed_lags import FeedLags, is_delayed
 from app.storage.published import read_number
 from app.storage.redis_client import address_of
 
@@ -46,6 +48,8 @@ class Status:
     seconds_not_ms: Sequence[str]
     wrong_type: Sequence[str]
     failing: Mapping[str, TickFailures]
+    lagging: Mapping[str, int]
+    delayed: Mapping[str, int]
     troubles: Sequence[str] = field(default=())
 
 
@@ -68,15 +72,18 @@ class HealthInspector:
             now_ms = clock.now_ms()
             pulse = Heartbeat.from_fields(self._redis.hgetall(keys.HEARTBEAT), now_ms)
             active = self._active_tickers(now_ms)
+            lags = FeedLags(self._redis).all()
             status = Status(
                 redis=address_of(self._client),
                 pulse=pulse,
                 active=len(active),
-                behind=self._stale_tickers(active, now_ms),
+                behind=self._stale_tickers(active, now_ms, lags),
                 counters=self._counters(),
                 seconds_not_ms=self._keys_stamped_in_seconds(),
                 wrong_type=self._wrong_type_keys(),
                 failing=self._failing_tickers(active),
+                lagging={ticker: lag for ticker, lag in lags.items() if not is_delayed(lag)},
+                delayed={ticker: lag for ticker, lag in lags.items() if is_delayed(lag)},
             )
         return _with_troubles(status, self._settings)
 
@@ -98,13 +105,19 @@ class HealthInspector:
         names = (name.decode("ascii", "replace") for name in found)
         return [name for name in names if is_ticker(name)]
 
-    def _stale_tickers(self, active: list[str], now_ms: float) -> list[str]:
+    def _stale_tickers(
+        self, active: list[str], now_ms: float, lags: Mapping[str, int]
+    ) -> list[str]:
         """List the active tickers whose newest tick is stale."""
         oldest_ms = now_ms - 3 * self._settings.interval_ms
         ticks = self._ask_each(
             active, lambda pipe, ticker: pipe.hget(self._keys.metrics(ticker, "10s"), "as_of")
         )
-        return [ticker for ticker, as_of in ticks if (read_number(as_of) or 0) < oldest_ms]
+        return [
+            ticker
+            for ticker, as_of in ticks
+            if (read_number(as_of) or 0) < oldest_ms - lags.get(ticker, 0) * SECOND_MS
+        ]
 
     def _failing_tickers(self, active: list[str]) -> dict[str, TickFailures]:
         found = self._ask_each(
@@ -192,18 +205,28 @@ def _troubles(status: Status, settings: Settings) -> Iterator[str]:
         yield f"no fresh tick of {_join_names(status.behind)}"
     if status.failing:
         yield f"ticks fail of {_join_names(list(status.failing))}"
+    if status.lagging:
+        yield f"feeds are behind by {_join_lags(status.lagging)}"
     if status.seconds_not_ms:
         names = _join_names(status.seconds_not_ms)
         yield f"stamped in seconds, not milliseconds, and left out: {names}"
     if status.wrong_type:
         yield f"not sorted sets, and left alone: {_join_names(status.wrong_type)}"
     if not status.active:
-        yield "no ticker is active: no quote in the last 300 s"
+        yield "no ticker is active: no quote, and no record that arrived, in the last 300 s"
 
 
 def _join_names(names: Sequence[str]) -> str:
     more = len(names) - MAX_NAMES
     return ", ".join(names[:MAX_NAMES]) + (f" and {more} more" if more > 0 else "")
+
+
+def _join_lags(lags: Mapping[str, int]) -> str:
+    """Return tickers by how far their feeds are behind, the farthest first."""
+    names: dict[int, list[str]] = {}
+    for ticker in sorted(lags):
+        names.setdefault(lags[ticker], []).append(ticker)
+    return "; ".join(f"{lag(it)}: {_join_names(names[it])}" for it in sorted(names, reverse=True))
 
 
 def as_text(status: Status) -> str:
@@ -217,6 +240,8 @@ def _lines(status: Status) -> Iterator[str]:
     yield f"fan-out: {pulse.last_seen(pulse.fanout_ms)}"
     yield f"ticks: {pulse.last_seen(pulse.tick_ms)}"
     yield f"tickers: {status.active} active, {status.active - len(status.behind)} with a fresh tick"
+    if status.delayed:
+        yield f"delayed feeds, by {_join_lags(status.delayed)}"
     yield from (
         f"failed ticks of {ticker}: {_failed(failed, pulse)}"
         for ticker, failed in status.failing.items()
