@@ -13,8 +13,9 @@ from app.analysis.bars import SECOND_MS
 
 MAX_JITTER_SECONDS: Final = 30
 """The longest settle time; of a delayed feed, what it may be longer than the feed's delay."""
-COUNTED_SECONDS: Final = 2 * MAX_JITTER_SECONDS + 3
-"""How many seconds' records are counted: those around a feed's delay."""
+_LESS_DELAY_SECONDS: Final = 2
+COUNTED_SECONDS: Final = _LESS_DELAY_SECONDS + MAX_JITTER_SECONDS + 3
+"""How many seconds' records are counted: those from a little before a feed's delay on."""
 MEMORY_MS: Final = 60_000
 _LATE_PERCENT: Final = 1
 # One burst of old records, such as after an outage of the broker, is no feed that is behind.
@@ -73,7 +74,9 @@ class ArrivalLag:
         if stored_seconds != self.settle_seconds or (stored_seconds and not self._arrivals):
             self.settle_seconds = stored_seconds
             self._keep(stored_seconds, now)
-            self._look_around(stored_seconds, is_certain=True)
+            is_delayed = stored_seconds > MAX_JITTER_SECONDS
+            # The delay without its jitter is not known yet.
+            self._count_from(stored_seconds - MAX_JITTER_SECONDS - 1 if is_delayed else 0)
 
     def as_of(self, now: int) -> int:
         """Return up to where a tick folds: a whole multiple of the interval."""
@@ -161,7 +164,8 @@ class ArrivalLag:
             # Records newer than the counted seconds come: the feed is less delayed than before.
             self._arrivals = []
             self._keep(self.settle_seconds, now)
-            self._look_around(newest_lag, is_certain=True)
+            is_delayed = newest_lag > MAX_JITTER_SECONDS
+            self._count_from(newest_lag - _LESS_DELAY_SECONDS if is_delayed else 0)
             return
         base = delay if delay > MAX_JITTER_SECONDS else 0
         # No settle time would serve records with a longer lag.
@@ -172,7 +176,10 @@ class ArrivalLag:
         # Where several workers take turns, records seem to come later than they do.
         if is_late or settle < self.settle_seconds:
             self.settle_seconds = settle
-        self._look_around(base)
+        least_lag = base - _LESS_DELAY_SECONDS if base else 0
+        distance = abs(least_lag - self.least_lag)
+        if distance > 2 * _LESS_DELAY_SECONDS or (distance and not base):
+            self._count_from(least_lag)
 
     def _delay(self, lags: list[int], by_lag: dict[int, int]) -> int:
         """Return the lag of the feed's newest records, -1 where too few ticks saw any."""
@@ -206,11 +213,7 @@ class ArrivalLag:
         """Let the settle time not fall below a value for the next minute."""
         self._kept_seconds, self._kept_until = seconds, now + MEMORY_MS
 
-    def _look_around(self, delay: int, *, is_certain: bool = False) -> None:
-        """Count the seconds around a delay from now on, unless they are counted already."""
-        is_delayed = delay > MAX_JITTER_SECONDS
-        least_lag = delay - MAX_JITTER_SECONDS - 1 if is_delayed else 0
-        distance = abs(least_lag - self.least_lag)
-        if distance > MAX_JITTER_SECONDS // 2 or (distance and is_certain):
-            self.least_lag = least_lag
-            self._counts = []
+    def _count_from(self, least_lag: int) -> None:
+        """Count the records with at least this lag from the next tick on."""
+        self.least_lag = least_lag
+        self._counts = []

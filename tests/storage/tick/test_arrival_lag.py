@@ -171,7 +171,7 @@ def test_the_settle_time_is_a_whole_number_of_intervals(interval: int) -> None:
     assert all(as_of % interval == 0 for as_of in ticks.as_of.values())
 
 
-@pytest.mark.parametrize("delay", [40, 900, 6 * 3600])
+@pytest.mark.parametrize("delay", [32, 40, 61, 900, 6 * 3600])
 def test_a_stored_delay_is_kept_and_its_jitter_followed(delay: int) -> None:
     draw = seeded(delay)
     arrivals = [(s, c) for s, c in feed(lambda _: delay + draw.uniform(0, 4), 400, start=-delay)]
@@ -216,3 +216,24 @@ def test_an_as_of_never_goes_back_and_99_percent_are_there(seed: int) -> None:
     seconds, folds = list(ticks.as_of), list(ticks.as_of.values())
     in_time = sum(came <= seconds[bisect_left(folds, stamp)] + 0.2 for stamp, came in folded)
     assert in_time >= 0.985 * len(folded)
+
+
+@pytest.mark.parametrize("lag", [32, 45, 75])
+def test_a_feed_that_falls_silent_and_comes_back_delayed_is_served(lag: int) -> None:
+    """It comes back with stamps after those that it had sent before."""
+    arrivals = feed(lambda _: 0.05, 60) + feed(lambda _: lag, 500, start=61)
+    ticks = FakeTicks(arrivals).run(1, 480)
+
+    assert {settle for second, settle in ticks.settled.items() if second > 61 + 4 * lag} == {lag}
+
+
+@pytest.mark.parametrize("jitter", [0, 5, 20])
+def test_the_jitter_of_a_delayed_feed_may_grow(jitter: int) -> None:
+    draw = seeded(jitter)
+    arrivals = feed(lambda s: 900 + (draw.uniform(0, jitter) if s > -800 else 0), 600, start=-900)
+    ticks = FakeTicks([record for record in arrivals if record[1] > 0])
+    ticks.lag.adopt(901, START_MS)
+    ticks.run(2, 400)
+
+    settled = {settle for second, settle in ticks.settled.items() if second > 250}
+    assert settled <= {900 + jitter - 1, 900 + jitter}
