@@ -1,6 +1,7 @@
 """Decide whether a ticker's ticks or quotes are too old."""
 
 from app.answers.durations import since
+from app.storage.active_tickers import ACTIVE_MS
 from app.storage.published import read_number
 
 STALE_INTERVALS = 3
@@ -24,12 +25,13 @@ def describe_silence(newest_quote_ms: float, now_ms: float, *, records_arrive: b
 
 
 def have_records_arrived(active_ms: float, newest_ms: float, now_ms: float) -> bool:
-    """Return whether discovery noted arriving records lately that are no newer quotes or trades.
+    """Return whether discovery noted arriving records lately, though no newer quote.
 
     `active_ms` is when a ticker was last known to be active: the stamp of its newest quote or,
-    where that is old, when records arrived.
+    where that is over 300 s old, when records arrived.
     """
-    return active_ms > newest_ms and now_ms - active_ms <= ARRIVAL_NOTED_MS
+    is_noted = active_ms > newest_ms and now_ms - newest_ms > ACTIVE_MS
+    return is_noted and now_ms - active_ms <= ARRIVAL_NOTED_MS
 
 
 def is_quiet(quote_age_ms: float, quote_count: bytes | None, covered_seconds: bytes | None) -> bool:

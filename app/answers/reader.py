@@ -22,7 +22,6 @@ from app.answers.diagnosis import (
 )
 from app.answers.durations import ago, since
 from app.answers.freshness import (
-    QUIET_SECONDS,
     STALE_INTERVALS,
     describe_silence,
     have_records_arrived,
@@ -336,7 +335,9 @@ class Reader:
             cause=(self._why_no_tick(request, failures) or TICK_LATE)
             if stale
             else describe_silence(
-                quote_ms, request.now_ms, records_arrive=_do_records_arrive(request, replies)
+                quote_ms,
+                request.now_ms,
+                records_arrive=_do_records_arrive(quote_ms, request.now_ms, replies),
             )
             if quiet
             else None,
@@ -418,10 +419,9 @@ def _is_quiet(quote_age_ms: float, replies: TickerReplies) -> bool:
     return is_quiet(quote_age_ms, fields.get(b"quote_count"), fields.get(b"covered_seconds"))
 
 
-def _do_records_arrive(request: ReadRequest, replies: TickerReplies) -> bool:
-    """Return whether records arrive that are no newer quotes: late ones, or any that are odd."""
-    newest_ms = max(replies.newest_quote_ms or 0.0, replies.newest_trade_ms or 0.0)
-    has_newer_trade = request.now_ms - replies.feed_lag_ms - newest_ms <= QUIET_SECONDS * SECOND_MS
-    is_arrival = have_records_arrived(replies.active_at or 0.0, newest_ms, request.now_ms)
-    late = read_quality(replies.five_minutes.get(b"quality")).counts.get("late")
-    return has_newer_trade or is_arrival or bool(late)
+def _do_records_arrive(quote_ms: float, now_ms: float, replies: TickerReplies) -> bool:
+    """Return whether records arrive, though none is a newer quote: records with old stamps."""
+    if have_records_arrived(replies.active_at or 0.0, quote_ms, now_ms):
+        return True
+    late = read_quality(replies.window.get(b"quality")).counts.get("late")
+    return bool(late) and read_number(replies.window.get(b"quote_count")) == 0

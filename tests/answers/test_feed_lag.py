@@ -164,6 +164,20 @@ def test_the_broker_is_not_called_silent_while_records_arrive(
     assert "silent" not in list_tickers(reader).as_text()
 
 
+@pytest.mark.parametrize("history_seconds", [10, 30, 60])
+def test_the_broker_is_not_called_silent_while_late_records_arrive(
+    writer: KeyWriter, reader: Reader, history_seconds: int
+) -> None:
+    writer.heartbeat()
+    writer.quote(age_seconds=70)
+    writer.tick(quote_count=0, quality={"late": 5})
+
+    snapshot = reader.snapshot("SPY", history_seconds)
+
+    assert snapshot.quiet
+    assert "records arrive" in str(snapshot.cause)
+
+
 def test_a_lags_key_of_the_wrong_type_is_no_lag(
     writer: KeyWriter, reader: Reader, redis_client: redis.Redis, settings: Settings
 ) -> None:

@@ -11,6 +11,7 @@ import redis
 from app.analysis.windows import WINDOWS
 from app.core.settings import Settings
 from app.storage import keys
+from app.storage.active_tickers import ActiveTickers
 from app.storage.tick_store import TickStore
 from tests.broker import publish
 from tests.builders import START_MS
@@ -127,6 +128,53 @@ def test_a_ticker_whose_records_keep_coming_late_gets_a_settle_time(
     assert as_of(redis_client) == ticks[-1] - settle * 1000
     assert "waiting" in outcomes.values()
     assert list(outcomes.values())[-1] == "written"
+
+
+@pytest.mark.parametrize("lag", [0.0, 3.0, 10.0, 45.0, 900.0, 21_600.0])
+def test_a_ticker_found_by_discovery_gives_what_the_feed_in_time_gives(
+    redis_client: redis.Redis, new_store: NewStore, lag: float
+) -> None:
+    records = busy_feed(15, 500)
+    shift = int(lag) * 1000
+    discovery, store = ActiveTickers(redis_client, keys.Keys()), new_store()
+    coming = sorted(records, key=lambda record: -record.stamp)
+    clock = [as_of + shift for as_of in ticks_of(records, after_seconds=0)]
+    for now in clock:
+        arrived = []
+        while coming and coming[-1].stamp + shift <= now:
+            arrived.append(coming.pop())
+        publish(redis_client, TICKER, arrived)
+        discovery.scan_slice(now + 100)
+        if TICKER in discovery.active(now):
+            store.run_tick(TICKER, now)
+    found, newest = results(redis_client), as_of(redis_client)
+    assert clock[-1] - shift - 1000 <= newest <= clock[-1] - shift
+
+    redis_client.flushall()
+    in_time = new_store()
+    ticks = range(ticks_of(records, after_seconds=0).start, newest + 1, 1000)
+    replay(redis_client, records, ticks, lambda _: in_time)
+    assert found == results(redis_client)
+
+
+def test_an_outage_of_the_broker_leaves_no_lag_behind(
+    redis_client: redis.Redis, new_store: NewStore
+) -> None:
+    records = busy_feed(16, 900)
+    began = records[0].stamp + 100_000
+    back = began + 20_000
+    store = new_store()
+    ticks = ticks_of(records, after_seconds=0)
+    replay(
+        redis_client,
+        records,
+        ticks,
+        lambda _: store,
+        lambda stamp: (back - stamp) / 1000 if began < stamp < back else 0.0,
+    )
+
+    assert stored_lag(redis_client) is None
+    assert as_of(redis_client) == ticks[-1]
 
 
 def test_every_worker_goes_on_with_the_same_settle_time(
