@@ -197,7 +197,7 @@ class ActiveTickers:
                 continue
             newest = change.newest_arrived
             is_usable = OLDEST_MS <= newest <= now_ms + AHEAD_MS
-            yield change.ticker, Seen(newest if is_usable else 0.0, now_ms)
+            yield change.ticker, Seen(newest if is_usable else 0.0, now_ms, has_arrived=is_usable)
 
     def _save(self, scan: _ScanPass, active: dict[str, float], now_ms: float) -> None:
         """Store the active tickers and the progress; drop tickers not seen for long."""

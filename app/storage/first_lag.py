@@ -19,39 +19,54 @@ WITHHELD_MS = 2_900
 """A little less than three of discovery's seconds."""
 # Stamps that move on faster than the clock are a backlog: the lag is what is left after it.
 CATCHING_UP_MS = 1_500
+BACKLOG_MS = 30_000
 
 
 class Seen(NamedTuple):
-    """A ticker's newest usable stamp, 0 if none is known, and its score among the tickers."""
+    """A ticker's newest usable stamp, 0 if none is known, and its score among the tickers.
+
+    `has_arrived`: its newest record is known to have arrived since the last look.
+    """
 
     newest: float
     score: float
+    has_arrived: bool = False
 
 
 class WithheldTicker(msgspec.Struct, array_like=True):
-    """When a ticker was first seen (ms), and its newest stamp at the last look."""
+    """When a ticker was first seen and last looked at (ms), and its newest stamp then.
+
+    `behind_ms` is the age of that stamp when it was first seen; `has_arrived`, as in `Seen`.
+    """
 
     since: float
     looked: float
     newest: float
     score: float
+    behind_ms: float
+    has_arrived: bool = False
+
+    def settle_seconds(self) -> int:
+        """Return the settle time after a wait in which no newer record came."""
+        return math.ceil(self.behind_ms / SECOND_MS) if self.has_arrived else 0
 
 
 def measure(ticker: Seen, known: WithheldTicker | None, now_ms: float) -> WithheldTicker | int:
     """Return a new ticker's settle time in seconds, or what to remember while it waits."""
-    behind_ms = now_ms - ticker.newest
+    newest, score, has_arrived = ticker
+    behind_ms = now_ms - newest
     if known is None:
-        return WithheldTicker(now_ms, now_ms, ticker.newest, ticker.score)
+        return WithheldTicker(now_ms, now_ms, newest, score, behind_ms, has_arrived)
     if behind_ms <= max(IN_TIME_MS, now_ms - known.looked + SECOND_MS):
         return 0
-    has_moved = ticker.newest > known.newest
-    was_behind_ms = known.looked - known.newest
-    is_over = now_ms - known.since >= WITHHELD_MS
-    if has_moved and (is_over or was_behind_ms - behind_ms < CATCHING_UP_MS):
+    waited_ms = now_ms - known.since
+    if newest <= known.newest:
+        if waited_ms >= WITHHELD_MS:
+            return known.settle_seconds()
+        return msgspec.structs.replace(known, looked=now_ms)
+    if known.behind_ms - behind_ms < CATCHING_UP_MS or waited_ms >= BACKLOG_MS:
         return math.ceil(behind_ms / SECOND_MS)
-    if is_over:
-        return 0
-    return WithheldTicker(known.since, now_ms, ticker.newest, ticker.score)
+    return WithheldTicker(known.since, now_ms, newest, score, behind_ms, has_arrived=True)
 
 
 class FirstLags:
@@ -82,10 +97,12 @@ class FirstLags:
                 lags[ticker] = found
         for ticker in withheld.keys() - seen.keys():
             known = withheld[ticker]
-            if now_ms - known.since < WITHHELD_MS:
+            if now_ms - known.looked < WITHHELD_MS:
                 waiting[ticker] = known
-            else:
-                active[ticker] = known.score
+                continue
+            active[ticker] = known.score
+            if settle := known.settle_seconds():
+                lags[ticker] = settle
         self._store(withheld.keys() - waiting.keys(), waiting, lags, (new & lagging) - lags.keys())
         return active
 

@@ -193,8 +193,11 @@ class TickStore:
         newest = max([it for it in reading.newest_scores if it <= tick.clock_as_of], default=0.0)
         lag.observe(tick.clock_as_of, counts, reading.late_records, newest)
         settle = lag.settle_seconds
-        if settle != lag.stored_seconds and self._lags.store(tick.ticker, settle):
-            lag.stored_seconds = settle
+        # Once in a while, what is stored is renewed, with its lifetime.
+        is_due = settle and self._is_housekeeping_turn(tick.ticker, tick.clock_as_of)
+        if settle != lag.stored_seconds or is_due:
+            is_stored = self._lags.store(tick.ticker, settle)
+            lag.stored_seconds = settle if is_stored else lag.stored_seconds
         tick.as_of = min(tick.as_of, lag.as_of(tick.clock_as_of))
 
     def _fold_and_write(self, tick: TickJob, reading: TickRead, warm: WarmTicker) -> None:

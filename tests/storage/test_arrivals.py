@@ -188,6 +188,29 @@ def test_a_backlog_that_is_written_first_is_no_lag(feed: Feed) -> None:
     assert feed.lag() == 0
 
 
+@pytest.mark.parametrize("seconds", [5, 12])
+def test_a_backlog_that_takes_longer_than_the_wait_is_no_lag(feed: Feed, seconds: int) -> None:
+    start, speed = feed.now, 3600 / seconds
+
+    def backlog(now: float) -> float:
+        return start - 3600 * SECOND_MS + (now - start) * (speed + 1)
+
+    assert feed.run(seconds - 1, backlog) == []
+    assert feed.run(1, backlog) == ["SPY"]
+    assert feed.run(3, lambda now: now) == ["SPY"]
+    assert feed.lag() == 0
+
+
+@pytest.mark.parametrize("gap", [4, 10, 30])
+def test_a_delayed_ticker_with_few_records_starts_with_its_delay(feed: Feed, gap: int) -> None:
+    for _ in range(2):
+        feed.write(feed.names.quotes("SPY"), feed.now - 900 * SECOND_MS)
+        active = feed.run(gap)
+
+    assert active == ["SPY"]
+    assert feed.lag() in {900, 901, 902}
+
+
 def test_an_active_ticker_is_not_measured_again(feed: Feed) -> None:
     feed.run(2, lambda now: now)
     assert feed.run(20) == ["SPY"]

@@ -239,6 +239,27 @@ def test_a_lag_that_ends_is_removed_and_the_ticker_catches_up(
     assert as_of(redis_client) == ticks[-1]
 
 
+def test_a_settle_time_that_was_deleted_is_stored_again(
+    redis_client: redis.Redis, new_store: NewStore
+) -> None:
+    records = busy_feed(17, 600)
+    store = new_store()
+    redis_client.hset(keys.LAGS, TICKER, 10)
+    ticks = ticks_of(records, after_seconds=0)
+    assert len(ticks) > 30
+    deleted_at = ticks[-20]
+
+    def store_at(number: int) -> TickStore:
+        if ticks[number] == deleted_at:
+            redis_client.delete(keys.LAGS)
+        return store
+
+    replay(redis_client, records, ticks, store_at, always(10.0))
+
+    assert stored_lag(redis_client) == b"10"
+    assert redis_client.ttl(keys.LAGS) > 0
+
+
 def test_late_records_before_a_settle_time_is_known_are_counted(
     redis_client: redis.Redis, new_store: NewStore
 ) -> None:
