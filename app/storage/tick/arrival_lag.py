@@ -101,6 +101,8 @@ class ArrivalLag:
         of the newest record up to `now`, 0 without one.
         """
         newest_lag = self._lag(int(newest), now) if newest else 0
+        if now >= self._watch_until and not self.settle_seconds:
+            self._assume_in_time(now, counts)
         by_lag = self._new_arrivals(now, counts)
         is_out_of_sight = newest_lag >= self.least_lag + COUNTED_SECONDS
         if late_records > 0 and newest and (not self._counts or is_out_of_sight):
@@ -112,6 +114,17 @@ class ArrivalLag:
         self._choose(now, newest_lag, is_late=late_records > 0)
         if late_records > 0 or self.settle_seconds:
             self._watch_until = now + MEMORY_MS
+
+    def _assume_in_time(self, now: int, counts: Sequence[int]) -> None:
+        """Take the records of the minute before the first late ones as in time."""
+        self._arrivals = [it for it in self._arrivals if it.at <= now - MEMORY_MS]
+        # Those before the counted seconds were about as many as in the first of these.
+        earlier = range(MEMORY_MS // SECOND_MS - 1, COUNTED_SECONDS - 1, -1)
+        ages = [*earlier, *range(COUNTED_SECONDS - 1, 0, -1)]
+        for age in ages:
+            place = age if age < COUNTED_SECONDS else 2 * COUNTED_SECONDS - 1 - age
+            if counts[place + 1]:
+                self._arrivals.append(_Arrivals(now - age * SECOND_MS, {0: counts[place + 1]}))
 
     def _lag(self, stamp: int, seen_at: int) -> int:
         """Return the lag in seconds of a record that a tick was the first to see."""
