@@ -78,6 +78,30 @@ class ArrivalLag:
             # The delay without its jitter is not known yet.
             self._count_from(stored_seconds - MAX_JITTER_SECONDS - 1 if is_delayed else 0)
 
+    def follow_clock(self, now: int) -> None:
+        """Note the time of a tick; subtract what a clock that is set back was ahead from all lags.
+
+        By a clock that is ahead, all records come late by as much.
+        """
+        ahead_ms = self.ticked_at + self.interval_ms - now
+        self.ticked_at = now
+        # A tick that is overtaken by the next one is no step of the clock.
+        if ahead_ms <= 2 * self.interval_ms:
+            return
+        ahead_seconds = ahead_ms // SECOND_MS
+        self.settle_seconds = max(0, self.settle_seconds - ahead_seconds)
+        self._kept_seconds = max(0, self._kept_seconds - ahead_seconds)
+        self._kept_until -= ahead_ms
+        self._watch_until -= ahead_ms
+        self._counts = []
+        for arrivals in self._arrivals:
+            arrivals.at -= ahead_ms
+            by_lag: dict[int, int] = {}
+            for lag, count in arrivals.by_lag.items():
+                less = max(0, lag - ahead_seconds)
+                by_lag[less] = by_lag.get(less, 0) + count
+            arrivals.by_lag = by_lag
+
     def as_of(self, now: int) -> int:
         """Return up to where a tick folds: a whole multiple of the interval."""
         if not self.settle_seconds:

@@ -40,16 +40,19 @@ class FakeTicks:
         """The settle time after each tick."""
         self.as_of: dict[int, float] = {}
 
-    def run(self, first: int, last: int, *, without: Iterable[int] = ()) -> "FakeTicks":
-        """Run the ticks of an interval each, but for some."""
+    def run(
+        self, first: int, last: int, *, without: Iterable[int] = (), ahead: int = 0
+    ) -> "FakeTicks":
+        """Run the ticks of an interval each, but for some, by a clock that may be ahead."""
         for second in range(first, last + 1, self.interval):
             if second not in without:
-                self._tick(second)
+                self._tick(second + ahead, second + 0.2)
         return self
 
-    def _tick(self, second: int) -> None:
+    def _tick(self, second: int, read_at: float) -> None:
         lag, now = self.lag, START_MS + second * SECOND_MS
-        while self.coming and self.coming[-1][1] <= second + 0.2:
+        lag.follow_clock(now)
+        while self.coming and self.coming[-1][1] <= read_at:
             insort(self.there, self.coming.pop()[0])
         target = (lag.as_of(now) - START_MS) / SECOND_MS
         late = self._count(self.folded_to) - self.folded
@@ -60,7 +63,6 @@ class FakeTicks:
             newest_ms = START_MS + self.there[self._count(second) - 1] * SECOND_MS
             lag.observe(now, [self._count(second) - upto[0], *in_second], late, newest_ms)
             target = min(target, (lag.as_of(now) - START_MS) / SECOND_MS)
-        lag.ticked_at = now
         if target > self.folded_to:
             self.folded_to = target
             self.folded = self._count(target)
@@ -200,6 +202,18 @@ def test_missed_ticks_make_no_record_look_late() -> None:
     ticks = FakeTicks(arrivals).run(1, 250, without=range(60, 90))
 
     assert max(ticks.settled.values()) == 3
+
+
+@pytest.mark.parametrize("lag", [0, 3, 10])
+@pytest.mark.parametrize("ahead", [3, 5, 20])
+def test_a_clock_that_was_ahead_leaves_the_lag_of_the_feed(lag: int, ahead: int) -> None:
+    ticks = FakeTicks(feed(lambda _: lag + 0.05, 400)).run(1, 100)
+    ticks.run(101, 120, ahead=ahead)
+    assert ticks.lag.settle_seconds == lag + ahead
+
+    ticks.run(121, 200)
+
+    assert {ticks.settled[second] for second in range(121, 201)} <= {lag, max(0, lag - 1)}
 
 
 @pytest.mark.parametrize("seed", range(20))
