@@ -173,7 +173,7 @@ class TickStore:
         if tick.clock_as_of - lag.ticked_at > LAG_KEPT_MS + self._settings.interval_ms:
             stored_seconds = self._lags.seconds_of(tick.ticker, tick.clock_as_of)
             lag.adopt(stored_seconds, tick.clock_as_of)
-        lag.follow_clock(tick.clock_as_of)
+        lag.follow_clock(tick.clock_as_of, int(time.monotonic() * SECOND_MS))
         return lag
 
     def _follow_lag(

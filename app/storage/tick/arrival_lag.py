@@ -23,6 +23,9 @@ _LATE_TICKS: Final = 3
 # Of a ticker with a record each half minute, the last minute alone would tell nothing.
 _TICKS_KEPT: Final = 5
 _RECENT_TICKS: Final = 5
+_STEP_MS: Final = 2_000
+_UNTRUSTED_MS: Final = 10_000
+"""How long nothing is learned after a clock was set forward, which may be wrong and set back."""
 
 
 @dataclass(slots=True, init=False)
@@ -52,6 +55,8 @@ class ArrivalLag:
     ticked_at: int
     least_lag: int
     _watch_until: int
+    _clock_offset: int
+    _untrusted_until: int
     _kept_seconds: int
     _kept_until: int
     _counted_at: int
@@ -62,6 +67,7 @@ class ArrivalLag:
         self.interval_ms = interval_ms
         self.settle_seconds = self.stored_seconds = self.ticked_at = self.least_lag = 0
         self._watch_until = self._kept_seconds = self._kept_until = self._counted_at = 0
+        self._clock_offset = self._untrusted_until = 0
         self._counts = []
         self._arrivals = []
 
@@ -78,11 +84,16 @@ class ArrivalLag:
             # The delay without its jitter is not known yet.
             self._count_from(stored_seconds - MAX_JITTER_SECONDS - 1 if is_delayed else 0)
 
-    def follow_clock(self, now: int) -> None:
-        """Note the time of a tick; subtract what a clock that is set back was ahead from all lags.
+    def follow_clock(self, now: int, uptime_ms: int) -> None:
+        """Note the time of a tick, by the clock and by one that is never set.
 
-        By a clock that is ahead, all records come late by as much.
+        By a clock that is ahead, all records come late by as much. So nothing is learned for some
+        seconds after it was set forward; when it is set back, what it was ahead is no lag.
         """
+        offset = now - uptime_ms
+        if self._clock_offset and offset - self._clock_offset > self.interval_ms + _STEP_MS:
+            self._untrusted_until = now + _UNTRUSTED_MS
+        self._clock_offset = offset
         ahead_ms = self.ticked_at + self.interval_ms - now
         self.ticked_at = now
         # A tick that is overtaken by the next one is no step of the clock.
@@ -92,6 +103,7 @@ class ArrivalLag:
         self.settle_seconds = max(0, self.settle_seconds - ahead_seconds)
         self._kept_seconds = max(0, self._kept_seconds - ahead_seconds)
         self._kept_until -= ahead_ms
+        self._untrusted_until = 0
         self._watch_until -= ahead_ms
         self._counts = []
         for arrivals in self._arrivals:
@@ -124,6 +136,9 @@ class ArrivalLag:
         from that one backwards. `late_records` came behind what was folded; `newest` is the stamp
         of the newest record up to `now`, 0 without one.
         """
+        if now < self._untrusted_until:
+            self._counts = []
+            return
         newest_lag = self._lag(int(newest), now) if newest else 0
         if now >= self._watch_until and not self.settle_seconds:
             self._assume_in_time(now, counts)
