@@ -6,10 +6,19 @@ from typing import TYPE_CHECKING, Annotated
 from pydantic import Field, create_model
 
 from app.analysis.metric_table import COMPARED
-from app.answers.durations import age
+from app.answers.durations import age, lag
 from app.answers.history_argument import DEFAULT_HISTORY, parse_history
 from app.answers.reader import Reader, TickerSnapshot
-from app.answers.schema import AnswerModel, EpochMs, Flags, Known, Reply, flags_of, metric_fields
+from app.answers.schema import (
+    AnswerModel,
+    EpochMs,
+    FeedLag,
+    Flags,
+    Known,
+    Reply,
+    flags_of,
+    metric_fields,
+)
 from app.answers.ticker_answer import build_brief
 from app.answers.ticker_text import id_line, plain
 from app.core import clock
@@ -31,6 +40,7 @@ class _Row(AnswerModel):
     as_of: EpochMs = None
     age_seconds: Known = None
     newest_quote_age_seconds: Known = None
+    feed_lag_seconds: FeedLag = None
     covered_seconds: Known = None
     evidence_class: EvidenceClass | None = None
     flags: Flags = []
@@ -61,6 +71,8 @@ class ComparisonRow(_MeasuredRow):
         yield f"quote {age(self.newest_quote_age_seconds or 0)} ago"
         if self.covered_seconds is not None:
             yield f"covered {self.covered_seconds} s"
+        if self.feed_lag_seconds is not None:
+            yield f"records {lag(self.feed_lag_seconds)} late"
         yield f"class {self.evidence_class}"
         yield from (flag.upper() for flag in self.flags)
         for name in MEASURES:
@@ -118,6 +130,7 @@ def comparison_row(snapshot: TickerSnapshot) -> ComparisonRow:
             "as_of": answer.as_of,
             "age_seconds": answer.age_seconds,
             "newest_quote_age_seconds": answer.newest_quote_age_seconds,
+            "feed_lag_seconds": answer.feed_lag_seconds,
             "covered_seconds": answer.covered_seconds,
             "evidence_class": answer.evidence_class,
             "flags": flags_of(answer),

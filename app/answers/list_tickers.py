@@ -5,12 +5,13 @@ from typing import Annotated, Self
 
 from pydantic import Field
 
-from app.answers.durations import age
+from app.answers.durations import age, lag
 from app.answers.overview import Overview, TickerSummary
 from app.answers.reader import Reader
 from app.answers.schema import (
     AnswerModel,
     EpochMs,
+    FeedLag,
     Flags,
     Known,
     Reply,
@@ -32,7 +33,9 @@ class ReplyHeader(Reply):
     as_of: EpochMs = None
     age_seconds: Known = None
     note: str | None = None
-    active: Annotated[int, Field(description="tickers with a quote in the last 300 s")]
+    active: Annotated[
+        int, Field(description="tickers with a quote or arriving records in the last 300 s")
+    ]
     left_out: Annotated[int | None, Field(description="active tickers not told of")] = None
 
     def heading(self) -> Iterator[str]:
@@ -52,6 +55,7 @@ class ListedTicker(AnswerModel):
     newest_quote_age_seconds: Annotated[
         Known, Field(description="of the newest usable quote; absent: none")
     ] = None
+    feed_lag_seconds: FeedLag = None
     quotes_per_second: Known = None
     evidence_class: EvidenceClass
     covered_seconds: Annotated[Known, Field(description="of 60")] = None
@@ -67,6 +71,7 @@ class ListedTicker(AnswerModel):
             newest_quote_age_seconds=None
             if summary.newest_quote_ms is None
             else seconds_of(now_ms - summary.newest_quote_ms),
+            feed_lag_seconds=summary.feed_lag_seconds or None,
             quotes_per_second=significant(summary.quotes_per_second, 3),
             evidence_class=summary.evidence_class,
             covered_seconds=significant(summary.covered_seconds, 3),
@@ -81,6 +86,8 @@ class ListedTicker(AnswerModel):
             yield "no usable quote"
         else:
             yield f"quote {age(self.newest_quote_age_seconds)} ago"
+        if self.feed_lag_seconds is not None:
+            yield f"records {lag(self.feed_lag_seconds)} late"
         if self.quotes_per_second is not None:
             yield f"{self.quotes_per_second}/s"
         yield self.evidence_class

@@ -21,7 +21,12 @@ from app.answers.diagnosis import (
     why_no_tick,
 )
 from app.answers.durations import age, ago, since
-from app.answers.freshness import STALE_INTERVALS, describe_quiet, is_quiet
+from app.answers.freshness import (
+    STALE_INTERVALS,
+    describe_quiet,
+    have_records_arrived,
+    is_quiet,
+)
 from app.answers.overview import Overview, OverviewReader
 from app.answers.rejected_records import NewestQuote, describe_unusable
 from app.answers.ticker_read import (
@@ -48,6 +53,7 @@ from app.core.tickers import is_ticker
 from app.storage import keys
 from app.storage.active_tickers import ACTIVE_MS
 from app.storage.answer_archive import AnswerArchive, Renderings
+from app.storage.feed_lags import is_delayed
 from app.storage.mis_stamped import read_mis_stamped
 from app.storage.published import (
     EventRecord,
@@ -83,8 +89,9 @@ class TickerSnapshot:
 
     `newest_quote_ms` is the stamp of the newest usable quote; `rejected` are records that are newer
     than the newest usable one. `past` is set for an earlier moment. `ready_in_seconds` is the time
-    until the history is covered, None if it is; `cause` states why the snapshot is stale or quiet;
-    `events` is None if they were not requested.
+    until the history is covered, None if it is; `feed_lag_seconds` is by how much the feed is
+    behind, 0 for one in time; `cause` states why the snapshot is stale or quiet; `events` is None
+    if they were not requested.
     """
 
     ticker: str
@@ -107,11 +114,22 @@ class TickerSnapshot:
     engine: str | None = None
     past: bool = False
     rejected: RejectedRecords = field(default_factory=RejectedRecords)
+    feed_lag_seconds: int = 0
 
     @property
     def warming(self) -> bool:
         """Return whether the ticker is younger than the history requested."""
         return self.ready_in_seconds is not None
+
+    @property
+    def lagging(self) -> bool:
+        """Return whether the ticker's records keep coming late."""
+        return self.feed_lag_seconds > 0 and not self.delayed
+
+    @property
+    def delayed(self) -> bool:
+        """Return whether the ticker's feed is a delayed one."""
+        return is_delayed(self.feed_lag_seconds)
 
 
 @contextlib.contextmanager
@@ -217,7 +235,7 @@ class Reader:
         return self._archive.keep(answer_id, renderings)
 
     def active(self, now_ms: float) -> list[str]:
-        """Return the tickers whose newest quote is at most 300 s old, as discovery found them.
+        """Return the tickers that were active in the last 300 s, as discovery found them.
 
         Raises `StoreUnavailable`.
         """
@@ -235,18 +253,20 @@ class Reader:
         quote_ms, as_of_ms = replies.newest_quote_ms, replies.as_of_ms
         if quote_ms is None:
             raise self._no_quotes(request, replies)
-        if now_ms - quote_ms > ACTIVE_MS:
+        if now_ms - max(quote_ms, replies.active_at or 0.0) > ACTIVE_MS:
             misstamped = self._mis_stamped(ticker, now_ms)
             raise BrokerSilent(
                 f"{ticker}: the broker is silent: the newest quote came {since(quote_ms, now_ms)}; "
                 + (misstamped or "check the broker or feed, and whether the market is open")
             )
-        newest = replies.newest_quote
-        if newest.usable_ms is None or now_ms - newest.usable_ms > ACTIVE_MS:
-            if as_of_ms is None or as_of_ms < self._stale_before(request):
+        newest, expected_ms = replies.newest_quote, now_ms - replies.feed_lag_ms
+        if newest.usable_ms is None or (
+            newest.rejected.quotes.count and expected_ms - newest.usable_ms > ACTIVE_MS
+        ):
+            if as_of_ms is None or as_of_ms < self._stale_before(request) - replies.feed_lag_ms:
                 self._check_analysis(request, replies, quote_ms)
             raise _no_usable_quotes(request, newest)
-        if as_of_ms is None or now_ms - as_of_ms > ACTIVE_MS or not newest.is_folded:
+        if as_of_ms is None or expected_ms - as_of_ms > ACTIVE_MS or not newest.is_folded:
             return self._before_first_tick(request, replies, newest.usable_ms)
         return self._after_tick(request, replies, newest, newest.usable_ms, as_of_ms)
 
@@ -315,6 +335,7 @@ class Reader:
             cause="no tick has seen this ticker yet; what is known is its newest quote",
             failures=TickFailures.from_fields(replies.failures),
             rejected=replies.newest_quote.rejected,
+            feed_lag_seconds=replies.feed_lag_seconds,
         )
 
     def _after_tick(
@@ -326,12 +347,13 @@ class Reader:
         as_of_ms: int,
     ) -> TickerSnapshot:
         seconds = request.seconds
-        stale = as_of_ms < self._stale_before(request)
-        window = self._window(request, replies, as_of_ms, stale=stale)
+        stale_before = self._stale_before(request)
+        stale = as_of_ms < stale_before - replies.feed_lag_ms
+        window = self._window(request, replies, as_of_ms, stale=as_of_ms < stale_before)
         start_ms = as_of_ms - seconds * SECOND_MS
         events = events_after(replies.events, request.ticker, start_ms)
         failures = TickFailures.from_fields(replies.failures)
-        quiet = _is_quiet(request.now_ms - quote_ms, replies)
+        quiet = _is_quiet(request.now_ms - replies.feed_lag_ms - quote_ms, replies)
         return TickerSnapshot(
             ticker=request.ticker,
             now_ms=request.now_ms,
@@ -356,11 +378,13 @@ class Reader:
                 replies.newest_quote_ms or quote_ms,
                 request.now_ms,
                 is_rejected=newest.rejected.quotes.count > 0,
+                records_arrive=_do_records_arrive(quote_ms, request.now_ms, replies),
             )
             if quiet
             else None,
             failures=failures,
             rejected=newest.rejected,
+            feed_lag_seconds=replies.feed_lag_seconds,
             engine=read_engine(replies.five_minutes.get(b"engine")),
         )
 
@@ -446,3 +470,11 @@ def _last_sweep(start_ms: float, events: list[EventRecord]) -> EventRecord | Non
 def _is_quiet(quote_age_ms: float, replies: TickerReplies) -> bool:
     fields = replies.five_minutes
     return is_quiet(quote_age_ms, fields.get(b"quote_count"), fields.get(b"covered_seconds"))
+
+
+def _do_records_arrive(quote_ms: float, now_ms: float, replies: TickerReplies) -> bool:
+    """Return whether records arrive, though none is a newer quote: records with old stamps."""
+    if have_records_arrived(replies.active_at or 0.0, quote_ms, now_ms):
+        return True
+    late = read_quality(replies.window.get(b"quality")).counts.get("late")
+    return bool(late) and read_number(replies.window.get(b"quote_count")) == 0

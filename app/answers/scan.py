@@ -110,7 +110,8 @@ def scan(
 def _current_events(overview: Overview) -> Iterator[tuple[EventRecord, TickerSummary]]:
     for summary in overview.tickers:
         for event in summary.events:
-            if is_current(event, overview.now_ms):
+            # A feed that is behind tells of its newest events later.
+            if is_current(event, overview.now_ms - summary.feed_lag_ms):
                 yield event, summary
 
 

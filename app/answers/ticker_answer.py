@@ -19,6 +19,7 @@ from app.answers.rejected_records import rejected_facts
 from app.answers.schema import (
     AnswerModel,
     EpochMs,
+    FeedLag,
     Known,
     Number,
     Price,
@@ -31,6 +32,7 @@ from app.answers.schema import (
     significant,
     whole,
 )
+from app.storage.feed_lags import is_delayed
 from app.storage.published import (
     BookSide,
     EventRecord,
@@ -114,6 +116,7 @@ class Answer(Reply):
     newest_quote_at: EpochMs = None
     newest_quote_age_seconds: Number
     stale: Annotated[bool, Field(description="no tick for over 3 intervals; see note")]
+    feed_lag_seconds: FeedLag = None
     quiet: Annotated[bool, Field(description="no quote for unusually long")]
     warming: Annotated[bool, Field(description="younger than the history")]
     ready_in_seconds: Known = None
@@ -139,6 +142,16 @@ class Answer(Reply):
     rejected: RejectedFacts | None = None
     failed_ticks: FailureFacts | None = None
     engine: str | None = None
+
+    @property
+    def lagging(self) -> bool:
+        """Return whether records keep coming late."""
+        return bool(self.feed_lag_seconds) and not self.delayed
+
+    @property
+    def delayed(self) -> bool:
+        """Return whether the feed is a delayed one."""
+        return is_delayed(self.feed_lag_seconds or 0)
 
 
 def build_answer(snapshot: TickerSnapshot) -> Answer:
@@ -238,6 +251,7 @@ def _answer(
         newest_quote_at=round(snapshot.newest_quote_ms),
         newest_quote_age_seconds=seconds_of(snapshot.now_ms - snapshot.newest_quote_ms),
         stale=snapshot.stale,
+        feed_lag_seconds=snapshot.feed_lag_seconds or None,
         quiet=snapshot.quiet,
         warming=snapshot.warming,
         ready_in_seconds=None

@@ -24,7 +24,8 @@ from app.analysis.windows import WINDOWS
 from app.answers.rejected_records import NewestQuote, find_newest_quote
 from app.core.errors import RecordRejected, StateUnreadable
 from app.storage.active_tickers import AHEAD_MS
-from app.storage.keys import PRICE_DIGITS, QUOTE_AT, REJECTED, TICK_SIZE, Keys
+from app.storage.feed_lags import read_seconds
+from app.storage.keys import LAGS, PRICE_DIGITS, QUOTE_AT, REJECTED, TICK_SIZE, TICKERS, Keys
 from app.storage.published import (
     EvidenceClass,
     Value,
@@ -80,8 +81,14 @@ class SecondTable(NamedTuple):
 
 
 class TickerReplies(NamedTuple):
-    """Redis's replies in the order of the commands; a key of a wrong type reads as empty."""
+    """Redis's replies in the order of the commands; a key of a wrong type reads as empty.
 
+    `lag` is the settle time of a feed that is behind; `active_at` when discovery last knew the
+    ticker to be active.
+    """
+
+    lag: bytes | None = None
+    active_at: float | None = None
     state: Sequence[bytes | None] = ()
     five_minutes: Hash = _NO_FIELDS
     quote: Scored = ()
@@ -117,6 +124,16 @@ class TickerReplies(NamedTuple):
             read_stamp(self._state_field(QUOTE_AT)),
             read_rejected(self._state_field(REJECTED)),
         )
+
+    @property
+    def feed_lag_seconds(self) -> int:
+        """Return the settle time of a feed that is behind, 0 for one in time."""
+        return read_seconds(self.lag)
+
+    @property
+    def feed_lag_ms(self) -> int:
+        """Return the same in milliseconds."""
+        return self.feed_lag_seconds * SECOND_MS
 
     @property
     def newest_trade_ms(self) -> float | None:
@@ -229,12 +246,16 @@ class TickerReads:
     def __init__(self, client: redis.Redis, keys: Keys) -> None:
         # `Any`: redis-py's annotations add an awaitable to every reply.
         self._redis: Any = client
+        self._is_cluster = not isinstance(client, redis.Redis)
         self._keys = keys
 
     def read(self, request: ReadRequest, newest_tick_after_ms: float) -> TickerReplies:
         """Return a ticker's keys; with bars only if the history has no hash of its own."""
         key, ticker = self._keys, request.ticker
         pipe = self._redis.pipeline(transaction=True)
+        feed = _execute(self._request_feed(ticker)) if self._is_cluster else []
+        if not self._is_cluster:
+            self._request_feed(ticker, pipe)
         pipe.hmget(key.state(ticker), *_STATE_FIELDS)
         pipe.hgetall(key.metrics(ticker, "5min"))
         newest_ms = request.now_ms + AHEAD_MS
@@ -247,7 +268,14 @@ class TickerReads:
         pipe.hgetall(key.metrics(ticker, WINDOW_OF_SECONDS.get(request.seconds, "10s")))
         if request.seconds not in WINDOW_OF_SECONDS:
             self._request_bars(pipe, request, int(newest_tick_after_ms))
-        return TickerReplies(*_execute(pipe))
+        return TickerReplies(*feed, *_execute(pipe, len(feed)))
+
+    def _request_feed(self, ticker: str, pipe: _Pipeline = None) -> _Pipeline:
+        """Request what is kept of all tickers in one key: in a cluster, in another slot."""
+        pipe = self._redis.pipeline(transaction=False) if pipe is None else pipe
+        pipe.hget(LAGS, ticker)
+        pipe.zscore(TICKERS, ticker)
+        return pipe
 
     def read_state(self, ticker: str) -> TickerReplies:
         """Read only the state's fields: the newest bars are in them."""

@@ -9,10 +9,11 @@ from decimal import Decimal
 from app.analysis.behavior_table import BEHAVIORS, DIRECTION_OF
 from app.analysis.metric_table import text_lines
 from app.analysis.touch import SIDE_NAMES
-from app.answers.durations import age, ago
+from app.answers.durations import age, ago, lag
 from app.answers.rejected_records import rejected_text
 from app.answers.schema import Flag, seconds_of
 from app.answers.ticker_answer import Answer, EventFacts, LevelFacts, Metrics
+from app.storage.feed_lags import is_delayed
 
 _CLASSES = {
     "A": "A (aggressors given)",
@@ -73,6 +74,8 @@ def _heading(answer: Answer) -> Iterator[str]:
 def _warnings(answer: Answer) -> Iterator[str]:
     if answer.stale:
         yield "STALE: no tick for over 3 intervals"
+    if answer.feed_lag_seconds is not None:
+        yield feed_lag_text(answer.feed_lag_seconds, answer.age_seconds)
     if answer.quiet:
         yield "QUIET: no quote for unusually long"
     if answer.rejected is not None:
@@ -85,6 +88,19 @@ def _warnings(answer: Answer) -> Iterator[str]:
     if failed is not None:
         when = "" if failed.last_at is None else f", last {ago(failed.last_at, answer.now)}"
         yield f"failed ticks: {failed.count}{when}, {failed.error}"
+
+
+def feed_lag_text(lag_seconds: int, age_seconds: float | None) -> str:
+    """Return how far a feed is behind, and the age of what is known.
+
+    >>> feed_lag_text(10, 10.4), feed_lag_text(903, None)
+    ('FEED BEHIND: records come 10 s late; as of 10 s ago', 'DELAYED FEED: stamped 15 min behind')
+    """
+    if is_delayed(lag_seconds):
+        said = f"DELAYED FEED: stamped {lag(lag_seconds)} behind"
+    else:
+        said = f"FEED BEHIND: records come {lag(lag_seconds)} late"
+    return said if age_seconds is None else f"{said}; as of {age(age_seconds)} ago"
 
 
 def _metrics(metrics: Metrics) -> Iterator[str]:

@@ -26,9 +26,10 @@ from app.core.settings import Settings
 from app.storage import keys
 from app.storage.active_tickers import ACTIVE_MS
 from app.storage.counters import LAG_BOUNDS_SECONDS, LAG_COUNTERS, LAG_SUM_COUNTER
+from app.storage.feed_lags import FeedLags, is_delayed
 from app.storage.published import Number, read_number
 
-TICK_OUTCOMES = ("published", "done", "late", "skipped", "overtaken", "idle", "failed")
+TICK_OUTCOMES = ("published", "done", "late", "skipped", "overtaken", "waiting", "idle", "failed")
 _REASONS = (*REJECTED_NAMES, *MIS_STAMPED_NAMES)
 # What is true of the keys at a tick is no total.
 _ODDITIES = sorted(ACCEPTED_NAMES - {"late"})
@@ -64,10 +65,18 @@ class AnalysisCollector(Collector):
         pipe.hgetall(keys.HEARTBEAT)
         pipe.zcount(keys.TICKERS, now_ms - ACTIVE_MS, "+inf")
         counters, pulse, active = pipe.execute()
+        lags = FeedLags(self._redis).all().values()
+        delayed = sum(map(is_delayed, lags))
         counts = _counts(counters)
         return [
             _gauge("orderflow_redis_up", "Whether Redis answers.", 1),
-            _gauge("orderflow_active_tickers", "Tickers with a quote in the last 300 s.", active),
+            _gauge("orderflow_active_tickers", "Tickers active in the last 300 s.", active),
+            _gauge(
+                "orderflow_lagging_tickers",
+                "Tickers whose records keep coming late, by up to 30 s.",
+                len(lags) - delayed,
+            ),
+            _gauge("orderflow_delayed_tickers", "Tickers with a delayed feed.", delayed),
             *_ages(Heartbeat.from_fields(pulse, now_ms)),
             *_totals(counts),
             _lag(counts),

@@ -7,9 +7,10 @@ from typing import Any
 
 import redis
 
+from app.analysis.bars import SECOND_MS
 from app.analysis.record_schemas import MIN_EPOCH_MS
 from app.answers.diagnosis import Heartbeat, TickFailures
-from app.answers.durations import ago
+from app.answers.durations import ago, lag
 from app.answers.freshness import STALE_INTERVALS
 from app.answers.reader import store_errors
 from app.answers.rejected_records import rejected_facts, rejected_text
@@ -18,6 +19,7 @@ from app.core.settings import Settings
 from app.core.tickers import is_ticker
 from app.storage import keys
 from app.storage.active_tickers import ACTIVE_MS, AHEAD_MS, SCAN_COUNT
+from app.storage.feed_lags import FeedLags, is_delayed
 from app.storage.mis_stamped import NO_UNIT, unit_of_score
 from app.storage.published import RejectedRecords, read_number, read_rejected
 from app.storage.redis_client import address_of
@@ -59,6 +61,8 @@ class Status:
     wrong_type: Sequence[str]
     failing: Mapping[str, TickFailures]
     rejected: Mapping[str, RejectedRecords]
+    lagging: Mapping[str, int]
+    delayed: Mapping[str, int]
     troubles: Sequence[str] = field(default=())
 
 
@@ -101,11 +105,12 @@ class HealthInspector:
             active = self._active_tickers(now_ms)
             ticks = self._ticks(active)
             newest = self._newest_scores()
+            lags = FeedLags(self._redis).all()
             status = Status(
                 redis=address_of(self._client),
                 pulse=pulse,
                 active=len(active),
-                behind=self._stale_tickers(ticks, now_ms),
+                behind=self._stale_tickers(ticks, now_ms, lags),
                 counters=self._counters(),
                 seconds_not_ms=self._keys_stamped_in_seconds(),
                 not_ms={
@@ -117,6 +122,8 @@ class HealthInspector:
                 wrong_type=self._wrong_type_keys(),
                 failing=self._failing_tickers(active),
                 rejected={ticker: tick.rejected for ticker, tick in ticks.items() if tick.rejected},
+                lagging={ticker: lag for ticker, lag in lags.items() if not is_delayed(lag)},
+                delayed={ticker: lag for ticker, lag in lags.items() if is_delayed(lag)},
             )
         return _with_troubles(status, self._settings)
 
@@ -152,10 +159,16 @@ class HealthInspector:
             for (ticker, as_of), (_, state) in zip(published, states, strict=True)
         }
 
-    def _stale_tickers(self, ticks: Mapping[str, _NewestTick], now_ms: float) -> list[str]:
+    def _stale_tickers(
+        self, ticks: Mapping[str, _NewestTick], now_ms: float, lags: Mapping[str, int]
+    ) -> list[str]:
         """List the active tickers whose newest tick is stale."""
         oldest_ms = now_ms - STALE_INTERVALS * self._settings.interval_ms
-        return [ticker for ticker, tick in ticks.items() if tick.as_of_ms < oldest_ms]
+        return [
+            ticker
+            for ticker, tick in ticks.items()
+            if tick.as_of_ms < oldest_ms - lags.get(ticker, 0) * SECOND_MS
+        ]
 
     def _failing_tickers(self, active: list[str]) -> dict[str, TickFailures]:
         found = self._ask_each(
@@ -250,6 +263,8 @@ def _troubles(status: Status, settings: Settings) -> Iterator[str]:
         yield f"no fresh tick of {_join_names(status.behind)}"
     if status.failing:
         yield f"ticks fail of {_join_names(list(status.failing))}"
+    if status.lagging:
+        yield f"feeds are behind by {_join_lags(status.lagging)}"
     if status.seconds_not_ms:
         names = _join_names(status.seconds_not_ms)
         yield f"stamped in seconds, not milliseconds, and left out: {names}"
@@ -264,7 +279,7 @@ def _troubles(status: Status, settings: Settings) -> Iterator[str]:
     if status.wrong_type:
         yield f"not sorted sets, and left alone: {_join_names(status.wrong_type)}"
     if not status.active:
-        yield "no ticker is active: no quote in the last 300 s"
+        yield "no ticker is active: no quote, and no record that arrived, in the last 300 s"
 
 
 def _unusable(status: Status, settings: Settings) -> Iterator[str]:
@@ -282,6 +297,14 @@ def _join_names(names: Sequence[str]) -> str:
     return ", ".join(names[:MAX_NAMES]) + (f" and {more} more" if more > 0 else "")
 
 
+def _join_lags(lags: Mapping[str, int]) -> str:
+    """Return tickers by how far their feeds are behind, the farthest first."""
+    names: dict[int, list[str]] = {}
+    for ticker in sorted(lags):
+        names.setdefault(lags[ticker], []).append(ticker)
+    return "; ".join(f"{lag(it)}: {_join_names(names[it])}" for it in sorted(names, reverse=True))
+
+
 def as_text(status: Status) -> str:
     """Return a status for a person."""
     return "\n".join(_lines(status))
@@ -293,6 +316,8 @@ def _lines(status: Status) -> Iterator[str]:
     yield f"fan-out: {pulse.last_seen(pulse.fanout_ms)}"
     yield f"ticks: {pulse.last_seen(pulse.tick_ms)}"
     yield f"tickers: {status.active} active, {status.active - len(status.behind)} with a fresh tick"
+    if status.delayed:
+        yield f"delayed feeds, by {_join_lags(status.delayed)}"
     yield from (
         f"failed ticks of {ticker}: {_failed(failed, pulse)}"
         for ticker, failed in status.failing.items()

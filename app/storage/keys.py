@@ -22,11 +22,16 @@ Written by a tick (lifetimes in seconds beside the names below):
 Written by the tasks and servers:
 
     HASH   orderflow:failures:{ticker}          failed ticks: `count`, `as_of`, `error`
-    ZSET   orderflow:tickers                    tickers seen by discovery, by their newest quote
+    ZSET   orderflow:tickers                    tickers seen by discovery, by their newest
+                                                quote or when their records last arrived
     HASH   orderflow:pulse                      time of the last `fanout` and `tick`; `birth` is the
                                                 database id, `emptied_at` when it last changed
     HASH   orderflow:counters                   totals since Redis started: ticks done, failed …
     HASH   orderflow:homes                      new shard by ticker, moved from a late worker's
+    HASH   orderflow:lags                       settle time in s by ticker, of feeds that are behind
+    HASH   orderflow:withheld                   new tickers whose lag discovery measures first
+    HASH   orderflow:sightings                  newest scores and numbers of records of keys whose
+                                                newest quote is old, as discovery last saw them
     STRING orderflow:guard:{as_of}:{shard}      lock: one fan-out for each `as_of` and shard
     STRING orderflow:scan                       progress of discovery's SCAN
     STRING orderflow:trimming                   progress of the trimming of records
@@ -54,6 +59,9 @@ TICKERS_LIFETIME_SECONDS = 7 * 86400
 HEARTBEAT_LIFETIME_SECONDS = 86400
 COUNTERS_LIFETIME_SECONDS = 7 * 86400
 MOVED_SHARDS_LIFETIME_SECONDS = 86400
+LAGS_LIFETIME_SECONDS = 7 * 86400
+WITHHELD_LIFETIME_SECONDS = 60
+SIGHTINGS_LIFETIME_SECONDS = 300
 GUARD_LIFETIME_SECONDS = 60
 SCAN_LIFETIME_SECONDS = 60
 TRIMMING_LIFETIME_SECONDS = 3600
@@ -64,6 +72,9 @@ TICKERS = PREFIX + "tickers"
 HEARTBEAT = PREFIX + "pulse"
 COUNTERS = PREFIX + "counters"
 MOVED_SHARDS = PREFIX + "homes"
+LAGS = PREFIX + "lags"
+WITHHELD = PREFIX + "withheld"
+SIGHTINGS = PREFIX + "sightings"
 SCAN = PREFIX + "scan"
 TRIMMING = PREFIX + "trimming"
 NEWEST_ANSWERS = PREFIX + "answers:newest"
