@@ -8,12 +8,14 @@ from pydantic import Field
 from app.answers.durations import age, lag
 from app.answers.overview import Overview, TickerSummary
 from app.answers.reader import Reader
+from app.answers.rejected_records import flag_texts, rejected_facts
 from app.answers.schema import (
     AnswerModel,
     EpochMs,
     FeedLag,
     Flags,
     Known,
+    RejectedFacts,
     Reply,
     seconds_of,
     significant,
@@ -61,6 +63,7 @@ class ListedTicker(AnswerModel):
     covered_seconds: Annotated[Known, Field(description="of 60")] = None
     open_patterns: list[str] = []
     flags: Flags = []
+    rejected: RejectedFacts | None = None
     quality: Annotated[dict[str, int], Field(description="odd records by name")] = {}
 
     @classmethod
@@ -77,10 +80,11 @@ class ListedTicker(AnswerModel):
             covered_seconds=significant(summary.covered_seconds, 3),
             open_patterns=open_patterns(summary.events, MAX_PATTERNS),
             flags=list(summary.flags),
+            rejected=rejected_facts(summary.rejected),
             quality=dict(summary.counts),
         )
 
-    def text_parts(self) -> Iterator[str]:
+    def text_parts(self, now_ms: float) -> Iterator[str]:
         """Yield the parts of the ticker's line of text."""
         if self.newest_quote_age_seconds is None:
             yield "no usable quote"
@@ -93,7 +97,7 @@ class ListedTicker(AnswerModel):
         yield self.evidence_class
         if self.covered_seconds is not None:
             yield f"covered {self.covered_seconds} s"
-        yield from (flag.upper() for flag in self.flags)
+        yield from flag_texts(self.flags, self.rejected, now_ms)
         if self.open_patterns:
             yield f"open {', '.join(self.open_patterns)}"
         if self.quality:
@@ -107,7 +111,7 @@ class Listing(ReplyHeader):
 
     def as_text(self) -> str:
         """Return one line for each ticker."""
-        rows = (f"{row.ticker}: {'; '.join(row.text_parts())}" for row in self.tickers)
+        rows = (f"{row.ticker}: {'; '.join(row.text_parts(self.now))}" for row in self.tickers)
         return "\n".join([*self.heading(), *rows, *id_line(self.answer_id)])
 
 

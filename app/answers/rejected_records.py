@@ -4,14 +4,14 @@ A tick counts what it rejected since the newest usable record; the newest member
 may be newer than that tick, and is parsed here.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from app.analysis.quality_table import REJECTED
 from app.analysis.record_parser import parse_quote
 from app.analysis.record_schemas import MIN_EPOCH_MS
 from app.answers.durations import age, ago, since
-from app.answers.schema import RejectedFacts
+from app.answers.schema import Flag, RejectedFacts
 from app.core.errors import RecordRejected
 from app.storage.published import Number, RejectedCount, RejectedRecords
 
@@ -85,6 +85,17 @@ def rejected_text(facts: RejectedFacts, now_ms: float) -> str:
     usable = "any usable one" if len(kinds) == 1 else "any usable one of their kind"
     when = ago(facts.since, now_ms)
     return f"{' and '.join(kinds)} since {when}, newer than {usable}: {_counts(facts.reasons)}"
+
+
+def flag_texts(
+    flags: Sequence[Flag], rejected: RejectedFacts | None, now_ms: float
+) -> Iterator[str]:
+    """Yield the flags as text, with number and reasons where records are rejected."""
+    for flag in flags:
+        if flag == "rejected" and rejected is not None:
+            yield f"REJECTED {rejected_text(rejected, now_ms)}"
+        else:
+            yield flag.upper()
 
 
 def describe_unusable(rejected: RejectedCount, usable_ms: Number | None, now_ms: float) -> str:

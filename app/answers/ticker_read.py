@@ -215,7 +215,7 @@ class TickerReplies(NamedTuple):
 def evidence_class_of(newest_trades: Scored, *, has_trades: bool) -> EvidenceClass:
     """Return A if the newest usable trade has its aggressor, B if it has not, C without any.
 
-    `has_trades`: a tick has folded some, whatever the few newest ones are.
+    `has_trades`: a tick has folded some; it decides where none of the newest ones is usable.
     """
     for member, score in newest_trades:
         try:
@@ -223,7 +223,7 @@ def evidence_class_of(newest_trades: Scored, *, has_trades: bool) -> EvidenceCla
         except RecordRejected:
             continue
         return "B" if parsed.aggressor == UNSIGNED else "A"
-    return "B" if has_trades else "C"
+    return "B" if has_trades and newest_trades else "C"
 
 
 def _table(bars: list[Bar], as_of_ms: int, seconds: int, digits: int) -> RollingBars:

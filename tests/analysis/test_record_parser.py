@@ -122,6 +122,20 @@ def test_a_side_with_size_needs_its_price(changed: dict[str, object], reason: st
     assert rejected.value.reason == reason
 
 
+@pytest.mark.parametrize(
+    "number", ["1e999", "1E+400", "-1e999", "1.5e308", "1e0999", "NaN", "1" * 400 + ".5"]
+)
+def test_a_number_that_no_double_holds_is_no_price_either(number: str) -> None:
+    member = '{"bid_price": %s, "bid_size": %d, "ask_price": 11, "ask_size": 4}'
+
+    quote, _ = parse_quote((member % (number, 0)).encode(), STAMP)
+    with pytest.raises(RecordRejected) as rejected:
+        parse_quote((member % (number, 1)).encode(), STAMP)
+
+    assert quote == Quote(STAMP, NO_SEQ, 0, 0.0, 11 * PRICE_UNITS, 4.0)
+    assert rejected.value.reason in {"not_finite", "out_of_range"}
+
+
 def test_two_empty_sides_need_nothing_but_their_sizes() -> None:
     quote, _ = parse_quote(b'{"bid_size": 0, "ask_size": "0"}', STAMP)
 

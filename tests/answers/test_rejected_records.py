@@ -226,7 +226,18 @@ def test_the_list_the_comparison_and_the_scan_show_it(writer: KeyWriter, reader:
     assert listed["BTC"].newest_quote_age_seconds is None
     assert listed["BTC"].quality == {"out_of_range": 119, "missing_number": 1}
     assert listed["SPY"].newest_quote_age_seconds == pytest.approx(15, abs=2)
-    assert "BTC: no usable quote; C; REJECTED; odd out_of_range 119 missing_number 1" in lines
+    assert any(
+        re.fullmatch(
+            r"BTC: no usable quote; C; REJECTED 120 quotes since 2\d s ago, newer than any usable "
+            r"one: out_of_range 119, missing_number 1; odd out_of_range 119 missing_number 1",
+            line,
+        )
+        for line in lines
+    )
+    assert listed["SPY"].rejected == compared["SPY"].rejected
+    assert listed["SPY"].rejected is not None
+    assert listed["SPY"].rejected.reasons == {"missing_number": 147}
+    assert "REJECTED 147 quotes since" in compare(reader, ["SPY", "BTC"]).as_text()
     assert compared["SPY"].flags == ["quiet", "rejected"]
     assert "120 quotes arrived in the last 24 s, none usable" in str(compared["BTC"].error)
     assert compared["AAPL"].flags == []
