@@ -53,7 +53,8 @@ class State:
 
     `detectors` are in the order in which they are called. `recent` holds the bars of the last 2 s,
     which are stored apart, `checkpoints` the bar builders at their starts, `failed` by pattern the
-    second in which its detector last failed. Prices are in units of 10^-`digits`.
+    second in which its detector last failed. Prices are in units of 10^-`digits`;
+    `refused_in_a_row` counts the newest records that this unit could not hold.
     """
 
     ticker: str
@@ -75,6 +76,7 @@ class State:
     first_quote: Quote | None = None
     expiring_events: list[ExpiringEvent] = field(default_factory=list)
     digits: int = DEFAULT_DIGITS
+    refused_in_a_row: int = 0
 
 
 def new_state(ticker: str) -> State:
