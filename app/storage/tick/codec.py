@@ -140,7 +140,7 @@ def encode_bar(bar: Bar) -> bytes:
 
 
 def _in_64_bits(number: int) -> int:
-    """Return a number modulo 2^64 where a signed one of 64 bits can't hold it: very large prices."""
+    """Return a number modulo 2^64 where 64 bits with a sign can't hold it: very large prices."""
     return number if number >= -(2**63) else number + _MODULUS
 
 
