@@ -27,6 +27,9 @@ from app.analysis.rolling_bars import RollingBars
 from app.analysis.state import BuilderCheckpoint, ExpiringEvent, Gap, State, new_state
 from app.analysis.touch import BestPriceChanges, Visit, is_better, resting_side
 from app.analysis.widening import (
+    MIN_REFUSED,
+    asks_too_much,
+    begin_unit_anew,
     can_be_finer,
     digits_of_record,
     record_in_unit,
@@ -79,6 +82,8 @@ class Engine:
         state = self.state
         is_in_other_unit = batch.digits != state.digits
         not_held: list[Record] = []
+        if batch.records and not is_in_other_unit:
+            state.refused_in_a_row = 0
         for given in batch.records:
             record, stamp = given, given.stamp
             if is_in_other_unit:
@@ -145,7 +150,27 @@ class Engine:
                 self._close_second(faults, stored)
 
     def _in_unit(self, record: Record, digits: int) -> Record | None:
-        """Return a record, given in 10^-digits, in the ticker's unit; None if that can't hold it.
+        """Return a record, given in 10^-digits, in the ticker's unit; None if that can not be."""
+        state = self.state
+        held = self._held(record, digits)
+        if held is not None:
+            state.refused_in_a_row = 0
+            return held
+        state.refused_in_a_row += 1
+        is_over = state.is_asleep and state.refused_in_a_row >= MIN_REFUSED
+        if not is_over or asks_too_much(record, digits, digits_of_record(record, digits)):
+            return None
+        begin_unit_anew(state)
+        self._final_bars += self.table.take_lost_bars()
+        lost_to = self.table.lost_to
+        self.table = RollingBars(max(WINDOW_SECONDS), spans=WINDOW_SECONDS)
+        self.table.lost_to = lost_to
+        self._levels_changed = [True, True]
+        self._refused_second = 0
+        return self._held(record, digits)
+
+    def _held(self, record: Record, digits: int) -> Record | None:
+        """Return a record in the ticker's unit, which may become finer for it.
 
         The unit becomes finer where the record asks for it and the ticker's prices allow it. To
         find that they don't takes as long as many records: once a second.
@@ -156,7 +181,7 @@ class Engine:
             second = whole_second(record.stamp)
             is_refused = (
                 second == self._refused_second and needed >= self._refused_digits
-            ) or record_in_unit(record, digits, needed) is None
+            ) or asks_too_much(record, digits, needed)
             if is_refused:
                 return None
             if not can_be_finer(state, needed):

@@ -270,6 +270,10 @@ class SideLevels:
         if level.is_stored:
             self.dropped_prices.add(level.price)
 
+    def stored_prices(self) -> set[int]:
+        """Return the prices by which levels are stored, dropped ones too."""
+        return self.dropped_prices.union([one.price for one in self.levels if one.is_stored])
+
     def note_new_unit(self, former_prices: Iterable[int]) -> None:
         """Have all levels stored by their new prices, and dropped by their former ones."""
         self.dropped_prices.update(former_prices)

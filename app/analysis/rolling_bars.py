@@ -167,11 +167,24 @@ class RollingBars:
         return bar
 
     def _bring_to_one_unit(self, bar: Bar) -> None:
-        """Bring a bar and the table to the finer unit of both."""
+        """Bring the table to the finer unit of a bar; begin anew with one of a coarser unit.
+
+        A ticker's unit only becomes coarser where all that was before is forgotten.
+        """
         if bar.digits > self.digits:
             self.use_finer_unit(bar.digits, PriceWalk(UNITS_PER_ONE[bar.digits - self.digits]))
         else:
-            PriceWalk(UNITS_PER_ONE[self.digits - bar.digits]).visit(bar)
+            self._clear()
+            self.digits = bar.digits
+
+    def _clear(self) -> None:
+        for rows in (self._float_rows, self._count_rows, self._closing_rows):
+            rows[:] = 0
+        self._packed_blocks = [b""] * self._shape.block_count
+        self._uncompressed_blocks, self._block_of_slot, self._quality = [], {}, {}
+        self._count = self.end = 0
+        self._newest = Bar(0)
+        self.first_quote = None
 
     def use_finer_unit(self, digits: int, walk: PriceWalk) -> None:
         """Multiply all prices; `walk` does it with those that the table shares with a state."""

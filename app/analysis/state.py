@@ -55,7 +55,8 @@ class State:
     `detectors` are in the order in which they are called. `recent` holds the bars of the last 2 s,
     which are stored apart, `checkpoints` the bar builders at their starts, `failed` by pattern the
     second in which its detector last failed. Before the first usable record there are no bars but
-    those that count rejected records. Prices are in units of 10^-`digits`.
+    those that count rejected records. Prices are in units of 10^-`digits`; `refused_in_a_row`
+    counts the newest records that this unit could not hold.
     """
 
     ticker: str
@@ -79,6 +80,7 @@ class State:
     rejected_quotes: Rejections = field(default_factory=Rejections)
     rejected_trades: Rejections = field(default_factory=Rejections)
     digits: int = DEFAULT_DIGITS
+    refused_in_a_row: int = 0
 
     @property
     def has_records(self) -> bool:

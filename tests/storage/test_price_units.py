@@ -360,6 +360,62 @@ def test_a_late_record_that_the_unit_can_not_hold_is_rejected_and_a_held_one_cou
     assert (found["trade_count"], found["vwap"]) == (1, 0.55)
 
 
+@pytest.mark.parametrize(
+    ("absurd", "usual"),
+    [("90000000000", "0.000009723"), ("1e-16", "60000.5"), ("1e-15", "145000000")],
+)
+@pytest.mark.parametrize("kind", ["print", "quote"])
+def test_an_absurd_first_price_keeps_the_real_ones_out_for_five_minutes_only(  # noqa: PLR0913, PLR0917 - fixtures, and a case
+    redis_client: redis.Redis,
+    broker: Broker,
+    new_store: NewStore,
+    absurd: str,
+    usual: str,
+    kind: str,
+) -> None:
+    store = new_store()
+    if kind == "print":
+        broker.trade(0.1, absurd)
+    else:
+        broker.quote(0.1, absurd, float(absurd) * 1.0)
+    for number in range(1, 40):
+        for part in range(10):
+            broker.quote(10 * number - 9.5 + part, usual, Decimal(usual) * 2, (1 + part, 1))
+        store.run_tick(TICKER, second(10 * number))
+        if number == 20:
+            assert metrics(redis_client)["quality"] == {"rejected": {"inexact_price": 10}}
+            store = new_store()
+
+    found = metrics(redis_client, "1min")
+    assert found["quality"] == {}
+    assert (found["quote_count"], found["bid_price"]) == (60, float(usual))
+    assert levels(redis_client, "bid") == [float(usual)]
+    stored = [name for name in redis_client.hkeys(STATE) if name.startswith(b"l:")]
+    assert len(stored) == 2
+    new_store().run_tick(TICKER, second(400))
+    assert metrics(redis_client)["bid_price"] == float(usual)
+
+
+def test_an_odd_print_overnight_changes_nothing(
+    redis_client: redis.Redis, broker: Broker, new_store: NewStore
+) -> None:
+    store = new_store()
+    for part in range(300):
+        broker.quote(part / 5 + 0.1, 585 + part % 30 / 100, 586, (1 + part % 5, 2))
+    store.run_tick(TICKER, second(60))
+    before = levels(redis_client, "bid")
+    for number in range(99):
+        broker.trade(1000 + number, "1e-16")
+    broker.quote(1100.5, 585.01, 586)
+    store.run_tick(TICKER, second(1100))
+    store.run_tick(TICKER, second(1101))
+
+    found = metrics(redis_client)
+    assert found["spread_ticks"] == 99
+    assert redis_client.hget(STATE, "digits") is None
+    assert before
+
+
 # --- answers --------------------------------------------------------------------------------------
 
 

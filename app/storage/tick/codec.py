@@ -31,6 +31,7 @@ _level_fields = attrgetter(*_LEVEL_FIELDS)
 
 _AFTER_METRICS: Final = "behaviors", "quality", "engine"
 _WHOLE: Final = 2.0**53
+_MODULUS: Final = 2**64
 _quote_fields = attrgetter(*(f.name for f in fields(Quote)))
 _BAR_FIELDS = [f.name for f in fields(Bar)]
 _BAR_NUMBERS = tuple(_BAR_FIELDS[: _BAR_FIELDS.index("first_quote")])
@@ -132,10 +133,15 @@ def encode_bar(bar: Bar) -> bytes:
     """Pack a bar."""
     quote = bar.first_quote
     values: list[object] = [_shortest(it) for it in _bar_numbers(bar)]
-    values[_MID2] = bar.mid2 - bar.bid_price - bar.ask_price
+    values[_MID2] = _in_64_bits(bar.mid2 - bar.bid_price - bar.ask_price)
     values[_SPREAD] = bar.spread - bar.ask_price + bar.bid_price
     form = _FORM if bar.digits == DEFAULT_DIGITS else bar.digits
     return _encode((form, *values, quote and _quote_fields(quote), bar.quality))
+
+
+def _in_64_bits(number: int) -> int:
+    """Return a number modulo 2^64 where 64 bits with a sign can't hold it: very large prices."""
+    return number if number >= -(2**63) else number + _MODULUS
 
 
 def _shortest(number: object) -> object:
@@ -164,7 +170,7 @@ def _made_bar(values: tuple[Any, ...]) -> Bar:
         bar.first_quote = Quote(*quote)
     bar.quality = quality
     bar.digits = DEFAULT_DIGITS if form == _FORM else form
-    bar.mid2 += bar.bid_price + bar.ask_price
+    bar.mid2 = (bar.mid2 + bar.bid_price + bar.ask_price) % _MODULUS
     bar.spread += bar.ask_price - bar.bid_price
     return bar
 
