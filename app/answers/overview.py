@@ -160,7 +160,7 @@ class OverviewReader:
         why = (
             describe_silence(newest[0][1], now_ms)
             if newest
-            else "no quote ever came; check the broker"
+            else "no usable quote ever came; check the broker, and `orderflow status`"
         )
         return BrokerSilent(f"no ticker is active: {why}")
 
