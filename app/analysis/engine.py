@@ -18,6 +18,7 @@ from app.analysis.late_records import MAX_LATE_MS
 from app.analysis.metrics import compute_metrics
 from app.analysis.patterns.events import Event
 from app.analysis.records import UNSIGNED, Batch, Quote, Trade
+from app.analysis.rejections import newest_quote_stamp, newest_trade_stamp
 from app.analysis.results import Quality, TickResult, build_quality
 from app.analysis.rolling_bars import RollingBars
 from app.analysis.state import BuilderCheckpoint, ExpiringEvent, Gap, State, new_state
@@ -71,6 +72,12 @@ class Engine:
             else:
                 self._fold_trade(record)
         self._close_seconds_through(as_of, faults, counts)
+        if batch.rejected_quotes or state.rejected_quotes.count:
+            newest = newest_quote_stamp(batch.records)
+            state.rejected_quotes.add_newer(batch.rejected_quotes, newest)
+        if batch.rejected_trades or state.rejected_trades.count:
+            newest = newest_trade_stamp(batch.records)
+            state.rejected_trades.add_newer(batch.rejected_trades, newest)
         state.as_of = as_of
 
     def _close_seconds_before(
@@ -83,21 +90,33 @@ class Engine:
             while state.bar_builder.end < end and not state.is_asleep:
                 self._close_second(faults, stored)
         if state.is_asleep or not state.bar_builder.end:
+            self._add_silent_seconds(whole_second(stamp) - SECOND_MS, faults)
             self._resume(stamp)
 
     def _close_seconds_through(
         self, as_of: int, faults: FaultsBySecond, stored: Mapping[int, int]
     ) -> None:
-        """Close the seconds up to `as_of`; while asleep, add silent bars instead."""
+        """Close the seconds up to `as_of`; without a usable record, add silent bars instead."""
         state = self.state
-        if not state.bar_builder.end:
-            return
-        while state.bar_builder.end <= as_of and not state.is_asleep:
+        while 0 < state.bar_builder.end <= as_of and not state.is_asleep:
             self._close_second(faults, stored)
+        if state.is_asleep or not state.bar_builder.end:
+            self._add_silent_seconds(as_of, faults)
         if state.is_asleep:
-            self.table.fill_to(as_of)
-            self._final_bars += self.table.take_lost_bars()
             self._update_levels(as_of)
+
+    def _add_silent_seconds(self, end: int, faults: FaultsBySecond) -> None:
+        """Add silent bars up to `end`, while no second is open; they count what was rejected."""
+        for second in sorted(faults):
+            if self.table.end < second <= end:
+                quality: dict[str, int] = {}
+                for name in faults.pop(second):
+                    quality[name] = quality.get(name, 0) + 1
+                bar = self.table.add_silent_second(second, quality)
+                self._final_bars += self.table.take_lost_bars()
+                self._final_bars.append(bar)
+        self.table.fill_to(end)
+        self._final_bars += self.table.take_lost_bars()
 
     def _resume(self, stamp: float) -> None:
         """Begin the first second, or the first after a sleep or a gap."""

@@ -10,6 +10,7 @@ from typing import Final
 
 from app.analysis.bars import SECOND_MS, Bar, BarBuilder, FaultsBySecond, group_by_second
 from app.analysis.records import Batch, Quote
+from app.analysis.rejections import newest_quote_stamp, newest_trade_stamp
 from app.analysis.rolling_bars import RollingBars
 from app.analysis.state import BuilderCheckpoint, State
 
@@ -50,6 +51,8 @@ def replay_late_records(
         state.recent.append(new_bar)
         state.checkpoints.append(BuilderCheckpoint(new_bar.end, builder.copy()))
     state.bar_builder = builder
+    state.rejected_quotes.add_late(batch.rejected_quotes, newest_quote_stamp(batch.records))
+    state.rejected_trades.add_late(batch.rejected_trades, newest_trade_stamp(batch.records))
 
 
 def _close_again(builder: BarBuilder, old_bar: Bar, faults: FaultsBySecond) -> Bar:

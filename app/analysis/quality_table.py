@@ -25,6 +25,11 @@ ACCEPTED: Final = (
         "stamp_mismatch",
         "records whose `timestamp` is over 1 ms off their score; the score wins",
     ),
+    Count(
+        "unknown_aggressor",
+        "trades whose `aggressor` is neither `buy`, `sell` (in any letter case) nor null; counted "
+        "as null",
+    ),
     Count("crossed", "quotes whose bid is above their ask"),
     Count("locked", "quotes whose bid is their ask"),
     Count("one_sided", "quotes with a side of size 0"),
@@ -33,7 +38,10 @@ ACCEPTED: Final = (
 
 REJECTED: Final = (
     Count("not_json", "is no JSON object"),
-    Count("missing_number", "lacks a price or size, or holds something that is no number"),
+    Count(
+        "missing_number",
+        "lacks a size, or a price on a side with size, or holds something that is no number",
+    ),
     Count("boolean_number", "holds true or false for a number"),
     Count("not_finite", "holds an infinite number or NaN"),
     Count("negative_size", "has a size below 0"),

@@ -5,7 +5,7 @@ milliseconds as floats, unchanged from the input (a double holds them to 0.24 µ
 """
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from operator import attrgetter
 from typing import Final
@@ -86,14 +86,23 @@ Record = Quote | Trade
 stream_order = attrgetter("stamp", "seq")
 
 
+Fault = tuple[float, str]
+"""The stamp and the name of something odd about a record."""
+
+
 @dataclass(slots=True)
 class Batch:
-    """Records in stream order, and the faults found while parsing: (stamp, fault name)."""
+    """Records in stream order, and the faults found while parsing.
+
+    The faults include what was rejected, which stands apart by kind too: with its score as stamp.
+    """
 
     records: list[Record]
-    faults: list[tuple[float, str]]
+    faults: list[Fault]
+    rejected_quotes: Sequence[Fault] = ()
+    rejected_trades: Sequence[Fault] = ()
 
 
-def count_faults(faults: Iterable[tuple[float, str]]) -> Counter[str]:
+def count_faults(faults: Iterable[Fault]) -> Counter[str]:
     """Count faults by name."""
     return Counter(name for _, name in faults)

@@ -34,6 +34,25 @@ def have_records_arrived(active_ms: float, newest_ms: float, now_ms: float) -> b
     return is_noted and now_ms - active_ms <= ARRIVAL_NOTED_MS
 
 
+def describe_quiet(
+    usable_ms: float | None,
+    newest_ms: float,
+    now_ms: float,
+    *,
+    is_rejected: bool,
+    records_arrive: bool,
+) -> str:
+    """Return why the newest quote of the numbers is old, or absent, and what to check, as text.
+
+    `newest_ms` is the stamp of the newest quote that came, in the numbers or not.
+    """
+    if now_ms - newest_ms > QUIET_SECONDS * 1000:
+        return describe_silence(newest_ms, now_ms, records_arrive=records_arrive)
+    what = "are rejected" if is_rejected else "come too late for the numbers"
+    usable = "" if usable_ms is None else f"; the newest usable one came {since(usable_ms, now_ms)}"
+    return f"quotes arrive and {what}{usable}: check what the broker writes"
+
+
 def is_quiet(quote_age_ms: float, quote_count: bytes | None, covered_seconds: bytes | None) -> bool:
     """Return whether the newest quote is unusually old: over 10 s and over 20 mean gaps of quotes.
 

@@ -11,12 +11,14 @@ from app.analysis.windows import WINDOWS
 from app.answers.diagnosis import Heartbeat, TickFailures, why_no_tick
 from app.answers.freshness import (
     STALE_INTERVALS,
+    describe_quiet,
     describe_silence,
     have_records_arrived,
     is_quiet,
 )
+from app.answers.rejected_records import find_newest_quote
 from app.answers.schema import Flag
-from app.answers.ticker_read import Scored, evidence_class_of
+from app.answers.ticker_read import NEWEST_TRADES, Scored, evidence_class_of
 from app.core.errors import AnalysisNotRunning, BrokerSilent, NoAnswer
 from app.core.settings import Settings
 from app.core.tickers import is_ticker
@@ -27,9 +29,12 @@ from app.storage.published import (
     EventRecord,
     EvidenceClass,
     Number,
+    RejectedRecords,
     events_after,
     read_number,
     read_quality,
+    read_rejected,
+    read_stamp,
 )
 
 WINDOW = "1min"
@@ -41,24 +46,36 @@ MAX_EVENTS_A_TICKER = 500
 # How long an event without duration, such as a sweep, counts as current.
 RECENT_EVENT_MS = 10_000
 _BATCH = 100
-_METRICS = ("as_of", "covered_seconds", "quote_count", "quotes_per_second", "quality")
+_STATE = (keys.OPEN_EVENTS, "as_of", keys.QUOTE_AT, keys.REJECTED)
+_METRICS = (
+    "as_of",
+    "covered_seconds",
+    "quote_count",
+    "quotes_per_second",
+    "quality",
+    "trade_count",
+)
 
 
 @dataclass(frozen=True, slots=True)
 class TickerSummary:
     """One active ticker, measured over its newest minute.
 
-    `events` are open or closed in the last 10 s; there are none if the newest tick is older than
-    an active ticker's newest quote may be. Of a feed that is behind, all is so much older.
+    `newest_quote_ms` is the stamp of its newest usable quote, None if all are rejected,
+    `newest_member_ms` that of its newest, usable or not. `events` are open or closed in the last
+    10 s; there are none if the newest tick is older than an active ticker's newest quote may be.
+    Of a feed that is behind, all is so much older.
     """
 
     ticker: str
-    newest_quote_ms: float
+    newest_quote_ms: Number | None
+    newest_member_ms: float
     as_of_ms: int | None
     covered_seconds: Number | None
     quotes_per_second: Number | None
     evidence_class: EvidenceClass
     counts: Mapping[str, int]
+    rejected: RejectedRecords
     flags: list[Flag]
     events: Sequence[EventRecord]
     feed_lag_seconds: int = 0
@@ -90,8 +107,13 @@ class _Replies(NamedTuple):
     metrics: Sequence[bytes | None] | None
     quote: Scored | None
     trade: Scored | None
-    open_events: bytes | None
+    state: Sequence[bytes | None] | None
     recent_events: Sequence[bytes] | None
+
+    @property
+    def open_events(self) -> bytes | None:
+        """Return the lines of the open events, None where the state does not list them."""
+        return self.state[0] if self.state else None
 
     def members(self) -> list[bytes]:
         """Return the open and the recent events; some are both."""
@@ -164,9 +186,10 @@ class OverviewReader:
         pipe = self._redis.pipeline(transaction=False)
         for name in names:
             pipe.hmget(self._keys.metrics(name, WINDOW), *_METRICS)
-            for key in (self._keys.quotes(name), self._keys.trades(name)):
-                pipe.zrevrangebyscore(key, newest_ms, "-inf", 0, 1, withscores=True)
-            pipe.hget(self._keys.state(name), keys.OPEN_EVENTS)
+            of_kind = (self._keys.quotes(name), 1), (self._keys.trades(name), NEWEST_TRADES)
+            for key, most in of_kind:
+                pipe.zrevrangebyscore(key, newest_ms, "-inf", 0, most, withscores=True)
+            pipe.hmget(self._keys.state(name), *_STATE)
             recent_ms = now_ms - lags.get(name, 0) * SECOND_MS - RECENT_EVENT_MS
             recent = (self._keys.patterns(name), "+inf", recent_ms, 0, MAX_EVENTS_A_TICKER)
             pipe.zrevrangebyscore(*recent)
@@ -191,12 +214,13 @@ class OverviewReader:
         """Return a ticker's summary at a time that a feed's lag is subtracted from."""
         if not row.quote:
             return None
-        as_of, covered, count, rate, quality = row.metrics or [None] * len(_METRICS)
-        as_of_ms, newest_ms, covered_seconds = (
-            read_number(as_of),
-            row.quote[0][1],
-            read_number(covered),
+        as_of, covered, count, rate, quality, trades = row.metrics or [None] * len(_METRICS)
+        _, state_as_of, quote_at, rejected = row.state or [None] * len(_STATE)
+        as_of_ms, covered_seconds = read_number(as_of or state_as_of), read_number(covered)
+        newest = find_newest_quote(
+            row.quote, as_of_ms, read_stamp(quote_at), read_rejected(rejected)
         )
+        usable_ms = newest.usable_ms
         has_recent_tick = as_of_ms is not None and now_ms - as_of_ms <= ACTIVE_MS
         members = [*row.members(), *all_events] if has_recent_tick else []
         events = events_after(members, name, now_ms - RECENT_EVENT_MS)
@@ -205,19 +229,24 @@ class OverviewReader:
         )
         flags = {
             "stale": is_stale,
-            "quiet": is_quiet(now_ms - newest_ms, count, covered),
-            "warming": covered_seconds is None or covered_seconds < WINDOW_SECONDS - 1,
+            "quiet": usable_ms is not None and is_quiet(now_ms - usable_ms, count, covered),
+            "warming": usable_ms is not None
+            and (covered_seconds is None or covered_seconds < WINDOW_SECONDS - 1),
             "lagging": feed_lag_seconds > 0 and not is_delayed(feed_lag_seconds),
             "delayed": is_delayed(feed_lag_seconds),
+            "rejected": bool(newest.rejected),
         }
         return TickerSummary(
             ticker=name,
-            newest_quote_ms=newest_ms,
+            newest_quote_ms=usable_ms,
+            newest_member_ms=row.quote[0][1],
             as_of_ms=None if as_of_ms is None else int(as_of_ms),
             covered_seconds=covered_seconds,
             quotes_per_second=read_number(rate),
-            evidence_class=evidence_class_of(row.trade or ()),
-            counts=read_quality(quality).counts,
+            evidence_class=evidence_class_of(row.trade or (), has_trades=trades is not None),
+            # Before the first usable record there are no windows: all that came was rejected.
+            counts=newest.rejected.reasons() if as_of is None else read_quality(quality).counts,
+            rejected=newest.rejected,
             flags=[flag for flag in get_args(Flag) if flags[flag]],
             # By id: an event that is both open and recent was read twice.
             events=[*{event.id: event for event in events}.values()],
@@ -228,13 +257,18 @@ class OverviewReader:
 def _silence_of_all(
     tickers: Sequence[TickerSummary], active_ms: float, now_ms: float
 ) -> str | None:
-    if not all("quiet" in ticker.flags for ticker in tickers):
+    if not all("quiet" in ticker.flags or ticker.newest_quote_ms is None for ticker in tickers):
         return None
-    newest_ms = max((ticker.newest_quote_ms for ticker in tickers), default=None)
-    if newest_ms is None:
+    if not tickers:
         return None
-    arrive = have_records_arrived(active_ms, newest_ms, now_ms)
-    return describe_silence(newest_ms, now_ms, records_arrive=arrive)
+    newest_ms = max(it.newest_member_ms for it in tickers)
+    return describe_quiet(
+        max((it.newest_quote_ms for it in tickers if it.newest_quote_ms is not None), default=None),
+        newest_ms,
+        now_ms,
+        is_rejected=any(it.rejected.quotes.count for it in tickers),
+        records_arrive=have_records_arrived(active_ms, newest_ms, now_ms),
+    )
 
 
 def _execute(pipe: Any) -> list[Any]:  # noqa: ANN401 - as the client

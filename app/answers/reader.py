@@ -23,11 +23,12 @@ from app.answers.diagnosis import (
 from app.answers.durations import ago, since
 from app.answers.freshness import (
     STALE_INTERVALS,
-    describe_silence,
+    describe_quiet,
     have_records_arrived,
     is_quiet,
 )
 from app.answers.overview import Overview, OverviewReader
+from app.answers.rejected_records import NewestQuote, describe_unusable
 from app.answers.ticker_read import (
     MAX_EVENTS_READ,
     WINDOW_OF_SECONDS,
@@ -43,6 +44,7 @@ from app.core.errors import (
     BrokerSilent,
     NoAnswer,
     NoQuotes,
+    NoUsableQuotes,
     StoreUnavailable,
     UnknownTicker,
 )
@@ -57,6 +59,7 @@ from app.storage.published import (
     EvidenceClass,
     LevelRecord,
     QualityRecord,
+    RejectedRecords,
     Value,
     events_after,
     read_behaviors,
@@ -83,9 +86,10 @@ PAST_NOTE = (
 class TickerSnapshot:
     """All that is known of a ticker at `now_ms`; `as_of_ms` is None before its first tick.
 
-    `past` is set for an earlier moment. `ready_in_seconds` is the time until the history is
-    covered, None if it is; `feed_lag_seconds` is by how much the feed is behind, 0 for one in
-    time; `cause` states why the snapshot is stale or quiet; `events` is None if
+    `newest_quote_ms` is the stamp of the newest usable quote; `rejected` are records that are newer
+    than the newest usable one; `feed_lag_seconds` is by how much the feed is behind, 0 for one in
+    time. `past` is set for an earlier moment. `ready_in_seconds` is the time until the history is
+    covered, None if it is; `cause` states why the snapshot is stale or quiet; `events` is None if
     they were not requested.
     """
 
@@ -109,6 +113,7 @@ class TickerSnapshot:
     engine: str | None = None
     past: bool = False
     feed_lag_seconds: int = 0
+    rejected: RejectedRecords = field(default_factory=RejectedRecords)
 
     @property
     def warming(self) -> bool:
@@ -252,9 +257,17 @@ class Reader:
                 f"{ticker}: the broker is silent: the newest quote came {since(quote_ms, now_ms)}; "
                 "check the broker or feed, and whether the market is open"
             )
-        if as_of_ms is None or now_ms - replies.feed_lag_ms - as_of_ms > ACTIVE_MS:
-            return self._before_first_tick(request, replies, quote_ms)
-        return self._after_tick(request, replies, quote_ms, as_of_ms)
+        newest, expected_ms = replies.newest_quote, now_ms - replies.feed_lag_ms
+        # Where the newest quote of all is usable but old, records arrive that are no newer quotes.
+        if newest.usable_ms is None or (
+            newest.usable_ms != quote_ms and expected_ms - newest.usable_ms > ACTIVE_MS
+        ):
+            if as_of_ms is None or as_of_ms < self._stale_before(request) - replies.feed_lag_ms:
+                self._check_analysis(request, replies, quote_ms)
+            raise _no_usable_quotes(request, newest)
+        if as_of_ms is None or expected_ms - as_of_ms > ACTIVE_MS or not newest.is_folded:
+            return self._before_first_tick(request, replies, newest.usable_ms)
+        return self._after_tick(request, replies, newest, newest.usable_ms, as_of_ms)
 
     def _no_quotes(self, request: ReadRequest, replies: TickerReplies) -> NoAnswer:
         ticker, now_ms = request.ticker, request.now_ms
@@ -276,6 +289,16 @@ class Reader:
             "Case counts; check the spelling and that the broker writes this ticker"
         )
 
+    def _check_analysis(
+        self, request: ReadRequest, replies: TickerReplies, quote_ms: float
+    ) -> None:
+        """Raise `NoAnswer` if no first tick is to be expected."""
+        reason = self._why_no_tick(request, TickFailures.from_fields(replies.failures))
+        if reason is not None:
+            kind = AnalysisFailing if reason.startswith(TICKS_FAIL) else AnalysisNotRunning
+            newest = ago(quote_ms, request.now_ms)
+            raise kind(f"{request.ticker}: quotes come in (the newest {newest}), but {reason}")
+
     def _why_no_tick(self, request: ReadRequest, failures: TickFailures) -> str | None:
         store: Any = self._redis
         heartbeat = Heartbeat.from_fields(store.hgetall(keys.HEARTBEAT), request.now_ms)
@@ -284,13 +307,8 @@ class Reader:
     def _before_first_tick(
         self, request: ReadRequest, replies: TickerReplies, quote_ms: float
     ) -> TickerSnapshot:
-        """Return the newest quote alone; raise `NoAnswer` if no first tick is to be expected."""
-        failures = TickFailures.from_fields(replies.failures)
-        reason = self._why_no_tick(request, failures)
-        if reason is not None:
-            kind = AnalysisFailing if reason.startswith(TICKS_FAIL) else AnalysisNotRunning
-            newest = ago(quote_ms, request.now_ms)
-            raise kind(f"{request.ticker}: quotes come in (the newest {newest}), but {reason}")
+        """Return the newest usable quote alone; raise `NoAnswer` if no tick is to be expected."""
+        self._check_analysis(request, replies, quote_ms)
         return TickerSnapshot(
             ticker=request.ticker,
             now_ms=request.now_ms,
@@ -300,12 +318,18 @@ class Reader:
             metrics=replies.newest_quote_metrics(),
             ready_in_seconds=float(self._settings.interval_seconds + DISCOVERY_SECONDS),
             cause="no tick has seen this ticker yet; what is known is its newest quote",
-            failures=failures,
+            failures=TickFailures.from_fields(replies.failures),
             feed_lag_seconds=replies.feed_lag_seconds,
+            rejected=replies.newest_quote.rejected,
         )
 
     def _after_tick(
-        self, request: ReadRequest, replies: TickerReplies, quote_ms: float, as_of_ms: int
+        self,
+        request: ReadRequest,
+        replies: TickerReplies,
+        newest: NewestQuote,
+        quote_ms: float,
+        as_of_ms: int,
     ) -> TickerSnapshot:
         seconds = request.seconds
         stale_before = self._stale_before(request)
@@ -334,15 +358,18 @@ class Reader:
             ready_in_seconds=window.unseen_seconds if window.unseen_seconds >= 1 else None,
             cause=(self._why_no_tick(request, failures) or TICK_LATE)
             if stale
-            else describe_silence(
+            else describe_quiet(
                 quote_ms,
+                replies.newest_quote_ms or quote_ms,
                 request.now_ms,
+                is_rejected=newest.rejected.quotes.count > 0,
                 records_arrive=_do_records_arrive(quote_ms, request.now_ms, replies),
             )
             if quiet
             else None,
             failures=failures,
             feed_lag_seconds=replies.feed_lag_seconds,
+            rejected=newest.rejected,
             engine=read_engine(replies.five_minutes.get(b"engine")),
         )
 
@@ -369,6 +396,7 @@ class Reader:
             ready_in_seconds=None,
             stale=False,
             quiet=False,
+            rejected=RejectedRecords(),
             cause=f"{PAST_NOTE}; now {newest.cause}" if newest.cause else PAST_NOTE,
         )
 
@@ -386,6 +414,16 @@ class Reader:
         at_tick = {name: count for name, count in known.counts.items() if name in NOW_NAMES}
         quality = dataclasses.replace(known, counts={**sums.counts, **at_tick})
         return _Window(sums.metrics, quality, sums.unseen_seconds)
+
+
+def _no_usable_quotes(request: ReadRequest, newest: NewestQuote) -> NoUsableQuotes:
+    ticker, rejected = request.ticker, newest.rejected.quotes
+    if rejected.count:
+        reason = describe_unusable(rejected, newest.usable_ms, request.now_ms)
+        return NoUsableQuotes(f"{ticker}: {reason}")
+    return NoUsableQuotes(
+        f"{ticker}: quotes arrive too late to be analysed: write each within 200 ms of its stamp"
+    )
 
 
 def event_at(event: EventRecord, at_ms: float) -> EventRecord:

@@ -33,12 +33,13 @@ Number = Annotated[int | float, WithJsonSchema({"type": "number"})]
 Known = Number | None
 EpochMs = Annotated[int | None, Field(description="epoch ms")]
 Price = Annotated[Known, Field(description="price")]
-Flag = Literal["stale", "quiet", "warming", "lagging", "delayed"]
+Flag = Literal["stale", "quiet", "warming", "lagging", "delayed", "rejected"]
 Flags = Annotated[
     list[Flag],
     Field(
         description="stale: no tick for over 3 intervals; quiet: no quote for unusually long; "
-        "warming: younger than the history; lagging: records come late; delayed: by over 30 s"
+        "warming: younger than the history; lagging: records come late; delayed: by over 30 s; "
+        "rejected: its newest records can't be used"
     ),
 ]
 
@@ -49,6 +50,15 @@ def flags_of(known: object) -> list[Flag]:
 
 
 FeedLag = Annotated[int | None, Field(description="records come so late; over 30: delayed feed")]
+
+
+class RejectedFacts(AnswerModel):
+    """Records newer than the newest usable one of their kind, none of them usable."""
+
+    since: Annotated[int, Field(description="epoch ms, the first")]
+    quotes: int = 0
+    trades: int = 0
+    reasons: dict[str, int]
 
 
 class Reply(AnswerModel):

@@ -15,6 +15,7 @@ from app.analysis.metric_table import BRIEF, BRIEF_DIGITS, SHOWN
 from app.answers.event_selection import MAX_EVENTS, event_rank, top_events
 from app.answers.level_selection import significance, top_levels
 from app.answers.reader import TickerSnapshot
+from app.answers.rejected_records import rejected_facts
 from app.answers.schema import (
     AnswerModel,
     EpochMs,
@@ -22,6 +23,7 @@ from app.answers.schema import (
     Known,
     Number,
     Price,
+    RejectedFacts,
     Reply,
     metric_fields,
     rounded,
@@ -137,6 +139,7 @@ class Answer(Reply):
     levels: list[LevelFacts] = []
     levels_left_out: int | None = None
     quality: QualityFacts
+    rejected: RejectedFacts | None = None
     failed_ticks: FailureFacts | None = None
     engine: str | None = None
 
@@ -183,8 +186,15 @@ def build_brief(snapshot: TickerSnapshot, names: Iterable[str] = BRIEF) -> Answe
     wanted = {*names, "covered_seconds"}
     metrics = {n: _brief(n, v) for n, v in snapshot.metrics.items() if n in wanted}
     on = [name for name in BEHAVIORS if snapshot.behaviors.get(name) == "on"]
+    # What was rejected says why the ticker is quiet.
+    is_said = snapshot.rejected.quotes.count > 0 and not snapshot.stale
     shortened = dataclasses.replace(
-        snapshot, metrics=metrics, behaviors=dict.fromkeys(on, "on"), last_sweep=None, engine=None
+        snapshot,
+        metrics=metrics,
+        behaviors=dict.fromkeys(on, "on"),
+        last_sweep=None,
+        engine=None,
+        cause=None if is_said else snapshot.cause,
     )
     patterns = None if snapshot.events is None else open_patterns(snapshot.events)
     left_out = dict.fromkeys(("newest_quote_at", "levels_left_out", "events_left_out"))
@@ -258,6 +268,7 @@ def _answer(
         levels=[level_facts(level, mid) for level in levels],
         levels_left_out=_left_out(snapshot.levels, levels),
         quality=quality_facts(snapshot.quality),
+        rejected=rejected_facts(snapshot.rejected),
         failed_ticks=_failures(snapshot),
         engine=snapshot.engine,
     )

@@ -12,16 +12,27 @@ from app.analysis.record_schemas import MIN_EPOCH_MS
 from app.analysis.records import PRICE_UNITS, UNSIGNED
 from app.analysis.rolling_bars import RollingBars
 from app.analysis.windows import WINDOWS
+from app.answers.rejected_records import NewestQuote, find_newest_quote
 from app.core.errors import RecordRejected, StateUnreadable
 from app.storage.active_tickers import AHEAD_MS
 from app.storage.feed_lags import read_seconds
-from app.storage.keys import LAGS, TICK_SIZE, TICKERS, Keys
-from app.storage.published import EvidenceClass, Value, read_counts, read_number
+from app.storage.keys import LAGS, QUOTE_AT, REJECTED, TICK_SIZE, TICKERS, Keys
+from app.storage.published import (
+    EvidenceClass,
+    Value,
+    read_counts,
+    read_number,
+    read_rejected,
+    read_stamp,
+)
 from app.storage.tick.codec import decode_bar, decode_bars
 
 WINDOW_OF_SECONDS = {seconds: name for name, seconds in WINDOWS.items()}
 MAX_EVENTS_READ = 2000
-_STATE_FIELDS = ("as_of", "recent", TICK_SIZE)
+# The newest trades read: one that can't be used says nothing of the evidence.
+NEWEST_TRADES = 5
+TRADE_COUNT = b"trade_count"
+_STATE_FIELDS = ("as_of", "recent", TICK_SIZE, QUOTE_AT, REJECTED)
 
 Hash = Mapping[bytes, bytes]
 Scored = Sequence[tuple[bytes, float]]
@@ -42,7 +53,7 @@ class ReadRequest(NamedTuple):
 class WindowSums(NamedTuple):
     """Metrics and quality counts of a history, summed from bars.
 
-    `unseen_seconds` is the part of the history before the first bar.
+    `unseen_seconds` is the part of the history before the first bar with a quote.
     """
 
     metrics: Mapping[str, Value]
@@ -89,7 +100,7 @@ class TickerReplies(NamedTuple):
 
     @property
     def newest_quote_ms(self) -> float | None:
-        """Return the stamp of the newest quote that is not ahead of the clock."""
+        """Return the stamp of the newest quote that is not ahead of the clock, usable or not."""
         return _stamp(self.quote)
 
     @property
@@ -101,6 +112,16 @@ class TickerReplies(NamedTuple):
     def feed_lag_ms(self) -> int:
         """Return the same in milliseconds."""
         return self.feed_lag_seconds * SECOND_MS
+
+    @property
+    def newest_quote(self) -> NewestQuote:
+        """Return the newest usable quote, and what was rejected since."""
+        return find_newest_quote(
+            self.quote,
+            self.as_of_ms,
+            read_stamp(self._state_field(QUOTE_AT)),
+            read_rejected(self._state_field(REJECTED)),
+        )
 
     @property
     def newest_trade_ms(self) -> float | None:
@@ -127,21 +148,26 @@ class TickerReplies(NamedTuple):
 
     @property
     def evidence_class(self) -> EvidenceClass:
-        """Return the ticker's evidence class by its newest trade."""
-        return evidence_class_of(self.trade)
+        """Return the ticker's evidence class by its newest usable trade."""
+        return evidence_class_of(self.trade, has_trades=TRADE_COUNT in self.five_minutes)
 
     @property
     def tick_size(self) -> int:
         """Return the tick size in 1e-8 as of the newest tick, 0 where it is not known."""
-        found = read_number(dict(zip(_STATE_FIELDS, self.state, strict=False)).get(TICK_SIZE))
+        found = read_number(self._state_field(TICK_SIZE))
         return found if isinstance(found, int) and found > 0 else 0
+
+    def _state_field(self, name: str) -> bytes | None:
+        return dict(zip(_STATE_FIELDS, self.state, strict=False)).get(name)
 
     def sum_window(self, as_of_ms: int, seconds: int, tick_size: int = 0) -> WindowSums:
         """Return metrics and quality counts of the `seconds` up to `as_of_ms`, from bars."""
         bars = self._bars(as_of_ms)
         table = _table(bars, as_of_ms, seconds)
         [window] = table.windows(as_of_ms, (seconds,))
-        unseen_ms = bars[0].end - SECOND_MS - (as_of_ms - seconds * SECOND_MS) if bars else 0
+        # Bars before the first quote only count what was rejected, or trades.
+        seen = next((bar.end - SECOND_MS for bar in bars if bar.stood), as_of_ms)
+        unseen_ms = seen - (as_of_ms - seconds * SECOND_MS) if bars else 0
         return WindowSums(
             compute_metrics(window, tick_size),
             read_counts(table.quality(as_of_ms, seconds)),
@@ -164,15 +190,18 @@ class TickerReplies(NamedTuple):
         return [bars[end] for end in sorted(bars) if end <= as_of_ms]
 
 
-def evidence_class_of(trade: Sequence[tuple[bytes, float]]) -> EvidenceClass:
-    """Return A if the newest trade has its aggressor, B if it has not, C without trades."""
-    if not trade:
-        return "C"
-    try:
-        parsed, _ = parse_trade(*trade[0])
-    except RecordRejected:
-        return "B"
-    return "B" if parsed.aggressor == UNSIGNED else "A"
+def evidence_class_of(newest_trades: Scored, *, has_trades: bool) -> EvidenceClass:
+    """Return A if the newest usable trade has its aggressor, B if it has not, C without any.
+
+    `has_trades`: a tick has folded some; it decides where none of the newest ones is usable.
+    """
+    for member, score in newest_trades:
+        try:
+            parsed, _ = parse_trade(member, score)
+        except RecordRejected:
+            continue
+        return "B" if parsed.aggressor == UNSIGNED else "A"
+    return "B" if has_trades and newest_trades else "C"
 
 
 def _table(bars: list[Bar], as_of_ms: int, seconds: int) -> RollingBars:
@@ -204,9 +233,9 @@ class TickerReads:
             self._request_feed(ticker, pipe)
         pipe.hmget(key.state(ticker), *_STATE_FIELDS)
         pipe.hgetall(key.metrics(ticker, "5min"))
-        for broker_key in (key.quotes(ticker), key.trades(ticker)):
-            newest_ms = request.now_ms + AHEAD_MS
-            pipe.zrevrangebyscore(broker_key, newest_ms, "-inf", 0, 1, withscores=True)
+        newest_ms = request.now_ms + AHEAD_MS
+        for broker_key, most in ((key.quotes(ticker), 1), (key.trades(ticker), NEWEST_TRADES)):
+            pipe.zrevrangebyscore(broker_key, newest_ms, "-inf", 0, most, withscores=True)
         pipe.hgetall(key.failures(ticker))
         pipe.zrevrange(key.levels(ticker, "bid"), 0, -1)
         pipe.zrevrange(key.levels(ticker, "ask"), 0, -1)

@@ -3,14 +3,15 @@
 `a/b` always means bid/ask; sizes are in the feed's unit, other units are part of the labels.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from decimal import Decimal
 
 from app.analysis.behavior_table import BEHAVIORS, DIRECTION_OF
 from app.analysis.metric_table import text_lines
 from app.analysis.touch import SIDE_NAMES
 from app.answers.durations import age, ago, lag
-from app.answers.schema import seconds_of
+from app.answers.rejected_records import rejected_text
+from app.answers.schema import Flag, seconds_of
 from app.answers.ticker_answer import Answer, EventFacts, LevelFacts, Metrics
 from app.storage.feed_lags import is_delayed
 
@@ -37,7 +38,7 @@ def _lines(answer: Answer) -> Iterator[str]:
     yield from _behaviors(answer.behaviors)
     yield from _events(answer)
     yield from _levels(answer)
-    yield f"quality: {', '.join(_quality(answer)) or 'nothing odd'}"
+    yield f"quality: {', '.join(_quality(answer)) or _no_counts(answer)}"
     yield from id_line(answer.answer_id)
 
 
@@ -45,6 +46,17 @@ def id_line(answer_id: str | None) -> Iterator[str]:
     """Yield the line with the id that an answer is archived under, if it has one."""
     if answer_id is not None:
         yield f"answer {answer_id}"
+
+
+def _no_counts(answer: Answer) -> str:
+    if answer.as_of is None:
+        return "known from the first tick on"
+    return nothing_odd(["rejected"] if answer.rejected else [])
+
+
+def nothing_odd(flags: Collection[Flag]) -> str:
+    """Return that a history has no odd records, unless the newest records are rejected."""
+    return "see the rejected records" if "rejected" in flags else "nothing odd"
 
 
 def _heading(answer: Answer) -> Iterator[str]:
@@ -66,6 +78,8 @@ def _warnings(answer: Answer) -> Iterator[str]:
         yield feed_lag_text(answer.feed_lag_seconds, answer.age_seconds)
     if answer.quiet:
         yield "QUIET: no quote for unusually long"
+    if answer.rejected is not None:
+        yield f"REJECTED: {rejected_text(answer.rejected, answer.now)}"
     if answer.warming:
         yield f"WARMING: younger than the history, ready in {answer.ready_in_seconds} s"
     if answer.note is not None:

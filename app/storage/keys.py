@@ -14,7 +14,9 @@ Written by a tick (lifetimes in seconds beside the names below):
     HASH   orderflow:state:{ticker}             `version`, `as_of`, `engine`, `blob`, `recent`,
                                                 `recent_count`, `journal`, `behind`, `lost_to`,
                                                 `open`: the open events, a line each,
-                                                `tick`: the tick size in 1e-8, where it is known
+                                                `tick`: the tick size in 1e-8, where it is known,
+                                                `quote_at`: stamp of the quote in the windows,
+                                                `rejected`: JSON, which newest records were rejected
 
 Written by the tasks and servers:
 
@@ -76,6 +78,13 @@ NEWEST_ANSWERS = PREFIX + "answers:newest"
 OPEN_EVENTS = "open"
 # The field of the state that holds the price tick in 1e-8, for readers that measure in ticks.
 TICK_SIZE = "tick"
+# The field of the state that holds the stamp, in ms, of the quote that stands in the published
+# windows at `as_of`; absent before the first usable quote.
+QUOTE_AT = "quote_at"
+# The field of the state that tells which records were rejected and are newer than the newest usable
+# one of their kind: {"quotes": {"since": ms, "count": n, "reasons": {name: n}}, "trades": {…}}.
+# Absent while there are none.
+REJECTED = "rejected"
 # Prefix of the channel on which each tick publishes its `as_of`.
 TICKED_CHANNEL = PREFIX + "ticked:"
 

@@ -208,10 +208,12 @@ class TickStore:
         if not self._read_missing(tick, reading, folded_to):
             tick.report_to(TickReport("overtaken"), None)
             return
-        is_replayable = _is_replayable(engine.state, reading)
+        # Before the first usable record the whole state is small, and stored each time.
+        is_replayable = engine.state.has_records and _is_replayable(engine.state, reading)
         # Thread time: by the clock, ticks on a busy machine would be cut short and backlogs grow.
         report = fold(engine, reading, as_of, time.thread_time)
-        if not engine.state.bar_builder.end:  # all records are stamped after as_of, by under 1 ms
+        if not (engine.state.has_records or engine.state.has_rejections):
+            # All records are stamped after as_of, by under 1 ms.
             report.outcome = "idle"
             tick.report_to(report, None)
             return
@@ -407,7 +409,7 @@ class TickStore:
         key = self._keys.bars(ticker)
         # After a silence the newest bar before it, however old, holds the standing quote.
         stored = self._redis.xrevrange(key, oldest - 1, "-", count=1)
-        stored += self._redis.xrange(key, oldest, end - 1)
+        stored += self._redis.xrange(key, oldest, end - 1 if state.recent else end)
         bars = [codec.decode_bar(entry.get(b"b", b"")) for _, entry in stored]
         table = RollingBars.from_bars(
             [*bars, *state.recent], max(WINDOW_SECONDS), spans=WINDOW_SECONDS

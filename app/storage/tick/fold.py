@@ -15,7 +15,7 @@ FOLD_BUDGET_SECONDS: Final = 0.05
 
 @dataclass(slots=True, init=False)
 class TickReport:
-    """The outcome of one tick: `written`, `overtaken` by another worker, or `idle`: no records.
+    """The outcome of one tick: `written`, `overtaken` by another worker, or `idle`: no records yet.
 
     `waiting`: the ticker's settle time has grown, and what it folds up to now is folded already.
     `late_records` counts records over 2 s late, `oddities` rejected and odd records by name;

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from app.analysis.bars import SECOND_MS, whole_second
 from app.analysis.record_parser import ScoredMembers, parse_batch
-from app.analysis.records import Batch
+from app.analysis.records import Batch, Fault
 from app.analysis.windows import WINDOWS
 from app.storage.tick.resp import bulk_string
 
@@ -235,8 +235,18 @@ def parse_records(
         start = bisect_right(records, after, key=_stamp_of)
         records = records[start : bisect_right(records, to, key=_stamp_of)]
     if faults:
-        faults = [fault for fault in faults if after < fault[0] <= to]
-    return Batch(records, faults), _stored_by_second((quotes, trades), after, to)
+        faults = _faults_in_range(faults, after, to)
+    in_range = Batch(
+        records,
+        faults,
+        _faults_in_range(batch.rejected_quotes, after, to) if batch.rejected_quotes else (),
+        _faults_in_range(batch.rejected_trades, after, to) if batch.rejected_trades else (),
+    )
+    return in_range, _stored_by_second((quotes, trades), after, to)
+
+
+def _faults_in_range(faults: Iterable[Fault], after: int, to: int) -> list[Fault]:
+    return [fault for fault in faults if after < fault[0] <= to]
 
 
 def _stored_by_second(record_lists: Iterable[ScoredMembers], after: int, to: int) -> dict[int, int]:

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 from app.analysis.bars import SECOND_MS, Bar
 from app.analysis.levels import PublishedLevel
 from app.analysis.patterns.events import Event
+from app.analysis.rejections import Rejections
 from app.analysis.results import TickResult
 from app.analysis.state import ENGINE, State
 from app.analysis.windows import WINDOWS
@@ -34,7 +35,8 @@ class PublishedKeys:
     """What a ticker's keys contain, as last written by this worker.
 
     `as_of` and `field_names` are by window, `levels` by side, None where unknown; `recent` are the
-    bars of the last 2 s with their packed bytes; `tick_size` is 0 where unknown.
+    bars of the last 2 s with their packed bytes; `tick_size` is 0 where unknown; `has_rejected`:
+    the state tells of rejected records.
     """
 
     as_of: list[int] = field(default_factory=lambda: [0] * len(WINDOWS))
@@ -42,6 +44,7 @@ class PublishedKeys:
     levels: list[list[PublishedLevel] | None] = field(default_factory=lambda: [None, None])
     recent: list[tuple[Bar, bytes]] = field(default_factory=list)
     tick_size: int = 0
+    has_rejected: bool = False
 
     def pack_bars(self, bars: Sequence[Bar]) -> list[bytes]:
         """Return bars packed; a bar is written up to three times, and packed once."""
@@ -82,7 +85,7 @@ class TickWrite:
         """Return all commands; `published` is updated to what the keys contain after them.
 
         Without a journal, at least every ten seconds, the state is stored whole and long lifetimes
-        are renewed.
+        are renewed. Before the first usable record there are no metrics.
         """
         as_of = result.as_of
         packed_final, packed_recent = (
@@ -92,7 +95,11 @@ class TickWrite:
         published.recent = [*zip(state.recent, packed_recent, strict=True)]
         return [
             _MULTI,
-            *self._metrics_commands(result, published, renews_lifetimes=journal is None),
+            *(
+                self._metrics_commands(result, published, renews_lifetimes=journal is None)
+                if state.has_records
+                else ()
+            ),
             *self._event_commands(state, result, renews_lifetimes=journal is None),
             *self._level_commands(state, result, published),
             *self._bar_commands(result, packed_final),
@@ -204,6 +211,15 @@ class TickWrite:
             else:
                 obsolete_fields.append(keys.TICK_SIZE)
             published.tick_size = tick_size
+        quote_at = state.quote_at
+        if quote_at:
+            fields[keys.QUOTE_AT] = quote_at
+        has_rejected = state.has_rejections
+        if has_rejected:
+            fields[keys.REJECTED] = codec.json_text(_rejected(state))
+        elif journal is None or published.has_rejected:
+            obsolete_fields.append(keys.REJECTED)
+        published.has_rejected = has_rejected
         if obsolete_fields:
             yield "HDEL", self._state, *obsolete_fields
         yield "HSET", self._state, *flat(fields)
@@ -217,6 +233,16 @@ class TickWrite:
             records = self._quotes, self._trades
             max_records = self._limits.max_records
             yield "EVAL", TRIM_RECORDS, 3, self._state, *records, as_of, oldest, max_records
+
+
+def _rejected(state: State) -> dict[str, object]:
+    """Return, by kind, what was rejected since the newest usable record of the kind."""
+    kinds = {"quotes": state.rejected_quotes, "trades": state.rejected_trades}
+    return {kind: _published(rejected) for kind, rejected in kinds.items() if rejected.count}
+
+
+def _published(rejected: Rejections) -> dict[str, object]:
+    return {"since": rejected.since, "count": rejected.count, "reasons": rejected.reasons}
 
 
 def is_housekeeping_turn(ticker: str, as_of: int, interval_seconds: int) -> bool:

@@ -1,8 +1,10 @@
-"""A state stored before classes and fields were renamed goes on as if nothing had happened.
+"""A state stored in a former layout goes on as if nothing had happened.
 
-`former_state.bin` was made with the code of commit c8998f7 from 15 simulated minutes: the packed
-parts of a state, its bars, the records of the next 90 s, and what the former engine, which had
-folded all of it, said of them.
+`former_state.bin` was made with the code of commit c8998f7, before classes and fields were renamed,
+from 15 simulated minutes: the packed parts of a state, its bars, the records of the next 90 s, and
+what the former engine, which had folded all of it, said of them. `state_77c23c1.bin` was made
+likewise with the code of that commit, before states told of rejected records, from 5 minutes and
+the next 30 s.
 """
 
 import zlib
@@ -21,12 +23,12 @@ from app.analysis.windows import WINDOW_SECONDS
 from app.storage.tick import codec
 from app.storage.tick.codec import PackedState
 
-FORMER = Path(__file__).with_name("former_state.bin")
+HERE = Path(__file__).parent
 
 
-@pytest.fixture(scope="module")
-def former() -> Any:
-    return msgspec.msgpack.decode(zlib.decompress(FORMER.read_bytes()))
+@pytest.fixture(scope="module", params=["former_state.bin", "state_77c23c1.bin"])
+def former(request: pytest.FixtureRequest) -> Any:
+    return msgspec.msgpack.decode(zlib.decompress((HERE / request.param).read_bytes()))
 
 
 def engine_of(former: Mapping[str, Any]) -> Engine:
