@@ -260,8 +260,9 @@ class Reader:
                 + (misstamped or "check the broker or feed, and whether the market is open")
             )
         newest, expected_ms = replies.newest_quote, now_ms - replies.feed_lag_ms
+        # Where the newest quote of all is usable but old, records arrive that are no newer quotes.
         if newest.usable_ms is None or (
-            newest.rejected.quotes.count and expected_ms - newest.usable_ms > ACTIVE_MS
+            newest.usable_ms != quote_ms and expected_ms - newest.usable_ms > ACTIVE_MS
         ):
             if as_of_ms is None or as_of_ms < self._stale_before(request) - replies.feed_lag_ms:
                 self._check_analysis(request, replies, quote_ms)

@@ -13,11 +13,14 @@ from app.answers.reader import Reader
 from app.answers.scan import scan
 from app.answers.series import series
 from app.cli import main
+from app.core import clock
 from app.core.errors import BrokerSilent
 from app.core.settings import Settings
 from app.operations.prometheus import AnalysisCollector
 from app.operations.status import HealthInspector, as_text
 from app.storage import keys
+from app.storage.tick_store import TickStore
+from tests.builders import START_MS
 from tests.key_writer import KeyWriter
 
 LAGGING = [3, 10, 30]
@@ -176,6 +179,47 @@ def test_the_broker_is_not_called_silent_while_late_records_arrive(
 
     assert snapshot.quiet
     assert "records arrive" in str(snapshot.cause)
+
+
+@pytest.mark.parametrize("lag", [3, 10, 25])
+def test_the_age_is_that_of_the_book_before_and_after_a_lag_is_known(
+    reader: Reader,
+    redis_client: redis.Redis,
+    settings: Settings,
+    monkeypatch: pytest.MonkeyPatch,
+    lag: int,
+) -> None:
+    store, began = TickStore(settings), 20
+    written = 0
+    for second in range(1, 120):
+        now = second * 5  # in fifths of a second
+        while written < 600:
+            stamp = written / 5
+            if stamp + (lag if stamp > began else 0) > now / 5:
+                break
+            fields = {"bid_price": 100 + written / 100, "bid_size": 1, "ask_price": 110}
+            member = json.dumps({**fields, "ask_size": 1, "seq": written})
+            redis_client.zadd("orderflow:quotes:SPY", {member: START_MS + stamp * 1000})
+            written += 1
+        store.run_tick("SPY", START_MS + second * 1000)
+        monkeypatch.setattr(clock, "now_ms", lambda at=second: START_MS + at * 1000 + 300.0)
+        redis_client.hset(
+            keys.HEARTBEAT, mapping={"fanout": clock.now_ms(), "tick": clock.now_ms()}
+        )
+
+        snapshot = reader.snapshot("SPY", 10)
+
+        assert snapshot.as_of_ms is not None
+        bid = snapshot.metrics["bid_price"]
+        assert isinstance(bid, (int, float))
+        book_ms = START_MS + round((bid - 100) * 100) * 200
+        in_book = snapshot.newest_quote_ms <= snapshot.as_of_ms
+        assert snapshot.newest_quote_ms == (book_ms if in_book else START_MS + (written - 1) * 200)
+        assert snapshot.newest_quote_ms >= book_ms
+
+    assert snapshot.feed_lag_seconds == lag
+    assert snapshot.as_of_ms == START_MS + (119 - lag) * 1000
+    assert not snapshot.stale
 
 
 def test_a_lags_key_of_the_wrong_type_is_no_lag(
