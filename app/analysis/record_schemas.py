@@ -4,6 +4,8 @@ This module stays interpreted where the analysis is compiled: msgspec reads boun
 from annotations, which compiled classes do not keep.
 """
 
+import json
+import re
 from typing import Annotated, Any
 
 import msgspec
@@ -19,7 +21,9 @@ MAX_SEQ = 2**63 - 1
 MIN_EPOCH_MS = 1e12
 
 AGGRESSORS = {"buy": BUY, "sell": SELL}
-"""An aggressor as brokers and tapes write it; any other text is no aggressor."""
+"""An aggressor as brokers and tapes write it, in any letter case."""
+NO_AGGRESSOR = "unknown"
+"""What a tape may also write where the feed gives no aggressor; a broker writes null."""
 AGGRESSOR_NAMES = {side: name for name, side in AGGRESSORS.items()}
 
 # Floats, or numpy arrays of them: the checks below are the same for a record and for a tape.
@@ -88,12 +92,12 @@ class OrdinaryQuote(msgspec.Struct, gc=False):
 
 
 class RawQuote(msgspec.Struct, gc=False):
-    """Any quote whose numbers are JSON numbers, in whatever range."""
+    """Any quote whose numbers are JSON numbers, in whatever range; prices may be missing."""
 
-    bid_price: float
     bid_size: float
-    ask_price: float
     ask_size: float
+    bid_price: float | None = None
+    ask_price: float | None = None
     timestamp: float | None = None
     seq: int | None = None
 
@@ -113,3 +117,21 @@ decode_ordinary = msgspec.json.Decoder(OrdinaryQuote).decode
 decode_quote = msgspec.json.Decoder(RawQuote).decode
 decode_trade = msgspec.json.Decoder(RawTrade).decode
 decode_any = msgspec.json.Decoder().decode
+
+
+def decode_python_json(member: bytes) -> object:
+    """Decode what Python's `json` writes beyond JSON: NaN and infinite numbers.
+
+    >>> decode_python_json(b'{"bid_price": NaN, "bid_size": 0}')
+    {'bid_price': nan, 'bid_size': 0}
+
+    Raises `ValueError` or `RecursionError`.
+    """
+    # Most of what is no JSON is none of Python's either, which would take as long again to see.
+    if _BEYOND_JSON.search(member) is None:
+        raise ValueError("not JSON")
+    return json.loads(member.decode())
+
+
+# The last two: numbers that may be too great for a double.
+_BEYOND_JSON = re.compile(rb"NaN|Infinity|[0-9][eE]\+?[0-9]{3}|[0-9]{309}")

@@ -157,6 +157,15 @@ class RollingBars:
         self.fill_to(bar.end - SECOND_MS)
         self._append(bar)
 
+    def add_silent_second(self, end: int, quality: dict[str, int]) -> Bar:
+        """Append a second without usable records, with what its other records were; return it."""
+        self.fill_to(end)
+        # A copy of nothing: before the first usable record there is no bar to go on from.
+        bar = self._newest if self._count and self.end == end else Bar(end)
+        bar.quality = quality
+        self.add(bar)
+        return bar
+
     def _bring_to_one_unit(self, bar: Bar) -> None:
         """Bring the table to the finer unit of a bar; begin anew with one of a coarser unit.
 

@@ -24,7 +24,7 @@ from app.answers.schema import (
     whole,
 )
 from app.answers.ticker_answer import EventFacts, event_facts
-from app.answers.ticker_text import EVENT_COLUMNS, event_line, id_line, plain
+from app.answers.ticker_text import EVENT_COLUMNS, event_line, id_line, nothing_odd, plain
 from app.core import clock
 from app.core.errors import BadQuestion, UnknownEvent
 from app.core.tickers import is_ticker
@@ -115,7 +115,7 @@ class Explanation(Reply):
                     for name, span in spans
                     if span is not None
                 ),
-                f"quality: {odd or 'nothing odd'}",
+                f"quality: {odd or nothing_odd(self.flags)}",
                 *id_line(self.answer_id),
             ]
         )

@@ -133,3 +133,5 @@ def analyze(  # noqa: PLR0913, PLR0917 - one parameter an option
     click.echo(f"{len(tape.records)} records, {ticks} ticks -> {out}", err=True)
     if tape.rejected:
         click.echo(f"left out: {dict(tape.rejected)}", err=True)
+    if tape.unknown_aggressors:
+        click.echo(f"unknown aggressors: {tape.unknown_aggressors}", err=True)

@@ -25,16 +25,26 @@ from app.analysis.record_schemas import (
     AGGRESSORS,
     MAX_PRICE,
     MIN_EPOCH_MS,
+    NO_AGGRESSOR,
     RecordChecks,
     quote_checks,
     trade_checks,
 )
-from app.analysis.records import PRICE_UNITS, UNSIGNED, Quote, Record, Trade, count_faults
+from app.analysis.records import (
+    PRICE_UNITS,
+    UNSIGNED,
+    Fault,
+    Quote,
+    Record,
+    Trade,
+    count_faults,
+)
 from app.core.errors import TapeError
 
 QUOTE_COLUMNS = ("ts_ms", "bid_price", "bid_size", "ask_price", "ask_size")
 TRADE_COLUMNS = ("ts_ms", "price", "size")
 _MAX_EXACT_INT = 2.0**53
+_UNKNOWN_AGGRESSOR = "unknown_aggressor"
 # As in `price_units`: below it, the nearest whole number is meant.
 _UNAMBIGUOUS_UNITS = 2.0**48
 
@@ -45,19 +55,24 @@ Flags = npt.NDArray[np.bool_]
 
 @dataclass(frozen=True, slots=True)
 class Tape:
-    """A ticker's records in stream order, and the stamp and reason of each row left out.
+    """A ticker's records in stream order, and the stamp and name of each odd row's fault.
 
     Prices are in units of 10^-`digits`: the coarsest unit that holds them all.
     """
 
     records: list[Record]
-    faults: list[tuple[float, str]]
+    faults: list[Fault]
     digits: int = DEFAULT_DIGITS
 
     @property
     def rejected(self) -> Counter[str]:
         """Count the rows left out by reason; `duplicate` is one of them."""
-        return count_faults(self.faults)
+        return count_faults(fault for fault in self.faults if fault[1] != _UNKNOWN_AGGRESSOR)
+
+    @property
+    def unknown_aggressors(self) -> int:
+        """Count the trades whose aggressor is an unknown word; they are used as without one."""
+        return count_faults(self.faults)[_UNKNOWN_AGGRESSOR]
 
 
 def read_tape(quotes: Path, trades: Path | None = None, shift_ms: int = 0) -> Tape:
@@ -82,7 +97,7 @@ class _Rows:
     stamps: Floats
     seqs: Whole | None
     records: list[Record]
-    faults: list[tuple[float, str]]
+    faults: list[Fault]
     digits: int
 
 
@@ -147,8 +162,8 @@ def _duplicate_flags(stamps: Floats, seqs: Whole) -> Flags:
 def _quote_rows(path: Path, shift_ms: int) -> _Rows:
     table = _table(path, QUOTE_COLUMNS)
     stamps = _stamps(path, table) + shift_ms
-    numbers = [_numbers(path, table, name) for name in QUOTE_COLUMNS[1:]]
-    bid, bid_size, ask, ask_size = numbers
+    (bid, bid_size), (ask, ask_size) = (_side(path, table, name) for name in ("bid", "ask"))
+    numbers = [bid, bid_size, ask, ask_size]
     prices = _Prices([np.where(bid_size > 0, bid, 0.0), np.where(ask_size > 0, ask, 0.0)])
     reasons = _reasons(stamps, numbers, [*quote_checks(*numbers), prices.check])
     kept = reasons == ""
@@ -168,6 +183,14 @@ def _quote_rows(path: Path, shift_ms: int) -> _Rows:
     return _Rows(stamps[kept], _seqs_of(seqs, kept), records, faults, prices.digits(kept))
 
 
+def _side(path: Path, table: pd.DataFrame, side: str) -> tuple[Floats, Floats]:
+    """Return a side's prices and sizes; where the size is 0 the price is, whatever stands there."""
+    sizes = _numbers(path, table, f"{side}_size")
+    is_empty = sizes == 0
+    prices = _numbers(path, table, f"{side}_price", ignored=is_empty)
+    return np.where(is_empty, 0.0, prices), sizes
+
+
 def _trade_rows(path: Path, shift_ms: int) -> _Rows:
     table = _table(path, TRADE_COLUMNS)
     stamps = _stamps(path, table) + shift_ms
@@ -176,6 +199,7 @@ def _trade_rows(path: Path, shift_ms: int) -> _Rows:
     reasons = _reasons(stamps, numbers, [*trade_checks(*numbers), prices.check])
     kept = reasons == ""
     seqs = _seqs(path, table)
+    words = _aggressor_words(table)[kept]
     records: list[Record] = list(
         map(
             Trade,
@@ -183,10 +207,12 @@ def _trade_rows(path: Path, shift_ms: int) -> _Rows:
             _seq_list(seqs, kept),
             prices.units(0, kept),
             size[kept].tolist(),
-            _aggressors(table, kept),
+            words.map(AGGRESSORS).fillna(UNSIGNED).astype(np.int64).tolist(),
         )
     )
+    is_unknown = ~words.isin([*AGGRESSORS, NO_AGGRESSOR]) & words.notna()
     faults = _faults(stamps, reasons)
+    faults += [(stamp, _UNKNOWN_AGGRESSOR) for stamp in stamps[kept][is_unknown].tolist()]
     return _Rows(stamps[kept], _seqs_of(seqs, kept), records, faults, prices.digits(kept))
 
 
@@ -201,7 +227,7 @@ def _reasons(
     return np.select([applies for _, applies in checks], [reason for reason, _ in checks], "")
 
 
-def _faults(stamps: Floats, reasons: npt.NDArray[np.str_]) -> list[tuple[float, str]]:
+def _faults(stamps: Floats, reasons: npt.NDArray[np.str_]) -> list[Fault]:
     bad = reasons != ""
     return list(zip(stamps[bad].tolist(), reasons[bad].tolist(), strict=True))
 
@@ -226,13 +252,15 @@ def _table(path: Path, needed: tuple[str, ...]) -> pd.DataFrame:
     return table
 
 
-def _numbers(path: Path, table: pd.DataFrame, name: str) -> Floats:
+def _numbers(path: Path, table: pd.DataFrame, name: str, *, ignored: Flags | None = None) -> Floats:
+    """Return a column; text is an error but in rows to be `ignored`."""
     column = table[name]
     if column.dtype.kind in "iuf":
         floats: Floats = column.to_numpy(np.float64)
         return floats
     as_numbers = pd.to_numeric(column.astype(str).where(column.notna()), errors="coerce")
-    wrong = np.flatnonzero(as_numbers.isna() & column.notna())
+    is_text = as_numbers.isna() & column.notna()
+    wrong = np.flatnonzero(is_text if ignored is None else is_text & ~ignored)
     if len(wrong):
         raise _cell_error(path, name, int(wrong[0]), column.iloc[wrong[0]], "a number")
     numbers: Floats = as_numbers.to_numpy(np.float64)
@@ -339,9 +367,8 @@ def _sizes(sizes: Floats) -> list[float]:
     return positive
 
 
-def _aggressors(table: pd.DataFrame, kept: Flags) -> list[int]:
+def _aggressor_words(table: pd.DataFrame) -> "pd.Series[str]":
+    """Return the aggressors in lower case, missing where a row has none."""
     if "aggressor" not in table:
-        return [UNSIGNED] * int(kept.sum())
-    sides = table["aggressor"][kept].map(AGGRESSORS).fillna(UNSIGNED)
-    aggressors: list[int] = sides.astype(np.int64).tolist()
-    return aggressors
+        return pd.Series(None, table.index, dtype=str)
+    return table["aggressor"].str.lower()

@@ -346,14 +346,16 @@ def test_duplicates_and_the_order_within_a_stamp_change_nothing(
     quotes = [_member(r) for r in twice if isinstance(r, Quote)]
     trades = [_member(r) for r in twice if isinstance(r, Trade)]
 
-    assert parse_batch(quotes, trades).records == [_without_empty_prices(r) for r in records]
+    assert parse_batch(quotes, trades).records == [_without_empty_sides(r) for r in records]
 
 
-def _without_empty_prices(record: Quote | Trade) -> Quote | Trade:
+def _without_empty_sides(record: Quote | Trade) -> Quote | Trade:
+    """Return a record as the parser gives it: a side of size 0 has no price."""
     if isinstance(record, Trade):
         return record
-    bid = record.bid_price if record.bid_size else 0
-    return replace(record, bid_price=bid, ask_price=record.ask_price if record.ask_size else 0)
+    bid_price = record.bid_price if record.bid_size else 0
+    ask_price = record.ask_price if record.ask_size else 0
+    return replace(record, bid_price=bid_price, ask_price=ask_price)
 
 
 # --- over a real tape --------------------------------------------------------------------------

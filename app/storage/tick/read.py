@@ -10,7 +10,7 @@ from typing import Any, Final
 from app.analysis.bars import SECOND_MS, whole_second
 from app.analysis.price_units import DEFAULT_DIGITS
 from app.analysis.record_parser import ScoredMembers, parse_batch
-from app.analysis.records import Batch
+from app.analysis.records import Batch, Fault
 from app.analysis.windows import WINDOWS
 from app.storage.tick.resp import bulk_string
 
@@ -19,6 +19,8 @@ MARGIN_MS: Final = 1.0
 AHEAD_MS: Final = 5_000
 OLDEST_MS: Final = 1_000_000_000_000
 """Least score in epoch ms; lower ones look like seconds."""
+NEWEST_MS: Final = 100_000_000_000_000
+"""Greatest score in epoch ms; greater ones look like microseconds or nanoseconds."""
 
 _score_of = itemgetter(1)
 _stamp_of = attrgetter("stamp")
@@ -80,11 +82,11 @@ class TickRead:
     `folded_count` is the number of stored records up to the state's `as_of`; `late_records` of them
     came after they should have been folded. `recent_count` is the number of records in the state's
     bars of the last 2 s; `late_quotes` and `late_trades` are all records of these 2 s, if some of
-    them are late. `ahead_count` counts records stamped over 5 s ahead; `gap_end` is the oldest
-    record left after unread ones were trimmed. `wrong_type_count` counts the broker's keys of the
-    wrong type, `metrics_lengths` are the numbers of fields of the metrics keys. `is_malformed`: one
-    of our keys has the wrong type, or the state lacks fields. `truncated_at` is the last score read
-    if the read reached its limit.
+    them are late. `ahead_count` counts records stamped over 5 s ahead, `not_ms_count` those with
+    scores too great for milliseconds; `gap_end` is the oldest record left after unread ones were
+    trimmed. `wrong_type_count` counts the broker's keys of the wrong type, `metrics_lengths` are
+    the numbers of fields of the metrics keys. `is_malformed`: one of our keys has the wrong type,
+    or the state lacks fields. `truncated_at` is the last score read if the read reached its limit.
     """
 
     version: str
@@ -98,6 +100,7 @@ class TickRead:
     late_trades: list[tuple[bytes, float]]
     newest_scores: list[float]
     ahead_count: int
+    not_ms_count: int
     gap_end: float | None
     wrong_type_count: int
     metrics_lengths: list[int]
@@ -109,9 +112,8 @@ class TickRead:
         self.version = version
         self.start = start
         self.quotes, self.trades, self.late_quotes, self.late_trades = [], [], [], []
-        self.folded_count = self.late_records = self.recent_count = self.ahead_count = (
-            self.wrong_type_count
-        ) = 0
+        self.folded_count = self.late_records = self.recent_count = 0
+        self.ahead_count = self.not_ms_count = self.wrong_type_count = 0
         self.newest_scores = []
         self.gap_end = None
         self.metrics_lengths = []
@@ -244,8 +246,19 @@ def parse_records(
         start = bisect_right(records, after, key=_stamp_of)
         records = records[start : bisect_right(records, to, key=_stamp_of)]
     if faults:
-        faults = [fault for fault in faults if after < fault[0] <= to]
-    return Batch(records, faults, batch.digits), _stored_by_second((quotes, trades), after, to)
+        faults = _faults_in_range(faults, after, to)
+    in_range = Batch(
+        records,
+        faults,
+        batch.digits,
+        _faults_in_range(batch.rejected_quotes, after, to) if batch.rejected_quotes else (),
+        _faults_in_range(batch.rejected_trades, after, to) if batch.rejected_trades else (),
+    )
+    return in_range, _stored_by_second((quotes, trades), after, to)
+
+
+def _faults_in_range(faults: Iterable[Fault], after: int, to: int) -> list[Fault]:
+    return [fault for fault in faults if after < fault[0] <= to]
 
 
 def _stored_by_second(record_lists: Iterable[ScoredMembers], after: int, to: int) -> dict[int, int]:
