@@ -29,7 +29,7 @@ MIN_SAME_STAMP_SHARE: Final = 0.05
 class TickSize:
     """The tick size: the greatest common divisor of the differences of quoted prices.
 
-    `size` is in 1e-8, 0 before 20 distinct prices; `seen` are those until then.
+    `size` is in price units, 0 before 20 distinct prices; `seen` are those until then.
     """
 
     first: int = 0

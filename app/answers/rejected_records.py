@@ -7,6 +7,7 @@ may be newer than that tick, and is parsed here.
 from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
+from app.analysis.price_units import EXACT_DIGITS
 from app.analysis.quality_table import REJECTED
 from app.analysis.record_parser import parse_quote
 from app.analysis.record_schemas import MIN_EPOCH_MS
@@ -50,7 +51,8 @@ def find_newest_quote(
     if has_tick and not is_newer:
         return NewestQuote(quote_at_ms, rejected, quote_at_ms is not None)
     try:
-        parse_quote(member, score)
+        # In a unit that holds whatever some ticker's unit may be made to hold.
+        parse_quote(member, score, EXACT_DIGITS)
     except RecordRejected as error:
         if is_newer:
             rejected = rejected.with_quote(score, error.reason)

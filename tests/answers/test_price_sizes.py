@@ -80,6 +80,21 @@ def test_an_answer_shows_the_quote_its_spread_and_levels(
     assert {level["price"] for level in said["levels"]} <= prices
 
 
+def test_a_quote_that_no_tick_has_seen_yet_is_usable(
+    quoted: Quoted, reader: Reader, redis_client: redis.Redis
+) -> None:
+    stamp = quoted.end_ms + 0.5
+    fields = {"bid_price": float(quoted.bid), "bid_size": 1, "timestamp": stamp, "seq": 10**6}
+    fields |= {"ask_price": float(quoted.bid + quoted.tick), "ask_size": 1}
+    redis_client.zadd(f"orderflow:quotes:{TICKER}", {json.dumps(fields): stamp})
+
+    answer, reply = ask(reader, TICKER, "1min")
+
+    assert answer.as_json().get("rejected") is None
+    assert "rejected" not in reply.text
+    assert "inexact_price" not in reply.text
+
+
 def test_a_series_measures_in_ticks(quoted: Quoted, reader: Reader) -> None:
     said = series(reader, TICKER, ["bid_price", "min_spread", "spread_ticks"], "30s", 3)
 

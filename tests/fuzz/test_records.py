@@ -70,7 +70,7 @@ def test_the_fold_survives_whatever_the_parser_lets_through() -> None:
     for number in range(1, 60):
         found = list(itertools.islice(source, 100))
         stored = [(member, second(number) - 1000.0 + n * 9) for n, member in enumerate(found)]
-        batch = parse_batch(stored, stored)
+        batch = parse_batch(stored, stored, engine.state.digits)
         assert count_faults(batch.faults).keys() <= REASONS | ODDITIES
         analysis = engine.advance(batch, second(number))
         assert analysis.failed_detectors == {}

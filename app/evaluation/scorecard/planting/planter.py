@@ -13,7 +13,7 @@ from app.evaluation.scorecard.planting.tape_section import TapeSection
 class TapeEdit:
     """Records that replace those in (start, end], and the true events in them.
 
-    All later prices are shifted by `price_shift`, in 1e-8, so that a price move persists.
+    All later prices are shifted by `price_shift`, in price units, so that a price move persists.
     """
 
     start_ms: float

@@ -96,7 +96,7 @@ class TapeSection:
 
     @cached_property
     def median_spread(self) -> float:
-        """Median spread, sampled by the second, in 1e-8."""
+        """Median spread, sampled by the second, in price units."""
         return float(
             np.median([quote.ask_price - quote.bid_price for quote in self._baseline_quotes])
         )
@@ -180,7 +180,7 @@ class TapeSection:
 
     @cached_property
     def jump_q99(self) -> float:
-        """99 % quantile of each second's greatest move of a best price within 5 ms, in 1e-8."""
+        """99 % quantile of each second's greatest move of a best price within 5 ms, in units."""
         jumps = np.zeros(len(self.baseline_seconds) + 1)
         for side in (BID, ASK):
             for start in self._starts[side]:
