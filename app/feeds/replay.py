@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from heapq import merge
 from operator import attrgetter
 from pathlib import Path
+from urllib.parse import unquote
 
 from app.analysis.records import Record
 from app.core.errors import TapeError
@@ -67,12 +68,12 @@ def _name_parts(path: Path) -> re.Match[str]:
 
 
 def _ticker_of(path: Path) -> str:
-    """Return the name up to its first `_` or `.quotes`.
+    """Return the name up to its first `_` or `.quotes`, percent-decoded.
 
-    >>> _ticker_of(Path("AAPL_2012-06-21.quotes.csv.gz")), _ticker_of(Path("BRK.B.quotes.csv"))
-    ('AAPL', 'BRK.B')
+    >>> _ticker_of(Path("AAPL_2012-06-21.quotes.csv.gz")), _ticker_of(Path("BTC%2FUSD.quotes.csv"))
+    ('AAPL', 'BTC/USD')
     """
-    return _name_parts(path)["stem"].split("_")[0]
+    return unquote(_name_parts(path)["stem"].split("_")[0])
 
 
 def _quotes_path(path: Path) -> Path:

@@ -13,13 +13,15 @@ from app.answers.durations import ago
 from app.answers.reader import store_errors
 from app.core import clock
 from app.core.settings import Settings
-from app.core.tickers import is_ticker
+from app.core.tickers import ALLOWED, is_ticker
+from app.operations.foreign_names import find_foreign_names
 from app.storage import keys
 from app.storage.active_tickers import ACTIVE_MS, SCAN_COUNT
 from app.storage.published import read_number
 from app.storage.redis_client import address_of
 
 MAX_NAMES = 20
+MAX_FOREIGN_NAMES = 5
 _BATCH = 500
 _COUNTER = re.compile(r"[a-z_:.]{1,60}")
 
@@ -45,6 +47,7 @@ class Status:
     counters: Mapping[str, int]
     seconds_not_ms: Sequence[str]
     wrong_type: Sequence[str]
+    not_tickers: Sequence[str]
     failing: Mapping[str, TickFailures]
     troubles: Sequence[str] = field(default=())
 
@@ -76,6 +79,7 @@ class HealthInspector:
                 counters=self._counters(),
                 seconds_not_ms=self._keys_stamped_in_seconds(),
                 wrong_type=self._wrong_type_keys(),
+                not_tickers=find_foreign_names(self._client, self._keys),
                 failing=self._failing_tickers(active),
             )
         return _with_troubles(status, self._settings)
@@ -197,13 +201,16 @@ def _troubles(status: Status, settings: Settings) -> Iterator[str]:
         yield f"stamped in seconds, not milliseconds, and left out: {names}"
     if status.wrong_type:
         yield f"not sorted sets, and left alone: {_join_names(status.wrong_type)}"
+    if status.not_tickers:
+        names = _join_names(status.not_tickers, MAX_FOREIGN_NAMES)
+        yield f"names that are no tickers, and left alone: {names}; a ticker is {ALLOWED}"
     if not status.active:
         yield "no ticker is active: no quote in the last 300 s"
 
 
-def _join_names(names: Sequence[str]) -> str:
-    more = len(names) - MAX_NAMES
-    return ", ".join(names[:MAX_NAMES]) + (f" and {more} more" if more > 0 else "")
+def _join_names(names: Sequence[str], most: int = MAX_NAMES) -> str:
+    more = len(names) - most
+    return ", ".join(names[:most]) + (f" and {more} more" if more > 0 else "")
 
 
 def as_text(status: Status) -> str:
