@@ -23,6 +23,10 @@ from app.core.errors import TapeError
 QUOTE_COLUMNS = ("ts_ms", "bid_price", "bid_size", "ask_price", "ask_size")
 TRADE_COLUMNS = ("ts_ms", "price", "size")
 _MAX_EXACT_INT = 2.0**53
+UNITS = {"ms": (1, 1), "s": (1000, 1), "us": (1, 1000), "ns": (1, 1_000_000)}
+"""Units of stamps, each as a fraction of ms."""
+LATEST_MS = 1e14
+"""Above it a stamp counts µs or ns, not milliseconds."""
 
 Floats = npt.NDArray[np.float64]
 Whole = npt.NDArray[np.int64]
@@ -42,8 +46,10 @@ class Tape:
         return count_faults(self.faults)
 
 
-def read_tape(quotes: Path, trades: Path | None = None, shift_ms: int = 0) -> Tape:
-    """Read one ticker's tape and add `shift_ms` to its stamps.
+def read_tape(
+    quotes: Path, trades: Path | None = None, shift_ms: int = 0, unit: str = "ms"
+) -> Tape:
+    """Read one ticker's tape, whose stamps are in `unit`, and add `shift_ms` to them.
 
     Unless every row of both files has a `seq`, all rows are renumbered: by stamp, at an equal
     stamp trades before quotes, each in the file's order. Rows that the record parser would
@@ -51,9 +57,9 @@ def read_tape(quotes: Path, trades: Path | None = None, shift_ms: int = 0) -> Ta
 
     Raises `TapeError` with file, column, row (the first below the header is 1) and value.
     """
-    rows = [_quote_rows(quotes, shift_ms)]
+    rows = [_quote_rows(quotes, shift_ms, unit)]
     if trades is not None:
-        rows.insert(0, _trade_rows(trades, shift_ms))
+        rows.insert(0, _trade_rows(trades, shift_ms, unit))
     return _merge(rows)
 
 
@@ -95,9 +101,9 @@ def _duplicate_flags(stamps: Floats, seqs: Whole) -> Flags:
     return repeated
 
 
-def _quote_rows(path: Path, shift_ms: int) -> _Rows:
+def _quote_rows(path: Path, shift_ms: int, unit: str) -> _Rows:
     table = _table(path, QUOTE_COLUMNS)
-    stamps = _stamps(path, table) + shift_ms
+    stamps = _stamps(path, table, unit) + shift_ms
     numbers = [_numbers(path, table, name) for name in QUOTE_COLUMNS[1:]]
     reasons = _reasons(stamps, numbers, quote_checks(*numbers))
     kept = reasons == ""
@@ -117,9 +123,9 @@ def _quote_rows(path: Path, shift_ms: int) -> _Rows:
     return _Rows(stamps[kept], _seqs_of(seqs, kept), records, _faults(stamps, reasons))
 
 
-def _trade_rows(path: Path, shift_ms: int) -> _Rows:
+def _trade_rows(path: Path, shift_ms: int, unit: str) -> _Rows:
     table = _table(path, TRADE_COLUMNS)
-    stamps = _stamps(path, table) + shift_ms
+    stamps = _stamps(path, table, unit) + shift_ms
     price, size = numbers = [_numbers(path, table, name) for name in TRADE_COLUMNS[1:]]
     reasons = _reasons(stamps, numbers, trade_checks(*numbers))
     kept = reasons == ""
@@ -144,7 +150,8 @@ def _reasons(
     finite: RecordChecks = []
     for column in columns:
         finite += [("missing_number", np.isnan(column)), ("not_finite", np.isinf(column))]
-    checks = [*finite, *checks, ("seconds_not_ms", stamps < MIN_EPOCH_MS)]
+    era = [("seconds_not_ms", stamps < MIN_EPOCH_MS), ("not_ms", stamps > LATEST_MS)]
+    checks = [*finite, *checks, *era]
     return np.select([applies for _, applies in checks], [reason for reason, _ in checks], "")
 
 
@@ -186,12 +193,14 @@ def _numbers(path: Path, table: pd.DataFrame, name: str) -> Floats:
     return numbers
 
 
-def _stamps(path: Path, table: pd.DataFrame) -> Floats:
+def _stamps(path: Path, table: pd.DataFrame, unit: str) -> Floats:
     stamps = _numbers(path, table, "ts_ms")
     wrong = np.flatnonzero(~np.isfinite(stamps))
     if len(wrong):
         raise _cell_error(path, "ts_ms", int(wrong[0]), stamps[wrong[0]], "epoch milliseconds")
-    return stamps
+    factor, divisor = UNITS[unit]
+    in_ms: Floats = stamps * factor / divisor
+    return in_ms
 
 
 def _cell_error(path: Path, column: str, index: int, value: object, allowed: str) -> TapeError:
