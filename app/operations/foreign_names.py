@@ -7,7 +7,7 @@ import redis
 from app.storage.active_tickers import SCAN_COUNT
 from app.storage.keys import PREFIX, Keys
 
-MAX_SHOWN = 70
+MAX_SHOWN = 40
 
 
 def find_foreign_names(client: redis.Redis, names: Keys) -> list[str]:
@@ -28,10 +28,14 @@ def _names_no_ticker(key: bytes, kind: str, names: Keys) -> bool:
 
 
 def _printable(key: bytes) -> str:
-    """Return a key in quotes, in printable ASCII, and cut where it is very long.
+    """Return a key in quotes and in printable ASCII; of a long name only the length.
 
-    >>> _printable(b"orderflow:quotes:A B"), len(_printable(b"x" * 10**6))
-    ("'orderflow:quotes:A B'", 75)
+    A long name could be a text for whoever, or whatever model, reads the status.
+
+    >>> _printable(b"orderflow:quotes:A B"), _printable(b"orderflow:quotes:" + b"x" * 90)
+    ("'orderflow:quotes:A B'", 'orderflow:quotes: and 90 characters')
     """
-    text = key[:MAX_SHOWN].decode("utf-8", "backslashreplace")
-    return ascii(text) + ("..." if len(key) > MAX_SHOWN else "")
+    prefix, kind, name = key.split(b":", 2)
+    if len(name) > MAX_SHOWN:
+        return f"{(prefix + b':' + kind).decode()}: and {len(name)} characters"
+    return ascii(key.decode("utf-8", "backslashreplace"))

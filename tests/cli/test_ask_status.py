@@ -161,7 +161,8 @@ def test_the_first_of_many_names_that_are_no_tickers_are_named(
 
     assert len(status["not_tickers"]) == 10
     [trouble] = status["troubles"]
-    assert "'orderflow:quotes:bad 3' and 5 more; a ticker is" in trouble
+    assert "'orderflow:quotes:bad 4' and 5 more; a ticker is" in trouble
+    assert "orderflow:quotes: and 5001 characters" in status["not_tickers"]
     assert len(trouble) < 500
 
 
