@@ -67,7 +67,7 @@ async def ask_everything(settings: Settings, tickers: list[str]) -> None:
                     assert ticker in told
                 if "SPY" in str(given):
                     assert ticker in text_of(result)
-                assert text_of(result).isprintable() or "\n" in text_of(result)
+                assert all(line.isprintable() for line in text_of(result).splitlines())
             for uri in resource_uris(ticker):
                 read = await client.read_resource(uri)
                 assert read.contents[0].text.startswith(f"{ticker}: ")
