@@ -1,4 +1,4 @@
-"""`python -m app` is the command `orderflow`, also where no script was installed."""
+"""`python -m app` has the commands of `orderflow` but `mcp`, also where no script is installed."""
 
 from app.cli import main
 

@@ -38,13 +38,17 @@ def add_completion(server: MCPServer[Reader], active: Callable[[], list[str]]) -
             # Completion only helps to type; the question itself will report the error.
             return Completion(values=[])
         before, comma, prefix = argument.value.rpartition(",")
-        found = complete_word(sorted(names), prefix.strip())
+        found = complete_word(sorted(names), prefix.strip(), optional="$")
         return found.model_copy(
             update={"values": [f"{before}{comma}{name}" for name in found.values]}
         )
 
 
-def complete_word(words: Iterable[str], prefix: str) -> Completion:
-    """Return the words that begin with `prefix`; case does not matter."""
-    found = [word for word in words if word.casefold().startswith(prefix.casefold())]
+def complete_word(words: Iterable[str], prefix: str, optional: str = "") -> Completion:
+    """Return the words that begin with `prefix`, with or without the `optional` start.
+
+    Case does not matter.
+    """
+    starts = (prefix.casefold(), prefix.casefold().removeprefix(optional))
+    found = [word for word in words if word.casefold().startswith(starts)]
     return Completion(values=found[:MAX_VALUES], total=len(found), has_more=len(found) > MAX_VALUES)

@@ -6,6 +6,7 @@ import uvicorn
 from mcp.server import MCPServer
 from mcp.server.streamable_http import EventStore
 from starlette.applications import Starlette
+from starlette.middleware.cors import CORSMiddleware
 
 from app.answers.reader import Reader
 from app.core.bind_policy import bearer_tokens_for
@@ -13,10 +14,12 @@ from app.core.settings import Settings
 from app.core.settings import settings as read_settings
 from mcp_app.bearer_tokens import RequireToken
 from mcp_app.bounded_http import BoundedProtocol
+from mcp_app.cross_origin import cors_options
 from mcp_app.graceful_server import run_until_stopped
 from mcp_app.health_routes import add_routes
 from mcp_app.host_check import CheckHosts, transport_security
 from mcp_app.limits import LimitRate, LimitTime
+from mcp_app.trailing_slash import IgnoreTrailingSlash
 
 STOP_SECONDS = 3
 # The longest request is under 2 KiB.
@@ -62,8 +65,12 @@ def http_app(
     if tokens:
         app.add_middleware(RequireToken, tokens=tokens)
     app.add_middleware(LimitTime)
+    # Before the check of tokens: a browser asks for leave without one.
+    app.add_middleware(CORSMiddleware, **cors_options(allowed))
     app.add_middleware(CheckHosts, allowed=allowed)
     app.add_middleware(LimitRate, per_minute=settings.mcp_requests_per_minute)
+    app.add_middleware(IgnoreTrailingSlash)
+    app.router.redirect_slashes = False
     return app
 
 

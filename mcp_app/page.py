@@ -11,7 +11,6 @@ from app.answers.reader import Reader
 from app.answers.rendering import SentReply
 from app.answers.series import Series, series
 from app.answers.ticker_answer import open_patterns
-from app.core.tickers import parse_ticker
 from mcp_app.deadlines import ToolContext, reader_of, run_with_deadline, tool_result
 
 PAGE_URI = "ui://orderflow/live.html"
@@ -35,7 +34,7 @@ async def order_flow_page(
 
 def _page_data(reader: Reader, ticker: str, history: str) -> SentReply:
     drawn = series(reader, ticker, FIELDS, history, POINTS)
-    snapshot = reader.snapshot(parse_ticker(ticker), parse_history(history))
+    snapshot = reader.snapshot(drawn.ticker, parse_history(history))
     data = PageData(**drawn.model_dump(), open_patterns=open_patterns(snapshot.events or ()))
     return SentReply(f"{drawn.ticker}: data of the live page", data.as_json())
 

@@ -15,7 +15,6 @@ from app.answers.rendering import render_text
 from app.answers.ticker_answer import event_facts
 from app.answers.ticker_text import EVENT_COLUMNS, event_line
 from app.core.errors import BadTicker, UnknownTicker
-from app.core.tickers import parse_ticker
 from mcp_app.deadlines import run_with_deadline
 
 TICKERS = "orderflow://tickers"
@@ -66,7 +65,7 @@ async def _read(question: Callable[[], str]) -> str:
 
 
 def _patterns(reader: Reader, ticker: str) -> str:
-    snapshot = reader.snapshot(parse_ticker(ticker), parse_history("1h"))
+    snapshot = reader.snapshot(ticker, parse_history("1h"))
     events = sorted(snapshot.events or (), key=event_rank, reverse=True)
     age = "" if snapshot.as_of_ms is None else f", as of {snapshot.as_of_ms} (epoch ms)"
     lines = [f"{snapshot.ticker}: {len(events)} events in the last hour{age} {EVENT_COLUMNS}"]

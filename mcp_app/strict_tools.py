@@ -1,31 +1,49 @@
-"""Tools that reject unknown arguments and report errors in one readable line."""
+"""Tools that take arguments as models send them, and report errors in one readable line."""
 
 import types
+from collections.abc import Mapping
 from typing import Any
 
 from mcp.server.mcpserver.exceptions import ToolError, UnexpectedToolError
 from mcp.server.mcpserver.tools import Tool
-from pydantic import ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 from pydantic_core import ErrorDetails
 
 from app.answers.schema import lean_schema
+from mcp_app.given_arguments import read_arguments
+
+
+class _SentArguments(BaseModel):
+    """A base of argument models that takes the forms in which models send arguments."""
+
+    model_config = ConfigDict(coerce_numbers_to_str=True)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _read(cls, given: object) -> object:
+        return read_arguments(given, cls.model_fields) if isinstance(given, Mapping) else given
 
 
 class StrictTool(Tool):
-    """A tool that rejects unknown arguments; the SDK ignores them, which hides typos."""
+    """A tool that rejects unknown arguments; the SDK ignores them, which hides typos.
+
+    A tool without arguments ignores them too: some clients can't send none.
+    """
 
     def model_post_init(self, context: object, /) -> None:
         """Rebuild the argument model so that it forbids unknown arguments."""
         super().model_post_init(context)
         arguments = self.fn_metadata.arg_model
-        forbidding = {
-            "model_config": ConfigDict(extra="forbid"),
-            "__module__": arguments.__module__,
-        }
+        config = ConfigDict(extra="forbid" if arguments.model_fields else "ignore")
+        changed = {"model_config": config, "__module__": arguments.__module__}
         self.fn_metadata.arg_model = types.new_class(
-            arguments.__name__, (arguments,), exec_body=lambda names: names.update(forbidding)
+            arguments.__name__,
+            (_SentArguments, arguments),
+            exec_body=lambda names: names.update(changed),
         )
         self.parameters = self.fn_metadata.arg_model.model_json_schema(by_alias=True)
+        # Also where unknown ones are ignored, so that no model is tempted to send any.
+        self.parameters["additionalProperties"] = False
         lean_schema(self.parameters)
 
     async def run(

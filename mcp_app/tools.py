@@ -21,7 +21,7 @@ from mcp_app.deadlines import ToolContext, answer, answer_rendered, answer_with_
 from mcp_app.page import PAGE_URI, order_flow_page
 from mcp_app.strict_tools import StrictTool
 
-Ticker = Annotated[str, Field(description="e.g. SPY; case counts")]
+Ticker = Annotated[str, Field(description="e.g. SPY")]
 History = Annotated[str, Field(description="10 s to 1 h: 30s, 5mins, 1h")]
 
 

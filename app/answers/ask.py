@@ -9,7 +9,6 @@ from app.answers.rendering import RenderedReply, render
 from app.answers.ticker_answer import Answer, fit_brief_to_budget, fit_to_budget
 from app.answers.token_estimate import tokens_at_most
 from app.core import clock
-from app.core.tickers import parse_ticker
 
 Detail = Literal["full", "brief"]
 
@@ -43,7 +42,7 @@ def ask(  # noqa: PLR0913 - the contract's arguments
     for people.
     """
     snapshot = reader.snapshot(
-        parse_ticker(ticker),
+        ticker,
         parse_history(history),
         include_patterns=include_patterns,
         at_ms=parse_moment(as_of, clock.now_ms()),

@@ -10,7 +10,6 @@ from app.answers.reader import Reader
 from app.answers.schema import Reply
 from app.answers.ticker_text import id_line
 from app.core.errors import NoAnswer
-from app.core.tickers import parse_ticker
 
 # Leaves the rest of the deadline for reading and drawing.
 LOAD_TIMEOUT_SECONDS = 1.1
@@ -49,8 +48,8 @@ def chart(reader: Reader, ticker: str, history: str = DEFAULT_HISTORY) -> Chart:
 
     Raises `BadTicker`, `BadHistory`, `NoAnswer` or `StoreUnavailable`.
     """
-    name = parse_ticker(ticker)
-    snapshot = reader.snapshot(name, parse_history(history))
+    snapshot = reader.snapshot(ticker, parse_history(history))
+    name = snapshot.ticker
     if snapshot.as_of_ms is None:
         raise NoAnswer(f"{name}: warming: {snapshot.cause}; ask again in some seconds")
     if not _loaded.wait(LOAD_TIMEOUT_SECONDS):

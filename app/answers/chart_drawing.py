@@ -49,7 +49,8 @@ def _draw(figure: Figure, snapshot: TickerSnapshot, table: RollingBars) -> None:
     # Matplotlib's automatic layout would double the drawing time.
     figure.subplots_adjust(left=0.08, right=0.98, top=0.94, bottom=0.08, hspace=0.12)
     columns = Columns(table, as_of_ms, seconds)
-    figure.suptitle(_title(snapshot), fontsize=9)
+    # A ticker may hold dollar signs, between which matplotlib would look for a formula.
+    figure.suptitle(_title(snapshot), fontsize=9, parse_math=False)
     price.step(columns.ages, columns.mid(), color=NEUTRAL, lw=1, where="post")
     price.set_ylabel("mid")
     _levels(price, snapshot.levels)

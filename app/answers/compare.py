@@ -26,7 +26,7 @@ from app.answers.ticker_text import id_line, plain
 from app.core import clock
 from app.core.arguments import check_count
 from app.core.errors import BadTicker, NoAnswer
-from app.core.tickers import distinct_names, parse_ticker
+from app.core.tickers import distinct_names
 from app.storage.published import EvidenceClass
 
 MAX_TICKERS = 10
@@ -111,17 +111,21 @@ def compare(reader: Reader, tickers: list[str], history: str = DEFAULT_HISTORY) 
     names = distinct_names(tickers)
     check_count("tickers", names, MAX_TICKERS)
     seconds = parse_history(history)
-    rows, errors = [], []
+    # By ticker: two typed names may mean the same one.
+    rows: dict[str, ComparisonRow] = {}
+    errors = []
     for name in names:
         try:
-            snapshot = reader.snapshot(parse_ticker(name), seconds)
-            rows.append(comparison_row(snapshot))
+            row = comparison_row(reader.snapshot(name, seconds))
         except (NoAnswer, BadTicker) as error:
             errors.append(error)
-            rows.append(ComparisonRow(ticker=name[:40], error=str(error)[:MAX_ERROR]))
+            row = ComparisonRow(ticker=name[:40], error=str(error)[:MAX_ERROR])
+        rows.setdefault(row.ticker, row)
     if len(errors) == len(names):
         raise NoAnswer("; ".join(str(error) for error in errors[:3]))
-    return Comparison(now=round(clock.now_ms()), history_seconds=seconds, tickers=rows)
+    return Comparison(
+        now=round(clock.now_ms()), history_seconds=seconds, tickers=list(rows.values())
+    )
 
 
 def comparison_row(snapshot: TickerSnapshot) -> ComparisonRow:

@@ -27,7 +27,6 @@ from app.answers.ticker_answer import EventFacts, event_facts
 from app.answers.ticker_text import EVENT_COLUMNS, event_line, id_line, nothing_odd, plain
 from app.core import clock
 from app.core.errors import BadQuestion, UnknownEvent
-from app.core.tickers import is_ticker
 from app.storage.published import EventRecord, Value
 
 CONTEXT_MS = 10_000
@@ -146,12 +145,12 @@ def explain(reader: Reader, event_id: str) -> Explanation:
 
     Raises `BadQuestion`, `UnknownEvent`, another `NoAnswer`, or `StoreUnavailable`.
     """
-    ticker, separator, _ = event_id.rpartition("~")
-    if not separator or not is_ticker(ticker):
+    ticker, separator, ending = event_id.strip().rpartition("~")
+    if not separator or not ticker:
         raise BadQuestion(f"id {event_id[:60]!r} is no event's: {ID_FORMAT}")
     # Before the event: its error names the cause if nothing is known about the ticker.
     snapshot = reader.snapshot(ticker, MIN_SECONDS)
-    event = reader.event(ticker, event_id)
+    event = reader.event(snapshot.ticker, f"{snapshot.ticker}~{ending.lower()}")
     if event is None:
         raise UnknownEvent(
             f"{event_id[:60]}: no such event is kept; events are kept for an hour, weak closed "

@@ -6,7 +6,8 @@ from app.core.errors import BadHistory
 MIN_SECONDS, MAX_SECONDS = 10, 3600
 DEFAULT_HISTORY = "5mins"
 ACCEPTED = (
-    "30s, 45sec, 5m, 5min, 5mins, 10 minutes, 1h or 90 (seconds): whole seconds from 10 s to 1 h"
+    "30s, 45sec, 5m, 5min, 5mins, 10 minutes, last hour, 1h or 90 (seconds): "
+    "whole seconds from 10 s to 1 h"
 )
 
 

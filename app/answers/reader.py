@@ -41,6 +41,7 @@ from app.core import clock
 from app.core.errors import (
     AnalysisFailing,
     AnalysisNotRunning,
+    BadTicker,
     BrokerSilent,
     NoAnswer,
     NoQuotes,
@@ -49,7 +50,7 @@ from app.core.errors import (
     UnknownTicker,
 )
 from app.core.settings import Settings
-from app.core.tickers import is_ticker
+from app.core.tickers import is_ticker, match_ticker, parse_ticker
 from app.storage import keys
 from app.storage.active_tickers import ACTIVE_MS
 from app.storage.answer_archive import AnswerArchive, Renderings
@@ -176,18 +177,31 @@ class Reader:
 
     def snapshot(
         self,
-        ticker: str,
+        typed_ticker: str,
         history_seconds: int,
         *,
         include_patterns: bool = True,
         at_ms: int | None = None,
     ) -> TickerSnapshot:
-        """Return what is known of `ticker` over exactly the last `history_seconds`.
+        """Return what is known of a ticker over exactly the last `history_seconds`.
 
-        `at_ms` requests an earlier moment; it has no effect unless it is before the newest tick.
+        The ticker is the one of exactly the typed name, or else the active one that it means
+        (`app.core.tickers.match_ticker`). `at_ms` requests an earlier moment; it has no effect
+        unless it is before the newest tick.
 
-        Raises `NoAnswer` with what is missing and what to check, `StoreUnavailable` without Redis.
+        Raises `BadTicker`; `NoAnswer` with what is missing and what to check; `StoreUnavailable`
+        without Redis.
         """
+        try:
+            found = self._snapshot(parse_ticker(typed_ticker), history_seconds, at_ms)
+        except (BadTicker, UnknownTicker, NoQuotes, BrokerSilent):
+            ticker = match_ticker(typed_ticker, self.active(clock.now_ms()))
+            if ticker is None or ticker == typed_ticker.strip():
+                raise
+            found = self._snapshot(ticker, history_seconds, at_ms)
+        return found if include_patterns else dataclasses.replace(found, events=None)
+
+    def _snapshot(self, ticker: str, history_seconds: int, at_ms: int | None) -> TickerSnapshot:
         request = ReadRequest(ticker, history_seconds, clock.now_ms())
         with store_errors(self._redis):
             # Enough bars for a tick of at most three intervals' age; an older one reads them again.
@@ -197,7 +211,7 @@ class Reader:
             snapshot = self._current(request, replies)
             if at_ms is not None and snapshot.as_of_ms is not None and at_ms < snapshot.as_of_ms:
                 snapshot = self._earlier(request, replies, snapshot, at_ms)
-        return snapshot if include_patterns else dataclasses.replace(snapshot, events=None)
+        return snapshot
 
     def overview(self) -> Overview:
         """Return all active tickers as of their newest ticks.
@@ -286,7 +300,7 @@ class Reader:
         return UnknownTicker(
             f"{ticker}: no record of this ticker in Redis; "
             f"{describe_active_tickers(ticker, self.active(now_ms))}. "
-            "Case counts; check the spelling and that the broker writes this ticker"
+            "Check the spelling and that the broker writes this ticker"
         )
 
     def _check_analysis(

@@ -24,7 +24,6 @@ from app.answers.ticker_read import SecondTable
 from app.answers.ticker_text import id_line, nothing_odd, plain
 from app.core.arguments import check_range, check_words
 from app.core.errors import NoAnswer
-from app.core.tickers import parse_ticker
 from app.storage.published import EvidenceClass, Value
 
 MIN_POINTS, MAX_POINTS = 2, 60
@@ -95,8 +94,8 @@ def series(
     """
     check_words("fields", fields, FIELDS, MAX_FIELDS)
     check_range("points", points, MIN_POINTS, MAX_POINTS)
-    name = parse_ticker(ticker)
-    snapshot = reader.snapshot(name, parse_history(history))
+    snapshot = reader.snapshot(ticker, parse_history(history))
+    name = snapshot.ticker
     if snapshot.as_of_ms is None:
         raise NoAnswer(f"{name}: warming: {snapshot.cause}; ask again in some seconds")
     seconds, as_of_ms = snapshot.history_seconds, snapshot.as_of_ms

@@ -20,9 +20,33 @@ _UNIT_SECONDS = {
     **dict.fromkeys(("m", "min", "mins", "minute", "minutes"), 60),
     **dict.fromkeys(("h", "hr", "hrs", "hour", "hours"), 3600),
 }
-# ASCII only, and few digits: int() would also take other scripts' digits and any length, and \s
-# other scripts' spaces.
-_DURATION = re.compile(r"\s*([0-9]{1,6})\s*([a-z]*)\s*", re.IGNORECASE | re.ASCII)
+_NUMBERS = {
+    **dict.fromkeys(("a", "an", "one"), 1),
+    "two": 2,
+    "three": 3,
+    "four": 4,
+    "five": 5,
+    "six": 6,
+    "seven": 7,
+    "eight": 8,
+    "nine": 9,
+    "ten": 10,
+    "twelve": 12,
+    "fifteen": 15,
+    "twenty": 20,
+    "twenty-five": 25,
+    "thirty": 30,
+    "forty": 40,
+    "forty-five": 45,
+    "fifty": 50,
+    "sixty": 60,
+    "ninety": 90,
+}
+_HALF_AN_HOUR = re.compile(r"half (an )?hour")
+_LAST = re.compile(r"^(the )?(last|past) ")
+# Few digits: int() would take any length. Some models write a whole number as 300.0.
+_DURATION = re.compile(r"([0-9]{1,6})(?:\.0{1,6})? ?([a-z]*)")
+_IN_WORDS = re.compile(rf"(?:({'|'.join(sorted(_NUMBERS, reverse=True))}) )?([a-z]{{3,}})")
 
 
 def parse_seconds(text: str) -> int | None:
@@ -30,10 +54,24 @@ def parse_seconds(text: str) -> int | None:
 
     >>> [parse_seconds(text) for text in ("90", "5mins", "10 minutes", "1h", "5 days")]
     [90, 300, 600, 3600, None]
+    >>> [parse_seconds(text) for text in ("last hour", "five minutes", "half an hour", "300.0")]
+    [3600, 300, 1800, 300]
     """
-    found = _DURATION.fullmatch(text)
-    unit_seconds = _UNIT_SECONDS.get(found[2].lower()) if found else None
-    return None if found is None or unit_seconds is None else int(found[1]) * unit_seconds
+    if not text.isascii():
+        return None
+    words = re.sub(_LAST, "", " ".join(text.lower().split()))
+    if _HALF_AN_HOUR.fullmatch(words):
+        return 1800
+    if found := _DURATION.fullmatch(words):
+        return _times(int(found[1]), found[2])
+    if found := _IN_WORDS.fullmatch(words):
+        return _times(_NUMBERS.get(found[1] or "one", 1), found[2])
+    return None
+
+
+def _times(number: int, unit: str) -> int | None:
+    seconds = _UNIT_SECONDS.get(unit)
+    return None if seconds is None else number * seconds
 
 
 class Seconds(click.IntRange):

@@ -20,7 +20,8 @@ from app.analysis.windows import WINDOWS
 from app.core.arguments import INTERVAL_SECONDS, Seconds
 from app.core.errors import OrderFlowError
 from app.core.tickers import parse_ticker
-from app.feeds.tape import Tape, read_tape
+from app.feeds.tape import Tape
+from app.feeds.tape_clock import read_usable_tape, stamps_option
 from app.storage.tick import codec
 
 _json = msgspec.json.Encoder().encode
@@ -118,15 +119,20 @@ _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 @click.option(
     "--interval", type=Seconds(*INTERVAL_SECONDS), default=1, help="Seconds from tick to tick."
 )
+@stamps_option
 def analyze(  # noqa: PLR0913, PLR0917 - one parameter an option
-    quotes: Path, trades: Path | None, ticker: str, out: Path, shift_ms: int, interval: int
+    quotes: Path,
+    trades: Path | None,
+    ticker: str,
+    out: Path,
+    shift_ms: int,
+    interval: int,
+    stamps: str | None,
 ) -> None:
     """Analyse a tape, without Redis, as the ticks would have."""
     try:
         name = parse_ticker(ticker)
-        tape = read_tape(quotes, trades, shift_ms)
-        if not tape.records:
-            raise click.ClickException(f"{quotes}: no usable record")
+        tape = read_usable_tape(quotes, trades, shift_ms, stamps)
         ticks = analyze_tape(name, tape, out, interval * SECOND_MS)
     except OrderFlowError as error:
         raise click.ClickException(str(error)) from None

@@ -34,6 +34,7 @@ from app.feeds.simulate import (
 )
 from app.feeds.simulation import Label
 from app.feeds.tape import Tape
+from app.feeds.tape_clock import stamps_option
 from app.storage.keys import Keys
 from app.storage.redis_client import connect
 
@@ -61,14 +62,17 @@ def feed() -> None:
     help="Other than 1: stamps come so much closer together, from the tape's first second on.",
 )
 @click.option("--loop", is_flag=True, help="Begin again at the end, with a new shift; seq goes on.")
-def replay(files: tuple[Path, ...], ticker: str | None, speed: float, *, loop: bool) -> None:
+@stamps_option
+def replay(
+    files: tuple[Path, ...], ticker: str | None, speed: float, stamps: str | None, *, loop: bool
+) -> None:
     """Publish tapes as if they happened now.
 
     Each FILE is NAME.quotes.csv[.gz]; NAME.trades.csv[.gz] beside it is played along. Stamps are
     shifted by a whole number of seconds, which is printed as shift_ms=N.
     """
     try:
-        tapes = read_tapes(find_tapes(files, ticker))
+        tapes = read_tapes(find_tapes(files, ticker), stamps)
     except (TapeError, BadTicker) as error:
         raise click.ClickException(str(error)) from error
     for name, tape in tapes.items():

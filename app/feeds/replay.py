@@ -7,11 +7,13 @@ from dataclasses import dataclass, replace
 from heapq import merge
 from operator import attrgetter
 from pathlib import Path
+from urllib.parse import unquote
 
 from app.core.errors import TapeError
 from app.core.tickers import parse_ticker
 from app.feeds.publish import ScheduledRecord
-from app.feeds.tape import Tape, read_tape
+from app.feeds.tape import Tape
+from app.feeds.tape_clock import read_usable_tape
 
 _NAME = re.compile(r"(?P<stem>.*?)\.?(?P<kind>quotes|trades)?(?P<end>\.csv(?:\.gz)?)")
 
@@ -66,12 +68,12 @@ def _name_parts(path: Path) -> re.Match[str]:
 
 
 def _ticker_of(path: Path) -> str:
-    """Return the name up to its first `_` or `.quotes`.
+    """Return the name up to its first `_` or `.quotes`, percent-decoded.
 
-    >>> _ticker_of(Path("AAPL_2012-06-21.quotes.csv.gz")), _ticker_of(Path("BRK.B.quotes.csv"))
-    ('AAPL', 'BRK.B')
+    >>> _ticker_of(Path("AAPL_2012-06-21.quotes.csv.gz")), _ticker_of(Path("BTC%2FUSD.quotes.csv"))
+    ('AAPL', 'BTC/USD')
     """
-    return _name_parts(path)["stem"].split("_")[0]
+    return unquote(_name_parts(path)["stem"].split("_")[0])
 
 
 def _quotes_path(path: Path) -> Path:
@@ -91,17 +93,14 @@ def _sibling(path: Path, kind: str, other: str) -> Path | None:
     return path.with_name(f"{head}{other}{parts['end']}")
 
 
-def read_tapes(tapes: list[TapeFiles]) -> dict[str, Tape]:
-    """Read the tapes by ticker.
+def read_tapes(tapes: list[TapeFiles], stamps: str | None = None) -> dict[str, Tape]:
+    """Read the tapes by ticker; `stamps` is the unit of their stamps that was given.
 
-    Raises `TapeError` where one can't be read or holds no usable record.
+    Raises `TapeError` where one can't be read, has no clock to believe or no usable record.
     """
-    read = {files.ticker: read_tape(files.quotes, files.trades) for files in tapes}
-    for files in tapes:
-        tape = read[files.ticker]
-        if not tape.records:
-            raise TapeError(f"{files.quotes}: no usable record; left out: {dict(tape.rejected)}")
-    return read
+    return {
+        files.ticker: read_usable_tape(files.quotes, files.trades, stamps=stamps) for files in tapes
+    }
 
 
 @dataclass(frozen=True, slots=True)

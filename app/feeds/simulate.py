@@ -14,6 +14,7 @@ from redis import Redis
 
 from app.analysis.record_schemas import AGGRESSOR_NAMES
 from app.analysis.records import PRICE_UNITS, Quote, Record, Trade
+from app.core.tickers import file_name_of
 from app.feeds.publish import ScheduledRecord
 from app.feeds.simulation import PROFILES, Label, profile_of, simulate
 from app.feeds.tape import QUOTE_COLUMNS, TRADE_COLUMNS
@@ -95,7 +96,7 @@ def write_tape(
 
     Returns the labels.
     """
-    stem = f"{simulation.ticker.replace('/', '-')}_seed{simulation.seed}"
+    stem = f"{file_name_of(simulation.ticker)}_seed{simulation.seed}"
     labels: list[Label] = []
     with (
         _CsvFile(folder / f"{stem}.quotes.csv.gz", _QUOTE_HEADER) as quotes,

@@ -47,6 +47,10 @@ _MAX_EXACT_INT = 2.0**53
 _UNKNOWN_AGGRESSOR = "unknown_aggressor"
 # As in `price_units`: below it, the nearest whole number is meant.
 _UNAMBIGUOUS_UNITS = 2.0**48
+UNITS = {"ms": (1, 1), "s": (1000, 1), "us": (1, 1000), "ns": (1, 1_000_000)}
+"""Units of stamps, each as a fraction of ms."""
+LATEST_MS = 1e14
+"""Above it a stamp counts µs or ns, not milliseconds."""
 
 Floats = npt.NDArray[np.float64]
 Whole = npt.NDArray[np.int64]
@@ -75,8 +79,10 @@ class Tape:
         return count_faults(self.faults)[_UNKNOWN_AGGRESSOR]
 
 
-def read_tape(quotes: Path, trades: Path | None = None, shift_ms: int = 0) -> Tape:
-    """Read one ticker's tape and add `shift_ms` to its stamps.
+def read_tape(
+    quotes: Path, trades: Path | None = None, shift_ms: int = 0, unit: str = "ms"
+) -> Tape:
+    """Read one ticker's tape, whose stamps are in `unit`, and add `shift_ms` to them.
 
     Unless every row of both files has a `seq`, all rows are renumbered: by stamp, at an equal
     stamp trades before quotes, each in the file's order. Rows that the record parser would
@@ -84,9 +90,9 @@ def read_tape(quotes: Path, trades: Path | None = None, shift_ms: int = 0) -> Ta
 
     Raises `TapeError` with file, column, row (the first below the header is 1) and value.
     """
-    rows = [_quote_rows(quotes, shift_ms)]
+    rows = [_quote_rows(quotes, shift_ms, unit)]
     if trades is not None:
-        rows.insert(0, _trade_rows(trades, shift_ms))
+        rows.insert(0, _trade_rows(trades, shift_ms, unit))
     return _merge(rows)
 
 
@@ -159,9 +165,9 @@ def _duplicate_flags(stamps: Floats, seqs: Whole) -> Flags:
     return repeated
 
 
-def _quote_rows(path: Path, shift_ms: int) -> _Rows:
+def _quote_rows(path: Path, shift_ms: int, unit: str) -> _Rows:
     table = _table(path, QUOTE_COLUMNS)
-    stamps = _stamps(path, table) + shift_ms
+    stamps = _stamps(path, table, unit) + shift_ms
     (bid, bid_size), (ask, ask_size) = (_side(path, table, name) for name in ("bid", "ask"))
     numbers = [bid, bid_size, ask, ask_size]
     prices = _Prices([np.where(bid_size > 0, bid, 0.0), np.where(ask_size > 0, ask, 0.0)])
@@ -191,9 +197,9 @@ def _side(path: Path, table: pd.DataFrame, side: str) -> tuple[Floats, Floats]:
     return np.where(is_empty, 0.0, prices), sizes
 
 
-def _trade_rows(path: Path, shift_ms: int) -> _Rows:
+def _trade_rows(path: Path, shift_ms: int, unit: str) -> _Rows:
     table = _table(path, TRADE_COLUMNS)
-    stamps = _stamps(path, table) + shift_ms
+    stamps = _stamps(path, table, unit) + shift_ms
     price, size = numbers = [_numbers(path, table, name) for name in TRADE_COLUMNS[1:]]
     prices = _Prices([price])
     reasons = _reasons(stamps, numbers, [*trade_checks(*numbers), prices.check])
@@ -223,7 +229,8 @@ def _reasons(
     finite: RecordChecks = []
     for column in columns:
         finite += [("missing_number", np.isnan(column)), ("not_finite", np.isinf(column))]
-    checks = [*finite, *checks, ("seconds_not_ms", stamps < MIN_EPOCH_MS)]
+    era = [("seconds_not_ms", stamps < MIN_EPOCH_MS), ("not_ms", stamps > LATEST_MS)]
+    checks = [*finite, *checks, *era]
     return np.select([applies for _, applies in checks], [reason for reason, _ in checks], "")
 
 
@@ -267,12 +274,14 @@ def _numbers(path: Path, table: pd.DataFrame, name: str, *, ignored: Flags | Non
     return numbers
 
 
-def _stamps(path: Path, table: pd.DataFrame) -> Floats:
+def _stamps(path: Path, table: pd.DataFrame, unit: str) -> Floats:
     stamps = _numbers(path, table, "ts_ms")
     wrong = np.flatnonzero(~np.isfinite(stamps))
     if len(wrong):
         raise _cell_error(path, "ts_ms", int(wrong[0]), stamps[wrong[0]], "epoch milliseconds")
-    return stamps
+    factor, divisor = UNITS[unit]
+    in_ms: Floats = stamps * factor / divisor
+    return in_ms
 
 
 def _cell_error(path: Path, column: str, index: int, value: object, allowed: str) -> TapeError:

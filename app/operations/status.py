@@ -16,7 +16,8 @@ from app.answers.reader import store_errors
 from app.answers.rejected_records import rejected_facts, rejected_text
 from app.core import clock
 from app.core.settings import Settings
-from app.core.tickers import is_ticker
+from app.core.tickers import ALLOWED, is_ticker
+from app.operations.foreign_names import find_foreign_names
 from app.storage import keys
 from app.storage.active_tickers import ACTIVE_MS, AHEAD_MS, SCAN_COUNT
 from app.storage.feed_lags import FeedLags, is_delayed
@@ -28,6 +29,7 @@ from app.storage.tick.read import NEWEST_MS
 MAX_NAMES = 20
 # A single record that can't be used is no trouble of the system where usable ones came before.
 MIN_REJECTED = 3
+MAX_FOREIGN_NAMES = 5
 _BATCH = 500
 _COUNTER = re.compile(r"[a-z_:.]{1,60}")
 
@@ -59,6 +61,7 @@ class Status:
     not_ms: Mapping[str, str]
     ahead: Sequence[str]
     wrong_type: Sequence[str]
+    not_tickers: Sequence[str]
     failing: Mapping[str, TickFailures]
     rejected: Mapping[str, RejectedRecords]
     lagging: Mapping[str, int]
@@ -120,6 +123,7 @@ class HealthInspector:
                 },
                 ahead=[key for key, ms in newest.items() if now_ms + AHEAD_MS < ms <= NEWEST_MS],
                 wrong_type=self._wrong_type_keys(),
+                not_tickers=find_foreign_names(self._client, self._keys),
                 failing=self._failing_tickers(active),
                 rejected={ticker: tick.rejected for ticker, tick in ticks.items() if tick.rejected},
                 lagging={ticker: lag for ticker, lag in lags.items() if not is_delayed(lag)},
@@ -278,6 +282,9 @@ def _troubles(status: Status, settings: Settings) -> Iterator[str]:
         yield f"stamped ahead of the clock, and not read before: {_join_names(status.ahead)}"
     if status.wrong_type:
         yield f"not sorted sets, and left alone: {_join_names(status.wrong_type)}"
+    if status.not_tickers:
+        names = _join_names(status.not_tickers, MAX_FOREIGN_NAMES)
+        yield f"names that are no tickers, and left alone: {names}; a ticker is {ALLOWED}"
     if not status.active:
         yield "no ticker is active: no quote, and no record that arrived, in the last 300 s"
 
@@ -292,9 +299,9 @@ def _unusable(status: Status, settings: Settings) -> Iterator[str]:
                 break
 
 
-def _join_names(names: Sequence[str]) -> str:
-    more = len(names) - MAX_NAMES
-    return ", ".join(names[:MAX_NAMES]) + (f" and {more} more" if more > 0 else "")
+def _join_names(names: Sequence[str], most: int = MAX_NAMES) -> str:
+    more = len(names) - most
+    return ", ".join(names[:most]) + (f" and {more} more" if more > 0 else "")
 
 
 def _join_lags(lags: Mapping[str, int]) -> str:

@@ -47,7 +47,7 @@ from app.analysis.windows import WINDOWS
 from app.core.tickers import is_ticker
 
 PREFIX = "orderflow:"
-_PLACEHOLDER = "*"  # in no ticker's name
+_PLACEHOLDER = "\0"  # in no ticker's name
 
 METRICS_LIFETIME_SECONDS = dict(zip(WINDOWS, (60, 300, 600), strict=True))
 PATTERNS_LIFETIME_SECONDS = 3600

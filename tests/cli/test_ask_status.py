@@ -10,6 +10,7 @@ from click.testing import CliRunner, Result
 from app.cli import main
 from app.core import settings as settings_module
 from app.core.settings import Settings
+from app.core.tickers import ALLOWED
 from tests.key_writer import KeyWriter
 
 
@@ -137,3 +138,51 @@ def test_every_subcommand_can_be_loaded(run) -> None:
         "scorecard",
         "status",
     ]
+
+
+ODD_NAMES = ["A B", "-X", ":X", "x" * 33, "A%", "{SPY}", "É", "SPY  241220C00450000", "A\x1b[31mB"]
+
+
+@pytest.mark.parametrize("kind", ["quotes", "trades"])
+@pytest.mark.parametrize("name", ODD_NAMES)
+def test_a_name_that_is_no_ticker_is_named_with_what_is_allowed(
+    writer: KeyWriter, run, redis_client: redis.Redis, name: str, kind: str
+) -> None:
+    writer.healthy_ticker()
+    redis_client.zadd(f"orderflow:{kind}:{name}", {"{}": writer.now})
+
+    result = run("status", "--check")
+
+    assert result.exit_code == 1
+    [trouble] = re.findall(r"TROUBLE: (.*)", result.output)
+    written = f"orderflow:{kind}:{name}"
+    assert trouble.startswith(f"names that are no tickers, and left alone: {written!a}; ")
+    assert trouble.endswith("a ticker is " + ALLOWED)
+    assert trouble.isprintable()
+
+
+def test_the_first_of_many_names_that_are_no_tickers_are_named(
+    writer: KeyWriter, run, redis_client: redis.Redis
+) -> None:
+    writer.healthy_ticker()
+    for number in range(9):
+        redis_client.zadd(f"orderflow:quotes:bad {number}", {"{}": writer.now})
+    redis_client.set(b"orderflow:quotes:\xff" + b"x" * 5000, "no sorted set")
+
+    status = json.loads(run("status", "--json").output)
+
+    assert len(status["not_tickers"]) == 10
+    [trouble] = status["troubles"]
+    assert "'orderflow:quotes:bad 4' and 5 more; a ticker is" in trouble
+    assert "orderflow:quotes: and 5001 characters" in status["not_tickers"]
+    assert len(trouble) < 500
+
+
+@pytest.mark.parametrize("name", ["WFC+", "BAC-I*", "^SPX", "ES=F", "SPY   241220C00450000"])
+def test_a_name_that_is_a_ticker_is_no_trouble(writer: KeyWriter, run, name: str) -> None:
+    writer.healthy_ticker()
+    writer.quote(name)
+
+    result = run("status", "--check")
+
+    assert result.exit_code == 0, result.output

@@ -8,9 +8,9 @@ from types import ModuleType
 
 import click
 
-from app.cli import main
 from app.core.settings import Settings
 from mcp_app.__main__ import main as serve
+from orderflow_command import main
 
 ROOT = Path(__file__).parent.parent.parent
 README = ROOT / "README.md"

@@ -25,7 +25,9 @@ def test_every_json_block_names_one_server_that_can_be_started_or_reached() -> N
         [(name, server)] = servers.items()
         assert name == "orderflow"
         if "command" in server:
-            assert server["args"] == ["-m", "mcp_app"]
+            assert server["command"].endswith("/.venv/bin/orderflow")
+            assert server["args"] == ["mcp"]
+            assert "cwd" not in server
             assert set(server["env"]) <= {"REDIS_HOST", "REDIS_PORT"}
         else:
             port = Settings.model_fields["mcp_port"].default
@@ -37,7 +39,7 @@ def test_every_shell_line_adds_the_server_to_claude_code() -> None:
 
     assert [command[:3] for command in commands] == [["claude", "mcp", "add"]] * 2
     assert commands[0][-1].endswith("/mcp")
-    assert commands[1][-2:] == ["-m", "mcp_app"]
+    assert commands[1][-2:] == ["/path/to/orderflow/.venv/bin/orderflow", "mcp"]
 
 
 def test_every_history_it_shows_is_accepted() -> None:

@@ -18,6 +18,7 @@ DEPENDENCIES = PROJECT["project"]["dependencies"]
 EXTRAS = PROJECT["project"]["optional-dependencies"]
 BUILDING = PROJECT["build-system"]["requires"]
 OWN = {"app", "benchmarks", "celeryconfig", "mcp_app", "packaging", "tasks", "tests"}
+OWN |= {"orderflow_command"}
 CAPPED = ("celery", "kombu", "mcp", "redis", "uvicorn")
 # Programs of others that these talk to have environments of their own.
 OUTSIDE = ROOT / "tests" / "outside" / "clients"

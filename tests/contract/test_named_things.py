@@ -10,8 +10,8 @@ from textwrap import dedent
 import click
 import pytest
 
-from app.cli import main
 from app.storage import keys
+from orderflow_command import main
 from tests.contract.documents import (
     ROOT,
     VARIABLE,

@@ -6,10 +6,13 @@ import tomllib
 from pathlib import Path
 from typing import Any
 
+from click import Context
 from mcp import Client
 
 from app.core.settings import Settings
+from mcp_app.__main__ import main as serve
 from mcp_app.server import make_server
+from orderflow_command import main
 
 ROOT = Path(__file__).parent.parent.parent
 PACKAGING = ROOT / "packaging"
@@ -37,6 +40,16 @@ def test_all_files_carry_the_project_s_version() -> None:
     server = loaded("server.json")
     assert server["version"] == PROJECT["version"]
     assert [package["version"] for package in server["packages"]] == [PROJECT["version"]]
+
+
+def test_the_registry_s_package_starts_the_server_by_its_command() -> None:
+    [package] = loaded("server.json")["packages"]
+    arguments = [argument["value"] for argument in package["packageArguments"]]
+
+    assert package["identifier"] in PROJECT["scripts"]
+    assert PROJECT["scripts"]["orderflow"] == "orderflow_command:main"
+    command = main.get_command(Context(main), *arguments)
+    assert command is serve
 
 
 def test_settings_that_they_name_exist() -> None:

@@ -9,8 +9,8 @@ import click
 import pytest
 
 from app.analysis.metric_table import text_lines
-from app.cli import main
 from mcp_app.__main__ import main as serve
+from orderflow_command import main
 from tests.contract.documents import (
     README,
     ROOT,

@@ -8,8 +8,11 @@ from app.core.errors import BadHistory, BadTicker
 from app.core.tickers import is_ticker, parse_ticker
 from app.storage.keys import Keys
 
-texts = st.text(st.characters(codec=None, exclude_categories=()))
-ALLOWED = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-/:")
+any_texts = st.text(st.characters(codec=None, exclude_categories=()))
+near_tickers = st.text(sorted("ABCab01 ._-/:^=#*+&!@$~%,{}[]?|<>\"'"), max_size=34)
+texts = any_texts | near_tickers
+ALLOWED = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-/:^=#*+&!@$~")
+DATE_TO_STRIKE = 15
 
 
 @given(texts)
@@ -17,6 +20,16 @@ ALLOWED = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456
 @example("\ud800")
 @example("SPY\u0000")
 @example("\uff33PY")
+@example("SPY   241220C00450000")
+@example("SPY  241220C00450000")
+@example("SPY   24122\u0660C00450000")
+@example("SPY   241220X00450000")
+@example("S PY  241220C00450000")
+@example("^SPX")
+@example("/ESZ6")
+@example("_X")
+@example(":X")
+@example("x" * 33)
 def test_a_text_is_a_ticker_only_if_every_character_is_allowed(text: str) -> None:
     assert is_ticker(text) == is_allowed(text)
     try:
@@ -29,7 +42,21 @@ def test_a_text_is_a_ticker_only_if_every_character_is_allowed(text: str) -> Non
 
 
 def is_allowed(text: str) -> bool:
-    return 1 <= len(text) <= 32 and set(text) <= ALLOWED and text[0] not in "_-/:"
+    is_plain = 1 <= len(text) <= 32 and set(text) <= ALLOWED and text[0] not in "-:"
+    return is_plain or is_padded_option(text)
+
+
+def is_padded_option(text: str) -> bool:
+    root, rest = text[:-DATE_TO_STRIKE], text[-DATE_TO_STRIKE:]
+    digits = rest[:6] + rest[7:]
+    return (
+        len(text) == 21
+        and root.endswith(" ")
+        and is_allowed(root.rstrip(" "))
+        and digits.isascii()
+        and digits.isdigit()
+        and rest[6] in "CP"
+    )
 
 
 @given(texts)

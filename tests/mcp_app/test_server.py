@@ -95,7 +95,8 @@ def test_patterns_can_be_left_out(writer: KeyWriter, call: Callable[..., CallToo
             "unknown argument 'histroy'. Arguments: ticker, history",
         ),
         ({}, "argument 'ticker' is missing"),
-        ({"ticker": 5}, "argument 'ticker': Input should be a valid string"),
+        ({"ticker": True}, "argument 'ticker': Input should be a valid string"),
+        ({"ticker": None}, "argument 'ticker' is missing"),
         ({"ticker": "S P"}, "ticker 'S P' is not allowed"),
         (
             {"ticker": "SPY", "history": "banana"},

@@ -296,7 +296,6 @@ def test_what_closed_within_the_history_of_an_earlier_moment_is_told(
         ("analyze_order_flow_tool", {"ticker": "SPY", "as_of": "noon"}, "as_of 'noon' is not"),
         ("analyze_order_flow_tool", {"ticker": "SPY", "as_of": "0"}, "outside the last hour"),
         ("analyze_order_flow_tool", {"ticker": "SPY", "detail": "x"}, "argument 'detail': Input"),
-        ("list_tickers", {"tickr": "SPY"}, "list_tickers: unknown argument 'tickr'"),
     ],
 )
 @pytest.mark.usefixtures("whole")

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.processes import ROOT
+from tests.system.test_serving import HELLO, message, on_stdio, told
 
 pytestmark = [pytest.mark.system, pytest.mark.timeout(600)]
 # Compiling takes half a minute on two idle cores: ORDERFLOW_TEST_INSTALL=compiled.
@@ -52,16 +53,21 @@ def scripts(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def run(scripts: Path, cwd: Path, *command: str) -> subprocess.CompletedProcess[str]:
-    hidden = ("PYTHONPATH", "REDIS_", "ORDERFLOW_")
-    clean = {name: text for name, text in os.environ.items() if not name.startswith(hidden)}
     return subprocess.run(
         [scripts / command[0], *command[1:]],
         cwd=cwd,
-        env=clean | {"REDIS_PORT": "1"},
+        env=usual_environment(),
         capture_output=True,
         text=True,
         check=False,
     )
+
+
+def usual_environment() -> dict[str, str]:
+    """Return the environment without what these tests have set, and with a Redis that is away."""
+    hidden = ("PYTHONPATH", "REDIS_", "ORDERFLOW_")
+    clean = {name: text for name, text in os.environ.items() if not name.startswith(hidden)}
+    return clean | {"REDIS_PORT": "1"}
 
 
 def test_a_wheel_holds_the_sources_and_the_files_that_they_read(wheel: Path) -> None:
@@ -70,7 +76,7 @@ def test_a_wheel_holds_the_sources_and_the_files_that_they_read(wheel: Path) -> 
     files = [file for room in ("app", "tasks", "mcp_app") for file in (ROOT / room).rglob("*.*")]
     kept = [file for file in files if file.suffix in {".py", ".lua", ".html", ".typed"}]
     assert {str(file.relative_to(ROOT)) for file in kept} <= set(names)
-    assert "celeryconfig.py" in names
+    assert {"celeryconfig.py", "orderflow_command.py"} <= set(names)
     assert not [name for name in names if name.startswith(("tests/", "packaging/", "benchmarks/"))]
     assert any(name.endswith(".so") for name in names) == COMPILED
 
@@ -88,6 +94,7 @@ def test_the_installed_modules_are_those_of_the_wheel(scripts: Path, tmp_path: P
     ("command", "shown"),
     [
         (("orderflow", "--help"), "analyze"),
+        (("orderflow", "mcp", "--help"), "--http"),
         (("python", "-m", "mcp_app", "--help"), "--http"),
         (("python", "-m", "celery", "-A", "tasks", "report"), "celery:5"),
         (("python", "-m", "celery", "-A", "tasks", "worker", "--help"), "--concurrency"),
@@ -108,3 +115,27 @@ def test_a_question_without_a_redis_ends_with_one_line(scripts: Path, tmp_path: 
     assert asked.returncode != 0
     assert "Traceback" not in asked.stderr
     assert asked.stderr.strip() or asked.stdout.strip()
+
+
+@pytest.fixture(params=["no PYTHONPATH", "this directory", "an empty part", "another directory"])
+def python_path(request: pytest.FixtureRequest, tmp_path: Path) -> dict[str, str]:
+    """Return a PYTHONPATH as people have it who work on a project of their own."""
+    paths = {"this directory": ".", "an empty part": ":", "another directory": str(tmp_path)}
+    path = paths.get(request.param)
+    return {} if path is None else {"PYTHONPATH": path}
+
+
+@pytest.mark.parametrize("as_packages", [False, True], ids=["modules", "packages"])
+def test_the_server_starts_among_other_modules_of_the_same_names(
+    scripts: Path, tmp_path: Path, python_path: dict[str, str], *, as_packages: bool
+) -> None:
+    for name in ("app", "tasks", "mcp_app", "celeryconfig", "mcp", "redis", "click"):
+        source = tmp_path / name / "__init__.py" if as_packages else tmp_path / f"{name}.py"
+        source.parent.mkdir(exist_ok=True)
+        source.write_text(f"raise RuntimeError('the {name} of another project')\n")
+    command = [str(scripts / "orderflow"), "mcp"]
+
+    with on_stdio(command, usual_environment() | python_path, cwd=tmp_path) as process:
+        said = told(process, message("initialize", HELLO))
+
+    assert said["result"]["serverInfo"]["name"] == "orderflow"

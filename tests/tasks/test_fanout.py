@@ -271,3 +271,14 @@ def test_names_that_are_no_tickers_are_not_ticked(redis_client: redis.Redis, at:
         fan_out(shard)
 
     assert [args[0] for _, args in published(redis_client)] == ["SPY"]
+
+
+@pytest.mark.parametrize(
+    "ticker", ["SPY@1000", "A~aaaaaaaa", "BAC-I*", "SPY   241220C00450000", "@", "M&M", "/ESZ6"]
+)
+def test_any_allowed_name_is_ticked(redis_client: redis.Redis, at: int, ticker: str) -> None:
+    mark_active(redis_client, ticker, stamp=at)
+    for shard in range(3):
+        fan_out(shard)
+
+    assert [args for _, args in published(redis_client)] == [[ticker, at]]

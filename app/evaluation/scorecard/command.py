@@ -23,7 +23,7 @@ from app.evaluation.scorecard.rows import (
     score_null_tapes,
     score_nulls_of_tape,
 )
-from app.feeds.tape import read_tape
+from app.feeds.tape_clock import read_usable_tape, stamps_option
 
 _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 MIN_PLANTED_TAPE_MS = 3_600_000.0
@@ -39,19 +39,24 @@ def score_books(run_size: RunSize, result: Scorecard) -> None:
             progress.update()
 
 
-def add_tape(
-    result: Scorecard, quotes: Path, trades: Path, folder: Path, reference: ReferenceFactory | None
+def add_tape(  # noqa: PLR0913, PLR0917 - the options
+    result: Scorecard,
+    quotes: Path,
+    trades: Path,
+    folder: Path,
+    reference: ReferenceFactory | None,
+    stamps: str | None = None,
 ) -> None:
     """Score a labelled tape; the label files begin with the tape's name."""
     stem = quotes.name.split(".quotes")[0]
-    records = read_tape(quotes, trades).records
+    records = read_usable_tape(quotes, trades, stamps=stamps).records
     if records[-1].stamp - records[0].stamp > MIN_PLANTED_TAPE_MS:
         for _ in tqdm(plant_into_tape(stem, records, result), unit="score", disable=None):
             pass
         score_nulls_of_tape(stem, records, result)
     if reference is not None:
         score_agreement_on_tape(stem, records, reference, result)
-    scored, rates = score_labelled_tape(quotes, trades, folder, stem)
+    scored, rates = score_labelled_tape(quotes, trades, folder, stem, stamps)
     result.real += [ScoreRow(name, stem, "", tally) for name, tally in scored]
     result.rates[stem] = rates
 
@@ -62,13 +67,15 @@ def add_tape(
 @click.option("--labels", type=_FOLDER, help="Folder of the label files.")
 @click.option("--definitions", "place", help="Plain definitions to agree with, module:callable.")
 @click.option("--out", type=click.Path(dir_okay=False, path_type=Path), default="docs/scorecard.md")
+@stamps_option
 @click.option("--quick", is_flag=True, help="A few plantings into one book only.")
-def scorecard(  # noqa: PLR0913 - one for each option
+def scorecard(  # noqa: PLR0913, PLR0917 - one for each option
     tape: tuple[Path, ...],
     trades: tuple[Path, ...],
     labels: Path | None,
     place: str | None,
     out: Path,
+    stamps: str | None,
     *,
     quick: bool,
 ) -> None:
@@ -79,7 +86,8 @@ def scorecard(  # noqa: PLR0913 - one for each option
     reference = import_reference(place) if place is not None else None
     try:
         for quotes_path, trades_path in zip(tape, trades, strict=True):
-            add_tape(result, quotes_path, trades_path, labels or quotes_path.parent, reference)
+            folder = labels or quotes_path.parent
+            add_tape(result, quotes_path, trades_path, folder, reference, stamps)
     except OrderFlowError as error:
         raise click.ClickException(str(error)) from None
     score_books(run_size, result)

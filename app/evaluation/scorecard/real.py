@@ -12,7 +12,7 @@ from app.analysis.standing_quote import StandingQuote
 from app.evaluation.scorecard.folding import find_events
 from app.evaluation.scorecard.ground_truth import SLACK_MS, TrueEvent, match_events, price_units
 from app.evaluation.scorecard.precision_recall import PrecisionRecall, Proportion
-from app.feeds.tape import read_tape
+from app.feeds.tape_clock import read_usable_tape
 
 CHAIN_REFILLS = 3
 SWEPT_PRICES = 2
@@ -118,10 +118,10 @@ def _lasts(sweep: Event, stamp: float) -> bool:
 
 
 def score_labelled_tape(
-    quotes: Path, trades: Path, folder: Path, stem: str
+    quotes: Path, trades: Path, folder: Path, stem: str, stamps: str | None = None
 ) -> tuple[list[tuple[str, PrecisionRecall]], dict[str, float]]:
     """Score every labelled pattern of a tape; also return events per hour."""
-    tape = read_tape(quotes, trades)
+    tape = read_usable_tape(quotes, trades, stamps=stamps)
     found = find_events(tape.records)
     rows: list[tuple[str, PrecisionRecall]] = []
     table = pd.read_csv(trades)
