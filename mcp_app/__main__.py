@@ -9,6 +9,7 @@ from app.core.arguments import PORTS
 from app.core.errors import SettingError
 from app.core.settings import settings
 from mcp_app.http import serve
+from mcp_app.library_logs import bound_library_lines
 from mcp_app.server import make_server
 
 # Their INFO lines are one or more a request, with session ids and rejected arguments.
@@ -28,6 +29,7 @@ def main(*, http: bool, host: str | None, port: int | None) -> None:
     chosen = settings()
     # Before make_server: otherwise the SDK configures the root logger itself.
     logs.set_up(chosen, quiet=_QUIET_LOGGERS)
+    bound_library_lines()
     server = make_server(chosen)
     if http:
         try:

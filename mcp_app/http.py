@@ -5,6 +5,7 @@ from typing import NamedTuple
 import uvicorn
 from mcp.server import MCPServer
 from mcp.server.streamable_http import EventStore
+from mcp.server.transport_security import TransportSecuritySettings
 from starlette.applications import Starlette
 
 from app.answers.reader import Reader
@@ -54,8 +55,8 @@ def http_app(
         # Clients of protocol 2025 receive updates in sessions; those of 2026 have none.
         stateless_http=False,
         max_request_body_size=MAX_BODY_BYTES,
-        # Needed for 0.0.0.0 too, where the SDK would check neither Host nor Origin.
-        transport_security=allowed,
+        # CheckHosts checks them, on every path.
+        transport_security=TransportSecuritySettings(enable_dns_rebinding_protection=False),
         host=host,
     )
     # The middleware added last runs first.
