@@ -22,7 +22,6 @@ from mcp_app.limits import LimitRate, LimitTime
 STOP_SECONDS = 3
 # The longest request is under 2 KiB.
 MAX_BODY_BYTES = 256 * 1024
-MAX_CONNECTIONS = 500
 
 
 class Resumable(NamedTuple):
@@ -72,6 +71,7 @@ def serve(
     server: MCPServer[Reader], host: str, port: int, settings: Settings | None = None
 ) -> None:
     """Serve until a signal stops the process; open streams delay the end by at most 3 s."""
+    settings = settings or read_settings()
     config = uvicorn.Config(
         http_app(server, host, settings=settings),
         host=host,
@@ -79,7 +79,8 @@ def serve(
         loop="auto",
         http=BoundedProtocol,
         ws="none",
-        limit_concurrency=MAX_CONNECTIONS,
+        # One more than BoundedProtocol accepts: uvicorn would refuse the last one's requests.
+        limit_concurrency=settings.mcp_connections + 1,
         # Otherwise a client on this machine could choose its address and evade the rate limit.
         proxy_headers=False,
         log_config=None,
