@@ -50,13 +50,13 @@ class BoundedProtocol(HttpToolsProtocol):
         A client may have half of all, so that one never keeps the others out.
         """
         # uvicorn refuses requests at its limit: the last connection that it serves is one below.
-        most = (self.limit_concurrency or 0) - 1
+        most: int = (self.limit_concurrency or 0) - 1
         if len(self.connections) > most:
             return True
         if 2 * len(self.connections) <= most:
             return False
-        own = (getattr(one, "client_name", "") == self.client_name for one in self.connections)
-        return 2 * sum(own) > most
+        names = [getattr(one, "client_name", "") for one in self.connections]
+        return 2 * names.count(self.client_name) > most
 
     def data_received(self, data: bytes) -> None:
         """Count the bytes received until the head is complete."""

@@ -56,7 +56,12 @@ def make_server(settings: Settings, extra_tools: Sequence[Tool] = ()) -> MCPServ
         extensions=[page_extension()],
         lifespan=lifespan,
         subscriptions=notifier.bus,
-        middleware=[time_tools(names), refuse_large_requests(), reject_unknown_tools(names)],
+        middleware=[
+            time_tools(names),
+            refuse_large_requests(),
+            reject_unknown_tools(names),
+            notifier.bounds.of_streams(),
+        ],
         log_level=settings.log_level,
     )
     add_resources(server, reader)
