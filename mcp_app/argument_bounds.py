@@ -20,7 +20,7 @@ class Bounds(NamedTuple):
 # The longest that a tool or prompt can use is ten tickers in one text.
 ARGUMENT = Bounds(characters_each=500, characters=4000, items=100, depth=4)
 # What a client tells of itself; it may hold icons.
-DECLARATION = Bounds(characters_each=16_384, characters=16_384, items=1000, depth=16)
+DECLARATION = Bounds(characters_each=16_384, characters=16_384, items=200, depth=16)
 
 
 def excess(value: object, bounds: Bounds) -> str | None:

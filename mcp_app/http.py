@@ -1,5 +1,6 @@
 """Serve streamable HTTP at /mcp with health routes, limits, host checks and tokens."""
 
+import functools
 from typing import NamedTuple
 
 import uvicorn
@@ -18,6 +19,8 @@ from mcp_app.graceful_server import run_until_stopped
 from mcp_app.health_routes import add_routes
 from mcp_app.host_check import CheckHosts, transport_security
 from mcp_app.limits import LimitRate, LimitTime
+from mcp_app.sdk_seam import end_session
+from mcp_app.session_limits import LimitSessions
 
 STOP_SECONDS = 3
 # The longest request is under 2 KiB.
@@ -58,6 +61,7 @@ def http_app(
         transport_security=TransportSecuritySettings(enable_dns_rebinding_protection=False),
         host=host,
     )
+    app.add_middleware(LimitSessions, end=functools.partial(end_session, server))
     # The middleware added last runs first.
     if tokens:
         app.add_middleware(RequireToken, tokens=tokens)
