@@ -50,8 +50,13 @@ class WorkPool:
             if self._pending >= self._threads and is_late:
                 raise Busy(max(1, math.ceil(seconds)))
             self._pending += 1
-        context = contextvars.copy_context()
-        future = self._executor.submit(context.run, self._timed, work)
+        context, submitted_at = contextvars.copy_context(), time.monotonic()
+
+        def begin() -> _Result:
+            self._check_in_time(time.monotonic() - submitted_at, within_seconds)
+            return context.run(self._timed, work)
+
+        future = self._executor.submit(begin)
         future.add_done_callback(self._count_done)
         return future
 
@@ -62,6 +67,16 @@ class WorkPool:
             return await result_of(future)
         finally:
             future.cancel()
+
+    def _check_in_time(self, waited_seconds: float, within_seconds: float) -> None:
+        """Raise `Busy` where work waited so long that it would be done too late.
+
+        Without this, a pool that fell behind would be late with all that it does.
+        """
+        seconds = self._mean_seconds
+        has_waited = waited_seconds > within_seconds * (1 - _USED_SHARE)
+        if has_waited and waited_seconds + seconds > within_seconds:
+            raise Busy(max(1, math.ceil(seconds)))
 
     def _timed(self, work: Callable[[], _Result]) -> _Result:
         began = time.monotonic()

@@ -101,6 +101,27 @@ def test_slow_work_is_estimated_from_what_work_took_lately() -> None:
     asyncio.run(session())
 
 
+def test_work_that_waited_too_long_to_be_done_in_time_is_not_begun() -> None:
+    async def session() -> tuple[str, int, int]:
+        pool, first, late, fresh = pool_of(1, seconds=0.001), Work(), Work(), Work()
+        running = asyncio.create_task(pool.run(first, 1.0))
+        await until(lambda: first.begun == 1)
+        waiting = asyncio.create_task(pool.run(late, 1.0))
+        await asyncio.sleep(0.95)
+        first.may_end.set()
+        await running
+        with pytest.raises(Busy) as refused:
+            await waiting
+        fresh.may_end.set()
+        # The first took longer than all the time that there is now; the pool is idle, though.
+        return str(refused.value), late.begun, await pool.run(fresh, 0.01)
+
+    text, late, fresh = asyncio.run(session())
+
+    assert "try again in 1 s" in text
+    assert (late, fresh) == (0, 1)
+
+
 def test_equal_questions_that_run_at_once_are_answered_once() -> None:
     async def session() -> tuple[list[int], int]:
         shared: SharedWork[int] = SharedWork(pool_of(4), for_a_second=False)

@@ -19,9 +19,9 @@ HELLO = {
 class Served:
     """A server that answers on loopback."""
 
-    def __init__(self, start: Start, **settings: str) -> None:
+    def __init__(self, start: Start, *, module: str = "mcp_app", **settings: str) -> None:
         self.port = free_port()
-        self.running: Running = start("mcp_app", "--http", "--port", str(self.port), **settings)
+        self.running: Running = start(module, "--http", "--port", str(self.port), **settings)
         self.address = f"http://127.0.0.1:{self.port}"
         wait_until(self.is_healthy, "the server answers")
 
