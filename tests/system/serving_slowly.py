@@ -1,11 +1,14 @@
 """The shipped server with more time for an answer: `python -m … --http --port PORT`."""
 
-from mcp_app import deadlines
-from mcp_app.__main__ import main
+import functools
 
-# Below the time that a request has over HTTP.
-DEADLINE_SECONDS = 3.5
+from mcp_app import deadlines, http
+from mcp_app.__main__ import main
+from mcp_app.limits import LimitTime
+
+DEADLINE_SECONDS = 15.0
 
 if __name__ == "__main__":
     deadlines.DEADLINE_SECONDS = DEADLINE_SECONDS
+    http.LimitTime = functools.partial(LimitTime, seconds=2 * DEADLINE_SECONDS)  # type: ignore[misc,assignment]
     main()

@@ -17,8 +17,8 @@ from tests.timing import assert_within
 
 pytestmark = pytest.mark.system
 
-CLIENTS = 40
-CHARTS = 120
+CLIENTS = 30
+CHARTS = 90
 # The shipped server with a longer deadline: a busy machine draws several times slower.
 SERVER = "tests.system.serving_slowly"
 
