@@ -35,10 +35,7 @@ class SubscriptionBounds:
             return known
         if uri in await self._other_uris():
             return uri
-        raise MCPError(
-            INVALID_PARAMS,
-            f"no such resource: {shown(uri)}; there are {TICKERS}, {SNAPSHOT} and {PATTERNS}",
-        )
+        raise MCPError(INVALID_PARAMS, _no_resource(uri))
 
     def add(self, number: int, in_session: int) -> None:
         """Count further subscriptions of a session that has some, or raise `MCPError`."""
@@ -83,14 +80,15 @@ class SubscriptionBounds:
         return bound_stream
 
     async def _check_all(self, uris: list[str]) -> None:
-        faults = []
-        for uri in uris:
-            try:
-                await self.usual_form(uri)
-            except MCPError as error:
-                faults.append(error.error.message)
+        unknown = [uri for uri in uris if known_uri(uri) is None]
+        others = await self._other_uris() if unknown else frozenset()
+        faults = [_no_resource(uri) for uri in unknown if uri not in others]
         if faults:
             raise MCPError(INVALID_PARAMS, list_faults(faults))
+
+
+def _no_resource(uri: str) -> str:
+    return f"no such resource: {shown(uri)}; there are {TICKERS}, {SNAPSHOT} and {PATTERNS}"
 
 
 def _uris_of(params: Mapping[str, Any]) -> list[str]:
