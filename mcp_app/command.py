@@ -39,11 +39,13 @@ def _serve_http(host: str | None, port: int | None) -> None:
     from app.core.errors import SettingError  # noqa: PLC0415
     from app.core.settings import settings  # noqa: PLC0415
     from mcp_app.http import serve  # noqa: PLC0415
+    from mcp_app.library_logs import bound_library_lines  # noqa: PLC0415
     from mcp_app.server import make_server  # noqa: PLC0415
 
     chosen = settings()
     # Before make_server: otherwise the SDK configures the root logger itself.
     logs.set_up(chosen, quiet=_QUIET_LOGGERS)
+    bound_library_lines()
     try:
         serve(make_server(chosen), host or chosen.mcp_host, port or chosen.mcp_port, chosen)
     except SettingError as error:
@@ -54,10 +56,12 @@ def _serve_stdio() -> None:
     signal.signal(signal.SIGINT, _end)
     from app.core import logs  # noqa: PLC0415
     from app.core.settings import settings  # noqa: PLC0415
+    from mcp_app.library_logs import bound_library_lines  # noqa: PLC0415
     from mcp_app.server import make_server  # noqa: PLC0415
 
     chosen = settings()
     logs.set_up(chosen, quiet=_QUIET_LOGGERS)
+    bound_library_lines()
     try:
         make_server(chosen).run("stdio")
     except* BrokenPipeError:

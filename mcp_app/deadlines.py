@@ -2,11 +2,11 @@
 
 import base64
 import functools
-from collections.abc import Callable
+import inspect
+from collections.abc import Callable, Hashable
 from typing import Any, TypeVar
 
 import anyio
-from anyio import to_thread
 from mcp.server.mcpserver import Context
 from mcp.server.mcpserver.exceptions import ToolError
 from mcp.types import CallToolResult, ContentBlock, ImageContent, TextContent
@@ -16,27 +16,49 @@ from app.answers.reader import Reader
 from app.answers.rendering import SentReply, archive, archive_rendered
 from app.answers.schema import Reply
 from app.core.errors import OrderFlowError
+from mcp_app.shared_work import SharedWork
+from mcp_app.work_pool import Busy, WorkPool
 
 # Every call is answered within two seconds, also where the answer is an error.
 DEADLINE_SECONDS = 1.8
+_QUESTION_THREADS = 16
+_QUESTION_SECONDS = 0.01
+# Drawing holds Python's lock: in more threads the same charts would take as long, and more memory.
+_CHART_THREADS = 1
+_CHART_SECONDS = 0.3
 
 ToolContext = Context[Reader, Any]
 _Result = TypeVar("_Result")
 
+_questions: SharedWork[Any] = SharedWork(
+    WorkPool("questions", _QUESTION_THREADS, _QUESTION_SECONDS), for_a_second=False
+)
+_charts: SharedWork[Any] = SharedWork(
+    WorkPool("charts", _CHART_THREADS, _CHART_SECONDS), for_a_second=True
+)
 
-async def run_with_deadline(question: Callable[[], _Result]) -> _Result:
+
+async def run_with_deadline(
+    question: Callable[[], _Result],
+    key: Hashable | None = None,
+    work: SharedWork[Any] = _questions,
+) -> _Result:
     """Run a question in a thread and return its result within the deadline.
 
-    Raises `ToolError` with what failed, what is known and what to try.
+    Questions with an equal key that are asked meanwhile share the result. Raises `ToolError` with
+    what failed, what is known and what to try.
     """
     try:
         with anyio.fail_after(DEADLINE_SECONDS):
-            return await to_thread.run_sync(question, abandon_on_cancel=True)
+            result: _Result = await work.run(key, question, DEADLINE_SECONDS)
+            return result
     except TimeoutError:
         raise ToolError(
             f"no answer within {DEADLINE_SECONDS} s: Redis or this machine is too slow; "
             "check that Redis runs and what else does, then ask again"
         ) from None
+    except Busy as error:
+        raise ToolError(str(error)) from None
     except OrderFlowError as error:
         raise ToolError(str(error)) from error
 
@@ -46,10 +68,21 @@ def reader_of(context: ToolContext) -> Reader:
     return context.request_context.lifespan_context
 
 
+def _key_of(reader: Reader, question: Callable[..., object]) -> Hashable | None:
+    """Return what equal questions have in common, or None if that is not known."""
+    if isinstance(question, functools.partial):
+        return id(reader), question.func, repr((question.args, sorted(question.keywords.items())))
+    return (id(reader), question) if inspect.isfunction(question) else None
+
+
 async def answer(context: ToolContext, question: Callable[[Reader], Reply]) -> CallToolResult:
     """Ask the reader a question, archive the reply and return it."""
     reader = reader_of(context)
-    return tool_result(await run_with_deadline(lambda: archive(reader, question(reader))))
+    return tool_result(
+        await run_with_deadline(
+            lambda: archive(reader, question(reader)), _key_of(reader, question)
+        )
+    )
 
 
 async def answer_rendered(
@@ -58,16 +91,19 @@ async def answer_rendered(
     """Do the same for a question whose reply is already rendered."""
     reader = reader_of(context)
     return tool_result(
-        await run_with_deadline(lambda: archive_rendered(reader, question(reader).reply))
+        await run_with_deadline(
+            lambda: archive_rendered(reader, question(reader).reply), _key_of(reader, question)
+        )
     )
 
 
 async def answer_with_picture(
     context: ToolContext, question: Callable[[Reader], tuple[bytes, Reply]]
 ) -> CallToolResult:
-    """Do the same for a question whose reply comes with a PNG."""
+    """Do the same for a question whose reply comes with a PNG, which equal questions share."""
     reader = reader_of(context)
-    return tool_result(await run_with_deadline(functools.partial(_with_picture, reader, question)))
+    draw = functools.partial(_with_picture, reader, question)
+    return tool_result(await run_with_deadline(draw, _key_of(reader, question), _charts))
 
 
 def _with_picture(reader: Reader, question: Callable[[Reader], tuple[bytes, Reply]]) -> SentReply:

@@ -4,7 +4,6 @@ from collections.abc import Callable
 from dataclasses import asdict
 
 import anyio
-from anyio import to_thread
 from mcp.server import MCPServer
 from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, CollectorRegistry, generate_latest
 from starlette.requests import Request
@@ -16,10 +15,12 @@ from app.core.settings import Settings
 from app.operations.prometheus import AnalysisCollector
 from app.operations.status import HealthInspector
 from app.storage.redis_client import connect
+from mcp_app.work_pool import Busy, WorkPool
 
 REDIS_SECONDS = 1.0
 ANSWER_SECONDS = 2.5
 _THREADS = 4
+USUAL_SECONDS = 0.05
 
 
 def add_routes(server: MCPServer[Reader], settings: Settings) -> None:
@@ -29,12 +30,15 @@ def add_routes(server: MCPServer[Reader], settings: Settings) -> None:
     analysis.register(AnalysisCollector(client, settings))
     inspector = HealthInspector(client, settings)
     # A few threads of their own: scrapes that wait for Redis must not use up those of questions.
-    threads = anyio.CapacityLimiter(_THREADS)
+    pool = WorkPool("health", _THREADS, USUAL_SECONDS)
 
     def route(path: str, answer: Callable[[], Response]) -> None:
         async def respond(_: Request) -> Response:
-            with anyio.move_on_after(ANSWER_SECONDS):
-                return await to_thread.run_sync(answer, limiter=threads, abandon_on_cancel=True)
+            try:
+                with anyio.move_on_after(ANSWER_SECONDS):
+                    return await pool.run(answer, ANSWER_SECONDS)
+            except Busy as error:
+                return _not_ready(str(error))
             return _not_ready(f"no answer from Redis within {ANSWER_SECONDS:g} s")
 
         server.custom_route(path, methods=["GET"])(respond)

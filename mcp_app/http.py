@@ -1,10 +1,12 @@
 """Serve streamable HTTP at /mcp with health routes, limits, host checks and tokens."""
 
+import functools
 from typing import NamedTuple
 
 import uvicorn
 from mcp.server import MCPServer
 from mcp.server.streamable_http import EventStore
+from mcp.server.transport_security import TransportSecuritySettings
 from starlette.applications import Starlette
 from starlette.middleware.cors import CORSMiddleware
 
@@ -14,17 +16,18 @@ from app.core.settings import Settings
 from app.core.settings import settings as read_settings
 from mcp_app.bearer_tokens import RequireToken
 from mcp_app.bounded_http import BoundedProtocol
-from mcp_app.cross_origin import cors_options
+from mcp_app.cross_origin import CORS_OPTIONS
 from mcp_app.graceful_server import run_until_stopped
 from mcp_app.health_routes import add_routes
 from mcp_app.host_check import CheckHosts, transport_security
 from mcp_app.limits import LimitRate, LimitTime
+from mcp_app.sdk_seam import end_session
+from mcp_app.session_limits import LimitSessions
 from mcp_app.trailing_slash import IgnoreTrailingSlash
 
 STOP_SECONDS = 3
 # The longest request is under 2 KiB.
 MAX_BODY_BYTES = 256 * 1024
-MAX_CONNECTIONS = 500
 
 
 class Resumable(NamedTuple):
@@ -57,16 +60,17 @@ def http_app(
         # Clients of protocol 2025 receive updates in sessions; those of 2026 have none.
         stateless_http=False,
         max_request_body_size=MAX_BODY_BYTES,
-        # Needed for 0.0.0.0 too, where the SDK would check neither Host nor Origin.
-        transport_security=allowed,
+        # CheckHosts checks them, on every path.
+        transport_security=TransportSecuritySettings(enable_dns_rebinding_protection=False),
         host=host,
     )
+    app.add_middleware(LimitSessions, end=functools.partial(end_session, server))
     # The middleware added last runs first.
     if tokens:
         app.add_middleware(RequireToken, tokens=tokens)
     app.add_middleware(LimitTime)
     # Before the check of tokens: a browser asks for leave without one.
-    app.add_middleware(CORSMiddleware, **cors_options(allowed))
+    app.add_middleware(CORSMiddleware, **CORS_OPTIONS)
     app.add_middleware(CheckHosts, allowed=allowed)
     app.add_middleware(LimitRate, per_minute=settings.mcp_requests_per_minute)
     app.add_middleware(IgnoreTrailingSlash)
@@ -78,6 +82,7 @@ def serve(
     server: MCPServer[Reader], host: str, port: int, settings: Settings | None = None
 ) -> None:
     """Serve until a signal stops the process; open streams delay the end by at most 3 s."""
+    settings = settings or read_settings()
     config = uvicorn.Config(
         http_app(server, host, settings=settings),
         host=host,
@@ -85,7 +90,8 @@ def serve(
         loop="auto",
         http=BoundedProtocol,
         ws="none",
-        limit_concurrency=MAX_CONNECTIONS,
+        # One more than BoundedProtocol accepts: uvicorn would refuse the last one's requests.
+        limit_concurrency=settings.mcp_connections + 1,
         # Otherwise a client on this machine could choose its address and evade the rate limit.
         proxy_headers=False,
         log_config=None,

@@ -10,7 +10,6 @@ import asyncio
 from collections import defaultdict
 from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager, suppress
-from urllib.parse import quote
 
 import redis
 import redis.asyncio
@@ -18,7 +17,6 @@ import structlog
 from mcp.server import MCPServer
 from mcp.server.connection import Connection
 from mcp.server.context import ServerRequestContext
-from mcp.server.session import ServerSession
 from mcp.server.subscriptions import InMemorySubscriptionBus, ResourceUpdated, ServerEvent
 from mcp.types import EmptyResult, SubscribeRequestParams, UnsubscribeRequestParams
 
@@ -26,8 +24,10 @@ from app.answers.reader import Reader
 from app.core.settings import Settings
 from app.core.tickers import is_ticker
 from app.storage.keys import TICKED_CHANNEL
-from mcp_app.resources import PATTERNS, SNAPSHOT, TICKERS
-from mcp_app.sdk_seam import add_request_handler, connection_of
+from mcp_app.resource_addresses import TICKERS, known_uri, resource_uris
+from mcp_app.sdk_seam import add_request_handler, connection_of, end_session
+from mcp_app.subscription_bounds import SubscriptionBounds
+from mcp_app.watchers import Watcher
 
 MIN_INTERVAL_SECONDS = 1.0
 RETRY_SECONDS = 2.0
@@ -67,38 +67,74 @@ class ResourceNotifier:
     def __init__(self, settings: Settings) -> None:
         self._subscribed = asyncio.Event()
         self.bus = ListenerCountingBus(self._subscribed.set)
+        self.bounds = SubscriptionBounds(self._other_uris)
         self._settings = settings
-        self._subscribers: defaultdict[str, dict[Connection, ServerSession]] = defaultdict(dict)
+        self._server: MCPServer[Reader] | None = None
+        self._watchers: dict[Connection, Watcher] = {}
+        self._watchers_of: defaultdict[str, dict[Watcher, None]] = defaultdict(dict)
 
     def add_handlers(self, server: MCPServer[Reader]) -> None:
         """Handle `resources/subscribe` and `resources/unsubscribe`."""
+        self._server = server
         add_request_handler(server, "resources/subscribe", SubscribeRequestParams, self._subscribe)
         add_request_handler(
             server, "resources/unsubscribe", UnsubscribeRequestParams, self._unsubscribe
         )
 
+    async def _other_uris(self) -> frozenset[str]:
+        """Return the URIs of the resources that have no ticker in them."""
+        found = await self._server.list_resources() if self._server else []
+        return frozenset(str(resource.uri) for resource in found)
+
     async def _subscribe(
         self, ctx: ServerRequestContext[Reader], params: SubscribeRequestParams
     ) -> EmptyResult:
-        connection, uri = connection_of(ctx), str(params.uri)
-        if connection not in self._subscribers[uri]:
-            connection.exit_stack.callback(self._remove_subscriber, connection, uri)
-        self._subscribers[uri][connection] = ctx.session
+        written = str(params.uri)
+        uri = await self.bounds.usual_form(written)
+        watcher = self._watcher_of(connection_of(ctx))
+        if uri not in watcher.uris:
+            self.bounds.add(1, len(watcher.uris))
+        watcher.uris[uri] = written
+        self._watchers_of[uri][watcher] = None
         self._subscribed.set()
         return EmptyResult()
+
+    def _watcher_of(self, connection: Connection) -> Watcher:
+        watcher = self._watchers.get(connection)
+        if watcher is None:
+            watcher = Watcher(connection, self._end_session)
+            self._watchers[connection] = watcher
+            connection.exit_stack.callback(self._forget, connection)
+        return watcher
+
+    async def _end_session(self, session_id: str) -> None:
+        if self._server is not None:
+            await end_session(self._server, session_id)
 
     async def _unsubscribe(
         self, ctx: ServerRequestContext[Reader], params: UnsubscribeRequestParams
     ) -> EmptyResult:
-        self._remove_subscriber(connection_of(ctx), str(params.uri))
+        watcher = self._watchers.get(connection_of(ctx))
+        uri = known_uri(str(params.uri)) or str(params.uri)
+        if watcher is not None:
+            self._remove(watcher, uri)
         return EmptyResult()
 
-    def _remove_subscriber(self, connection: Connection, uri: str) -> None:
-        """Remove a connection's subscription, and the resource's entry if it was the last."""
-        subscribers = self._subscribers.get(uri, {})
-        subscribers.pop(connection, None)
-        if not subscribers:
-            self._subscribers.pop(uri, None)
+    def _forget(self, connection: Connection) -> None:
+        """Remove all that a connection subscribed to."""
+        watcher = self._watchers.pop(connection)
+        watcher.stop()
+        for uri in list(watcher.uris):
+            self._remove(watcher, uri)
+
+    def _remove(self, watcher: Watcher, uri: str) -> None:
+        """Remove a subscription, and the resource's entry if it was the last."""
+        if watcher.uris.pop(uri, None) is None:
+            return
+        self.bounds.remove(1)
+        self._watchers_of[uri].pop(watcher, None)
+        if not self._watchers_of[uri]:
+            del self._watchers_of[uri]
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
@@ -124,7 +160,7 @@ class ResourceNotifier:
                 self._subscribed.set()
 
     def _has_subscribers(self) -> bool:
-        return bool(self._subscribers) or self.bus.has_listeners
+        return bool(self._watchers_of) or self.bus.has_listeners
 
     async def _notify_while_subscribed(self) -> None:
         """Notify clients of ticks until there are no subscribers."""
@@ -139,18 +175,8 @@ class ResourceNotifier:
         names = {uri for ticker in tickers for uri in resource_uris(ticker)}
         for uri in names | {TICKERS} if names else names:
             await self.bus.publish(ResourceUpdated(uri))
-            for session in list(self._subscribers.get(uri, {}).values()):
-                with suppress(Exception):  # a client that disconnected
-                    await session.send_resource_updated(uri)
-
-
-def resource_uris(ticker: str) -> list[str]:
-    """Return the URIs of a ticker's resources.
-
-    >>> addresses_of("BTC/USDT")
-    ['orderflow://BTC%2FUSDT/snapshot', 'orderflow://BTC%2FUSDT/patterns']
-    """
-    return [form.replace("{ticker}", quote(ticker, safe="")) for form in (SNAPSHOT, PATTERNS)]
+            for watcher in self._watchers_of.get(uri, ()):
+                watcher.tell(uri)
 
 
 async def _next_ticked(channel: "redis.asyncio.client.PubSub") -> set[str]:

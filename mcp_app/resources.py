@@ -16,10 +16,8 @@ from app.answers.ticker_answer import event_facts
 from app.answers.ticker_text import EVENT_COLUMNS, event_line
 from app.core.errors import BadTicker, UnknownTicker
 from mcp_app.deadlines import run_with_deadline
+from mcp_app.resource_addresses import PATTERNS, SNAPSHOT, TICKERS
 
-TICKERS = "orderflow://tickers"
-SNAPSHOT = "orderflow://{ticker}/snapshot"
-PATTERNS = "orderflow://{ticker}/patterns"
 MAX_EVENTS = 20
 
 

@@ -7,6 +7,9 @@
 `ServerSession._connection`
     Needed to identify a client from one request to the next and to notice its end: the SDK makes a
     `ServerSession` for each request, and nothing public names the connection behind it.
+`StreamableHTTPSessionManager._server_instances`
+    Needed to end a session: the SDK does so after a time without requests, and at its client's
+    wish, but not where there are too many, or where a client does not read.
 
 `tests/contract/test_sdk_seam.py` fails with the name that an update of the SDK takes away.
 """
@@ -48,3 +51,10 @@ def listen_handler_of(server: MCPServer[Any]) -> ListenHandler:
 def connection_of(ctx: ServerRequestContext[Any, Any]) -> Connection:
     """Return the connection of a request, which lasts as long as its client."""
     return ctx.session._connection  # noqa: SLF001
+
+
+async def end_session(server: MCPServer[Any], session_id: str) -> None:
+    """End a session over HTTP, as its client would by DELETE; nothing if there is none."""
+    transport = server.session_manager._server_instances.get(session_id)  # noqa: SLF001
+    if transport is not None:
+        await transport.terminate()

@@ -12,6 +12,7 @@ from app.answers.chart import preload_matplotlib
 from app.answers.reader import Reader
 from app.core import clock
 from app.core.settings import Settings
+from mcp_app.bounded_requests import refuse_large_requests
 from mcp_app.completion import add_completion
 from mcp_app.notifications import ResourceNotifier
 from mcp_app.page import page_extension
@@ -56,7 +57,12 @@ def make_server(settings: Settings, extra_tools: Sequence[Tool] = ()) -> MCPServ
         extensions=[page_extension()],
         lifespan=lifespan,
         subscriptions=notifier.bus,
-        middleware=[time_tools(names), reject_unknown_tools(names)],
+        middleware=[
+            time_tools(names),
+            refuse_large_requests(),
+            reject_unknown_tools(names),
+            notifier.bounds.of_streams(),
+        ],
         log_level=settings.log_level,
     )
     add_resources(server, reader)

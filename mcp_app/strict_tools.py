@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 from pydantic_core import ErrorDetails
 
 from app.answers.schema import lean_schema
+from mcp_app.argument_bounds import argument_faults, list_faults
 from mcp_app.given_arguments import read_arguments
 
 
@@ -53,6 +54,10 @@ class StrictTool(Tool):
         convert_result: bool = False,  # noqa: FBT001, FBT002
     ) -> Any:  # noqa: ANN401
         """Run the tool; raise errors without the SDK's prefix and pydantic's layout."""
+        # Before validation, which takes seconds for a list of 100,000 faults.
+        too_large = argument_faults(arguments)
+        if too_large:
+            raise ToolError(f"{self.name}: {list_faults(too_large)}")
         try:
             return await super().run(arguments, context, convert_result)
         except UnexpectedToolError:
@@ -69,7 +74,7 @@ class StrictTool(Tool):
             _describe_fault(fault)
             for fault in error.errors(include_url=False, include_context=False)
         ]
-        return f"{self.name}: {'; '.join(faults)}. Arguments: {known}"
+        return f"{self.name}: {list_faults(faults)}. Arguments: {known}"
 
 
 def _describe_fault(fault: ErrorDetails) -> str:

@@ -76,6 +76,9 @@ class Settings(BaseSettings):
     mcp_requests_per_minute: int = Field(
         6000, ge=60, le=1_000_000, validation_alias=_env("ORDERFLOW_MCP_REQUESTS_PER_MINUTE")
     )
+    mcp_connections: int = Field(
+        800, ge=4, le=100_000, validation_alias=_env("ORDERFLOW_MCP_CONNECTIONS")
+    )
     flower_host: str = Field("127.0.0.1", validation_alias=_env("ORDERFLOW_FLOWER_HOST"))
     flower_port: Port = Field(5555, validation_alias=_env("ORDERFLOW_FLOWER_PORT"))
 

@@ -269,12 +269,19 @@ def _troubles(status: Status, settings: Settings) -> Iterator[str]:
         yield f"ticks fail of {_join_names(list(status.failing))}"
     if status.lagging:
         yield f"feeds are behind by {_join_lags(status.lagging)}"
-    if status.seconds_not_ms:
-        names = _join_names(status.seconds_not_ms)
-        yield f"stamped in seconds, not milliseconds, and left out: {names}"
     unusable = list(_unusable(status, settings))
     if unusable:
         yield f"rejected, and nothing usable since: {_join_names(unusable)}"
+    yield from _odd_keys(status)
+    if not status.active:
+        yield "no ticker is active: no quote, and no record that arrived, in the last 300 s"
+
+
+def _odd_keys(status: Status) -> Iterator[str]:
+    """Yield a line for each oddity of the broker's keys."""
+    if status.seconds_not_ms:
+        names = _join_names(status.seconds_not_ms)
+        yield f"stamped in seconds, not milliseconds, and left out: {names}"
     for unit in sorted({*status.not_ms.values()}):
         names = _join_names([key for key, said in status.not_ms.items() if said == unit])
         yield f"stamped in {unit}, not milliseconds, and left out: {names}"
@@ -285,8 +292,6 @@ def _troubles(status: Status, settings: Settings) -> Iterator[str]:
     if status.not_tickers:
         names = _join_names(status.not_tickers, MAX_FOREIGN_NAMES)
         yield f"names that are no tickers, and left alone: {names}; a ticker is {ALLOWED}"
-    if not status.active:
-        yield "no ticker is active: no quote, and no record that arrived, in the last 300 s"
 
 
 def _unusable(status: Status, settings: Settings) -> Iterator[str]:

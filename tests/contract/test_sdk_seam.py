@@ -1,10 +1,12 @@
 """The private names of the MCP SDK are in one module, and the SDK still has them."""
 
+import inspect
 from typing import Any
 
 from mcp.server import MCPServer
 from mcp.server.connection import Connection
 from mcp.server.session import ServerSession
+from mcp.server.streamable_http import StreamableHTTPServerTransport
 from mcp.server.subscriptions import ListenHandler
 
 from mcp_app.sdk_seam import listen_handler_of
@@ -28,3 +30,11 @@ def test_a_session_has_its_connection() -> None:
 
 def test_streams_are_served_by_a_handler_that_can_be_closed() -> None:
     assert isinstance(listen_handler_of(MCPServer("x")), ListenHandler)
+
+
+def test_the_sessions_of_a_server_are_found_by_their_ids() -> None:
+    server = MCPServer("x")
+    server.streamable_http_app()
+    found = getattr(server.session_manager, "_server_instances", None)
+    assert found == {}, "StreamableHTTPSessionManager._server_instances is gone"
+    assert inspect.iscoroutinefunction(StreamableHTTPServerTransport.terminate)

@@ -8,6 +8,7 @@ import pytest
 from starlette.routing import Route
 
 from app.core.settings import Settings
+from mcp_app.host_check import CheckHosts
 from mcp_app.http import http_app
 from mcp_app.server import make_server
 from tests.outside.conftest import Node
@@ -65,7 +66,8 @@ def test_what_the_suite_sees_has_the_shipped_security_and_routes() -> None:
     ours, theirs = http_app(server, HOST), app(Settings())
 
     assert _manager(theirs).security_settings == _manager(ours).security_settings
-    assert _manager(ours).security_settings.enable_dns_rebinding_protection
+    # The SDK's own check is off: this one covers every path.
+    assert CheckHosts in [one.cls for one in ours.user_middleware]
     assert _manager(theirs).stateless is _manager(ours).stateless is False
     assert _routes(theirs) == _routes(ours)
     assert [one.cls for one in theirs.user_middleware] == [one.cls for one in ours.user_middleware]

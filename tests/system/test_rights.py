@@ -4,6 +4,7 @@ import asyncio
 import re
 import time
 from collections.abc import Iterator
+from typing import Any
 
 import httpx2
 import pytest
@@ -44,6 +45,12 @@ def url_of(server: ValkeyServer, user: str) -> str:
     return f"redis://{user}:{PASSWORD}@127.0.0.1:{server.port}/0"
 
 
+def refused_by(server: ValkeyServer) -> list[tuple[str, str]]:
+    """Return which users were refused what since the server began."""
+    with redis.Redis(port=server.port) as admin:
+        return [(entry["username"], entry["object"]) for entry in admin.acl_log()]
+
+
 def add_quote(broker: redis.Redis) -> None:
     quote = b'{"bid_price":10,"bid_size":1,"ask_price":10.01,"ask_size":2}'
     broker.zadd("orderflow:quotes:SPY", {quote: time.time() * 1000.0})
@@ -61,6 +68,7 @@ def test_each_process_does_its_work_under_its_user(guarded: ValkeyServer, start:
     asked = start("app", "ask", "SPY", REDIS_URL=url_of(guarded, "reader"))
 
     assert asked.wait() == 0
+    assert refused_by(guarded) == []
     for process in (worker, beat, asked):
         assert "NOPERM" not in process.said()
         assert PASSWORD not in process.said()
@@ -82,6 +90,7 @@ def test_feed_server_and_flower_do_theirs_too(guarded: ValkeyServer, start: Star
 
     assert "orderflow_redis_up 1" in page(web, "metrics")
     wait_until(lambda: asyncio.run(is_answered(web)), "a simulated ticker is answered for")
+    assert refused_by(guarded) == []
     for process in running:
         assert process.process.poll() is None
         assert "NOPERM" not in process.said()
@@ -110,11 +119,87 @@ def test_a_reader_may_forget_the_oldest_answers(guarded: ValkeyServer) -> None:
     assert reader.zcard("orderflow:answers:newest") == MAX_ANSWERS
 
 
+ALLOWED = {
+    user: frozenset(commands.split())
+    for user, _, commands in (
+        line.partition(": ")
+        for line in (ROOT / "tests/system/allowed_commands.txt").read_text().splitlines()
+    )
+}
+
+
+def commands_of(admin: redis.Redis) -> dict[str, int]:
+    """Return every command and subcommand of a server, and how many words it takes at least."""
+    with_subcommands = [
+        command
+        for container in raw_reply(admin, "COMMAND")
+        for command in (container[9] if len(container) > 9 and container[9] else [container])
+    ]
+    return {command[0].decode(): abs(command[1]) for command in with_subcommands}
+
+
+def raw_reply(admin: redis.Redis, command: str) -> list[list[Any]]:
+    """Return a reply as it comes: redis-py's own form leaves out subcommands."""
+    connection = admin.connection_pool.make_connection()
+    try:
+        connection.send_command(command)
+        reply: list[list[Any]] = connection.read_response()
+        return reply
+    finally:
+        connection.disconnect()
+
+
+def may_run(admin: redis.Redis, user: str, command: str, words: int) -> bool:
+    """Tell whether a user may run a command, with whatever keys."""
+    parts = command.split("|")
+    filled = [*parts, *["1"] * (words - len(parts))]
+    reply = str(admin.execute_command("ACL DRYRUN", user, *filled))
+    return "permissions to run" not in reply
+
+
+def test_each_user_may_run_the_commands_of_a_written_list_and_no_others(
+    guarded: ValkeyServer,
+) -> None:
+    with redis.Redis(port=guarded.port) as admin:
+        commands = commands_of(admin)
+        assert len(commands) > 300
+        found = {
+            user: frozenset(
+                command
+                for command, words in commands.items()
+                if may_run(admin, user, command, words)
+            )
+            for user in ALLOWED
+        }
+
+    for user, allowed in ALLOWED.items():
+        assert found[user] - allowed == frozenset(), f"{user} may run more"
+        assert allowed - found[user] == frozenset(), f"{user} may run less"
+
+
+def test_the_dangerous_commands_that_are_allowed_are_few(guarded: ValkeyServer) -> None:
+    with redis.Redis(port=guarded.port) as admin:
+        dangerous = {*map(str, admin.acl_cat("dangerous"))}
+
+    assert "keys" in dangerous
+    assert {user: allowed & dangerous for user, allowed in ALLOWED.items()} == {
+        "analysis": {"info"},
+        "broker": set(),
+        "reader": set(),
+    }
+
+
 REFUSED = [
     ("broker", ("DEL", "orderflow:quotes:SPY")),
     ("broker", ("SET", "orderflow:state:SPY", "x")),
     ("broker", ("GET", "orderflow:pulse")),
     ("broker", ("EVAL", "return 1", "0")),
+    ("broker", ("CLIENT", "PAUSE", "4000", "ALL")),
+    ("broker", ("CLIENT", "LIST")),
+    ("reader", ("CLIENT", "KILL", "TYPE", "normal")),
+    ("reader", ("SCRIPT", "FLUSH")),
+    ("analysis", ("FUNCTION", "FLUSH")),
+    ("analysis", ("CLIENT", "NO-EVICT", "on")),
     ("reader", ("ZADD", "orderflow:quotes:SPY", "1", "x")),
     ("reader", ("DEL", "orderflow:state:SPY")),
     ("reader", ("LPUSH", "fanout", "x")),

@@ -1,0 +1,178 @@
+"""Subscriptions over HTTP: to resources only, bounded, and a client that does not read."""
+
+import itertools
+import socket
+import threading
+import time
+from typing import Any, Self
+
+import httpx2
+import pytest
+import redis
+
+from app.storage.keys import TICKED_CHANNEL
+from mcp_app.resource_addresses import resource_uris
+from mcp_app.subscription_bounds import MAX_A_SESSION
+from tests.processes import BOUND_SECONDS, Start
+from tests.system.serving import HEADERS, Served
+from tests.timing import assert_within
+
+pytestmark = pytest.mark.system
+
+NO_RESOURCES = {
+    "no address of ours": "https://example.com/" + "x" * 200_000,
+    "a long ticker": f"orderflow://{'S' * 33}/snapshot",
+    "no ticker": "orderflow:///snapshot",
+    "a path": "orderflow://../../etc/passwd",
+    "another resource of a ticker": "orderflow://SPY/secrets",
+    "another case": "ORDERFLOW://SPY/snapshot",
+    "a line in it": "orderflow://SPY%0a/snapshot",
+    "an empty text": "",
+}
+RESOURCES = (
+    "orderflow://tickers",
+    "orderflow://BTC%2fUSDT/patterns",
+    "ui://orderflow/live.html",
+)
+META = {
+    "io.modelcontextprotocol/protocolVersion": "2026-07-28",
+    "io.modelcontextprotocol/clientInfo": {"name": "test", "version": "1"},
+    "io.modelcontextprotocol/clientCapabilities": {},
+}
+LISTEN = "subscriptions/listen"
+MODERN = HEADERS | {"mcp-protocol-version": "2026-07-28", "mcp-method": LISTEN}
+# Their addresses are long, so that few updates fill the buffers on the way.
+TICKERS = [f"T{number:03}{'/' * 28}" for number in range(MAX_A_SESSION // 2)]
+
+
+@pytest.fixture
+def served(start: Start) -> Served:
+    return Served(start, ORDERFLOW_MCP_REQUESTS_PER_MINUTE="100000")
+
+
+class Session:
+    """A session of protocol 2025 on one connection."""
+
+    def __init__(self, served: Served) -> None:
+        self.id = served.session()
+        self.headers = HEADERS | {"Mcp-Session-Id": self.id}
+        self._http = httpx2.Client(base_url=served.address, timeout=BOUND_SECONDS)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._http.delete("/mcp", headers=self.headers)
+        self._http.close()
+
+    def ask(self, method: str, **params: Any) -> httpx2.Response:
+        """Send a request."""
+        message = {"jsonrpc": "2.0", "id": 1, "method": method, "params": params}
+        return self._http.post("/mcp", json=message, headers=self.headers)
+
+    def subscribe(self, uri: str) -> dict[str, Any]:
+        """Subscribe to a resource; return the response."""
+        found: dict[str, Any] = self.ask("resources/subscribe", uri=uri).json()
+        return found
+
+
+def listen(served: Served, uris: list[str]) -> httpx2.Response:
+    params = {"notifications": {"resourceSubscriptions": uris}, "_meta": META}
+    message = {"jsonrpc": "2.0", "id": 1, "method": LISTEN, "params": params}
+    return httpx2.post(f"{served.address}/mcp", json=message, headers=MODERN, timeout=BOUND_SECONDS)
+
+
+def test_what_is_no_resource_can_not_be_subscribed_to(served: Served) -> None:
+    with Session(served) as session:
+        for kind, uri in NO_RESOURCES.items():
+            refused = session.ask("resources/subscribe", uri=uri)
+            listened = listen(served, [uri])
+            for found in (refused, listened):
+                assert "no such resource" in found.json()["error"]["message"], kind
+                assert len(found.content) <= 1024, kind
+        for uri in RESOURCES:
+            assert session.subscribe(uri)["result"] == {}, uri
+
+
+def test_a_session_has_a_bounded_number_of_subscriptions(served: Served) -> None:
+    uris = [uri for ticker in TICKERS for uri in resource_uris(ticker)]
+    assert len(uris) == MAX_A_SESSION
+
+    with Session(served) as session:
+        for uri in uris:
+            assert session.subscribe(uri)["result"] == {}
+        refused = session.subscribe("orderflow://SPY/snapshot")
+        again = session.subscribe(uris[0])
+        session.ask("resources/unsubscribe", uri=uris[0])
+        after = session.subscribe("orderflow://SPY/snapshot")
+
+    assert "1001 subscriptions in a session" in refused["error"]["message"]
+    assert (again["result"], after["result"]) == ({}, {})
+    listened = listen(served, [*uris, "orderflow://SPY/snapshot"]).json()
+    assert "1001 subscriptions in a session" in listened["error"]["message"]
+
+
+class Reading:
+    """Read the stream of a session, and keep when it was told of a resource."""
+
+    def __init__(self, served: Served, session: Session, uri: str) -> None:
+        self.session = session
+        assert session.subscribe(uri)["result"] == {}
+        self._address = f"{served.address}/mcp"
+        self._uri = uri
+        self.told_at: list[float] = []
+        self._thread = threading.Thread(target=self._read, daemon=True)
+        self._thread.start()
+
+    def end(self) -> None:
+        """Wait for the end of the stream, which ends with its session."""
+        self._thread.join(BOUND_SECONDS)
+
+    def _read(self) -> None:
+        with (
+            httpx2.Client(timeout=BOUND_SECONDS, headers=self.session.headers) as http,
+            http.stream("GET", self._address) as stream,
+        ):
+            for line in stream.iter_lines():
+                if self._uri in line:
+                    self.told_at.append(time.monotonic())
+
+
+def sleeping_stream(served: Served, session: Session) -> socket.socket:
+    """Open a session's stream by a client that never reads."""
+    wire = socket.socket()
+    wire.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    wire.connect(("127.0.0.1", served.port))
+    head = f"GET /mcp HTTP/1.1\r\nHost: localhost\r\nMcp-Session-Id: {session.id}\r\n"
+    wire.sendall(f"{head}Accept: text/event-stream\r\n\r\n".encode())
+    return wire
+
+
+def publish_ticks(client: redis.Redis, tickers: list[str]) -> None:
+    for ticker in tickers:
+        client.publish(f"{TICKED_CHANNEL}{ticker}", "1")
+    time.sleep(0.2)
+
+
+def test_a_client_that_sleeps_is_ended_and_others_notice_nothing(
+    served: Served, redis_client: redis.Redis
+) -> None:
+    with Session(served) as asleep, Session(served) as awake:
+        for ticker in TICKERS:
+            for uri in resource_uris(ticker):
+                asleep.subscribe(uri)
+        reading = Reading(served, awake, resource_uris(TICKERS[0])[0])
+        with sleeping_stream(served, asleep):
+            began = time.monotonic()
+            while asleep.ask("ping").status_code != 404:
+                assert time.monotonic() - began < BOUND_SECONDS, "the session lives on"
+                publish_ticks(redis_client, TICKERS)
+            ended = time.monotonic()
+            while time.monotonic() < ended + 3:
+                publish_ticks(redis_client, TICKERS[:1])
+    reading.end()
+
+    told = [began, *(at for at in reading.told_at if at > began), ended]
+    assert reading.told_at[-1] > ended
+    assert len(told) > 5
+    assert_within(3, max(after - before for before, after in itertools.pairwise(told)))
