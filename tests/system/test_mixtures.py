@@ -253,8 +253,8 @@ def wrong_rejections(told: Told) -> Iterator[str]:
         yield f"rejected {said} times of {sum(least.values())} to {sum(most.values())}"
 
 
-def _rejected_counts(rejected: Any) -> Counter[str]:  # noqa: ANN401
-    return Counter()
+def _rejected_counts(rejected: Any) -> Counter[str]:
+    return Counter(rejected)  # TODO
 
 
 def wrong_silence(told: Told) -> Iterator[str]:
