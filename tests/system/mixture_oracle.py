@@ -9,6 +9,7 @@ from tests.reference.past import Past, ceil_second
 from tests.reference.scales import Sizes
 from tests.system.mixtures import Feed, Written
 
+SECOND_MS = 1000
 LATE_ENTERS_MS = 2_000
 AHEAD_MS = 5_000
 
@@ -28,6 +29,8 @@ class Ledger:
         self.entered: list[Written] = []
         self.lost: list[Written] = []
         self.as_of = 0
+        self.ticked_from_ms = 0
+        """When the first tick ran."""
         self.lags: list[tuple[float, int]] = []
         """When a record was there for a tick, and by how many ticks it had missed its own."""
         self._unread: list[Written] = []
@@ -52,24 +55,25 @@ class Ledger:
         ]
         if as_of <= self.as_of:
             return
-        reaches_back_ms = self._reaches_back_ms()
+        self.ticked_from_ms = self.ticked_from_ms or nominal_ms
+        enters_after = self._enters_after()
         for one in self._unread:
             if one.score > as_of:
                 continue
             if one.score > self.as_of or not self.as_of:
                 self.in_time.append(one)
-            elif one.score > self.as_of - reaches_back_ms:
+            elif one.score > enters_after:
                 self.entered.append(one)
             else:
                 self.lost.append(one)
         self._unread = [one for one in self._unread if one.score > as_of]
         self.as_of = as_of
 
-    def _reaches_back_ms(self) -> int:
-        """Return how late a record may be and still enter: not at all in a life's first 2 s."""
+    def _enters_after(self) -> float:
+        """Return after which stamp late records enter: not before the first second with any."""
         usable = [one.score for one in self.in_time if one.record is not None]
-        is_young = not usable or self.as_of - ceil_second(min(usable)) < LATE_ENTERS_MS
-        return 0 if is_young else LATE_ENTERS_MS
+        first = ceil_second(min(usable)) - SECOND_MS if usable else self.as_of
+        return max(first, self.as_of - LATE_ENTERS_MS)
 
     @property
     def late(self) -> list[Written]:
