@@ -88,7 +88,7 @@ class World:
     def __init__(self, client: redis.Redis, reader: Reader, patch: pytest.MonkeyPatch) -> None:
         self._redis: Any = client
         self.reader = reader
-        self.now_ms = float(START_MS)
+        self.now_ms = self.worker_from_ms = float(START_MS)
         patch.setattr(clock, "now_ms", lambda: self.now_ms)
 
     def write(self, ledgers: list[Ledger]) -> None:
@@ -116,12 +116,12 @@ class World:
         """Return what a ticker's state is as of, 0 without one."""
         return int(self._redis.hget(f"orderflow:state:{ticker}", "as_of") or 0)
 
-    @staticmethod
-    def replace_worker() -> None:
+    def replace_worker(self) -> None:
         """Let another process take over, which holds no ticker's engine."""
         from tasks import ticks  # noqa: PLC0415 - as above
 
         ticks.store.cache_clear()
+        self.worker_from_ms = self.now_ms
 
     def levels(self, ticker: str) -> dict[str, list[dict[str, Any]]]:
         """Return a ticker's published levels by side, most significant first."""
@@ -149,6 +149,7 @@ class Told:
     text: str
     now_ms: float
     ticked_ms: int
+    worker_from_ms: float
 
     @property
     def start_ms(self) -> float:
@@ -283,7 +284,7 @@ def wrong_lag(told: Told) -> Iterator[str]:
     longest = max((lag for _, lag in lags), default=0)
     if said is not None and said > longest + 2:
         yield f"behind by {said} s, and no record by over {longest} s"
-    from_ms = max(told.ledger.ticked_from_ms, told.ticked_ms - 10_000)
+    from_ms = max(told.ledger.ticked_from_ms, told.worker_from_ms, told.ticked_ms - 10_000)
     recent = [(at, lag) for at, lag in lags if at > from_ms]
     ticks = {at for at, lag in recent if lag}
     if said is None and len(ticks) >= 6 and sum(lag > 0 for _, lag in recent) > len(recent) / 2:
@@ -427,7 +428,8 @@ class Scenario:
             self._miss(ledger, self._wrong_error(ledger, error))
             return None
         answer = build_answer(snapshot)
-        return Told(ledger, snapshot, answer, as_text(answer), self.world.now_ms, self.ticked_ms)
+        times = (self.world.now_ms, self.ticked_ms, self.world.worker_from_ms)
+        return Told(ledger, snapshot, answer, as_text(answer), *times)
 
     def _check_the_end(self) -> None:
         """Check what is to be true of a whole life."""
