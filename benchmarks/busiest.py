@@ -36,7 +36,8 @@ class Moment(NamedTuple):
 @contextmanager
 def busiest_moment(quotes: Path, trades: Path) -> Iterator[Moment]:
     """Fold the hour up to the busiest second into a private Redis, and set the clock to it."""
-    records = read_tape(quotes, trades).records
+    tape = read_tape(quotes, trades)
+    records = tape.records
     as_of = busiest_second(records)
     server = ValkeyServer(config={"save": ""})
     server.start()
@@ -45,7 +46,9 @@ def busiest_moment(quotes: Path, trades: Path) -> Iterator[Moment]:
     reader = Reader.from_settings(settings)
     try:
         store = TickStore(settings)
-        _publish(settings, [r for r in records if as_of - HISTORY_MS < r.stamp <= as_of])
+        _publish(
+            settings, [r for r in records if as_of - HISTORY_MS < r.stamp <= as_of], tape.digits
+        )
         for second in range(as_of - HISTORY_MS + STEP_MS, as_of + 1, STEP_MS):
             store.run_tick(TICKER, second)
         clock.shift(0)
@@ -64,13 +67,13 @@ def busiest_second(records: list[Record]) -> int:
     return second
 
 
-def _publish(settings: Settings, records: list[Record]) -> None:
+def _publish(settings: Settings, records: list[Record], digits: int) -> None:
     client = redis.Redis.from_url(settings.redis_url)
     keys = Keys()
     for start in range(0, len(records), BATCH):
         pipe = client.pipeline(transaction=False)
         for record in records[start : start + BATCH]:
             key = keys.quotes(TICKER) if isinstance(record, Quote) else keys.trades(TICKER)
-            pipe.zadd(key, {member_of(record): record.stamp})
+            pipe.zadd(key, {member_of(record, digits): record.stamp})
         pipe.execute()
     client.close()

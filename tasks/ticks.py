@@ -154,6 +154,8 @@ def _count(report: "TickReport", as_of_ms: int, sent_at_ms: float) -> None:
         _count_lag(sent_at_ms - as_of_ms)
     else:
         counters.count(f"ticks_{report.outcome}")
+        if report.outcome == "waiting":
+            counters.heartbeat("tick", as_of_ms)
 
 
 def _count_lag(lag_ms: float) -> None:

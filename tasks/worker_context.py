@@ -16,6 +16,7 @@ from app.storage import keys
 from app.storage.active_tickers import ActiveTickers
 from app.storage.keys import Keys
 from app.storage.redis_client import connect
+from app.storage.trimming import RecordTrimmer
 from tasks.queues import given_shard, tick_queue
 
 log = structlog.stdlib.get_logger("tasks")
@@ -34,6 +35,12 @@ def client() -> redis.Redis:
 def active_tickers() -> ActiveTickers:
     """Return this process's reader of the active tickers."""
     return ActiveTickers(client(), Keys(cluster=settings().cluster))
+
+
+@functools.cache
+def record_trimmer() -> RecordTrimmer:
+    """Return this process's trimmer of the records that no tick trims."""
+    return RecordTrimmer(client(), Keys(cluster=settings().cluster), settings())
 
 
 def claim(as_of_ms: int, shard: int) -> bool:

@@ -90,6 +90,7 @@ class KeyWriter:
         self._redis = client
         self.now = now_ms()
         self.as_of = int(self.now // 1000 * 1000)
+        self._quote_at: dict[str, float] = {}
 
     def quote(self, ticker: str = "SPY", *, age_seconds: float = 0.5) -> None:
         """Add a quote as a broker does."""
@@ -98,10 +99,21 @@ class KeyWriter:
         self._redis.zadd(
             f"orderflow:quotes:{ticker}", {json.dumps(quote | {"timestamp": stamp}): stamp}
         )
+        self._quote_at[ticker] = stamp
+
+    def refused_quotes(
+        self, ticker: str = "SPY", *, count: int = 1, age_seconds: float = 0.1
+    ) -> None:
+        """Add quotes that can't be used, all at one time, as a broker does."""
+        stamp = self.now - age_seconds * 1000
+        members = (json.dumps({"bid_price": None, "bid_size": 1, "n": n}) for n in range(count))
+        self._redis.zadd(f"orderflow:quotes:{ticker}", dict.fromkeys(members, stamp))
 
     def clear_quotes(self, ticker: str = "SPY") -> None:
-        """Delete a ticker's quotes."""
+        """Delete a ticker's quotes, as if none had ever been written."""
         self._redis.delete(f"orderflow:quotes:{ticker}")
+        self._redis.hdel(f"orderflow:state:{ticker}", "quote_at")
+        self._quote_at.pop(ticker, None)
 
     def trade(self, ticker: str = "SPY", *, aggressor: str | None = "buy") -> None:
         """Add a trade as a broker does."""
@@ -143,7 +155,25 @@ class KeyWriter:
                 f"orderflow:metrics:{ticker}:{window}", mapping=known | {"engine": "1"}
             )
         self._redis.hset(f"orderflow:state:{ticker}", mapping={"as_of": as_of, "version": 1})
+        if ticker in self._quote_at:
+            self._redis.hset(f"orderflow:state:{ticker}", "quote_at", self._quote_at[ticker])
         return as_of
+
+    def rejected(
+        self,
+        ticker: str = "SPY",
+        *,
+        since_age_seconds: float = 15,
+        kind: str = "quotes",
+        **reasons: int,
+    ) -> None:
+        """Write into the state that a tick rejected records, newer than any usable one."""
+        since, count = self.now - since_age_seconds * 1000, sum(reasons.values())
+        name = f"orderflow:state:{ticker}"
+        told = json.loads(self._redis.hget(name, "rejected") or "{}")
+        told[kind] = {"since": since, "count": count, "reasons": reasons}
+        self._redis.hset(name, "rejected", json.dumps(told))
+        self._redis.hset(name, "as_of", self.as_of)
 
     def event(
         self, ticker: str = "SPY", *, opened_age_seconds: float = 31, **changed: object

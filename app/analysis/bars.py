@@ -9,7 +9,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field, fields
 from typing import Final
 
-from app.analysis.records import BUY, PRICE_UNITS, UNSIGNED, Quote, Trade
+from app.analysis.price_units import DEFAULT_DIGITS, FLOAT_UNITS_PER_ONE, published_price
+from app.analysis.records import BUY, UNSIGNED, Quote, Trade
 from app.analysis.standing_quote import StandingQuote, TradeSign
 
 SECOND_MS: Final = 1000
@@ -37,7 +38,9 @@ def group_by_second(faults: Iterable[tuple[float, str]]) -> FaultsBySecond:
 
 @dataclass(slots=True, init=False)
 class Bar:
-    """One second; prices and spreads in 1e-8, times in ms, 0 where a price or threshold is unknown.
+    """One second; times in ms, 0 where a price or threshold is unknown.
+
+    Prices and spreads are in units of 10^-`digits`.
 
     `compared` counts quotes that had a predecessor, `scored` those of them whose log-OFI could be
     scaled. `stood` is 1 if a quote stood at the end. `mid2` is twice the valid mid, `spread` the
@@ -93,6 +96,7 @@ class Bar:
     trades_seen: int
     first_quote: Quote | None
     quality: dict[str, int] | None
+    digits: int
 
     def __init__(self, end: int) -> None:
         """Begin the second that ends at `end`, with all fields 0."""
@@ -111,6 +115,7 @@ class Bar:
         self.large_bid_size = self.large_ask_size = self.depth = 0.0
         self.first_quote = None
         self.quality = None
+        self.digits = DEFAULT_DIGITS
 
     def set_fields(self, values: Iterable[tuple[str, object]]) -> "Bar":
         """Set fields by name, and return this bar."""
@@ -134,7 +139,8 @@ class BarBuilder:
     """Builds bars from records in stream order, with thresholds that change at whole seconds.
 
     `bar` is the current second, which ends at `end`; call `begin` before the first record.
-    `last_bid_price` and `last_ask_price` are the newest prices quoted with a size.
+    `last_bid_price` and `last_ask_price` are the newest prices quoted with a size. Prices are in
+    units of 10^-`digits`.
     """
 
     end: int
@@ -148,6 +154,7 @@ class BarBuilder:
     large_ask_size: float
     depth: float
     trades_seen: int
+    digits: int = field(init=False)
 
     def __init__(  # noqa: PLR0913, PLR0917 - written out, as in `records`
         self,
@@ -173,16 +180,18 @@ class BarBuilder:
         self.large_ask_size = large_ask_size
         self.depth = depth
         self.trades_seen = trades_seen
+        self.digits = DEFAULT_DIGITS
 
     def begin(self, end: int) -> None:
         """Begin the second that ends at `end`."""
         self.end = end
         self.bar = Bar(end)
+        self.bar.digits = self.digits
 
     def copy(self) -> "BarBuilder":
         """Return an independent copy; only at a whole second, since `bar` is not copied."""
         standing = self.standing_quote
-        return BarBuilder(
+        other = BarBuilder(
             self.end,
             StandingQuote(
                 standing.quote,
@@ -200,6 +209,8 @@ class BarBuilder:
             self.depth,
             self.trades_seen,
         )
+        other.digits = self.digits
+        return other
 
     def add_quote(self, quote: Quote) -> None:
         """Add a quote."""
@@ -266,7 +277,7 @@ class BarBuilder:
         sign = self.standing_quote.sign_trade(trade)
         self.trades_seen = 1
         bar.trade_count += 1
-        bar.notional += trade.price / PRICE_UNITS * trade.size
+        bar.notional += published_price(trade.price, FLOAT_UNITS_PER_ONE[self.digits]) * trade.size
         if sign.is_inside:
             bar.inside_volume += trade.size
         if sign.aggressor == UNSIGNED:
@@ -340,7 +351,7 @@ class BarBuilder:
         if self.standing_quote.spread:
             bar.mid2 = mid2
             bar.spread = self.standing_quote.spread
-            bar.weighted_mid = weighted_mid(last)
+            bar.weighted_mid = weighted_mid(last, self.digits)
 
     def set_thresholds(self, bar: Bar, large_bid: float, large_ask: float, depth: float) -> None:
         """Set the next second's thresholds, and store them in the bar that just ended."""
@@ -353,17 +364,19 @@ class BarBuilder:
         self.set_thresholds(bar, source.large_bid_size, source.large_ask_size, source.depth)
 
 
-def weighted_mid(quote: Quote) -> float:
+def weighted_mid(quote: Quote, digits: int = DEFAULT_DIGITS) -> float:
     r"""Return the mean of bid and ask, each weighted by the opposite side's size.
 
     .. math:: W = \frac{P_b q_a + P_a q_b}{q_b + q_a}
 
     Stoikov (2018), "The micro-price", Quantitative Finance 18(12).
 
-    >>> weighted_mid(Quote(0.0, 0, 10 * PRICE_UNITS, 300, 11 * PRICE_UNITS, 100))
+    >>> weighted_mid(Quote(0.0, 0, 10_00000000, 300, 11_00000000, 100))
     10.75
     """
-    bid, ask = quote.bid_price / PRICE_UNITS, quote.ask_price / PRICE_UNITS
+    units_per_one = FLOAT_UNITS_PER_ONE[digits]
+    bid = published_price(quote.bid_price, units_per_one)
+    ask = published_price(quote.ask_price, units_per_one)
     return (bid * quote.ask_size + ask * quote.bid_size) / (quote.bid_size + quote.ask_size)
 
 

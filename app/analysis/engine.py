@@ -17,11 +17,24 @@ from app.analysis.dispatch import DetectorDispatcher
 from app.analysis.late_records import MAX_LATE_MS
 from app.analysis.metrics import compute_metrics
 from app.analysis.patterns.events import Event
-from app.analysis.records import UNSIGNED, Batch, Quote, Trade
-from app.analysis.results import Quality, TickResult, build_quality
+from app.analysis.price_fields import PriceWalk
+from app.analysis.price_units import UNITS_PER_ONE
+from app.analysis.record_parser import INEXACT_PRICE
+from app.analysis.records import UNSIGNED, Batch, Quote, Record, Trade
+from app.analysis.rejections import newest_quote_stamp, newest_trade_stamp
+from app.analysis.results import Quality, TickResult, add_counts, build_quality
 from app.analysis.rolling_bars import RollingBars
 from app.analysis.state import BuilderCheckpoint, ExpiringEvent, Gap, State, new_state
 from app.analysis.touch import BestPriceChanges, Visit, is_better, resting_side
+from app.analysis.widening import (
+    MIN_REFUSED,
+    asks_too_much,
+    begin_unit_anew,
+    can_be_finer,
+    digits_of_record,
+    record_in_unit,
+    use_finer_unit,
+)
 from app.analysis.windows import WEAK_EVENT_SECONDS, WINDOW_SECONDS, WINDOWS
 
 SLEEP_AFTER_SECONDS: Final = 300
@@ -37,7 +50,15 @@ class Engine:
         self.table = table
         self._final_bars: list[Bar] = []
         self._levels_changed = [False, False]
+        self._oddities: dict[str, int] = {}
         self._dispatcher = DetectorDispatcher(state)
+        # The second in which a finer unit was last refused, and its digits.
+        self._refused_second, self._refused_digits = 0, 0
+        if table.digits < state.digits:
+            table.use_finer_unit(
+                state.digits, PriceWalk(UNITS_PER_ONE[state.digits - table.digits])
+            )
+            table.first_quote = state.first_quote
 
     @classmethod
     def new(cls, ticker: str) -> "Engine":
@@ -53,13 +74,26 @@ class Engine:
         """Fold records stamped after the last `as_of` and up to this one, in stream order.
 
         `as_of` is a whole second in ms. `stored` maps the end of a second to the number of members
-        with scores in it that the broker's keys hold.
+        with scores in it that the broker's keys hold. Records that the ticker's price unit can't be
+        made to hold are left out, and become rejected ones of the batch.
         """
         faults = group_by_second(batch.faults)
         counts = stored or {}
         state = self.state
-        for record in batch.records:
-            stamp = record.stamp
+        is_in_other_unit = batch.digits != state.digits
+        not_held: list[Record] = []
+        if batch.records and not is_in_other_unit:
+            state.refused_in_a_row = 0
+        for given in batch.records:
+            record, stamp = given, given.stamp
+            if is_in_other_unit:
+                self._close_ended_seconds(stamp, faults, counts)
+                held = self._in_unit(record, batch.digits)
+                if held is None:
+                    faults.setdefault(whole_second(stamp), []).append(INEXACT_PRICE)
+                    not_held.append(given)
+                    continue
+                record = held
             if stamp > state.bar_builder.end or state.is_asleep:
                 self._close_seconds_before(stamp, faults, counts)
             if state.open_stamp and stamp > state.open_stamp:
@@ -71,33 +105,116 @@ class Engine:
             else:
                 self._fold_trade(record)
         self._close_seconds_through(as_of, faults, counts)
+        if not_held:
+            batch.reject(not_held, INEXACT_PRICE)
+        self._note_rejections(batch)
+        self._count_outside_bars(faults)
         state.as_of = as_of
+
+    def _count_outside_bars(self, faults: FaultsBySecond) -> None:
+        """Count what belongs to no bar: there was no record yet, or the ticker is asleep."""
+        for names in faults.values():
+            for name in names:
+                self._oddities[name] = self._oddities.get(name, 0) + 1
+
+    def _note_rejections(self, batch: Batch) -> None:
+        state = self.state
+        if batch.rejected_quotes or state.rejected_quotes.count:
+            newest = newest_quote_stamp(batch.records)
+            state.rejected_quotes.add_newer(batch.rejected_quotes, newest)
+        if batch.rejected_trades or state.rejected_trades.count:
+            newest = newest_trade_stamp(batch.records)
+            state.rejected_trades.add_newer(batch.rejected_trades, newest)
+
+    def take_oddities(self) -> dict[str, int]:
+        """Return the counts of oddities folded since the last call, by name."""
+        oddities, self._oddities = self._oddities, {}
+        return oddities
 
     def _close_seconds_before(
         self, stamp: float, faults: FaultsBySecond, stored: Mapping[int, int]
     ) -> None:
         """Close the seconds that end before a stamp, so that the current second contains it."""
+        self._close_ended_seconds(stamp, faults, stored)
+        if self.state.is_asleep or not self.state.bar_builder.end:
+            self._add_silent_seconds(whole_second(stamp) - SECOND_MS, faults)
+            self._resume(stamp)
+
+    def _close_ended_seconds(
+        self, stamp: float, faults: FaultsBySecond, stored: Mapping[int, int]
+    ) -> None:
         state = self.state
         if stamp > state.bar_builder.end and state.bar_builder.end:
             end = whole_second(stamp)
             while state.bar_builder.end < end and not state.is_asleep:
                 self._close_second(faults, stored)
-        if state.is_asleep or not state.bar_builder.end:
-            self._resume(stamp)
+
+    def _in_unit(self, record: Record, digits: int) -> Record | None:
+        """Return a record, given in 10^-digits, in the ticker's unit; None if that can not be."""
+        state = self.state
+        held = self._held(record, digits)
+        if held is not None:
+            state.refused_in_a_row = 0
+            return held
+        state.refused_in_a_row += 1
+        is_over = state.is_asleep and state.refused_in_a_row >= MIN_REFUSED
+        if not is_over or asks_too_much(record, digits, digits_of_record(record, digits)):
+            return None
+        begin_unit_anew(state)
+        self._final_bars += self.table.take_lost_bars()
+        lost_to = self.table.lost_to
+        self.table = RollingBars(max(WINDOW_SECONDS), spans=WINDOW_SECONDS)
+        self.table.lost_to = lost_to
+        self._levels_changed = [True, True]
+        self._refused_second = 0
+        return self._held(record, digits)
+
+    def _held(self, record: Record, digits: int) -> Record | None:
+        """Return a record in the ticker's unit, which may become finer for it.
+
+        The unit becomes finer where the record asks for it and the ticker's prices allow it. To
+        find that they don't takes as long as many records: once a second.
+        """
+        state = self.state
+        needed = digits_of_record(record, digits)
+        if needed > state.digits:
+            second = whole_second(record.stamp)
+            is_refused = (
+                second == self._refused_second and needed >= self._refused_digits
+            ) or asks_too_much(record, digits, needed)
+            if is_refused:
+                return None
+            if not can_be_finer(state, needed):
+                self._refused_second, self._refused_digits = second, needed
+                return None
+            use_finer_unit(state, self.table, needed)
+        return record_in_unit(record, digits, state.digits)
 
     def _close_seconds_through(
         self, as_of: int, faults: FaultsBySecond, stored: Mapping[int, int]
     ) -> None:
-        """Close the seconds up to `as_of`; while asleep, add silent bars instead."""
+        """Close the seconds up to `as_of`; without a usable record, add silent bars instead."""
         state = self.state
-        if not state.bar_builder.end:
-            return
-        while state.bar_builder.end <= as_of and not state.is_asleep:
+        while 0 < state.bar_builder.end <= as_of and not state.is_asleep:
             self._close_second(faults, stored)
+        if state.is_asleep or not state.bar_builder.end:
+            self._add_silent_seconds(as_of, faults)
         if state.is_asleep:
-            self.table.fill_to(as_of)
-            self._final_bars += self.table.take_lost_bars()
             self._update_levels(as_of)
+
+    def _add_silent_seconds(self, end: int, faults: FaultsBySecond) -> None:
+        """Add silent bars up to `end`, while no second is open; they count what was rejected."""
+        for second in sorted(faults):
+            if self.table.end < second <= end:
+                quality: dict[str, int] = {}
+                for name in faults.pop(second):
+                    quality[name] = quality.get(name, 0) + 1
+                add_counts(self._oddities, quality)
+                bar = self.table.add_silent_second(second, quality)
+                self._final_bars += self.table.take_lost_bars()
+                self._final_bars.append(bar)
+        self.table.fill_to(end)
+        self._final_bars += self.table.take_lost_bars()
 
     def _resume(self, stamp: float) -> None:
         """Begin the first second, or the first after a sleep or a gap."""
@@ -271,6 +388,8 @@ class Engine:
     def _add_bar(self, bar: Bar) -> None:
         """Add a closed bar; bars older than `MAX_LATE_MS` become final."""
         state = self.state
+        if bar.quality is not None:
+            add_counts(self._oddities, bar.quality)
         self.table.add(bar)
         self._final_bars += self.table.take_lost_bars()
         state.first_quote = self.table.first_quote

@@ -9,32 +9,38 @@ from collections.abc import Mapping
 from typing import Final
 
 from app.analysis.bars import SECOND_MS, Bar, BarBuilder, FaultsBySecond, group_by_second
-from app.analysis.records import Batch, Quote
+from app.analysis.record_parser import INEXACT_PRICE
+from app.analysis.records import Batch, Quote, Record
+from app.analysis.rejections import newest_quote_stamp, newest_trade_stamp
 from app.analysis.rolling_bars import RollingBars
 from app.analysis.state import BuilderCheckpoint, State
+from app.analysis.widening import record_in_unit
 
 MAX_LATE_MS: Final = 2000
 
 
 def replay_late_records(
     state: State, table: RollingBars, batch: Batch, stored: Mapping[int, int]
-) -> None:
+) -> dict[str, int] | None:
     """Fold the records of the last 2 s again, now with the late ones among them.
 
     `stored` counts, by the end of their second, the members that the broker's keys hold. Only bars
-    change: events, levels and baselines keep what the records that came in time gave.
+    change: events, levels and baselines keep what the records that came in time gave. Returns by
+    how much the bars' counts of oddities grew; None if no bars are kept that could change.
     """
     if (
         not state.checkpoints
         or not state.recent
         or state.recent[0].end != state.checkpoints[0].end + SECOND_MS
     ):
-        return
+        return None
     builder = state.checkpoints[0].builder.copy()
+    in_unit = _in_unit(batch, state.digits)
     faults = group_by_second(batch.faults)
     old_bars, state.recent = state.recent, []
     state.checkpoints = state.checkpoints[:1]
-    records = iter(batch.records)
+    grown: dict[str, int] = {}
+    records = iter(in_unit)
     record = next(records, None)
     for old_bar in old_bars:
         builder.begin(old_bar.end)
@@ -46,10 +52,41 @@ def replay_late_records(
             record = next(records, None)
         new_bar = _close_again(builder, old_bar, faults)
         new_bar.stored = stored.get(old_bar.end, 0)
+        _add_growth(grown, old_bar.quality or {}, new_bar.quality or {})
         table.add(new_bar)
         state.recent.append(new_bar)
         state.checkpoints.append(BuilderCheckpoint(new_bar.end, builder.copy()))
     state.bar_builder = builder
+    state.rejected_quotes.add_late(batch.rejected_quotes, newest_quote_stamp(batch.records))
+    state.rejected_trades.add_late(batch.rejected_trades, newest_trade_stamp(batch.records))
+    return grown
+
+
+def _add_growth(grown: dict[str, int], old: Mapping[str, int], new: Mapping[str, int]) -> None:
+    for name, count in new.items():
+        growth = count - old.get(name, 0)
+        if growth > 0:
+            grown[name] = grown.get(name, 0) + growth
+
+
+def _in_unit(batch: Batch, digits: int) -> list[Record]:
+    """Return the records in the ticker's price unit; late ones can't make it finer.
+
+    Those that it can't hold are left out, and become rejected ones of the batch.
+    """
+    if batch.digits == digits:
+        return batch.records
+    records: list[Record] = []
+    not_held: list[Record] = []
+    for record in batch.records:
+        held = record_in_unit(record, batch.digits, digits)
+        if held is None:
+            not_held.append(record)
+        else:
+            records.append(held)
+    if not_held:
+        batch.reject(not_held, INEXACT_PRICE)
+    return records
 
 
 def _close_again(builder: BarBuilder, old_bar: Bar, faults: FaultsBySecond) -> Bar:

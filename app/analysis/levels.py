@@ -8,7 +8,7 @@ from typing import Final
 from mypy_extensions import mypyc_attr
 
 from app.analysis.bars import SECOND_MS
-from app.analysis.records import PRICE_UNITS
+from app.analysis.price_units import DEFAULT_DIGITS, FLOAT_UNITS_PER_ONE, published_price
 from app.analysis.touch import SIDE_NAMES, is_better
 
 MIN_STAY_MS: Final = 1000.0
@@ -124,7 +124,7 @@ class SideLevels:
     No level was last seen before `oldest_seen`. `ranked` are the levels that were published once,
     by published significance, greatest first; `min_published_significance` is that of the last
     one in the published top. `dropped_prices` are stored levels that were dropped since the last
-    `take_unsaved`.
+    `take_unsaved`. Prices are in units of 10^-`digits`.
     """
 
     side: int
@@ -139,6 +139,7 @@ class SideLevels:
     active_prices: list[int] = field(default_factory=list)
     oldest_seen: float = NEVER
     min_published_significance: float = 0.0
+    digits: int = field(default=DEFAULT_DIGITS, init=False)
 
     def _index_of(self, price: int) -> int:
         """Return the index of a price's level, or where to insert it.
@@ -269,6 +270,16 @@ class SideLevels:
         if level.is_stored:
             self.dropped_prices.add(level.price)
 
+    def stored_prices(self) -> set[int]:
+        """Return the prices by which levels are stored, dropped ones too."""
+        return self.dropped_prices.union([one.price for one in self.levels if one.is_stored])
+
+    def note_new_unit(self, former_prices: Iterable[int]) -> None:
+        """Have all levels stored by their new prices, and dropped by their former ones."""
+        self.dropped_prices.update(former_prices)
+        for level in self.levels:
+            level.is_stored, level.is_unsaved = False, True
+
     def take_unsaved(self, *, whole: bool) -> tuple[list[PriceLevel], list[int]]:
         """Return levels changed since the last call, or all, and the prices of dropped ones."""
         unsaved = [level for level in self.levels if whole or level.is_unsaved]
@@ -295,7 +306,7 @@ class SideLevels:
         published = level.published
         if published is None:
             published = level.published = PublishedLevel(
-                price=level.price / PRICE_UNITS,
+                price=published_price(level.price, FLOAT_UNITS_PER_ONE[self.digits]),
                 side=SIDE_NAMES[self.side],
                 appearances=level.appearances,
                 size=level.published_size,

@@ -4,9 +4,10 @@ A number that can't be known is absent. Formula, unit and source of every field:
 """
 
 import math
-from typing import Final
+from typing import Any, Final
 
-from app.analysis.records import PRICE_UNITS, Quote
+from app.analysis.price_units import published_price
+from app.analysis.records import Quote
 from app.analysis.rolling_bars import ClosingValues, Window
 
 Value = float | int | str
@@ -24,7 +25,8 @@ _NO_TIME_MS: Final = 1e-4
 def compute_metrics(window: Window, tick_size: int) -> Fields:
     """Return all that is known of a window, by field name.
 
-    `tick_size` is the ticker's at the window's end, in 1e-8; 0 where it is not known.
+    `tick_size` is the ticker's at the window's end, in the window's price unit; 0 where it is not
+    known.
     """
     fields: Fields = {
         "as_of": window.as_of,
@@ -48,15 +50,22 @@ def _add_standing(fields: Fields, window: Window, tick_size: int) -> None:
     if not end.stood:
         return
     if end.bid_size > 0:
-        fields["bid_price"] = end.bid_price / PRICE_UNITS
+        fields["bid_price"] = _published(end.bid_price, window.units_per_one)
     fields["bid_size"] = end.bid_size
     if end.ask_size > 0:
-        fields["ask_price"] = end.ask_price / PRICE_UNITS
+        fields["ask_price"] = _published(end.ask_price, window.units_per_one)
     fields["ask_size"] = end.ask_size
     if end.mid2:
         fields["weighted_mid"] = end.weighted_mid
         if tick_size:
             fields["spread_ticks"] = end.spread / tick_size
+
+
+def _published(price: Any, units_per_one: float) -> float:  # noqa: ANN401 - an int where a float would round
+    if isinstance(price, int):
+        return published_price(price, units_per_one)
+    published: float = price / units_per_one
+    return published
 
 
 def _start_of(window: Window) -> ClosingValues | Quote | None:
@@ -69,10 +78,11 @@ def _add_changes(fields: Fields, window: Window) -> None:
     start, end, sums = _start_of(window), window.end, window.sums
     if start is None or not end.stood:
         return
+    units_per_one = window.units_per_one
     if start.bid_size > 0 and end.bid_size > 0:
-        fields["bid_price_movement"] = (end.bid_price - start.bid_price) / PRICE_UNITS
+        fields["bid_price_movement"] = (end.bid_price - start.bid_price) / units_per_one
     if start.ask_size > 0 and end.ask_size > 0:
-        fields["ask_price_movement"] = (end.ask_price - start.ask_price) / PRICE_UNITS
+        fields["ask_price_movement"] = (end.ask_price - start.ask_price) / units_per_one
     fields["net_bid_size_change"] = end.bid_size - start.bid_size
     fields["net_ask_size_change"] = end.ask_size - start.ask_size
     fields["bid_lift_count"] = int(sums.bid_lifts)
@@ -121,12 +131,12 @@ def _word(ratio: float, below: str, above: str) -> str:
 
 
 def _add_spreads(fields: Fields, window: Window) -> None:
-    sums = window.sums
+    sums, units_per_one = window.sums, window.units_per_one
     if sums.spread_time_ms <= 0:
         return
-    fields["avg_spread"] = sums.spread_ms / sums.spread_time_ms / PRICE_UNITS
-    fields["min_spread"] = window.min_spread / PRICE_UNITS
-    fields["max_spread"] = window.max_spread / PRICE_UNITS
+    fields["avg_spread"] = sums.spread_ms / sums.spread_time_ms / units_per_one
+    fields["min_spread"] = window.min_spread / units_per_one
+    fields["max_spread"] = window.max_spread / units_per_one
     fields["spread_bps"] = sums.spread_bps_ms / sums.spread_time_ms
     late = window.late_fifth
     ratio = _ratio(sums.spread_ms, late.spread_ms, sums.spread_time_ms, late.spread_time_ms)
@@ -152,7 +162,8 @@ def _add_movement(fields: Fields, window: Window) -> None:
         return
     before = _mid2(start)
     if before:
-        fields["price_velocity"] = abs(window.end.mid2 - before) / 2 / PRICE_UNITS / window.seconds
+        moved = abs(window.end.mid2 - before) / 2 / window.units_per_one
+        fields["price_velocity"] = moved / window.seconds
 
 
 def _mid2(start: ClosingValues | Quote) -> float:

@@ -25,6 +25,11 @@ ACCEPTED: Final = (
         "stamp_mismatch",
         "records whose `timestamp` is over 1 ms off their score; the score wins",
     ),
+    Count(
+        "unknown_aggressor",
+        "trades whose `aggressor` is neither `buy`, `sell` (in any letter case) nor null; counted "
+        "as null",
+    ),
     Count("crossed", "quotes whose bid is above their ask"),
     Count("locked", "quotes whose bid is their ask"),
     Count("one_sided", "quotes with a side of size 0"),
@@ -33,7 +38,10 @@ ACCEPTED: Final = (
 
 REJECTED: Final = (
     Count("not_json", "is no JSON object"),
-    Count("missing_number", "lacks a price or size, or holds something that is no number"),
+    Count(
+        "missing_number",
+        "lacks a size, or a price on a side with size, or holds something that is no number",
+    ),
     Count("boolean_number", "holds true or false for a number"),
     Count("not_finite", "holds an infinite number or NaN"),
     Count("negative_size", "has a size below 0"),
@@ -41,7 +49,11 @@ REJECTED: Final = (
         "non_positive_price",
         "has a price of 0 or below on a side with size, or of a print",
     ),
-    Count("out_of_range", "has a price or size too great to be kept exactly"),
+    Count("out_of_range", "has a price above 9·10¹⁰, or a size too great to be kept exactly"),
+    Count(
+        "inexact_price",
+        "has a price with more digits than the ticker's price unit can be made to hold",
+    ),
     Count("zero_size", "is a print of size 0"),
     Count("too_long", "is over 4 KiB"),
 )
@@ -58,8 +70,13 @@ NOW: Final = (
     ),
     Count(
         "seconds_not_ms",
-        "records with a score below 10¹², which can't be milliseconds; named by `orderflow "
-        "status`, never trimmed",
+        "records with a score below 10¹², which can't be milliseconds; left out, named by "
+        "`orderflow ask` and `orderflow status`, and trimmed like the others",
+    ),
+    Count(
+        "not_ms",
+        "records with a score above 10¹⁴, which can't be milliseconds but micro- or nanoseconds; "
+        "treated likewise",
     ),
     Count(
         "wrong_type",
@@ -73,6 +90,8 @@ REJECTED_TOTAL: Final = "rejected"
 ACCEPTED_NAMES: Final = frozenset(row.name for row in ACCEPTED)
 REJECTED_NAMES: Final = tuple(row.name for row in REJECTED)
 NOW_NAMES: Final = frozenset(row.name for row in NOW)
+MIS_STAMPED_NAMES: Final = ("seconds_not_ms", "not_ms")
+"""Those of `NOW` that are rejected records, too low and too high; totals count each one once."""
 QUALITY_COUNTS: Final = frozenset(
     {REJECTED_TOTAL, *(row.name for row in (*ACCEPTED, *REJECTED, *NOW))}
 )

@@ -37,6 +37,11 @@ def int_array() -> IntArray:
     return array("q")
 
 
+def unsigned_array() -> IntArray:
+    """Return an empty array of unsigned 64-bit integers, which hold the sum of any two prices."""
+    return array("Q")
+
+
 def samples_needed(q: float) -> int:
     """Return how many samples a quantile needs before it is known.
 

@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from msgspec.structs import astuple
 
+from app.analysis.price_units import DEFAULT_DIGITS, EXACT_DIGITS, NOT_HELD, to_price_units
 from app.analysis.record_schemas import (
     AGGRESSORS,
     DECODE_ERRORS,
@@ -21,6 +22,7 @@ from app.analysis.record_schemas import (
     RecordChecks,
     decode_any,
     decode_ordinary,
+    decode_python_json,
     decode_quote,
     decode_trade,
     first_reason,
@@ -29,9 +31,9 @@ from app.analysis.record_schemas import (
 )
 from app.analysis.records import (
     NO_SEQ,
-    PRICE_UNITS,
     UNSIGNED,
     Batch,
+    Fault,
     Quote,
     Record,
     Trade,
@@ -40,6 +42,7 @@ from app.analysis.records import (
 from app.core.errors import RecordRejected
 
 MAX_RECORD_BYTES: Final = 4096
+INEXACT_PRICE: Final = "inexact_price"
 MAX_STAMP_MISMATCH_MS: Final = 1.0
 
 # A decoded quote's fields, unpacked at once: in compiled code each access by name is a lookup.
@@ -74,7 +77,7 @@ def _as_seq(value: object) -> int | None:
     return value if is_int and 0 <= value < 2**63 else None  # type: ignore[operator,return-value]
 
 
-def _as_stamp(value: object) -> float | None:
+def _number_or_none(value: object) -> float | None:
     try:
         return _as_number(value)
     except RecordRejected:
@@ -89,7 +92,10 @@ def _decode_object(member: bytes) -> dict[str, Any]:
     try:
         fields = decode_any(member)
     except DECODE_ERRORS:
-        raise RecordRejected("not_json") from None
+        try:
+            fields = decode_python_json(member)
+        except (ValueError, RecursionError):
+            raise RecordRejected("not_json") from None
     if not isinstance(fields, dict):
         raise RecordRejected("not_json")
     return fields
@@ -98,14 +104,23 @@ def _decode_object(member: bytes) -> dict[str, Any]:
 def _coerce_quote(member: bytes) -> RawQuote:
     """Read a quote leniently: numbers in strings, any type of `seq` and `timestamp`."""
     fields = _decode_object(member)
+    bid_price, bid_size = _coerce_side(fields.get("bid_price"), fields.get("bid_size"))
+    ask_price, ask_size = _coerce_side(fields.get("ask_price"), fields.get("ask_size"))
     return RawQuote(
-        bid_price=_as_number(fields.get("bid_price")),
-        bid_size=_as_number(fields.get("bid_size")),
-        ask_price=_as_number(fields.get("ask_price")),
-        ask_size=_as_number(fields.get("ask_size")),
-        timestamp=_as_stamp(fields.get("timestamp")),
+        bid_price=bid_price,
+        bid_size=bid_size,
+        ask_price=ask_price,
+        ask_size=ask_size,
+        timestamp=_number_or_none(fields.get("timestamp")),
         seq=_as_seq(fields.get("seq")),
     )
+
+
+def _coerce_side(price: object, size: object) -> tuple[float, float]:
+    """Read the price and size of a side leniently; a side of size 0 needs no price."""
+    if _number_or_none(size) == 0:
+        return 0.0, 0.0
+    return _as_number(price), _as_number(size)
 
 
 def _coerce_trade(member: bytes) -> RawTrade:
@@ -115,23 +130,32 @@ def _coerce_trade(member: bytes) -> RawTrade:
     return RawTrade(
         price=_as_number(fields.get("price")),
         size=_as_number(fields.get("size")),
-        timestamp=_as_stamp(fields.get("timestamp")),
+        timestamp=_number_or_none(fields.get("timestamp")),
         seq=_as_seq(fields.get("seq")),
-        aggressor=aggressor if isinstance(aggressor, str) else None,
+        aggressor=aggressor if aggressor is None or isinstance(aggressor, str) else "",
     )
 
 
-def _check_quote(raw: RawQuote) -> None:
+def _check_quote(bid_price: float, bid_size: float, ask_price: float, ask_size: float) -> None:
     # The checks are interpreted code, which nearly all records do not need.
-    if not (
-        _is_side_allowed(raw.bid_price, raw.bid_size)
-        and _is_side_allowed(raw.ask_price, raw.ask_size)
-    ):
-        _raise_first(quote_checks(raw.bid_price, raw.bid_size, raw.ask_price, raw.ask_size))
+    if not (_is_side_allowed(bid_price, bid_size) and _is_side_allowed(ask_price, ask_size)):
+        _raise_first(quote_checks(bid_price, bid_size, ask_price, ask_size))
 
 
 def _is_side_allowed(price: float, size: float) -> bool:
-    return _is_allowed(price, size) or (size == 0 and abs(price) < MAX_PRICE)
+    return size == 0 or _is_allowed(price, size)
+
+
+def _price_of_side(price: float | None, size: float) -> float:
+    """Return a side's price, 0 for an empty side, whatever stands there.
+
+    Raises `RecordRejected`.
+    """
+    if size == 0:
+        return 0.0
+    if price is None:
+        raise RecordRejected("missing_number")
+    return price
 
 
 def _check_trade(raw: RawTrade) -> None:
@@ -140,7 +164,7 @@ def _check_trade(raw: RawTrade) -> None:
 
 
 def _is_allowed(price: float, size: float) -> bool:
-    return 0 < price < MAX_PRICE and MIN_SIZE <= size <= MAX_SIZE
+    return 0 < price <= MAX_PRICE and MIN_SIZE <= size <= MAX_SIZE
 
 
 def _raise_first(checks: RecordChecks) -> None:
@@ -149,10 +173,11 @@ def _raise_first(checks: RecordChecks) -> None:
         raise RecordRejected(reason)
 
 
-def parse_quote(member: bytes, score: float) -> tuple[Quote, bool]:
+def parse_quote(member: bytes, score: float, digits: int = DEFAULT_DIGITS) -> tuple[Quote, bool]:
     """Parse a quote stored under `score`; return it and whether its timestamp contradicts that.
 
-    Raises `RecordRejected` with the reason that is counted.
+    Its prices are in units of 10^-digits. Raises `RecordRejected` with the reason that is counted,
+    `INEXACT_PRICE` where this unit can't hold a price.
     """
     if len(member) > MAX_RECORD_BYTES:
         raise RecordRejected("too_long")
@@ -165,10 +190,12 @@ def parse_quote(member: bytes, score: float) -> tuple[Quote, bool]:
     stamp, mismatch = score, False
     if timestamp != score:
         stamp, mismatch = _choose_stamp(timestamp, score)
-    quote = Quote(
-        stamp, seq, _to_price_units(bid_price), bid_size, _to_price_units(ask_price), ask_size
-    )
-    return quote, mismatch
+    # An empty side has no price: what stands there asks for no unit.
+    bid_units = to_price_units(bid_price, digits) if bid_size > 0 else 0
+    ask_units = to_price_units(ask_price, digits) if ask_size > 0 else 0
+    if min(bid_units, ask_units) == NOT_HELD:
+        raise RecordRejected(INEXACT_PRICE)
+    return Quote(stamp, seq, bid_units, bid_size, ask_units, ask_size), mismatch
 
 
 def _decode_unusual_quote(member: bytes) -> OrdinaryQuote:
@@ -177,20 +204,28 @@ def _decode_unusual_quote(member: bytes) -> OrdinaryQuote:
         raw = decode_quote(member)
     except DECODE_ERRORS:
         raw = _coerce_quote(member)
-    _check_quote(raw)
+    bid_price = _price_of_side(raw.bid_price, raw.bid_size)
+    ask_price = _price_of_side(raw.ask_price, raw.ask_size)
+    _check_quote(bid_price, raw.bid_size, ask_price, raw.ask_size)
     # Plus 0.0: -0.0 is a valid size of 0, but its sign would be lost when the state is stored.
     return OrdinaryQuote(
-        raw.bid_price,
+        bid_price,
         raw.bid_size + 0.0,
-        raw.ask_price,
+        ask_price,
         raw.ask_size + 0.0,
         raw.timestamp,
         _valid_seq(raw.seq),
     )
 
 
-def parse_trade(member: bytes, score: float) -> tuple[Trade, bool]:
+def parse_trade(member: bytes, score: float, digits: int = DEFAULT_DIGITS) -> tuple[Trade, bool]:
     """Parse a trade; arguments, result and errors are those of `parse_quote`."""
+    trade, mismatch, _ = _parse_trade(member, score, digits)
+    return trade, mismatch
+
+
+def _parse_trade(member: bytes, score: float, digits: int) -> tuple[Trade, bool, bool]:
+    """Parse a trade; return also whether its aggressor is none of the known words."""
     if len(member) > MAX_RECORD_BYTES:
         raise RecordRejected("too_long")
     try:
@@ -200,15 +235,18 @@ def parse_trade(member: bytes, score: float) -> tuple[Trade, bool]:
     _check_trade(raw)
     stamp, mismatch = _choose_stamp(raw.timestamp, score)
     seq = _valid_seq(raw.seq)
-    aggressor = AGGRESSORS.get(raw.aggressor or "", UNSIGNED)
-    return Trade(stamp, seq, _to_price_units(raw.price), raw.size, aggressor), mismatch
+    aggressor = UNSIGNED if raw.aggressor is None else _aggressor_of(raw.aggressor)
+    is_unknown = aggressor == UNSIGNED and raw.aggressor is not None
+    units = to_price_units(raw.price, digits)
+    if units == NOT_HELD:
+        raise RecordRejected(INEXACT_PRICE)
+    return Trade(stamp, seq, units, raw.size, aggressor), mismatch, is_unknown
 
 
-def _to_price_units(price: float) -> int:
-    """Round a price to whole units; `round`, an interpreted call, is needed for few prices."""
-    scaled = price * PRICE_UNITS
-    truncated = int(scaled)
-    return truncated if abs(scaled - truncated) < 0.5 else round(scaled)  # noqa: PLR2004 - a half
+def _aggressor_of(word: str) -> int:
+    """Return the aggressor that a word names in any letter case, UNSIGNED for any other word."""
+    aggressor = AGGRESSORS.get(word)
+    return AGGRESSORS.get(word.lower(), UNSIGNED) if aggressor is None else aggressor
 
 
 def _valid_seq(seq: int | None) -> int:
@@ -229,38 +267,55 @@ ScoredMembers = list[tuple[bytes, float]]
 """Members of one of the broker's sorted sets with their scores, in the set's order."""
 
 
-def parse_batch(quotes: ScoredMembers, trades: ScoredMembers) -> Batch:
+def parse_batch(
+    quotes: ScoredMembers, trades: ScoredMembers, digits: int = DEFAULT_DIGITS
+) -> Batch:
     """Parse stored quotes and trades, and merge them into stream order without duplicates.
 
     The order is (stamp, seq); where `seq` is missing, trades come before quotes of the same stamp,
     each kind in the order of its set.
+
+    Prices are in units of 10^-digits; in units of 10^-`EXACT_DIGITS` where the former can't hold
+    all of them: which of them the ticker's unit can be made to hold, the engine decides, record by
+    record.
     """
-    faults: list[tuple[float, str]] = []
+    faults: list[Fault] = []
+    rejected_trades: list[Fault] = []
+    rejected_quotes: list[Fault] = []
     # One loop for each parser: a call through a variable is slower in compiled code.
     parsed_trades: list[Record] = []
     for member, score in trades:
         try:
-            trade, mismatch = parse_trade(member, score)
+            trade, mismatch, is_unknown = _parse_trade(member, score, digits)
         except RecordRejected as rejected:
+            if rejected.reason == INEXACT_PRICE and digits != EXACT_DIGITS:
+                return parse_batch(quotes, trades, EXACT_DIGITS)
+            rejected_trades.append((score, rejected.reason))
             faults.append((score, rejected.reason))
         else:
             parsed_trades.append(trade)
             _add_faults(trade, faults, mismatch=mismatch)
+            if is_unknown:
+                faults.append((trade.stamp, "unknown_aggressor"))
     parsed_quotes: list[Record] = []
     for member, score in quotes:
         try:
-            quote, mismatch = parse_quote(member, score)
+            quote, mismatch = parse_quote(member, score, digits)
         except RecordRejected as rejected:
+            if rejected.reason == INEXACT_PRICE and digits != EXACT_DIGITS:
+                return parse_batch(quotes, trades, EXACT_DIGITS)
+            rejected_quotes.append((score, rejected.reason))
             faults.append((score, rejected.reason))
         else:
             parsed_quotes.append(quote)
             _add_faults(quote, faults, mismatch=mismatch)
     _sort_if_needed(parsed_trades)
     _sort_if_needed(parsed_quotes)
-    return Batch(_drop_duplicates(_merge(parsed_trades, parsed_quotes), faults), faults)
+    records = _drop_duplicates(_merge(parsed_trades, parsed_quotes), faults)
+    return Batch(records, faults, digits, rejected_quotes, rejected_trades)
 
 
-def _add_faults(record: Record, faults: list[tuple[float, str]], *, mismatch: bool) -> None:
+def _add_faults(record: Record, faults: list[Fault], *, mismatch: bool) -> None:
     if mismatch:
         faults.append((record.stamp, "stamp_mismatch"))
     if record.seq == NO_SEQ:
@@ -294,7 +349,7 @@ def _merge(first: list[Record], second: list[Record]) -> list[Record]:
     return merged + second[index:]
 
 
-def _drop_duplicates(records: list[Record], faults: list[tuple[float, str]]) -> list[Record]:
+def _drop_duplicates(records: list[Record], faults: list[Fault]) -> list[Record]:
     unique: list[Record] = []
     last_stamp, last_seq = -1.0, NO_SEQ
     for record in records:

@@ -4,13 +4,15 @@ This module stays interpreted where the analysis is compiled: msgspec reads boun
 from annotations, which compiled classes do not keep.
 """
 
+import json
+import re
 from typing import Annotated, Any
 
 import msgspec
 
-from app.analysis.records import BUY, NO_SEQ, PRICE_UNITS, SELL
+from app.analysis.records import BUY, NO_SEQ, SELL
 
-MAX_PRICE = 2**53 / PRICE_UNITS
+MAX_PRICE = 9e10
 MAX_SIZE = 1e15
 # Ratios of two smaller sizes can overflow a float.
 MIN_SIZE = 1e-15
@@ -19,7 +21,9 @@ MAX_SEQ = 2**63 - 1
 MIN_EPOCH_MS = 1e12
 
 AGGRESSORS = {"buy": BUY, "sell": SELL}
-"""An aggressor as brokers and tapes write it; any other text is no aggressor."""
+"""An aggressor as brokers and tapes write it, in any letter case."""
+NO_AGGRESSOR = "unknown"
+"""What a tape may also write where the feed gives no aggressor; a broker writes null."""
 AGGRESSOR_NAMES = {side: name for name, side in AGGRESSORS.items()}
 
 # Floats, or numpy arrays of them: the checks below are the same for a record and for a tape.
@@ -40,8 +44,8 @@ def quote_checks(
         ),
         (
             "out_of_range",
-            (abs(bid_price) >= MAX_PRICE)
-            | (abs(ask_price) >= MAX_PRICE)
+            (abs(bid_price) > MAX_PRICE)
+            | (abs(ask_price) > MAX_PRICE)
             | _is_size_out_of_range(bid_size)
             | _is_size_out_of_range(ask_size),
         ),
@@ -54,7 +58,7 @@ def trade_checks(price: _Numbers, size: _Numbers) -> RecordChecks:
         ("negative_size", size < 0),
         ("zero_size", size == 0),
         ("non_positive_price", price <= 0),
-        ("out_of_range", (price >= MAX_PRICE) | _is_size_out_of_range(size)),
+        ("out_of_range", (price > MAX_PRICE) | _is_size_out_of_range(size)),
     ]
 
 
@@ -71,7 +75,7 @@ def first_reason(checks: RecordChecks) -> str | None:
     return next((reason for reason, applies in checks if applies), None)
 
 
-_Price = Annotated[float, msgspec.Meta(gt=0, lt=MAX_PRICE)]
+_Price = Annotated[float, msgspec.Meta(gt=0, le=MAX_PRICE)]
 _Size = Annotated[float, msgspec.Meta(ge=MIN_SIZE, le=MAX_SIZE)]
 _Seq = Annotated[int, msgspec.Meta(ge=0, le=MAX_SEQ)]
 
@@ -88,12 +92,12 @@ class OrdinaryQuote(msgspec.Struct, gc=False):
 
 
 class RawQuote(msgspec.Struct, gc=False):
-    """Any quote whose numbers are JSON numbers, in whatever range."""
+    """Any quote whose numbers are JSON numbers, in whatever range; prices may be missing."""
 
-    bid_price: float
     bid_size: float
-    ask_price: float
     ask_size: float
+    bid_price: float | None = None
+    ask_price: float | None = None
     timestamp: float | None = None
     seq: int | None = None
 
@@ -113,3 +117,21 @@ decode_ordinary = msgspec.json.Decoder(OrdinaryQuote).decode
 decode_quote = msgspec.json.Decoder(RawQuote).decode
 decode_trade = msgspec.json.Decoder(RawTrade).decode
 decode_any = msgspec.json.Decoder().decode
+
+
+def decode_python_json(member: bytes) -> object:
+    """Decode what Python's `json` writes beyond JSON: NaN and infinite numbers.
+
+    >>> decode_python_json(b'{"bid_price": NaN, "bid_size": 0}')
+    {'bid_price': nan, 'bid_size': 0}
+
+    Raises `ValueError` or `RecursionError`.
+    """
+    # Most of what is no JSON is none of Python's either, which would take as long again to see.
+    if _BEYOND_JSON.search(member) is None:
+        raise ValueError("not JSON")
+    return json.loads(member.decode())
+
+
+# The last two: numbers that may be too great for a double.
+_BEYOND_JSON = re.compile(rb"NaN|Infinity|[0-9][eE]\+?[0-9]{3}|[0-9]{309}")

@@ -1,18 +1,22 @@
 """Define quotes, trades and batches of them, and their units.
 
-Prices are integers in units of 1e-8, so that equal prices compare equal. Times are epoch
-milliseconds as floats, unchanged from the input (a double holds them to 0.24 µs).
+Prices are integers of a unit of the ticker's own, 1e-8 or finer (`price_units.py`), so that equal
+prices compare equal. Times are epoch milliseconds as floats, unchanged from the input (a double
+holds them to 0.24 µs).
 """
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from operator import attrgetter
 from typing import Final
 
 from mypy_extensions import mypyc_attr
 
+from app.analysis.price_units import DEFAULT_DIGITS
+
 PRICE_UNITS: Final = 100_000_000
+"""How many units of 1e-8, the coarsest that a ticker may have, make a price of 1."""
 NO_SEQ: Final = -1
 BID: Final = 0
 ASK: Final = 1
@@ -86,14 +90,35 @@ Record = Quote | Trade
 stream_order = attrgetter("stamp", "seq")
 
 
+Fault = tuple[float, str]
+"""The stamp and the name of something odd about a record."""
+
+
 @dataclass(slots=True)
 class Batch:
-    """Records in stream order, and the faults found while parsing: (stamp, fault name)."""
+    """Records in stream order, and the faults found while parsing.
+
+    The faults include what was rejected, which stands apart by kind too: with its score as stamp.
+    Prices are in units of 10^-digits.
+    """
 
     records: list[Record]
-    faults: list[tuple[float, str]]
+    faults: list[Fault]
+    digits: int = DEFAULT_DIGITS
+    rejected_quotes: Sequence[Fault] = ()
+    rejected_trades: Sequence[Fault] = ()
+
+    def reject(self, refused: Sequence[Record], reason: str) -> None:
+        """Move records to the rejected ones."""
+        refused_ids = {id(record) for record in refused}
+        self.records = [record for record in self.records if id(record) not in refused_ids]
+        quotes = [(record.stamp, reason) for record in refused if isinstance(record, Quote)]
+        trades = [(record.stamp, reason) for record in refused if isinstance(record, Trade)]
+        self.faults += quotes + trades
+        self.rejected_quotes = [*self.rejected_quotes, *quotes]
+        self.rejected_trades = [*self.rejected_trades, *trades]
 
 
-def count_faults(faults: Iterable[tuple[float, str]]) -> Counter[str]:
+def count_faults(faults: Iterable[Fault]) -> Counter[str]:
     """Count faults by name."""
     return Counter(name for _, name in faults)

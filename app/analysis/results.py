@@ -59,6 +59,12 @@ class TickResult:
         self.failed_detectors = failed_detectors
 
 
+def add_counts(totals: dict[str, int], counts: Mapping[str, int]) -> None:
+    """Add counts to totals, by name."""
+    for name, number in counts.items():
+        totals[name] = totals.get(name, 0) + number
+
+
 def build_quality(counts: Mapping[str, int]) -> Quality:
     """Return the quality of a window: counts of oddities, with those of rejected records apart."""
     rejected = {name: n for name, n in counts.items() if name not in ACCEPTED_NAMES}

@@ -10,7 +10,9 @@ from app.analysis.detectors import new_detectors
 from app.analysis.levels import SideLevels
 from app.analysis.patterns.detector import Detector
 from app.analysis.patterns.events import Event, Events
+from app.analysis.price_units import DEFAULT_DIGITS
 from app.analysis.records import Quote
+from app.analysis.rejections import Rejections
 from app.analysis.standing_quote import StandingQuote
 
 ENGINE: Final = "1"
@@ -52,7 +54,9 @@ class State:
 
     `detectors` are in the order in which they are called. `recent` holds the bars of the last 2 s,
     which are stored apart, `checkpoints` the bar builders at their starts, `failed` by pattern the
-    second in which its detector last failed.
+    second in which its detector last failed. Before the first usable record there are no bars but
+    those that count rejected records. Prices are in units of 10^-`digits`; `refused_in_a_row`
+    counts the newest records that this unit could not hold.
     """
 
     ticker: str
@@ -73,6 +77,26 @@ class State:
     last_sweep: Event | None = None
     first_quote: Quote | None = None
     expiring_events: list[ExpiringEvent] = field(default_factory=list)
+    rejected_quotes: Rejections = field(default_factory=Rejections)
+    rejected_trades: Rejections = field(default_factory=Rejections)
+    digits: int = DEFAULT_DIGITS
+    refused_in_a_row: int = 0
+
+    @property
+    def has_records(self) -> bool:
+        """Return whether any usable record was ever folded."""
+        return self.bar_builder.end > 0
+
+    @property
+    def has_rejections(self) -> bool:
+        """Return whether the newest records of a kind were rejected."""
+        return self.rejected_quotes.count > 0 or self.rejected_trades.count > 0
+
+    @property
+    def quote_at(self) -> float:
+        """Return the stamp of the quote that stands in the bars, 0 before the first."""
+        quote = self.bar_builder.standing_quote.quote
+        return 0.0 if quote is None else quote.stamp
 
 
 def new_state(ticker: str) -> State:

@@ -24,7 +24,9 @@ class ChartFacts(ComparisonRow, Reply):
 
     def as_text(self) -> str:
         """Return the same facts as a line of text."""
-        head = f"{self.ticker}: last {self.history_seconds} s; {'; '.join(self.text_parts())}"
+        # There is no picture before the first tick.
+        now_ms = (self.as_of or 0) + 1000 * (self.age_seconds or 0)
+        head = f"{self.ticker}: last {self.history_seconds} s; {'; '.join(self.text_parts(now_ms))}"
         return "\n".join([head, *id_line(self.answer_id)])
 
 

@@ -10,7 +10,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from app.analysis.bars import SECOND_MS
-from app.analysis.records import PRICE_UNITS
+from app.analysis.price_units import FLOAT_UNITS_PER_ONE
 from app.analysis.rolling_bars import RollingBars
 from app.answers.reader import TickerSnapshot
 from app.answers.schema import flags_of
@@ -54,7 +54,7 @@ def _draw(figure: Figure, snapshot: TickerSnapshot, table: RollingBars) -> None:
     price.set_ylabel("mid")
     _levels(price, snapshot.levels)
     _events(price, snapshot.events or (), as_of_ms, seconds)
-    spread.step(columns.ages, columns.column("spread", 1 / PRICE_UNITS), color=NEUTRAL, lw=0.8)
+    spread.step(columns.ages, columns.spread(), color=NEUTRAL, lw=0.8)
     spread.set_ylabel("spread")
     size.step(columns.ages, columns.column("bid_size"), color=BID, lw=0.8, label="bid")
     size.step(columns.ages, columns.column("ask_size"), color=ASK, lw=0.8, label="ask")
@@ -88,6 +88,7 @@ class Columns:
     def __init__(self, table: RollingBars, as_of_ms: int, seconds: int) -> None:
         self._values = lambda name: table.column(name, as_of_ms, seconds)
         self._has_quote = self._values("stood")
+        self._price_unit = 1 / FLOAT_UNITS_PER_ONE[table.digits]
         self.ages = [i + 1 - len(self._has_quote) for i in range(len(self._has_quote))]
 
     def column(self, name: str, unit: float = 1.0, *, zero_known: bool = False) -> list[float]:
@@ -97,7 +98,11 @@ class Columns:
 
     def mid(self) -> list[float]:
         """Return the mid at the end of each second."""
-        return self.column("mid2", 0.5 / PRICE_UNITS)
+        return self.column("mid2", 0.5 * self._price_unit)
+
+    def spread(self) -> list[float]:
+        """Return the spread at the end of each second."""
+        return self.column("spread", self._price_unit)
 
 
 def _levels(axes: Axes, levels: Sequence[LevelRecord]) -> None:

@@ -6,10 +6,21 @@ from typing import TYPE_CHECKING, Annotated
 from pydantic import Field, create_model
 
 from app.analysis.metric_table import COMPARED
-from app.answers.durations import age
+from app.answers.durations import age, lag
 from app.answers.history_argument import DEFAULT_HISTORY, parse_history
 from app.answers.reader import Reader, TickerSnapshot
-from app.answers.schema import AnswerModel, EpochMs, Flags, Known, Reply, flags_of, metric_fields
+from app.answers.rejected_records import flag_texts
+from app.answers.schema import (
+    AnswerModel,
+    EpochMs,
+    FeedLag,
+    Flags,
+    Known,
+    RejectedFacts,
+    Reply,
+    flags_of,
+    metric_fields,
+)
 from app.answers.ticker_answer import build_brief
 from app.answers.ticker_text import id_line, plain
 from app.core import clock
@@ -31,9 +42,11 @@ class _Row(AnswerModel):
     as_of: EpochMs = None
     age_seconds: Known = None
     newest_quote_age_seconds: Known = None
+    feed_lag_seconds: FeedLag = None
     covered_seconds: Known = None
     evidence_class: EvidenceClass | None = None
     flags: Flags = []
+    rejected: RejectedFacts | None = None
     note: str | None = None
 
 
@@ -51,7 +64,7 @@ class ComparisonRow(_MeasuredRow):
     open_patterns: list[str] = []
     quality: Annotated[dict[str, int], Field(description="odd records by name")] = {}
 
-    def text_parts(self) -> Iterator[str]:
+    def text_parts(self, now_ms: float) -> Iterator[str]:
         """Yield the parts of the row's line of text."""
         if self.error is not None:
             yield self.error
@@ -61,8 +74,10 @@ class ComparisonRow(_MeasuredRow):
         yield f"quote {age(self.newest_quote_age_seconds or 0)} ago"
         if self.covered_seconds is not None:
             yield f"covered {self.covered_seconds} s"
+        if self.feed_lag_seconds is not None:
+            yield f"records {lag(self.feed_lag_seconds)} late"
         yield f"class {self.evidence_class}"
-        yield from (flag.upper() for flag in self.flags)
+        yield from flag_texts(self.flags, self.rejected, now_ms)
         for name in MEASURES:
             value = getattr(self, name)
             if value is not None:
@@ -83,7 +98,7 @@ class Comparison(Reply):
 
     def as_text(self) -> str:
         """Return one line for each ticker."""
-        rows = (f"{row.ticker}: {'; '.join(row.text_parts())}" for row in self.tickers)
+        rows = (f"{row.ticker}: {'; '.join(row.text_parts(self.now))}" for row in self.tickers)
         head = f"last {self.history_seconds} s of {len(self.tickers)} tickers"
         return "\n".join([head, *rows, *id_line(self.answer_id)])
 
@@ -118,10 +133,12 @@ def comparison_row(snapshot: TickerSnapshot) -> ComparisonRow:
             "as_of": answer.as_of,
             "age_seconds": answer.age_seconds,
             "newest_quote_age_seconds": answer.newest_quote_age_seconds,
+            "feed_lag_seconds": answer.feed_lag_seconds,
             "covered_seconds": answer.covered_seconds,
             "evidence_class": answer.evidence_class,
             "flags": flags_of(answer),
-            "note": answer.note,
+            "rejected": answer.rejected,
+            "note": snapshot.cause,
             "open_patterns": answer.open_patterns or [],
             "quality": answer.quality.counts,
             **{name: getattr(answer.metrics, name) for name in MEASURES},

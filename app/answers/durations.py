@@ -25,6 +25,19 @@ def age(seconds: float) -> str:
     return f"{seconds / 3600:.1f} h"
 
 
+def lag(seconds: int) -> str:
+    """Return by how much a feed is behind, in whole units.
+
+    >>> lag(10), lag(119), lag(903), lag(21605)
+    ('10 s', '119 s', '15 min', '6 h')
+    """
+    if seconds < 2 * 60:
+        return f"{seconds} s"
+    if seconds < MINUTES_BELOW_SECONDS:
+        return f"{seconds / 60:.0f} min"
+    return f"{seconds / 3600:.0f} h"
+
+
 def ago(stamp_ms: float, now_ms: float) -> str:
     """Return the age of a stamp at `now_ms` as text, or how far it is ahead of the clock.
 

@@ -5,7 +5,8 @@ from typing import Annotated
 
 from pydantic import Field
 
-from app.analysis.records import BUY, PRICE_UNITS, SELL, Quote, Trade
+from app.analysis.price_units import FLOAT_UNITS_PER_ONE, published_price
+from app.analysis.records import BUY, SELL, Quote, Trade
 from app.analysis.touch import SIDE_NAMES
 from app.answers.durations import age, ago
 from app.answers.history_argument import MIN_SECONDS
@@ -20,9 +21,10 @@ from app.answers.schema import (
     flags_of,
     seconds_of,
     short,
+    whole,
 )
 from app.answers.ticker_answer import EventFacts, event_facts
-from app.answers.ticker_text import EVENT_COLUMNS, event_line, id_line, plain
+from app.answers.ticker_text import EVENT_COLUMNS, event_line, id_line, nothing_odd, plain
 from app.core import clock
 from app.core.errors import BadQuestion, UnknownEvent
 from app.core.tickers import is_ticker
@@ -113,7 +115,7 @@ class Explanation(Reply):
                     for name, span in spans
                     if span is not None
                 ),
-                f"quality: {odd or 'nothing odd'}",
+                f"quality: {odd or nothing_odd(self.flags)}",
                 *id_line(self.answer_id),
             ]
         )
@@ -199,23 +201,23 @@ def _span(reader: Reader, ticker: str, from_ms: float, to_ms: float) -> Span:
             "quotes": len(quotes),
             "trades": len(trades),
             "incomplete": found.more,
-            **_quote_fields(quotes),
-            **_trade_fields(trades),
+            **_quote_fields(quotes, FLOAT_UNITS_PER_ONE[found.digits]),
+            **_trade_fields(trades, FLOAT_UNITS_PER_ONE[found.digits]),
         }
     )
 
 
-def _quote_fields(quotes: Sequence[Quote]) -> dict[str, Number | None]:
+def _quote_fields(quotes: Sequence[Quote], units_per_one: float) -> dict[str, Number | None]:
     if not quotes:
         return {}
     first, last = quotes[0], quotes[-1]
     bids = [quote.bid_size for quote in quotes]
     asks = [quote.ask_size for quote in quotes]
     return {
-        "bid_from": _price(first.bid_price, first.bid_size),
-        "bid_to": _price(last.bid_price, last.bid_size),
-        "ask_from": _price(first.ask_price, first.ask_size),
-        "ask_to": _price(last.ask_price, last.ask_size),
+        "bid_from": _price(first.bid_price, first.bid_size, units_per_one),
+        "bid_to": _price(last.bid_price, last.bid_size, units_per_one),
+        "ask_from": _price(first.ask_price, first.ask_size, units_per_one),
+        "ask_to": _price(last.ask_price, last.ask_size, units_per_one),
         "bid_size_min": short(min(bids), 4),
         "bid_size_max": short(max(bids), 4),
         "ask_size_min": short(min(asks), 4),
@@ -223,13 +225,14 @@ def _quote_fields(quotes: Sequence[Quote]) -> dict[str, Number | None]:
     }
 
 
-def _price(units: int, size: float) -> Number | None:
-    return short(units / PRICE_UNITS, 10) if size > 0 else None
+def _price(units: int, size: float, units_per_one: float) -> Number | None:
+    return whole(published_price(units, units_per_one)) if size > 0 else None
 
 
-def _trade_fields(trades: Sequence[Trade]) -> dict[str, Number]:
+def _trade_fields(trades: Sequence[Trade], units_per_one: float) -> dict[str, Number | None]:
     if not trades:
         return {}
+    prices = [trade.price for trade in trades]
     sizes = {BUY: 0.0, SELL: 0.0}
     total = sum(trade.size for trade in trades)
     for trade in trades:
@@ -240,6 +243,6 @@ def _trade_fields(trades: Sequence[Trade]) -> dict[str, Number]:
         "by_buyers": short(sizes[BUY], 6),
         "by_sellers": short(sizes[SELL], 6),
         "unsigned": short(unsigned, 6),
-        "trade_low": short(min(trade.price for trade in trades) / PRICE_UNITS, 10),
-        "trade_high": short(max(trade.price for trade in trades) / PRICE_UNITS, 10),
+        "trade_low": _price(min(prices), 1, units_per_one),
+        "trade_high": _price(max(prices), 1, units_per_one),
     }

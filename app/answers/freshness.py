@@ -1,19 +1,57 @@
 """Decide whether a ticker's ticks or quotes are too old."""
 
 from app.answers.durations import since
+from app.storage.active_tickers import ACTIVE_MS
 from app.storage.published import read_number
 
 STALE_INTERVALS = 3
 QUIET_SECONDS = 10.0
 QUIET_GAPS = 20
+# Discovery looks at each of 50,000 old keys once in 25 s.
+ARRIVAL_NOTED_MS = 30_000
 
 
-def describe_silence(newest_quote_ms: float, now_ms: float) -> str:
+def describe_silence(newest_quote_ms: float, now_ms: float, *, records_arrive: bool = False) -> str:
     """Return since when no quote came and what to check, as text."""
+    if records_arrive:
+        return (
+            "records arrive, but none with a newer stamp: the newest quote is stamped "
+            f"{since(newest_quote_ms, now_ms)}; check the stamps that the broker or feed writes"
+        )
     return (
         f"the broker is silent: the newest quote came {since(newest_quote_ms, now_ms)}; "
         "check the broker or feed, and whether the market is open"
     )
+
+
+def describe_quiet(
+    usable_ms: float | None,
+    newest_ms: float,
+    now_ms: float,
+    *,
+    is_rejected: bool,
+    records_arrive: bool = False,
+) -> str:
+    """Return why the newest quote of the numbers is old, or absent, and what to check, as text.
+
+    `newest_ms` is the stamp of the newest quote that came, in the numbers or not; `records_arrive`
+    tells of records with older stamps.
+    """
+    if now_ms - newest_ms > QUIET_SECONDS * 1000:
+        return describe_silence(newest_ms, now_ms, records_arrive=records_arrive)
+    what = "are rejected" if is_rejected else "come too late for the numbers"
+    usable = "" if usable_ms is None else f"; the newest usable one came {since(usable_ms, now_ms)}"
+    return f"quotes arrive and {what}{usable}: check what the broker writes"
+
+
+def have_records_arrived(active_ms: float, newest_ms: float, now_ms: float) -> bool:
+    """Return whether discovery noted arriving records lately, though no newer quote.
+
+    `active_ms` is when a ticker was last known to be active: the stamp of its newest quote or,
+    where that is over 300 s old, when records arrived.
+    """
+    is_noted = active_ms > newest_ms and now_ms - newest_ms > ACTIVE_MS
+    return is_noted and now_ms - active_ms <= ARRIVAL_NOTED_MS
 
 
 def is_quiet(quote_age_ms: float, quote_count: bytes | None, covered_seconds: bytes | None) -> bool:

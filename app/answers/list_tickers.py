@@ -5,15 +5,17 @@ from typing import Annotated, Self
 
 from pydantic import Field
 
-from app.answers.durations import age
+from app.answers.durations import age, lag
 from app.answers.overview import Overview, TickerSummary
 from app.answers.reader import Reader
+from app.answers.rejected_records import flag_texts, rejected_facts
 from app.answers.schema import (
     AnswerModel,
     EpochMs,
+    FeedLag,
     Flags,
     Known,
-    Number,
+    RejectedFacts,
     Reply,
     seconds_of,
     significant,
@@ -33,7 +35,9 @@ class ReplyHeader(Reply):
     as_of: EpochMs = None
     age_seconds: Known = None
     note: str | None = None
-    active: Annotated[int, Field(description="tickers with a quote in the last 300 s")]
+    active: Annotated[
+        int, Field(description="tickers with a quote or arriving records in the last 300 s")
+    ]
     left_out: Annotated[int | None, Field(description="active tickers not told of")] = None
 
     def heading(self) -> Iterator[str]:
@@ -50,12 +54,16 @@ class ListedTicker(AnswerModel):
     """An active ticker over its last minute."""
 
     ticker: str
-    newest_quote_age_seconds: Number
+    newest_quote_age_seconds: Annotated[
+        Known, Field(description="of the newest usable quote; absent: none")
+    ] = None
+    feed_lag_seconds: FeedLag = None
     quotes_per_second: Known = None
     evidence_class: EvidenceClass
     covered_seconds: Annotated[Known, Field(description="of 60")] = None
     open_patterns: list[str] = []
     flags: Flags = []
+    rejected: RejectedFacts | None = None
     quality: Annotated[dict[str, int], Field(description="odd records by name")] = {}
 
     @classmethod
@@ -63,24 +71,33 @@ class ListedTicker(AnswerModel):
         """Return a ticker's summary in the published form."""
         return cls(
             ticker=summary.ticker,
-            newest_quote_age_seconds=seconds_of(now_ms - summary.newest_quote_ms),
+            newest_quote_age_seconds=None
+            if summary.newest_quote_ms is None
+            else seconds_of(now_ms - summary.newest_quote_ms),
+            feed_lag_seconds=summary.feed_lag_seconds or None,
             quotes_per_second=significant(summary.quotes_per_second, 3),
             evidence_class=summary.evidence_class,
             covered_seconds=significant(summary.covered_seconds, 3),
             open_patterns=open_patterns(summary.events, MAX_PATTERNS),
             flags=list(summary.flags),
+            rejected=rejected_facts(summary.rejected),
             quality=dict(summary.counts),
         )
 
-    def text_parts(self) -> Iterator[str]:
+    def text_parts(self, now_ms: float) -> Iterator[str]:
         """Yield the parts of the ticker's line of text."""
-        yield f"quote {age(self.newest_quote_age_seconds)} ago"
+        if self.newest_quote_age_seconds is None:
+            yield "no usable quote"
+        else:
+            yield f"quote {age(self.newest_quote_age_seconds)} ago"
+        if self.feed_lag_seconds is not None:
+            yield f"records {lag(self.feed_lag_seconds)} late"
         if self.quotes_per_second is not None:
             yield f"{self.quotes_per_second}/s"
         yield self.evidence_class
         if self.covered_seconds is not None:
             yield f"covered {self.covered_seconds} s"
-        yield from (flag.upper() for flag in self.flags)
+        yield from flag_texts(self.flags, self.rejected, now_ms)
         if self.open_patterns:
             yield f"open {', '.join(self.open_patterns)}"
         if self.quality:
@@ -94,7 +111,7 @@ class Listing(ReplyHeader):
 
     def as_text(self) -> str:
         """Return one line for each ticker."""
-        rows = (f"{row.ticker}: {'; '.join(row.text_parts())}" for row in self.tickers)
+        rows = (f"{row.ticker}: {'; '.join(row.text_parts(self.now))}" for row in self.tickers)
         return "\n".join([*self.heading(), *rows, *id_line(self.answer_id)])
 
 

@@ -6,23 +6,35 @@ from typing import Any, NamedTuple, get_args
 
 import redis
 
+from app.analysis.bars import SECOND_MS
 from app.analysis.windows import WINDOWS
 from app.answers.diagnosis import Heartbeat, TickFailures, why_no_tick
-from app.answers.freshness import STALE_INTERVALS, describe_silence, is_quiet
+from app.answers.freshness import (
+    STALE_INTERVALS,
+    describe_quiet,
+    describe_silence,
+    have_records_arrived,
+    is_quiet,
+)
+from app.answers.rejected_records import find_newest_quote
 from app.answers.schema import Flag
-from app.answers.ticker_read import Scored, evidence_class_of
+from app.answers.ticker_read import NEWEST_TRADES, Scored, evidence_class_of
 from app.core.errors import AnalysisNotRunning, BrokerSilent, NoAnswer
 from app.core.settings import Settings
 from app.core.tickers import is_ticker
 from app.storage import keys
 from app.storage.active_tickers import ACTIVE_MS, AHEAD_MS
+from app.storage.feed_lags import FeedLags, is_delayed
 from app.storage.published import (
     EventRecord,
     EvidenceClass,
     Number,
+    RejectedRecords,
     events_after,
     read_number,
     read_quality,
+    read_rejected,
+    read_stamp,
 )
 
 WINDOW = "1min"
@@ -34,26 +46,44 @@ MAX_EVENTS_A_TICKER = 500
 # How long an event without duration, such as a sweep, counts as current.
 RECENT_EVENT_MS = 10_000
 _BATCH = 100
-_METRICS = ("as_of", "covered_seconds", "quote_count", "quotes_per_second", "quality")
+_STATE = (keys.OPEN_EVENTS, "as_of", keys.QUOTE_AT, keys.REJECTED)
+_METRICS = (
+    "as_of",
+    "covered_seconds",
+    "quote_count",
+    "quotes_per_second",
+    "quality",
+    "trade_count",
+)
 
 
 @dataclass(frozen=True, slots=True)
 class TickerSummary:
     """One active ticker, measured over its newest minute.
 
-    `events` are open or closed in the last 10 s; there are none if the newest tick is older than
-    an active ticker's newest quote may be.
+    `newest_quote_ms` is the stamp of its newest usable quote, None if all are rejected,
+    `newest_member_ms` that of its newest, usable or not. `events` are open or closed in the last
+    10 s; there are none if the newest tick is older than an active ticker's newest quote may be. Of
+    a feed that is behind, all is so much older.
     """
 
     ticker: str
-    newest_quote_ms: float
+    newest_quote_ms: Number | None
+    newest_member_ms: float
     as_of_ms: int | None
     covered_seconds: Number | None
     quotes_per_second: Number | None
     evidence_class: EvidenceClass
     counts: Mapping[str, int]
+    rejected: RejectedRecords
     flags: list[Flag]
     events: Sequence[EventRecord]
+    feed_lag_seconds: int = 0
+
+    @property
+    def feed_lag_ms(self) -> int:
+        """Return by how much the ticker's feed is behind, 0 for one in time."""
+        return self.feed_lag_seconds * SECOND_MS
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,8 +107,13 @@ class _Replies(NamedTuple):
     metrics: Sequence[bytes | None] | None
     quote: Scored | None
     trade: Scored | None
-    open_events: bytes | None
+    state: Sequence[bytes | None] | None
     recent_events: Sequence[bytes] | None
+
+    @property
+    def open_events(self) -> bytes | None:
+        """Return the lines of the open events, None where the state does not list them."""
+        return self.state[0] if self.state else None
 
     def members(self) -> list[bytes]:
         """Return the open and the recent events; some are both."""
@@ -102,17 +137,20 @@ class OverviewReader:
         """
         heartbeat = Heartbeat.from_fields(self._redis.hgetall(keys.HEARTBEAT), now_ms)
         why = why_no_tick(heartbeat, TickFailures(), self._settings)
-        scored = self._redis.zrevrangebyscore(keys.TICKERS, "+inf", now_ms - ACTIVE_MS)
-        names = [name.decode("ascii", "replace") for name in scored]
+        scored = self._redis.zrevrangebyscore(
+            keys.TICKERS, "+inf", now_ms - ACTIVE_MS, withscores=True
+        )
+        names = [name.decode("ascii", "replace") for name, _ in scored]
         names = [name for name in names if is_ticker(name)]
         if not names:
             raise self._no_active_tickers(now_ms, why)
-        tickers = list(self._summaries(names[:MAX_TICKERS_READ], now_ms))
+        lags = FeedLags(self._redis).all()
+        tickers = list(self._summaries(names[:MAX_TICKERS_READ], now_ms, lags))
         return Overview(
             now_ms,
             tickers,
             max(0, len(names) - MAX_TICKERS_READ),
-            why or _silence_of_all(tickers, now_ms),
+            why or _silence_of_all(tickers, max(score for _, score in scored), now_ms),
         )
 
     def _no_active_tickers(self, now_ms: float, why: str | None) -> NoAnswer:
@@ -122,29 +160,37 @@ class OverviewReader:
         why = (
             describe_silence(newest[0][1], now_ms)
             if newest
-            else "no quote ever came; check the broker"
+            else "no usable quote ever came; check the broker, and `orderflow status`"
         )
         return BrokerSilent(f"no ticker is active: {why}")
 
-    def _summaries(self, names: Sequence[str], now_ms: float) -> Iterator[TickerSummary]:
+    def _summaries(
+        self, names: Sequence[str], now_ms: float, lags: Mapping[str, int]
+    ) -> Iterator[TickerSummary]:
         for start in range(0, len(names), _BATCH):
             batch = names[start : start + _BATCH]
-            rows = self._replies(batch, now_ms)
+            rows = self._replies(batch, now_ms, lags)
             unlisted = [n for n, row in zip(batch, rows, strict=True) if row.open_events is None]
             members = dict(zip(unlisted, self._all_events(unlisted), strict=True))
             for name, row in zip(batch, rows, strict=True):
-                summary = self._summary(name, now_ms, row, members.get(name) or ())
+                lag = lags.get(name, 0)
+                expected_ms = now_ms - lag * SECOND_MS
+                summary = self._summary(name, expected_ms, row, members.get(name) or (), lag)
                 if summary is not None:
                     yield summary
 
-    def _replies(self, names: Sequence[str], now_ms: float) -> list[_Replies]:
-        newest_ms, recent_ms = now_ms + AHEAD_MS, now_ms - RECENT_EVENT_MS
+    def _replies(
+        self, names: Sequence[str], now_ms: float, lags: Mapping[str, int]
+    ) -> list[_Replies]:
+        newest_ms = now_ms + AHEAD_MS
         pipe = self._redis.pipeline(transaction=False)
         for name in names:
             pipe.hmget(self._keys.metrics(name, WINDOW), *_METRICS)
-            for key in (self._keys.quotes(name), self._keys.trades(name)):
-                pipe.zrevrangebyscore(key, newest_ms, "-inf", 0, 1, withscores=True)
-            pipe.hget(self._keys.state(name), keys.OPEN_EVENTS)
+            of_kind = (self._keys.quotes(name), 1), (self._keys.trades(name), NEWEST_TRADES)
+            for key, most in of_kind:
+                pipe.zrevrangebyscore(key, newest_ms, "-inf", 0, most, withscores=True)
+            pipe.hmget(self._keys.state(name), *_STATE)
+            recent_ms = now_ms - lags.get(name, 0) * SECOND_MS - RECENT_EVENT_MS
             recent = (self._keys.patterns(name), "+inf", recent_ms, 0, MAX_EVENTS_A_TICKER)
             pipe.zrevrangebyscore(*recent)
         replies = iter(_execute(pipe))
@@ -158,16 +204,23 @@ class OverviewReader:
         return _execute(pipe)
 
     def _summary(
-        self, name: str, now_ms: float, row: _Replies, all_events: Sequence[bytes]
+        self,
+        name: str,
+        now_ms: float,
+        row: _Replies,
+        all_events: Sequence[bytes],
+        feed_lag_seconds: int,
     ) -> TickerSummary | None:
+        """Return a ticker's summary at a time that a feed's lag is subtracted from."""
         if not row.quote:
             return None
-        as_of, covered, count, rate, quality = row.metrics or [None] * len(_METRICS)
-        as_of_ms, newest_ms, covered_seconds = (
-            read_number(as_of),
-            row.quote[0][1],
-            read_number(covered),
+        as_of, covered, count, rate, quality, trades = row.metrics or [None] * len(_METRICS)
+        _, state_as_of, quote_at, rejected = row.state or [None] * len(_STATE)
+        as_of_ms, covered_seconds = read_number(as_of or state_as_of), read_number(covered)
+        newest = find_newest_quote(
+            row.quote, as_of_ms, read_stamp(quote_at), read_rejected(rejected)
         )
+        usable_ms = newest.usable_ms
         has_recent_tick = as_of_ms is not None and now_ms - as_of_ms <= ACTIVE_MS
         members = [*row.members(), *all_events] if has_recent_tick else []
         events = events_after(members, name, now_ms - RECENT_EVENT_MS)
@@ -176,28 +229,46 @@ class OverviewReader:
         )
         flags = {
             "stale": is_stale,
-            "quiet": is_quiet(now_ms - newest_ms, count, covered),
-            "warming": covered_seconds is None or covered_seconds < WINDOW_SECONDS - 1,
+            "quiet": usable_ms is not None and is_quiet(now_ms - usable_ms, count, covered),
+            "warming": usable_ms is not None
+            and (covered_seconds is None or covered_seconds < WINDOW_SECONDS - 1),
+            "rejected": bool(newest.rejected),
+            "lagging": feed_lag_seconds > 0 and not is_delayed(feed_lag_seconds),
+            "delayed": is_delayed(feed_lag_seconds),
         }
         return TickerSummary(
             ticker=name,
-            newest_quote_ms=newest_ms,
+            newest_quote_ms=usable_ms,
+            newest_member_ms=row.quote[0][1],
             as_of_ms=None if as_of_ms is None else int(as_of_ms),
             covered_seconds=covered_seconds,
             quotes_per_second=read_number(rate),
-            evidence_class=evidence_class_of(row.trade or ()),
-            counts=read_quality(quality).counts,
+            evidence_class=evidence_class_of(row.trade or (), has_trades=trades is not None),
+            # Before the first usable record there are no windows: all that came was rejected.
+            counts=newest.rejected.reasons() if as_of is None else read_quality(quality).counts,
+            rejected=newest.rejected,
             flags=[flag for flag in get_args(Flag) if flags[flag]],
             # By id: an event that is both open and recent was read twice.
             events=[*{event.id: event for event in events}.values()],
+            feed_lag_seconds=feed_lag_seconds,
         )
 
 
-def _silence_of_all(tickers: Sequence[TickerSummary], now_ms: float) -> str | None:
-    if not all("quiet" in ticker.flags for ticker in tickers):
+def _silence_of_all(
+    tickers: Sequence[TickerSummary], active_ms: float, now_ms: float
+) -> str | None:
+    if not all("quiet" in ticker.flags or ticker.newest_quote_ms is None for ticker in tickers):
         return None
-    newest_ms = max((ticker.newest_quote_ms for ticker in tickers), default=None)
-    return None if newest_ms is None else describe_silence(newest_ms, now_ms)
+    if not tickers:
+        return None
+    newest_ms = max(it.newest_member_ms for it in tickers)
+    return describe_quiet(
+        max((it.newest_quote_ms for it in tickers if it.newest_quote_ms is not None), default=None),
+        newest_ms,
+        now_ms,
+        is_rejected=any(it.rejected.quotes.count for it in tickers),
+        records_arrive=have_records_arrived(active_ms, newest_ms, now_ms),
+    )
 
 
 def _execute(pipe: Any) -> list[Any]:  # noqa: ANN401 - as the client

@@ -20,9 +20,15 @@ from app.answers.diagnosis import (
     describe_active_tickers,
     why_no_tick,
 )
-from app.answers.durations import ago, since
-from app.answers.freshness import STALE_INTERVALS, describe_silence, is_quiet
+from app.answers.durations import age, ago, since
+from app.answers.freshness import (
+    STALE_INTERVALS,
+    describe_quiet,
+    have_records_arrived,
+    is_quiet,
+)
 from app.answers.overview import Overview, OverviewReader
+from app.answers.rejected_records import NewestQuote, describe_unusable
 from app.answers.ticker_read import (
     MAX_EVENTS_READ,
     WINDOW_OF_SECONDS,
@@ -38,6 +44,7 @@ from app.core.errors import (
     BrokerSilent,
     NoAnswer,
     NoQuotes,
+    NoUsableQuotes,
     StoreUnavailable,
     UnknownTicker,
 )
@@ -46,11 +53,14 @@ from app.core.tickers import is_ticker
 from app.storage import keys
 from app.storage.active_tickers import ACTIVE_MS
 from app.storage.answer_archive import AnswerArchive, Renderings
+from app.storage.feed_lags import is_delayed
+from app.storage.mis_stamped import read_mis_stamped
 from app.storage.published import (
     EventRecord,
     EvidenceClass,
     LevelRecord,
     QualityRecord,
+    RejectedRecords,
     Value,
     events_after,
     read_behaviors,
@@ -77,9 +87,11 @@ PAST_NOTE = (
 class TickerSnapshot:
     """All that is known of a ticker at `now_ms`; `as_of_ms` is None before its first tick.
 
-    `past` is set for an earlier moment. `ready_in_seconds` is the time until the history is
-    covered, None if it is; `cause` states why the snapshot is stale or quiet; `events` is None if
-    they were not requested.
+    `newest_quote_ms` is the stamp of the newest usable quote; `rejected` are records that are newer
+    than the newest usable one. `past` is set for an earlier moment. `ready_in_seconds` is the time
+    until the history is covered, None if it is; `feed_lag_seconds` is by how much the feed is
+    behind, 0 for one in time; `cause` states why the snapshot is stale or quiet; `events` is None
+    if they were not requested.
     """
 
     ticker: str
@@ -101,11 +113,23 @@ class TickerSnapshot:
     failures: TickFailures = field(default_factory=TickFailures)
     engine: str | None = None
     past: bool = False
+    rejected: RejectedRecords = field(default_factory=RejectedRecords)
+    feed_lag_seconds: int = 0
 
     @property
     def warming(self) -> bool:
         """Return whether the ticker is younger than the history requested."""
         return self.ready_in_seconds is not None
+
+    @property
+    def lagging(self) -> bool:
+        """Return whether the ticker's records keep coming late."""
+        return self.feed_lag_seconds > 0 and not self.delayed
+
+    @property
+    def delayed(self) -> bool:
+        """Return whether the ticker's feed is a delayed one."""
+        return is_delayed(self.feed_lag_seconds)
 
 
 @contextlib.contextmanager
@@ -211,7 +235,7 @@ class Reader:
         return self._archive.keep(answer_id, renderings)
 
     def active(self, now_ms: float) -> list[str]:
-        """Return the tickers whose newest quote is at most 300 s old, as discovery found them.
+        """Return the tickers that were active in the last 300 s, as discovery found them.
 
         Raises `StoreUnavailable`.
         """
@@ -229,22 +253,28 @@ class Reader:
         quote_ms, as_of_ms = replies.newest_quote_ms, replies.as_of_ms
         if quote_ms is None:
             raise self._no_quotes(request, replies)
-        if now_ms - quote_ms > ACTIVE_MS:
+        if now_ms - max(quote_ms, replies.active_at or 0.0) > ACTIVE_MS:
+            misstamped = self._mis_stamped(ticker, now_ms)
             raise BrokerSilent(
                 f"{ticker}: the broker is silent: the newest quote came {since(quote_ms, now_ms)}; "
-                "check the broker or feed, and whether the market is open"
+                + (misstamped or "check the broker or feed, and whether the market is open")
             )
-        if as_of_ms is None or now_ms - as_of_ms > ACTIVE_MS:
-            return self._before_first_tick(request, replies, quote_ms)
-        return self._after_tick(request, replies, quote_ms, as_of_ms)
+        newest, expected_ms = replies.newest_quote, now_ms - replies.feed_lag_ms
+        if newest.usable_ms is None or (
+            newest.rejected.quotes.count and expected_ms - newest.usable_ms > ACTIVE_MS
+        ):
+            if as_of_ms is None or as_of_ms < self._stale_before(request) - replies.feed_lag_ms:
+                self._check_analysis(request, replies, quote_ms)
+            raise _no_usable_quotes(request, newest)
+        if as_of_ms is None or expected_ms - as_of_ms > ACTIVE_MS or not newest.is_folded:
+            return self._before_first_tick(request, replies, newest.usable_ms)
+        return self._after_tick(request, replies, newest, newest.usable_ms, as_of_ms)
 
     def _no_quotes(self, request: ReadRequest, replies: TickerReplies) -> NoAnswer:
         ticker, now_ms = request.ticker, request.now_ms
-        if replies.stamps_are_seconds:
-            return NoQuotes(
-                f"{ticker}: its quotes are stamped in seconds, not milliseconds, and left out: "
-                "the broker must score them by epoch milliseconds"
-            )
+        misstamped = self._mis_stamped(ticker, now_ms)
+        if misstamped is not None:
+            return NoQuotes(f"{ticker}: {misstamped}")
         if replies.trade:
             newest_ms = replies.newest_trade_ms
             seen = "" if newest_ms is None else f", the newest {since(newest_ms, now_ms)}"
@@ -258,6 +288,32 @@ class Reader:
             "Case counts; check the spelling and that the broker writes this ticker"
         )
 
+    def _check_analysis(
+        self, request: ReadRequest, replies: TickerReplies, quote_ms: float
+    ) -> None:
+        """Raise `NoAnswer` if no first tick is to be expected."""
+        reason = self._why_no_tick(request, TickFailures.from_fields(replies.failures))
+        if reason is not None:
+            kind = AnalysisFailing if reason.startswith(TICKS_FAIL) else AnalysisNotRunning
+            newest = ago(quote_ms, request.now_ms)
+            raise kind(f"{request.ticker}: quotes come in (the newest {newest}), but {reason}")
+
+    def _mis_stamped(self, ticker: str, now_ms: float) -> str | None:
+        """Return what is wrong with the stamps of a ticker's records, None if nothing is."""
+        found = read_mis_stamped(self._redis, self._keys, ticker, now_ms)
+        if found is None:
+            return None
+        if found.unit is None:
+            return (
+                f"its newest {found.kind} are stamped {age(found.ahead_ms / 1000)} ahead of the "
+                "clock and count when their time comes: check the clocks of the broker and of this "
+                "machine"
+            )
+        return (
+            f"its {found.kind} are scored in {found.unit}, not milliseconds, and left out: "
+            "the broker must score them by epoch milliseconds"
+        )
+
     def _why_no_tick(self, request: ReadRequest, failures: TickFailures) -> str | None:
         store: Any = self._redis
         heartbeat = Heartbeat.from_fields(store.hgetall(keys.HEARTBEAT), request.now_ms)
@@ -266,13 +322,8 @@ class Reader:
     def _before_first_tick(
         self, request: ReadRequest, replies: TickerReplies, quote_ms: float
     ) -> TickerSnapshot:
-        """Return the newest quote alone; raise `NoAnswer` if no first tick is to be expected."""
-        failures = TickFailures.from_fields(replies.failures)
-        reason = self._why_no_tick(request, failures)
-        if reason is not None:
-            kind = AnalysisFailing if reason.startswith(TICKS_FAIL) else AnalysisNotRunning
-            newest = ago(quote_ms, request.now_ms)
-            raise kind(f"{request.ticker}: quotes come in (the newest {newest}), but {reason}")
+        """Return the newest usable quote alone; raise `NoAnswer` if no tick is to be expected."""
+        self._check_analysis(request, replies, quote_ms)
         return TickerSnapshot(
             ticker=request.ticker,
             now_ms=request.now_ms,
@@ -282,19 +333,27 @@ class Reader:
             metrics=replies.newest_quote_metrics(),
             ready_in_seconds=float(self._settings.interval_seconds + DISCOVERY_SECONDS),
             cause="no tick has seen this ticker yet; what is known is its newest quote",
-            failures=failures,
+            failures=TickFailures.from_fields(replies.failures),
+            rejected=replies.newest_quote.rejected,
+            feed_lag_seconds=replies.feed_lag_seconds,
         )
 
     def _after_tick(
-        self, request: ReadRequest, replies: TickerReplies, quote_ms: float, as_of_ms: int
+        self,
+        request: ReadRequest,
+        replies: TickerReplies,
+        newest: NewestQuote,
+        quote_ms: float,
+        as_of_ms: int,
     ) -> TickerSnapshot:
         seconds = request.seconds
-        stale = as_of_ms < self._stale_before(request)
-        window = self._window(request, replies, as_of_ms, stale=stale)
+        stale_before = self._stale_before(request)
+        stale = as_of_ms < stale_before - replies.feed_lag_ms
+        window = self._window(request, replies, as_of_ms, stale=as_of_ms < stale_before)
         start_ms = as_of_ms - seconds * SECOND_MS
         events = events_after(replies.events, request.ticker, start_ms)
         failures = TickFailures.from_fields(replies.failures)
-        quiet = _is_quiet(request.now_ms - quote_ms, replies)
+        quiet = _is_quiet(request.now_ms - replies.feed_lag_ms - quote_ms, replies)
         return TickerSnapshot(
             ticker=request.ticker,
             now_ms=request.now_ms,
@@ -314,10 +373,18 @@ class Reader:
             ready_in_seconds=window.unseen_seconds if window.unseen_seconds >= 1 else None,
             cause=(self._why_no_tick(request, failures) or TICK_LATE)
             if stale
-            else describe_silence(quote_ms, request.now_ms)
+            else describe_quiet(
+                quote_ms,
+                replies.newest_quote_ms or quote_ms,
+                request.now_ms,
+                is_rejected=newest.rejected.quotes.count > 0,
+                records_arrive=_do_records_arrive(quote_ms, request.now_ms, replies),
+            )
             if quiet
             else None,
             failures=failures,
+            rejected=newest.rejected,
+            feed_lag_seconds=replies.feed_lag_seconds,
             engine=read_engine(replies.five_minutes.get(b"engine")),
         )
 
@@ -344,6 +411,7 @@ class Reader:
             ready_in_seconds=None,
             stale=False,
             quiet=False,
+            rejected=RejectedRecords(),
             cause=f"{PAST_NOTE}; now {newest.cause}" if newest.cause else PAST_NOTE,
         )
 
@@ -361,6 +429,16 @@ class Reader:
         at_tick = {name: count for name, count in known.counts.items() if name in NOW_NAMES}
         quality = dataclasses.replace(known, counts={**sums.counts, **at_tick})
         return _Window(sums.metrics, quality, sums.unseen_seconds)
+
+
+def _no_usable_quotes(request: ReadRequest, newest: NewestQuote) -> NoUsableQuotes:
+    ticker, rejected = request.ticker, newest.rejected.quotes
+    if rejected.count:
+        reason = describe_unusable(rejected, newest.usable_ms, request.now_ms)
+        return NoUsableQuotes(f"{ticker}: {reason}")
+    return NoUsableQuotes(
+        f"{ticker}: quotes arrive too late to be analysed: write each within 200 ms of its stamp"
+    )
 
 
 def event_at(event: EventRecord, at_ms: float) -> EventRecord:
@@ -392,3 +470,11 @@ def _last_sweep(start_ms: float, events: list[EventRecord]) -> EventRecord | Non
 def _is_quiet(quote_age_ms: float, replies: TickerReplies) -> bool:
     fields = replies.five_minutes
     return is_quiet(quote_age_ms, fields.get(b"quote_count"), fields.get(b"covered_seconds"))
+
+
+def _do_records_arrive(quote_ms: float, now_ms: float, replies: TickerReplies) -> bool:
+    """Return whether records arrive, though none is a newer quote: records with old stamps."""
+    if have_records_arrived(replies.active_at or 0.0, quote_ms, now_ms):
+        return True
+    late = read_quality(replies.window.get(b"quality")).counts.get("late")
+    return bool(late) and read_number(replies.window.get(b"quote_count")) == 0

@@ -39,6 +39,7 @@ class Scan(ReplyHeader):
     ]
     stale_tickers: int | None = None
     warming_tickers: int | None = None
+    rejected_tickers: int | None = None
     odd_records: Annotated[dict[str, int], Field(description="of the last minute, by name")] = {}
 
     def as_text(self) -> str:
@@ -61,6 +62,8 @@ class Scan(ReplyHeader):
             yield f"STALE {self.stale_tickers}"
         if self.warming_tickers:
             yield f"WARMING {self.warming_tickers}"
+        if self.rejected_tickers:
+            yield f"REJECTED {self.rejected_tickers}"
         yield from (f"{name} {count}" for name, count in self.odd_records.items())
 
     def _line(self, event: FoundEvent) -> str:
@@ -107,7 +110,8 @@ def scan(
 def _current_events(overview: Overview) -> Iterator[tuple[EventRecord, TickerSummary]]:
     for summary in overview.tickers:
         for event in summary.events:
-            if is_current(event, overview.now_ms):
+            # A feed that is behind tells of its newest events later.
+            if is_current(event, overview.now_ms - summary.feed_lag_ms):
                 yield event, summary
 
 
@@ -132,5 +136,6 @@ def _tickers(overview: Overview) -> dict[str, object]:
         "evidence": dict(sorted(classes.items())),
         "stale_tickers": flags["stale"] or None,
         "warming_tickers": flags["warming"] or None,
+        "rejected_tickers": flags["rejected"] or None,
         "odd_records": dict(sorted(odd.items())),
     }

@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal, Self, get_args
 from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
 
 from app.analysis.metric_table import DIGITS, EXACT, UNIT_DESCRIPTIONS, Metric
+from app.analysis.price_units import MAX_DIGITS
 from app.storage.published import Value
 
 
@@ -33,12 +34,13 @@ Number = Annotated[int | float, WithJsonSchema({"type": "number"})]
 Known = Number | None
 EpochMs = Annotated[int | None, Field(description="epoch ms")]
 Price = Annotated[Known, Field(description="price")]
-Flag = Literal["stale", "quiet", "warming"]
+Flag = Literal["stale", "quiet", "warming", "rejected", "lagging", "delayed"]
 Flags = Annotated[
     list[Flag],
     Field(
         description="stale: no tick for over 3 intervals; quiet: no quote for unusually long; "
-        "warming: younger than the history"
+        "warming: younger than the history; rejected: its newest records can't be used; "
+        "lagging: records come late; delayed: by over 30 s"
     ),
 ]
 
@@ -46,6 +48,18 @@ Flags = Annotated[
 def flags_of(known: object) -> list[Flag]:
     """Return the flags that are set on what has one attribute for each."""
     return [flag for flag in get_args(Flag) if getattr(known, flag)]
+
+
+class RejectedFacts(AnswerModel):
+    """Records newer than the newest usable one of their kind, none of them usable."""
+
+    since: Annotated[int, Field(description="epoch ms, the first")]
+    quotes: int = 0
+    trades: int = 0
+    reasons: dict[str, int]
+
+
+FeedLag = Annotated[int | None, Field(description="records come so late; over 30: delayed feed")]
 
 
 class Reply(AnswerModel):
@@ -73,7 +87,7 @@ def rounded(name: str, value: Value) -> Value:
     if isinstance(value, str):
         return value
     if DIGITS[name] == EXACT:
-        return whole(round(value, 8))
+        return whole(round(value, MAX_DIGITS))
     return short(value, DIGITS[name])
 
 

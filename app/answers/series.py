@@ -21,7 +21,7 @@ from app.answers.schema import (
     significant,
 )
 from app.answers.ticker_read import SecondTable
-from app.answers.ticker_text import id_line, plain
+from app.answers.ticker_text import id_line, nothing_odd, plain
 from app.core.arguments import check_range, check_words
 from app.core.errors import NoAnswer
 from app.core.tickers import parse_ticker
@@ -76,7 +76,7 @@ class Series(Reply):
                     f"{name}: {' '.join(map(_number_text, values))}"
                     for name, values in self.columns.items()
                 ),
-                f"quality: {odd or 'nothing odd'}",
+                f"quality: {odd or nothing_odd(self.flags)}",
                 *id_line(self.answer_id),
             ]
         )

@@ -15,12 +15,15 @@ from app.analysis.metric_table import BRIEF, BRIEF_DIGITS, SHOWN
 from app.answers.event_selection import MAX_EVENTS, event_rank, top_events
 from app.answers.level_selection import significance, top_levels
 from app.answers.reader import TickerSnapshot
+from app.answers.rejected_records import rejected_facts
 from app.answers.schema import (
     AnswerModel,
     EpochMs,
+    FeedLag,
     Known,
     Number,
     Price,
+    RejectedFacts,
     Reply,
     metric_fields,
     rounded,
@@ -29,6 +32,7 @@ from app.answers.schema import (
     significant,
     whole,
 )
+from app.storage.feed_lags import is_delayed
 from app.storage.published import (
     BookSide,
     EventRecord,
@@ -112,6 +116,7 @@ class Answer(Reply):
     newest_quote_at: EpochMs = None
     newest_quote_age_seconds: Number
     stale: Annotated[bool, Field(description="no tick for over 3 intervals; see note")]
+    feed_lag_seconds: FeedLag = None
     quiet: Annotated[bool, Field(description="no quote for unusually long")]
     warming: Annotated[bool, Field(description="younger than the history")]
     ready_in_seconds: Known = None
@@ -134,8 +139,19 @@ class Answer(Reply):
     levels: list[LevelFacts] = []
     levels_left_out: int | None = None
     quality: QualityFacts
+    rejected: RejectedFacts | None = None
     failed_ticks: FailureFacts | None = None
     engine: str | None = None
+
+    @property
+    def lagging(self) -> bool:
+        """Return whether records keep coming late."""
+        return bool(self.feed_lag_seconds) and not self.delayed
+
+    @property
+    def delayed(self) -> bool:
+        """Return whether the feed is a delayed one."""
+        return is_delayed(self.feed_lag_seconds or 0)
 
 
 def build_answer(snapshot: TickerSnapshot) -> Answer:
@@ -170,8 +186,15 @@ def build_brief(snapshot: TickerSnapshot, names: Iterable[str] = BRIEF) -> Answe
     wanted = {*names, "covered_seconds"}
     metrics = {n: _brief(n, v) for n, v in snapshot.metrics.items() if n in wanted}
     on = [name for name in BEHAVIORS if snapshot.behaviors.get(name) == "on"]
+    # What was rejected says why the ticker is quiet.
+    is_said = snapshot.rejected.quotes.count > 0 and not snapshot.stale
     shortened = dataclasses.replace(
-        snapshot, metrics=metrics, behaviors=dict.fromkeys(on, "on"), last_sweep=None, engine=None
+        snapshot,
+        metrics=metrics,
+        behaviors=dict.fromkeys(on, "on"),
+        last_sweep=None,
+        engine=None,
+        cause=None if is_said else snapshot.cause,
     )
     patterns = None if snapshot.events is None else open_patterns(snapshot.events)
     left_out = dict.fromkeys(("newest_quote_at", "levels_left_out", "events_left_out"))
@@ -228,6 +251,7 @@ def _answer(
         newest_quote_at=round(snapshot.newest_quote_ms),
         newest_quote_age_seconds=seconds_of(snapshot.now_ms - snapshot.newest_quote_ms),
         stale=snapshot.stale,
+        feed_lag_seconds=snapshot.feed_lag_seconds or None,
         quiet=snapshot.quiet,
         warming=snapshot.warming,
         ready_in_seconds=None
@@ -244,6 +268,7 @@ def _answer(
         levels=[level_facts(level, mid) for level in levels],
         levels_left_out=_left_out(snapshot.levels, levels),
         quality=quality_facts(snapshot.quality),
+        rejected=rejected_facts(snapshot.rejected),
         failed_ticks=_failures(snapshot),
         engine=snapshot.engine,
     )

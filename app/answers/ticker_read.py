@@ -7,20 +7,41 @@ import redis
 
 from app.analysis.bars import SECOND_MS, Bar
 from app.analysis.metrics import compute_metrics
+from app.analysis.price_fields import PriceWalk
+from app.analysis.price_units import (
+    DEFAULT_DIGITS,
+    EXACT_DIGITS,
+    FLOAT_UNITS_PER_ONE,
+    MAX_DIGITS,
+    UNITS_PER_ONE,
+    published_price,
+)
 from app.analysis.record_parser import parse_quote, parse_trade
 from app.analysis.record_schemas import MIN_EPOCH_MS
-from app.analysis.records import PRICE_UNITS, UNSIGNED
+from app.analysis.records import UNSIGNED
 from app.analysis.rolling_bars import RollingBars
 from app.analysis.windows import WINDOWS
+from app.answers.rejected_records import NewestQuote, find_newest_quote
 from app.core.errors import RecordRejected, StateUnreadable
 from app.storage.active_tickers import AHEAD_MS
-from app.storage.keys import TICK_SIZE, Keys
-from app.storage.published import EvidenceClass, Value, read_counts, read_number
+from app.storage.feed_lags import read_seconds
+from app.storage.keys import LAGS, PRICE_DIGITS, QUOTE_AT, REJECTED, TICK_SIZE, TICKERS, Keys
+from app.storage.published import (
+    EvidenceClass,
+    Value,
+    read_counts,
+    read_number,
+    read_rejected,
+    read_stamp,
+)
 from app.storage.tick.codec import decode_bar, decode_bars
 
 WINDOW_OF_SECONDS = {seconds: name for name, seconds in WINDOWS.items()}
 MAX_EVENTS_READ = 2000
-_STATE_FIELDS = ("as_of", "recent", TICK_SIZE)
+# The newest trades read: one that can't be used says nothing of the evidence.
+NEWEST_TRADES = 5
+TRADE_COUNT = b"trade_count"
+_STATE_FIELDS = ("as_of", "recent", TICK_SIZE, PRICE_DIGITS, QUOTE_AT, REJECTED)
 
 Hash = Mapping[bytes, bytes]
 Scored = Sequence[tuple[bytes, float]]
@@ -41,7 +62,7 @@ class ReadRequest(NamedTuple):
 class WindowSums(NamedTuple):
     """Metrics and quality counts of a history, summed from bars.
 
-    `unseen_seconds` is the part of the history before the first bar.
+    `unseen_seconds` is the part of the history before the first bar with a quote.
     """
 
     metrics: Mapping[str, Value]
@@ -50,15 +71,24 @@ class WindowSums(NamedTuple):
 
 
 class SecondTable(NamedTuple):
-    """The seconds of a history one by one, and the tick size as now known, 0 where it is not."""
+    """The seconds of a history one by one, and the tick size as now known, 0 where it is not.
+
+    The tick size is in the price unit of the seconds.
+    """
 
     bars: RollingBars
     tick_size: int
 
 
 class TickerReplies(NamedTuple):
-    """Redis's replies in the order of the commands; a key of a wrong type reads as empty."""
+    """Redis's replies in the order of the commands; a key of a wrong type reads as empty.
 
+    `lag` is the settle time of a feed that is behind; `active_at` when discovery last knew the
+    ticker to be active.
+    """
+
+    lag: bytes | None = None
+    active_at: float | None = None
     state: Sequence[bytes | None] = ()
     five_minutes: Hash = _NO_FIELDS
     quote: Scored = ()
@@ -82,58 +112,93 @@ class TickerReplies(NamedTuple):
 
     @property
     def newest_quote_ms(self) -> float | None:
-        """Return the stamp of the newest quote that is not ahead of the clock."""
+        """Return the stamp of the newest quote that is not ahead of the clock, usable or not."""
         return _stamp(self.quote)
+
+    @property
+    def newest_quote(self) -> NewestQuote:
+        """Return the newest usable quote, and what was rejected since."""
+        return find_newest_quote(
+            self.quote,
+            self.as_of_ms,
+            read_stamp(self._state_field(QUOTE_AT)),
+            read_rejected(self._state_field(REJECTED)),
+        )
+
+    @property
+    def feed_lag_seconds(self) -> int:
+        """Return the settle time of a feed that is behind, 0 for one in time."""
+        return read_seconds(self.lag)
+
+    @property
+    def feed_lag_ms(self) -> int:
+        """Return the same in milliseconds."""
+        return self.feed_lag_seconds * SECOND_MS
 
     @property
     def newest_trade_ms(self) -> float | None:
         """Return the stamp of the newest trade that is not ahead of the clock."""
         return _stamp(self.trade)
 
-    @property
-    def stamps_are_seconds(self) -> bool:
-        """Return whether the newest quote's score is too small to be epoch milliseconds."""
-        return bool(self.quote) and self.quote[0][1] < MIN_EPOCH_MS
-
     def newest_quote_metrics(self) -> dict[str, Value]:
         """Return the newest quote as metrics, for a ticker before its first tick."""
         try:
-            quote, _ = parse_quote(*self.quote[0])
+            quote, _ = parse_quote(*self.quote[0], EXACT_DIGITS)
         except (IndexError, RecordRejected):
             return {}
+        units_per_one = FLOAT_UNITS_PER_ONE[EXACT_DIGITS]
         fields: dict[str, Value] = {"bid_size": quote.bid_size, "ask_size": quote.ask_size}
         if quote.bid_size > 0:
-            fields["bid_price"] = quote.bid_price / PRICE_UNITS
+            fields["bid_price"] = published_price(quote.bid_price, units_per_one)
         if quote.ask_size > 0:
-            fields["ask_price"] = quote.ask_price / PRICE_UNITS
+            fields["ask_price"] = published_price(quote.ask_price, units_per_one)
         return fields
 
     @property
     def evidence_class(self) -> EvidenceClass:
-        """Return the ticker's evidence class by its newest trade."""
-        return evidence_class_of(self.trade)
+        """Return the ticker's evidence class by its newest usable trade."""
+        return evidence_class_of(self.trade, has_trades=TRADE_COUNT in self.five_minutes)
 
     @property
     def tick_size(self) -> int:
-        """Return the tick size in 1e-8 as of the newest tick, 0 where it is not known."""
-        found = read_number(dict(zip(_STATE_FIELDS, self.state, strict=False)).get(TICK_SIZE))
+        """Return the tick size in price units as of the newest tick, 0 where it is not known."""
+        found = read_number(self._state_field(TICK_SIZE))
         return found if isinstance(found, int) and found > 0 else 0
 
+    @property
+    def price_digits(self) -> int:
+        """Return the digits of the price unit as of the newest tick."""
+        found = read_number(self._state_field(PRICE_DIGITS))
+        is_known = isinstance(found, int) and DEFAULT_DIGITS <= found <= MAX_DIGITS
+        return int(found) if found is not None and is_known else DEFAULT_DIGITS
+
+    def _state_field(self, name: str) -> bytes | None:
+        return dict(zip(_STATE_FIELDS, self.state, strict=False)).get(name)
+
     def sum_window(self, as_of_ms: int, seconds: int, tick_size: int = 0) -> WindowSums:
-        """Return metrics and quality counts of the `seconds` up to `as_of_ms`, from bars."""
+        """Return metrics and quality counts of the `seconds` up to `as_of_ms`, from bars.
+
+        `tick_size` is in the newest tick's price unit.
+        """
         bars = self._bars(as_of_ms)
-        table = _table(bars, as_of_ms, seconds)
+        table = _table(bars, as_of_ms, seconds, self.price_digits)
         [window] = table.windows(as_of_ms, (seconds,))
-        unseen_ms = bars[0].end - SECOND_MS - (as_of_ms - seconds * SECOND_MS) if bars else 0
+        # Bars before the first quote only count what was rejected, or trades.
+        seen = next((bar.end - SECOND_MS for bar in bars if bar.stood), as_of_ms)
+        unseen_ms = seen - (as_of_ms - seconds * SECOND_MS) if bars else 0
         return WindowSums(
-            compute_metrics(window, tick_size),
+            compute_metrics(window, self._in_unit_of(table, tick_size)),
             read_counts(table.quality(as_of_ms, seconds)),
             unseen_ms / SECOND_MS,
         )
 
     def table(self, as_of_ms: int, seconds: int) -> SecondTable:
         """Return the `seconds` up to `as_of_ms` one by one."""
-        return SecondTable(_table(self._bars(as_of_ms), as_of_ms, seconds), self.tick_size)
+        table = _table(self._bars(as_of_ms), as_of_ms, seconds, self.price_digits)
+        return SecondTable(table, self._in_unit_of(table, self.tick_size))
+
+    def _in_unit_of(self, table: RollingBars, tick_size: int) -> int:
+        return tick_size * UNITS_PER_ONE[table.digits - self.price_digits]
 
     def _bars(self, as_of_ms: int) -> list[Bar]:
         recent = self.state[1] if len(self.state) > 1 else None
@@ -147,20 +212,26 @@ class TickerReplies(NamedTuple):
         return [bars[end] for end in sorted(bars) if end <= as_of_ms]
 
 
-def evidence_class_of(trade: Sequence[tuple[bytes, float]]) -> EvidenceClass:
-    """Return A if the newest trade has its aggressor, B if it has not, C without trades."""
-    if not trade:
-        return "C"
-    try:
-        parsed, _ = parse_trade(*trade[0])
-    except RecordRejected:
-        return "B"
-    return "B" if parsed.aggressor == UNSIGNED else "A"
+def evidence_class_of(newest_trades: Scored, *, has_trades: bool) -> EvidenceClass:
+    """Return A if the newest usable trade has its aggressor, B if it has not, C without any.
+
+    `has_trades`: a tick has folded some; it decides where none of the newest ones is usable.
+    """
+    for member, score in newest_trades:
+        try:
+            parsed, _ = parse_trade(member, score, EXACT_DIGITS)
+        except RecordRejected:
+            continue
+        return "B" if parsed.aggressor == UNSIGNED else "A"
+    return "B" if has_trades and newest_trades else "C"
 
 
-def _table(bars: list[Bar], as_of_ms: int, seconds: int) -> RollingBars:
+def _table(bars: list[Bar], as_of_ms: int, seconds: int, digits: int) -> RollingBars:
+    """Make a table in the finest unit of its bars and of `digits`."""
     # Without bars, one empty bar: the table needs an end time.
     table = RollingBars.from_bars(bars or [Bar(as_of_ms)], seconds)
+    if table.digits < digits:
+        table.use_finer_unit(digits, PriceWalk(UNITS_PER_ONE[digits - table.digits]))
     table.fill_to(as_of_ms)
     return table
 
@@ -175,17 +246,21 @@ class TickerReads:
     def __init__(self, client: redis.Redis, keys: Keys) -> None:
         # `Any`: redis-py's annotations add an awaitable to every reply.
         self._redis: Any = client
+        self._is_cluster = not isinstance(client, redis.Redis)
         self._keys = keys
 
     def read(self, request: ReadRequest, newest_tick_after_ms: float) -> TickerReplies:
         """Return a ticker's keys; with bars only if the history has no hash of its own."""
         key, ticker = self._keys, request.ticker
         pipe = self._redis.pipeline(transaction=True)
+        feed = _execute(self._request_feed(ticker)) if self._is_cluster else []
+        if not self._is_cluster:
+            self._request_feed(ticker, pipe)
         pipe.hmget(key.state(ticker), *_STATE_FIELDS)
         pipe.hgetall(key.metrics(ticker, "5min"))
-        for broker_key in (key.quotes(ticker), key.trades(ticker)):
-            newest_ms = request.now_ms + AHEAD_MS
-            pipe.zrevrangebyscore(broker_key, newest_ms, "-inf", 0, 1, withscores=True)
+        newest_ms = request.now_ms + AHEAD_MS
+        for broker_key, most in ((key.quotes(ticker), 1), (key.trades(ticker), NEWEST_TRADES)):
+            pipe.zrevrangebyscore(broker_key, newest_ms, "-inf", 0, most, withscores=True)
         pipe.hgetall(key.failures(ticker))
         pipe.zrevrange(key.levels(ticker, "bid"), 0, -1)
         pipe.zrevrange(key.levels(ticker, "ask"), 0, -1)
@@ -193,7 +268,14 @@ class TickerReads:
         pipe.hgetall(key.metrics(ticker, WINDOW_OF_SECONDS.get(request.seconds, "10s")))
         if request.seconds not in WINDOW_OF_SECONDS:
             self._request_bars(pipe, request, int(newest_tick_after_ms))
-        return TickerReplies(*_execute(pipe))
+        return TickerReplies(*feed, *_execute(pipe, len(feed)))
+
+    def _request_feed(self, ticker: str, pipe: _Pipeline = None) -> _Pipeline:
+        """Request what is kept of all tickers in one key: in a cluster, in another slot."""
+        pipe = self._redis.pipeline(transaction=False) if pipe is None else pipe
+        pipe.hget(LAGS, ticker)
+        pipe.zscore(TICKERS, ticker)
+        return pipe
 
     def read_state(self, ticker: str) -> TickerReplies:
         """Read only the state's fields: the newest bars are in them."""

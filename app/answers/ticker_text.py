@@ -3,15 +3,17 @@
 `a/b` always means bid/ask; sizes are in the feed's unit, other units are part of the labels.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from decimal import Decimal
 
 from app.analysis.behavior_table import BEHAVIORS, DIRECTION_OF
 from app.analysis.metric_table import text_lines
 from app.analysis.touch import SIDE_NAMES
-from app.answers.durations import age, ago
-from app.answers.schema import seconds_of
+from app.answers.durations import age, ago, lag
+from app.answers.rejected_records import rejected_text
+from app.answers.schema import Flag, seconds_of
 from app.answers.ticker_answer import Answer, EventFacts, LevelFacts, Metrics
+from app.storage.feed_lags import is_delayed
 
 _CLASSES = {
     "A": "A (aggressors given)",
@@ -36,7 +38,7 @@ def _lines(answer: Answer) -> Iterator[str]:
     yield from _behaviors(answer.behaviors)
     yield from _events(answer)
     yield from _levels(answer)
-    yield f"quality: {', '.join(_quality(answer)) or 'nothing odd'}"
+    yield f"quality: {', '.join(_quality(answer)) or _no_counts(answer)}"
     yield from id_line(answer.answer_id)
 
 
@@ -44,6 +46,17 @@ def id_line(answer_id: str | None) -> Iterator[str]:
     """Yield the line with the id that an answer is archived under, if it has one."""
     if answer_id is not None:
         yield f"answer {answer_id}"
+
+
+def _no_counts(answer: Answer) -> str:
+    if answer.as_of is None:
+        return "known from the first tick on"
+    return nothing_odd(["rejected"] if answer.rejected else [])
+
+
+def nothing_odd(flags: Collection[Flag]) -> str:
+    """Return that a history has no odd records, unless the newest records are rejected."""
+    return "see the rejected records" if "rejected" in flags else "nothing odd"
 
 
 def _heading(answer: Answer) -> Iterator[str]:
@@ -61,8 +74,12 @@ def _heading(answer: Answer) -> Iterator[str]:
 def _warnings(answer: Answer) -> Iterator[str]:
     if answer.stale:
         yield "STALE: no tick for over 3 intervals"
+    if answer.feed_lag_seconds is not None:
+        yield feed_lag_text(answer.feed_lag_seconds, answer.age_seconds)
     if answer.quiet:
         yield "QUIET: no quote for unusually long"
+    if answer.rejected is not None:
+        yield f"REJECTED: {rejected_text(answer.rejected, answer.now)}"
     if answer.warming:
         yield f"WARMING: younger than the history, ready in {answer.ready_in_seconds} s"
     if answer.note is not None:
@@ -71,6 +88,19 @@ def _warnings(answer: Answer) -> Iterator[str]:
     if failed is not None:
         when = "" if failed.last_at is None else f", last {ago(failed.last_at, answer.now)}"
         yield f"failed ticks: {failed.count}{when}, {failed.error}"
+
+
+def feed_lag_text(lag_seconds: int, age_seconds: float | None) -> str:
+    """Return how far a feed is behind, and the age of what is known.
+
+    >>> feed_lag_text(10, 10.4), feed_lag_text(903, None)
+    ('FEED BEHIND: records come 10 s late; as of 10 s ago', 'DELAYED FEED: stamped 15 min behind')
+    """
+    if is_delayed(lag_seconds):
+        said = f"DELAYED FEED: stamped {lag(lag_seconds)} behind"
+    else:
+        said = f"FEED BEHIND: records come {lag(lag_seconds)} late"
+    return said if age_seconds is None else f"{said}; as of {age(age_seconds)} ago"
 
 
 def _metrics(metrics: Metrics) -> Iterator[str]:

@@ -16,6 +16,7 @@ OrderFlowError
     ├── UnknownEvent
     ├── UnknownAnswer
     ├── NoQuotes
+    │   └── NoUsableQuotes
     ├── BrokerSilent
     ├── AnalysisNotRunning
     └── AnalysisFailing
@@ -88,6 +89,10 @@ class UnknownAnswer(NoAnswer):
 
 class NoQuotes(NoAnswer):
     """Raised when a ticker has trades but no quotes."""
+
+
+class NoUsableQuotes(NoQuotes):
+    """Raised when all quotes of a ticker that arrived are rejected."""
 
 
 class BrokerSilent(NoAnswer):

@@ -59,9 +59,12 @@ def tick_results(engine: Engine, tape: Tape, ticks: Ticks) -> Iterator[TickResul
             place += 1
         while fault_place < len(faults) and faults[fault_place][0] <= as_of:
             fault_place += 1
-        yield engine.advance(
-            Batch(tape.records[start:place], faults[fault_start:fault_place]), as_of
-        )
+        batch = Batch(tape.records[start:place], faults[fault_start:fault_place], tape.digits)
+        known = len(batch.faults)
+        result = engine.advance(batch, as_of)
+        # What the engine left out: prices that the ticker's unit can't be made to hold.
+        tape.faults.extend(batch.faults[known:])
+        yield result
 
 
 def write_metrics(out: IO[bytes], analysis: TickResult) -> None:
@@ -130,3 +133,5 @@ def analyze(  # noqa: PLR0913, PLR0917 - one parameter an option
     click.echo(f"{len(tape.records)} records, {ticks} ticks -> {out}", err=True)
     if tape.rejected:
         click.echo(f"left out: {dict(tape.rejected)}", err=True)
+    if tape.unknown_aggressors:
+        click.echo(f"unknown aggressors: {tape.unknown_aggressors}", err=True)

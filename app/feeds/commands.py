@@ -74,6 +74,8 @@ def replay(files: tuple[Path, ...], ticker: str | None, speed: float, *, loop: b
     for name, tape in tapes.items():
         if tape.rejected:
             click.echo(f"ticker={name} left_out={dict(tape.rejected)}")
+        if tape.unknown_aggressors:
+            click.echo(f"ticker={name} unknown_aggressor={tape.unknown_aggressors}")
     _publish_replay(tapes, speed=speed, loop=loop)
 
 

@@ -12,8 +12,9 @@ import structlog
 from redis import Redis
 from redis.exceptions import RedisError
 
+from app.analysis.price_units import DEFAULT_DIGITS, FLOAT_UNITS_PER_ONE, published_price
 from app.analysis.record_schemas import AGGRESSOR_NAMES
-from app.analysis.records import PRICE_UNITS, Quote, Record, Trade
+from app.analysis.records import Quote, Record, Trade
 from app.core.clock import now_ms
 from app.core.outage_log import UNAVAILABLE, OutageLog
 from app.core.settings import Settings
@@ -54,30 +55,35 @@ class TradeMember(msgspec.Struct):
 
 
 class ScheduledRecord(NamedTuple):
-    """A record with its ticker and the time at which to publish it (epoch ms)."""
+    """A record with its ticker and the time at which to publish it (epoch ms).
+
+    Its prices are in units of 10^-`digits`.
+    """
 
     due_ms: float
     ticker: str
     record: Record
+    digits: int = DEFAULT_DIGITS
 
 
 _encode = msgspec.json.Encoder().encode
 
 
-def member_of(record: Record) -> bytes:
-    """Return a record as a broker's JSON; parsing it gives the same record.
+def member_of(record: Record, digits: int = DEFAULT_DIGITS) -> bytes:
+    """Return a record, its prices in 10^-digits, as a broker's JSON; parsing gives it back.
 
     >>> from app.analysis.records import BUY
     >>> member_of(Trade(1340285400123.456, 16, 58594000000, 100.0, BUY))
     b'{"timestamp":1340285400123.456,"price":585.94,"size":100,"aggressor":"buy","seq":16}'
     """
+    units_per_one = FLOAT_UNITS_PER_ONE[digits]
     if isinstance(record, Quote):
         return _encode(
             QuoteMember(
                 record.stamp,
-                record.bid_price / PRICE_UNITS,
+                published_price(record.bid_price, units_per_one),
                 _whole_if_possible(record.bid_size),
-                record.ask_price / PRICE_UNITS,
+                published_price(record.ask_price, units_per_one),
                 _whole_if_possible(record.ask_size),
                 record.seq,
             )
@@ -85,7 +91,7 @@ def member_of(record: Record) -> bytes:
     return _encode(
         TradeMember(
             record.stamp,
-            record.price / PRICE_UNITS,
+            published_price(record.price, units_per_one),
             _whole_if_possible(record.size),
             AGGRESSOR_NAMES.get(record.aggressor),
             record.seq,
@@ -153,13 +159,13 @@ class RecordPublisher:
         self._outage = OutageLog(log)
         self.published_count = 0
 
-    def add(self, ticker: str, record: Record) -> None:
-        """Queue a record for the next `flush`."""
+    def add(self, ticker: str, record: Record, digits: int = DEFAULT_DIGITS) -> None:
+        """Queue a record, its prices in 10^-digits, for the next `flush`."""
         if isinstance(record, Trade):
             backlog = self._backlog_of(self._trades, self._keys.trades, ticker)
         else:
             backlog = self._backlog_of(self._quotes, self._keys.quotes, ticker)
-        backlog.pending.append((record.stamp, member_of(record)))
+        backlog.pending.append((record.stamp, member_of(record, digits)))
 
     def _backlog_of(
         self, backlogs: dict[str, _KeyBacklog], key_of: KeyOf, ticker: str
@@ -271,7 +277,7 @@ def _add_all_due(
     for _ in range(MAX_ROUNDS):
         began_ms = now_ms()
         while pending is not None and pending.due_ms <= began_ms and not stop.is_set():
-            publisher.add(pending.ticker, pending.record)
+            publisher.add(pending.ticker, pending.record, pending.digits)
             pending = next(stream, None)
         if now_ms() - began_ms < MAX_ROUND_MS:
             break

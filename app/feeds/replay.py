@@ -8,7 +8,6 @@ from heapq import merge
 from operator import attrgetter
 from pathlib import Path
 
-from app.analysis.records import Record
 from app.core.errors import TapeError
 from app.core.tickers import parse_ticker
 from app.feeds.publish import ScheduledRecord
@@ -123,10 +122,11 @@ class Replay:
 
         Each tape starts now; a shift of whole seconds keeps its whole seconds whole.
         """
-        streams = (self._passes(ticker, tape.records) for ticker, tape in tapes.items())
+        streams = (self._passes(ticker, tape) for ticker, tape in tapes.items())
         return merge(*streams, key=attrgetter("due_ms"))
 
-    def _passes(self, ticker: str, records: list[Record]) -> Iterator[ScheduledRecord]:
+    def _passes(self, ticker: str, tape: Tape) -> Iterator[ScheduledRecord]:
+        records = tape.records
         seqs_per_pass = max(record.seq for record in records) + 1
         first_ms, earliest_ms = records[0].stamp, self.now_ms()
         passes_done = 0
@@ -137,7 +137,8 @@ class Replay:
             for record in records:
                 stamp = self._scale_stamp(record.stamp, first_ms) + shift_ms
                 seq = record.seq + passes_done * seqs_per_pass
-                yield ScheduledRecord(stamp, ticker, replace(record, stamp=stamp, seq=seq))
+                shifted = replace(record, stamp=stamp, seq=seq)
+                yield ScheduledRecord(stamp, ticker, shifted, tape.digits)
             earliest_ms = max(self.now_ms(), stamp)
             passes_done += 1
 

@@ -10,19 +10,43 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from app.analysis.price_units import (
+    DEFAULT_DIGITS,
+    EXACT_DIGITS,
+    MAX_UNITS,
+    NOISE,
+    NOT_HELD,
+    digits_needed,
+    in_other_unit,
+    to_price_units,
+)
+from app.analysis.record_parser import INEXACT_PRICE
 from app.analysis.record_schemas import (
     AGGRESSORS,
+    MAX_PRICE,
     MIN_EPOCH_MS,
+    NO_AGGRESSOR,
     RecordChecks,
     quote_checks,
     trade_checks,
 )
-from app.analysis.records import PRICE_UNITS, UNSIGNED, Quote, Record, Trade, count_faults
+from app.analysis.records import (
+    PRICE_UNITS,
+    UNSIGNED,
+    Fault,
+    Quote,
+    Record,
+    Trade,
+    count_faults,
+)
 from app.core.errors import TapeError
 
 QUOTE_COLUMNS = ("ts_ms", "bid_price", "bid_size", "ask_price", "ask_size")
 TRADE_COLUMNS = ("ts_ms", "price", "size")
 _MAX_EXACT_INT = 2.0**53
+_UNKNOWN_AGGRESSOR = "unknown_aggressor"
+# As in `price_units`: below it, the nearest whole number is meant.
+_UNAMBIGUOUS_UNITS = 2.0**48
 
 Floats = npt.NDArray[np.float64]
 Whole = npt.NDArray[np.int64]
@@ -31,15 +55,24 @@ Flags = npt.NDArray[np.bool_]
 
 @dataclass(frozen=True, slots=True)
 class Tape:
-    """A ticker's records in stream order, and the stamp and reason of each row left out."""
+    """A ticker's records in stream order, and the stamp and name of each odd row's fault.
+
+    Prices are in units of 10^-`digits`: the coarsest unit that holds them all.
+    """
 
     records: list[Record]
-    faults: list[tuple[float, str]]
+    faults: list[Fault]
+    digits: int = DEFAULT_DIGITS
 
     @property
     def rejected(self) -> Counter[str]:
         """Count the rows left out by reason; `duplicate` is one of them."""
-        return count_faults(self.faults)
+        return count_faults(fault for fault in self.faults if fault[1] != _UNKNOWN_AGGRESSOR)
+
+    @property
+    def unknown_aggressors(self) -> int:
+        """Count the trades whose aggressor is an unknown word; they are used as without one."""
+        return count_faults(self.faults)[_UNKNOWN_AGGRESSOR]
 
 
 def read_tape(quotes: Path, trades: Path | None = None, shift_ms: int = 0) -> Tape:
@@ -64,23 +97,54 @@ class _Rows:
     stamps: Floats
     seqs: Whole | None
     records: list[Record]
-    faults: list[tuple[float, str]]
+    faults: list[Fault]
+    digits: int
 
 
 def _merge(files: list[_Rows]) -> Tape:
     """Merge trades (first of `files`) and quotes; the sort is stable, so ties keep their order."""
     stamps = np.concatenate([rows.stamps for rows in files])
-    records = [record for rows in files for record in rows.records]
+    digits = _common_digits(files)
+    records = [record for rows in files for record in _in_unit(rows, digits)]
     faults = [fault for rows in files for fault in rows.faults]
     numbered = [rows.seqs for rows in files if rows.seqs is not None]
     if len(numbered) < len(files):
         order = np.argsort(stamps, kind="stable").tolist()
-        return Tape(_renumber([records[i] for i in order]), faults)
+        return Tape(_renumber([records[i] for i in order]), faults, digits)
     seqs = np.concatenate(numbered)
     order = np.lexsort((seqs, stamps))
     repeated = _duplicate_flags(stamps[order], seqs[order])
     faults += [(float(stamp), "duplicate") for stamp in stamps[order[repeated]]]
-    return Tape([records[i] for i in order[~repeated].tolist()], faults)
+    return Tape([records[i] for i in order[~repeated].tolist()], faults, digits)
+
+
+def _common_digits(files: list[_Rows]) -> int:
+    """Return the digits of the coarsest unit that holds all prices, of any size if need be."""
+    digits = max(rows.digits for rows in files)
+    if digits == DEFAULT_DIGITS:
+        return digits
+    greatest = max(
+        in_other_unit(max(_prices_of(record)), rows.digits, digits)
+        for rows in files
+        for record in rows.records
+    )
+    return digits if greatest <= MAX_UNITS else EXACT_DIGITS
+
+
+def _prices_of(record: Record) -> tuple[int, ...]:
+    return (record.bid_price, record.ask_price) if isinstance(record, Quote) else (record.price,)
+
+
+def _in_unit(rows: _Rows, digits: int) -> list[Record]:
+    """Return a file's records with their prices in units of 10^-digits."""
+    if rows.digits != digits:
+        for record in rows.records:
+            if isinstance(record, Quote):
+                record.bid_price = in_other_unit(record.bid_price, rows.digits, digits)
+                record.ask_price = in_other_unit(record.ask_price, rows.digits, digits)
+            else:
+                record.price = in_other_unit(record.price, rows.digits, digits)
+    return rows.records
 
 
 def _renumber(records: list[Record]) -> list[Record]:
@@ -98,43 +162,58 @@ def _duplicate_flags(stamps: Floats, seqs: Whole) -> Flags:
 def _quote_rows(path: Path, shift_ms: int) -> _Rows:
     table = _table(path, QUOTE_COLUMNS)
     stamps = _stamps(path, table) + shift_ms
-    numbers = [_numbers(path, table, name) for name in QUOTE_COLUMNS[1:]]
-    reasons = _reasons(stamps, numbers, quote_checks(*numbers))
+    (bid, bid_size), (ask, ask_size) = (_side(path, table, name) for name in ("bid", "ask"))
+    numbers = [bid, bid_size, ask, ask_size]
+    prices = _Prices([np.where(bid_size > 0, bid, 0.0), np.where(ask_size > 0, ask, 0.0)])
+    reasons = _reasons(stamps, numbers, [*quote_checks(*numbers), prices.check])
     kept = reasons == ""
-    bid_price, bid_size, ask_price, ask_size = (column[kept] for column in numbers)
     seqs = _seqs(path, table)
     records: list[Record] = list(
         map(
             Quote,
             stamps[kept].tolist(),
             _seq_list(seqs, kept),
-            _units(bid_price),
-            _sizes(bid_size),
-            _units(ask_price),
-            _sizes(ask_size),
+            prices.units(0, kept),
+            _sizes(bid_size[kept]),
+            prices.units(1, kept),
+            _sizes(ask_size[kept]),
         )
     )
-    return _Rows(stamps[kept], _seqs_of(seqs, kept), records, _faults(stamps, reasons))
+    faults = _faults(stamps, reasons)
+    return _Rows(stamps[kept], _seqs_of(seqs, kept), records, faults, prices.digits(kept))
+
+
+def _side(path: Path, table: pd.DataFrame, side: str) -> tuple[Floats, Floats]:
+    """Return a side's prices and sizes; where the size is 0 the price is, whatever stands there."""
+    sizes = _numbers(path, table, f"{side}_size")
+    is_empty = sizes == 0
+    prices = _numbers(path, table, f"{side}_price", ignored=is_empty)
+    return np.where(is_empty, 0.0, prices), sizes
 
 
 def _trade_rows(path: Path, shift_ms: int) -> _Rows:
     table = _table(path, TRADE_COLUMNS)
     stamps = _stamps(path, table) + shift_ms
     price, size = numbers = [_numbers(path, table, name) for name in TRADE_COLUMNS[1:]]
-    reasons = _reasons(stamps, numbers, trade_checks(*numbers))
+    prices = _Prices([price])
+    reasons = _reasons(stamps, numbers, [*trade_checks(*numbers), prices.check])
     kept = reasons == ""
     seqs = _seqs(path, table)
+    words = _aggressor_words(table)[kept]
     records: list[Record] = list(
         map(
             Trade,
             stamps[kept].tolist(),
             _seq_list(seqs, kept),
-            _units(price[kept]),
+            prices.units(0, kept),
             size[kept].tolist(),
-            _aggressors(table, kept),
+            words.map(AGGRESSORS).fillna(UNSIGNED).astype(np.int64).tolist(),
         )
     )
-    return _Rows(stamps[kept], _seqs_of(seqs, kept), records, _faults(stamps, reasons))
+    is_unknown = ~words.isin([*AGGRESSORS, NO_AGGRESSOR]) & words.notna()
+    faults = _faults(stamps, reasons)
+    faults += [(stamp, _UNKNOWN_AGGRESSOR) for stamp in stamps[kept][is_unknown].tolist()]
+    return _Rows(stamps[kept], _seqs_of(seqs, kept), records, faults, prices.digits(kept))
 
 
 def _reasons(
@@ -148,7 +227,7 @@ def _reasons(
     return np.select([applies for _, applies in checks], [reason for reason, _ in checks], "")
 
 
-def _faults(stamps: Floats, reasons: npt.NDArray[np.str_]) -> list[tuple[float, str]]:
+def _faults(stamps: Floats, reasons: npt.NDArray[np.str_]) -> list[Fault]:
     bad = reasons != ""
     return list(zip(stamps[bad].tolist(), reasons[bad].tolist(), strict=True))
 
@@ -173,13 +252,15 @@ def _table(path: Path, needed: tuple[str, ...]) -> pd.DataFrame:
     return table
 
 
-def _numbers(path: Path, table: pd.DataFrame, name: str) -> Floats:
+def _numbers(path: Path, table: pd.DataFrame, name: str, *, ignored: Flags | None = None) -> Floats:
+    """Return a column; text is an error but in rows to be `ignored`."""
     column = table[name]
     if column.dtype.kind in "iuf":
         floats: Floats = column.to_numpy(np.float64)
         return floats
     as_numbers = pd.to_numeric(column.astype(str).where(column.notna()), errors="coerce")
-    wrong = np.flatnonzero(as_numbers.isna() & column.notna())
+    is_text = as_numbers.isna() & column.notna()
+    wrong = np.flatnonzero(is_text if ignored is None else is_text & ~ignored)
     if len(wrong):
         raise _cell_error(path, name, int(wrong[0]), column.iloc[wrong[0]], "a number")
     numbers: Floats = as_numbers.to_numpy(np.float64)
@@ -221,10 +302,63 @@ def _seq_list(seqs: Whole | None, kept: Flags) -> list[int]:
     return numbers
 
 
-def _units(prices: Floats) -> list[int]:
-    """Convert prices to integers of 1e-8, rounded like the record parser does."""
-    units: list[int] = np.rint(prices * PRICE_UNITS).astype(np.int64).tolist()
-    return units
+class _Prices:
+    """The prices of one file, held as the record parser holds them; 0 on an empty side.
+
+    Nearly all tapes need units of 1e-8 only, and prices that arrays of doubles hold. The other
+    prices are held one by one in units of 10^-`EXACT_DIGITS`.
+    """
+
+    def __init__(self, columns: Sequence[Floats]) -> None:
+        with np.errstate(over="ignore", invalid="ignore"):
+            scaled = [column * PRICE_UNITS for column in columns]
+            self._whole = [np.floor(one + 0.5) for one in scaled]
+            is_usual = [
+                (abs(one - whole) <= one * NOISE) & (one < _UNAMBIGUOUS_UNITS)
+                for one, whole in zip(scaled, self._whole, strict=True)
+            ]
+        self._other: list[dict[int, int]] = [
+            {
+                row: to_price_units(float(column[row]), EXACT_DIGITS)
+                for row in np.flatnonzero(~usual & (column > 0) & (column <= MAX_PRICE)).tolist()
+            }
+            for column, usual in zip(columns, is_usual, strict=True)
+        ]
+
+    @property
+    def check(self) -> tuple[str, Flags]:
+        """Return the reason to refuse rows, and which."""
+        inexact = np.zeros(len(self._whole[0]), dtype=np.bool_)
+        for others in self._other:
+            inexact[[row for row, units in others.items() if units == NOT_HELD]] = True
+        return INEXACT_PRICE, inexact
+
+    def digits(self, kept: Flags) -> int:
+        """Return the digits of the coarsest unit that holds all kept prices."""
+        needed = {
+            digits_needed(units, EXACT_DIGITS)
+            for others in self._other
+            for row, units in others.items()
+            if kept[row]
+        }
+        return max(needed, default=DEFAULT_DIGITS)
+
+    def units(self, column: int, kept: Flags) -> list[int]:
+        """Return the kept prices of a column in that unit."""
+        digits = self.digits(kept)
+        others = {row: u for row, u in self._other[column].items() if kept[row]}
+        if not others:
+            whole = self._whole[column][kept].astype(np.int64).tolist()
+            return (
+                whole if digits == DEFAULT_DIGITS else [in_other_unit(u, 8, digits) for u in whole]
+            )
+        rows = np.flatnonzero(kept).tolist()
+        return [
+            in_other_unit(others[row], EXACT_DIGITS, digits)
+            if row in others
+            else in_other_unit(int(self._whole[column][row]), DEFAULT_DIGITS, digits)
+            for row in rows
+        ]
 
 
 def _sizes(sizes: Floats) -> list[float]:
@@ -233,9 +367,8 @@ def _sizes(sizes: Floats) -> list[float]:
     return positive
 
 
-def _aggressors(table: pd.DataFrame, kept: Flags) -> list[int]:
+def _aggressor_words(table: pd.DataFrame) -> "pd.Series[str]":
+    """Return the aggressors in lower case, missing where a row has none."""
     if "aggressor" not in table:
-        return [UNSIGNED] * int(kept.sum())
-    sides = table["aggressor"][kept].map(AGGRESSORS).fillna(UNSIGNED)
-    aggressors: list[int] = sides.astype(np.int64).tolist()
-    return aggressors
+        return pd.Series(None, table.index, dtype=str)
+    return table["aggressor"].str.lower()

@@ -17,7 +17,7 @@ from prometheus_client.core import (
 from prometheus_client.registry import Collector
 
 from app.analysis.pattern_table import PATTERN_TYPES
-from app.analysis.quality_table import QUALITY_COUNTS, REJECTED_NAMES, REJECTED_TOTAL
+from app.analysis.quality_table import ACCEPTED_NAMES, MIS_STAMPED_NAMES, REJECTED_NAMES
 from app.answers.diagnosis import Heartbeat
 from app.answers.reader import store_errors
 from app.core import clock
@@ -26,10 +26,13 @@ from app.core.settings import Settings
 from app.storage import keys
 from app.storage.active_tickers import ACTIVE_MS
 from app.storage.counters import LAG_BOUNDS_SECONDS, LAG_COUNTERS, LAG_SUM_COUNTER
+from app.storage.feed_lags import FeedLags, is_delayed
 from app.storage.published import Number, read_number
 
-TICK_OUTCOMES = ("published", "done", "late", "skipped", "overtaken", "idle", "failed")
-_ODDITIES = sorted(QUALITY_COUNTS - {*REJECTED_NAMES, REJECTED_TOTAL, "late", "behind_seconds"})
+TICK_OUTCOMES = ("published", "done", "late", "skipped", "overtaken", "waiting", "idle", "failed")
+_REASONS = (*REJECTED_NAMES, *MIS_STAMPED_NAMES)
+# What is true of the keys at a tick is no total.
+_ODDITIES = sorted(ACCEPTED_NAMES - {"late"})
 
 Counts = Mapping[str, Number]
 
@@ -62,10 +65,18 @@ class AnalysisCollector(Collector):
         pipe.hgetall(keys.HEARTBEAT)
         pipe.zcount(keys.TICKERS, now_ms - ACTIVE_MS, "+inf")
         counters, pulse, active = pipe.execute()
+        lags = FeedLags(self._redis).all().values()
+        delayed = sum(map(is_delayed, lags))
         counts = _counts(counters)
         return [
             _gauge("orderflow_redis_up", "Whether Redis answers.", 1),
-            _gauge("orderflow_active_tickers", "Tickers with a quote in the last 300 s.", active),
+            _gauge("orderflow_active_tickers", "Tickers active in the last 300 s.", active),
+            _gauge(
+                "orderflow_lagging_tickers",
+                "Tickers whose records keep coming late, by up to 30 s.",
+                len(lags) - delayed,
+            ),
+            _gauge("orderflow_delayed_tickers", "Tickers with a delayed feed.", delayed),
             *_ages(Heartbeat.from_fields(pulse, now_ms)),
             *_totals(counts),
             _lag(counts),
@@ -102,7 +113,7 @@ def _totals(counts: Counts) -> Iterator[Metric]:
         "records_", counts,
     )  # fmt: skip
     yield _labelled_counter(
-        "orderflow_records_rejected", "Records that can't be used.", "reason", REJECTED_NAMES,
+        "orderflow_records_rejected", "Records that can't be used.", "reason", _REASONS,
         "records_", counts,
     )  # fmt: skip
     yield _labelled_counter(

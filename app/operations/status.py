@@ -7,19 +7,27 @@ from typing import Any
 
 import redis
 
+from app.analysis.bars import SECOND_MS
 from app.analysis.record_schemas import MIN_EPOCH_MS
 from app.answers.diagnosis import Heartbeat, TickFailures
-from app.answers.durations import ago
+from app.answers.durations import ago, lag
+from app.answers.freshness import STALE_INTERVALS
 from app.answers.reader import store_errors
+from app.answers.rejected_records import rejected_facts, rejected_text
 from app.core import clock
 from app.core.settings import Settings
 from app.core.tickers import is_ticker
 from app.storage import keys
-from app.storage.active_tickers import ACTIVE_MS, SCAN_COUNT
-from app.storage.published import read_number
+from app.storage.active_tickers import ACTIVE_MS, AHEAD_MS, SCAN_COUNT
+from app.storage.feed_lags import FeedLags, is_delayed
+from app.storage.mis_stamped import NO_UNIT, unit_of_score
+from app.storage.published import RejectedRecords, read_number, read_rejected
 from app.storage.redis_client import address_of
+from app.storage.tick.read import NEWEST_MS
 
 MAX_NAMES = 20
+# A single record that can't be used is no trouble of the system where usable ones came before.
+MIN_REJECTED = 3
 _BATCH = 500
 _COUNTER = re.compile(r"[a-z_:.]{1,60}")
 
@@ -36,7 +44,11 @@ class Readiness:
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """The state of the system; `troubles` is empty while nothing is wrong."""
+    """The state of the system; `troubles` is empty while nothing is wrong.
+
+    `not_ms` holds the unit of the scores by key where they are too great for milliseconds;
+    `ahead` lists the keys whose newest record is over 5 s ahead of the clock.
+    """
 
     redis: str
     pulse: Heartbeat
@@ -44,9 +56,32 @@ class Status:
     behind: Sequence[str]
     counters: Mapping[str, int]
     seconds_not_ms: Sequence[str]
+    not_ms: Mapping[str, str]
+    ahead: Sequence[str]
     wrong_type: Sequence[str]
     failing: Mapping[str, TickFailures]
+    rejected: Mapping[str, RejectedRecords]
+    lagging: Mapping[str, int]
+    delayed: Mapping[str, int]
     troubles: Sequence[str] = field(default=())
+
+
+@dataclass(frozen=True, slots=True)
+class _NewestTick:
+    """A ticker's newest tick: its `as_of`, 0 without any, and what it found to be rejected."""
+
+    as_of_ms: float
+    rejected: RejectedRecords
+
+    @classmethod
+    def of(cls, published_as_of: object, state: object) -> "_NewestTick":
+        """Read a tick from Redis's replies, which are errors for keys of a wrong type."""
+        as_of, quote_at, found = state if isinstance(state, list) else (None, None, None)
+        rejected = read_rejected(found)
+        # Before the first usable record there are no metrics.
+        in_state = as_of if rejected and quote_at is None else None
+        published = published_as_of if isinstance(published_as_of, bytes) else in_state
+        return cls(read_number(published) or 0, rejected)
 
 
 class HealthInspector:
@@ -68,15 +103,27 @@ class HealthInspector:
             now_ms = clock.now_ms()
             pulse = Heartbeat.from_fields(self._redis.hgetall(keys.HEARTBEAT), now_ms)
             active = self._active_tickers(now_ms)
+            ticks = self._ticks(active)
+            newest = self._newest_scores()
+            lags = FeedLags(self._redis).all()
             status = Status(
                 redis=address_of(self._client),
                 pulse=pulse,
                 active=len(active),
-                behind=self._stale_tickers(active, now_ms),
+                behind=self._stale_tickers(ticks, now_ms, lags),
                 counters=self._counters(),
                 seconds_not_ms=self._keys_stamped_in_seconds(),
+                not_ms={
+                    key: unit_of_score(score) or NO_UNIT
+                    for key, score in newest.items()
+                    if score > NEWEST_MS
+                },
+                ahead=[key for key, ms in newest.items() if now_ms + AHEAD_MS < ms <= NEWEST_MS],
                 wrong_type=self._wrong_type_keys(),
                 failing=self._failing_tickers(active),
+                rejected={ticker: tick.rejected for ticker, tick in ticks.items() if tick.rejected},
+                lagging={ticker: lag for ticker, lag in lags.items() if not is_delayed(lag)},
+                delayed={ticker: lag for ticker, lag in lags.items() if is_delayed(lag)},
             )
         return _with_troubles(status, self._settings)
 
@@ -98,13 +145,30 @@ class HealthInspector:
         names = (name.decode("ascii", "replace") for name in found)
         return [name for name in names if is_ticker(name)]
 
-    def _stale_tickers(self, active: list[str], now_ms: float) -> list[str]:
-        """List the active tickers whose newest tick is stale."""
-        oldest_ms = now_ms - 3 * self._settings.interval_ms
-        ticks = self._ask_each(
+    def _ticks(self, active: list[str]) -> dict[str, _NewestTick]:
+        """Read the newest tick of each active ticker."""
+        published = self._ask_each(
             active, lambda pipe, ticker: pipe.hget(self._keys.metrics(ticker, "10s"), "as_of")
         )
-        return [ticker for ticker, as_of in ticks if (read_number(as_of) or 0) < oldest_ms]
+        fields = "as_of", keys.QUOTE_AT, keys.REJECTED
+        states = self._ask_each(
+            active, lambda pipe, ticker: pipe.hmget(self._keys.state(ticker), *fields)
+        )
+        return {
+            ticker: _NewestTick.of(as_of, state)
+            for (ticker, as_of), (_, state) in zip(published, states, strict=True)
+        }
+
+    def _stale_tickers(
+        self, ticks: Mapping[str, _NewestTick], now_ms: float, lags: Mapping[str, int]
+    ) -> list[str]:
+        """List the active tickers whose newest tick is stale."""
+        oldest_ms = now_ms - STALE_INTERVALS * self._settings.interval_ms
+        return [
+            ticker
+            for ticker, tick in ticks.items()
+            if tick.as_of_ms < oldest_ms - lags.get(ticker, 0) * SECOND_MS
+        ]
 
     def _failing_tickers(self, active: list[str]) -> dict[str, TickFailures]:
         found = self._ask_each(
@@ -138,6 +202,13 @@ class HealthInspector:
             for key, found in oldest
             if isinstance(found, list) and found and found[0][1] < MIN_EPOCH_MS
         ]
+
+    def _newest_scores(self) -> dict[str, float]:
+        """Return the greatest score of each broker key."""
+        newest = self._ask_each(
+            list(self._broker_keys()), lambda pipe, key: pipe.zrange(key, -1, -1, withscores=True)
+        )
+        return {key: found[0][1] for key, found in newest if isinstance(found, list) and found}
 
     def _wrong_type_keys(self) -> list[str]:
         """List the broker keys that are not sorted sets."""
@@ -192,18 +263,46 @@ def _troubles(status: Status, settings: Settings) -> Iterator[str]:
         yield f"no fresh tick of {_join_names(status.behind)}"
     if status.failing:
         yield f"ticks fail of {_join_names(list(status.failing))}"
+    if status.lagging:
+        yield f"feeds are behind by {_join_lags(status.lagging)}"
     if status.seconds_not_ms:
         names = _join_names(status.seconds_not_ms)
         yield f"stamped in seconds, not milliseconds, and left out: {names}"
+    unusable = list(_unusable(status, settings))
+    if unusable:
+        yield f"rejected, and nothing usable since: {_join_names(unusable)}"
+    for unit in sorted({*status.not_ms.values()}):
+        names = _join_names([key for key, said in status.not_ms.items() if said == unit])
+        yield f"stamped in {unit}, not milliseconds, and left out: {names}"
+    if status.ahead:
+        yield f"stamped ahead of the clock, and not read before: {_join_names(status.ahead)}"
     if status.wrong_type:
         yield f"not sorted sets, and left alone: {_join_names(status.wrong_type)}"
     if not status.active:
-        yield "no ticker is active: no quote in the last 300 s"
+        yield "no ticker is active: no quote, and no record that arrived, in the last 300 s"
+
+
+def _unusable(status: Status, settings: Settings) -> Iterator[str]:
+    """Yield the tickers of which records have been rejected, and none usable, for too long."""
+    oldest_ms = status.pulse.now_ms - STALE_INTERVALS * settings.interval_ms
+    for ticker, rejected in status.rejected.items():
+        for kind in (rejected.quotes, rejected.trades):
+            if kind.count >= MIN_REJECTED and kind.since_ms < oldest_ms:
+                yield ticker
+                break
 
 
 def _join_names(names: Sequence[str]) -> str:
     more = len(names) - MAX_NAMES
     return ", ".join(names[:MAX_NAMES]) + (f" and {more} more" if more > 0 else "")
+
+
+def _join_lags(lags: Mapping[str, int]) -> str:
+    """Return tickers by how far their feeds are behind, the farthest first."""
+    names: dict[int, list[str]] = {}
+    for ticker in sorted(lags):
+        names.setdefault(lags[ticker], []).append(ticker)
+    return "; ".join(f"{lag(it)}: {_join_names(names[it])}" for it in sorted(names, reverse=True))
 
 
 def as_text(status: Status) -> str:
@@ -217,12 +316,28 @@ def _lines(status: Status) -> Iterator[str]:
     yield f"fan-out: {pulse.last_seen(pulse.fanout_ms)}"
     yield f"ticks: {pulse.last_seen(pulse.tick_ms)}"
     yield f"tickers: {status.active} active, {status.active - len(status.behind)} with a fresh tick"
+    if status.delayed:
+        yield f"delayed feeds, by {_join_lags(status.delayed)}"
     yield from (
         f"failed ticks of {ticker}: {_failed(failed, pulse)}"
         for ticker, failed in status.failing.items()
     )
+    yield from _rejected_lines(status)
     yield from (f"{name}: {count}" for name, count in status.counters.items())
     yield from (f"TROUBLE: {trouble}" for trouble in status.troubles)
+
+
+def _rejected_lines(status: Status) -> Iterator[str]:
+    now_ms = status.pulse.now_ms
+    most = sorted(
+        status.rejected.items(), key=lambda item: (item[1].quotes.since_ms or now_ms, item[0])
+    )
+    for ticker, rejected in most[:MAX_NAMES]:
+        facts = rejected_facts(rejected)
+        if facts is not None:
+            yield f"rejected of {ticker}: {rejected_text(facts, now_ms)}"
+    if len(most) > MAX_NAMES:
+        yield f"rejected of {len(most) - MAX_NAMES} more tickers"
 
 
 def _failed(failed: TickFailures, pulse: Heartbeat) -> str:

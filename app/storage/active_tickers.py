@@ -1,6 +1,6 @@
 """Discover active tickers from the quote keys alone: a broker only has to ZADD."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import msgspec
@@ -8,7 +8,10 @@ import redis
 
 from app.core.tickers import is_ticker
 from app.storage import keys
+from app.storage.arrivals import ArrivalDetector
+from app.storage.first_lag import FirstLags, Seen
 from app.storage.keys import Keys
+from app.storage.tick.read import OLDEST_MS
 
 ACTIVE_MS = 300_000
 AHEAD_MS = 5_000
@@ -39,16 +42,24 @@ _KEY_TYPES = {
     keys.HEARTBEAT: b"hash",
     keys.COUNTERS: b"hash",
     keys.MOVED_SHARDS: b"hash",
+    keys.LAGS: b"hash",
+    keys.WITHHELD: b"hash",
+    keys.SIGHTINGS: b"hash",
     keys.SCAN: b"string",
+    keys.TRIMMING: b"string",
 }
 
 
 class _ScanPass(msgspec.Struct):
-    """Progress of the pass over all keys: cursor, number of foreign key names, cluster node."""
+    """Progress of the pass over all keys: cursor, number of foreign key names, cluster node.
+
+    `old` is the number of tickers whose newest quote is old.
+    """
 
     cursor: int = 0
     foreign: int = 0
     node: int = 0
+    old: int = 0
 
     @property
     def is_over(self) -> bool:
@@ -57,7 +68,10 @@ class _ScanPass(msgspec.Struct):
 
 
 class ActiveTickers:
-    """Finds and stores the tickers in Redis, each with the stamp of its newest quote."""
+    """Finds and stores the active tickers, each with when it was last known to be active.
+
+    That is the stamp of its newest quote or, where that is old, when its records last arrived.
+    """
 
     def __init__(self, client: redis.Redis, names: Keys) -> None:
         # `Any`: redis-py annotates every reply as possibly awaitable.
@@ -65,18 +79,23 @@ class ActiveTickers:
         self._is_cluster = not isinstance(client, redis.Redis)
         self._names = names
         self._newest_script = self._redis.register_script(NEWEST_SCRIPT)
+        self._arrivals = ArrivalDetector(self._redis, names, is_cluster=self._is_cluster)
+        self._first_lags = FirstLags(self._redis)
 
     def scan_slice(self, now_ms: float) -> int:
         """Scan the next slice of the keys, and store and count the active tickers in it."""
         self._repair_keys()
         scan = self._load_scan()
         tickers = self._tickers(scan)
-        active = self._active_among(tickers, now_ms)
+        newest = self._active_among(tickers, now_ms)
+        seen = {ticker: Seen(stamp, stamp) for ticker, stamp in newest.items()}
+        seen.update(self._arriving([it for it in tickers if it not in newest], scan, now_ms))
+        active = self._first_lags.release(seen, now_ms, ACTIVE_MS)
         self._save(scan, active, now_ms)
         return len(active)
 
     def active(self, as_of_ms: int) -> list[str]:
-        """Return the tickers whose newest quote was at most 300 s old at `as_of_ms`."""
+        """Return the tickers that were active in the 300 s before `as_of_ms`."""
         found = self._redis.zrangebyscore(keys.TICKERS, as_of_ms - ACTIVE_MS, "+inf")
         names = (name.decode(errors="replace") for name in found)
         return [name for name in names if is_ticker(name)]
@@ -160,6 +179,26 @@ class ActiveTickers:
         return {
             ticker: newest[0][1] for ticker, newest in found if isinstance(newest, list) and newest
         }
+
+    def _arriving(
+        self, old: list[str], scan: _ScanPass, now_ms: float
+    ) -> Iterator[tuple[str, Seen]]:
+        """Yield the tickers whose newest quote is old, but whose records arrive now."""
+        scan.old += len(old)
+        changes = [it for it in self._arrivals.changes(old, now_ms) if it.is_arrival]
+        if scan.is_over:
+            self._arrivals.forget_gone(scan.old)
+            scan.old = 0
+        if not changes:
+            return
+        scores = self._redis.zmscore(keys.TICKERS, [change.ticker for change in changes])
+        for change, score in zip(changes, scores, strict=True):
+            # What discovery had seen before the ticker fell silent, after an older sighting.
+            if score == change.after.quotes.newest > change.before.quotes.newest:
+                continue
+            newest = change.newest_arrived
+            is_usable = OLDEST_MS <= newest <= now_ms + AHEAD_MS
+            yield change.ticker, Seen(newest if is_usable else 0.0, now_ms, has_arrived=is_usable)
 
     def _save(self, scan: _ScanPass, active: dict[str, float], now_ms: float) -> None:
         """Store the active tickers and the progress; drop tickers not seen for long."""

@@ -14,18 +14,27 @@ Written by a tick (lifetimes in seconds beside the names below):
     HASH   orderflow:state:{ticker}             `version`, `as_of`, `engine`, `blob`, `recent`,
                                                 `recent_count`, `journal`, `behind`, `lost_to`,
                                                 `open`: the open events, a line each,
-                                                `tick`: the tick size in 1e-8, where it is known
+                                                `tick`: the tick size in price units, if known,
+                                                `digits`: the unit is 10^-digits, 1e-8 if absent,
+                                                `quote_at`: stamp of the quote in the windows,
+                                                `rejected`: JSON, which newest records were rejected
 
 Written by the tasks and servers:
 
     HASH   orderflow:failures:{ticker}          failed ticks: `count`, `as_of`, `error`
-    ZSET   orderflow:tickers                    tickers seen by discovery, by their newest quote
+    ZSET   orderflow:tickers                    tickers seen by discovery, by their newest
+                                                quote or when their records last arrived
     HASH   orderflow:pulse                      time of the last `fanout` and `tick`; `birth` is the
                                                 database id, `emptied_at` when it last changed
     HASH   orderflow:counters                   totals since Redis started: ticks done, failed …
     HASH   orderflow:homes                      new shard by ticker, moved from a late worker's
+    HASH   orderflow:lags                       settle time in s by ticker, of feeds that are behind
+    HASH   orderflow:withheld                   new tickers whose lag discovery measures first
+    HASH   orderflow:sightings                  newest scores and numbers of records of keys whose
+                                                newest quote is old, as discovery last saw them
     STRING orderflow:guard:{as_of}:{shard}      lock: one fan-out for each `as_of` and shard
     STRING orderflow:scan                       progress of discovery's SCAN
+    STRING orderflow:trimming                   progress of the trimming of records
     HASH   orderflow:answers:{id}               an answer as sent: `text`, `json`, `png`
     ZSET   orderflow:answers:newest             their ids by time; the only keys a server writes
     any    orderflow:bad:{key}                  a quarantined key that had the wrong type
@@ -50,8 +59,12 @@ TICKERS_LIFETIME_SECONDS = 7 * 86400
 HEARTBEAT_LIFETIME_SECONDS = 86400
 COUNTERS_LIFETIME_SECONDS = 7 * 86400
 MOVED_SHARDS_LIFETIME_SECONDS = 86400
+LAGS_LIFETIME_SECONDS = 7 * 86400
+WITHHELD_LIFETIME_SECONDS = 60
+SIGHTINGS_LIFETIME_SECONDS = 300
 GUARD_LIFETIME_SECONDS = 60
 SCAN_LIFETIME_SECONDS = 60
+TRIMMING_LIFETIME_SECONDS = 3600
 QUARANTINE_LIFETIME_SECONDS = 86400
 ANSWERS_LIFETIME_SECONDS = 3600
 
@@ -59,12 +72,24 @@ TICKERS = PREFIX + "tickers"
 HEARTBEAT = PREFIX + "pulse"
 COUNTERS = PREFIX + "counters"
 MOVED_SHARDS = PREFIX + "homes"
+LAGS = PREFIX + "lags"
+WITHHELD = PREFIX + "withheld"
+SIGHTINGS = PREFIX + "sightings"
 SCAN = PREFIX + "scan"
+TRIMMING = PREFIX + "trimming"
 NEWEST_ANSWERS = PREFIX + "answers:newest"
 # The field of the state that holds the open events: a reader need not search an hour of events.
 OPEN_EVENTS = "open"
-# The field of the state that holds the price tick in 1e-8, for readers that measure in ticks.
-TICK_SIZE = "tick"
+# The fields of the state that hold the price tick in units of 10^-digits, and these digits (absent:
+# 8), for readers that measure in ticks.
+TICK_SIZE, PRICE_DIGITS = "tick", "digits"
+# The field of the state that holds the stamp, in ms, of the quote that stands in the published
+# windows at `as_of`; absent before the first usable quote.
+QUOTE_AT = "quote_at"
+# The field of the state that tells which records were rejected and are newer than the newest usable
+# one of their kind: {"quotes": {"since": ms, "count": n, "reasons": {name: n}}, "trades": {…}}.
+# Absent while there are none.
+REJECTED = "rejected"
 # Prefix of the channel on which each tick publishes its `as_of`.
 TICKED_CHANNEL = PREFIX + "ticked:"
 
@@ -76,7 +101,10 @@ class Keys:
         self._cluster = cluster
         self._ticker_format = "{%s}" if cluster else "%s"
         self.quotes_pattern = f"{PREFIX}quotes:*"
+        # Matches quotes and trades, and little else: one SCAN instead of two.
+        self.records_pattern = f"{PREFIX}[qt][ur][oa][td]es:*"
         self._quotes_prefix = f"{PREFIX}quotes:"
+        self._trades_prefix = f"{PREFIX}trades:"
         self._tick_keys_template = "\n".join(self._tick_key_names(_PLACEHOLDER))
 
     def _name(self, kind: str, ticker: str) -> str:
@@ -147,6 +175,17 @@ class Keys:
                 return None
             text = text[1:-1]
         return text if is_ticker(text) else None
+
+    def ticker_of_records(self, key: str) -> str | None:
+        """Return the ticker of a key of quotes or trades, None for any other key.
+
+        >>> Keys().ticker_of_records("orderflow:trades:SPY")
+        'SPY'
+        >>> Keys().ticker_of_records("orderflow:traces:SPY") is None
+        True
+        """
+        kind = key.removeprefix(self._trades_prefix)
+        return self.ticker_of_quotes(key if kind == key else self._quotes_prefix + kind)
 
 
 def guard(as_of_ms: int, shard: int) -> str:

@@ -23,6 +23,7 @@ from app.analysis.pattern_table import (
     PATTERN_TYPES,
 )
 from app.analysis.quality_table import QUALITY_COUNTS
+from app.analysis.record_schemas import MIN_EPOCH_MS
 from app.core import errors
 
 if TYPE_CHECKING:
@@ -35,6 +36,7 @@ EvidenceClass = Literal["A", "B", "C"]
 BookSide = Literal["bid", "ask"]
 
 OTHER = "other"
+_MAX_EPOCH_MS = 1e14
 
 DIRECTIONS = tuple(DIRECTION_OF.values())
 _UNKNOWN_REASON = re.compile(
@@ -95,6 +97,41 @@ class QualityRecord:
     def gap_seconds(self) -> float:
         """Return the time that lies in gaps."""
         return sum(end - start for start, end in self.gaps) / 1000
+
+
+@dataclass(frozen=True, slots=True)
+class RejectedCount:
+    """Rejected records of one kind, by reason; `since_ms` is the stamp of the first."""
+
+    since_ms: float = 0.0
+    count: int = 0
+    reasons: Mapping[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class RejectedRecords:
+    """A ticker's rejected records that are newer than the newest usable one of their kind."""
+
+    quotes: RejectedCount = RejectedCount()
+    trades: RejectedCount = RejectedCount()
+
+    def __bool__(self) -> bool:
+        """Return whether there are any."""
+        return self.quotes.count + self.trades.count > 0
+
+    def reasons(self) -> dict[str, int]:
+        """Return the counts of both kinds by reason."""
+        counts = dict(self.quotes.reasons)
+        for name, count in self.trades.reasons.items():
+            counts[name] = counts.get(name, 0) + count
+        return counts
+
+    def with_quote(self, stamp_ms: float, reason: str) -> "RejectedRecords":
+        """Return these records with one more quote, which is newer than the others."""
+        quotes = self.quotes
+        reasons = {**quotes.reasons, reason: quotes.reasons.get(reason, 0) + 1}
+        since_ms = quotes.since_ms if quotes.count else stamp_ms
+        return RejectedRecords(RejectedCount(since_ms, quotes.count + 1, reasons), self.trades)
 
 
 # msgspec raises RecursionError for values nested 1,000 deep.
@@ -239,6 +276,31 @@ def read_quality(text: bytes | None, start_ms: float = 0) -> QualityRecord:
         rebuilt_at if isinstance(rebuilt_at, (int, float)) else None,
         tuple(name for name in PATTERN_TYPES if name in failed),
     )
+
+
+def read_rejected(text: bytes | None) -> RejectedRecords:
+    """Take what a state tells of rejected records; what has another form counts as none."""
+    raw = _object(text)
+    return RejectedRecords(_rejected(raw.get("quotes")), _rejected(raw.get("trades")))
+
+
+def _rejected(value: object) -> RejectedCount:
+    match value:
+        case {"since": float() | int() as since, "count": int() as count, "reasons": dict() as raw}:
+            if not isinstance(count, bool) and count > 0 and is_epoch_ms(since):
+                return RejectedCount(float(since), count, read_counts(raw))
+    return RejectedCount()
+
+
+def is_epoch_ms(stamp: Number) -> bool:
+    """Return whether a number can be a time of this or a near century in epoch ms."""
+    return MIN_EPOCH_MS <= stamp <= _MAX_EPOCH_MS
+
+
+def read_stamp(text: bytes | None) -> Number | None:
+    """Read an epoch time in ms; None for anything else."""
+    stamp = read_number(text)
+    return stamp if stamp is not None and is_epoch_ms(stamp) else None
 
 
 def read_counts(raw: Mapping[str, Any]) -> dict[str, int]:

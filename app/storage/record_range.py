@@ -15,10 +15,14 @@ MAX_RECORDS = 5000
 
 @dataclass(frozen=True, slots=True)
 class RecordRange:
-    """Records in stream order, and whether there are more than were read."""
+    """Records in stream order, and whether there are more than were read.
+
+    Prices are in units of 10^-`digits`.
+    """
 
     records: tuple[Quote | Trade, ...]
     more: bool
+    digits: int
 
 
 def read_record_range(
@@ -32,4 +36,5 @@ def read_record_range(
         )
     quotes, trades = pipe.execute()
     batch: Batch = parse_batch(quotes[:MAX_RECORDS], trades[:MAX_RECORDS])
-    return RecordRange(tuple(batch.records), max(len(quotes), len(trades)) > MAX_RECORDS)
+    more = max(len(quotes), len(trades)) > MAX_RECORDS
+    return RecordRange(tuple(batch.records), more, batch.digits)

@@ -9,3 +9,4 @@ def _source(name: str) -> str:
 
 UPDATE_EVENTS = _source("events")
 TRIM_RECORDS = _source("trim")
+COUNT_RECORDS = _source("counts")

@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 
 from app.analysis.windows import WINDOWS
 from app.storage import keys
-from app.storage.tick.read import OLDEST_MS, KeyCheck, is_integer
+from app.storage.tick.read import NEWEST_MS, OLDEST_MS, KeyCheck, is_integer
 from app.storage.tick_connection import TickConnection
 
 _KEY_TYPES = (b"hash", None, None, b"stream", *[b"zset"] * 3, *[b"hash"] * len(WINDOWS))
@@ -32,8 +32,8 @@ def repair_keys(connection: TickConnection, names: Sequence[str], max_records: i
             *(("TYPE", name) for name in names),
             ("ZCOUNT", quotes, *too_old),
             ("ZCOUNT", trades, *too_old),
-            ("ZCARD", quotes),
-            ("ZCARD", trades),
+            ("ZCOUNT", quotes, OLDEST_MS, NEWEST_MS),
+            ("ZCOUNT", trades, OLDEST_MS, NEWEST_MS),
             ("HMGET", state, "version", "as_of", "behind", "recent_count"),
         ]
     )

@@ -21,14 +21,18 @@ from app.core.errors import StateUnreadable
 from app.core.settings import Settings
 from app.storage import keys, tick_connection
 from app.storage.data_loss import POSSIBLE_LOSS_MS, DataLossDetector
+from app.storage.feed_lags import FeedLags
 from app.storage.keys import Keys
 from app.storage.redis_client import connect
+from app.storage.scripts import COUNT_RECORDS
 from app.storage.takeover import StoredTicker, quarantine, read_stored_ticker, repair_keys
 from app.storage.tick import codec
+from app.storage.tick.arrival_lag import COUNTED_SECONDS, ArrivalLag
 from app.storage.tick.fold import TickReport, analyse, fold
 from app.storage.tick.journal import Journal
 from app.storage.tick.read import (
     AHEAD_MS,
+    NEWEST_MS,
     OLDEST_MS,
     READ_COMMAND_COUNT,
     KeyCheck,
@@ -49,6 +53,8 @@ from app.storage.tick_connection import TickConnections
 
 MAX_RECORDS_READ = 5_000
 WARM_TICKERS = 5000
+# After a longer pause a ticker's feed may be another one: its settle time is read again.
+LAG_KEPT_MS = 10_000
 
 ReportCallback = Callable[[TickReport, Exception | None], None]
 """Called with a tick's report, and redis-py's error if one ended the tick."""
@@ -57,13 +63,18 @@ _log = structlog.stdlib.get_logger("orderflow.store")
 
 
 class TickJob(msgspec.Struct):
-    """One tick: its connection, the ticker's keys, and the callback for its report."""
+    """One tick: its connection, the ticker's keys, and the callback for its report.
+
+    `clock_as_of` is the tick's time; it folds up to `as_of`, which is earlier by the settle time of
+    a ticker whose feed is behind.
+    """
 
     ticker: str
-    as_of: int
+    clock_as_of: int
     connection: tick_connection.TickConnection
     names: list[str]
     report_to: ReportCallback
+    as_of: int = 0
 
 
 class WarmTicker(msgspec.Struct):
@@ -79,6 +90,7 @@ class WarmTicker(msgspec.Struct):
     key_check: KeyCheck
     possible_loss_until: int = 0
     journal: Journal | None = None
+    lag: ArrivalLag | None = None
 
 
 class TickStore:
@@ -93,6 +105,7 @@ class TickStore:
         self._warm: OrderedDict[str, WarmTicker] = OrderedDict()
         self._quarantined: set[str] = set()
         self._data_loss = DataLossDetector(self._redis)
+        self._lags = FeedLags(self._redis)
         self._nonce, self._writes = uuid4().hex[:12], count(1)
 
     def run_tick(self, ticker: str, as_of: int) -> TickReport:
@@ -111,6 +124,7 @@ class TickStore:
     def begin_tick(self, ticker: str, as_of: int, report_to: ReportCallback) -> None:
         """Fold the records of `ticker` up to `as_of` (epoch ms) and write the result.
 
+        If the ticker's feed is behind, the tick folds to an `as_of` earlier by its settle time.
         `report_to` is called once Redis has replied: during the next tick, or in `await_pending`.
         If there are more records than a tick's time allows, the tick folds up to an earlier whole
         second, publishes the lag in the quality, and the next tick continues there.
@@ -129,6 +143,8 @@ class TickStore:
         if tick.ticker not in self._warm:
             tick.connection.await_pending()  # a pending outcome may be this ticker's
         known = self._warm.pop(tick.ticker, None)
+        lag = self._lag_of(tick, known)
+        tick.as_of = lag.as_of(tick.clock_as_of)
         reading = None
         if known is not None and not self._is_housekeeping_turn(tick.ticker, tick.as_of):
             reading = self._read_new_records(tick, known.engine.state.as_of, known.key_check)
@@ -137,28 +153,68 @@ class TickStore:
         warm = known
         if reading is None:
             reading, warm = self._take_over(tick, known)
+        if warm is not None:
+            self._follow_lag(tick, reading, warm, lag)
         if warm is None:
             tick.report_to(TickReport("overtaken"), None)
         elif warm.engine.state.as_of >= tick.as_of:
             self._store_warm(tick.ticker, warm)
-            tick.report_to(TickReport("overtaken"), None)
+            is_waiting = warm.engine.state.as_of < tick.clock_as_of
+            tick.report_to(TickReport("waiting" if is_waiting else "overtaken"), None)
         elif not warm.engine.state.as_of and not reading.quotes and not reading.trades:
             tick.report_to(TickReport("idle"), None)
         else:
             self._fold_and_write(tick, reading, warm)
 
+    def _lag_of(self, tick: TickJob, known: WarmTicker | None) -> ArrivalLag:
+        """Return how far a ticker's feed is behind, as this worker or another one measured it."""
+        lag = None if known is None else known.lag
+        if lag is None:
+            lag = ArrivalLag(self._settings.interval_ms)
+        if tick.clock_as_of - lag.ticked_at > LAG_KEPT_MS + self._settings.interval_ms:
+            stored_seconds = self._lags.seconds_of(tick.ticker, tick.clock_as_of)
+            lag.adopt(stored_seconds, tick.clock_as_of)
+        lag.follow_clock(tick.clock_as_of, int(time.monotonic() * SECOND_MS))
+        return lag
+
+    def _follow_lag(
+        self, tick: TickJob, reading: TickRead, warm: WarmTicker, lag: ArrivalLag
+    ) -> None:
+        """Measure how late the records arrive, where some do, and store a changed settle time."""
+        if warm.lag is not lag:
+            warm.lag = lag
+            if warm.version:  # of another worker, which may have changed the settle time
+                now = tick.clock_as_of
+                lag.adopt(self._lags.seconds_of(tick.ticker, now), now)
+        if reading.late_records <= 0 and not lag.is_watching(tick.clock_as_of):
+            return
+        newest_counted = lag.newest_counted(tick.clock_as_of)
+        words = (*tick.names[1:3], tick.clock_as_of, newest_counted, COUNTED_SECONDS)
+        [counts] = tick.connection.read([("EVAL", COUNT_RECORDS, 2, *words)])
+        newest = max([it for it in reading.newest_scores if it <= tick.clock_as_of], default=0.0)
+        lag.observe(tick.clock_as_of, counts, reading.late_records, newest)
+        settle = lag.settle_seconds
+        # Once in a while, what is stored is renewed, with its lifetime.
+        is_due = settle and self._is_housekeeping_turn(tick.ticker, tick.clock_as_of)
+        if settle != lag.stored_seconds or is_due:
+            is_stored = self._lags.store(tick.ticker, settle)
+            lag.stored_seconds = settle if is_stored else lag.stored_seconds
+        tick.as_of = min(tick.as_of, lag.as_of(tick.clock_as_of))
+
     def _fold_and_write(self, tick: TickJob, reading: TickRead, warm: WarmTicker) -> None:
         """Fold the records that were read into the engine, and send the write of the results."""
         engine, as_of = warm.engine, tick.as_of
-        self._check_for_data_loss(warm, as_of)
+        self._check_for_data_loss(warm, tick.clock_as_of)
         folded_to = engine.state.as_of or reading.second_before_oldest()
         if not self._read_missing(tick, reading, folded_to):
             tick.report_to(TickReport("overtaken"), None)
             return
-        is_replayable = _is_replayable(engine.state, reading)
+        # Before the first usable record the whole state is small, and stored each time.
+        is_replayable = engine.state.has_records and _is_replayable(engine.state, reading)
         # Thread time: by the clock, ticks on a busy machine would be cut short and backlogs grow.
         report = fold(engine, reading, as_of, time.thread_time)
-        if not engine.state.bar_builder.end:  # all records are stamped after as_of, by under 1 ms
+        if not (engine.state.has_records or engine.state.has_rejections):
+            # All records are stamped after as_of, by under 1 ms.
             report.outcome = "idle"
             tick.report_to(report, None)
             return
@@ -238,10 +294,13 @@ class TickStore:
         start = tick.as_of - self._settings.retention_seconds * SECOND_MS
         reading = self._read_records(tick, folded_to or start, tick.as_of, MAX_RECORDS_READ, start)
         reading.key_check = key_check
-        if reading.is_ahead_of(tick.as_of):
-            ahead = (f"({tick.as_of + AHEAD_MS}", "+inf")
-            counts = tick.connection.read([("ZCOUNT", name, *ahead) for name in tick.names[1:3]])
-            reading.ahead_count = sum(count for count in counts if isinstance(count, int))
+        if reading.is_ahead_of(tick.clock_as_of):
+            ranges = (f"({tick.clock_as_of + AHEAD_MS}", NEWEST_MS), (f"({NEWEST_MS}", "+inf")
+            counts = tick.connection.read(
+                [("ZCOUNT", name, *scores) for scores in ranges for name in tick.names[1:3]]
+            )
+            numbers = [count if isinstance(count, int) else 0 for count in counts]
+            reading.ahead_count, reading.not_ms_count = sum(numbers[:2]), sum(numbers[2:])
         if reading.version and reading.late_records:
             self._read_late_records(tick, reading, folded_to)
         return reading
@@ -309,10 +368,10 @@ class TickStore:
         if is_loss and tick.ticker not in self._quarantined:
             _log.warning("state missing or unreadable, rebuilding", ticker=tick.ticker)
         self._quarantined.discard(tick.ticker)
-        if self._data_loss.check(tick.as_of) or known is not None or is_loss:
+        if self._data_loss.check(tick.clock_as_of) or known is not None or is_loss:
             engine.state.rebuilt_at = -1
         published = PublishedKeys(as_of=stored_ticker.published_as_of)
-        loss_until = tick.as_of + POSSIBLE_LOSS_MS
+        loss_until = tick.clock_as_of + POSSIBLE_LOSS_MS
         return WarmTicker("", engine, published, key_check, possible_loss_until=loss_until)
 
     def _resume(
@@ -339,7 +398,8 @@ class TickStore:
     def _restore_engine(self, ticker: str, fields: Mapping[str, bytes]) -> Engine:
         """Rebuild an engine from the stored state, journal and bars.
 
-        Raises `StateUnreadable`.
+        If records of the journal are gone, the engine continues after a gap from the last tick that
+        could be folded again to the last one of the journal. Raises `StateUnreadable`.
         """
         packed = codec.PackedState(
             fields.get("blob", b""),
@@ -347,14 +407,14 @@ class TickStore:
             _fields_with_prefix(fields, LEVELS_PREFIX),
         )
         state = codec.decode_state(packed)
-        self._replay(state, fields)
+        as_of = self._replay(state, fields)
         state.recent = codec.decode_bars(fields.get("recent", b""))
-        end = state.recent[0].end if state.recent else state.as_of
+        end = state.recent[0].end if state.recent else as_of
         oldest = end - (max(WINDOW_SECONDS) + 1) * SECOND_MS
         key = self._keys.bars(ticker)
         # After a silence the newest bar before it, however old, holds the standing quote.
         stored = self._redis.xrevrange(key, oldest - 1, "-", count=1)
-        stored += self._redis.xrange(key, oldest, end - 1)
+        stored += self._redis.xrange(key, oldest, end - 1 if state.recent else end)
         bars = [codec.decode_bar(entry.get(b"b", b"")) for _, entry in stored]
         table = RollingBars.from_bars(
             [*bars, *state.recent], max(WINDOW_SECONDS), spans=WINDOW_SECONDS
@@ -362,15 +422,23 @@ class TickStore:
         table.first_quote = state.first_quote
         if state.recent or bars:
             # Only silent seconds are missing: lost ones are stored as bars.
-            table.fill_to(state.as_of)
+            table.fill_to(as_of)
         table.lost_to = whole_second(state.gap_end) - SECOND_MS
-        return Engine(state, table)
+        engine = Engine(state, table)
+        if state.as_of < as_of:
+            _log.warning("records of a journal are gone", ticker=ticker, since=state.as_of)
+            engine.skip_gap(float(as_of))
+            state.as_of = as_of
+        return engine
 
-    def _replay(self, state: State, fields: Mapping[str, bytes]) -> None:
-        """Advance a state from when it was stored whole to the last tick, by its journal."""
+    def _replay(self, state: State, fields: Mapping[str, bytes]) -> int:
+        """Advance a state from when it was stored whole to the last tick, by its journal.
+
+        Returns the time of that tick; the state stays behind it if records are gone.
+        """
         journal = codec.decode_journal(fields.get("journal", b""))
         if journal is None or not journal.entries:
-            return
+            return state.as_of
         pipe = self._redis.pipeline()
         for key in (self._keys.quotes(state.ticker), self._keys.trades(state.ticker)):
             margins = state.as_of - 1, journal.entries[-1].as_of + 1
@@ -378,7 +446,9 @@ class TickStore:
         quotes, trades = pipe.execute()
         table = RollingBars(max(WINDOW_SECONDS), spans=WINDOW_SECONDS)
         table.first_quote = state.first_quote
-        journal.replay(Engine(state, table), quotes, trades)
+        if not journal.replay(Engine(state, table), quotes, trades):
+            return journal.entries[-1].as_of
+        return state.as_of
 
     def _read_missing(self, tick: TickJob, reading: TickRead, folded_to: int) -> bool:
         """Read records that the tick needs and the first read lacks; False if another worker wrote.

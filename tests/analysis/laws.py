@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 import msgspec
 
 from app.analysis.engine import WINDOW_SECONDS, Engine
+from app.analysis.price_units import DEFAULT_DIGITS
 from app.analysis.records import Batch, Quote, Record, Trade
 from app.analysis.results import TickResult
 from app.analysis.rolling_bars import RollingBars
@@ -64,21 +65,28 @@ def ends_of(records: Sequence[Record], step_seconds: int = 1) -> list[int]:
     return [*range(first, last, step_seconds * 1000), last]
 
 
-def pieces(records: Sequence[Record], ends: Iterable[int]) -> Iterable[tuple[Batch, int]]:
-    """Cut records at the ends."""
+def pieces(
+    records: Sequence[Record], ends: Iterable[int], digits: int = DEFAULT_DIGITS
+) -> Iterable[tuple[Batch, int]]:
+    """Cut records, their prices in units of 10^-digits, at the ends."""
     place = 0
     for end in ends:
         start = place
         while place < len(records) and records[place].stamp <= end:
             place += 1
-        yield Batch(list(records[start:place]), []), end
+        yield Batch(list(records[start:place]), [], digits), end
 
 
-def said_of(records: Sequence[Record], ends: Iterable[int], asked: Iterable[int] = ()) -> Said:
+def said_of(
+    records: Sequence[Record],
+    ends: Iterable[int],
+    asked: Iterable[int] = (),
+    digits: int = DEFAULT_DIGITS,
+) -> Said:
     """Fold records and keep the answers; windows at every end, or only at chosen ones."""
     engine, wanted = Engine.new("LAW"), set(asked)
     heard = Hearing()
-    for batch, end in pieces(records, ends):
+    for batch, end in pieces(records, ends, digits):
         analysis = engine.advance(batch, end)
         heard.hear(analysis, keeps=not wanted or end in wanted)
     return heard.said()

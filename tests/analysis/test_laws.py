@@ -10,6 +10,7 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
+from app.analysis.price_units import DEFAULT_DIGITS
 from app.analysis.record_parser import parse_batch
 from app.analysis.records import PRICE_UNITS, Quote, Trade
 from tests.analysis.laws import (
@@ -158,12 +159,47 @@ PARTS = {
     "buying": "selling",
     "selling": "buying",
 }
+IN_PRICE = PRICES | {
+    "bid_price_movement",
+    "ask_price_movement",
+    "avg_spread",
+    "min_spread",
+    "max_spread",
+    "price_velocity",
+    "evidence.mid_move",
+    "evidence.median_spread",
+}
 MOVES = frozenset({"bid_price_movement", "ask_price_movement"})
 SIGNED_EVIDENCE = frozenset(
     f"evidence.{name}" for name in ("flow_shares", "mean_before", "mean_after", "mid_move")
 )
 CANCELLING = RELATIVE_TO_PRICE
 """Divided by the price, which a mirror changes."""
+
+
+def broken_by_scale(records: Records, power: int) -> list[str]:
+    """Multiply all prices by a power of ten: downwards, the unit is as much finer."""
+    factor = 10.0**power
+    digits = DEFAULT_DIGITS + max(0, -power)
+    theirs = changed(_said_at_scale(records, power, digits), lambda f: _at_scale(f, 1 / factor))
+    return differences(same(said(records)), theirs, CLOSE, CLOSE * greatest_size(records))
+
+
+def _said_at_scale(records: Records, power: int, digits: int) -> Said:
+    if power < 0:  # the same numbers, of a finer unit
+        return said_of(records, ends_of(records, 7), digits=digits)
+    units = 10**power
+    scaled_up = [
+        replace(r, bid_price=r.bid_price * units, ask_price=r.ask_price * units)
+        if isinstance(r, Quote)
+        else replace(r, price=r.price * units)
+        for r in records
+    ]
+    return said(scaled_up)
+
+
+def _at_scale(fields: Named, factor: float) -> Named:
+    return {n: v * factor if n in IN_PRICE and v is not None else v for n, v in fields.items()}  # type: ignore[operator]
 
 
 def broken_by_mirror(records: Records) -> list[str]:
@@ -251,6 +287,14 @@ def test_prices_plus_ticks_change_nothing_but_prices(records: Records, ticks: in
 
 
 @law
+@given(feeds, st.sampled_from((-7, -3, 5)))
+def test_prices_times_a_power_of_ten_change_nothing_but_prices(
+    records: Records, power: int
+) -> None:
+    assert broken_by_scale(records, power) == []
+
+
+@law
 @given(feeds)
 def test_mirrored_sides_change_nothing_but_sides(records: Records) -> None:
     assert broken_by_mirror(records) == []
@@ -302,7 +346,16 @@ def test_duplicates_and_the_order_within_a_stamp_change_nothing(
     quotes = [_member(r) for r in twice if isinstance(r, Quote)]
     trades = [_member(r) for r in twice if isinstance(r, Trade)]
 
-    assert parse_batch(quotes, trades).records == records
+    assert parse_batch(quotes, trades).records == [_without_empty_sides(r) for r in records]
+
+
+def _without_empty_sides(record: Quote | Trade) -> Quote | Trade:
+    """Return a record as the parser gives it: a side of size 0 has no price."""
+    if isinstance(record, Trade):
+        return record
+    bid_price = record.bid_price if record.bid_size else 0
+    ask_price = record.ask_price if record.ask_size else 0
+    return replace(record, bid_price=bid_price, ask_price=ask_price)
 
 
 # --- over a real tape --------------------------------------------------------------------------
@@ -311,6 +364,8 @@ REAL: dict[str, Callable[[], list[str]]] = {
     "sizes x 4": lambda: broken_by_doubling(aapl(), 4.0),
     "sizes x 3": lambda: broken_by_units(aapl(), 3.0),
     "prices + 7 ticks": lambda: broken_by_price(aapl(), 7),
+    "prices x 1e-7": lambda: broken_by_scale(aapl(), -7),
+    "prices x 1e5": lambda: broken_by_scale(aapl(), 5),
     "sides mirrored": lambda: broken_by_mirror(aapl()),
     "a day later": lambda: broken_by_time(aapl(), 86_400_000),
     "cut anywhere": lambda: broken_by_cuts(aapl(), 1),

@@ -7,6 +7,7 @@ from typing import Any, get_args
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from app.analysis.quality_table import REJECTED_NAMES
 from app.answers.ask import MAX_BRIEF_TOKENS, MAX_JSON_TOKENS, MAX_TEXT_TOKENS, brief_cost, cost
 from app.answers.reader import TickerSnapshot
 from app.answers.rendering import RenderedReply, compact, render
@@ -14,7 +15,14 @@ from app.answers.ticker_answer import Answer, build_answer, fit_brief_to_budget,
 from app.answers.ticker_text import as_text
 from app.answers.token_estimate import tokens_at_most
 from app.storage.answer_archive import new_id
-from app.storage.published import EventRecord, LevelRecord, PatternType, QualityRecord
+from app.storage.published import (
+    EventRecord,
+    LevelRecord,
+    PatternType,
+    QualityRecord,
+    RejectedCount,
+    RejectedRecords,
+)
 from tests.key_writer import BEHAVIORS, METRICS
 
 NOW = 1_340_285_400_000.0
@@ -106,6 +114,16 @@ snapshots = st.builds(
     ).map(tuple),
     cause=st.none() | st.just("the analysis is not running: " + "its fan-out was never seen " * 5),
     stale=st.booleans(),
+    rejected=st.sampled_from(
+        [
+            RejectedRecords(),
+            RejectedRecords(RejectedCount(NOW - 15_000, 147, {"missing_number": 147})),
+            RejectedRecords(
+                RejectedCount(NOW - 3_600_000, 4_200_000, dict.fromkeys(REJECTED_NAMES, 420_000)),
+                RejectedCount(NOW - 9000, 2_333, {"not_json": 2_333}),
+            ),
+        ]
+    ),
 )
 
 

@@ -237,12 +237,61 @@ def test_a_ticker_with_trades_only_says_so(writer: KeyWriter, reader: Reader) ->
         reader.snapshot("SPY", 300)
 
 
-def test_quotes_stamped_in_seconds_are_named(
-    writer: KeyWriter, reader: Reader, redis_client: redis.Redis
+@pytest.mark.parametrize("kind", ["quotes", "trades"])
+@pytest.mark.parametrize(
+    ("factor", "unit"),
+    [
+        (1e-3, "seconds"),
+        (1e3, "microseconds"),
+        (1e6, "nanoseconds"),
+        (1e9, "no known unit"),
+        (1e-6, "no known unit"),
+    ],
+)
+def test_records_not_scored_in_milliseconds_are_named_with_their_unit(  # noqa: PLR0913, PLR0917
+    writer: KeyWriter,
+    reader: Reader,
+    redis_client: redis.Redis,
+    factor: float,
+    unit: str,
+    kind: str,
 ) -> None:
-    redis_client.zadd("orderflow:quotes:SPY", {"{}": writer.now / 1000})
+    redis_client.zadd(f"orderflow:{kind}:SPY", {"{}": writer.now * factor})
 
-    with pytest.raises(NoQuotes, match="in seconds, not milliseconds"):
+    said = f"SPY: its {kind} are scored in {unit}, not milliseconds, and left out"
+    with pytest.raises(NoQuotes, match=said):
+        reader.snapshot("SPY", 300)
+
+
+@pytest.mark.parametrize(
+    ("factor", "unit"), [(1e-3, "seconds"), (1e3, "microseconds"), (1e6, "nanoseconds")]
+)
+def test_a_broker_that_changed_its_unit_is_not_only_called_silent(
+    writer: KeyWriter, reader: Reader, redis_client: redis.Redis, factor: float, unit: str
+) -> None:
+    writer.quote(age_seconds=400)
+    redis_client.zadd("orderflow:quotes:SPY", {"{}": writer.now * factor})
+
+    with pytest.raises(BrokerSilent, match=f"its quotes are scored in {unit}, not milliseconds"):
+        reader.snapshot("SPY", 300)
+
+
+@pytest.mark.parametrize("kind", ["quotes", "trades"])
+@pytest.mark.parametrize(
+    ("ahead_seconds", "said"), [(12, "12 s"), (3600, "60 min"), (4e8, r"\d+\.\d h")]
+)
+def test_records_ahead_of_the_clock_alone_are_named(  # noqa: PLR0913, PLR0917
+    writer: KeyWriter,
+    reader: Reader,
+    redis_client: redis.Redis,
+    kind: str,
+    ahead_seconds: float,
+    said: str,
+) -> None:
+    stamp = writer.now + ahead_seconds * 1000 + 400
+    redis_client.zadd(f"orderflow:{kind}:SPY", {"{}": stamp})
+
+    with pytest.raises(NoQuotes, match=f"its newest {kind} are stamped {said} ahead of the clock"):
         reader.snapshot("SPY", 300)
 
 

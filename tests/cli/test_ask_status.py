@@ -84,6 +84,11 @@ def test_what_is_wrong_is_named_and_fails_the_check(
     redis_client.hset("orderflow:counters", mapping={"ticks_done": 12, "rejected:not_json": 3})
     redis_client.zadd("orderflow:quotes:OLD", {"{}": writer.now / 1000})
     redis_client.zadd("orderflow:trades:BTC/USDT", {"{}": writer.now / 1000})
+    redis_client.zadd("orderflow:quotes:US", {"{}": writer.now * 1e3, "early": writer.now})
+    redis_client.zadd("orderflow:quotes:NS", {"{}": writer.now * 1e6})
+    redis_client.zadd("orderflow:trades:NS", {"{}": writer.now * 1e6})
+    redis_client.zadd("orderflow:trades:INF", {"{}": "inf"})
+    redis_client.zadd("orderflow:quotes:AHEAD", {"{}": writer.now + 3_600_000})
 
     result = run("status", "--check")
 
@@ -100,6 +105,13 @@ def test_what_is_wrong_is_named_and_fails_the_check(
             "stamped in seconds, not milliseconds, and left out: "
             "orderflow:quotes:OLD, orderflow:trades:BTC/USDT"
         ),
+        "stamped in microseconds, not milliseconds, and left out: orderflow:quotes:US",
+        (
+            "stamped in nanoseconds, not milliseconds, and left out: "
+            "orderflow:quotes:NS, orderflow:trades:NS"
+        ),
+        "stamped in no known unit, not milliseconds, and left out: orderflow:trades:INF",
+        "stamped ahead of the clock, and not read before: orderflow:quotes:AHEAD",
     ]
 
 

@@ -17,6 +17,7 @@ from app.analysis.engine import Engine
 from app.analysis.pattern_table import ANY_CLOSE_REASONS, PATTERNS, Pattern
 from app.analysis.patterns.events import Event
 from app.analysis.quality_table import REJECTED_TOTAL
+from app.analysis.record_parser import INEXACT_PRICE
 from app.analysis.record_schemas import quote_checks, trade_checks
 from app.analysis.records import Batch, Record
 from app.analysis.results import TickResult
@@ -126,7 +127,7 @@ def faults_in(call: ast.Call) -> Iterator[str]:
 
 def emitted_oddities() -> set[str]:
     checks = quote_checks(1.0, 1.0, 1.0, 1.0) + trade_checks(1.0, 1.0)
-    names = {reason for reason, _ in checks}
+    names = {reason for reason, _ in checks} | {INEXACT_PRICE}
     for tree in trees(
         "analysis/record_parser.py",
         "feeds/tape.py",

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from app.analysis.records import BUY, SELL, UNSIGNED, Quote, Trade
+from app.analysis.records import BUY, PRICE_UNITS, SELL, UNSIGNED, Quote, Trade
 from app.core.errors import TapeError
 from app.feeds.tape import read_tape
 
@@ -119,14 +119,29 @@ def test_aggressors_are_buy_sell_or_not_known(tmp_path: Path) -> None:
         TRADE_HEADER,
         *(
             f"{NOON_MS + n},10,1,{text}"
-            for n, text in enumerate(("buy", "sell", "unknown", "", "BUY"))
+            for n, text in enumerate(("buy", "sell", "unknown", "", "BUY", "Unknown", "B"))
         ),
     )
 
-    records = read_tape(quotes, trades).records
+    tape = read_tape(quotes, trades)
 
-    sides = [record.aggressor for record in records if isinstance(record, Trade)]
-    assert sides == [BUY, SELL, UNSIGNED, UNSIGNED, UNSIGNED]
+    sides = [record.aggressor for record in tape.records if isinstance(record, Trade)]
+    assert sides == [BUY, SELL, UNSIGNED, UNSIGNED, BUY, UNSIGNED, UNSIGNED]
+    assert tape.faults == [(NOON_MS + 6, "unknown_aggressor")]
+    assert tape.rejected == {}
+    assert tape.unknown_aggressors == 1
+
+
+@pytest.mark.parametrize("price", ["", "null", "-5", "1e300", "n/a", "0"])
+def test_a_side_of_size_0_needs_no_price(tmp_path: Path, price: str) -> None:
+    quotes = written(
+        tmp_path / "q.csv", QUOTE_HEADER, f"{NOON_MS},{price},0,11,1", f"{NOON_MS + 1},10,1,11,1"
+    )
+
+    tape = read_tape(quotes)
+
+    assert tape.faults == []
+    assert tape.records[0] == Quote(NOON_MS, 0, 0, 0.0, 11 * PRICE_UNITS, 1.0)
 
 
 def test_a_side_without_size_needs_no_price(tmp_path: Path) -> None:

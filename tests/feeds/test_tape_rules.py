@@ -2,17 +2,19 @@
 
 import json
 import math
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from app.analysis.price_units import EXACT_DIGITS, in_other_unit
 from app.analysis.record_parser import parse_quote, parse_trade
 from app.analysis.record_schemas import MAX_PRICE, MAX_SIZE, MIN_SIZE
-from app.analysis.records import Record
+from app.analysis.records import Quote, Record
 from app.core.errors import RecordRejected
-from app.feeds.tape import read_tape
+from app.feeds.tape import Tape, read_tape
 
 STAMP_MS = 1_704_196_800_000.0
 QUOTE_FIELDS = ("bid_price", "bid_size", "ask_price", "ask_size")
@@ -59,7 +61,8 @@ def by_parser(
     faults: list[tuple[float, str]] = []
     for place, text in enumerate(members):
         try:
-            record, _ = (parse_trade if trades else parse_quote)(text, STAMP_MS + place)
+            parse = parse_trade if trades else parse_quote
+            record, _ = parse(text, STAMP_MS + place, EXACT_DIGITS)
         except RecordRejected as rejected:
             faults.append((STAMP_MS + place, rejected.reason))
         else:
@@ -68,8 +71,24 @@ def by_parser(
     return records, faults
 
 
+def exact(tape: Tape) -> list[Record]:
+    """Return a tape's records in the unit in which the parser was asked for them."""
+
+    def units(price: int) -> int:
+        return in_other_unit(price, tape.digits, EXACT_DIGITS)
+
+    return [
+        replace(record, bid_price=units(record.bid_price), ask_price=units(record.ask_price))
+        if isinstance(record, Quote)
+        else replace(record, price=units(record.price))
+        for record in tape.records
+    ]
+
+
 @settings(max_examples=300, deadline=None)
 @given(rows(4))
+@example([(1e-16, 1.0, 9e10, 1.0), (9.723e-6, 1.0, 585.3300000000001, 1.0)])
+@example([(1e-17, 1.0, 9.1e10, 1.0), (1 / 3e6, 1.0, 11.0, 1.0), (1 / 3e6, 0.0, 11.0, 1.0)])
 @example([(10.0, 1e-20, 11.0, 1.0)])
 @example([(math.inf, None, 11.0, 1.0)])
 @example([(10.0, -0.0, 11.0, 1.0)])
@@ -81,13 +100,14 @@ def test_a_tape_of_quotes_and_the_parser_accept_and_refuse_alike(table: list[Cel
         tape = read_tape(csv(Path(folder) / "q.csv", ("ts_ms", *QUOTE_FIELDS), stamped))
 
     # As text: -0.0 equals 0.0, and is another size.
-    assert list(map(repr, tape.records)) == list(map(repr, expected))
+    assert list(map(repr, exact(tape))) == list(map(repr, expected))
     assert tape.faults == reasons
 
 
 @settings(max_examples=300, deadline=None)
 @given(st.lists(st.tuples(numbers, numbers, aggressors), min_size=1, max_size=8))
 @example([(10.0, 1e-20, "buy")])
+@example([(1e-12, 1.0, "buy"), (8.9e10, 1.0, "buy"), (1e-17, 1.0, "buy"), (1.1e6 / 3, 1.0, "")])
 @example([(math.inf, None, "buy")])
 def test_a_tape_of_trades_and_the_parser_accept_and_refuse_alike(
     table: list[tuple[float | None, float | None, str]],
@@ -103,5 +123,5 @@ def test_a_tape_of_trades_and_the_parser_accept_and_refuse_alike(
         trades = csv(Path(folder) / "t.csv", ("ts_ms", *TRADE_FIELDS, "aggressor"), stamped)
         tape = read_tape(quotes, trades)
 
-    assert list(map(repr, tape.records[:-1])) == list(map(repr, expected))
+    assert list(map(repr, exact(tape)[:-1])) == list(map(repr, expected))
     assert tape.faults == reasons

@@ -16,7 +16,7 @@ from app.storage.tick import codec
 from tests.builders import START_MS, second
 from tests.fuzz.fuzzing import FOUND, REASONS, members
 
-ODDITIES = {"stamp_mismatch", "unnumbered", "duplicate"}
+ODDITIES = {"stamp_mismatch", "unnumbered", "duplicate", "unknown_aggressor"}
 SCORE = float(START_MS)
 
 scores = st.floats(allow_nan=False)

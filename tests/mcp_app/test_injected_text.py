@@ -119,6 +119,8 @@ def _poison_machinery(client: redis.Redis, writer: KeyWriter) -> None:
         "orderflow:failures:SPY", mapping={"count": 3, "as_of": writer.as_of, "error": ORDER}
     )
     client.hset("orderflow:state:SPY", mapping={ORDER: ORDER, "engine": ORDER, "blob": ORDER})
+    rejected = {"since": writer.now, "count": 2, "reasons": {ORDER: 1, "not_json": 1}}
+    client.hset("orderflow:state:SPY", "rejected", json.dumps({"quotes": rejected, ORDER: ORDER}))
     client.hset("orderflow:state:SPY", "recent", msgspec.msgpack.encode([ORDER]))
     client.xadd("orderflow:bars:SPY", {"b": ORDER, ORDER: ORDER}, id=f"{writer.as_of - 5000}-0")
     client.zadd(f"orderflow:quotes:{ORDER}", {"{}": writer.now})

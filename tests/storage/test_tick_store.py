@@ -595,17 +595,35 @@ def _keeps_house(as_of: int) -> bool:
     return (as_of // 1000 + zlib.crc32(TICKER.encode())) % 10 == 0
 
 
-def test_scores_that_look_like_seconds_are_counted_and_never_trimmed(
-    redis_client: redis.Redis, store: TickStore
+@pytest.mark.parametrize(
+    ("score", "name"),
+    [
+        (START_MS / 1e3, "seconds_not_ms"),
+        (0, "seconds_not_ms"),
+        (START_MS * 1e3, "not_ms"),
+        (START_MS * 1e6, "not_ms"),
+        (float("inf"), "not_ms"),
+    ],
+)
+def test_scores_that_are_no_milliseconds_are_counted_and_change_no_number(
+    redis_client: redis.Redis, store: TickStore, new_store: NewStore, score: float, name: str
 ) -> None:
-    publish(redis_client, TICKER, busy_feed(16))
-    redis_client.zadd(f"orderflow:quotes:{TICKER}", {quote_member(quote(at=1)): START_MS / 1000})
+    records = busy_feed(16)
+    ends = [second(number) for number in range(1, 25)]
+    calm = run(redis_client, records, ends, lambda _: new_store())
+    redis_client.flushall()
+    publish(redis_client, TICKER, upto(records, ends[-1]))
+    redis_client.zadd(f"orderflow:quotes:{TICKER}", {quote_member(quote(at=1)): score})
+    redis_client.zadd(f"orderflow:trades:{TICKER}", {trade_member(trade(at=1)): score})
 
-    for number in range(1, 25):
-        store.run_tick(TICKER, second(number))
+    for end in ends:
+        store.run_tick(TICKER, end)
 
-    assert json.loads(published(redis_client)["10s"][b"quality"])["seconds_not_ms"] == 1
-    assert redis_client.zcount(f"orderflow:quotes:{TICKER}", 0, 1e12) == 1
+    seen = published(redis_client)
+    counts = json.loads(seen["10s"][b"quality"])
+    assert counts == json.loads(calm[ends[-1]]["10s"][b"quality"]) | {name: 2}
+    for window in WINDOWS:
+        assert numbers(seen[window]) == numbers(calm[ends[-1]][window])
 
 
 def test_records_ahead_of_the_clock_wait_for_their_time(
@@ -620,3 +638,89 @@ def test_records_ahead_of_the_clock_wait_for_their_time(
     assert json.loads(fields[b"quality"])["ahead"] == 1
     store.run_tick(TICKER, second(20))
     assert published(redis_client)["1min"][b"quote_count"] == b"2"
+
+
+def totals_of(reports: Iterable[TickReport]) -> dict[str, int]:
+    """Add up the counts that ticks report, which become the totals of status and Prometheus."""
+    totals: dict[str, int] = {}
+    for report in reports:
+        for name, count in report.oddities.items():
+            totals[name] = totals.get(name, 0) + count
+    return totals
+
+
+def counted(client: redis.Redis, window: str = "5min") -> dict[str, int]:
+    """Return the counts of a window's quality, those of rejected records among them."""
+    quality = json.loads(published(client)[window][b"quality"])
+    return {**quality.pop("rejected", {}), **quality}
+
+
+@pytest.mark.parametrize("seconds_late", [0.5, 1.5, 2.5, 8, 30])
+@pytest.mark.parametrize("kind", [quote, trade])
+def test_the_total_of_late_records_is_what_answers_count(
+    redis_client: redis.Redis,
+    store: TickStore,
+    kind: Callable[..., Quote | Trade],
+    seconds_late: float,
+) -> None:
+    reports = []
+    for number in range(1, 61):
+        publish(redis_client, TICKER, [quote(at=number - 0.5, bid_size=100 + number, seq=number)])
+        if number == 50:
+            stamps = [number - seconds_late - n / 1000 for n in range(50)]
+            late = [kind(at=at, seq=1000 + n) for n, at in enumerate(stamps)]
+            publish(redis_client, TICKER, late)
+        reports.append(store.run_tick(TICKER, second(number)))
+
+    arrived_behind = 50 if seconds_late > 1 else 0
+    assert counted(redis_client).get("late", 0) == arrived_behind
+    assert totals_of(reports).get("late", 0) == arrived_behind
+
+
+def test_a_late_record_after_a_silence_is_counted(
+    redis_client: redis.Redis, store: TickStore
+) -> None:
+    publish(redis_client, TICKER, [quote(at=0.5, seq=1), quote(at=1.2, seq=3)])
+    reports = [store.run_tick(TICKER, second(number)) for number in range(1, 310)]
+    publish(redis_client, TICKER, [quote(at=308.5, seq=4), quote(at=0.7, seq=2)])
+
+    reports.append(store.run_tick(TICKER, second(310)))
+
+    assert totals_of(reports) == {"late": 2}
+
+
+# One record of each oddity that a window's quality counts: its kind, the member, its lateness in s.
+ODD_QUOTE = '{"bid_price":%s,"bid_size":%s,"ask_price":%s,"ask_size":%s,"seq":%d}'
+ODD = [
+    ("quotes", ODD_QUOTE % (10.1, 5, 10.0, 5, 5001), "crossed"),
+    ("quotes", ODD_QUOTE % (10.0, 5, 10.0, 5, 5002), "locked"),
+    ("quotes", ODD_QUOTE % (10.0, 0, 10.1, 5, 5003), "one_sided"),
+    ("quotes", '{"bid_price":10,"bid_size":5,"ask_price":10.1,"ask_size":5}', "unnumbered"),
+    ("trades", '{"timestamp":5,"price":10,"size":5,"seq":5005}', "stamp_mismatch"),
+    *BROKEN,
+]
+
+
+@pytest.mark.parametrize("seconds_late", [0.5, 1.7])
+def test_every_total_is_what_answers_count(
+    redis_client: redis.Redis, new_store: NewStore, seconds_late: float
+) -> None:
+    store, reports = new_store(), []
+    for number in range(1, 61):
+        publish(redis_client, TICKER, [quote(at=number - 0.5, bid_size=100 + number, seq=number)])
+        at = second(number - seconds_late)
+        if number % 4 == 0:
+            kind, member, _ = ODD[number // 4 % len(ODD)]
+            redis_client.zadd(f"orderflow:{kind}:{TICKER}", {f"{member} {' ' * number}": at})
+        if number == 30:
+            again = json.loads(quote_member(quote(at=30 - seconds_late, seq=7000)))
+            key = f"orderflow:quotes:{TICKER}"
+            redis_client.zadd(key, {json.dumps(again | {"n": n}): at for n in range(2)})
+        if number % 7 == 0:
+            store = new_store()
+        reports.append(store.run_tick(TICKER, second(number)))
+
+    counts = counted(redis_client)
+    assert totals_of(reports) == counts
+    assert len(counts) >= 10
+    assert ("late" in counts) == (seconds_late > 1)

@@ -106,6 +106,9 @@ def test_on_a_cluster_everything_goes_from_a_record_to_its_answer(
     beat = start("celery", "-A", "tasks", "beat", **where)
     nodes = {cluster.client.get_node_from_key(f"orderflow:quotes:{{{t}}}").name for t in TICKERS}
     assert len(nodes) == NODES
+    forgotten = [f"orderflow:trades:{{{t}.OLD}}" for t in TICKERS]
+    for key in forgotten:
+        cluster.client.zadd(key, {"{}": time.time() * 1000 - 4_000_000})
 
     def all_ticked() -> bool:
         for ticker in TICKERS:
@@ -120,6 +123,10 @@ def test_on_a_cluster_everything_goes_from_a_record_to_its_answer(
         assert (said["ticker"], said["stale"]) == (ticker, False)
         assert said["metrics"]["trade_count"] >= 1
     assert f"{len(TICKERS)} active" in said_by(environment | where, "status").stdout
+    wait_until(
+        lambda: not any(cluster.client.exists(key) for key in forgotten),
+        "records past the retention are gone from every node",
+    )
     for process in [*workers, beat]:
         assert process.process.poll() is None
         assert "Traceback" not in process.said()

@@ -7,7 +7,13 @@ from app.analysis.bars import SECOND_MS
 from app.analysis.detector_context import DetectorContext
 from app.analysis.patterns.detector import Detector
 from app.analysis.patterns.events import Evidence, Opening
-from app.analysis.quantiles import FloatArray, IntArray, float_array, int_array
+from app.analysis.quantiles import (
+    FloatArray,
+    IntArray,
+    float_array,
+    int_array,
+    unsigned_array,
+)
 from app.analysis.records import BID, UNSIGNED, Trade
 from app.analysis.standing_quote import TradeSign
 from app.analysis.touch import SIDE_NAMES, is_better
@@ -85,7 +91,7 @@ class Absorption(Detector):
     second_volume: dict[int, float] = field(default_factory=dict)
     volume_by_price: FloatArray = field(default_factory=float_array)
     prices_per_second: IntArray = field(default_factory=int_array)
-    mids: IntArray = field(default_factory=int_array)
+    mids: IntArray = field(default_factory=unsigned_array)
     second_is_given: bool = True
     given_by_second: IntArray = field(default_factory=int_array)
     run: Run | None = None
@@ -234,12 +240,14 @@ class Absorption(Detector):
         ):
             return None
         level_shares = all_shares = 0.0
+        # As a float, like those that it is compared with: large prices may be rounded in both.
+        level_price = float(visit.price * direction)
         for signed_price, size in zip(
             self.volume_by_price[::2], self.volume_by_price[1::2], strict=True
         ):
             if signed_price * direction > 0:
                 all_shares += size
-                level_shares += size if signed_price == visit.price * direction else 0.0
+                level_shares += size if signed_price == level_price else 0.0
         return TakerFlow(
             shares=shares,
             usual_shares=usual_shares,

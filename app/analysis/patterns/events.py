@@ -12,7 +12,13 @@ from mypy_extensions import mypyc_attr
 
 from app.analysis.bars import SECOND_MS, whole_second
 from app.analysis.pattern_table import POINT_TYPES
-from app.analysis.records import PRICE_UNITS
+from app.analysis.price_units import (
+    DEFAULT_DIGITS,
+    FLOAT_UNITS_PER_ONE,
+    UNITS_PER_ONE,
+    digits_needed,
+    published_price,
+)
 
 REOPEN_WITHIN_MS: Final = 5000.0
 MAX_CANDIDATES: Final = 500
@@ -64,7 +70,7 @@ PUBLISHED_FIELDS = tuple(_EVENT_FIELDS[: _EVENT_FIELDS.index("evidence") + 1])
 
 @dataclass(slots=True)
 class Opening:
-    """An opening condition that came true: what an event is made from. Prices are in 1e-8."""
+    """An opening condition that came true: what an event is made from; prices in price units."""
 
     type: str
     side: str
@@ -127,13 +133,14 @@ class Events:
     """A ticker's live events by type and key, its candidates, and recently closed events.
 
     `closed` are the events closed since the last `take_changed`. The codec packs the candidates
-    apart from the rest: they are large and change seldom.
+    apart from the rest: they are large and change seldom. Prices are in units of 10^-`digits`.
     """
 
     ticker: str
     live: dict[str, Event] = field(default_factory=dict)
     closed: list[Event] = field(default_factory=list)
     candidates: dict[str, Candidates] = field(default_factory=dict, init=False)
+    digits: int = field(default=DEFAULT_DIGITS, init=False)
 
     def open_or_extend(self, opening: Opening) -> Event:
         """Open an event, or continue the live one of the same type and key."""
@@ -155,7 +162,7 @@ class Events:
     def _new_event(self, opening: Opening, key: str) -> Event:
         noticed_at = whole_second(opening.completed_at)
         return Event(
-            id=event_id(self.ticker, opening),
+            id=event_id(self.ticker, opening, self.digits),
             type=opening.type,
             side=opening.side,
             status="open",
@@ -164,8 +171,8 @@ class Events:
             updated_at=noticed_at,
             closed_at=None,
             close_reason=None,
-            price_low=_price(opening.price_low),
-            price_high=_price(opening.price_high),
+            price_low=_price(opening.price_low, self.digits),
+            price_high=_price(opening.price_high, self.digits),
             strength=self.candidates_of(opening.type).strength(
                 opening.statistic, opening.opened_at
             ),
@@ -175,6 +182,16 @@ class Events:
             evidence=opening.evidence,
             key=key,
         )
+
+    def use_finer_unit(self, digits: int) -> None:
+        """Set the unit of prices, and write the live events' keys in it."""
+        factor = UNITS_PER_ONE[digits - self.digits]
+        self.digits = digits
+        live: dict[str, Event] = {}
+        for event in self.live.values():
+            event.key = _key_in_unit(event, factor)
+            live[event.key] = event
+        self.live = live
 
     def candidates_of(self, pattern_type: str) -> Candidates:
         """Return the candidates of a type."""
@@ -254,13 +271,34 @@ def _close_due_at(event: Event) -> float:
     return closing if event.type in POINT_TYPES else closing + REOPEN_WITHIN_MS
 
 
-def _price(units: int | None) -> float | None:
-    return None if units is None else units / PRICE_UNITS
+def _price(units: int | None, digits: int) -> float | None:
+    return None if units is None else published_price(units, FLOAT_UNITS_PER_ONE[digits])
 
 
-def event_id(ticker: str, opening: Opening) -> str:
-    """Return an id that depends on the event alone: the same tape gives the same ids."""
-    low = "" if opening.price_low is None else opening.price_low
+def _key_in_unit(event: Event, factor: int) -> str:
+    """Return an event's key with the price in it, if one is, multiplied by `factor`."""
+    if event.type in POINT_TYPES:
+        head, _, price = event.key.rpartition("|")
+        return f"{head}|{int(price) * factor}"
+    # A visit's key is side:price:since, others are side:price, or a word.
+    side, *rest = event.key.split(":")
+    if not rest:
+        return event.key
+    return ":".join([side, str(int(rest[0]) * factor), *rest[1:]])
+
+
+def event_id(ticker: str, opening: Opening, digits: int = DEFAULT_DIGITS) -> str:
+    """Return an id that depends on the event alone: the same tape gives the same ids.
+
+    A price is written in units of 1e-8, or of the coarsest finer unit that holds it.
+    """
+    low = "" if opening.price_low is None else _price_text(opening.price_low, digits)
     text = f"{opening.type}:{opening.side}:{round(opening.opened_at * 1000)}:{low}"
     digest = hashlib.blake2b(text.encode(), digest_size=5).digest()
     return f"{ticker}~{base64.b32encode(digest).decode().lower()}"
+
+
+def _price_text(units: int, digits: int) -> str:
+    needed = digits_needed(units, digits)
+    shortest = units // UNITS_PER_ONE[digits - needed]
+    return str(shortest) if needed == DEFAULT_DIGITS else f"{shortest}e-{needed}"

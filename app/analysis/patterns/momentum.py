@@ -10,7 +10,6 @@ from app.analysis.pattern_table import UP_AND_DOWN
 from app.analysis.patterns.detector import Detector
 from app.analysis.patterns.events import Evidence, Opening
 from app.analysis.quantiles import FloatArray, float_array, sum_in_order
-from app.analysis.records import PRICE_UNITS
 
 ALLOWANCE: Final = 0.35
 ALARM: Final = 8.5
@@ -129,7 +128,8 @@ class MomentumShifts(Detector):
             context.events.schedule_close(event, end, "faded")
             self._end_excursion(context, direction, end)
         else:
-            context.events.update(event, end, excursion.peak, self._evidence(excursion))
+            evidence = self._evidence(excursion, context.units_per_one)
+            context.events.update(event, end, excursion.peak, evidence)
 
     def _end_excursion(self, context: DetectorContext, direction: int, end: int) -> None:
         """Add an excursion as a candidate if its peak is large enough, and reset it."""
@@ -155,13 +155,13 @@ class MomentumShifts(Detector):
                 statistic=excursion.sum,
                 threshold=ALARM,
                 evidence_class="C",
-                evidence=self._evidence(excursion),
+                evidence=self._evidence(excursion, context.units_per_one),
                 key=UP_AND_DOWN[direction],
             )
         )
         excursion.noticed_at = end
 
-    def _evidence(self, excursion: Excursion) -> Evidence:
+    def _evidence(self, excursion: Excursion, units_per_one: float) -> Evidence:
         evidence: Evidence = {
             "mean_after": excursion.log_ofi_total / excursion.seconds,
             "seconds": excursion.seconds,
@@ -169,7 +169,7 @@ class MomentumShifts(Detector):
         if excursion.mean_before is not None:
             evidence["mean_before"] = excursion.mean_before
         if excursion.zero_mid2 and self.mid2:
-            evidence["mid_move"] = (self.mid2 - excursion.zero_mid2) / 2 / PRICE_UNITS
+            evidence["mid_move"] = (self.mid2 - excursion.zero_mid2) / 2 / units_per_one
         return evidence
 
     @property

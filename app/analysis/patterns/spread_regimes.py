@@ -7,7 +7,7 @@ from typing import Final
 from app.analysis.detector_context import DetectorContext
 from app.analysis.patterns.detector import Detector
 from app.analysis.patterns.events import Evidence, Opening
-from app.analysis.records import PRICE_UNITS, Quote
+from app.analysis.records import Quote
 
 TIGHT_RATIO: Final = 0.5
 WIDE_RATIO: Final = 2.0
@@ -189,7 +189,7 @@ def _evidence(context: DetectorContext, regime: Regime, spread: int) -> Evidence
     evidence: Evidence = {
         "regime": regime.name,
         "ratio": spread / regime.median,
-        "median_spread": regime.median / PRICE_UNITS,
+        "median_spread": regime.median / context.units_per_one,
     }
     if context.tick_size.size:
         evidence["spread_ticks"] = spread / context.tick_size.size

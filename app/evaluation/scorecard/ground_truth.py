@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from app.analysis.bars import SECOND_MS
 from app.analysis.patterns.events import Event
-from app.analysis.records import PRICE_UNITS
+from app.analysis.price_units import DEFAULT_DIGITS, UNITS_PER_ONE
 from app.evaluation.scorecard.precision_recall import PrecisionRecall, Proportion
 
 SLACK_MS = 0.001
@@ -14,7 +14,7 @@ SLACK_MS = 0.001
 
 @dataclass(frozen=True, slots=True)
 class TrueEvent:
-    """One true event; prices in 1e-8; None and "" where they are unknown."""
+    """One true event; prices in units of its tape; None and "" where they are unknown."""
 
     kind: str
     side: str
@@ -34,9 +34,13 @@ class TrueEvent:
         )
 
 
-def price_units(price: float | None) -> int | None:
-    """Convert a published price to integers of 1e-8."""
-    return None if price is None else round(price * PRICE_UNITS)
+def price_units(price: float | None, digits: int = DEFAULT_DIGITS) -> int | None:
+    """Convert a price to integers of 10^-digits.
+
+    The scorecard folds each tape as if its unit were 1e-8, which changes no event but its prices:
+    labels are converted by the tape's digits, prices of events by 8.
+    """
+    return None if price is None else round(price * UNITS_PER_ONE[digits])
 
 
 def match_events(

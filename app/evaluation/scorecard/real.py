@@ -39,17 +39,17 @@ def score_inside_prints(records: Iterable[Record], hidden: Sequence[bool]) -> Pr
     )
 
 
-def hidden_clusters(labels: pd.DataFrame) -> list[TrueEvent]:
-    """Return the labelled clusters of hidden trades."""
+def hidden_clusters(labels: pd.DataFrame, digits: int) -> list[TrueEvent]:
+    """Return the labelled clusters of hidden trades of a tape in units of 10^-digits."""
     return [
-        TrueEvent("hidden_print", side, start, end, price_units(price))
+        TrueEvent("hidden_print", side, start, end, price_units(price, digits))
         for side, start, end, price in zip(
             *(labels[name] for name in ("resting_side", "start_ms", "end_ms", "price")), strict=True
         )
     ]
 
 
-def refill_chains(refills: pd.DataFrame) -> list[TrueEvent]:
+def refill_chains(refills: pd.DataFrame, digits: int) -> list[TrueEvent]:
     """Return the labelled chains of three or more refills."""
     return [
         TrueEvent(
@@ -57,17 +57,17 @@ def refill_chains(refills: pd.DataFrame) -> list[TrueEvent]:
             rows["side"].iloc[0],
             float(rows["ts_ms"].min()),
             float(rows["ts_ms"].max()),
-            price_units(float(rows["price"].iloc[0])),
+            price_units(float(rows["price"].iloc[0]), digits),
         )
         for _, rows in refills.groupby("chain_id")
         if len(rows) >= CHAIN_REFILLS
     ]
 
 
-def single_refills(refills: pd.DataFrame) -> list[TrueEvent]:
+def single_refills(refills: pd.DataFrame, digits: int) -> list[TrueEvent]:
     """Return each labelled refill as an event of its own."""
     return [
-        TrueEvent("iceberg", side, stamp, stamp, price_units(price))
+        TrueEvent("iceberg", side, stamp, stamp, price_units(price, digits))
         for side, stamp, price in zip(
             *(refills[name] for name in ("side", "ts_ms", "price")), strict=True
         )
@@ -75,12 +75,12 @@ def single_refills(refills: pd.DataFrame) -> list[TrueEvent]:
 
 
 def score_native_icebergs(
-    events: Sequence[Event], refills: pd.DataFrame, hours: float
+    events: Sequence[Event], refills: pd.DataFrame, hours: float, digits: int
 ) -> PrecisionRecall:
     """Score native icebergs: precision against any refill in them, recall against chains."""
     native = [event for event in events if event.evidence.get("kind") == "native"]
-    by_refill = match_events(native, single_refills(refills), hours)
-    by_chain = match_events(native, refill_chains(refills), hours)
+    by_refill = match_events(native, single_refills(refills, digits), hours)
+    by_chain = match_events(native, refill_chains(refills, digits), hours)
     return PrecisionRecall(by_refill.precision, by_chain.recall, by_chain.delays_seconds, hours)
 
 
@@ -130,7 +130,7 @@ def score_labelled_tape(
         rows.append(("prints inside the quote", score_inside_prints(tape.records, flags.tolist())))
     labels = {name: folder / f"{stem}.{name}.csv.gz" for name in LABELS}
     if labels["hidden_clusters"].exists():
-        truths = hidden_clusters(pd.read_csv(labels["hidden_clusters"]))
+        truths = hidden_clusters(pd.read_csv(labels["hidden_clusters"]), tape.digits)
         rows.append(
             ("hidden_print", match_events(found.of_type("hidden_print"), truths, found.hours))
         )
@@ -139,6 +139,8 @@ def score_labelled_tape(
         rows.append(("sweep", score_sweeps(found.of_type("sweep"), orders, found.hours)))
     if labels["reserve_refills"].exists():
         refills = pd.read_csv(labels["reserve_refills"])
-        icebergs = score_native_icebergs(found.of_type("iceberg"), refills, found.hours)
+        icebergs = score_native_icebergs(
+            found.of_type("iceberg"), refills, found.hours, tape.digits
+        )
         rows.append(("iceberg (native)", icebergs))
     return rows, found.rates_an_hour()

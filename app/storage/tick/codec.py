@@ -12,9 +12,11 @@ from app.analysis.detectors import in_order
 from app.analysis.levels import PriceLevel, PublishedLevel
 from app.analysis.metrics import Value
 from app.analysis.patterns.events import PUBLISHED_FIELDS, Candidates, Event
+from app.analysis.price_units import DEFAULT_DIGITS, MAX_DIGITS
 from app.analysis.records import Quote
 from app.analysis.results import TickResult
 from app.analysis.state import ENGINE, State
+from app.analysis.widening import set_digits
 from app.core.errors import StateUnreadable
 from app.storage.tick.journal import Journal
 from app.storage.tick.state_packing import pack, unpack
@@ -29,20 +31,26 @@ _level_fields = attrgetter(*_LEVEL_FIELDS)
 
 _AFTER_METRICS: Final = "behaviors", "quality", "engine"
 _WHOLE: Final = 2.0**53
+_MODULUS: Final = 2**64
 _quote_fields = attrgetter(*(f.name for f in fields(Quote)))
-_BAR_NUMBERS = tuple(f.name for f in fields(Bar))[:-2]
+_BAR_FIELDS = [f.name for f in fields(Bar)]
+_BAR_NUMBERS = tuple(_BAR_FIELDS[: _BAR_FIELDS.index("first_quote")])
 _bar_numbers = attrgetter(*_BAR_NUMBERS)
 # They mostly follow from the standing quote, and are then stored as 0: one byte instead of nine.
 _MID2, _SPREAD = _BAR_NUMBERS.index("mid2"), _BAR_NUMBERS.index("spread")
 # Bars of another form can't be read: raise it with each change of what is packed, or how.
 _FORM: Final = 2
+# In place of the form, a bar in a finer unit than 1e-8 has the digits of its unit.
+_FINER_FORMS: Final = tuple(range(DEFAULT_DIGITS + 1, MAX_DIGITS + 1))
 _Count: Any = Annotated[int, msgspec.Meta(ge=0, le=10**8)]
 _NUMBERS = [
     _Count if name in COUNT_FIELDS else type(number)
     for name, number in zip(_BAR_NUMBERS, _bar_numbers(Bar(0)), strict=True)
 ]
 _Quoted: Any = tuple[float, int, int, float, int, float] | None
-_Barred: Any = tuple.__class_getitem__((Literal[_FORM], *_NUMBERS, _Quoted, dict[str, int] | None))
+_Barred: Any = tuple.__class_getitem__(
+    (Literal[(_FORM, *_FINER_FORMS)], *_NUMBERS, _Quoted, dict[str, int] | None)
+)
 _decode_bar = msgspec.msgpack.Decoder(_Barred).decode
 _decode_bars = msgspec.msgpack.Decoder(list[_Barred]).decode
 _UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
@@ -84,6 +92,7 @@ def decode_state(stored: PackedState) -> State:
     Raises `StateUnreadable`.
     """
     state = _of(State, unpack(stored.blob))
+    set_digits(state)
     state.detectors = in_order(state.detectors)
     state.context.baselines.update_thresholds()
     state.bar_builder.begin(state.bar_builder.end)
@@ -124,9 +133,15 @@ def encode_bar(bar: Bar) -> bytes:
     """Pack a bar."""
     quote = bar.first_quote
     values: list[object] = [_shortest(it) for it in _bar_numbers(bar)]
-    values[_MID2] = bar.mid2 - bar.bid_price - bar.ask_price
+    values[_MID2] = _in_64_bits(bar.mid2 - bar.bid_price - bar.ask_price)
     values[_SPREAD] = bar.spread - bar.ask_price + bar.bid_price
-    return _encode((_FORM, *values, quote and _quote_fields(quote), bar.quality))
+    form = _FORM if bar.digits == DEFAULT_DIGITS else bar.digits
+    return _encode((form, *values, quote and _quote_fields(quote), bar.quality))
+
+
+def _in_64_bits(number: int) -> int:
+    """Return a number modulo 2^64 where 64 bits with a sign can't hold it: very large prices."""
+    return number if number >= -(2**63) else number + _MODULUS
 
 
 def _shortest(number: object) -> object:
@@ -149,12 +164,13 @@ def decode_bar(blob: bytes) -> Bar:
 
 
 def _made_bar(values: tuple[Any, ...]) -> Bar:
-    _, *numbers, quote, quality = values
+    form, *numbers, quote, quality = values
     bar = Bar(0).set_fields(zip(_BAR_NUMBERS, numbers, strict=True))
     if quote is not None:
         bar.first_quote = Quote(*quote)
     bar.quality = quality
-    bar.mid2 += bar.bid_price + bar.ask_price
+    bar.digits = DEFAULT_DIGITS if form == _FORM else form
+    bar.mid2 = (bar.mid2 + bar.bid_price + bar.ask_price) % _MODULUS
     bar.spread += bar.ask_price - bar.bid_price
     return bar
 

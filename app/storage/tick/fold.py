@@ -7,7 +7,7 @@ from typing import Final
 from app.analysis.bars import SECOND_MS
 from app.analysis.engine import Engine
 from app.analysis.late_records import MAX_LATE_MS, replay_late_records
-from app.analysis.results import TickResult
+from app.analysis.results import TickResult, add_counts
 from app.storage.tick.read import TickRead
 
 FOLD_BUDGET_SECONDS: Final = 0.05
@@ -15,10 +15,12 @@ FOLD_BUDGET_SECONDS: Final = 0.05
 
 @dataclass(slots=True, init=False)
 class TickReport:
-    """The outcome of one tick: `written`, `overtaken` by another worker, or `idle`: no records.
+    """The outcome of one tick: `written`, `overtaken` by another worker, or `idle`: no records yet.
 
-    `late_records` counts records over 2 s late, `oddities` rejected and odd records by name;
-    `opened_events` are the types of the events that this tick opened.
+    `waiting`: the ticker's settle time has grown, and what it folds up to now is folded already.
+    `late_records` counts late records that are in no window; `oddities` are the rejected and odd
+    records that the answers count, by name, all late ones among them. `opened_events` are the types
+    of the events that this tick opened.
     """
 
     outcome: str
@@ -52,17 +54,16 @@ def fold(
         state.rebuilt_at = as_of
     start = folded_to = state.as_of or reading.start
     for end in reading.piece_ends(start, as_of):
-        batch, stored = reading.parse_piece(folded_to, end)
+        batch, stored = reading.parse_piece(folded_to, end, state.digits)
         if folded_to == start:
             batch.faults.extend([(float(end), "late")] * report.late_records)
         engine.fold(batch, end, stored)
         report.folded_records += len(batch.records)
-        for _, name in batch.faults:
-            report.oddities[name] = report.oddities.get(name, 0) + 1
         reading.folded_count += sum(stored.values())
         folded_to = end
         if spent_seconds() - started > FOLD_BUDGET_SECONDS:
             break
+    add_counts(report.oddities, engine.take_oddities())
     report.behind_seconds = (as_of - folded_to) / SECOND_MS
     return report
 
@@ -72,9 +73,12 @@ def _fold_late_records(engine: Engine, reading: TickRead, report: TickReport) ->
     folded_late = 0
     if reading.late_quotes or reading.late_trades:
         as_of = engine.state.as_of
-        batch, counts = reading.parse_late_records(as_of - MAX_LATE_MS, as_of)
-        folded_late = sum(counts.values()) - sum([bar.stored for bar in engine.state.recent])
-        replay_late_records(engine.state, engine.table, batch, counts)
+        batch, counts = reading.parse_late_records(as_of - MAX_LATE_MS, as_of, engine.state.digits)
+        came_late = sum(counts.values()) - sum([bar.stored for bar in engine.state.recent])
+        grown = replay_late_records(engine.state, engine.table, batch, counts)
+        if grown is not None:
+            folded_late = came_late
+            report.oddities = grown
     report.late_records = max(0, reading.late_records - max(0, folded_late))
 
 
@@ -89,6 +93,8 @@ def analyse(engine: Engine, reading: TickRead, report: TickReport, folded_to: in
             quality["ahead"] = reading.ahead_count
         if reading.key_check.seconds_not_ms:
             quality["seconds_not_ms"] = reading.key_check.seconds_not_ms
+        if reading.not_ms_count:
+            quality["not_ms"] = reading.not_ms_count
         if reading.wrong_type_count:
             quality["wrong_type"] = reading.wrong_type_count
         if report.behind_seconds:

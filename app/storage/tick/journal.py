@@ -15,7 +15,6 @@ from app.analysis.bars import SECOND_MS
 from app.analysis.engine import Engine
 from app.analysis.quantiles import IntArray
 from app.analysis.record_parser import ScoredMembers
-from app.core.errors import StateUnreadable
 from app.storage.tick.read import members_in_range, parse_records
 
 MAX_AGE_MS: Final = 10 * SECOND_MS
@@ -56,10 +55,10 @@ class Journal:
         self.entries.append(entry)
         self.member_count += len(entry.checksums)
 
-    def replay(self, engine: Engine, quotes: ScoredMembers, trades: ScoredMembers) -> None:
+    def replay(self, engine: Engine, quotes: ScoredMembers, trades: ScoredMembers) -> bool:
         """Fold the journal's records, found among the stored ones, into an engine as of `since`.
 
-        Raises `StateUnreadable` if some of them are gone.
+        Returns False if some of them are gone; the engine is then as of the last tick before them.
         """
         for entry in self.entries:
             after, to = engine.state.as_of, entry.as_of
@@ -73,8 +72,10 @@ class Journal:
                 for stored in (quotes, trades)
             ]
             if len(folded[0]) + len(folded[1]) < len(entry.checksums):
-                raise StateUnreadable(f"records that were folded up to {to} are gone")
-            engine.advance(parse_records(folded[0], folded[1], after, to)[0], to)
+                return False
+            batch, _ = parse_records(folded[0], folded[1], after, to, engine.state.digits)
+            engine.advance(batch, to)
+        return True
 
 
 def _checksum(member: bytes) -> int:

@@ -8,8 +8,9 @@ from operator import attrgetter, itemgetter
 from typing import Any, Final
 
 from app.analysis.bars import SECOND_MS, whole_second
+from app.analysis.price_units import DEFAULT_DIGITS
 from app.analysis.record_parser import ScoredMembers, parse_batch
-from app.analysis.records import Batch
+from app.analysis.records import Batch, Fault
 from app.analysis.windows import WINDOWS
 from app.storage.tick.resp import bulk_string
 
@@ -18,6 +19,8 @@ MARGIN_MS: Final = 1.0
 AHEAD_MS: Final = 5_000
 OLDEST_MS: Final = 1_000_000_000_000
 """Least score in epoch ms; lower ones look like seconds."""
+NEWEST_MS: Final = 100_000_000_000_000
+"""Greatest score in epoch ms; greater ones look like microseconds or nanoseconds."""
 
 _score_of = itemgetter(1)
 _stamp_of = attrgetter("stamp")
@@ -79,11 +82,11 @@ class TickRead:
     `folded_count` is the number of stored records up to the state's `as_of`; `late_records` of them
     came after they should have been folded. `recent_count` is the number of records in the state's
     bars of the last 2 s; `late_quotes` and `late_trades` are all records of these 2 s, if some of
-    them are late. `ahead_count` counts records stamped over 5 s ahead; `gap_end` is the oldest
-    record left after unread ones were trimmed. `wrong_type_count` counts the broker's keys of the
-    wrong type, `metrics_lengths` are the numbers of fields of the metrics keys. `is_malformed`: one
-    of our keys has the wrong type, or the state lacks fields. `truncated_at` is the last score read
-    if the read reached its limit.
+    them are late. `ahead_count` counts records stamped over 5 s ahead, `not_ms_count` those with
+    scores too great for milliseconds; `gap_end` is the oldest record left after unread ones were
+    trimmed. `wrong_type_count` counts the broker's keys of the wrong type, `metrics_lengths` are
+    the numbers of fields of the metrics keys. `is_malformed`: one of our keys has the wrong type,
+    or the state lacks fields. `truncated_at` is the last score read if the read reached its limit.
     """
 
     version: str
@@ -97,6 +100,7 @@ class TickRead:
     late_trades: list[tuple[bytes, float]]
     newest_scores: list[float]
     ahead_count: int
+    not_ms_count: int
     gap_end: float | None
     wrong_type_count: int
     metrics_lengths: list[int]
@@ -108,9 +112,8 @@ class TickRead:
         self.version = version
         self.start = start
         self.quotes, self.trades, self.late_quotes, self.late_trades = [], [], [], []
-        self.folded_count = self.late_records = self.recent_count = self.ahead_count = (
-            self.wrong_type_count
-        ) = 0
+        self.folded_count = self.late_records = self.recent_count = 0
+        self.ahead_count = self.not_ms_count = self.wrong_type_count = 0
         self.newest_scores = []
         self.gap_end = None
         self.metrics_lengths = []
@@ -164,18 +167,22 @@ class TickRead:
         """Return the last whole second before the oldest record."""
         return whole_second(self.oldest_score()) - SECOND_MS
 
-    def parse_piece(self, after: int, to: int) -> tuple[Batch, dict[int, int]]:
-        """Parse the records stamped in (after, to], and count members by their score's second."""
+    def parse_piece(self, after: int, to: int, digits: int) -> tuple[Batch, dict[int, int]]:
+        """Parse the records stamped in (after, to], and count members by their score's second.
+
+        `digits` are those of the ticker's price unit.
+        """
         return parse_records(
             members_in_range(self.quotes, after, to),
             members_in_range(self.trades, after, to),
             after,
             to,
+            digits,
         )
 
-    def parse_late_records(self, after: int, to: int) -> tuple[Batch, dict[int, int]]:
+    def parse_late_records(self, after: int, to: int, digits: int) -> tuple[Batch, dict[int, int]]:
         """Do the same with the late records and their neighbours."""
-        return parse_records(self.late_quotes, self.late_trades, after, to)
+        return parse_records(self.late_quotes, self.late_trades, after, to, digits)
 
     def piece_ends(self, after: int, as_of: int) -> Iterator[int]:
         """Yield the whole seconds that divide the records into pieces of about `PIECE_RECORDS`."""
@@ -226,17 +233,32 @@ def members_in_range(stored: ScoredMembers, after: int, to: int) -> ScoredMember
 
 
 def parse_records(
-    quotes: ScoredMembers, trades: ScoredMembers, after: int, to: int
+    quotes: ScoredMembers,
+    trades: ScoredMembers,
+    after: int,
+    to: int,
+    digits: int = DEFAULT_DIGITS,
 ) -> tuple[Batch, dict[int, int]]:
     """Parse records stamped in (after, to], and count all members by score and second."""
-    batch = parse_batch(quotes, trades)
+    batch = parse_batch(quotes, trades, digits)
     records, faults = batch.records, batch.faults
     if records and not (after < records[0].stamp and records[-1].stamp <= to):
         start = bisect_right(records, after, key=_stamp_of)
         records = records[start : bisect_right(records, to, key=_stamp_of)]
     if faults:
-        faults = [fault for fault in faults if after < fault[0] <= to]
-    return Batch(records, faults), _stored_by_second((quotes, trades), after, to)
+        faults = _faults_in_range(faults, after, to)
+    in_range = Batch(
+        records,
+        faults,
+        batch.digits,
+        _faults_in_range(batch.rejected_quotes, after, to) if batch.rejected_quotes else (),
+        _faults_in_range(batch.rejected_trades, after, to) if batch.rejected_trades else (),
+    )
+    return in_range, _stored_by_second((quotes, trades), after, to)
+
+
+def _faults_in_range(faults: Iterable[Fault], after: int, to: int) -> list[Fault]:
+    return [fault for fault in faults if after < fault[0] <= to]
 
 
 def _stored_by_second(record_lists: Iterable[ScoredMembers], after: int, to: int) -> dict[int, int]:

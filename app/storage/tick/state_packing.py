@@ -21,6 +21,7 @@ from app.analysis import (
     levels,
     quantiles,
     records,
+    rejections,
     standing_quote,
     state,
     touch,
@@ -36,6 +37,7 @@ _MODULES: tuple[ModuleType, ...] = (
     levels,
     standing_quote,
     records,
+    rejections,
     quantiles,
     detector_context,
     state,
@@ -74,9 +76,10 @@ _KINDS = _kinds()
 _MAKE: dict[bytes, Callable[..., object]] = {kind.mark: kind.make for kind in _KINDS.values()}
 _LAYOUT = zlib.crc32(repr(sorted((k.mark, k.names) for k in _KINDS.values())).encode())
 
-# States that were stored before these classes and some of their fields were renamed, in November
-# 2026, hold the same fields in the same order; they are read, and written anew by today's names.
-_FORMER_LAYOUT = 0xFDF750AE
+# States of former layouts are read, and written anew in today's. The first was stored before these
+# classes and some of their fields were renamed, in November 2026: same fields, same order. The
+# second lacks last fields with defaults: price units, and what was rejected.
+_FORMER_LAYOUTS = (0xFDF750AE, 0xE6A81DFB)
 _FORMER_MARKS = {
     b"BarFold": "BarBuilder",
     b"BookSecond": "SecondTotals",
@@ -134,7 +137,8 @@ def unpack(blob: bytes) -> object:
     Raises `StateUnreadable` if the bytes or the fields of the classes changed since.
     """
     body = blob[_CHECKSUM_BYTES:]
-    if blob[:_CHECKSUM_BYTES] not in (_checksum(body, _LAYOUT), _checksum(body, _FORMER_LAYOUT)):
+    checksums = [_checksum(body, layout) for layout in (_LAYOUT, *_FORMER_LAYOUTS)]
+    if blob[:_CHECKSUM_BYTES] not in checksums:
         raise StateUnreadable("its checksum differs")
     try:
         return _made(_decode(body))

@@ -12,6 +12,8 @@ from typing import Any, NamedTuple
 from app.analysis.bars import SECOND_MS, Bar
 from app.analysis.levels import PublishedLevel
 from app.analysis.patterns.events import Event
+from app.analysis.price_units import DEFAULT_DIGITS
+from app.analysis.rejections import Rejections
 from app.analysis.results import TickResult
 from app.analysis.state import ENGINE, State
 from app.analysis.windows import WINDOWS
@@ -23,6 +25,8 @@ from app.storage.tick.read import TickRead
 from app.storage.tick.resp import Command, FieldNames, command, field_names, flat, hset
 
 HOUSEKEEPING_SECONDS = 10
+# Removing a million records would block Redis for two seconds.
+MAX_TRIMMED = 100_000
 _RENEWED_EACH_TICK_SECONDS = 60
 CANDIDATES_PREFIX, LEVELS_PREFIX = "c:", "l:"
 _MULTI, _EXEC = command("MULTI"), command("EXEC")
@@ -34,7 +38,8 @@ class PublishedKeys:
     """What a ticker's keys contain, as last written by this worker.
 
     `as_of` and `field_names` are by window, `levels` by side, None where unknown; `recent` are the
-    bars of the last 2 s with their packed bytes; `tick_size` is 0 where unknown.
+    bars of the last 2 s with their packed bytes; `tick_size` is 0 where unknown, `digits` are those
+    of the price unit; `has_rejected`: the state tells of rejected records.
     """
 
     as_of: list[int] = field(default_factory=lambda: [0] * len(WINDOWS))
@@ -42,6 +47,8 @@ class PublishedKeys:
     levels: list[list[PublishedLevel] | None] = field(default_factory=lambda: [None, None])
     recent: list[tuple[Bar, bytes]] = field(default_factory=list)
     tick_size: int = 0
+    digits: int = DEFAULT_DIGITS
+    has_rejected: bool = False
 
     def pack_bars(self, bars: Sequence[Bar]) -> list[bytes]:
         """Return bars packed; a bar is written up to three times, and packed once."""
@@ -82,7 +89,7 @@ class TickWrite:
         """Return all commands; `published` is updated to what the keys contain after them.
 
         Without a journal, at least every ten seconds, the state is stored whole and long lifetimes
-        are renewed.
+        are renewed. Before the first usable record there are no metrics.
         """
         as_of = result.as_of
         packed_final, packed_recent = (
@@ -92,7 +99,11 @@ class TickWrite:
         published.recent = [*zip(state.recent, packed_recent, strict=True)]
         return [
             _MULTI,
-            *self._metrics_commands(result, published, renews_lifetimes=journal is None),
+            *(
+                self._metrics_commands(result, published, renews_lifetimes=journal is None)
+                if state.has_records
+                else ()
+            ),
             *self._event_commands(state, result, renews_lifetimes=journal is None),
             *self._level_commands(state, result, published),
             *self._bar_commands(result, packed_final),
@@ -198,12 +209,23 @@ class TickWrite:
                 {LEVELS_PREFIX + name: packed_value for name, packed_value in packed.levels.items()}
             )
         tick_size = state.context.tick_size.size
+        if state.digits != DEFAULT_DIGITS and (journal is None or state.digits != published.digits):
+            fields[keys.PRICE_DIGITS] = published.digits = state.digits
         if journal is None or tick_size != published.tick_size:
             if tick_size:
                 fields[keys.TICK_SIZE] = tick_size
             else:
                 obsolete_fields.append(keys.TICK_SIZE)
             published.tick_size = tick_size
+        quote_at = state.quote_at
+        if quote_at:
+            fields[keys.QUOTE_AT] = quote_at
+        has_rejected = state.has_rejections
+        if has_rejected:
+            fields[keys.REJECTED] = codec.json_text(_rejected(state))
+        elif journal is None or published.has_rejected:
+            obsolete_fields.append(keys.REJECTED)
+        published.has_rejected = has_rejected
         if obsolete_fields:
             yield "HDEL", self._state, *obsolete_fields
         yield "HSET", self._state, *flat(fields)
@@ -211,12 +233,22 @@ class TickWrite:
             yield command("EXPIRE", self._state, keys.STATE_LIFETIME_SECONDS)
 
     def _trim_commands(self, as_of: int) -> Iterator[Command]:
-        if self._is_housekeeping or self._reading.key_check.oversized_keys:
-            start = as_of - self._limits.retention_seconds * SECOND_MS
-            oldest = f"({start}" if self._is_housekeeping else ""
-            records = self._quotes, self._trades
-            max_records = self._limits.max_records
-            yield "EVAL", TRIM_RECORDS, 3, self._state, *records, as_of, oldest, max_records
+        if self._is_housekeeping:
+            newest = self._metrics[0]
+            keys_to_trim = self._state, newest, self._quotes, self._state, newest, self._trades
+            retention_ms = self._limits.retention_seconds * SECOND_MS
+            limits = as_of, retention_ms, self._limits.max_records, MAX_TRIMMED
+            yield "EVAL", TRIM_RECORDS, len(keys_to_trim), *keys_to_trim, *limits, "tick"
+
+
+def _rejected(state: State) -> dict[str, object]:
+    """Return, by kind, what was rejected since the newest usable record of the kind."""
+    kinds = {"quotes": state.rejected_quotes, "trades": state.rejected_trades}
+    return {kind: _published(rejected) for kind, rejected in kinds.items() if rejected.count}
+
+
+def _published(rejected: Rejections) -> dict[str, object]:
+    return {"since": rejected.since, "count": rejected.count, "reasons": rejected.reasons}
 
 
 def is_housekeeping_turn(ticker: str, as_of: int, interval_seconds: int) -> bool:

@@ -1,8 +1,9 @@
-"""A state stored before classes and fields were renamed goes on as if nothing had happened.
+"""A state stored by earlier code goes on as if nothing had happened.
 
-`former_state.bin` was made with the code of commit c8998f7 from 15 simulated minutes: the packed
-parts of a state, its bars, the records of the next 90 s, and what the former engine, which had
-folded all of it, said of them.
+Each file was made with the code of a commit from 15 simulated minutes: the packed parts of a state,
+its bars, the records of the next 90 s, and what the former engine, which had folded all of it, said
+of them. `former_state.bin` is from before classes and fields were renamed (c8998f7),
+`state_of_77c23c1.bin` from before tickers had price units of their own.
 """
 
 import zlib
@@ -21,12 +22,12 @@ from app.analysis.windows import WINDOW_SECONDS
 from app.storage.tick import codec
 from app.storage.tick.codec import PackedState
 
-FORMER = Path(__file__).with_name("former_state.bin")
+FOLDER = Path(__file__).parent
 
 
-@pytest.fixture(scope="module")
-def former() -> Any:
-    return msgspec.msgpack.decode(zlib.decompress(FORMER.read_bytes()))
+@pytest.fixture(scope="module", params=["former_state.bin", "state_of_77c23c1.bin"])
+def former(request: pytest.FixtureRequest) -> Any:
+    return msgspec.msgpack.decode(zlib.decompress((FOLDER / request.param).read_bytes()))
 
 
 def engine_of(former: Mapping[str, Any]) -> Engine:
@@ -82,3 +83,23 @@ def test_its_detectors_stand_in_the_present_order(former: Any) -> None:
     now = [type(detector) for detector in Engine.new("SPY").state.detectors]
 
     assert [type(detector) for detector in engine_of(former).state.detectors] == now
+
+
+def test_its_prices_are_of_the_coarsest_unit_and_can_become_finer(former: Any) -> None:
+    engine = engine_of(former)
+    assert (engine.state.digits, engine.table.digits) == (8, 8)
+    as_of = former["as_of"] + SECOND_MS
+    [first, *_] = records_of(former["records"][0])
+
+    finer = Trade(first.stamp, 10**9, 148_2700000005, 1.0, 1)
+    found = engine.advance(Batch([finer], [], 10), as_of)
+
+    assert (engine.state.digits, engine.table.digits) == (10, 10)
+    assert found.failed_detectors == {}
+    said = former["results"][0]["metrics"]["5min"]
+    assert found.metrics["5min"]["large_bid_size"] == pytest.approx(said["large_bid_size"], rel=0.1)
+    assert found.metrics["5min"]["min_spread"] == said["min_spread"]
+    again = codec.decode_state(codec.encode_state(engine.state))
+    assert {level.price for level in again.levels[0].levels} == {
+        level.price for level in engine.state.levels[0].levels
+    }

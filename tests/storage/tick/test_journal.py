@@ -1,5 +1,6 @@
 """Between stored states a ticker's journal lists what was folded: any worker can repeat it."""
 
+import json
 import random
 from collections.abc import Callable
 from typing import Any
@@ -10,9 +11,11 @@ from structlog.testing import capture_logs
 
 from app.analysis.records import Quote, Trade
 from app.core.settings import Settings
+from app.storage.keys import Keys
 from app.storage.tick.codec import decode_journal
 from app.storage.tick.journal import MAX_AGE_MS
 from app.storage.tick_store import TickStore
+from app.storage.trimming import RecordTrimmer
 from tests.broker import publish
 from tests.builders import quote, second, stream, trade
 from tests.storage.test_tick_store import TICKER, published
@@ -107,20 +110,71 @@ def test_a_tick_that_saw_a_late_record_stores_the_state_whole(
     assert redis_client.hget(STATE, "journal") == b""
 
 
-def test_records_that_are_gone_before_they_could_be_folded_again_are_said(
-    redis_client: redis.Redis, settings: Settings
+@pytest.mark.parametrize(
+    ("gone", "known_to"),
+    [((12, 13), 12), ((10.2, 11), 10), ((0, 13), None)],
+    ids=["the last second", "a second between", "all"],
+)
+@pytest.mark.parametrize("kind", ["quotes", "trades"])
+def test_records_that_are_gone_before_they_could_be_folded_again_cost_seconds_and_no_state(
+    redis_client: redis.Redis,
+    settings: Settings,
+    kind: str,
+    gone: tuple[float, float],
+    known_to: float | None,
 ) -> None:
     publish(redis_client, TICKER, steady(20))
     store = TickStore(settings)
     for number in range(1, 14):
         store.run_tick(TICKER, second(number))
-    assert redis_client.hget(STATE, "journal")
-    redis_client.zremrangebyscore(f"orderflow:quotes:{TICKER}", second(12), second(13))
+    journal = decode_journal(redis_client.hget(STATE, "journal"))
+    assert journal is not None
+    known_ms = journal.since if known_to is None else max(journal.since, second(known_to))
+    scores = f"({second(gone[0])}", second(gone[1])
+    assert redis_client.zremrangebyscore(f"orderflow:{kind}:{TICKER}", *scores) > 0
+    bars_before = redis_client.xlen(f"orderflow:bars:{TICKER}")
     store = TickStore(settings)
 
     with capture_logs() as logs:
-        outcomes = [store.run_tick(TICKER, second(n)).outcome for n in (14, 15)]
+        outcomes = [store.run_tick(TICKER, second(n)).outcome for n in (14, 15, 16)]
 
-    assert outcomes == ["overtaken", "written"]
-    assert [log["event"] for log in logs] == ["state unreadable, rebuilding"]
-    assert b"rebuilt_at" in redis_client.hget(f"orderflow:metrics:{TICKER}:10s", "quality")
+    assert outcomes == ["written"] * 3
+    assert [log["event"] for log in logs] == ["records of a journal are gone"]
+    fields = redis_client.hgetall(f"orderflow:metrics:{TICKER}:1min")
+    assert json.loads(fields[b"quality"]) == {"gaps": [[known_ms, second(13)]]}
+    assert int(fields[b"quote_count"]) == 16 * 5 + 1
+    assert redis_client.xlen(f"orderflow:bars:{TICKER}") == bars_before + 3
+    assert not redis_client.keys("orderflow:bad:*")
+
+
+def test_what_a_ticker_has_learned_outlives_its_records(
+    redis_client: redis.Redis, settings: Settings
+) -> None:
+    """Workers and feed end together, and come back when the records have been trimmed."""
+    records = steady(200)
+    publish(redis_client, TICKER, records)
+    store = TickStore(settings)
+    for number in range(1, 195):
+        store.run_tick(TICKER, second(number))
+    assert redis_client.hget(STATE, "journal")
+    redis_client.delete(f"orderflow:metrics:{TICKER}:10s")  # as expired
+    trimmer = RecordTrimmer(redis_client, Keys(), settings)
+    for _ in range(5):
+        trimmer.trim_slice(second(86_400))
+    assert not redis_client.keys("orderflow:quotes:*")
+    publish(
+        redis_client, TICKER, stream(*(quote(at=86_400 + n / 5, bid_size=7) for n in range(25)))
+    )
+
+    store = TickStore(settings)
+    outcomes = [store.run_tick(TICKER, second(86_400 + n)).outcome for n in range(1, 5)]
+
+    assert outcomes == ["written"] * 4
+    engine = store._warm[TICKER].engine  # noqa: SLF001 - what the state has learned is in no key alone
+    assert engine.state.first_quote is not None
+    assert engine.state.first_quote.stamp == records[0].stamp
+    assert engine.state.context.thresholds.depth is not None
+    fields = redis_client.hgetall(f"orderflow:metrics:{TICKER}:10s")
+    assert fields[b"quote_count"] == b"21"
+    assert float(fields[b"covered_seconds"]) == 10
+    assert "rebuilt_at" not in json.loads(fields[b"quality"])

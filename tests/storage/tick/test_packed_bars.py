@@ -50,3 +50,37 @@ def test_a_bar_without_the_number_of_its_form_is_unreadable() -> None:
 
     with pytest.raises(StateUnreadable):
         decode_bar(msgspec.msgpack.encode(values[1:]))
+
+
+@pytest.mark.parametrize(
+    ("bid", "ask", "mid2", "spread"),
+    [
+        (9 * 10**18, 9 * 10**18, 0, 0),
+        (9 * 10**18 - 1, 9 * 10**18, 18 * 10**18 - 1, 1),
+        (0, 9 * 10**18, 18 * 10**18 - 3, 5),
+        (9 * 10**18, 1, 18 * 10**18 - 3, 9 * 10**18 - 2),
+        (1, 9 * 10**18, 0, 0),
+    ],
+)
+def test_the_greatest_prices_come_back(bid: int, ask: int, mid2: int, spread: int) -> None:
+    bar = _bar()
+    bar.bid_price, bar.ask_price, bar.mid2, bar.spread = bid, ask, mid2, spread
+
+    assert decode_bar(encode_bar(bar)) == bar
+
+
+@pytest.mark.parametrize("digits", [8, 9, 16])
+def test_a_bar_tells_its_price_unit(digits: int) -> None:
+    bar = _bar()
+    bar.digits = digits
+
+    assert decode_bar(encode_bar(bar)).digits == digits
+
+
+@pytest.mark.parametrize("form", [1, 3, 8, 17])
+def test_a_bar_of_no_known_form_is_unreadable(form: int) -> None:
+    values = msgspec.msgpack.decode(encode_bar(_bar()))
+    values[0] = form
+
+    with pytest.raises(StateUnreadable):
+        decode_bar(msgspec.msgpack.encode(values))
