@@ -226,7 +226,7 @@ class Engine:
         state.bar_builder.integrated_to = max(float(end - SECOND_MS), state.gap_end)
         state.is_asleep = False
         state.newest_second = end
-        state.checkpoints = []
+        state.checkpoints = [BuilderCheckpoint(end - SECOND_MS, state.bar_builder.copy())]
 
     def _complete_stamp(self) -> None:
         """Report that all records of the newest trade's stamp are folded."""

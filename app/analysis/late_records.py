@@ -40,7 +40,8 @@ def replay_late_records(
     old_bars, state.recent = state.recent, []
     state.checkpoints = state.checkpoints[:1]
     grown: dict[str, int] = {}
-    records = iter(in_unit)
+    # What is stamped before the ticker's first second, or before it woke, belongs to no bar.
+    records = iter([it for it in in_unit if it.stamp > state.checkpoints[0].end])
     record = next(records, None)
     for old_bar in old_bars:
         builder.begin(old_bar.end)

@@ -51,12 +51,19 @@ def id_line(answer_id: str | None) -> Iterator[str]:
 def _no_counts(answer: Answer) -> str:
     if answer.as_of is None:
         return "known from the first tick on"
-    return nothing_odd(["rejected"] if answer.rejected else [])
+    flags: list[Flag] = ["rejected"] if answer.rejected else []
+    return nothing_odd([*flags, "lagging"] if answer.feed_lag_seconds is not None else flags)
 
 
 def nothing_odd(flags: Collection[Flag]) -> str:
-    """Return that a history has no odd records, unless the newest records are rejected."""
-    return "see the rejected records" if "rejected" in flags else "nothing odd"
+    """Return that a history has no odd records, as far as the flags do not say otherwise.
+
+    >>> nothing_odd(["quiet"]), nothing_odd(["delayed"]), nothing_odd(["lagging", "rejected"])
+    ('nothing odd', 'nothing else odd', 'see the rejected records')
+    """
+    if "rejected" in flags:
+        return "see the rejected records"
+    return "nothing else odd" if {"lagging", "delayed"} & {*flags} else "nothing odd"
 
 
 def _heading(answer: Answer) -> Iterator[str]:

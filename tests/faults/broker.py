@@ -16,7 +16,7 @@ from app.feeds.publish import member_of
 PAUSE_SECONDS = 0.01
 LEAD_MS = 1000.0
 """How long before its stamp a record is written: a busy test machine then makes none late."""
-LONGEST_LATENESS_MS = 1400.0
+LATENESS_MS = (300.0, 1700.0)
 SHUFFLE_MS = 400.0
 
 
@@ -31,6 +31,7 @@ class Posting:
     due_ms: float
     written_ms: float = 0.0
     is_copy: bool = False
+    is_late: bool = False
 
 
 def postings_of(ticker: str, records: Iterable[Record]) -> list[Posting]:
@@ -55,6 +56,7 @@ class Broker:
     is_silent: bool = False
     lead_ms: float = LEAD_MS
     late_share: float = 0.0
+    lateness_ms: tuple[float, float] = LATENESS_MS
     copied_share: float = 0.0
     shuffles: bool = False
     refusals: int = 0
@@ -115,11 +117,12 @@ class Broker:
             self.inversions += sum(p.stamp < max(before) for p in later)
             for posting in later:
                 posting.due_ms += self.random.random() * SHUFFLE_MS
-        late = [p for p in due if self.late_share and self.random.random() < self.late_share]
+        late = [p for p in due if not p.is_late and self.random.random() < self.late_share]
         if late:
             due = [p for p in due if p not in late]
             for posting in late:
-                posting.due_ms = posting.stamp + 300 + self.random.random() * LONGEST_LATENESS_MS
+                posting.is_late = True
+                posting.due_ms = posting.stamp + self.random.uniform(*self.lateness_ms)
             self.delayed += len(late)
             later += late
         if later:

@@ -68,8 +68,8 @@ def undisturbed(ticker: str, postings: Sequence[Posting], wanted: set[int]) -> d
     expected: dict[int, Expected] = {}
     patterns: dict[str, tuple[bytes, float]] = {}
     levels: list[Members] = [{}, {}]
-    first = batch.records[0].stamp
-    start = whole_second(first)
+    # A ticker begins with its first record, usable or not.
+    start = whole_second(min([batch.records[0].stamp, *(stamp for stamp, _ in batch.faults)]))
     seconds = _by_second(batch)
     for as_of in range(start, max(wanted) + SECOND_MS, SECOND_MS):
         analysis = engine.advance(seconds.get(as_of, Batch([], [])), as_of)

@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 from app.storage.keys import MOVED_SHARDS
 from tests.faults.context import FaultContext, count_error, ignore_redis_errors, kill, require
+from tests.faults.feed_kinds import delayed_feed, late_feed, refused_flood
 from tests.faults.million_quotes import MILLION, write_million_quotes
 from tests.faults.shared_names import REFUSED_FAN_OUTS, REFUSED_WRITES, UP
 from tests.faults.system import WORKERS, pass_time
@@ -460,4 +461,7 @@ KINDS: dict[str, tuple[str, Fault]] = {
     "newer-engine": (LOST, newer_engine),
     "term-beat": (EXACT, term_beat),
     "wrong-types": (LATE, wrong_types),
+    "late-feed": (LATE, late_feed),
+    "delayed-feed": (EXACT, delayed_feed),
+    "refused-flood": (EXACT, refused_flood),
 }

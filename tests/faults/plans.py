@@ -10,6 +10,14 @@ from random import Random
 from tests.faults.broker import Broker, Posting, postings_of
 from tests.faults.comparison import MOST_NAMED, compare
 from tests.faults.context import SETTLE_MS, FaultContext
+from tests.faults.feed_kinds import (
+    DELAY_MS,
+    DELAYED,
+    FLOOD_RECORDS,
+    ODD,
+    held_back,
+    refused_postings,
+)
 from tests.faults.kinds import BIG, EXACT, KINDS, LATE, LOST
 from tests.faults.samples import Sampler
 from tests.faults.system import System
@@ -109,6 +117,11 @@ def _run(plan: Plan, system: System, outcome: Outcome) -> None:
     broker = Broker(system.port, draw, _tape(plan, start_ms))
     if "backlog" in plan.faults:
         broker.add(_backlog(plan.seed, start_ms))
+    if "delayed-feed" in plan.faults:
+        broker.add(held_back(DELAYED, plan.seed, start_ms - DELAY_MS, PAST_SECONDS + LIVE_SECONDS))
+    if "refused-flood" in plan.faults:
+        broker.add(held_back(ODD, plan.seed, start_ms, PAST_SECONDS + LIVE_SECONDS))
+        broker.add(refused_postings(FLOOD_RECORDS))
     sampler = Sampler(system.port, TICKERS)
     context = FaultContext(system, broker, sampler, draw, TICKERS)
     try:
@@ -181,8 +194,8 @@ def _recovery_seconds(context: FaultContext, end_ms: float, *, is_empty: bool) -
     due_ms = end_ms - SETTLE_MS
     for ticker in context.tickers:
         mine = [s for s in context.sampler.samples if s.ticker == ticker]
-        before = max((s.as_of for s in mine if s.at_ms <= end_ms), default=0)
-        after = [s.at_ms for s in mine if s.at_ms > end_ms and s.as_of > max(before, due_ms)]
+        before = max((s.due_ms for s in mine if s.at_ms <= end_ms), default=0)
+        after = [s.at_ms for s in mine if s.at_ms > end_ms and s.due_ms > max(before, due_ms)]
         since_ms = _first_quote_ms(context, ticker, end_ms) if is_empty else end_ms
         longest = max(longest, (min(after) - since_ms) / 1000.0 if after else float("inf"))
     return longest

@@ -12,6 +12,8 @@ from app.analysis.touch import SIDE_NAMES
 from app.analysis.windows import WINDOWS
 
 EACH_SECONDS = 0.4
+LAGS = "orderflow:lags"
+"""Settle times of the tickers that have one of their own, in seconds."""
 
 Members = dict[bytes, float]
 
@@ -28,6 +30,13 @@ class Sample:
     windows: dict[str, dict[bytes, bytes]]
     patterns: Members
     levels: tuple[Members, Members]
+    lag_ms: int = 0
+    """The ticker's own settle time: its ticks fold to an `as_of` so much earlier."""
+
+    @property
+    def due_ms(self) -> int:
+        """Return which second's tick this is."""
+        return self.as_of + self.lag_ms
 
     def quality(self, window: str) -> dict[str, object]:
         """Return a window's quality."""
@@ -57,8 +66,8 @@ class Sampler:
         self._client.close()
 
     def newest(self, ticker: str) -> int:
-        """Return the newest `as_of` seen of a ticker, 0 for none."""
-        return next((s.as_of for s in reversed(self.samples) if s.ticker == ticker), 0)
+        """Return the second of the newest tick seen of a ticker, 0 for none."""
+        return next((s.due_ms for s in reversed(self.samples) if s.ticker == ticker), 0)
 
     def _run(self) -> None:
         before_ms = time.time() * 1000.0
@@ -77,7 +86,8 @@ class Sampler:
         pipe.zrange(f"orderflow:patterns:{ticker}", 0, -1, withscores=True)
         for side in SIDE_NAMES:
             pipe.zrange(f"orderflow:levels:{ticker}:{side}", 0, -1, withscores=True)
-        *hashes, patterns, bids, asks = pipe.execute()
+        pipe.hget(LAGS, ticker)
+        *hashes, patterns, bids, asks, lag_seconds = pipe.execute()
         if not all(hashes):
             return
         stamps = {int(fields[b"as_of"]) for fields in hashes}
@@ -93,5 +103,6 @@ class Sampler:
                 dict(zip(WINDOWS, hashes, strict=True)),
                 dict(patterns),
                 (dict(bids), dict(asks)),
+                int(lag_seconds or 0) * 1000,
             )
         )

@@ -363,6 +363,40 @@ def test_records_up_to_two_seconds_late_enter_the_windows_and_are_counted(
             assert numbers(seen[number][window]) == numbers(calm[number][window])
 
 
+@pytest.mark.parametrize("lives_seconds", [1, 2, 3])
+def test_late_records_of_a_young_ticker_enter_the_windows_and_are_counted_once(
+    redis_client: redis.Redis, store: TickStore, lives_seconds: int
+) -> None:
+    first, late = quote(at=0.5, seq=0), quote(at=0.7, bid=10.01, seq=1)
+    late.stamp += (lives_seconds - 1) * 1000.0
+    publish(redis_client, TICKER, [first])
+    for number in range(1, lives_seconds + 1):
+        store.run_tick(TICKER, second(number))
+    publish(redis_client, TICKER, [late])
+
+    totals = totals_of([store.run_tick(TICKER, second(lives_seconds + n)) for n in range(1, 5)])
+
+    fields = published(redis_client)["10s"]
+    assert (fields[b"quote_count"], fields[b"bid_price"]) == (b"2", b"10.01")
+    assert json.loads(fields[b"quality"]) == {"late": 1}
+    assert totals == {"late": 1}
+
+
+def test_late_records_before_a_tickers_first_second_are_only_counted(
+    redis_client: redis.Redis, store: TickStore
+) -> None:
+    publish(redis_client, TICKER, [quote(at=2.5, seq=1)])
+    store.run_tick(TICKER, second(3))
+    publish(redis_client, TICKER, [quote(at=1.9, bid=9.0, seq=0)])
+
+    totals = totals_of([store.run_tick(TICKER, second(number)) for number in range(4, 8)])
+
+    fields = published(redis_client)["10s"]
+    assert (fields[b"quote_count"], fields[b"bid_lift_count"]) == (b"1", b"0")
+    assert json.loads(fields[b"quality"]) == {"late": 1}
+    assert totals == {"late": 1}
+
+
 def test_records_later_than_two_seconds_are_counted_and_change_no_number(
     redis_client: redis.Redis, store: TickStore, new_store: NewStore
 ) -> None:

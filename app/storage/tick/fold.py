@@ -74,7 +74,8 @@ def _fold_late_records(engine: Engine, reading: TickRead, report: TickReport) ->
     if reading.late_quotes or reading.late_trades:
         as_of = engine.state.as_of
         batch, counts = reading.parse_late_records(as_of - MAX_LATE_MS, as_of, engine.state.digits)
-        came_late = sum(counts.values()) - sum([bar.stored for bar in engine.state.recent])
+        recent = engine.state.recent
+        came_late = sum([counts.get(bar.end, 0) - bar.stored for bar in recent])
         grown = replay_late_records(engine.state, engine.table, batch, counts)
         if grown is not None:
             folded_late = came_late
