@@ -8,7 +8,6 @@ from celery.utils.imports import symbol_by_name
 from kombu import Producer
 from kombu.exceptions import BatchPublishError, OperationalError
 
-from app.core.outage_log import UNAVAILABLE
 from app.core.settings import settings
 from tasks import app
 from tasks.options import celery_options
@@ -47,14 +46,10 @@ def fan_out(shard: int, beat_as_of_ms: int = 0) -> None:
     newer tick; a host whose clock lags behind beat's publishes beat's.
     """
     as_of_ms = due_as_of_ms(beat_as_of_ms)
-    try:
+    with outage.attempt(OperationalError, BatchPublishError):
         if claim(as_of_ms, shard):
             _run(shard, as_of_ms)
         counters.flush_when_due()
-    except (*UNAVAILABLE, OperationalError, BatchPublishError) as error:
-        outage.note_error(error)
-    else:
-        outage.note_success()
 
 
 def due_as_of_ms(beat_as_of_ms: int) -> int:

@@ -19,7 +19,9 @@ from app.storage.redis_client import connect
 from tasks.queues import given_shard, tick_queue
 
 log = structlog.stdlib.get_logger("tasks")
-outage = OutageLog(log)
+outage = OutageLog(log, database=settings().redis_database)
+broker_outage = outage if settings().is_broker_the_data else OutageLog(log)
+"""The outages of Celery's broker: those of the data's Redis, where one serves as both."""
 
 _FLUSH_INTERVAL_SECONDS = 1.0
 

@@ -7,7 +7,12 @@ from typing import Any, NamedTuple, get_args
 import redis
 
 from app.analysis.windows import WINDOWS
-from app.answers.diagnosis import Heartbeat, TickFailures, why_no_tick
+from app.answers.diagnosis import (
+    Heartbeat,
+    TickFailures,
+    describe_refused_writes,
+    why_no_tick,
+)
 from app.answers.freshness import STALE_INTERVALS, describe_silence, is_quiet
 from app.answers.schema import Flag
 from app.answers.ticker_read import Scored, evidence_class_of
@@ -24,6 +29,7 @@ from app.storage.published import (
     read_number,
     read_quality,
 )
+from app.storage.write_probe import find_refusal
 
 WINDOW = "1min"
 WINDOW_SECONDS = WINDOWS[WINDOW]
@@ -102,6 +108,9 @@ class OverviewReader:
         """
         heartbeat = Heartbeat.from_fields(self._redis.hgetall(keys.HEARTBEAT), now_ms)
         why = why_no_tick(heartbeat, TickFailures(), self._settings)
+        refusal = None if why is None else find_refusal(self._redis)
+        if refusal is not None:
+            why = describe_refused_writes(refusal)
         scored = self._redis.zrevrangebyscore(keys.TICKERS, "+inf", now_ms - ACTIVE_MS)
         names = [name.decode("ascii", "replace") for name in scored]
         names = [name for name in names if is_ticker(name)]

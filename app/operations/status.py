@@ -8,7 +8,7 @@ from typing import Any
 import redis
 
 from app.analysis.record_schemas import MIN_EPOCH_MS
-from app.answers.diagnosis import Heartbeat, TickFailures
+from app.answers.diagnosis import Heartbeat, TickFailures, describe_refused_writes
 from app.answers.durations import ago
 from app.answers.reader import store_errors
 from app.core import clock
@@ -18,6 +18,7 @@ from app.storage import keys
 from app.storage.active_tickers import ACTIVE_MS, SCAN_COUNT
 from app.storage.published import read_number
 from app.storage.redis_client import address_of
+from app.storage.write_probe import find_refusal
 
 MAX_NAMES = 20
 _BATCH = 500
@@ -31,6 +32,7 @@ class Readiness:
     redis: str
     pulse: Heartbeat
     active: int
+    refusal: str | None
     troubles: Sequence[str]
 
 
@@ -46,6 +48,8 @@ class Status:
     seconds_not_ms: Sequence[str]
     wrong_type: Sequence[str]
     failing: Mapping[str, TickFailures]
+    refusal: str | None
+    """What Redis refuses whoever writes; None where it takes writes."""
     troubles: Sequence[str] = field(default=())
 
 
@@ -77,11 +81,12 @@ class HealthInspector:
                 seconds_not_ms=self._keys_stamped_in_seconds(),
                 wrong_type=self._wrong_type_keys(),
                 failing=self._failing_tickers(active),
+                refusal=find_refusal(self._client),
             )
         return _with_troubles(status, self._settings)
 
     def readiness(self) -> Readiness:
-        """Return whether questions about now can be answered, in two round trips.
+        """Return whether questions about now can be answered, in three round trips.
 
         A silent broker counts as ready. Raises `StoreUnavailable` without Redis.
         """
@@ -89,9 +94,10 @@ class HealthInspector:
             now_ms = clock.now_ms()
             pulse = Heartbeat.from_fields(self._redis.hgetall(keys.HEARTBEAT), now_ms)
             active = self._redis.zcount(keys.TICKERS, now_ms - ACTIVE_MS, "+inf")
+            refusal = find_refusal(self._client)
         address = address_of(self._client)
-        idle = tuple(_stopped_components(pulse, active, self._settings))
-        return Readiness(address, pulse, active, idle)
+        idle = tuple(_stopped_components(pulse, active, refusal, self._settings))
+        return Readiness(address, pulse, active, refusal, idle)
 
     def _active_tickers(self, now_ms: float) -> list[str]:
         found = self._redis.zrangebyscore(keys.TICKERS, now_ms - ACTIVE_MS, "+inf")
@@ -171,9 +177,13 @@ def _with_troubles(status: Status, settings: Settings) -> Status:
     return replace(status, troubles=tuple(_troubles(status, settings)))
 
 
-def _stopped_components(pulse: Heartbeat, active: int, settings: Settings) -> Iterator[str]:
-    """Yield a line for each component that stopped."""
-    if not pulse.is_recent(pulse.fanout_ms, settings):
+def _stopped_components(
+    pulse: Heartbeat, active: int, refusal: str | None, settings: Settings
+) -> Iterator[str]:
+    """Yield a line for each component that stopped; of a Redis that refuses, only that line."""
+    if refusal is not None:
+        yield describe_refused_writes(refusal)
+    elif not pulse.is_recent(pulse.fanout_ms, settings):
         seen = pulse.last_seen(pulse.fanout_ms)
         yield f"fan-out {seen}: start `celery -A tasks beat` and `celery -A tasks worker`"
     elif active and not _at_newest_fan_out(pulse).is_recent(pulse.tick_ms, settings):
@@ -187,7 +197,7 @@ def _at_newest_fan_out(pulse: Heartbeat) -> Heartbeat:
 
 
 def _troubles(status: Status, settings: Settings) -> Iterator[str]:
-    yield from _stopped_components(status.pulse, status.active, settings)
+    yield from _stopped_components(status.pulse, status.active, status.refusal, settings)
     if status.behind:
         yield f"no fresh tick of {_join_names(status.behind)}"
     if status.failing:

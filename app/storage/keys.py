@@ -28,6 +28,7 @@ Written by the tasks and servers:
     STRING orderflow:scan                       progress of discovery's SCAN
     HASH   orderflow:answers:{id}               an answer as sent: `text`, `json`, `png`
     ZSET   orderflow:answers:newest             their ids by time; the only keys a server writes
+    none   orderflow:answers:probe              never set: a write that changes nothing names it
     any    orderflow:bad:{key}                  a quarantined key that had the wrong type
 
 With `ORDERFLOW_CLUSTER=1` the ticker is in braces, so that all of its keys share a slot.
@@ -61,6 +62,8 @@ COUNTERS = PREFIX + "counters"
 MOVED_SHARDS = PREFIX + "homes"
 SCAN = PREFIX + "scan"
 NEWEST_ANSWERS = PREFIX + "answers:newest"
+# Under the names that a server may write.
+WRITE_PROBE = PREFIX + "answers:probe"
 # The field of the state that holds the open events: a reader need not search an hour of events.
 OPEN_EVENTS = "open"
 # The field of the state that holds the price tick in 1e-8, for readers that measure in ticks.
