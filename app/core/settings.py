@@ -91,6 +91,13 @@ class Settings(BaseSettings):
         check_host(host)
         return host
 
+    @field_validator("redis_password")
+    @classmethod
+    def _check_redis_password(cls, password: SecretStr | None) -> SecretStr | None:
+        if password is not None:
+            password.get_secret_value().encode()  # bytes that are no UTF-8 can't be sent as text
+        return password
+
     @field_validator("redis_url_given")
     @classmethod
     def _check_redis_url(cls, url: SecretStr | None) -> SecretStr | None:
@@ -178,6 +185,7 @@ _URLS = (
 )
 _ALLOWED = {
     "REDIS_URL": f"{_URLS}; options that redis-py knows",
+    "REDIS_PASSWORD": "any text in UTF-8",
     "REDIS_HOST": "a host's name or address, without port, user or path",
     "ORDERFLOW_BROKER_URL": f"{_URLS}; sentinel://HOST:PORT, several separated by ;",
 }

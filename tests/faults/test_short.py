@@ -14,6 +14,8 @@ PLANS = (
     Plan(2, ("restart-empty", "copies")),
     Plan(5, ("kill-holder", "clock-back")),
     Plan(6, ("overtake-holder", "shuffled")),
+    Plan(7, ("read-only", "failed-save")),
+    Plan(8, ("too-few-replicas", "slow-loading")),
 )
 
 
