@@ -23,7 +23,6 @@ TICK_TASK = "tasks.tick"
 # Each of these logs a line per message at INFO: 3,000 lines a second at 1,500 tickers.
 _LINE_PER_MESSAGE = (
     "celery.app.trace",
-    "celery.beat",
     "celery.worker.request",
     "celery.worker.strategy",
     "kombu.pidbox",
@@ -51,6 +50,8 @@ def _set_up_logs(logfile: str | None = None, loglevel: int | None = None, **_: o
         sys.exit(f"orderflow: {error}")
     logging.getLogger("celery.app.trace").addFilter(_is_not_of_a_tick)
     logging.getLogger("celery.worker.consumer.consumer").addFilter(LostConnections())
+    # It says when it starts and ends; its debug lines are several for each message.
+    logging.getLogger("celery.beat").setLevel(max(logging.INFO, logging.getLogger().level))
     # Celery 5.7 fails on its own closed connection while it releases a lost one, and logs a hundred
     # lines about it; the next attempt succeeds.
     logging.getLogger("celery.bootsteps").setLevel(logging.CRITICAL)
