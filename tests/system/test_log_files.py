@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.processes import ROOT, Environment, Start, wait_until
-from tests.system.test_refusals import BEAT, SOLO
+from tests.system.test_refusals import SOLO
 
 pytestmark = pytest.mark.system
 
