@@ -14,9 +14,14 @@ class OutageLog:
     """Log the outages of Redis that one process meets."""
 
     def __init__(
-        self, logger: structlog.stdlib.BoundLogger, *, database: int | None = None
+        self,
+        logger: structlog.stdlib.BoundLogger,
+        *,
+        name: str = "redis",
+        database: int | None = None,
     ) -> None:
         self._log = logger
+        self._name = name
         self._database = database
         self._failed_attempts = 0
         self._failed_at_ms = 0.0
@@ -39,11 +44,11 @@ class OutageLog:
         refusal = describe_refusal(error, self._database)
         if refusal is not None:
             if not self._is_refusal:
-                self._log.warning("redis refuses, trying again", error=refusal)
+                self._log.warning(f"{self._name} refuses, trying again", error=refusal)
             self._is_refusal = True
         elif not self._failed_attempts:
             kind = type(error).__name__
-            self._log.warning("redis away, trying again", error=str(error), kind=kind)
+            self._log.warning(f"{self._name} away, trying again", error=str(error), kind=kind)
         self._failed_attempts += 1
         self._failed_at_ms = clock.now_ms()
 
@@ -60,7 +65,7 @@ class OutageLog:
         if self._failed_attempts:
             if sent_at_ms < self._failed_at_ms:
                 return
-            event = "redis accepts commands again" if self._is_refusal else "redis back"
-            self._log.info(event, failed_attempts=self._failed_attempts)
+            how = "accepts commands again" if self._is_refusal else "back"
+            self._log.info(f"{self._name} {how}", failed_attempts=self._failed_attempts)
         self._failed_attempts = 0
         self._is_refusal = False

@@ -137,3 +137,35 @@ def test_a_worker_that_can_take_no_message_stays_and_goes_on(
         assert process.process.poll() is None
         assert "Traceback" not in process.said()
     assert worker.said().count("Connection to broker lost") <= 3
+
+
+@pytest.mark.parametrize("name", ["READONLY", "NOREPLICAS"])
+def test_a_broker_of_its_own_that_refuses_is_named_and_waited_for(
+    server: Server, redis_server: ValkeyServer, start: Start, name: str
+) -> None:
+    """Celery's messages are in the server that refuses, the data in another one."""
+    settings = {
+        "REDIS_PORT": str(redis_server.port),
+        "ORDERFLOW_BROKER_URL": f"redis://127.0.0.1:{server.port}/0",
+    }
+    data = redis.Redis(port=redis_server.port)
+    data.flushall()
+    worker, beat = start(*SOLO, **settings), start(*BEAT, **settings)
+    wait_until(lambda: is_ready(worker), "the worker is ready")
+    add_quote(data)
+    wait_until(lambda: newest_tick_ms(data) > 0, "it ticks", 20)
+
+    REFUSALS[name].begin(server)
+    for process in (worker, beat):
+        wait_until(lambda p=process: f"({name})" in p.said(), "it says what is refused", 20)
+        assert "broker refuses, trying again" in process.said()
+    REFUSALS[name].end(server)
+
+    ended_ms = time.time() * 1000.0
+    assert_within(
+        RESUMED_SECONDS,
+        wait_until(lambda: newest_tick_ms(data) > ended_ms - 200, "it ticks", 20),
+    )
+    for process in (worker, beat):
+        wait_until(lambda p=process: "broker accepts commands again" in p.said(), "so too", 20)
+        assert process.said().count(f"({name})") == 1

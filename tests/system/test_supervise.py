@@ -68,7 +68,7 @@ def nothing_listens(ports: dict[str, str]) -> bool:
 def test_it_says_where_everything_is_and_how_to_ask(start: Start, ports: dict[str, str]) -> None:
     run = begin(start, ports)
 
-    wait_until(lambda: "ask SPY" in run.said(), "the first screen")
+    wait_until(lambda: "ask TICKER" in run.said(), "the first screen")
     assert f"http://127.0.0.1:{ports['ORDERFLOW_MCP_PORT']}/mcp" in run.said()
     assert f"http://127.0.0.1:{ports['ORDERFLOW_FLOWER_PORT']}" in run.said()
     assert f"127.0.0.1:{ports['REDIS_PORT']} (embedded)" in run.said()
