@@ -1,7 +1,6 @@
 """Discover the active tickers, and trim records that no tick trims, once a second."""
 
 from app.core import clock
-from app.core.outage_log import UNAVAILABLE
 from app.core.settings import settings
 from tasks import app
 from tasks.schedule import DISCOVERY_INTERVAL_MS, discovery_phase_ms, newest_beat_ms
@@ -14,14 +13,10 @@ _NO_SHARD = -1  # in place of a fan-out's shard in the name of its guard
 def discover() -> None:
     """Scan the next slice of the keys, and trim; do nothing if another beat's task did."""
     now_ms = clock.now_ms()
-    try:
+    with outage.attempt():
         phase_ms = discovery_phase_ms(settings().settle_ms)
         if claim(newest_beat_ms(now_ms, DISCOVERY_INTERVAL_MS, phase_ms), _NO_SHARD):
             active_tickers().scan_slice(now_ms)
             for name, number in record_trimmer().trim_slice(now_ms).items():
                 counters.count(f"records_{name}", number)
         counters.flush_when_due()
-    except UNAVAILABLE as error:
-        outage.note_error(error)
-    else:
-        outage.note_success()

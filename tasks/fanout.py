@@ -7,8 +7,8 @@ import msgspec
 from celery.utils.imports import symbol_by_name
 from kombu import Producer
 from kombu.exceptions import BatchPublishError, OperationalError
+from redis.exceptions import RedisError
 
-from app.core.outage_log import UNAVAILABLE
 from app.core.settings import settings
 from tasks import app
 from tasks.options import celery_options
@@ -16,6 +16,7 @@ from tasks.queues import current_shard, tick_queue
 from tasks.schedule import newest_as_of_ms
 from tasks.worker_context import (
     active_tickers,
+    broker_outage,
     claim,
     counters,
     forget_moved,
@@ -47,14 +48,10 @@ def fan_out(shard: int, beat_as_of_ms: int = 0) -> None:
     newer tick; a host whose clock lags behind beat's publishes beat's.
     """
     as_of_ms = due_as_of_ms(beat_as_of_ms)
-    try:
+    with outage.attempt(OperationalError, BatchPublishError):
         if claim(as_of_ms, shard):
             _run(shard, as_of_ms)
         counters.flush_when_due()
-    except (*UNAVAILABLE, OperationalError, BatchPublishError) as error:
-        outage.note_error(error)
-    else:
-        outage.note_success()
 
 
 def due_as_of_ms(beat_as_of_ms: int) -> int:
@@ -70,15 +67,29 @@ def _run(shard: int, as_of_ms: int) -> None:
     gone = moved.keys() - set(active)
     if gone:
         forget_moved(gone)
-    with app.producer_or_acquire() as producer:
-        skipped, next_ticker = _drop_waiting_ticks(producer, shard)
-        ordered = starting_at(next_ticker, tickers)
-        publish_ticks(producer, tick_queue(shard), ordered, as_of_ms)
+    try:
+        skipped = _publish(shard, tickers, as_of_ms)
+    except (RedisError, OperationalError, BatchPublishError) as error:
+        if broker_outage is outage:
+            raise
+        broker_outage.note_error(error)
+        return
+    if broker_outage is not outage:
+        broker_outage.note_success()
     counters.count("fanouts")
     counters.count("ticks_published", len(tickers))
     counters.count("ticks_skipped", skipped)
     counters.heartbeat("fanout", as_of_ms)
     log.debug("fanned out", shard=shard, as_of=as_of_ms, tickers=len(tickers), skipped=skipped)
+
+
+def _publish(shard: int, tickers: Iterable[str], as_of_ms: int) -> int:
+    """Publish ticks in place of those that still wait; return how many did."""
+    with app.producer_or_acquire() as producer:
+        skipped, next_ticker = _drop_waiting_ticks(producer, shard)
+        ordered = starting_at(next_ticker, tickers)
+        publish_ticks(producer, tick_queue(shard), ordered, as_of_ms)
+    return skipped
 
 
 def _drop_waiting_ticks(producer: Producer, shard: int) -> tuple[int, str]:

@@ -2,13 +2,12 @@
 
 from datetime import datetime, timedelta
 
-import structlog
 from celery.beat import ScheduleEntry, Scheduler, SchedulingError
 from celery.schedules import BaseSchedule, schedstate
 from kombu import Producer
 
 from app.core import clock
-from app.core.outage_log import OutageLog
+from tasks.worker_context import broker_outage
 
 # Beat wakes 10 ms before a task is due and then spins; a due time 10 ms later makes it wake on
 # time.
@@ -95,13 +94,11 @@ class RetryingScheduler(Scheduler):
     In memory because the clock alone decides what is due; the default scheduler writes a pickle.
     """
 
-    _outage = OutageLog(structlog.stdlib.get_logger("tasks.beat"))
-
     def apply_entry(self, entry: ScheduleEntry, producer: Producer | None = None) -> None:
         """Send a task that is due; if that fails, the next beat sends a newer one."""
         try:
             self.apply_async(entry, producer=producer, advance=False)
         except SchedulingError as error:
-            self._outage.note_error(error)
+            broker_outage.note_error(error)
         else:
-            self._outage.note_success()
+            broker_outage.note_success()

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from celery.signals import task_failure, worker_process_shutdown, worker_shutdown
-from redis.exceptions import RedisError
+from redis.exceptions import RedisClusterException, RedisError
 
 from app.core import clock
-from app.core.outage_log import UNAVAILABLE
+from app.core.refusals import is_unavailable
 from app.core.settings import settings
 from app.storage.counters import LAG_SUM_COUNTER, lag_counter
 from tasks import TICK_TASK, app
@@ -25,6 +25,7 @@ _GRACE_MS = 500
 _GARBAGE_THRESHOLDS = 50_000, 20, 20
 
 EXPIRED = "expired"
+WRITTEN = "written"
 UNREACHABLE = "unreachable"
 
 
@@ -95,11 +96,12 @@ class PendingTick:
     def report(self, report: "TickReport", error: Exception | None) -> None:
         """Count the outcome."""
         self.outcome = report.outcome
-        if isinstance(error, UNAVAILABLE):
+        if error is not None and is_unavailable(error):
             self.outcome = UNREACHABLE
             outage.note_error(error)
         elif error is None:
-            outage.note_success()
+            if report.outcome == WRITTEN:  # a Redis that refuses writes may still answer reads
+                outage.note_success(sent_at_ms=self.sent_at_ms)
             self._log_failed_detectors(report)
             _count(report, self.as_of_ms, self.sent_at_ms)
         elif self.is_awaited:
@@ -128,7 +130,9 @@ def start(pending: PendingTick) -> bool:
     try:
         store().begin_tick(pending.ticker, pending.as_of_ms, pending.report)
         pending.is_held = True
-    except UNAVAILABLE as error:
+    except (RedisError, RedisClusterException) as error:
+        if not is_unavailable(error):
+            raise
         pending.outcome = UNREACHABLE
         outage.note_error(error)
     finally:
@@ -143,7 +147,7 @@ def stale_at_ms(as_of_ms: int) -> int:
 
 
 def _count(report: "TickReport", as_of_ms: int, sent_at_ms: float) -> None:
-    if report.outcome == "written":
+    if report.outcome == WRITTEN:
         counters.count("ticks_done")
         counters.heartbeat("tick", as_of_ms)
         counters.count("records_folded", report.folded_records)

@@ -20,7 +20,9 @@ from app.storage.trimming import RecordTrimmer
 from tasks.queues import given_shard, tick_queue
 
 log = structlog.stdlib.get_logger("tasks")
-outage = OutageLog(log)
+outage = OutageLog(log, database=settings().redis_database)
+broker_outage = outage if settings().is_broker_the_data else OutageLog(log, name="broker")
+"""The outages of Celery's broker: those of the data's Redis, where one serves as both."""
 
 _FLUSH_INTERVAL_SECONDS = 1.0
 

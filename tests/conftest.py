@@ -97,12 +97,12 @@ def start(environment: Environment, tmp_path: Path) -> Iterator[Start]:
     """Give a way to start processes of the project; what is left of them is killed."""
     running: list[Running] = []
 
-    def start_one(*command: str, **settings: str) -> Running:
+    def start_one(*command: str, folder: Path = ROOT, **settings: str) -> Running:
         log = tmp_path / f"process-{len(running)}.log"
         with log.open("wb") as output:
             process = subprocess.Popen(
                 [sys.executable, "-m", *command],
-                cwd=ROOT,
+                cwd=folder,
                 env=environment | settings,
                 stdout=output,
                 stderr=subprocess.STDOUT,

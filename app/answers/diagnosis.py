@@ -57,6 +57,11 @@ class TickFailures:
         )
 
 
+def describe_refused_writes(refusal: str) -> str:
+    """Return why nothing is analysed while Redis refuses writes: nothing has to be started."""
+    return f"Redis {refusal}; beat and workers go on by themselves once it accepts writes"
+
+
 def why_no_tick(heartbeat: Heartbeat, failures: TickFailures, settings: Settings) -> str | None:
     """Return why a ticker with recent quotes has no tick, None if no cause is found."""
     if not heartbeat.is_recent(heartbeat.fanout_ms, settings):

@@ -8,7 +8,12 @@ import redis
 
 from app.analysis.bars import SECOND_MS
 from app.analysis.windows import WINDOWS
-from app.answers.diagnosis import Heartbeat, TickFailures, why_no_tick
+from app.answers.diagnosis import (
+    Heartbeat,
+    TickFailures,
+    describe_refused_writes,
+    why_no_tick,
+)
 from app.answers.freshness import (
     STALE_INTERVALS,
     describe_quiet,
@@ -36,6 +41,7 @@ from app.storage.published import (
     read_rejected,
     read_stamp,
 )
+from app.storage.write_probe import find_refusal
 
 WINDOW = "1min"
 WINDOW_SECONDS = WINDOWS[WINDOW]
@@ -137,6 +143,9 @@ class OverviewReader:
         """
         heartbeat = Heartbeat.from_fields(self._redis.hgetall(keys.HEARTBEAT), now_ms)
         why = why_no_tick(heartbeat, TickFailures(), self._settings)
+        refusal = None if why is None else find_refusal(self._redis)
+        if refusal is not None:
+            why = describe_refused_writes(refusal)
         scored = self._redis.zrevrangebyscore(
             keys.TICKERS, "+inf", now_ms - ACTIVE_MS, withscores=True
         )

@@ -18,6 +18,7 @@ from app.answers.diagnosis import (
     Heartbeat,
     TickFailures,
     describe_active_tickers,
+    describe_refused_writes,
     why_no_tick,
 )
 from app.answers.durations import age, ago, since
@@ -49,6 +50,7 @@ from app.core.errors import (
     StoreUnavailable,
     UnknownTicker,
 )
+from app.core.refusals import describe_refusal
 from app.core.settings import Settings
 from app.core.tickers import is_ticker, match_ticker, parse_ticker
 from app.storage import keys
@@ -73,7 +75,8 @@ from app.storage.published import (
     read_quality,
 )
 from app.storage.record_range import RecordRange, read_record_range
-from app.storage.redis_client import address_of, connect
+from app.storage.redis_client import address_of, connect, database_of
+from app.storage.write_probe import find_refusal
 
 # With one retry, an answer still comes within two seconds.
 TIMEOUT_SECONDS = 0.5
@@ -139,15 +142,14 @@ def store_errors(client: redis.Redis) -> Iterator[None]:
     try:
         yield
     except (redis.RedisError, RedisClusterException) as error:
-        raise StoreUnavailable(f"Redis at {address_of(client)} {_describe_error(error)}") from error
+        described = describe_refusal(error, database_of(client)) or _describe_error(error)
+        raise StoreUnavailable(f"Redis at {address_of(client)} {described}") from error
 
 
 def _describe_error(error: Exception) -> str:
     match error:
         case redis.AuthenticationError() | redis.exceptions.NoPermissionError():
             return "refuses the user or password: check REDIS_PASSWORD or REDIS_URL"
-        case redis.BusyLoadingError():
-            return "is still loading its data: ask again in some seconds"
         case redis.TimeoutError():
             return "does not answer in time: check that it runs and is not overloaded"
         case redis.ConnectionError() | RedisClusterException():
@@ -331,6 +333,9 @@ class Reader:
 
     def _why_no_tick(self, request: ReadRequest, failures: TickFailures) -> str | None:
         store: Any = self._redis
+        refusal = find_refusal(self._redis)
+        if refusal is not None:
+            return describe_refused_writes(refusal)
         heartbeat = Heartbeat.from_fields(store.hgetall(keys.HEARTBEAT), request.now_ms)
         return why_no_tick(heartbeat, failures, self._settings)
 

@@ -1,12 +1,14 @@
-"""Configure the log of a process: one line for each event, to stderr, as text or JSON."""
+"""Configure the log of a process: one line for each event, to stderr or a file, text or JSON."""
 
 import logging
 import sys
 from collections.abc import Iterable
+from logging.handlers import WatchedFileHandler
 
 import structlog
 from structlog.typing import EventDict, Processor, WrappedLogger
 
+from app.core.errors import SettingError
 from app.core.settings import Settings
 
 
@@ -27,27 +29,47 @@ _SHARED: list[Processor] = [
 ]
 
 
-def _renderer(settings: Settings) -> Processor:
+def _renderer(settings: Settings, *, colors: bool) -> Processor:
     if settings.log_format == "json":
         return structlog.processors.JSONRenderer()
-    return structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty(), pad_event_to=0)
+    return structlog.dev.ConsoleRenderer(colors=colors, pad_event_to=0)
 
 
-def set_up(settings: Settings, *, quiet: Iterable[str] = ()) -> None:
-    """Send this process's log to stderr in the configured format.
+def _handler(path: str | None) -> logging.Handler:
+    """Return where lines go; a file that is moved away, as logrotate does, is opened anew."""
+    if path is None:
+        return logging.StreamHandler(sys.stderr)
+    try:
+        return WatchedFileHandler(path, encoding="utf-8")
+    except OSError as error:
+        raise SettingError(f"the log file {path!r} can't be written: {error.strerror}") from None
 
-    Loggers named in `quiet`, of libraries that log each message, start at WARNING.
+
+def set_up(
+    settings: Settings,
+    *,
+    quiet: Iterable[str] = (),
+    path: str | None = None,
+    level: int | None = None,
+) -> None:
+    """Send this process's log to stderr, or to the file at `path`, in the configured format.
+
+    `level` replaces the configured lowest level. Loggers named in `quiet`, of libraries that log
+    each message, start at WARNING.
+
+    Raises `SettingError` where the file can't be written.
     """
+    handler = _handler(path)
+    colors = path is None and sys.stderr.isatty()
     formatter = structlog.stdlib.ProcessorFormatter(
         foreign_pre_chain=_SHARED,
         processors=[
             structlog.stdlib.ProcessorFormatter.remove_processors_meta,
-            _renderer(settings),
+            _renderer(settings, colors=colors),
         ],
     )
-    handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(formatter)
-    logging.basicConfig(handlers=[handler], level=settings.log_level, force=True)
+    logging.basicConfig(handlers=[handler], level=level or settings.log_level, force=True)
     for name in quiet:
         logging.getLogger(name).setLevel(max(logging.WARNING, logging.getLogger().level))
     structlog.configure(

@@ -5,14 +5,20 @@ import os
 import sys
 from pathlib import Path
 from typing import Annotated, Literal
-from urllib.parse import quote
 
 from pydantic import AliasChoices, Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
-from redis import ConnectionPool, RedisError
 
 from app.core.arguments import INTERVAL_SECONDS, PORTS, RETENTION_SECONDS
 from app.core.errors import SettingError
+from app.core.redis_url import (
+    as_kombu_url,
+    check_broker_url,
+    check_data_url,
+    check_host,
+    database_of,
+    tcp_url,
+)
 
 # Too long to be guessed at any rate of requests.
 MIN_TOKEN_LENGTH = 16
@@ -82,16 +88,31 @@ class Settings(BaseSettings):
     flower_host: str = Field("127.0.0.1", validation_alias=_env("ORDERFLOW_FLOWER_HOST"))
     flower_port: Port = Field(5555, validation_alias=_env("ORDERFLOW_FLOWER_PORT"))
 
+    @field_validator("redis_host")
+    @classmethod
+    def _check_redis_host(cls, host: str) -> str:
+        check_host(host)
+        return host
+
+    @field_validator("redis_password")
+    @classmethod
+    def _check_redis_password(cls, password: SecretStr | None) -> SecretStr | None:
+        if password is not None:
+            password.get_secret_value().encode()  # bytes that are no UTF-8 can't be sent as text
+        return password
+
     @field_validator("redis_url_given")
     @classmethod
     def _check_redis_url(cls, url: SecretStr | None) -> SecretStr | None:
-        """Reject a URL that redis-py would reject later, with the URL in its traceback."""
         if url is not None:
-            try:
-                pool = ConnectionPool.from_url(url.get_secret_value())
-                pool.connection_class(**pool.connection_kwargs)
-            except (ValueError, TypeError, RedisError):
-                raise ValueError("no address of a Redis") from None
+            check_data_url(url.get_secret_value())
+        return url
+
+    @field_validator("broker_url_given")
+    @classmethod
+    def _check_broker_url(cls, url: SecretStr | None) -> SecretStr | None:
+        if url is not None:
+            check_broker_url(url.get_secret_value())
         return url
 
     @property
@@ -99,16 +120,27 @@ class Settings(BaseSettings):
         """Return Redis's URL with its password; never log it."""
         if self.redis_url_given is not None:
             return self.redis_url_given.get_secret_value()
-        password = self.redis_password
-        secret = f":{quote(password.get_secret_value(), safe='')}@" if password else ""
-        return f"redis://{secret}{self.redis_host}:{self.redis_port}/{self.redis_db}"
+        password = None if self.redis_password is None else self.redis_password.get_secret_value()
+        return tcp_url(self.redis_host, self.redis_port, self.redis_db, password)
+
+    @property
+    def redis_database(self) -> int:
+        """Return the number of the database in Redis."""
+        return database_of(self.redis_url)
 
     @property
     def broker_url(self) -> str:
-        """Return the URL of Celery's broker with its password; by default the same Redis."""
-        if self.broker_url_given is not None:
-            return self.broker_url_given.get_secret_value()
-        return self.redis_url
+        """Return the URL of Celery's broker, in kombu's words; by default the same Redis.
+
+        It holds the password: never log it.
+        """
+        given = self.broker_url_given
+        return as_kombu_url(self.redis_url if given is None else given.get_secret_value())
+
+    @property
+    def is_broker_the_data(self) -> bool:
+        """Return whether one Redis holds the data and Celery's messages."""
+        return self.broker_url == as_kombu_url(self.redis_url)
 
     @property
     def mcp_hosts(self) -> list[str]:
@@ -150,12 +182,26 @@ _HIDDEN_NAME_PARTS = ("PASSWORD", "URL", "TOKEN")
 """Parts of the names of variables whose values are never shown."""
 
 
+_URLS = (
+    "redis://:PASSWORD@HOST:PORT/DB, rediss:// likewise, unix://:PASSWORD@/PATH?db=DB; "
+    "special characters of a password as %23 for #"
+)
+_ALLOWED = {
+    "REDIS_URL": f"{_URLS}; options that redis-py knows",
+    "REDIS_PASSWORD": "any text in UTF-8",
+    "REDIS_HOST": "a host's name or address, without port, user or path",
+    "ORDERFLOW_BROKER_URL": f"{_URLS}; sentinel://HOST:PORT, several separated by ;",
+}
+
+
 def _describe_faults(error: ValidationError) -> str:
     lines = []
     for fault in error.errors(include_url=False, include_context=False):
         name = str(fault["loc"][0])
-        is_hidden = any(part in name for part in _HIDDEN_NAME_PARTS)
-        value = "(hidden)" if is_hidden else repr(os.environ.get(name))
+        given = os.environ.get(name, "")
+        # An `@` may stand behind a password, in whichever variable it was put.
+        is_hidden = "@" in given or any(part in name for part in _HIDDEN_NAME_PARTS)
+        value = "(hidden)" if is_hidden else repr(given)
         lines.append(f"{name}={value} is not allowed; allowed: {_allowed(name)}")
     return "; ".join(lines)
 
@@ -165,8 +211,8 @@ def _allowed(name: str) -> str:
     schema = Settings.model_json_schema(by_alias=True)["properties"][name]
     kinds = [kind for kind in schema.get("anyOf", [schema]) if kind["type"] != "null"]
     kind = kinds[0]
-    if name == "REDIS_URL":
-        return "redis://, rediss:// or unix:// with an address and known options"
+    if name in _ALLOWED:
+        return _ALLOWED[name]
     if "enum" in kind:
         return ", ".join(kind["enum"])
     if "minimum" in kind:

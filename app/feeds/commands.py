@@ -9,14 +9,16 @@ from types import FrameType
 from typing import Any
 
 import click
-from redis import Redis
+from redis import Redis, RedisError
+from redis.exceptions import RedisClusterException
 from tqdm import tqdm
 
 from app.core import logs
 from app.core.arguments import Seconds
 from app.core.clock import now_ms
 from app.core.errors import BadTicker, TapeError
-from app.core.outage_log import UNAVAILABLE, OutageLog
+from app.core.outage_log import OutageLog
+from app.core.refusals import is_unavailable
 from app.core.settings import Settings, settings
 from app.core.tickers import parse_tickers
 from app.feeds.publish import Backoff, RecordPublisher, ScheduledRecord, log, publish_when_due
@@ -209,14 +211,17 @@ def _start_times(
     redis: Redis, config: Settings, names: list[str], backfill_seconds: int, stop: Event
 ) -> dict[str, int]:
     """Wait for Redis and return the start of each ticker's backfill."""
-    keys, outage, backoff = Keys(cluster=config.cluster), OutageLog(log), Backoff()
+    keys, backoff = Keys(cluster=config.cluster), Backoff()
+    outage = OutageLog(log, database=config.redis_database)
     while not stop.is_set():
         try:
             starts = {
                 name: backfill_start(redis, keys, name, now_ms(), backfill_seconds)
                 for name in names
             }
-        except UNAVAILABLE as error:
+        except (RedisError, RedisClusterException) as error:
+            if not is_unavailable(error):
+                raise
             outage.note_error(error)
             backoff.note_failure()
             stop.wait(backoff.pause_seconds)

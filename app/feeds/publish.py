@@ -10,13 +10,14 @@ from typing import NamedTuple
 import msgspec
 import structlog
 from redis import Redis
-from redis.exceptions import RedisError
+from redis.exceptions import RedisClusterException, RedisError
 
 from app.analysis.price_units import DEFAULT_DIGITS, FLOAT_UNITS_PER_ONE, published_price
 from app.analysis.record_schemas import AGGRESSOR_NAMES
 from app.analysis.records import Quote, Record, Trade
 from app.core.clock import now_ms
-from app.core.outage_log import UNAVAILABLE, OutageLog
+from app.core.outage_log import OutageLog
+from app.core.refusals import is_unavailable
 from app.core.settings import Settings
 from app.storage.keys import Keys
 
@@ -156,7 +157,7 @@ class RecordPublisher:
         self._trades: dict[str, _KeyBacklog] = {}
         self._quotes: dict[str, _KeyBacklog] = {}
         self._backoff = Backoff()
-        self._outage = OutageLog(log)
+        self._outage = OutageLog(log, database=settings.redis_database)
         self.published_count = 0
 
     def add(self, ticker: str, record: Record, digits: int = DEFAULT_DIGITS) -> None:
@@ -200,7 +201,9 @@ class RecordPublisher:
         ):
             try:
                 self._write(backlogs)
-            except UNAVAILABLE as error:
+            except (RedisError, RedisClusterException) as error:
+                if not is_unavailable(error):
+                    raise
                 self._handle_outage(error)
                 return
             self._outage.note_success()
@@ -212,7 +215,7 @@ class RecordPublisher:
         for backlog in backlogs:
             pipeline.zadd(backlog.key, {member: stamp for stamp, member in backlog.pending})
         for backlog, reply in zip(backlogs, pipeline.execute(raise_on_error=False), strict=True):
-            if isinstance(reply, UNAVAILABLE):
+            if isinstance(reply, Exception) and is_unavailable(reply):
                 raise reply
             self._handle_reply(backlog, reply)
 

@@ -9,7 +9,7 @@ import redis
 
 from app.analysis.bars import SECOND_MS
 from app.analysis.record_schemas import MIN_EPOCH_MS
-from app.answers.diagnosis import Heartbeat, TickFailures
+from app.answers.diagnosis import Heartbeat, TickFailures, describe_refused_writes
 from app.answers.durations import ago, lag
 from app.answers.freshness import STALE_INTERVALS
 from app.answers.reader import store_errors
@@ -25,6 +25,7 @@ from app.storage.mis_stamped import NO_UNIT, unit_of_score
 from app.storage.published import RejectedRecords, read_number, read_rejected
 from app.storage.redis_client import address_of
 from app.storage.tick.read import NEWEST_MS
+from app.storage.write_probe import find_refusal
 
 MAX_NAMES = 20
 # A single record that can't be used is no trouble of the system where usable ones came before.
@@ -41,6 +42,7 @@ class Readiness:
     redis: str
     pulse: Heartbeat
     active: int
+    refusal: str | None
     troubles: Sequence[str]
 
 
@@ -66,6 +68,8 @@ class Status:
     rejected: Mapping[str, RejectedRecords]
     lagging: Mapping[str, int]
     delayed: Mapping[str, int]
+    refusal: str | None
+    """What Redis refuses whoever writes; None where it takes writes."""
     troubles: Sequence[str] = field(default=())
 
 
@@ -128,11 +132,12 @@ class HealthInspector:
                 rejected={ticker: tick.rejected for ticker, tick in ticks.items() if tick.rejected},
                 lagging={ticker: lag for ticker, lag in lags.items() if not is_delayed(lag)},
                 delayed={ticker: lag for ticker, lag in lags.items() if is_delayed(lag)},
+                refusal=find_refusal(self._client),
             )
         return _with_troubles(status, self._settings)
 
     def readiness(self) -> Readiness:
-        """Return whether questions about now can be answered, in two round trips.
+        """Return whether questions about now can be answered, in three round trips.
 
         A silent broker counts as ready. Raises `StoreUnavailable` without Redis.
         """
@@ -140,9 +145,10 @@ class HealthInspector:
             now_ms = clock.now_ms()
             pulse = Heartbeat.from_fields(self._redis.hgetall(keys.HEARTBEAT), now_ms)
             active = self._redis.zcount(keys.TICKERS, now_ms - ACTIVE_MS, "+inf")
+            refusal = find_refusal(self._client)
         address = address_of(self._client)
-        idle = tuple(_stopped_components(pulse, active, self._settings))
-        return Readiness(address, pulse, active, idle)
+        idle = tuple(_stopped_components(pulse, active, refusal, self._settings))
+        return Readiness(address, pulse, active, refusal, idle)
 
     def _active_tickers(self, now_ms: float) -> list[str]:
         found = self._redis.zrangebyscore(keys.TICKERS, now_ms - ACTIVE_MS, "+inf")
@@ -246,9 +252,13 @@ def _with_troubles(status: Status, settings: Settings) -> Status:
     return replace(status, troubles=tuple(_troubles(status, settings)))
 
 
-def _stopped_components(pulse: Heartbeat, active: int, settings: Settings) -> Iterator[str]:
-    """Yield a line for each component that stopped."""
-    if not pulse.is_recent(pulse.fanout_ms, settings):
+def _stopped_components(
+    pulse: Heartbeat, active: int, refusal: str | None, settings: Settings
+) -> Iterator[str]:
+    """Yield a line for each component that stopped; of a Redis that refuses, only that line."""
+    if refusal is not None:
+        yield describe_refused_writes(refusal)
+    elif not pulse.is_recent(pulse.fanout_ms, settings):
         seen = pulse.last_seen(pulse.fanout_ms)
         yield f"fan-out {seen}: start `celery -A tasks beat` and `celery -A tasks worker`"
     elif active and not _at_newest_fan_out(pulse).is_recent(pulse.tick_ms, settings):
@@ -262,7 +272,7 @@ def _at_newest_fan_out(pulse: Heartbeat) -> Heartbeat:
 
 
 def _troubles(status: Status, settings: Settings) -> Iterator[str]:
-    yield from _stopped_components(status.pulse, status.active, settings)
+    yield from _stopped_components(status.pulse, status.active, status.refusal, settings)
     if status.behind:
         yield f"no fresh tick of {_join_names(status.behind)}"
     if status.failing:

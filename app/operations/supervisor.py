@@ -7,7 +7,6 @@ a control socket and configuration files.
 import asyncio
 import itertools
 import os
-import shlex
 import signal
 import socket
 import sys
@@ -27,6 +26,7 @@ from app.core.errors import SettingError
 from app.core.settings import Settings, settings
 from app.operations import embedded_redis
 from app.operations.die_with_parent import die_with
+from app.operations.feed_setting import FeedSetting, read_feed_setting
 from app.operations.managed_process import ManagedProcess, Program
 from app.storage.keys import Keys
 from app.storage.redis_client import address_of, connect
@@ -36,9 +36,7 @@ STOP_SECONDS = 3.0
 REDIS_START_SECONDS = 10.0
 UP_TO_DATE_POLL_SECONDS = 0.5
 _COLOURS = ("cyan", "yellow", "green", "magenta", "blue", "bright_cyan", "bright_yellow")
-_FIRST_TICKER = "SPY"
 _OWN_NAME = "orderflow"
-ALLOWED_FEEDS = "simulate, none, or files of tapes, quoted as in a shell"
 
 
 def _python(*arguments: str) -> tuple[str, ...]:
@@ -56,30 +54,20 @@ def _worker(number: int) -> Program:
     return Program(f"worker.{number}", (*command, *quick), {"ORDERFLOW_SHARD": str(number - 1)})
 
 
-def feed(given: str) -> list[Program]:
-    """Return the program of ORDERFLOW_FEED: `simulate`, `none`, or tapes to replay.
-
-    Raises `SettingError` where nothing is named or a quotation mark has no partner.
-    """
-    try:
-        words = shlex.split(given)
-    except ValueError:
-        words = []
-    if not words:
-        raise SettingError(f"ORDERFLOW_FEED={given!r} is not allowed; allowed: {ALLOWED_FEEDS}")
-    if words == ["none"]:
+def feed(setting: FeedSetting) -> list[Program]:
+    """Return the program of a feed, or none."""
+    if not setting.arguments:
         return []
-    arguments = words if words == ["simulate"] else ["replay", *words, "--loop"]
-    return [Program("feed", _python("app", "feed", *arguments))]
+    return [Program("feed", _python("app", "feed", *setting.arguments))]
 
 
-def programs(config: Settings) -> list[Program]:
+def programs(config: Settings, fed: FeedSetting) -> list[Program]:
     """Return the programs to run besides Redis."""
     web = ("--http", "--host", config.mcp_host, "--port", str(config.mcp_port))
     return [
         Program("beat", _celery("beat")),
         *(_worker(number) for number in range(1, config.workers + 1)),
-        *feed(config.feed),
+        *feed(fed),
         Program("flower", _celery("flower", "--logging=error")),
         Program("mcp", _python("mcp_app", *web)),
     ]
@@ -127,7 +115,7 @@ class Printer:
             signal.raise_signal(signal.SIGHUP)
 
 
-def _ask_command(config: Settings) -> str:
+def _ask_command(config: Settings, ticker: str) -> str:
     """Return a command for a first question, with the settings that differ from the defaults.
 
     Values that may hold a password are not printed.
@@ -143,16 +131,16 @@ def _ask_command(config: Settings) -> str:
     }
     defaults = {"REDIS_HOST": "127.0.0.1", "REDIS_PORT": 6379, "REDIS_DB": 0}
     given = [f"{name}={value}" for name, value in needed.items() if value != defaults.get(name)]
-    return " ".join((*given, str(shown), "ask", _FIRST_TICKER))
+    return " ".join((*given, str(shown), "ask", ticker))
 
 
-def _address_lines(config: Settings) -> tuple[str, ...]:
+def _address_lines(config: Settings, fed: FeedSetting) -> tuple[str, ...]:
     own = "given" if embedded_redis.is_redis_configured(config) else "embedded"
     return (
         f"  Redis   {address_of(connect(config))} ({own})",
         f"  MCP     http://{config.mcp_host}:{config.mcp_port}/mcp",
         f"  Flower  http://{config.flower_host}:{config.flower_port}",
-        f"  ask     {_ask_command(config)}",
+        f"  ask     {_ask_command(config, fed.first_ticker or 'TICKER')}",
         "  end     Ctrl-C",
     )
 
@@ -160,14 +148,14 @@ def _address_lines(config: Settings) -> tuple[str, ...]:
 class Supervisor:
     """Runs all processes until it is asked to stop."""
 
-    def __init__(self, config: Settings, directory: Path) -> None:
-        self._config = config
+    def __init__(self, config: Settings, fed: FeedSetting, directory: Path) -> None:
+        self._config, self._fed = config, fed
         own = (
             []
             if embedded_redis.is_redis_configured(config)
             else [embedded_redis.server_program(config, directory)]
         )
-        rest = programs(config)
+        rest = programs(config, fed)
         self._printer = Printer([_OWN_NAME, *(program.name for program in own + rest)])
         self._redis_processes = [
             ManagedProcess(program, self._printer.print_line) for program in own
@@ -191,7 +179,7 @@ class Supervisor:
             self._keep_running(self._redis_processes)
             await self._wait_for_redis()
             self._keep_running(self._other_processes)
-            for line in _address_lines(self._config):
+            for line in _address_lines(self._config, self._fed):
                 self.print_line(line)
             self._tasks.append(asyncio.create_task(self._report_when_up_to_date()))
             await self._stop.wait()
@@ -218,12 +206,13 @@ class Supervisor:
             await asyncio.sleep(0.05)
 
     async def _report_when_up_to_date(self) -> None:
-        """Print a line once the simulation's backfill has been analysed."""
-        if self._config.feed != "simulate":
+        """Print a line once the first ticker that is fed has been analysed up to now."""
+        ticker = self._fed.first_ticker
+        if ticker is None:
             return
         # `Any`: redis-py's return types include an awaitable.
         client: Any = connect(self._config, timeout_seconds=0.5)
-        key = Keys(cluster=self._config.cluster).metrics(_FIRST_TICKER, "10s")
+        key = Keys(cluster=self._config.cluster).metrics(ticker, "10s")
         oldest_ms = 3 * self._config.interval_ms
         while True:
             with suppress(redis.RedisError):
@@ -231,7 +220,7 @@ class Supervisor:
                 if as_of is not None and clock.now_ms() - float(as_of) <= oldest_ms:
                     break
             await asyncio.sleep(UP_TO_DATE_POLL_SECONDS)
-        self.print_line(f"{_FIRST_TICKER} is up to date: {_ask_command(self._config)}")
+        self.print_line(f"{ticker} is up to date: {_ask_command(self._config, ticker)}")
 
     async def _stop_all(self) -> None:
         """Stop all within 3 s, Redis last, so that the others log no failed connections."""
@@ -269,14 +258,14 @@ def main(*, end_with_parent: bool) -> None:
     try:
         bearer_tokens_for(config, config.mcp_host)
         check_flower(config.flower_host, has_credentials="FLOWER_BASIC_AUTH" in os.environ)
-        feed(config.feed)
+        fed = read_feed_setting(config.feed)
     except SettingError as error:  # otherwise processes would exit and restart for ever
         sys.exit(f"orderflow: {error}")
     if taken := list(busy_ports(config)):
         sys.exit("\n".join(f"orderflow: {line}" for line in taken))
     os.chdir(ROOT)
     with tempfile.TemporaryDirectory(prefix="orderflow-") as directory:
-        asyncio.run(Supervisor(config, Path(directory)).run())
+        asyncio.run(Supervisor(config, fed, Path(directory)).run())
 
 
 if __name__ == "__main__":

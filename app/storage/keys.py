@@ -37,6 +37,7 @@ Written by the tasks and servers:
     STRING orderflow:trimming                   progress of the trimming of records
     HASH   orderflow:answers:{id}               an answer as sent: `text`, `json`, `png`
     ZSET   orderflow:answers:newest             their ids by time; the only keys a server writes
+    none   orderflow:answers:probe              never set: a write that changes nothing names it
     any    orderflow:bad:{key}                  a quarantined key that had the wrong type
 
 With `ORDERFLOW_CLUSTER=1` the ticker is in braces, so that all of its keys share a slot.
@@ -78,6 +79,8 @@ SIGHTINGS = PREFIX + "sightings"
 SCAN = PREFIX + "scan"
 TRIMMING = PREFIX + "trimming"
 NEWEST_ANSWERS = PREFIX + "answers:newest"
+# Under the names that a server may write.
+WRITE_PROBE = PREFIX + "answers:probe"
 # The field of the state that holds the open events: a reader need not search an hour of events.
 OPEN_EVENTS = "open"
 # The fields of the state that hold the price tick in units of 10^-digits, and these digits (absent:

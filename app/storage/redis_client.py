@@ -9,6 +9,7 @@ import redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
+from app.core.redis_url import bracketed
 from app.core.settings import Settings
 
 # After this long Redis counts as unavailable: a solo worker is blocked meanwhile.
@@ -65,11 +66,17 @@ class _LazyClusterClient:
             self._client.close()
 
 
+def database_of(client: redis.Redis) -> int | None:
+    """Return the number of a client's database; None in a cluster, which has but one."""
+    if isinstance(client, _LazyClusterClient):
+        return None
+    return int(client.get_connection_kwargs().get("db") or 0)
+
+
 def address_of(client: redis.Redis) -> str:
     """Return the address of a client's Redis, without user or password."""
     if isinstance(client, _LazyClusterClient):
         return "the cluster of REDIS_URL"
     options = client.get_connection_kwargs()
-    return str(
-        options.get("path") or f"{options.get('host', 'localhost')}:{options.get('port', 6379)}"
-    )
+    host = bracketed(str(options.get("host", "localhost")))
+    return str(options.get("path") or f"{host}:{options.get('port', 6379)}")

@@ -9,7 +9,7 @@ import hiredis
 import redis
 from redis.exceptions import MovedError, RedisClusterException, ResponseError
 
-from app.core.outage_log import UNAVAILABLE
+from app.core.refusals import UNREACHABLE, is_unavailable
 from app.storage.tick.resp import Command
 
 OutcomeCallback = Callable[[bool, Exception | None], None]
@@ -67,14 +67,14 @@ class TickConnection:
         self._pending, self._callback = len(transaction), callback
         try:
             self._send(transaction)
-        except UNAVAILABLE as error:
+        except UNREACHABLE as error:
             self._fail_pending(error)
 
     def await_pending(self) -> None:
         """Wait for the outcome of the last write."""
         try:
             written = self._receive(self._pending)
-        except UNAVAILABLE as error:
+        except UNREACHABLE as error:
             self._fail_pending(error)
         else:
             self._report(written)
@@ -84,7 +84,7 @@ class TickConnection:
             self._send(commands)
             written = self._receive(self._pending)
             replies = self._receive(reply_count)
-        except UNAVAILABLE as error:
+        except UNREACHABLE as error:
             self._fail_pending(error)
             raise
         # Only now: if the callback raises, no reply is left for the next read to receive.
@@ -159,9 +159,10 @@ class TickConnections:
         connection = connections.pop() if connections else TickConnection(pool.get_connection())
         try:
             yield connection
-        except (MovedError, *UNAVAILABLE):
+        except (redis.RedisError, RedisClusterException) as error:
             # The slot moved to another node, or a node is down: refresh for the next tick.
-            self._refresh_nodes()
+            if isinstance(error, MovedError) or is_unavailable(error):
+                self._refresh_nodes()
             raise
         finally:
             connections.append(connection)

@@ -21,6 +21,7 @@ from tests.contract.documents import (
     text_of,
 )
 
+DAEMON_OPTIONS = {"--detach", "--logfile", "--pidfile"}
 FOREIGN = {"claude"}
 VARIABLES = settings() | other_variables()
 
@@ -48,6 +49,17 @@ def links() -> list[tuple[Path, str]]:
     ]
 
 
+def check_celery(arguments: list[str]) -> None:
+    if arguments[:2] == ["multi", "start"]:
+        assert arguments[3:7] == ["-A", "tasks", "-P", "solo"]
+        options = arguments[7:]
+    else:
+        assert arguments[:2] == ["-A", "tasks"]
+        assert arguments[2] in {"beat", "worker", "flower"}
+        options = arguments[3:]
+    assert {option.partition("=")[0] for option in options} <= DAEMON_OPTIONS
+
+
 @pytest.mark.parametrize("line", shell_lines())
 def test_every_command_can_be_given_as_it_stands(line: str) -> None:
     words = shlex.split(line)
@@ -66,8 +78,8 @@ def test_every_command_can_be_given_as_it_stands(line: str) -> None:
             assert "Save it as `ask.py`" in text_of("docs/tutorial.md")
         case "python", [program, *_]:
             assert (ROOT / program).exists()
-        case "celery", ["-A", "tasks", kind]:
-            assert kind in {"beat", "worker", "flower"}
+        case "celery", _:
+            check_celery(arguments)
         case "honcho", ["start", *options]:
             assert processes(options) <= set(procfile())
         case name, _:

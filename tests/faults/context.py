@@ -76,6 +76,17 @@ def count_error(client: redis.Redis, name: str) -> int:
     return int(found.get("count", 0)) if isinstance(found, dict) else 0
 
 
+def count_refused(client: redis.Redis, kind: type[Exception]) -> int:
+    """Return 1 where the server refuses a command by an error of this kind."""
+    try:
+        client.get("faults:any")
+    except kind:
+        return 1
+    except redis.RedisError:
+        return 0
+    return 0
+
+
 def ignore_redis_errors(action: Callable[[], object]) -> None:
     """Run an action that may fail while Redis is away."""
     with suppress(redis.RedisError):

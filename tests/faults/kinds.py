@@ -5,8 +5,17 @@ import signal
 import time
 from collections.abc import Callable
 
+import redis
+
 from app.storage.keys import MOVED_SHARDS
-from tests.faults.context import FaultContext, count_error, ignore_redis_errors, kill, require
+from tests.faults.context import (
+    FaultContext,
+    count_error,
+    count_refused,
+    ignore_redis_errors,
+    kill,
+    require,
+)
 from tests.faults.feed_kinds import delayed_feed, late_feed, refused_flood
 from tests.faults.million_quotes import MILLION, write_million_quotes
 from tests.faults.shared_names import REFUSED_FAN_OUTS, REFUSED_WRITES, UP
@@ -17,6 +26,10 @@ EXACT, LATE, LOST = "exact", "late", "lost"
 FREEZE_SECONDS = 10.0
 BIG = "BIG"
 HUGE = "HUGE"
+_NO_SERVER = 1
+"""A port that no server listens on."""
+_FILLERS = 400
+_LOADING_OPTIONS = ("--rdbcompression", "no", "--loading-process-events-interval-bytes", "1024")
 
 Fault = Callable[[FaultContext], str]
 
@@ -236,6 +249,98 @@ def out_of_memory(context: FaultContext) -> str:
     return f"{refused} commands refused"
 
 
+def _refuse(
+    context: FaultContext, code: str, begin: Callable[[], object], end: Callable[[], object]
+) -> str:
+    """Let Redis refuse writes for some seconds, and require that every process stays."""
+    system = context.system
+    seconds = context.random.uniform(3.0, 8.0)
+    before = count_error(system.client, code)
+    begin()
+    pass_time(seconds)
+    newest = context.newest()
+    refused = count_error(system.client, code) - before
+    end()
+    context.note_end(f"{code} ended")
+    require(refused > 0, "nothing was refused")
+    context.await_ticks_after(newest)
+    for process in (system.beat, *system.workers.values()):
+        require(process is not None and process.process.poll() is None, "a process ended")
+    return f"{refused} commands refused in {seconds:.1f} s"
+
+
+def read_only(context: FaultContext) -> str:
+    """Let Redis be a replica, as after a failover, and a primary again."""
+    client = context.system.client
+    return _refuse(
+        context,
+        "READONLY",
+        lambda: client.replicaof("127.0.0.1", _NO_SERVER),
+        lambda: client.replicaof("NO", "ONE"),
+    )
+
+
+def failed_save(context: FaultContext) -> str:
+    """Let Redis fail to save, by a folder in the file's place; it refuses writes then."""
+    client = context.system.client
+    dump = context.system.folder / "data" / "dump.rdb"
+    dump.unlink(missing_ok=True)
+
+    def save(status: str) -> None:
+        client.config_set("save", "3600 1000000")
+        client.bgsave()
+        wait_until(
+            lambda: client.info("persistence")["rdb_last_bgsave_status"] == status, "it saved"
+        )
+
+    def fail() -> None:
+        dump.mkdir()
+        save("err")
+
+    def mend() -> None:
+        dump.rmdir()
+        save("ok")
+        client.config_set("save", "")
+
+    return _refuse(context, "MISCONF", fail, mend)
+
+
+def too_few_replicas(context: FaultContext) -> str:
+    """Let Redis want a replica that it does not have."""
+    client = context.system.client
+    return _refuse(
+        context,
+        "NOREPLICAS",
+        lambda: client.config_set("min-replicas-to-write", 1),
+        lambda: client.config_set("min-replicas-to-write", 0),
+    )
+
+
+def slow_loading(context: FaultContext) -> str:
+    """Restart Redis so that it loads its data for some seconds, and answers LOADING meanwhile."""
+    system = context.system
+    assert system.server is not None
+    for number in range(_FILLERS):
+        system.client.set(f"faults:filler:{number}", context.random.randbytes(600))
+    system.client.bgrewriteaof()
+    wait_until(
+        lambda: not system.client.info("persistence")["aof_rewrite_in_progress"], "it is rewritten"
+    )
+    kill(system.server, signal.SIGTERM)
+    before = context.newest()
+    began = time.monotonic()
+    system.launch_server("--key-load-delay", "10000", *_LOADING_OPTIONS)
+    refused = 0
+    while not system.answers():
+        refused += count_refused(system.client, redis.BusyLoadingError)
+    seconds = time.monotonic() - began
+    system.client.config_set("key-load-delay", 0)
+    context.note_end("LOADING ended")
+    require(refused > 0, "nothing was refused")
+    context.await_ticks_after(before)
+    return f"loaded for {seconds:.1f} s"
+
+
 def backlog(context: FaultContext) -> str:
     """Let a ticker appear with very many waiting records; nobody waits for it."""
     context.sampler.tickers.append(BIG)
@@ -450,6 +555,10 @@ KINDS: dict[str, tuple[str, Fault]] = {
     "two-beats": (EXACT, two_beats),
     "cut-connections": (EXACT, cut_connections),
     "out-of-memory": (LATE, out_of_memory),
+    "read-only": (LATE, read_only),
+    "failed-save": (LATE, failed_save),
+    "too-few-replicas": (LATE, too_few_replicas),
+    "slow-loading": (LATE, slow_loading),
     "backlog": (EXACT, backlog),
     "million": (EXACT, million),
     "clock-back": (EXACT, clock_back),

@@ -70,12 +70,16 @@ class System:
 
     def start_server(self) -> None:
         """Start Redis with what its folder holds, and wait until it answers."""
+        self.launch_server()
+        wait_until(self.answers, "Redis answers")
+
+    def launch_server(self, *further: str) -> None:
+        """Start Redis, and don't wait for it."""
         data = self.folder / "data"
         data.mkdir(exist_ok=True)
         options = ("--port", str(self.port), "--bind", "127.0.0.1", "--dir", str(data))
         kept = ("--appendonly", "yes", "--save", "", "--loglevel", "warning")
-        self.server = self._start(server_binary(), *options, *kept)
-        wait_until(self.answers, "Redis answers")
+        self.server = self._start(server_binary(), *options, *kept, *further)
 
     def answers(self) -> bool:
         """Tell whether Redis is there and has loaded its data."""

@@ -16,6 +16,8 @@ PLANS = (
     Plan(6, ("overtake-holder", "shuffled")),
     Plan(7, ("refused-flood", "delayed-feed")),
     Plan(8, ("late-feed",)),
+    Plan(9, ("read-only", "failed-save")),
+    Plan(10, ("too-few-replicas", "slow-loading")),
 )
 
 

@@ -1,33 +1,104 @@
-"""ORDERFLOW_FEED names the feed that `make run` starts."""
+"""ORDERFLOW_FEED names the feed that `make run` starts, and whose ticker is asked for first."""
+
+import gzip
+import re
+from pathlib import Path
 
 import pytest
 
 from app.core.errors import SettingError
+from app.operations.feed_setting import FeedSetting, read_feed_setting
 from app.operations.supervisor import feed
+
+QUOTES = "ts_ms,bid_price,bid_size,ask_price,ask_size\n1340285400123,10,1,11,1\n"
+HEADER = QUOTES.split("\n", 1)[0]
+
+
+@pytest.fixture
+def tapes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Make some tapes in the working directory."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "my tapes").mkdir()
+    for name in ("a.quotes.csv", "my tapes/b.quotes.csv", "c,d.quotes.csv"):
+        (tmp_path / name).write_text(QUOTES)
+    (tmp_path / "e.quotes.csv.gz").write_bytes(gzip.compress(QUOTES.encode()))
+    return tmp_path
 
 
 @pytest.mark.parametrize(
-    ("given", "arguments"),
+    ("given", "files", "ticker"),
     [
-        ("simulate", ["simulate"]),
-        (" simulate ", ["simulate"]),
-        ("a.quotes.csv", ["replay", "a.quotes.csv", "--loop"]),
-        ("'my tapes/a.csv' b.csv", ["replay", "my tapes/a.csv", "b.csv", "--loop"]),
+        ("a.quotes.csv", ["a.quotes.csv"], "a"),
+        (
+            "'my tapes/b.quotes.csv' a.quotes.csv",
+            ["my tapes/b.quotes.csv", "a.quotes.csv"],
+            "b",
+        ),
+        ("a.quotes.csv,e.quotes.csv.gz", ["a.quotes.csv", "e.quotes.csv.gz"], "a"),
+        ("e.quotes.csv.gz, a.quotes.csv", ["e.quotes.csv.gz", "a.quotes.csv"], "e"),
+        ("'my tapes/b.quotes.csv,a.quotes.csv'", ["my tapes/b.quotes.csv", "a.quotes.csv"], "b"),
     ],
 )
-def test_a_feed_is_the_simulation_or_tapes_that_are_replayed(
-    given: str, arguments: list[str]
+def test_tapes_are_replayed_and_the_first_ones_ticker_is_named(
+    tapes: Path, given: str, files: list[str], ticker: str
 ) -> None:
-    [program] = feed(given)
+    setting = read_feed_setting(given)
 
-    assert list(program.command[-len(arguments) - 1 :]) == ["feed", *arguments]
+    arguments = ("replay", *(str(tapes / file) for file in files), "--loop")
+    assert setting == FeedSetting(arguments, ticker)
+    [program] = feed(setting)
+    assert program.command[-len(arguments) - 1 :] == ("feed", *arguments)
+
+
+def test_a_name_with_a_comma_is_one_file_where_there_is_such_a_file(tapes: Path) -> None:
+    with pytest.raises(SettingError, match="'c,d' is not allowed"):
+        read_feed_setting("c,d.quotes.csv")
+
+    (tapes / "c,d.quotes.csv").rename(tapes / "c_1,2.quotes.csv")
+    assert read_feed_setting("c_1,2.quotes.csv").first_ticker == "c"
+
+
+@pytest.mark.parametrize("given", ["simulate", " simulate "])
+def test_the_simulation_is_the_feed_of_spy(given: str) -> None:
+    setting = read_feed_setting(given)
+
+    assert setting == FeedSetting(("simulate",), "SPY")
+    assert feed(setting)[0].command[-2:] == ("feed", "simulate")
 
 
 def test_none_is_no_feed() -> None:
-    assert feed("none") == []
+    assert feed(read_feed_setting("none")) == []
 
 
-@pytest.mark.parametrize("given", ["'a.csv", " "])
-def test_what_names_no_feed_is_refused_by_the_variables_name(given: str) -> None:
-    with pytest.raises(SettingError, match=r"ORDERFLOW_FEED=.* is not allowed; allowed: simulate"):
-        feed(given)
+@pytest.mark.parametrize(
+    ("given", "why"),
+    [
+        ("'a.csv", "No closing quotation"),
+        (" ", "nothing is named"),
+        (",", "nothing is named"),
+        ("gone.quotes.csv", "gone.quotes.csv: there is no such file"),
+        ("a.quotes.csv,gone.quotes.csv.gz", "gone.quotes.csv.gz: there is no such file"),
+        ("simulate none", "simulate: there is no such file"),
+        ("'my tapes'", "my tapes: is no file"),
+        ("a.quotes.csv a.quotes.csv.gz", "a.quotes.csv.gz: there is no such file"),
+        ("notes.txt", "a tape's name ends in"),
+        ("empty.quotes.csv", "has no column ts_ms"),
+        ("header.quotes.csv", "has no row"),
+        ("text.quotes.csv.gz", "can't be read"),
+        ("x.trades.csv", "x.quotes.csv: can't be read"),
+    ],
+)
+def test_what_would_end_the_feed_at_once_is_refused_with_the_reason(
+    tapes: Path, given: str, why: str
+) -> None:
+    (tapes / "notes.txt").write_text("no tape")
+    (tapes / "empty.quotes.csv").write_text("")
+    (tapes / "header.quotes.csv").write_text(f"{HEADER}\n")
+    (tapes / "text.quotes.csv.gz").write_text(QUOTES)
+    (tapes / "x.trades.csv").write_text("ts_ms,price,size\n1340285400123,10,1\n")
+
+    with pytest.raises(
+        SettingError,
+        match=rf"ORDERFLOW_FEED=.* is not allowed: .*{re.escape(why)}.*; allowed: simulate",
+    ):
+        read_feed_setting(given)

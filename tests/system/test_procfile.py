@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import os
 import socket
 import sys
 from collections.abc import Iterator
@@ -29,14 +28,32 @@ def listens(port: int) -> bool:
         return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
+@pytest.fixture(params=["activated", "not activated", "on PATH"])
+def folder(request: pytest.FixtureRequest, tmp_path: Path, environment: Environment) -> Path:
+    """Give a folder to start in: the environment is activated, or only lies in that folder.
+
+    Platforms that run a Procfile put the commands on PATH, and have no such folder.
+    """
+    environment.pop("VIRTUAL_ENV", None)
+    environment["PATH"] = "/usr/bin:/bin"
+    if request.param == "activated":
+        environment["VIRTUAL_ENV"] = sys.prefix
+    elif request.param == "on PATH":
+        environment["PATH"] = f"{Path(sys.executable).parent}:/usr/bin:/bin"
+    else:
+        (tmp_path / ".venv").symlink_to(sys.prefix)
+    (tmp_path / "Procfile").symlink_to(ROOT / "Procfile")
+    return tmp_path
+
+
 @pytest.fixture
-def web_port(start: Start) -> Iterator[int]:
+def web_port(start: Start, folder: Path) -> Iterator[int]:
     """Start what the Procfile names, and say where the MCP server listens."""
     port = free_port()
     honcho = start(
         "honcho",
         "start",
-        PATH=f"{Path(sys.executable).parent}:{os.environ['PATH']}",
+        folder=folder,
         PORT=str(port),
         ORDERFLOW_FLOWER_PORT=str(free_port()),
     )

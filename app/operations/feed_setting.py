@@ -1,0 +1,107 @@
+"""What ORDERFLOW_FEED names: checked before anything starts, since a feed's own lines scroll by."""
+
+import csv
+import gzip
+import shlex
+import zlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TextIO, cast
+
+from app.core.errors import BadTicker, SettingError, TapeError
+
+ALLOWED_FEEDS = (
+    "simulate, none, or files of tapes, separated by spaces or commas and quoted as in a shell"
+)
+SIMULATED_TICKER = "SPY"
+"""The first of the tickers that `orderflow feed simulate` publishes by default."""
+
+
+@dataclass(frozen=True, slots=True)
+class FeedSetting:
+    """The arguments of `orderflow feed`, none without a feed, and the first ticker that is fed."""
+
+    arguments: tuple[str, ...] = ()
+    first_ticker: str | None = None
+
+
+def read_feed_setting(given: str) -> FeedSetting:
+    """Return what ORDERFLOW_FEED names.
+
+    Raises `SettingError` where nothing is named, a quotation mark has no partner, or a file is not
+    there, is no tape, or can't be read.
+    """
+    try:
+        return _setting_of([file for word in shlex.split(given) for file in _files_in(word)])
+    except (TapeError, BadTicker, ValueError) as error:
+        raise SettingError(
+            f"ORDERFLOW_FEED={given!r} is not allowed: {error}; allowed: {ALLOWED_FEEDS}"
+        ) from None
+
+
+def _setting_of(words: Sequence[str]) -> FeedSetting:
+    if words == ["none"]:
+        return FeedSetting()
+    if words == ["simulate"]:
+        return FeedSetting(("simulate",), SIMULATED_TICKER)
+    files = [Path(word).absolute() for word in words]
+    ticker = _check_tapes(files)
+    return FeedSetting(("replay", *map(str, files), "--loop"), ticker)
+
+
+def _files_in(word: str) -> Iterator[str]:
+    """Yield the names in a word: one with commas in it, if there is such a file, else several."""
+    if Path(word).exists():
+        yield word
+    else:
+        yield from filter(None, word.split(","))
+
+
+def _check_tapes(files: Sequence[Path]) -> str:
+    """Return the first tape's ticker.
+
+    Raises `TapeError` and `BadTicker` for what would end the feed as soon as it starts.
+    """
+    # Imported late: it imports pandas, which nothing else here needs.
+    from app.feeds.replay import find_tapes  # noqa: PLC0415
+    from app.feeds.tape import QUOTE_COLUMNS, TRADE_COLUMNS  # noqa: PLC0415
+
+    if not files:
+        raise TapeError("nothing is named")
+    for file in files:
+        _check_readable(file)
+    tapes = find_tapes(files)
+    for tape in tapes:
+        _check_columns(tape.quotes, QUOTE_COLUMNS)
+        if tape.trades is not None:
+            _check_columns(tape.trades, TRADE_COLUMNS)
+    return tapes[0].ticker
+
+
+def _check_readable(file: Path) -> None:
+    if not file.exists():
+        raise TapeError(f"{file}: there is no such file")
+    if not file.is_file():
+        raise TapeError(f"{file}: is no file")
+
+
+def _opened(file: Path) -> TextIO:
+    if file.suffix == ".gz":
+        return cast("TextIO", gzip.open(file, "rt", encoding="utf-8"))
+    return file.open(encoding="utf-8")
+
+
+def _check_columns(file: Path, columns: Sequence[str]) -> None:
+    """Raise `TapeError` unless a file's first line names the columns and a row follows it."""
+    try:
+        with _opened(file) as lines:
+            rows = csv.reader(lines)
+            header, row = next(rows, []), next(rows, None)
+    except (OSError, EOFError, UnicodeDecodeError, csv.Error, zlib.error) as error:
+        raise TapeError(f"{file}: can't be read: {error}") from None
+    missing = [name for name in columns if name not in header]
+    if missing:
+        raise TapeError(f"{file}: has no column {', '.join(missing)}")
+    if row is None:
+        raise TapeError(f"{file}: has no row")
