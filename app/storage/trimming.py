@@ -5,7 +5,7 @@ found by a SCAN of its own, a part of it each second, and trimmed by the same sc
 """
 
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Annotated, Any, NamedTuple
 
 import msgspec
@@ -14,6 +14,7 @@ import redis
 from app.analysis.quality_table import MIS_STAMPED_NAMES
 from app.core.settings import Settings
 from app.storage import keys
+from app.storage.feed_lags import FeedLags
 from app.storage.keys import Keys
 from app.storage.scripts import TRIM_RECORDS
 
@@ -75,7 +76,7 @@ class RecordTrimmer:
 
     def trim_slice(self, now_ms: float) -> dict[str, int]:
         """Trim the next slice of the keys; return how many mis-stamped records came, by name."""
-        trim_pass = self._load()
+        trim_pass, lags = self._load(), FeedLags(self._redis).all()
         arrived = dict.fromkeys(MIS_STAMPED_NAMES, 0)
         left = self._slice_length(trim_pass)
         deadline = time.monotonic() + SLICE_SECONDS
@@ -84,7 +85,7 @@ class RecordTrimmer:
                 left -= self._scan_once(trim_pass, left)
             batch = trim_pass.waiting[:KEYS_PER_SCRIPT]
             del trim_pass.waiting[:KEYS_PER_SCRIPT]
-            for found in self._trim(batch, now_ms):
+            for found in self._trim_by_lag(batch, lags, now_ms):
                 _count_arrived(trim_pass.counted, found, arrived)
                 if found.has_more:
                     trim_pass.waiting.append(found.key)
@@ -137,6 +138,20 @@ class RecordTrimmer:
                 trim_pass.node = (trim_pass.node + 1) % len(nodes)
         trim_pass.waiting += self._keys_of_records(name.decode(errors="replace") for name in found)
         return count if trim_pass.cursor else wanted
+
+    def _trim_by_lag(
+        self, batch: Sequence[str], lags: Mapping[str, int], now_ms: float
+    ) -> list[_Trimmed]:
+        """Trim some keys, those of a delayed feed as of its own time."""
+        by_lag: dict[int, list[str]] = {}
+        for key in batch:
+            ticker = self._names.ticker_of_records(key) or ""
+            by_lag.setdefault(lags.get(ticker, 0), []).append(key)
+        return [
+            found
+            for lag, names in by_lag.items()
+            for found in self._trim(names, now_ms - lag * 1000)
+        ]
 
     def _trim(self, batch: Sequence[str], now_ms: float) -> list[_Trimmed]:
         """Trim some keys; return those with mis-stamped records, or with more to remove."""

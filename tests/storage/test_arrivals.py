@@ -6,11 +6,13 @@ from collections.abc import Callable
 import pytest
 import redis
 
+from app.core.settings import Settings
 from app.storage import arrivals as module
 from app.storage import keys
 from app.storage.active_tickers import ActiveTickers
 from app.storage.arrivals import ArrivalDetector
 from app.storage.keys import Keys
+from app.storage.trimming import RecordTrimmer
 
 pytestmark = pytest.mark.redis
 
@@ -225,6 +227,19 @@ def test_a_settle_time_goes_with_the_last_activity(feed: Feed) -> None:
 
     feed.run(300)
     assert not feed.client.exists(keys.LAGS)
+
+
+@pytest.mark.parametrize("hours", [2, 6, 12])
+def test_records_of_a_feed_delayed_beyond_the_retention_are_kept(
+    feed: Feed, settings: Settings, hours: int
+) -> None:
+    trimmer = RecordTrimmer(feed.client, feed.names, settings)
+    feed.now = time.time() * SECOND_MS
+    for _ in range(12):
+        feed.run(1, behind(hours * 3600))
+        trimmer.trim_slice(feed.now)
+
+    assert feed.client.zcard(feed.names.quotes("SPY")) >= 5 * 6
 
 
 def test_many_old_keys_are_looked_at_in_turn(feed: Feed, monkeypatch: pytest.MonkeyPatch) -> None:
