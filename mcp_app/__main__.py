@@ -1,5 +1,6 @@
 """`python -m mcp_app`: the server on stdio, or over HTTP with --http."""
 
+import os
 import sys
 
 import click
@@ -26,6 +27,8 @@ _QUIET_LOGGERS = ("mcp", "uvicorn", "httpx", "asyncio")
 )
 def main(*, http: bool, host: str | None, port: int | None) -> None:
     """Answer questions about order flow over the Model Context Protocol."""
+    # The SDK answers what is no message with pydantic's text, which would hold pages to look up.
+    os.environ["PYDANTIC_ERRORS_INCLUDE_URL"] = "0"
     chosen = settings()
     # Before make_server: otherwise the SDK configures the root logger itself.
     logs.set_up(chosen, quiet=_QUIET_LOGGERS)
