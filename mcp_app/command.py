@@ -28,6 +28,8 @@ _INTERRUPTED = 128 + signal.SIGINT
 )
 def main(*, http: bool, host: str | None, port: int | None) -> None:
     """Answer questions about order flow over the Model Context Protocol."""
+    # The SDK answers what is no message with pydantic's text, which would hold pages to look up.
+    os.environ["PYDANTIC_ERRORS_INCLUDE_URL"] = "0"
     if http:
         _serve_http(host, port)
     else:

@@ -21,6 +21,7 @@ from mcp_app.graceful_server import run_until_stopped
 from mcp_app.health_routes import add_routes
 from mcp_app.host_check import CheckHosts, transport_security
 from mcp_app.limits import LimitRate, LimitTime
+from mcp_app.open_files import allow_connections
 from mcp_app.sdk_seam import end_session
 from mcp_app.session_limits import LimitSessions
 from mcp_app.trailing_slash import IgnoreTrailingSlash
@@ -98,4 +99,5 @@ def serve(
         access_log=False,
         timeout_graceful_shutdown=STOP_SECONDS,
     )
+    allow_connections(settings.mcp_connections)
     run_until_stopped(server, config)

@@ -1,5 +1,6 @@
 """Connections that do nothing end, and no client keeps the others out."""
 
+import resource
 import socket
 import time
 from contextlib import ExitStack
@@ -7,6 +8,7 @@ from itertools import count
 
 import pytest
 
+from mcp_app.open_files import OTHER_FILES
 from tests.processes import BOUND_SECONDS, Start
 from tests.system.serving import Served, status_of, until_ended
 from tests.timing import assert_within
@@ -115,3 +117,21 @@ def test_refused_connections_are_over_at_once(served: Served) -> None:
                 continue
         assert refused >= 70
         assert status_of(served.raw(GET, OTHER)) == 200
+
+
+def test_the_process_may_open_what_its_connections_need(start: Start) -> None:
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = 5000
+
+    served = Served(start, ORDERFLOW_MCP_CONNECTIONS=str(wanted))
+
+    soft, _ = resource.prlimit(served.running.pid, resource.RLIMIT_NOFILE)
+    expected = wanted + OTHER_FILES
+    assert soft >= (expected if hard == resource.RLIM_INFINITY else min(hard, expected))
+
+
+def test_too_few_open_files_are_said_at_the_start(start: Start) -> None:
+    served = Served(start, module="tests.system.serving_few_files")
+
+    assert "too few open files allowed for ORDERFLOW_MCP_CONNECTIONS" in served.running.said()
+    assert "allowed=300" in served.running.said()

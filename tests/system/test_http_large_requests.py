@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from tests.processes import Start, http_get
-from tests.system.serving import HELLO, Served
+from tests.processes import Start, http_get, http_post
+from tests.system.serving import HEADERS, HELLO, Served
 from tests.timing import assert_within
 
 pytestmark = pytest.mark.system
@@ -76,3 +76,23 @@ def test_refusals_hold_up_nobody_else(served: Served) -> None:
         assert len(found.content) <= 1024
     # One such call took two seconds of the event loop.
     assert_within(1, max(seconds))
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        [1] * 100_000,
+        [{"jsonrpc": "2.0", "id": number, "method": "ping"} for number in range(4000)],
+        {"jsonrpc": LONG, "id": LONG, "method": WIDE},
+        {LONG: LONG},
+        LONG,
+    ],
+    ids=["numbers", "batch", "fields", "a name", "a text"],
+)
+def test_what_is_no_message_is_refused_in_few_words(served: Served, message: object) -> None:
+    session = {"Mcp-Session-Id": served.session()}
+
+    found = http_post(f"{served.address}/mcp", json=message, headers=HEADERS | session)
+
+    assert found.status_code in {400, 413}
+    assert len(found.content) <= 1024

@@ -1,6 +1,7 @@
 """Subscriptions over HTTP: to resources only, bounded, and a client that does not read."""
 
 import itertools
+import json
 import socket
 import threading
 import time
@@ -176,3 +177,35 @@ def test_a_client_that_sleeps_is_ended_and_others_notice_nothing(
     assert reading.told_at[-1] > ended
     assert len(told) > 5
     assert_within(3, max(after - before for before, after in itertools.pairwise(told)))
+
+
+def test_a_stream_of_2026_that_sleeps_is_ended_and_others_notice_nothing(
+    served: Served, redis_client: redis.Redis
+) -> None:
+    uris = [uri for ticker in TICKERS for uri in resource_uris(ticker)]
+    with Session(served) as awake:
+        reading = Reading(served, awake, uris[0])
+        with sleeping_stream_of_2026(served, uris):
+            began = time.monotonic()
+            while "backlog full" not in served.running.said():
+                assert time.monotonic() - began < BOUND_SECONDS, "the stream lives on"
+                publish_ticks(redis_client, TICKERS)
+            ended = time.monotonic()
+    reading.end()
+
+    told = [began, *(at for at in reading.told_at if began < at < ended), ended]
+    assert len(told) > 5
+    assert_within(3, max(after - before for before, after in itertools.pairwise(told)))
+
+
+def sleeping_stream_of_2026(served: Served, uris: list[str]) -> socket.socket:
+    """Listen as a client that never reads."""
+    params = {"notifications": {"resourceSubscriptions": uris}, "_meta": META}
+    body = json.dumps({"jsonrpc": "2.0", "id": 1, "method": LISTEN, "params": params}).encode()
+    sent = MODERN | {"Host": "localhost", "Content-Length": str(len(body))}
+    head = "".join(f"{name}: {value}\r\n" for name, value in sent.items())
+    wire = socket.socket()
+    wire.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    wire.connect(("127.0.0.1", served.port))
+    wire.sendall(f"POST /mcp HTTP/1.1\r\n{head}\r\n".encode() + body)
+    return wire
