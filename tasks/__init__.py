@@ -49,7 +49,8 @@ def _set_up_logs(logfile: str | None = None, loglevel: int | None = None, **_: o
     except SettingError as error:
         sys.exit(f"orderflow: {error}")
     logging.getLogger("celery.app.trace").addFilter(_is_not_of_a_tick)
-    logging.getLogger("celery.worker.consumer.consumer").addFilter(LostConnections())
+    for name in ("celery.worker.consumer.consumer", "kombu.transport.redis"):
+        logging.getLogger(name).addFilter(LostConnections())
     # It says when it starts and ends; its debug lines are several for each message.
     logging.getLogger("celery.beat").setLevel(max(logging.INFO, logging.getLogger().level))
     # Celery 5.7 fails on its own closed connection while it releases a lost one, and logs a hundred

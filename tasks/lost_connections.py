@@ -1,16 +1,17 @@
-"""Leave out what Celery logs of each lost connection to a Redis that answers with errors."""
+"""Say once what Redis refuses, in place of a line of Celery or kombu for each attempt."""
 
 import logging
 
 from redis.exceptions import RedisError, ResponseError
 
 from app.core.refusals import describe_refusal
+from tasks.worker_context import broker_outage
 
 
 class LostConnections(logging.Filter):
-    """Drop what Celery logs of a lost connection where it is no news.
+    """Drop what Celery and kombu log of a lost connection or a failed attempt if it is no news.
 
-    Of a Redis that refuses, `broker_connection` says what; of any other error, the first is enough,
+    Of a Redis that refuses, the outage's log says what; of any other error, the first is enough,
     with its text, which Celery leaves out.
     """
 
@@ -21,10 +22,12 @@ class LostConnections(logging.Filter):
     def filter(self, record: logging.LogRecord) -> bool:
         """Return whether to log a record."""
         arguments = record.args if isinstance(record.args, tuple) else ()
-        error = next((it for it in arguments if isinstance(it, RedisError)), None)
+        raised = record.exc_info[1] if record.exc_info else None
+        error = next((it for it in (*arguments, raised) if isinstance(it, RedisError)), None)
         if error is None:
             return True
         if describe_refusal(error) is not None:
+            broker_outage.note_error(error)
             return False
         is_news = not isinstance(error, ResponseError) or str(error) != self._last
         self._last = str(error)

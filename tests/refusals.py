@@ -3,6 +3,7 @@
 import os
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -100,6 +101,17 @@ def await_loaded(server: Server) -> None:
     server.loading.join()
 
 
+def kill_script(server: Server) -> None:
+    server.client.script_kill()
+    wait_until(lambda: answers(server), "the script has ended", 20)
+
+
+def answers(server: Server) -> bool:
+    with suppress(redis.ResponseError):
+        return bool(server.client.ping())
+    return False
+
+
 REFUSALS = {
     "READONLY": Refusal(("READONLY",), follow, lead),
     "MISCONF": Refusal(("MISCONF",), fail_to_save, save),
@@ -116,5 +128,5 @@ REFUSALS = {
     # Writes are refused as by any replica, all else as by one without its master.
     "MASTERDOWN": Refusal(("MASTERDOWN", "READONLY"), follow_and_say_nothing, lead),
     "LOADING": Refusal(("LOADING",), load, await_loaded),
-    "BUSY": Refusal(("BUSY",), run_a_script, lambda server: server.client.script_kill()),
+    "BUSY": Refusal(("BUSY",), run_a_script, kill_script),
 }

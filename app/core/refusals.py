@@ -14,7 +14,6 @@ REFUSALS = {
     "MASTERDOWN": "is a replica that lost its master and answers nothing meanwhile",
     "CLUSTERDOWN": "belongs to a cluster that is down",
     "BUSY": "is busy with a script",
-    "UNBLOCKED": "became a replica",
 }
 """What a Redis is, or does, that sends an error of this code for whatever it is asked."""
 
@@ -22,7 +21,7 @@ NO_DATABASE = "DB index is out of range"
 """Redis's error, which has no code of its own, where a connection selects a database too high."""
 
 # A pipeline puts its command before an error, and a script of Redis 6 its place.
-_CODE = re.compile(rf"(?:^|error: |-)({'|'.join(REFUSALS)})\b")
+_CODE = re.compile(rf"(?:^|error: |-)({'|'.join((*REFUSALS, 'UNBLOCKED'))})\b")
 
 UNREACHABLE = (
     exceptions.ConnectionError,
@@ -40,10 +39,12 @@ def refusal_code(error: BaseException) -> str | None:
     """
     for one in _chain(error):
         if isinstance(one, exceptions.RedisError):
-            code = str(one.status_code or "")
-            found = None if code in REFUSALS else _CODE.search(str(one))
-            if found is not None or code in REFUSALS:
-                return code if found is None else found[1]
+            if one.status_code in REFUSALS:
+                return str(one.status_code)
+            found = _CODE.search(str(one))
+            if found is not None:
+                # What waited for a message is told so when the server becomes a replica.
+                return found[1].replace("UNBLOCKED", "READONLY")
     return None
 
 

@@ -182,15 +182,12 @@ _HIDDEN_NAME_PARTS = ("PASSWORD", "URL", "TOKEN")
 """Parts of the names of variables whose values are never shown."""
 
 
-_URLS = (
-    "redis://:PASSWORD@HOST:PORT/DB, rediss:// likewise, unix://:PASSWORD@/PATH?db=DB; "
-    "special characters of a password as %23 for #"
-)
+_URL_RULES = "with an address and known options; special characters of a password as %23 for #"
 _ALLOWED = {
-    "REDIS_URL": f"{_URLS}; options that redis-py knows",
+    "REDIS_URL": f"redis://, rediss:// or unix:// {_URL_RULES}",
     "REDIS_PASSWORD": "any text in UTF-8",
     "REDIS_HOST": "a host's name or address, without port, user or path",
-    "ORDERFLOW_BROKER_URL": f"{_URLS}; sentinel://HOST:PORT, several separated by ;",
+    "ORDERFLOW_BROKER_URL": f"redis://, rediss://, unix:// or sentinel:// {_URL_RULES}",
 }
 
 

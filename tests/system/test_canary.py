@@ -146,5 +146,5 @@ def test_an_address_that_is_none_ends_each_process_with_a_line_that_hides_it(
         assert one.wait() == 1
         assert one.said() == (
             "orderflow: REDIS_URL=(hidden) is not allowed; allowed: redis://, rediss:// or unix:// "
-            "with an address and known options\n"
+            "with an address and known options; special characters of a password as %23 for #\n"
         )
