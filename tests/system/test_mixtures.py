@@ -384,6 +384,7 @@ class Scenario:
         self.published: dict[str, int] = {}
         self.told: list[Told] = []
         self.wrong: list[str] = []
+        self.ticked_ms = 0
 
     def run(self) -> None:
         """Run all seconds, or up to the first at which something is wrong."""
