@@ -227,7 +227,7 @@ class OverviewReader:
         _, state_as_of, quote_at, rejected = row.state or [None] * len(_STATE)
         as_of_ms, covered_seconds = read_number(as_of or state_as_of), read_number(covered)
         newest = find_newest_quote(
-            row.quote, as_of_ms, read_stamp(quote_at), read_rejected(rejected)
+            row.quote, as_of_ms, read_stamp(quote_at), read_rejected(rejected), covered_seconds
         )
         usable_ms = newest.usable_ms
         has_recent_tick = as_of_ms is not None and now_ms - as_of_ms <= ACTIVE_MS

@@ -36,14 +36,17 @@ def find_newest_quote(
     as_of_ms: Number | None,
     quote_at_ms: Number | None,
     rejected: RejectedRecords,
+    covered_seconds: Number | None,
 ) -> NewestQuote:
     """Return the newest usable quote, given the newest member with its score.
 
     The others are what the newest tick published: its `as_of`, the stamp of the quote in its
-    windows, and what it rejected since. A usable member stamped up to `as_of` and newer than that
-    quote came late and is in no number. States of former versions have no stamp of a quote.
+    windows, what it rejected since, and what a window covers. A usable member stamped up to `as_of`
+    and newer than that quote came late and is in no number. States of former versions have no stamp
+    of a quote.
     """
-    has_tick = quote_at_ms is not None or bool(rejected)
+    # Windows that cover nothing are those of a ticker with trades alone so far.
+    has_tick = quote_at_ms is not None or bool(rejected) or covered_seconds == 0
     if not newest or newest[0][1] < MIN_EPOCH_MS:
         return NewestQuote(quote_at_ms, rejected, quote_at_ms is not None)
     member, score = newest[0]

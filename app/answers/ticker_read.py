@@ -123,6 +123,7 @@ class TickerReplies(NamedTuple):
             self.as_of_ms,
             read_stamp(self._state_field(QUOTE_AT)),
             read_rejected(self._state_field(REJECTED)),
+            read_number(self.five_minutes.get(b"covered_seconds")),
         )
 
     @property

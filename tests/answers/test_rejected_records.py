@@ -116,6 +116,20 @@ def test_a_usable_quote_that_came_too_late_for_the_numbers_is_not_the_newest(
     assert 40 <= answer.newest_quote_age_seconds < 42
 
 
+def test_a_late_first_quote_of_a_ticker_with_trades_alone_is_in_no_number(
+    writer: KeyWriter, reader: Reader
+) -> None:
+    writer.heartbeat()
+    writer.discovered("SPY")
+    writer.tick(covered_seconds=0.0, bid_price=None, ask_price=None)
+    writer.quote(age_seconds=4)
+
+    with pytest.raises(NoUsableQuotes, match="too late"):
+        reader.snapshot("SPY", 300)
+
+    assert list_tickers(reader).tickers[0].newest_quote_age_seconds is None
+
+
 def test_rejected_trades_are_told_beside_usable_quotes(writer: KeyWriter, reader: Reader) -> None:
     writer.healthy_ticker()
     writer.rejected(since_age_seconds=5, kind="trades", zero_size=7, not_json=1)

@@ -8,11 +8,13 @@ what the records that had come bear out (`mixture_oracle.py`). A failure names i
 
 import json
 import os
+import time
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import zip_longest
 from random import Random
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -36,6 +38,7 @@ from app.core.errors import (
     UnknownTicker,
 )
 from app.core.settings import settings
+from app.storage import tick_store
 from app.storage.redis_client import connect
 from tests.builders import START_MS
 from tests.engine_answers import LEVEL_FIELDS
@@ -90,6 +93,11 @@ class World:
         self.reader = reader
         self.now_ms = self.worker_from_ms = float(START_MS)
         patch.setattr(clock, "now_ms", lambda: self.now_ms)
+        # Workers notice a step of the clock by the time that passed meanwhile.
+        passing = SimpleNamespace(
+            monotonic=lambda: self.now_ms / SECOND_MS, thread_time=time.thread_time
+        )
+        patch.setattr(tick_store, "time", passing)
 
     def write(self, ledgers: list[Ledger]) -> None:
         """Let what has arrived by now be in Redis."""
@@ -376,6 +384,7 @@ class Scenario:
         self.published: dict[str, int] = {}
         self.told: list[Told] = []
         self.wrong: list[str] = []
+        self.ticked_ms = 0
 
     def run(self) -> None:
         """Run all seconds, or up to the first at which something is wrong."""
