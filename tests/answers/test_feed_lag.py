@@ -4,7 +4,6 @@ import json
 
 import pytest
 import redis
-from click.testing import CliRunner
 
 from app.answers.ask import ask
 from app.answers.compare import compare
@@ -12,7 +11,6 @@ from app.answers.list_tickers import list_tickers
 from app.answers.reader import Reader
 from app.answers.scan import scan
 from app.answers.series import series
-from app.cli import main
 from app.core import clock
 from app.core.errors import BrokerSilent
 from app.core.settings import Settings
@@ -123,13 +121,14 @@ def test_status_names_feeds_behind_as_trouble_and_delayed_ones(
 
 
 def test_status_of_a_delayed_feed_alone_is_no_trouble(
-    behind, settings: Settings, redis_client: redis.Redis, monkeypatch: pytest.MonkeyPatch
+    behind, settings: Settings, redis_client: redis.Redis
 ) -> None:
     behind(903)
-    monkeypatch.setenv("REDIS_PORT", str(settings.redis_port))
 
-    assert HealthInspector(redis_client, settings).status().troubles == ()
-    assert "delayed feeds, by 15 min: SPY" in CliRunner().invoke(main, ["status"]).output
+    status = HealthInspector(redis_client, settings).status()
+
+    assert status.troubles == ()
+    assert "delayed feeds, by 15 min: SPY" in as_text(status)
 
 
 def test_metrics_count_lagging_and_delayed_tickers(

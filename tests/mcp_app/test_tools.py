@@ -367,8 +367,8 @@ def test_every_tool_names_a_redis_that_hangs_within_two_seconds(
         pid = redis.Redis(port=server.port).info("server")["process_id"]
 
         async def asked(client: Any) -> tuple[float, CallToolResult]:
-            # Connected, and then no more heard of.
-            await client.call_tool(tool, dict(CALLS[tool]))
+            # Connected, and then no more heard of; an equal chart would be answered from memory.
+            await client.call_tool("list_tickers", {})
             os.kill(pid, signal.SIGSTOP)
             began = time.monotonic()
             try:
