@@ -191,7 +191,7 @@ class TickStore:
         newest_counted = lag.newest_counted(tick.clock_as_of)
         words = (*tick.names[1:3], tick.clock_as_of, newest_counted, COUNTED_SECONDS)
         [counts] = tick.connection.read([("EVAL", COUNT_RECORDS, 2, *words)])
-        newest = max([it for it in reading.newest_scores if it <= tick.clock_as_of], default=0.0)
+        newest = self._newest_stamp(tick, reading)
         lag.observe(tick.clock_as_of, counts, reading.late_records, newest)
         settle = lag.settle_seconds
         # Once in a while, what is stored is renewed, with its lifetime.
@@ -200,6 +200,22 @@ class TickStore:
             is_stored = self._lags.store(tick.ticker, settle)
             lag.stored_seconds = settle if is_stored else lag.stored_seconds
         tick.as_of = min(tick.as_of, lag.as_of(tick.clock_as_of))
+
+    @staticmethod
+    def _newest_stamp(tick: TickJob, reading: TickRead) -> float:
+        """Return the stamp of the newest record that is not ahead, 0 without one.
+
+        The newest scores may be ahead, or no milliseconds.
+        """
+        newest = reading.newest_scores
+        if any(score > tick.clock_as_of for score in newest):
+            words = (tick.clock_as_of, OLDEST_MS, "WITHSCORES", "LIMIT", 0, 1)
+            replies = tick.connection.read(
+                [("ZREVRANGEBYSCORE", name, *words) for name in tick.names[1:3]]
+            )
+            found = [read_pairs(reply) for reply in replies if not isinstance(reply, Exception)]
+            newest = [score for pairs in found for _, score in pairs]
+        return max(newest, default=0.0)
 
     def _fold_and_write(self, tick: TickJob, reading: TickRead, warm: WarmTicker) -> None:
         """Fold the records that were read into the engine, and send the write of the results."""

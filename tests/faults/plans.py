@@ -196,5 +196,8 @@ def _recovery_seconds(context: FaultContext, end_ms: float, *, is_empty: bool) -
         before = max((s.due_ms for s in mine if s.at_ms <= end_ms), default=0)
         after = [s.at_ms for s in mine if s.at_ms > end_ms and s.due_ms > max(before, due_ms)]
         since_ms = _first_quote_ms(context, ticker, end_ms) if is_empty else end_ms
+        # Where the settle time grows, no tick is published until its `as_of` has caught up.
+        lags = [s.lag_ms for s in mine if s.at_ms <= end_ms][-1:] or [0]
+        since_ms += max([0, *(s.lag_ms - lags[0] for s in mine if s.at_ms in after[:1])])
         longest = max(longest, (min(after) - since_ms) / 1000.0 if after else float("inf"))
     return longest

@@ -130,6 +130,23 @@ def test_a_ticker_whose_records_keep_coming_late_gets_a_settle_time(
     assert list(outcomes.values())[-1] == "written"
 
 
+@pytest.mark.parametrize("score", [START_MS + 3_600_000, START_MS * 1e3, START_MS * 1e6])
+def test_a_delay_is_learned_beside_records_that_are_ahead_or_no_milliseconds(
+    redis_client: redis.Redis, new_store: NewStore, score: float
+) -> None:
+    records, store = busy_feed(6, 200), new_store()
+    for kind in ("quotes", "trades"):
+        redis_client.zadd(f"orderflow:{kind}:{TICKER}", {"stray": score})
+    came = len(records) // 4
+    publish(redis_client, TICKER, records[:came])
+    ticks = range(int(records[came].stamp) // 1000 * 1000 + 900_000, START_MS + 3_000_000, 1000)
+    store.run_tick(TICKER, ticks[0])
+
+    replay(redis_client, records[came:], ticks[1:20], lambda _: store, always(900.0))
+
+    assert stored_lag(redis_client) in {b"900", b"901"}
+
+
 @pytest.mark.parametrize("lag", [0.0, 3.0, 10.0, 45.0, 900.0, 21_600.0])
 def test_a_ticker_found_by_discovery_gives_what_the_feed_in_time_gives(
     redis_client: redis.Redis, new_store: NewStore, lag: float
