@@ -176,6 +176,10 @@ class Told:
         """Return whether the history is longer than the scenario."""
         return self.snapshot.history_seconds > SECONDS + 60
 
+    def holds_all(self) -> bool:
+        """Return whether all that was folded is stamped in the history."""
+        return len(self.in_window(self.ledger.in_time)) == len(self.ledger.in_time)
+
     def in_window(self, written: list[Written]) -> list[Written]:
         """Return what is stamped in the history."""
         return [one for one in written if self.start_ms < one.score <= self.ledger.as_of]
@@ -447,7 +451,8 @@ class Scenario:
         for ledger in self.ledgers:
             self._miss(ledger, wrong_levels(self.world, ledger))
         last = [self._ask(ledger, 300) for ledger in self.ledgers]
-        told = [one for one in last if one is not None]
+        # A history holds all that was counted, unless a delay was learned only afterwards.
+        told = [one for one in last if one is not None and one.holds_all()]
         if len(told) == len(last):
             self.wrong += wrong_totals(self.world, told)
 
