@@ -70,6 +70,10 @@ def late_feed(context: FaultContext) -> str:
         lambda: any(_lag_seconds(context, ticker) > 0 for ticker in context.tickers),
         "a ticker has a settle time of its own",
     )
+    # Where a settle time grew, no tick is published until its `as_of` has caught up.
+    wait_until(
+        lambda: max(context.newest().values()) <= time.time() * 1000.0, "the ticks have waited"
+    )
     lags = [_lag_seconds(context, ticker) for ticker in context.tickers]
     require(max(lags) <= LATE_FEED_MS[1] / 1000 + 1, f"settle times {lags}")
     seen = [s for s in context.sampler.samples if s.ticker in context.tickers]
