@@ -51,7 +51,8 @@ pytestmark = pytest.mark.redis
 SECONDS = 45
 SECOND_MS = 1000
 SETTLE_MS = 200
-FIRST_SIGHT_MS = 5_000
+FIRST_SIGHT_MS = 12_000
+"""How long discovery may take to see that a feed with few, old stamps sends, with ticks missed."""
 HEARTBEAT_MS = 5_000
 FIRST_LAG_SECONDS = 10
 """By how much the first lag of a feed with few records may be too long: the newest is that old."""
