@@ -151,8 +151,8 @@ def test_metrics_time_tool_calls_under_no_name_but_the_tools(
 
     async def call() -> None:
         async with Client(f"{watched.address}/mcp") as client:
-            for arguments in ({}, {"wrong": 1}):
-                await client.call_tool("list_tickers", arguments)
+            await client.call_tool("list_tickers", {})
+            await client.call_tool("scan_order_flow", {"wrong": 1})
             with pytest.raises(MCPError):
                 await client.call_tool('evil"} 5', {})
 
@@ -165,7 +165,7 @@ def test_metrics_time_tool_calls_under_no_name_but_the_tools(
     }
     assert counted == {
         '{"outcome": "answered", "tool": "list_tickers"}': 1,
-        '{"outcome": "error", "tool": "list_tickers"}': 1,
+        '{"outcome": "error", "tool": "scan_order_flow"}': 1,
         '{"outcome": "refused", "tool": "unknown"}': 1,
     }
 
