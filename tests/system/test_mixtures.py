@@ -66,7 +66,7 @@ NOW_CHECKED_MS = 11_000
 
 
 def _seeds() -> range:
-    first, _, end = os.environ.get("ORDERFLOW_MIXTURES", "0:10").partition(":")
+    first, _, end = os.environ.get("ORDERFLOW_MIXTURES", "0:6").partition(":")
     return range(int(first), int(end))
 
 
