@@ -66,7 +66,8 @@ def measure(ticker: Seen, known: WithheldTicker | None, now_ms: float) -> Withhe
         return msgspec.structs.replace(known, looked=now_ms)
     if known.behind_ms - behind_ms < CATCHING_UP_MS or waited_ms >= BACKLOG_MS:
         return math.ceil(behind_ms / SECOND_MS)
-    return WithheldTicker(known.since, now_ms, newest, score, behind_ms, has_arrived=True)
+    # Of a backlog that ends without a newer record nothing tells a lag: the ticker is quiet.
+    return WithheldTicker(known.since, now_ms, newest, score, behind_ms)
 
 
 class FirstLags:
