@@ -393,13 +393,7 @@ class Reader:
             ready_in_seconds=window.unseen_seconds if window.unseen_seconds >= 1 else None,
             cause=(self._why_no_tick(request, failures) or TICK_LATE)
             if stale
-            else describe_quiet(
-                quote_ms,
-                replies.newest_quote_ms or quote_ms,
-                request.now_ms,
-                is_rejected=newest.rejected.quotes.count > 0,
-                records_arrive=_do_records_arrive(quote_ms, request.now_ms, replies),
-            )
+            else _why_quiet(request.now_ms, replies, newest, quote_ms)
             if quiet
             else None,
             failures=failures,
@@ -490,6 +484,16 @@ def _last_sweep(start_ms: float, events: list[EventRecord]) -> EventRecord | Non
 def _is_quiet(quote_age_ms: float, replies: TickerReplies) -> bool:
     fields = replies.five_minutes
     return is_quiet(quote_age_ms, fields.get(b"quote_count"), fields.get(b"covered_seconds"))
+
+
+def _why_quiet(now_ms: float, replies: TickerReplies, newest: NewestQuote, quote_ms: float) -> str:
+    return describe_quiet(
+        quote_ms,
+        replies.newest_quote_ms or quote_ms,
+        now_ms,
+        is_rejected=newest.rejected.quotes.count > 0,
+        records_arrive=_do_records_arrive(quote_ms, now_ms, replies),
+    )
 
 
 def _do_records_arrive(quote_ms: float, now_ms: float, replies: TickerReplies) -> bool:

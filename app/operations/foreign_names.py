@@ -18,13 +18,8 @@ def find_foreign_names(client: redis.Redis, names: Keys) -> list[str]:
         _printable(key)
         for kind in ("quotes", "trades")
         for key in scanned.scan_iter(f"{PREFIX}{kind}:*", count=SCAN_COUNT)
-        if _names_no_ticker(key, kind, names)
+        if names.ticker_of_records(key.decode("ascii", "replace")) is None
     })  # fmt: skip
-
-
-def _names_no_ticker(key: bytes, kind: str, names: Keys) -> bool:
-    text = key.decode("ascii", "replace").replace(f":{kind}:", ":quotes:", 1)
-    return names.ticker_of_quotes(text) is None
 
 
 def _printable(key: bytes) -> str:

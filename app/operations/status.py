@@ -231,10 +231,7 @@ class HealthInspector:
                 f"{keys.PREFIX}{kind}:*", count=SCAN_COUNT, _type=kept_as
             ):
                 name = key.decode("ascii", "replace")
-                if (
-                    self._keys.ticker_of_quotes(name.replace(f":{kind}:", ":quotes:", 1))
-                    is not None
-                ):
+                if self._keys.ticker_of_records(name) is not None:
                     yield name
 
     def _ask_each(

@@ -194,38 +194,11 @@ class TickWrite:
             "recent_count": sum([bar.stored for bar in state.recent]),
             "journal": codec.encode_journal(journal) if journal is not None else b"",
         }
-        obsolete_fields = [] if reading.gap_end is None else ["lost_to"]
+        obsolete_fields: list[str] = [] if reading.gap_end is None else ["lost_to"]
         if journal is None:
-            packed = codec.encode_state(state, changed_only=bool(reading.version))
-            obsolete_fields += [LEVELS_PREFIX + name for name in packed.gone]
-            fields["engine"], fields["blob"] = ENGINE, packed.blob
-            fields.update(
-                {
-                    CANDIDATES_PREFIX + kind: packed_value
-                    for kind, packed_value in packed.candidates.items()
-                }
-            )
-            fields.update(
-                {LEVELS_PREFIX + name: packed_value for name, packed_value in packed.levels.items()}
-            )
-        tick_size = state.context.tick_size.size
-        if state.digits != DEFAULT_DIGITS and (journal is None or state.digits != published.digits):
-            fields[keys.PRICE_DIGITS] = published.digits = state.digits
-        if journal is None or tick_size != published.tick_size:
-            if tick_size:
-                fields[keys.TICK_SIZE] = tick_size
-            else:
-                obsolete_fields.append(keys.TICK_SIZE)
-            published.tick_size = tick_size
-        quote_at = state.quote_at
-        if quote_at:
-            fields[keys.QUOTE_AT] = quote_at
-        has_rejected = state.has_rejections
-        if has_rejected:
-            fields[keys.REJECTED] = codec.json_text(_rejected(state))
-        elif journal is None or published.has_rejected:
-            obsolete_fields.append(keys.REJECTED)
-        published.has_rejected = has_rejected
+            _add_whole_state(fields, obsolete_fields, state, changed_only=bool(reading.version))
+        _add_price_unit(fields, obsolete_fields, state, published, is_whole=journal is None)
+        _add_newest_records(fields, obsolete_fields, state, published, is_whole=journal is None)
         if obsolete_fields:
             yield "HDEL", self._state, *obsolete_fields
         yield "HSET", self._state, *flat(fields)
@@ -239,6 +212,59 @@ class TickWrite:
             retention_ms = self._limits.retention_seconds * SECOND_MS
             limits = as_of, retention_ms, self._limits.max_records, MAX_TRIMMED
             yield "EVAL", TRIM_RECORDS, len(keys_to_trim), *keys_to_trim, *limits, "tick"
+
+
+def _add_whole_state(
+    fields: dict[str, Any], obsolete_fields: list[str], state: State, *, changed_only: bool
+) -> None:
+    """Add the fields that hold a state whole, and name those of levels that are gone."""
+    packed = codec.encode_state(state, changed_only=changed_only)
+    obsolete_fields += [LEVELS_PREFIX + name for name in packed.gone]
+    fields["engine"], fields["blob"] = ENGINE, packed.blob
+    for kind, packed_value in packed.candidates.items():
+        fields[CANDIDATES_PREFIX + kind] = packed_value
+    for name, packed_value in packed.levels.items():
+        fields[LEVELS_PREFIX + name] = packed_value
+
+
+def _add_price_unit(
+    fields: dict[str, Any],
+    obsolete_fields: list[str],
+    state: State,
+    published: PublishedKeys,
+    *,
+    is_whole: bool,
+) -> None:
+    """Add the price tick and its unit where they changed, or the state is stored whole."""
+    if state.digits != DEFAULT_DIGITS and (is_whole or state.digits != published.digits):
+        fields[keys.PRICE_DIGITS] = published.digits = state.digits
+    tick_size = state.context.tick_size.size
+    if is_whole or tick_size != published.tick_size:
+        if tick_size:
+            fields[keys.TICK_SIZE] = tick_size
+        else:
+            obsolete_fields.append(keys.TICK_SIZE)
+        published.tick_size = tick_size
+
+
+def _add_newest_records(
+    fields: dict[str, Any],
+    obsolete_fields: list[str],
+    state: State,
+    published: PublishedKeys,
+    *,
+    is_whole: bool,
+) -> None:
+    """Add the stamp of the standing quote, and which newer records were rejected."""
+    quote_at = state.quote_at
+    if quote_at:
+        fields[keys.QUOTE_AT] = quote_at
+    has_rejected = state.has_rejections
+    if has_rejected:
+        fields[keys.REJECTED] = codec.json_text(_rejected(state))
+    elif is_whole or published.has_rejected:
+        obsolete_fields.append(keys.REJECTED)
+    published.has_rejected = has_rejected
 
 
 def _rejected(state: State) -> dict[str, object]:
