@@ -17,16 +17,21 @@ TICK_LATE = "its tick is late: the workers are behind"
 
 @dataclass(frozen=True, slots=True)
 class Heartbeat:
-    """Times of the newest fan-out and tick in epoch ms; None if there was none within a day."""
+    """Times of the newest fan-out and tick in epoch ms; None if there was none within a day.
+
+    `outdated_ms` is that of the newest tick in a worker that is older than the ticker's state.
+    """
 
     now_ms: float
     fanout_ms: Number | None
     tick_ms: Number | None
+    outdated_ms: Number | None = None
 
     @classmethod
     def from_fields(cls, fields: Mapping[bytes, bytes], now_ms: float) -> "Heartbeat":
         """Parse the fields of the heartbeat key."""
-        return cls(now_ms, read_number(fields.get(b"fanout")), read_number(fields.get(b"tick")))
+        stamps = (read_number(fields.get(name)) for name in (b"fanout", b"tick", b"outdated"))
+        return cls(now_ms, *stamps)
 
     def is_recent(self, stamp_ms: Number | None, settings: Settings) -> bool:
         """Return whether a heartbeat is at most three intervals (and at least 5 s) old."""
@@ -55,6 +60,16 @@ class TickFailures:
         return cls(
             int(count), read_number(fields.get(b"as_of")), read_error_name(fields.get(b"error"))
         )
+
+
+def why_outdated(heartbeat: Heartbeat, settings: Settings) -> str | None:
+    """Return what to do about workers of an older version, whose ticks are lost; None if none."""
+    if not heartbeat.is_recent(heartbeat.outdated_ms, settings):
+        return None
+    return (
+        "workers of an older version meet states that a newer one wrote, and leave them alone, "
+        f"{heartbeat.last_seen(heartbeat.outdated_ms)}: end the older workers"
+    )
 
 
 def describe_refused_writes(refusal: str) -> str:

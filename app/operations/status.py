@@ -9,7 +9,12 @@ import redis
 
 from app.analysis.bars import SECOND_MS
 from app.analysis.record_schemas import MIN_EPOCH_MS
-from app.answers.diagnosis import Heartbeat, TickFailures, describe_refused_writes
+from app.answers.diagnosis import (
+    Heartbeat,
+    TickFailures,
+    describe_refused_writes,
+    why_outdated,
+)
 from app.answers.durations import ago, lag
 from app.answers.freshness import STALE_INTERVALS
 from app.answers.reader import store_errors
@@ -270,6 +275,8 @@ def _at_newest_fan_out(pulse: Heartbeat) -> Heartbeat:
 
 def _troubles(status: Status, settings: Settings) -> Iterator[str]:
     yield from _stopped_components(status.pulse, status.active, status.refusal, settings)
+    if outdated := why_outdated(status.pulse, settings):
+        yield outdated
     if status.behind:
         yield f"no fresh tick of {_join_names(status.behind)}"
     if status.failing:

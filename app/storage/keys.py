@@ -24,7 +24,8 @@ Written by the tasks and servers:
     HASH   orderflow:failures:{ticker}          failed ticks: `count`, `as_of`, `error`
     ZSET   orderflow:tickers                    tickers seen by discovery, by their newest
                                                 quote or when their records last arrived
-    HASH   orderflow:pulse                      time of the last `fanout` and `tick`; `birth` is the
+    HASH   orderflow:pulse                      time of the last `fanout` and `tick`, and tick in
+                                                an `outdated` worker; `birth` is the
                                                 database id, `emptied_at` when it last changed
     HASH   orderflow:counters                   totals since Redis started: ticks done, failed …
     HASH   orderflow:homes                      new shard by ticker, moved from a late worker's

@@ -17,7 +17,8 @@ FOLD_BUDGET_SECONDS: Final = 0.05
 class TickReport:
     """The outcome of one tick: `written`, `overtaken` by another worker, or `idle`: no records yet.
 
-    `waiting`: the ticker's settle time has grown, and what it folds up to now is folded already.
+    `outdated`: a worker of a newer version wrote the state. `waiting`: the ticker's settle time has
+    grown, and what it folds up to now is folded already.
     `late_records` counts late records that are in no window; `oddities` are the rejected and odd
     records that the answers count, by name, all late ones among them. `opened_events` are the types
     of the events that this tick opened.

@@ -15,7 +15,7 @@ from app.analysis.patterns.events import Event
 from app.analysis.price_units import DEFAULT_DIGITS
 from app.analysis.rejections import Rejections
 from app.analysis.results import TickResult
-from app.analysis.state import ENGINE, State
+from app.analysis.state import State
 from app.analysis.windows import WINDOWS
 from app.storage import keys
 from app.storage.scripts import TRIM_RECORDS, UPDATE_EVENTS
@@ -220,7 +220,7 @@ def _add_whole_state(
     """Add the fields that hold a state whole, and name those of levels that are gone."""
     packed = codec.encode_state(state, changed_only=changed_only)
     obsolete_fields += [LEVELS_PREFIX + name for name in packed.gone]
-    fields["engine"], fields["blob"] = ENGINE, packed.blob
+    fields["engine"], fields["blob"] = codec.STATE_VERSION, packed.blob
     for kind, packed_value in packed.candidates.items():
         fields[CANDIDATES_PREFIX + kind] = packed_value
     for name, packed_value in packed.levels.items():
