@@ -94,8 +94,6 @@ QUOTE_AT = "quote_at"
 # one of their kind: {"quotes": {"since": ms, "count": n, "reasons": {name: n}}, "trades": {…}}.
 # Absent while there are none.
 REJECTED = "rejected"
-# Prefix of the channel on which each tick publishes its `as_of`.
-TICKED_CHANNEL = PREFIX + "ticked:"
 
 
 class Keys:
@@ -190,6 +188,14 @@ class Keys:
         """
         kind = key.removeprefix(self._trades_prefix)
         return self.ticker_of_quotes(key if kind == key else self._quotes_prefix + kind)
+
+
+def ticked_channels(database: int) -> str:
+    """Return what the names of the channels begin with on which each tick publishes its `as_of`.
+
+    Channels belong to the server, not to a database of it: another one may have the same tickers.
+    """
+    return f"{PREFIX}ticked:{database}:"
 
 
 def guard(as_of_ms: int, shard: int) -> str:

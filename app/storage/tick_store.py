@@ -104,6 +104,7 @@ class TickStore:
         self._limits = RecordLimits(settings.retention_seconds, settings.max_records)
         self._redis: Any = client or connect(settings)
         self._keys = Keys(cluster=settings.cluster)
+        self._channels = keys.ticked_channels(settings.redis_database)
         self._connections = TickConnections(self._redis)
         self._warm: OrderedDict[str, WarmTicker] = OrderedDict()
         self._quarantined: set[str] = set()
@@ -245,7 +246,9 @@ class TickStore:
         if journal is not None:
             journal.append(folded_to, result.as_of, (reading.quotes, reading.trades))
         version = f"{result.as_of}-{self._nonce}-{next(self._writes)}"
-        tick_write = TickWrite(tick.names, self._limits, reading, is_housekeeping=is_housekeeping)
+        tick_write = TickWrite(
+            tick.names, self._limits, reading, self._channels, is_housekeeping=is_housekeeping
+        )
         commands = tick_write.commands(engine.state, result, warm.published, version, journal)
 
         def report_outcome(is_written: bool, error: Exception | None) -> None:  # noqa: FBT001 - `OutcomeCallback`

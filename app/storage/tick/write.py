@@ -71,12 +71,14 @@ class TickWrite:
         names: Sequence[str],
         limits: RecordLimits,
         reading: TickRead,
+        channels: str,
         *,
         is_housekeeping: bool,
     ) -> None:
         self._state, self._quotes, self._trades, self._bars, self._patterns = names[:5]
         self._levels, self._metrics = names[5:7], names[7:]
         self._limits, self._reading, self._is_housekeeping = limits, reading, is_housekeeping
+        self._channels = channels
 
     def commands(
         self,
@@ -109,7 +111,7 @@ class TickWrite:
             *self._bar_commands(result, packed_final),
             *self._state_commands(state, published, packed_recent, version, journal),
             *self._trim_commands(as_of),
-            command("PUBLISH", keys.TICKED_CHANNEL + state.ticker, as_of),
+            command("PUBLISH", self._channels + state.ticker, as_of),
             _EXEC,
         ]
 
