@@ -14,6 +14,7 @@ from app.answers.diagnosis import (
     TickFailures,
     describe_refused_writes,
     why_outdated,
+    why_shards_differ,
 )
 from app.answers.durations import ago, lag
 from app.answers.freshness import STALE_INTERVALS
@@ -277,6 +278,8 @@ def _troubles(status: Status, settings: Settings) -> Iterator[str]:
     yield from _stopped_components(status.pulse, status.active, status.refusal, settings)
     if outdated := why_outdated(status.pulse, settings):
         yield outdated
+    if differing := why_shards_differ(status.pulse, settings):
+        yield differing
     if status.behind:
         yield f"no fresh tick of {_join_names(status.behind)}"
     if status.failing:

@@ -77,9 +77,9 @@ class ObservedStore(TickStore):
         return True
 
 
-def _noting(run: Callable[[int, int], None]) -> Callable[[int, int], None]:
-    def noted(shard: int, as_of_ms: int) -> None:
-        run(shard, as_of_ms)
+def _noting(run: Callable[[int, int, int], None]) -> Callable[[int, int, int], None]:
+    def noted(shard: int, as_of_ms: int, shards: int) -> None:
+        run(shard, as_of_ms, shards)
         _note(f"fanout {shard}")
 
     return noted
