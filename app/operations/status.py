@@ -34,6 +34,8 @@ from app.storage.tick.read import NEWEST_MS
 from app.storage.write_probe import find_refusal
 
 MAX_NAMES = 20
+# Its key outlives three intervals of any length; that of the shortest window, 60 s, does not.
+LASTING_WINDOW = "5min"
 # A single record that can't be used is no trouble of the system where usable ones came before.
 MIN_REJECTED = 3
 MAX_FOREIGN_NAMES = 5
@@ -164,7 +166,8 @@ class HealthInspector:
     def _ticks(self, active: list[str]) -> dict[str, _NewestTick]:
         """Read the newest tick of each active ticker."""
         published = self._ask_each(
-            active, lambda pipe, ticker: pipe.hget(self._keys.metrics(ticker, "10s"), "as_of")
+            active,
+            lambda pipe, ticker: pipe.hget(self._keys.metrics(ticker, LASTING_WINDOW), "as_of"),
         )
         fields = "as_of", keys.QUOTE_AT, keys.REJECTED
         states = self._ask_each(

@@ -53,6 +53,8 @@ from app.storage.tick.write import (
 from app.storage.tick_connection import TickConnections
 
 MAX_RECORDS_READ = 5_000
+"""For each second of the interval, up to `MOST_RECORDS_READ`: no busy ticker falls behind."""
+MOST_RECORDS_READ = 50_000
 WARM_TICKERS = 5000
 # After a longer pause a ticker's feed may be another one: its settle time is read again.
 LAG_KEPT_MS = 10_000
@@ -101,6 +103,7 @@ class TickStore:
 
     def __init__(self, settings: Settings, client: redis.Redis | None = None) -> None:
         self._settings = settings
+        self._records_read = min(MAX_RECORDS_READ * settings.interval_seconds, MOST_RECORDS_READ)
         self._limits = RecordLimits(settings.retention_seconds, settings.max_records)
         self._redis: Any = client or connect(settings)
         self._keys = Keys(cluster=settings.cluster)
@@ -233,7 +236,7 @@ class TickStore:
         # Before the first usable record the whole state is small, and stored each time.
         is_replayable = engine.state.has_records and _is_replayable(engine.state, reading)
         # Thread time: by the clock, ticks on a busy machine would be cut short and backlogs grow.
-        report = fold(engine, reading, as_of, time.thread_time)
+        report = fold(engine, reading, as_of, time.thread_time, self._settings.interval_seconds)
         if not (engine.state.has_records or engine.state.has_rejections):
             # All records are stamped after as_of, by under 1 ms.
             report.outcome = "idle"
@@ -315,7 +318,9 @@ class TickStore:
     def _read_new_records(self, tick: TickJob, folded_to: int, key_check: KeyCheck) -> TickRead:
         """Read the records after `folded_to`, and WATCH the state for other workers' writes."""
         start = tick.as_of - self._settings.retention_seconds * SECOND_MS
-        reading = self._read_records(tick, folded_to or start, tick.as_of, MAX_RECORDS_READ, start)
+        reading = self._read_records(
+            tick, folded_to or start, tick.as_of, self._records_read, start
+        )
         reading.key_check = key_check
         if reading.is_ahead_of(tick.clock_as_of):
             ranges = (f"({tick.clock_as_of + AHEAD_MS}", NEWEST_MS), (f"({NEWEST_MS}", "+inf")
@@ -395,7 +400,7 @@ class TickStore:
         if self._data_loss.check(tick.clock_as_of) or known is not None or is_loss or is_aside:
             engine.state.rebuilt_at = -1
         published = PublishedKeys(as_of=stored_ticker.published_as_of)
-        loss_until = tick.clock_as_of + POSSIBLE_LOSS_MS
+        loss_until = tick.clock_as_of + max(POSSIBLE_LOSS_MS, 2 * self._settings.interval_ms)
         return WarmTicker("", engine, published, key_check, possible_loss_until=loss_until)
 
     def _resume(
@@ -483,7 +488,7 @@ class TickStore:
         start = folded_to
         if reading.gap_end is not None and reading.gap_end > folded_to:
             start = whole_second(reading.gap_end) - SECOND_MS
-            if not self._read_more(tick, reading, start, tick.as_of, MAX_RECORDS_READ):
+            if not self._read_more(tick, reading, start, tick.as_of, self._records_read):
                 return False
         if reading.truncated_at is None or reading.truncated_at > start + SECOND_MS:
             return True

@@ -42,11 +42,18 @@ class TickReport:
 
 
 def fold(
-    engine: Engine, reading: TickRead, as_of: int, spent_seconds: Callable[[], float]
+    engine: Engine,
+    reading: TickRead,
+    as_of: int,
+    spent_seconds: Callable[[], float],
+    interval_seconds: int = 1,
 ) -> TickReport:
-    """Fold the records piece by piece, until all are folded or the tick's time is spent."""
+    """Fold the records piece by piece, until all are folded or the tick's time is spent.
+
+    A tick of a longer interval has as much more time, for as many more records.
+    """
     state = engine.state
-    started = spent_seconds()
+    started, budget_seconds = spent_seconds(), FOLD_BUDGET_SECONDS * interval_seconds
     report = TickReport("written")
     if reading.gap_end is not None:
         engine.skip_gap(reading.gap_end)
@@ -62,7 +69,7 @@ def fold(
         report.folded_records += len(batch.records)
         reading.folded_count += sum(stored.values())
         folded_to = end
-        if spent_seconds() - started > FOLD_BUDGET_SECONDS:
+        if spent_seconds() - started > budget_seconds:
             break
     add_counts(report.oddities, engine.take_oddities())
     report.behind_seconds = (as_of - folded_to) / SECOND_MS
