@@ -5,7 +5,7 @@ from kombu import Queue
 
 from app.core.settings import settings
 from tasks.options import celery_options
-from tasks.queues import FAN_OUT_QUEUE, queue_names
+from tasks.queues import FAN_OUT_QUEUE, SHARDS_HEADER, queue_names
 from tasks.schedule import (
     DISCOVERY_INTERVAL_MS,
     ClockSchedule,
@@ -101,7 +101,10 @@ beat_schedule = {
                 shard,
                 BeatLazyFunc(newest_as_of_ms, _settings.interval_ms, _settings.settle_ms),
             ),
-            "options": {"expires": float(_settings.interval_seconds)},
+            "options": {
+                "expires": float(_settings.interval_seconds),
+                "headers": {SHARDS_HEADER: _settings.shards},
+            },
         }
         for shard in range(_settings.shards)
     },

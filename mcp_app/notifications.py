@@ -23,7 +23,7 @@ from mcp.types import EmptyResult, SubscribeRequestParams, UnsubscribeRequestPar
 from app.answers.reader import Reader
 from app.core.settings import Settings
 from app.core.tickers import is_ticker
-from app.storage.keys import TICKED_CHANNEL
+from app.storage.keys import ticked_channels
 from mcp_app.resource_addresses import TICKERS, known_uri, resource_uris
 from mcp_app.sdk_seam import add_request_handler, connection_of, end_session
 from mcp_app.subscription_bounds import SubscriptionBounds
@@ -164,11 +164,12 @@ class ResourceNotifier:
 
     async def _notify_while_subscribed(self) -> None:
         """Notify clients of ticks until there are no subscribers."""
+        channels = ticked_channels(self._settings.redis_database)
         client = redis.asyncio.Redis.from_url(self._settings.redis_url, socket_timeout=None)
         async with client, client.pubsub() as channel:
-            await channel.psubscribe(f"{TICKED_CHANNEL}*")
+            await channel.psubscribe(f"{channels}*")
             while self._has_subscribers():
-                await self._notify(await _next_ticked(channel))
+                await self._notify(await _next_ticked(channel, channels))
                 await asyncio.sleep(MIN_INTERVAL_SECONDS)
 
     async def _notify(self, tickers: Iterable[str]) -> None:
@@ -179,12 +180,12 @@ class ResourceNotifier:
                 watcher.tell(uri)
 
 
-async def _next_ticked(channel: "redis.asyncio.client.PubSub") -> set[str]:
+async def _next_ticked(channel: "redis.asyncio.client.PubSub", channels: str) -> set[str]:
     """Wait for a tick; return the tickers of all ticks received by then."""
     tickers: set[str] = set()
     message = await channel.get_message(ignore_subscribe_messages=True, timeout=None)
     while message is not None:
-        name = message["channel"].decode("ascii", "replace").removeprefix(TICKED_CHANNEL)
+        name = message["channel"].decode("ascii", "replace").removeprefix(channels)
         if is_ticker(name):
             tickers.add(name)
         message = await channel.get_message(ignore_subscribe_messages=True, timeout=0)

@@ -11,8 +11,9 @@ from redis.exceptions import RedisError
 
 from app.core.settings import settings
 from tasks import app
+from tasks.beat_shards import agreed_shards, served_queue
 from tasks.options import celery_options
-from tasks.queues import current_shard, tick_queue
+from tasks.queues import SHARDS_HEADER, current_shard, tick_queue
 from tasks.schedule import newest_as_of_ms
 from tasks.worker_context import (
     active_tickers,
@@ -49,8 +50,9 @@ def fan_out(shard: int, beat_as_of_ms: int = 0) -> None:
     """
     as_of_ms = due_as_of_ms(beat_as_of_ms)
     with outage.attempt(OperationalError, BatchPublishError):
-        if claim(as_of_ms, shard):
-            _run(shard, as_of_ms)
+        shards = agreed_shards(as_of_ms, fan_out.request.get(SHARDS_HEADER))
+        if shards is not None and claim(as_of_ms, shard):
+            _run(shard, as_of_ms, shards)
         counters.flush_when_due()
 
 
@@ -61,8 +63,8 @@ def due_as_of_ms(beat_as_of_ms: int) -> int:
     return max(here_ms, min(beat_as_of_ms, latest_ms))
 
 
-def _run(shard: int, as_of_ms: int) -> None:
-    active, moved, shards = active_tickers().active(as_of_ms), moved_shards(), settings().shards
+def _run(shard: int, as_of_ms: int, shards: int) -> None:
+    active, moved = active_tickers().active(as_of_ms), moved_shards()
     tickers = [ticker for ticker in active if current_shard(ticker, shards, moved) == shard]
     gone = moved.keys() - set(active)
     if gone:
@@ -88,7 +90,7 @@ def _publish(shard: int, tickers: Iterable[str], as_of_ms: int) -> int:
     with app.producer_or_acquire() as producer:
         skipped, next_ticker = _drop_waiting_ticks(producer, shard)
         ordered = starting_at(next_ticker, tickers)
-        publish_ticks(producer, tick_queue(shard), ordered, as_of_ms)
+        publish_ticks(producer, served_queue(shard), ordered, as_of_ms)
     return skipped
 
 

@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from app.core.settings import Settings
 
 FAN_OUT_QUEUE = "fanout"
+SHARDS_HEADER = "shards"
+"""The header of a fan-out's message with beat's number of shards; former versions know none."""
 WAIT_SECONDS = 0.1
 """How long a worker waits for a message before it chooses its queues again."""
 

@@ -25,6 +25,7 @@ _GRACE_MS = 500
 _GARBAGE_THRESHOLDS = 50_000, 20, 20
 
 EXPIRED = "expired"
+OUTDATED = "outdated"
 WRITTEN = "written"
 UNREACHABLE = "unreachable"
 
@@ -129,7 +130,8 @@ def start(pending: PendingTick) -> bool:
         return False
     try:
         store().begin_tick(pending.ticker, pending.as_of_ms, pending.report)
-        pending.is_held = True
+        # A ticker whose state is a newer worker's stays with that worker's shard.
+        pending.is_held = pending.outcome != OUTDATED
     except (RedisError, RedisClusterException) as error:
         if not is_unavailable(error):
             raise
@@ -160,6 +162,8 @@ def _count(report: "TickReport", as_of_ms: int, sent_at_ms: float) -> None:
         counters.count(f"ticks_{report.outcome}")
         if report.outcome == "waiting":
             counters.heartbeat("tick", as_of_ms)
+        elif report.outcome == OUTDATED:
+            counters.heartbeat(OUTDATED, as_of_ms)
 
 
 def _count_lag(lag_ms: float) -> None:

@@ -2,10 +2,11 @@
 
 import difflib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from app.answers.durations import since
 from app.core.settings import Settings
+from app.storage import keys
 from app.storage.published import Number, read_error_name, read_number
 
 MAX_TICKERS_NAMED = 8
@@ -17,16 +18,31 @@ TICK_LATE = "its tick is late: the workers are behind"
 
 @dataclass(frozen=True, slots=True)
 class Heartbeat:
-    """Times of the newest fan-out and tick in epoch ms; None if there was none within a day."""
+    """Times of the newest fan-out and tick in epoch ms; None if there was none within a day.
+
+    `outdated_ms` is that of the newest tick in a worker that is older than the ticker's state;
+    `shards` tells when processes with different numbers of shards last met, by these numbers.
+    """
 
     now_ms: float
     fanout_ms: Number | None
     tick_ms: Number | None
+    outdated_ms: Number | None = None
+    shards: Mapping[str, Number] = field(default_factory=dict)
 
     @classmethod
     def from_fields(cls, fields: Mapping[bytes, bytes], now_ms: float) -> "Heartbeat":
         """Parse the fields of the heartbeat key."""
-        return cls(now_ms, read_number(fields.get(b"fanout")), read_number(fields.get(b"tick")))
+        fanout, tick, outdated = (
+            read_number(fields.get(name)) for name in (b"fanout", b"tick", b"outdated")
+        )
+        differing = {
+            " and ".join(found.groups()): stamp
+            for name, text in fields.items()
+            if (found := keys.DIFFERING_SHARDS.fullmatch(name.decode("ascii", "replace")))
+            and (stamp := read_number(text)) is not None
+        }
+        return cls(now_ms, fanout, tick, outdated, differing)
 
     def is_recent(self, stamp_ms: Number | None, settings: Settings) -> bool:
         """Return whether a heartbeat is at most three intervals (and at least 5 s) old."""
@@ -55,6 +71,27 @@ class TickFailures:
         return cls(
             int(count), read_number(fields.get(b"as_of")), read_error_name(fields.get(b"error"))
         )
+
+
+def why_outdated(heartbeat: Heartbeat, settings: Settings) -> str | None:
+    """Return what to do about workers of an older version, whose ticks are lost; None if none."""
+    if not heartbeat.is_recent(heartbeat.outdated_ms, settings):
+        return None
+    return (
+        "workers of an older version meet states that a newer one wrote, and leave them alone, "
+        f"{heartbeat.last_seen(heartbeat.outdated_ms)}: end the older workers"
+    )
+
+
+def why_shards_differ(heartbeat: Heartbeat, settings: Settings) -> str | None:
+    """Return which numbers of shards processes have that should have one; None if they agree."""
+    recent = [n for n, stamp in heartbeat.shards.items() if heartbeat.is_recent(stamp, settings)]
+    if not recent:
+        return None
+    return (
+        f"ORDERFLOW_SHARDS differs between beat and workers, {', '.join(recent)}: "
+        "set the same number in every process"
+    )
 
 
 def describe_refused_writes(refusal: str) -> str:

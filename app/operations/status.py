@@ -9,7 +9,13 @@ import redis
 
 from app.analysis.bars import SECOND_MS
 from app.analysis.record_schemas import MIN_EPOCH_MS
-from app.answers.diagnosis import Heartbeat, TickFailures, describe_refused_writes
+from app.answers.diagnosis import (
+    Heartbeat,
+    TickFailures,
+    describe_refused_writes,
+    why_outdated,
+    why_shards_differ,
+)
 from app.answers.durations import ago, lag
 from app.answers.freshness import STALE_INTERVALS
 from app.answers.reader import store_errors
@@ -28,6 +34,8 @@ from app.storage.tick.read import NEWEST_MS
 from app.storage.write_probe import find_refusal
 
 MAX_NAMES = 20
+# Its key outlives three intervals of any length; that of the shortest window, 60 s, does not.
+LASTING_WINDOW = "5min"
 # A single record that can't be used is no trouble of the system where usable ones came before.
 MIN_REJECTED = 3
 MAX_FOREIGN_NAMES = 5
@@ -158,7 +166,8 @@ class HealthInspector:
     def _ticks(self, active: list[str]) -> dict[str, _NewestTick]:
         """Read the newest tick of each active ticker."""
         published = self._ask_each(
-            active, lambda pipe, ticker: pipe.hget(self._keys.metrics(ticker, "10s"), "as_of")
+            active,
+            lambda pipe, ticker: pipe.hget(self._keys.metrics(ticker, LASTING_WINDOW), "as_of"),
         )
         fields = "as_of", keys.QUOTE_AT, keys.REJECTED
         states = self._ask_each(
@@ -270,6 +279,10 @@ def _at_newest_fan_out(pulse: Heartbeat) -> Heartbeat:
 
 def _troubles(status: Status, settings: Settings) -> Iterator[str]:
     yield from _stopped_components(status.pulse, status.active, status.refusal, settings)
+    if outdated := why_outdated(status.pulse, settings):
+        yield outdated
+    if differing := why_shards_differ(status.pulse, settings):
+        yield differing
     if status.behind:
         yield f"no fresh tick of {_join_names(status.behind)}"
     if status.failing:

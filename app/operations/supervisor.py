@@ -8,7 +8,6 @@ import asyncio
 import itertools
 import os
 import signal
-import socket
 import sys
 import tempfile
 import time
@@ -23,6 +22,8 @@ import redis
 from app.core import clock
 from app.core.bind_policy import bearer_tokens_for, check_flower
 from app.core.errors import SettingError
+from app.core.loopback import has_address, listening_error, loopback
+from app.core.redis_url import bracketed
 from app.core.settings import Settings, settings
 from app.operations import embedded_redis
 from app.operations.die_with_parent import die_with
@@ -73,28 +74,18 @@ def programs(config: Settings, fed: FeedSetting) -> list[Program]:
     ]
 
 
-def _is_free(host: str, port: int) -> bool:
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    with socket.socket(family) as listener:
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            listener.bind((host, port))
-            listener.listen()
-        except OSError:
-            return False
-    return True
-
-
 def busy_ports(config: Settings) -> Iterator[str]:
-    """Yield a line for each port in use, with the variable that changes it."""
+    """Yield a line for each port in use, with its variable, and address of another machine."""
     wanted = [
         ("MCP", config.mcp_host, config.mcp_port, "ORDERFLOW_MCP_PORT"),
         ("Flower", config.flower_host, config.flower_port, "ORDERFLOW_FLOWER_PORT"),
     ]
     if not embedded_redis.is_redis_configured(config):
-        wanted.append(("Redis", "127.0.0.1", config.redis_port, "REDIS_PORT"))
+        wanted.append(("Redis", config.redis_host, config.redis_port, "REDIS_PORT"))
     for what, host, port, variable in wanted:
-        if not _is_free(host, port):
+        if not has_address(host):
+            yield f"this machine has no address {host} for {what}; {variable[:-4]}HOST sets another"
+        elif listening_error(host, port) is not None:
             yield f"port {port} for {what} is taken; {variable} sets another one"
 
 
@@ -129,7 +120,7 @@ def _ask_command(config: Settings, ticker: str) -> str:
         "REDIS_DB": config.redis_db,
         "REDIS_PASSWORD": config.redis_password and "…",
     }
-    defaults = {"REDIS_HOST": "127.0.0.1", "REDIS_PORT": 6379, "REDIS_DB": 0}
+    defaults = {"REDIS_HOST": loopback(), "REDIS_PORT": 6379, "REDIS_DB": 0}
     given = [f"{name}={value}" for name, value in needed.items() if value != defaults.get(name)]
     return " ".join((*given, str(shown), "ask", ticker))
 
@@ -138,8 +129,8 @@ def _address_lines(config: Settings, fed: FeedSetting) -> tuple[str, ...]:
     own = "given" if embedded_redis.is_redis_configured(config) else "embedded"
     return (
         f"  Redis   {address_of(connect(config))} ({own})",
-        f"  MCP     http://{config.mcp_host}:{config.mcp_port}/mcp",
-        f"  Flower  http://{config.flower_host}:{config.flower_port}",
+        f"  MCP     http://{bracketed(config.mcp_host)}:{config.mcp_port}/mcp",
+        f"  Flower  http://{bracketed(config.flower_host)}:{config.flower_port}",
         f"  ask     {_ask_command(config, fed.first_ticker or 'TICKER')}",
         "  end     Ctrl-C",
     )

@@ -24,7 +24,9 @@ Written by the tasks and servers:
     HASH   orderflow:failures:{ticker}          failed ticks: `count`, `as_of`, `error`
     ZSET   orderflow:tickers                    tickers seen by discovery, by their newest
                                                 quote or when their records last arrived
-    HASH   orderflow:pulse                      time of the last `fanout` and `tick`; `birth` is the
+    HASH   orderflow:pulse                      time of the last `fanout` and `tick`, and tick in
+                                                an `outdated` worker; of the last meeting of
+                                                `shards:{n}:{m}` that differ; `birth` is the
                                                 database id, `emptied_at` when it last changed
     HASH   orderflow:counters                   totals since Redis started: ticks done, failed …
     HASH   orderflow:homes                      new shard by ticker, moved from a late worker's
@@ -32,7 +34,8 @@ Written by the tasks and servers:
     HASH   orderflow:withheld                   new tickers whose lag discovery measures first
     HASH   orderflow:sightings                  newest scores and numbers of records of keys whose
                                                 newest quote is old, as discovery last saw them
-    STRING orderflow:guard:{as_of}:{shard}      lock: one fan-out for each `as_of` and shard
+    STRING orderflow:guard:{as_of}:{shard}      lock: one fan-out for each `as_of` and shard; the
+                                                number of shards where the shard is -2
     STRING orderflow:scan                       progress of discovery's SCAN
     STRING orderflow:trimming                   progress of the trimming of records
     HASH   orderflow:answers:{id}               an answer as sent: `text`, `json`, `png`
@@ -43,11 +46,14 @@ Written by the tasks and servers:
 With `ORDERFLOW_CLUSTER=1` the ticker is in braces, so that all of its keys share a slot.
 """
 
+import re
+
 from app.analysis.touch import SIDE_NAMES
 from app.analysis.windows import WINDOWS
 from app.core.tickers import is_ticker
 
 PREFIX = "orderflow:"
+DIFFERING_SHARDS = re.compile(r"shards:([0-9]{1,2}):([0-9]{1,2})")
 _PLACEHOLDER = "\0"  # in no ticker's name
 
 METRICS_LIFETIME_SECONDS = dict(zip(WINDOWS, (60, 300, 600), strict=True))
@@ -93,8 +99,6 @@ QUOTE_AT = "quote_at"
 # one of their kind: {"quotes": {"since": ms, "count": n, "reasons": {name: n}}, "trades": {…}}.
 # Absent while there are none.
 REJECTED = "rejected"
-# Prefix of the channel on which each tick publishes its `as_of`.
-TICKED_CHANNEL = PREFIX + "ticked:"
 
 
 class Keys:
@@ -191,9 +195,31 @@ class Keys:
         return self.ticker_of_quotes(key if kind == key else self._quotes_prefix + kind)
 
 
+def ticked_channels(database: int) -> str:
+    """Return what the names of the channels begin with on which each tick publishes its `as_of`.
+
+    Channels belong to the server, not to a database of it: another one may have the same tickers.
+    """
+    return f"{PREFIX}ticked:{database}:"
+
+
 def guard(as_of_ms: int, shard: int) -> str:
     """Return the name of the STRING that allows one fan-out for an `as_of` and shard."""
     return f"{PREFIX}guard:{as_of_ms}:{shard}"
+
+
+def guard_of_shards(as_of_ms: int) -> str:
+    """Return the name of the STRING that holds the number of shards of an `as_of`."""
+    return guard(as_of_ms, -2)
+
+
+def differing_shards(less: int, more: int) -> str:
+    """Return the field of the heartbeat that tells when two numbers of shards were last met.
+
+    >>> DIFFERING_SHARDS.fullmatch(differing_shards(3, 5)).groups()
+    ('3', '5')
+    """
+    return f"shards:{less}:{more}"
 
 
 def answer(answer_id: str) -> str:

@@ -15,7 +15,7 @@ from app.analysis.bars import SECOND_MS, whole_second
 from app.analysis.engine import Engine
 from app.analysis.late_records import MAX_LATE_MS
 from app.analysis.rolling_bars import RollingBars
-from app.analysis.state import ENGINE, State
+from app.analysis.state import State
 from app.analysis.windows import WINDOW_SECONDS
 from app.core.errors import StateUnreadable
 from app.core.settings import Settings
@@ -23,6 +23,7 @@ from app.storage import keys, tick_connection
 from app.storage.data_loss import POSSIBLE_LOSS_MS, DataLossDetector
 from app.storage.feed_lags import FeedLags
 from app.storage.keys import Keys
+from app.storage.newer_states import NewerStates
 from app.storage.redis_client import connect
 from app.storage.scripts import COUNT_RECORDS
 from app.storage.takeover import StoredTicker, quarantine, read_stored_ticker, repair_keys
@@ -52,9 +53,12 @@ from app.storage.tick.write import (
 from app.storage.tick_connection import TickConnections
 
 MAX_RECORDS_READ = 5_000
+"""For each second of the interval, up to `MOST_RECORDS_READ`: no busy ticker falls behind."""
+MOST_RECORDS_READ = 50_000
 WARM_TICKERS = 5000
 # After a longer pause a ticker's feed may be another one: its settle time is read again.
 LAG_KEPT_MS = 10_000
+OUTDATED = "outdated"
 
 ReportCallback = Callable[[TickReport, Exception | None], None]
 """Called with a tick's report, and redis-py's error if one ended the tick."""
@@ -66,7 +70,7 @@ class TickJob(msgspec.Struct):
     """One tick: its connection, the ticker's keys, and the callback for its report.
 
     `clock_as_of` is the tick's time; it folds up to `as_of`, which is earlier by the settle time of
-    a ticker whose feed is behind.
+    a ticker whose feed is behind. `outcome` is that of a tick which gets no engine.
     """
 
     ticker: str
@@ -75,6 +79,7 @@ class TickJob(msgspec.Struct):
     names: list[str]
     report_to: ReportCallback
     as_of: int = 0
+    outcome: str = "overtaken"
 
 
 class WarmTicker(msgspec.Struct):
@@ -98,12 +103,15 @@ class TickStore:
 
     def __init__(self, settings: Settings, client: redis.Redis | None = None) -> None:
         self._settings = settings
+        self._records_read = min(MAX_RECORDS_READ * settings.interval_seconds, MOST_RECORDS_READ)
         self._limits = RecordLimits(settings.retention_seconds, settings.max_records)
         self._redis: Any = client or connect(settings)
         self._keys = Keys(cluster=settings.cluster)
+        self._channels = keys.ticked_channels(settings.redis_database)
         self._connections = TickConnections(self._redis)
         self._warm: OrderedDict[str, WarmTicker] = OrderedDict()
         self._quarantined: set[str] = set()
+        self._newer_states = NewerStates(settings.interval_ms)
         self._data_loss = DataLossDetector(self._redis)
         self._lags = FeedLags(self._redis)
         self._nonce, self._writes = uuid4().hex[:12], count(1)
@@ -156,7 +164,7 @@ class TickStore:
         if warm is not None:
             self._follow_lag(tick, reading, warm, lag)
         if warm is None:
-            tick.report_to(TickReport("overtaken"), None)
+            tick.report_to(TickReport(tick.outcome), None)
         elif warm.engine.state.as_of >= tick.as_of:
             self._store_warm(tick.ticker, warm)
             is_waiting = warm.engine.state.as_of < tick.clock_as_of
@@ -228,7 +236,7 @@ class TickStore:
         # Before the first usable record the whole state is small, and stored each time.
         is_replayable = engine.state.has_records and _is_replayable(engine.state, reading)
         # Thread time: by the clock, ticks on a busy machine would be cut short and backlogs grow.
-        report = fold(engine, reading, as_of, time.thread_time)
+        report = fold(engine, reading, as_of, time.thread_time, self._settings.interval_seconds)
         if not (engine.state.has_records or engine.state.has_rejections):
             # All records are stamped after as_of, by under 1 ms.
             report.outcome = "idle"
@@ -241,7 +249,9 @@ class TickStore:
         if journal is not None:
             journal.append(folded_to, result.as_of, (reading.quotes, reading.trades))
         version = f"{result.as_of}-{self._nonce}-{next(self._writes)}"
-        tick_write = TickWrite(tick.names, self._limits, reading, is_housekeeping=is_housekeeping)
+        tick_write = TickWrite(
+            tick.names, self._limits, reading, self._channels, is_housekeeping=is_housekeeping
+        )
         commands = tick_write.commands(engine.state, result, warm.published, version, journal)
 
         def report_outcome(is_written: bool, error: Exception | None) -> None:  # noqa: FBT001 - `OutcomeCallback`
@@ -308,7 +318,9 @@ class TickStore:
     def _read_new_records(self, tick: TickJob, folded_to: int, key_check: KeyCheck) -> TickRead:
         """Read the records after `folded_to`, and WATCH the state for other workers' writes."""
         start = tick.as_of - self._settings.retention_seconds * SECOND_MS
-        reading = self._read_records(tick, folded_to or start, tick.as_of, MAX_RECORDS_READ, start)
+        reading = self._read_records(
+            tick, folded_to or start, tick.as_of, self._records_read, start
+        )
         reading.key_check = key_check
         if reading.is_ahead_of(tick.clock_as_of):
             ranges = (f"({tick.clock_as_of + AHEAD_MS}", NEWEST_MS), (f"({NEWEST_MS}", "+inf")
@@ -381,29 +393,30 @@ class TickStore:
     ) -> WarmTicker:
         """Return a new engine, marked as rebuilt and logged if a state was lost."""
         engine = Engine.new(tick.ticker)
-        if is_loss and tick.ticker not in self._quarantined:
+        is_aside = tick.ticker in self._quarantined
+        if is_loss and not is_aside:
             _log.warning("state missing or unreadable, rebuilding", ticker=tick.ticker)
         self._quarantined.discard(tick.ticker)
-        if self._data_loss.check(tick.clock_as_of) or known is not None or is_loss:
+        if self._data_loss.check(tick.clock_as_of) or known is not None or is_loss or is_aside:
             engine.state.rebuilt_at = -1
         published = PublishedKeys(as_of=stored_ticker.published_as_of)
-        loss_until = tick.clock_as_of + POSSIBLE_LOSS_MS
+        loss_until = tick.clock_as_of + max(POSSIBLE_LOSS_MS, 2 * self._settings.interval_ms)
         return WarmTicker("", engine, published, key_check, possible_loss_until=loss_until)
 
     def _resume(
         self, tick: TickJob, stored_ticker: StoredTicker, key_check: KeyCheck
     ) -> WarmTicker | None:
-        """Restore a stored state; None if a newer engine wrote it or it is unreadable."""
+        """Restore a stored state; None if a newer worker wrote it or it is unreadable."""
         try:
-            engine_version = _engine_version(stored_ticker.fields)
-            if engine_version > _version_numbers(ENGINE):
+            version = _decode_version(stored_ticker.fields["version"])
+            written_by = stored_ticker.fields.get("engine", b"")
+            if self._newer_states.owns(tick.ticker, written_by, version, tick.clock_as_of):
+                tick.outcome = OUTDATED
                 return None
-            if engine_version == _version_numbers(ENGINE):
-                version = _decode_version(stored_ticker.fields["version"])
-                engine = self._restore_engine(tick.ticker, stored_ticker.fields)
-                return WarmTicker(
-                    version, engine, PublishedKeys(as_of=stored_ticker.published_as_of), key_check
-                )
+            engine = self._restore_engine(tick.ticker, stored_ticker.fields)
+            return WarmTicker(
+                version, engine, PublishedKeys(as_of=stored_ticker.published_as_of), key_check
+            )
         except StateUnreadable as error:
             fault = str(error)[:200]
             _log.warning("state unreadable, rebuilding", ticker=tick.ticker, error=fault)
@@ -475,7 +488,7 @@ class TickStore:
         start = folded_to
         if reading.gap_end is not None and reading.gap_end > folded_to:
             start = whole_second(reading.gap_end) - SECOND_MS
-            if not self._read_more(tick, reading, start, tick.as_of, MAX_RECORDS_READ):
+            if not self._read_more(tick, reading, start, tick.as_of, self._records_read):
                 return False
         if reading.truncated_at is None or reading.truncated_at > start + SECOND_MS:
             return True
@@ -504,14 +517,3 @@ def _is_replayable(state: State, reading: TickRead) -> bool:
 def _fields_with_prefix(fields: Mapping[str, bytes], prefix: str) -> dict[str, bytes]:
     """Return the fields whose names start with a prefix, by the rest of their names."""
     return {name[len(prefix) :]: value for name, value in fields.items() if name.startswith(prefix)}
-
-
-def _version_numbers(version: str) -> list[int]:
-    return [int(part) for part in version.split(".")]
-
-
-def _engine_version(fields: Mapping[str, bytes]) -> list[int]:
-    try:
-        return _version_numbers(fields["engine"].decode())
-    except (KeyError, ValueError):
-        raise StateUnreadable("no version of an engine") from None

@@ -24,6 +24,7 @@ from tests.processes import Running, wait_until
 
 EXACT, LATE, LOST = "exact", "late", "lost"
 FREEZE_SECONDS = 10.0
+NEWER_ENGINE = "99"
 BIG = "BIG"
 HUGE = "HUGE"
 _NO_SERVER = 1
@@ -497,7 +498,7 @@ def state_garbled(context: FaultContext) -> str:
 def newer_engine(context: FaultContext) -> str:
     """Run a worker with newer definitions beside older ones, which then end."""
     system = context.system
-    system.worker_settings = {"ORDERFLOW_FAULTS_ENGINE": "2"}
+    system.worker_settings = {"ORDERFLOW_FAULTS_ENGINE": NEWER_ENGINE}
     newer = system.start_worker(0)
     system.await_ready(newer)
     # An earlier fault may have moved all tickers to the other shard: then none would come to it.
@@ -505,7 +506,11 @@ def newer_engine(context: FaultContext) -> str:
 
     def theirs() -> set[str]:
         names = {ticker: f"orderflow:state:{ticker}" for ticker in context.tickers}
-        return {t for t, name in names.items() if system.client.hget(name, "engine") == b"2"}
+        return {
+            t
+            for t, name in names.items()
+            if system.client.hget(name, "engine") == NEWER_ENGINE.encode()
+        }
 
     system.await_true(lambda: bool(theirs()), "the newer one has a ticker")
     taken = theirs()

@@ -17,8 +17,8 @@ from redis.exceptions import RedisError
 from app.analysis.state import ENGINE
 from app.core import clock
 from app.core.settings import settings
-from app.storage import tick_store as stores
 from app.storage.redis_client import connect
+from app.storage.tick import codec
 from app.storage.tick.resp import Command
 from app.storage.tick_connection import OutcomeCallback
 from app.storage.tick_store import TickJob, TickStore
@@ -27,6 +27,7 @@ from tests.faults.shared_names import BY, REFUSED_FAN_OUTS, REFUSED_WRITES, UP
 
 __all__ = ["app"]
 
+STATE_VERSION = codec.STATE_VERSION
 REQUESTS = Path(os.environ["ORDERFLOW_FAULTS_DIR"])
 LONGEST_HOLD_SECONDS = 12.0
 _LOOK_SECONDS = 0.02
@@ -76,9 +77,9 @@ class ObservedStore(TickStore):
         return True
 
 
-def _noting(run: Callable[[int, int], None]) -> Callable[[int, int], None]:
-    def noted(shard: int, as_of_ms: int) -> None:
-        run(shard, as_of_ms)
+def _noting(run: Callable[[int, int, int], None]) -> Callable[[int, int, int], None]:
+    def noted(shard: int, as_of_ms: int, shards: int) -> None:
+        run(shard, as_of_ms, shards)
         _note(f"fanout {shard}")
 
     return noted
@@ -106,7 +107,9 @@ def _follow_clock() -> None:
 def _by(engine: str, command: Command) -> Command:
     """Let a command write another version of the definitions than this process has."""
     if isinstance(command, bytes):
-        return command.replace(_field(ENGINE), _field(engine))
+        return command.replace(_field(ENGINE), _field(engine)).replace(
+            _field(STATE_VERSION), _field(engine)
+        )
     if "engine" not in command:
         return command
     place = command.index("engine") + 1
@@ -119,7 +122,7 @@ def _field(engine: str) -> bytes:
 
 def _pretend(engine: str) -> None:
     """Publish as another version of the definitions."""
-    stores.ENGINE = engine
+    codec.STATE_VERSION = engine
     ObservedStore.engine = engine
 
 

@@ -12,7 +12,7 @@ from mcp.shared.subscriptions import ResourceUpdated
 from mcp.types import ResourceUpdatedNotification
 
 from app.core.settings import Settings
-from app.storage.keys import TICKED_CHANNEL
+from app.storage.keys import ticked_channels
 from mcp_app.server import make_server
 from tests.processes import BOUND_SECONDS
 
@@ -24,7 +24,7 @@ Watching = Callable[[Client], AbstractAsyncContextManager[None]]
 async def tick_until(seen: asyncio.Event, redis_client: redis.Redis) -> None:
     """Publish ticks until one is seen: the server may not have subscribed yet."""
     while not seen.is_set():
-        redis_client.publish(f"{TICKED_CHANNEL}BTC/USDT", "1")
+        redis_client.publish(f"{ticked_channels(0)}BTC/USDT", "1")
         await asyncio.sleep(0.05)
 
 
@@ -83,7 +83,7 @@ async def listening(client: Client) -> AsyncIterator[None]:
 async def subscriptions_become(number: int, redis_client: redis.Redis) -> None:
     """Publish ticks until so many connections subscribe to them."""
     while redis_client.pubsub_numpat() != number:
-        redis_client.publish(f"{TICKED_CHANNEL}BTC/USDT", "1")
+        redis_client.publish(f"{ticked_channels(0)}BTC/USDT", "1")
         await asyncio.sleep(0.05)
 
 

@@ -5,6 +5,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 import pytest
@@ -17,7 +18,7 @@ from app.core.settings import Settings
 from app.storage.tick_store import TickStore
 from mcp_app.server import make_server
 from tests.key_writer import KeyWriter
-from tests.processes import BOUND_SECONDS
+from tests.processes import BOUND_SECONDS, wait_until
 
 # What any ticker's tick changes: the sharpest test of "at most".
 ADDRESS = "orderflow://tickers"
@@ -93,3 +94,36 @@ def test_ticks_reach_a_client_of_2026(settings: Settings, redis_client: redis.Re
 
     with ticking(settings, redis_client):
         assert_at_most_one_a_second(asyncio.run(session()))
+
+
+@pytest.mark.parametrize(("ticked", "listening"), [(1, 0), (0, 1), (11, 1)])
+def test_ticks_of_another_database_of_the_server_reach_nobody(
+    settings: Settings, redis_client: redis.Redis, ticked: int, listening: int
+) -> None:
+    ours = settings.model_copy(update={"redis_db": listening})
+    theirs = settings.model_copy(update={"redis_db": ticked})
+    port = settings.redis_port
+    where = {number: redis.Redis(port=port, db=number) for number in (ticked, listening)}
+    uris: list[str] = []
+    theirs_uri, ours_uri = "orderflow://SPY/snapshot", "orderflow://QQQ/snapshot"
+
+    async def session() -> None:
+        async with (
+            Client(make_server(ours)) as client,
+            client.listen(resource_subscriptions=[theirs_uri, ours_uri]) as heard,
+            asyncio.timeout(BOUND_SECONDS),
+        ):
+            listens = partial(redis_client.execute_command, "PUBSUB", "NUMPAT")
+            await asyncio.to_thread(wait_until, lambda: listens() == 1, "the server listens")
+            store, other = TickStore(theirs), TickStore(ours)
+            KeyWriter(where[ticked]).quote("SPY", age_seconds=1.2)
+            assert store.run_tick("SPY", int(now_ms() // 1000 * 1000)).outcome == "written"
+            await asyncio.sleep(1.2)  # longer than notices are kept together
+            KeyWriter(where[listening]).quote("QQQ", age_seconds=1.2)
+            other.run_tick("QQQ", int(now_ms() // 1000 * 1000))
+            async for event in heard:
+                uris.append(str(event.uri))
+                break
+
+    asyncio.run(session())
+    assert uris == [ours_uri]

@@ -587,7 +587,7 @@ def test_a_newer_engines_state_is_left_alone(
 
     report = new_store().run_tick(TICKER, second(11))
 
-    assert report.outcome == "overtaken"
+    assert report.outcome == "outdated"
     assert published(redis_client) == before
 
 

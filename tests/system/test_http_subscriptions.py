@@ -11,7 +11,7 @@ import httpx2
 import pytest
 import redis
 
-from app.storage.keys import TICKED_CHANNEL
+from app.storage.keys import ticked_channels
 from mcp_app.resource_addresses import resource_uris
 from mcp_app.subscription_bounds import MAX_A_SESSION
 from tests.processes import BOUND_SECONDS, Start
@@ -151,7 +151,7 @@ def sleeping_stream(served: Served, session: Session) -> socket.socket:
 
 def publish_ticks(client: redis.Redis, tickers: list[str]) -> None:
     for ticker in tickers:
-        client.publish(f"{TICKED_CHANNEL}{ticker}", "1")
+        client.publish(f"{ticked_channels(0)}{ticker}", "1")
     time.sleep(0.2)
 
 

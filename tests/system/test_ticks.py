@@ -170,3 +170,28 @@ def test_a_wrong_setting_ends_the_process_with_one_line(
     said = process.said()
     assert "PROCESSOR_INTERVAL='0'" in said
     assert "Traceback" not in said
+
+
+@pytest.mark.parametrize(("beat", "workers"), [(5, (3, 3)), (4, (5, 2))])
+def test_each_ticker_is_ticked_each_second_whatever_numbers_of_shards_the_processes_have(
+    redis_client: redis.Redis, start: Start, beat: int, workers: tuple[int, int]
+) -> None:
+    tickers = [f"T{number}" for number in range(20)]
+    started = [
+        start(*WORKER, "-n", f"worker{n}@%h", ORDERFLOW_SHARD=str(n), ORDERFLOW_SHARDS=str(shards))
+        for n, shards in enumerate(workers)
+    ]
+    for worker in started:
+        wait_until(lambda worker=worker: ready(worker), "the worker is ready")
+    start(*BEAT, ORDERFLOW_SHARDS=str(beat))
+    add_quote(redis_client, *tickers)
+
+    for ticker in tickers:
+        wait_until(lambda ticker=ticker: has_ticks(redis_client, ticker, 5), f"ticks of {ticker}")
+    seen = ticks_run(redis_client)
+    _, *whole, _ = sorted({as_of_ms for ran in seen.values() for as_of_ms in ran})
+    for as_of_ms in whole:
+        times = {ticker: ran.get(as_of_ms) for ticker, ran in seen.items()}
+        assert times == dict.fromkeys(tickers, 1)
+    said = "".join(worker.said() for worker in started)
+    assert "ORDERFLOW_SHARDS differs" in said

@@ -3,7 +3,7 @@
 import json
 import time
 from base64 import b64decode
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import pytest
 import redis
@@ -54,11 +54,12 @@ def at(monkeypatch: pytest.MonkeyPatch) -> int:
     return as_of_ms
 
 
-def published(client: redis.Redis) -> list[tuple[str, list[object]]]:
+def published(
+    client: redis.Redis, queues: Iterable[str] = ("ticks.0", "ticks.1", "ticks.2")
+) -> list[tuple[str, list[object]]]:
     """Return queue and arguments of all waiting ticks."""
     found = []
-    for shard in range(3):
-        queue = f"ticks.{shard}"
+    for queue in queues:
         for message in reversed(client.lrange(queue, 0, -1)):
             args, _, _ = json.loads(b64decode(json.loads(message)["body"]))
             found.append((queue, args))

@@ -19,9 +19,12 @@ from app.analysis.state import ENGINE, State
 from app.analysis.widening import set_digits
 from app.core.errors import StateUnreadable
 from app.storage.tick.journal import Journal
-from app.storage.tick.state_packing import pack, unpack
+from app.storage.tick.state_packing import LAYOUT_NUMBER, pack, unpack
 
 Remembered = TypeVar("Remembered")
+
+STATE_VERSION: Final = f"{ENGINE}.{LAYOUT_NUMBER}"
+"""What a stored state was written by: the version of the definitions, and its layout's number."""
 
 _encode = msgspec.msgpack.Encoder().encode
 _json = msgspec.json.Encoder().encode

@@ -17,7 +17,8 @@ FOLD_BUDGET_SECONDS: Final = 0.05
 class TickReport:
     """The outcome of one tick: `written`, `overtaken` by another worker, or `idle`: no records yet.
 
-    `waiting`: the ticker's settle time has grown, and what it folds up to now is folded already.
+    `outdated`: a worker of a newer version wrote the state. `waiting`: the ticker's settle time has
+    grown, and what it folds up to now is folded already.
     `late_records` counts late records that are in no window; `oddities` are the rejected and odd
     records that the answers count, by name, all late ones among them. `opened_events` are the types
     of the events that this tick opened.
@@ -41,11 +42,18 @@ class TickReport:
 
 
 def fold(
-    engine: Engine, reading: TickRead, as_of: int, spent_seconds: Callable[[], float]
+    engine: Engine,
+    reading: TickRead,
+    as_of: int,
+    spent_seconds: Callable[[], float],
+    interval_seconds: int = 1,
 ) -> TickReport:
-    """Fold the records piece by piece, until all are folded or the tick's time is spent."""
+    """Fold the records piece by piece, until all are folded or the tick's time is spent.
+
+    A tick of a longer interval has as much more time, for as many more records.
+    """
     state = engine.state
-    started = spent_seconds()
+    started, budget_seconds = spent_seconds(), FOLD_BUDGET_SECONDS * interval_seconds
     report = TickReport("written")
     if reading.gap_end is not None:
         engine.skip_gap(reading.gap_end)
@@ -61,7 +69,7 @@ def fold(
         report.folded_records += len(batch.records)
         reading.folded_count += sum(stored.values())
         folded_to = end
-        if spent_seconds() - started > FOLD_BUDGET_SECONDS:
+        if spent_seconds() - started > budget_seconds:
             break
     add_counts(report.oddities, engine.take_oddities())
     report.behind_seconds = (as_of - folded_to) / SECOND_MS

@@ -15,7 +15,7 @@ from app.analysis.patterns.events import Event
 from app.analysis.price_units import DEFAULT_DIGITS
 from app.analysis.rejections import Rejections
 from app.analysis.results import TickResult
-from app.analysis.state import ENGINE, State
+from app.analysis.state import State
 from app.analysis.windows import WINDOWS
 from app.storage import keys
 from app.storage.scripts import TRIM_RECORDS, UPDATE_EVENTS
@@ -71,12 +71,14 @@ class TickWrite:
         names: Sequence[str],
         limits: RecordLimits,
         reading: TickRead,
+        channels: str,
         *,
         is_housekeeping: bool,
     ) -> None:
         self._state, self._quotes, self._trades, self._bars, self._patterns = names[:5]
         self._levels, self._metrics = names[5:7], names[7:]
         self._limits, self._reading, self._is_housekeeping = limits, reading, is_housekeeping
+        self._channels = channels
 
     def commands(
         self,
@@ -109,7 +111,7 @@ class TickWrite:
             *self._bar_commands(result, packed_final),
             *self._state_commands(state, published, packed_recent, version, journal),
             *self._trim_commands(as_of),
-            command("PUBLISH", keys.TICKED_CHANNEL + state.ticker, as_of),
+            command("PUBLISH", self._channels + state.ticker, as_of),
             _EXEC,
         ]
 
@@ -220,7 +222,7 @@ def _add_whole_state(
     """Add the fields that hold a state whole, and name those of levels that are gone."""
     packed = codec.encode_state(state, changed_only=changed_only)
     obsolete_fields += [LEVELS_PREFIX + name for name in packed.gone]
-    fields["engine"], fields["blob"] = ENGINE, packed.blob
+    fields["engine"], fields["blob"] = codec.STATE_VERSION, packed.blob
     for kind, packed_value in packed.candidates.items():
         fields[CANDIDATES_PREFIX + kind] = packed_value
     for name, packed_value in packed.levels.items():
