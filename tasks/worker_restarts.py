@@ -46,8 +46,7 @@ def forget_ended_connections(hub: Hub | None) -> None:
 def bound_expired_ids() -> None:
     """Keep the ids of the newest expired messages only.
 
-    Celery keeps those of 50,000 for three hours, with revoked ones: 15 MB, which a worker of
-    hundreds of tickers gathers in some hundred outages of Redis. No id here is used for longer
-    than an interval.
+    Celery keeps those of 50,000 for three hours, with revoked ones: up to 12 MB. No id here is used
+    for longer than an interval.
     """
     state.revoked.maxlen = _MOST_EXPIRED_IDS
