@@ -4,7 +4,7 @@ BIN := .venv/bin
 STAMP := .venv/installed
 COMPILED := .venv/compiled
 
-.PHONY: install run test check audit format scorecard faults fuzz bench
+.PHONY: install run test check audit format scorecard faults soak fuzz bench
 
 install: $(COMPILED)
 	@:
@@ -61,6 +61,10 @@ scorecard: $(COMPILED)
 # Seeded; make faults ARGS="--plans 20 --seed 7" runs others.
 faults: $(COMPILED)
 	@$(BIN)/python -m tests.faults $(ARGS)
+
+# Half an hour; make soak ARGS="--minutes 8" takes less.
+soak: $(COMPILED)
+	@$(BIN)/python -m tests.soak $(ARGS)
 
 # Coverage-guided; make fuzz ARGS="--target record --seconds 600" takes one for longer.
 fuzz: $(COMPILED)

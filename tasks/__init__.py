@@ -14,6 +14,7 @@ from click.core import ParameterSource
 from app.core import logs
 from app.core.errors import SettingError
 from app.core.settings import settings
+from tasks.banner_output import leave_out_what_can_not_be_written
 from tasks.flower_defaults import set_defaults
 from tasks.lost_connections import LostConnections
 from tasks.options import celery_options
@@ -28,6 +29,8 @@ _LINE_PER_MESSAGE = (
     "kombu.pidbox",
 )
 
+if click.get_current_context(silent=True) is not None:  # by a command of Celery's
+    leave_out_what_can_not_be_written()
 settings()  # a wrong value ends the process here, before Celery wraps the error
 set_defaults(settings())
 

@@ -28,6 +28,7 @@ hypothesis.settings.load_profile("tests")
 # Processes of their own, which change what they import: nothing to be imported here.
 collect_ignore = [
     "faults/worker_app.py",
+    "system/counting_tasks.py",
     "system/listening_tasks.py",
     "system/slow_tasks.py",
     "system/stub_tasks.py",

@@ -3,12 +3,12 @@
 import logging
 import sys
 from collections.abc import Iterable
-from logging.handlers import WatchedFileHandler
 
 import structlog
 from structlog.typing import EventDict, Processor, WrappedLogger
 
 from app.core.errors import SettingError
+from app.core.log_handlers import LogFileHandler, stderr_handler
 from app.core.settings import Settings
 
 
@@ -38,9 +38,9 @@ def _renderer(settings: Settings, *, colors: bool) -> Processor:
 def _handler(path: str | None) -> logging.Handler:
     """Return where lines go; a file that is moved away, as logrotate does, is opened anew."""
     if path is None:
-        return logging.StreamHandler(sys.stderr)
+        return stderr_handler()
     try:
-        return WatchedFileHandler(path, encoding="utf-8")
+        return LogFileHandler(path)
     except OSError as error:
         raise SettingError(f"the log file {path!r} can't be written: {error.strerror}") from None
 

@@ -5,14 +5,13 @@ a control socket and configuration files.
 """
 
 import asyncio
-import itertools
 import os
 import signal
 import sys
 import tempfile
 import time
 from collections.abc import Iterable, Iterator
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +28,7 @@ from app.operations import embedded_redis
 from app.operations.die_with_parent import die_with
 from app.operations.feed_setting import FeedSetting, read_feed_setting
 from app.operations.managed_process import ManagedProcess, Program
+from app.operations.printer import Printer
 from app.storage.keys import Keys
 from app.storage.redis_client import address_of, connect
 
@@ -36,7 +36,6 @@ ROOT = Path(__file__).parents[2]
 STOP_SECONDS = 3.0
 REDIS_START_SECONDS = 10.0
 UP_TO_DATE_POLL_SECONDS = 0.5
-_COLOURS = ("cyan", "yellow", "green", "magenta", "blue", "bright_cyan", "bright_yellow")
 _OWN_NAME = "orderflow"
 
 
@@ -89,23 +88,6 @@ def busy_ports(config: Settings) -> Iterator[str]:
             yield f"port {port} for {what} is taken; {variable} sets another one"
 
 
-class Printer:
-    """Prints the lines of all processes, each after its process's name."""
-
-    def __init__(self, names: Iterable[str]) -> None:
-        self._width = max(map(len, names))
-        self._colours = dict(zip(names, itertools.cycle(_COLOURS), strict=False))
-
-    def print_line(self, name: str, line: str) -> None:
-        """Print a line; click removes the colour where stdout is no terminal."""
-        start = click.style(f"{name:<{self._width}} |", fg=self._colours.get(name))
-        try:
-            click.echo(f"{start} {line}")
-        except OSError:  # stdout has no reader: stop as if the terminal had been closed
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-            signal.raise_signal(signal.SIGHUP)
-
-
 def _ask_command(config: Settings, ticker: str) -> str:
     """Return a command for a first question, with the settings that differ from the defaults.
 
@@ -147,7 +129,7 @@ class Supervisor:
             else [embedded_redis.server_program(config, directory)]
         )
         rest = programs(config, fed)
-        self._printer = Printer([_OWN_NAME, *(program.name for program in own + rest)])
+        self._printer = Printer([program.name for program in own + rest], _OWN_NAME)
         self._redis_processes = [
             ManagedProcess(program, self._printer.print_line) for program in own
         ]
@@ -226,6 +208,7 @@ class Supervisor:
             )
         self._signal(signal.SIGKILL, self._other_processes + self._redis_processes)
         await _wait_for_exit(self._other_processes + self._redis_processes, 1.0)
+        self._printer.close()
 
     @staticmethod
     def _signal(number: int, some: Iterable[ManagedProcess]) -> None:
@@ -237,6 +220,14 @@ async def _wait_for_exit(some: Iterable[ManagedProcess], seconds: float) -> None
     with suppress(TimeoutError):
         async with asyncio.timeout(seconds):
             await asyncio.gather(*(one.wait_for_exit() for one in some))
+
+
+def _own_directory(stack: ExitStack) -> Path:
+    """Return a directory for Redis, which writes nothing there unless a client asks for it."""
+    try:
+        return Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="orderflow-")))
+    except OSError:  # the disk is full
+        return ROOT
 
 
 @click.command()
@@ -255,8 +246,8 @@ def main(*, end_with_parent: bool) -> None:
     if taken := list(busy_ports(config)):
         sys.exit("\n".join(f"orderflow: {line}" for line in taken))
     os.chdir(ROOT)
-    with tempfile.TemporaryDirectory(prefix="orderflow-") as directory:
-        asyncio.run(Supervisor(config, fed, Path(directory)).run())
+    with ExitStack() as stack:
+        asyncio.run(Supervisor(config, fed, _own_directory(stack)).run())
 
 
 if __name__ == "__main__":
