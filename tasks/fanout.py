@@ -2,6 +2,7 @@
 
 from bisect import bisect_left
 from collections.abc import Iterable
+from typing import Any
 
 import msgspec
 from celery.utils.imports import symbol_by_name
@@ -9,11 +10,14 @@ from kombu import Producer
 from kombu.exceptions import BatchPublishError, OperationalError
 from redis.exceptions import RedisError
 
+from app.core.errors import ArgumentsRefused
 from app.core.settings import settings
 from tasks import app
+from tasks.odd_messages import refuse
 from tasks.options import celery_options
 from tasks.queues import current_shard, tick_queue
 from tasks.schedule import newest_as_of_ms
+from tasks.task_arguments import fan_out_arguments
 from tasks.worker_context import (
     active_tickers,
     broker_outage,
@@ -25,6 +29,7 @@ from tasks.worker_context import (
     outage,
 )
 
+FAN_OUT_TASK = "tasks.fan_out"
 _MAX_AHEAD_INTERVALS = 1
 
 publish_ticks = symbol_by_name(celery_options(settings()).publish_ticks)
@@ -40,13 +45,19 @@ class _Message(msgspec.Struct):
     headers: _Headers
 
 
-@app.task(name="tasks.fan_out")
-def fan_out(shard: int, beat_as_of_ms: int = 0) -> None:
+@app.task(name=FAN_OUT_TASK)
+def fan_out(*args: Any, **named: Any) -> None:  # noqa: ANN401 - whatever a message holds
     """Publish the newest due tick of each active ticker of a shard.
 
+    The arguments are `shard` and `beat_as_of_ms`, by default 0; a message with others is refused.
     `beat_as_of_ms` is the tick that was due when beat sent the message. A late message publishes a
     newer tick; a host whose clock lags behind beat's publishes beat's.
     """
+    try:
+        shard, beat_as_of_ms = fan_out_arguments(args, named)
+    except ArgumentsRefused as error:
+        refuse(FAN_OUT_TASK, error)
+        return
     as_of_ms = due_as_of_ms(beat_as_of_ms)
     with outage.attempt(OperationalError, BatchPublishError):
         if claim(as_of_ms, shard):

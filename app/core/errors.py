@@ -59,6 +59,10 @@ class BadQuestion(OrderFlowError):
     """Raised when an argument is not accepted."""
 
 
+class ArgumentsRefused(OrderFlowError):
+    """Raised when the arguments of a message are not those of its task."""
+
+
 class StoreUnavailable(OrderFlowError):
     """Raised when Redis does not answer."""
 

@@ -104,6 +104,11 @@ def _totals(counts: Counts) -> Iterator[Metric]:
     yield CounterMetricFamily(
         "orderflow_fanouts", "Fan-outs let through.", value=counts.get("fanouts", 0)
     )
+    yield CounterMetricFamily(
+        "orderflow_messages_refused",
+        "Messages in Celery's queues that were left out.",
+        value=counts.get("messages_refused", 0),
+    )
     yield _labelled_counter(
         "orderflow_ticks", "Ticks by what became of them.", "outcome", TICK_OUTCOMES, "ticks_",
         counts,
