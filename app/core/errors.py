@@ -71,6 +71,10 @@ class StateOvertaken(OrderFlowError):
     """Raised when another worker advanced the ticker since its state was read."""
 
 
+class RecordsTooLong(OrderFlowError):
+    """Raised when a ticker has more bytes of too long records than one tick can cut."""
+
+
 class StateUnreadable(OrderFlowError):
     """Raised when what is stored as a ticker's state can't be decoded."""
 
