@@ -11,6 +11,7 @@ from app.storage import keys
 from app.storage.arrivals import ArrivalDetector
 from app.storage.first_lag import FirstLags, Seen
 from app.storage.keys import Keys
+from app.storage.newcomers import Newcomers
 from app.storage.scripts import SHORTEN_RECORDS
 from app.storage.tick.read import OLDEST_MS
 
@@ -50,6 +51,8 @@ _KEY_TYPES = {
     keys.LAGS: b"hash",
     keys.WITHHELD: b"hash",
     keys.SIGHTINGS: b"hash",
+    keys.NEWCOMERS: b"zset",
+    keys.WAITING: b"zset",
     keys.SCAN: b"string",
     keys.TRIMMING: b"string",
 }
@@ -86,15 +89,20 @@ class ActiveTickers:
         self._newest_script = self._redis.register_script(NEWEST_SCRIPT)
         self._arrivals = ArrivalDetector(self._redis, names, is_cluster=self._is_cluster)
         self._first_lags = FirstLags(self._redis)
+        self.newcomers = Newcomers(self._redis, names)
 
     def scan_slice(self, now_ms: float) -> int:
         """Scan the next slice of the keys, and store and count the active tickers in it."""
         self._repair_keys()
         scan = self._load_scan()
+        is_first_slice = scan.is_over
         tickers = self._tickers(scan)
         newest = self._active_among(tickers, now_ms)
         seen = {ticker: Seen(stamp, stamp) for ticker, stamp in newest.items()}
         seen.update(self._arriving([it for it in tickers if it not in newest], scan, now_ms))
+        is_whole_pass = is_first_slice and scan.is_over
+        admitted = self.newcomers.admitted(seen, now_ms, ACTIVE_MS, is_whole_pass=is_whole_pass)
+        seen = {ticker: it for ticker, it in seen.items() if ticker in admitted}
         active = self._first_lags.release(seen, now_ms, ACTIVE_MS)
         self._save(scan, active, now_ms)
         return len(active)
