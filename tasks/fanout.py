@@ -2,7 +2,6 @@
 
 from bisect import bisect_left
 from collections.abc import Iterable
-from collections.abc import Set as AbstractSet
 from typing import Any
 
 import msgspec
@@ -80,7 +79,7 @@ def _run(shard: int, as_of_ms: int) -> None:
     if gone:
         forget_moved(gone)
     try:
-        skipped = _publish(shard, tickers, active_tickers().newcomers.pending(), as_of_ms)
+        skipped = _publish(shard, active_tickers().newcomers.by_standing(tickers), as_of_ms)
     except (RedisError, OperationalError, BatchPublishError) as error:
         if broker_outage is outage:
             raise
@@ -95,15 +94,14 @@ def _run(shard: int, as_of_ms: int) -> None:
     log.debug("fanned out", shard=shard, as_of=as_of_ms, tickers=len(tickers), skipped=skipped)
 
 
-def _publish(shard: int, tickers: Iterable[str], pending: AbstractSet[str], as_of_ms: int) -> int:
+def _publish(shard: int, groups: Iterable[Iterable[str]], as_of_ms: int) -> int:
     """Publish ticks in place of those that still wait; return how many did.
 
-    First ticks come after all others: new names must not hold up those that were there.
+    The groups of tickers come one after the other: new names must not hold up those before them.
     """
     with app.producer_or_acquire() as producer:
         skipped, next_ticker = _drop_waiting_ticks(producer, shard)
-        known = starting_at(next_ticker, [it for it in tickers if it not in pending])
-        ordered = known + starting_at(next_ticker, [it for it in tickers if it in pending])
+        ordered = [it for group in groups for it in starting_at(next_ticker, group)]
         publish_ticks(producer, tick_queue(shard), ordered, as_of_ms)
     return skipped
 

@@ -52,6 +52,7 @@ _KEY_TYPES = {
     keys.WITHHELD: b"hash",
     keys.SIGHTINGS: b"hash",
     keys.NEWCOMERS: b"zset",
+    keys.ENTERED: b"zset",
     keys.WAITING: b"zset",
     keys.SCAN: b"string",
     keys.TRIMMING: b"string",

@@ -17,6 +17,8 @@ MOST_PENDING = 500
 """As many first ticks as two cores run in a second or two."""
 PENDING_MS = 60_000
 """A ticker without a usable record up to now gets no state: it is pending no longer than this."""
+ENTERED_MS = 300_000
+"""How long the ticks of a ticker come after those of the tickers that were there before."""
 MOST_REMEMBERED = 50_000
 FORGOTTEN_MS = 300_000
 _BATCH = 1_000
@@ -39,9 +41,16 @@ class Newcomers:
         self.newly_waiting = 0
         """How many tickers began to wait at the last look."""
 
-    def pending(self) -> set[str]:
-        """Return the tickers that have entered and have no state yet."""
-        return {*_decoded(self._redis.zrange(keys.NEWCOMERS, 0, -1))}
+    def by_standing(self, tickers: Iterable[str]) -> tuple[list[str], list[str], list[str]]:
+        """Divide tickers into those that were there, that entered lately, and pending ones."""
+        pipe = self._redis.pipeline(transaction=False)
+        pipe.zrange(keys.ENTERED, 0, -1)
+        pipe.zrange(keys.NEWCOMERS, 0, -1)
+        entered, pending = ({*_decoded(names)} for names in pipe.execute())
+        groups: tuple[list[str], list[str], list[str]] = ([], [], [])
+        for ticker in tickers:
+            groups[2 if ticker in pending else ticker in entered].append(ticker)
+        return groups
 
     def admitted(
         self, tickers: Iterable[str], now_ms: float, active_ms: float, *, is_whole_pass: bool
@@ -57,6 +66,7 @@ class Newcomers:
         new = seen - active - pending
         waiting = self._waiting()
         self.newly_waiting = 0
+        self._redis.zremrangebyscore(keys.ENTERED, "-inf", now_ms - ENTERED_MS)
         if not new and not waiting:
             return seen
         in_order = sorted(new, key=lambda it: (it not in last_active, waiting.get(it, now_ms), it))
@@ -129,6 +139,8 @@ class Newcomers:
         if entering:
             pipe.zadd(keys.NEWCOMERS, dict.fromkeys(entering, now_ms))
             pipe.expire(keys.NEWCOMERS, keys.NEWCOMERS_LIFETIME_SECONDS)
+            pipe.zadd(keys.ENTERED, dict.fromkeys(entering, now_ms))
+            pipe.expire(keys.ENTERED, keys.ENTERED_LIFETIME_SECONDS)
         pipe.execute()
 
 

@@ -56,6 +56,7 @@ def test_many_new_names_enter_as_fast_as_their_first_ticks_run(
     steps = [1, 2, 3, 3]
     assert numbers == [(it * MOST_PENDING, (3 - it) * MOST_PENDING) for it in steps]
     assert redis_client.exists(keys.WAITING, keys.NEWCOMERS) == 0
+    assert 0 < redis_client.ttl(keys.ENTERED) <= keys.ENTERED_LIFETIME_SECONDS
 
 
 def test_a_start_with_1200_tickers_enters_within_three_looks(
@@ -81,7 +82,9 @@ def test_none_enter_while_the_workers_have_no_time_for_them(
 
     assert len(active(discovery)) == MOST_PENDING + 1
     assert "SPY" in active(discovery)
-    assert discovery.newcomers.pending() == active(discovery) - {"SPY"}
+    known, entered, pending = discovery.newcomers.by_standing(active(discovery))
+    assert (known, entered) == ([], ["SPY"])
+    assert len(pending) == MOST_PENDING
 
 
 def test_what_is_active_is_never_held_back(
@@ -127,7 +130,7 @@ def test_names_that_vanish_leave_their_place_to_others(
 
     assert active(discovery) == {"SPY"}
     assert read_waiting(redis_client, 3).number == 0
-    assert discovery.newcomers.pending() == {"SPY"}
+    assert discovery.newcomers.by_standing(["SPY"]) == ([], [], ["SPY"])
 
 
 def test_a_flood_of_other_names_each_second_keeps_an_honest_one_waiting_for_a_look(
@@ -142,6 +145,20 @@ def test_a_flood_of_other_names_each_second_keeps_an_honest_one_waiting_for_a_lo
 
     assert "SPY" in active(discovery)
     assert redis_client.zcard(keys.WAITING) <= 3 * MOST_PENDING
+
+
+def test_a_ticker_belongs_to_those_that_were_there_after_five_minutes(
+    redis_client: redis.Redis, discovery: ActiveTickers
+) -> None:
+    write(redis_client, ["SPY"])
+    discovery.scan_slice(NOW_MS)
+    run_first_ticks(redis_client, ["SPY"])
+    standings = []
+    for seconds in (1, 299, 301):
+        discovery.scan_slice(NOW_MS + seconds * SECOND_MS)
+        standings.append(discovery.newcomers.by_standing(["SPY"]))
+
+    assert standings == [([], ["SPY"], []), ([], ["SPY"], []), (["SPY"], [], [])]
 
 
 def test_another_process_goes_on_where_the_last_one_stopped(redis_client: redis.Redis) -> None:
