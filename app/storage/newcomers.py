@@ -5,6 +5,7 @@ so many are pending at once: where the workers have no time for more, no more en
 wait; those that were known before go first, then those that have waited for longest.
 """
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -19,6 +20,8 @@ PENDING_MS = 60_000
 """A ticker without a usable record up to now gets no state: it is pending no longer than this."""
 ENTERED_MS = 300_000
 """How long the ticks of a ticker come after those of the tickers that were there before."""
+COHORT_MS = 10_000
+"""Tickers that enter within this time, as at a start, are served alike."""
 MOST_REMEMBERED = 50_000
 FORGOTTEN_MS = 300_000
 _BATCH = 1_000
@@ -41,16 +44,18 @@ class Newcomers:
         self.newly_waiting = 0
         """How many tickers began to wait at the last look."""
 
-    def by_standing(self, tickers: Iterable[str]) -> tuple[list[str], list[str], list[str]]:
-        """Divide tickers into those that were there, that entered lately, and pending ones."""
+    def by_standing(self, tickers: Iterable[str]) -> list[list[str]]:
+        """Group tickers: those that were there, then by when they entered, then pending ones."""
         pipe = self._redis.pipeline(transaction=False)
-        pipe.zrange(keys.ENTERED, 0, -1)
+        pipe.zrange(keys.ENTERED, 0, -1, withscores=True)
         pipe.zrange(keys.NEWCOMERS, 0, -1)
-        entered, pending = ({*_decoded(names)} for names in pipe.execute())
-        groups: tuple[list[str], list[str], list[str]] = ([], [], [])
+        entered, pending = pipe.execute()
+        standing = {name.decode(errors="replace"): at // COHORT_MS for name, at in entered}
+        standing |= dict.fromkeys(_decoded(pending), math.inf)
+        groups: dict[float, list[str]] = {}
         for ticker in tickers:
-            groups[2 if ticker in pending else ticker in entered].append(ticker)
-        return groups
+            groups.setdefault(standing.get(ticker, 0.0), []).append(ticker)
+        return [groups[it] for it in sorted(groups)]
 
     def admitted(
         self, tickers: Iterable[str], now_ms: float, active_ms: float, *, is_whole_pass: bool

@@ -82,8 +82,8 @@ def test_none_enter_while_the_workers_have_no_time_for_them(
 
     assert len(active(discovery)) == MOST_PENDING + 1
     assert "SPY" in active(discovery)
-    known, entered, pending = discovery.newcomers.by_standing(active(discovery))
-    assert (known, entered) == ([], ["SPY"])
+    entered, pending = discovery.newcomers.by_standing(active(discovery))
+    assert entered == ["SPY"]
     assert len(pending) == MOST_PENDING
 
 
@@ -130,7 +130,7 @@ def test_names_that_vanish_leave_their_place_to_others(
 
     assert active(discovery) == {"SPY"}
     assert read_waiting(redis_client, 3).number == 0
-    assert discovery.newcomers.by_standing(["SPY"]) == ([], [], ["SPY"])
+    assert discovery.newcomers.by_standing(["SPY", "OLD"]) == [["OLD"], ["SPY"]]
 
 
 def test_a_flood_of_other_names_each_second_keeps_an_honest_one_waiting_for_a_look(
@@ -156,9 +156,22 @@ def test_a_ticker_belongs_to_those_that_were_there_after_five_minutes(
     standings = []
     for seconds in (1, 299, 301):
         discovery.scan_slice(NOW_MS + seconds * SECOND_MS)
-        standings.append(discovery.newcomers.by_standing(["SPY"]))
+        standings.append(discovery.newcomers.by_standing(["SPY", "OLD"]))
 
-    assert standings == [([], ["SPY"], []), ([], ["SPY"], []), (["SPY"], [], [])]
+    assert standings == [[["OLD"], ["SPY"]], [["OLD"], ["SPY"]], [["SPY", "OLD"]]]
+
+
+def test_those_that_entered_earlier_come_first_and_a_start_is_served_alike(
+    redis_client: redis.Redis, discovery: ActiveTickers
+) -> None:
+    start_ms = NOW_MS - NOW_MS % module.COHORT_MS
+    entered = {"A": start_ms + 9000, "Z": start_ms, "B": start_ms + 12_000, "C": start_ms + 31_000}
+    redis_client.zadd(keys.ENTERED, entered)
+    redis_client.zadd(keys.NEWCOMERS, {"C": start_ms + 31_000})
+
+    groups = discovery.newcomers.by_standing(["C", "B", "A", "Z", "K"])
+
+    assert groups == [["K"], ["A", "Z"], ["B"], ["C"]]
 
 
 def test_another_process_goes_on_where_the_last_one_stopped(redis_client: redis.Redis) -> None:
