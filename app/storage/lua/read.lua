@@ -26,7 +26,7 @@ end
 local function read(key)
   local place, left, bytes, records = tonumber(ARGV[3]), tonumber(ARGV[4]), 0, nil
   -- In small steps: Redis holds a step whole, however long its records are.
-  local step = 8
+  local step = 32
   while left > 0 and bytes < most_bytes do
     step = math.min(step, left)
     local found = redis.pcall('ZRANGEBYSCORE', key, ARGV[1], ARGV[2], 'WITHSCORES', 'LIMIT', place, step)
