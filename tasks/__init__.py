@@ -17,6 +17,7 @@ from app.core.settings import settings
 from tasks.banner_output import leave_out_what_can_not_be_written
 from tasks.flower_defaults import set_defaults
 from tasks.lost_connections import LostConnections
+from tasks.odd_messages import OddMessages
 from tasks.options import celery_options
 
 TICK_TASK = "tasks.tick"
@@ -54,6 +55,7 @@ def _set_up_logs(logfile: str | None = None, loglevel: int | None = None, **_: o
     logging.getLogger("celery.app.trace").addFilter(_is_not_of_a_tick)
     for name in ("celery.worker.consumer.consumer", "kombu.transport.redis"):
         logging.getLogger(name).addFilter(LostConnections())
+    logging.getLogger("celery.worker.consumer.consumer").addFilter(OddMessages())
     # It says when it starts and ends; its debug lines are several for each message.
     logging.getLogger("celery.beat").setLevel(max(logging.INFO, logging.getLogger().level))
     # Celery 5.7 fails on its own closed connection while it releases a lost one, and logs a hundred

@@ -15,14 +15,17 @@ _MOST = 64
 _logged: set[tuple[int, int]] = set()
 
 
-def agreed_shards(as_of_ms: int, header: object) -> int | None:
-    """Return into how many shards the tickers are divided at `as_of`.
+def shards_of_beat(header: object) -> int:
+    """Return the number that a header of beat's message gives, or else this process's own."""
+    return _number_in(header) or settings().shards
 
-    `header` is what beat's message says. None if another beat's message with another number came
-    first: its fan-outs cover all tickers.
+
+def agreed_shards(as_of_ms: int, shards: int) -> int | None:
+    """Return into how many shards the tickers are divided at `as_of`; beat says `shards`.
+
+    None if another beat's message with another number came first: its fan-outs cover all tickers.
     """
     own = settings().shards
-    shards = _number_in(header) or own
     if shards != own:
         _note(as_of_ms, shards, own)
     first = _first_number(as_of_ms, shards)

@@ -2,6 +2,7 @@
 
 from bisect import bisect_left
 from collections.abc import Iterable
+from typing import Any
 
 import msgspec
 from celery.utils.imports import symbol_by_name
@@ -9,12 +10,15 @@ from kombu import Producer
 from kombu.exceptions import BatchPublishError, OperationalError
 from redis.exceptions import RedisError
 
+from app.core.errors import ArgumentsRefused
 from app.core.settings import settings
 from tasks import app
-from tasks.beat_shards import agreed_shards, served_queue
+from tasks.beat_shards import agreed_shards, served_queue, shards_of_beat
+from tasks.odd_messages import refuse
 from tasks.options import celery_options
 from tasks.queues import SHARDS_HEADER, current_shard, tick_queue
 from tasks.schedule import newest_as_of_ms
+from tasks.task_arguments import fan_out_arguments
 from tasks.worker_context import (
     active_tickers,
     broker_outage,
@@ -26,6 +30,7 @@ from tasks.worker_context import (
     outage,
 )
 
+FAN_OUT_TASK = "tasks.fan_out"
 _MAX_AHEAD_INTERVALS = 1
 
 publish_ticks = symbol_by_name(celery_options(settings()).publish_ticks)
@@ -41,16 +46,23 @@ class _Message(msgspec.Struct):
     headers: _Headers
 
 
-@app.task(name="tasks.fan_out")
-def fan_out(shard: int, beat_as_of_ms: int = 0) -> None:
+@app.task(name=FAN_OUT_TASK)
+def fan_out(*args: Any, **named: Any) -> None:  # noqa: ANN401 - whatever a message holds
     """Publish the newest due tick of each active ticker of a shard.
 
+    The arguments are `shard` and `beat_as_of_ms`, by default 0; a message with others is refused.
     `beat_as_of_ms` is the tick that was due when beat sent the message. A late message publishes a
     newer tick; a host whose clock lags behind beat's publishes beat's.
     """
+    beat_shards = shards_of_beat(fan_out.request.get(SHARDS_HEADER))
+    try:
+        shard, beat_as_of_ms = fan_out_arguments(args, named, beat_shards)
+    except ArgumentsRefused as error:
+        refuse(FAN_OUT_TASK, error)
+        return
     as_of_ms = due_as_of_ms(beat_as_of_ms)
     with outage.attempt(OperationalError, BatchPublishError):
-        shards = agreed_shards(as_of_ms, fan_out.request.get(SHARDS_HEADER))
+        shards = agreed_shards(as_of_ms, beat_shards)
         if shards is not None and claim(as_of_ms, shard):
             _run(shard, as_of_ms, shards)
         counters.flush_when_due()
@@ -70,7 +82,7 @@ def _run(shard: int, as_of_ms: int, shards: int) -> None:
     if gone:
         forget_moved(gone)
     try:
-        skipped = _publish(shard, tickers, as_of_ms)
+        skipped = _publish(shard, active_tickers().newcomers.by_standing(tickers), as_of_ms)
     except (RedisError, OperationalError, BatchPublishError) as error:
         if broker_outage is outage:
             raise
@@ -85,11 +97,14 @@ def _run(shard: int, as_of_ms: int, shards: int) -> None:
     log.debug("fanned out", shard=shard, as_of=as_of_ms, tickers=len(tickers), skipped=skipped)
 
 
-def _publish(shard: int, tickers: Iterable[str], as_of_ms: int) -> int:
-    """Publish ticks in place of those that still wait; return how many did."""
+def _publish(shard: int, groups: Iterable[Iterable[str]], as_of_ms: int) -> int:
+    """Publish ticks in place of those that still wait; return how many did.
+
+    The groups of tickers come one after the other: new names must not hold up those before them.
+    """
     with app.producer_or_acquire() as producer:
         skipped, next_ticker = _drop_waiting_ticks(producer, shard)
-        ordered = starting_at(next_ticker, tickers)
+        ordered = [it for group in groups for it in starting_at(next_ticker, group)]
         publish_ticks(producer, served_queue(shard), ordered, as_of_ms)
     return skipped
 

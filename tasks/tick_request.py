@@ -1,11 +1,13 @@
 """The request that Celery makes of a tick's message: it bounds the events of ticks."""
 
+from contextlib import suppress
 from typing import Any
 
-import msgspec
 from celery.exceptions import InvalidTaskError
 from celery.worker.request import Request
 
+from app.core.errors import ArgumentsRefused
+from tasks.task_arguments import tick_arguments
 from tasks.tick_sampler import sampler
 
 
@@ -18,13 +20,13 @@ class TickRequest(Request):
 
     def __init__(self, message: Any, **options: Any) -> None:  # noqa: ANN401 - Celery's own
         super().__init__(message, **options)
-        try:
-            ticker, as_of_ms = msgspec.convert(self.args, tuple[str, int])
-        except msgspec.ValidationError as error:
-            raise InvalidTaskError(str(error)) from None
+        if not (isinstance(self.args, list | tuple) and isinstance(self.kwargs, dict)):
+            raise InvalidTaskError("the arguments are no list and object")
         self.is_shown = False
-        if sampler.takes(ticker, as_of_ms):
-            self._show()
+        # One with wrong arguments is refused by the task, and shown to nobody.
+        with suppress(ArgumentsRefused):
+            if sampler.takes(*tick_arguments(self.args, self.kwargs)):
+                self._show()
 
     def send_event(self, type: str, **fields: Any) -> None:  # noqa: A002, ANN401 - Celery's own
         """Send an event of a tick that is shown; a failure is always shown."""

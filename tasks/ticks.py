@@ -9,12 +9,15 @@ from celery.signals import task_failure, worker_process_shutdown, worker_shutdow
 from redis.exceptions import RedisClusterException, RedisError
 
 from app.core import clock
+from app.core.errors import ArgumentsRefused
 from app.core.refusals import is_unavailable
 from app.core.settings import settings
 from app.storage.counters import LAG_SUM_COUNTER, lag_counter
 from tasks import TICK_TASK, app
 from tasks.failures import report_failure
+from tasks.odd_messages import refuse
 from tasks.options import celery_options
+from tasks.task_arguments import tick_arguments
 from tasks.worker_context import claim_ticker, counters, log, outage
 
 if TYPE_CHECKING:
@@ -26,6 +29,7 @@ _GARBAGE_THRESHOLDS = 50_000, 20, 20
 
 EXPIRED = "expired"
 OUTDATED = "outdated"
+REFUSED = "refused"
 WRITTEN = "written"
 UNREACHABLE = "unreachable"
 
@@ -51,12 +55,18 @@ def store() -> "TickStore":
     typing=False,
     send_events=False,  # `TickRequest` sends those of a sample
 )
-def tick(self: Any, ticker: str, as_of_ms: int) -> str:  # noqa: ANN401 - Celery's task
+def tick(self: Any, *args: Any, **named: Any) -> str:  # noqa: ANN401 - whatever a message holds
     """Fold the records of `ticker` up to `as_of_ms`, publish the result, and return the outcome.
 
-    Raises what the tick failed with. A failure concerns this ticker and tick alone, and is not
-    retried: the next tick covers the same records.
+    These two are the arguments; a message with others is refused. Raises what the tick failed
+    with. A failure concerns this ticker and tick alone, and is not retried: the next tick covers
+    the same records.
     """
+    try:
+        ticker, as_of_ms = tick_arguments(args, named)
+    except ArgumentsRefused as error:
+        refuse(TICK_TASK, error)
+        return REFUSED
     pending = PendingTick(ticker, as_of_ms, is_awaited=True)
     if start(pending):
         store().await_pending()

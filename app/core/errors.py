@@ -59,12 +59,20 @@ class BadQuestion(OrderFlowError):
     """Raised when an argument is not accepted."""
 
 
+class ArgumentsRefused(OrderFlowError):
+    """Raised when the arguments of a message are not those of its task."""
+
+
 class StoreUnavailable(OrderFlowError):
     """Raised when Redis does not answer."""
 
 
 class StateOvertaken(OrderFlowError):
     """Raised when another worker advanced the ticker since its state was read."""
+
+
+class RecordsTooLong(OrderFlowError):
+    """Raised when a ticker has more bytes of too long records than one tick can cut."""
 
 
 class StateUnreadable(OrderFlowError):

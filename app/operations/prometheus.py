@@ -27,6 +27,7 @@ from app.storage import keys
 from app.storage.active_tickers import ACTIVE_MS
 from app.storage.counters import LAG_BOUNDS_SECONDS, LAG_COUNTERS, LAG_SUM_COUNTER
 from app.storage.feed_lags import FeedLags, is_delayed
+from app.storage.newcomers import read_waiting
 from app.storage.published import Number, read_number
 
 TICK_OUTCOMES = (
@@ -67,6 +68,7 @@ class AnalysisCollector(Collector):
         pipe.hgetall(keys.HEARTBEAT)
         pipe.zcount(keys.TICKERS, now_ms - ACTIVE_MS, "+inf")
         counters, pulse, active = pipe.execute()
+        waiting = read_waiting(self._redis, 1).number
         lags = FeedLags(self._redis).all().values()
         delayed = sum(map(is_delayed, lags))
         counts = _counts(counters)
@@ -78,6 +80,7 @@ class AnalysisCollector(Collector):
                 "Tickers whose records keep coming late, by up to 30 s.",
                 len(lags) - delayed,
             ),
+            _gauge("orderflow_waiting_tickers", "New tickers that wait to enter.", waiting),
             _gauge("orderflow_delayed_tickers", "Tickers with a delayed feed.", delayed),
             *_ages(Heartbeat.from_fields(pulse, now_ms)),
             *_totals(counts),
@@ -105,6 +108,16 @@ def _ages(pulse: Heartbeat) -> Iterator[Metric]:
 def _totals(counts: Counts) -> Iterator[Metric]:
     yield CounterMetricFamily(
         "orderflow_fanouts", "Fan-outs let through.", value=counts.get("fanouts", 0)
+    )
+    yield CounterMetricFamily(
+        "orderflow_tickers_waited",
+        "New tickers that had to wait before they entered.",
+        value=counts.get("tickers_waited", 0),
+    )
+    yield CounterMetricFamily(
+        "orderflow_messages_refused",
+        "Messages in Celery's queues that were left out.",
+        value=counts.get("messages_refused", 0),
     )
     yield _labelled_counter(
         "orderflow_ticks", "Ticks by what became of them.", "outcome", TICK_OUTCOMES, "ticks_",

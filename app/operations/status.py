@@ -28,6 +28,7 @@ from app.storage import keys
 from app.storage.active_tickers import ACTIVE_MS, AHEAD_MS, SCAN_COUNT
 from app.storage.feed_lags import FeedLags, is_delayed
 from app.storage.mis_stamped import NO_UNIT, unit_of_score
+from app.storage.newcomers import Waiting, read_waiting
 from app.storage.published import RejectedRecords, read_number, read_rejected
 from app.storage.redis_client import address_of
 from app.storage.tick.read import NEWEST_MS
@@ -39,6 +40,7 @@ LASTING_WINDOW = "5min"
 # A single record that can't be used is no trouble of the system where usable ones came before.
 MIN_REJECTED = 3
 MAX_FOREIGN_NAMES = 5
+MAX_WAITING_NAMES = 5
 _BATCH = 500
 _COUNTER = re.compile(r"[a-z_:.]{1,60}")
 
@@ -78,6 +80,8 @@ class Status:
     delayed: Mapping[str, int]
     refusal: str | None
     """What Redis refuses whoever writes; None where it takes writes."""
+    waiting: Waiting
+    """New tickers that have to wait until the workers have time for them."""
     troubles: Sequence[str] = field(default=())
 
 
@@ -141,6 +145,7 @@ class HealthInspector:
                 lagging={ticker: lag for ticker, lag in lags.items() if not is_delayed(lag)},
                 delayed={ticker: lag for ticker, lag in lags.items() if is_delayed(lag)},
                 refusal=find_refusal(self._client),
+                waiting=read_waiting(self._client, MAX_WAITING_NAMES),
             )
         return _with_troubles(status, self._settings)
 
@@ -287,6 +292,8 @@ def _troubles(status: Status, settings: Settings) -> Iterator[str]:
         yield f"no fresh tick of {_join_names(status.behind)}"
     if status.failing:
         yield f"ticks fail of {_join_names(list(status.failing))}"
+    if status.waiting.number:
+        yield f"new tickers wait to enter: {_waiting(status.waiting)}"
     if status.lagging:
         yield f"feeds are behind by {_join_lags(status.lagging)}"
     unusable = list(_unusable(status, settings))
@@ -327,6 +334,11 @@ def _unusable(status: Status, settings: Settings) -> Iterator[str]:
 def _join_names(names: Sequence[str], most: int = MAX_NAMES) -> str:
     more = len(names) - most
     return ", ".join(names[:most]) + (f" and {more} more" if more > 0 else "")
+
+
+def _waiting(waiting: Waiting) -> str:
+    more = waiting.number - len(waiting.first)
+    return ", ".join(waiting.first) + (f" and {more} more" if more > 0 else "")
 
 
 def _join_lags(lags: Mapping[str, int]) -> str:

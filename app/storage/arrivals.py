@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 from app.storage import keys
 from app.storage.keys import Keys
+from app.storage.scripts import SHORTEN_RECORDS
 
 # Looking at a ticker takes 9 µs of Redis. Where there are more, each is looked at less often.
 LOOKS_A_SLICE = 2_000
@@ -18,7 +19,9 @@ TICKERS_PER_SCRIPT = 100  # block Redis for a millisecond
 
 # KEYS: the hash of sightings, then quotes and trades of each ticker. ARGV: the tickers.
 # Returns the position, the former and the new sighting of each ticker whose keys have changed.
-SIGHTINGS_SCRIPT = """
+SIGHTINGS_SCRIPT = (
+    SHORTEN_RECORDS
+    + """
 local known = redis.call('HMGET', KEYS[1], unpack(ARGV))
 local changed = {}
 for i, ticker in ipairs(ARGV) do
@@ -27,6 +30,9 @@ for i, ticker in ipairs(ARGV) do
     local key = KEYS[2 * i + place - 1]
     local newest = redis.pcall('ZRANGE', key, -1, -1, 'WITHSCORES')
     local is_there = not newest.err and newest[2]
+    if is_there then
+      shorten(key, newest[1], newest[2])
+    end
     seen[2 * place - 1] = is_there and newest[2] or '0'
     seen[2 * place] = is_there and redis.call('ZCARD', key) or 0
   end
@@ -42,6 +48,7 @@ for i, ticker in ipairs(ARGV) do
 end
 return changed
 """
+)
 
 
 class KeySighting(NamedTuple):

@@ -32,6 +32,10 @@ Written by the tasks and servers:
     HASH   orderflow:homes                      new shard by ticker, moved from a late worker's
     HASH   orderflow:lags                       settle time in s by ticker, of feeds that are behind
     HASH   orderflow:withheld                   new tickers whose lag discovery measures first
+    ZSET   orderflow:newcomers                  tickers that discovery let in and that have no
+                                                state yet, by when they entered
+    ZSET   orderflow:entered                    tickers that entered in the last 300 s, by when
+    ZSET   orderflow:waiting                    new tickers that may not enter yet, by since when
     HASH   orderflow:sightings                  newest scores and numbers of records of keys whose
                                                 newest quote is old, as discovery last saw them
     STRING orderflow:guard:{as_of}:{shard}      lock: one fan-out for each `as_of` and shard; the
@@ -68,6 +72,9 @@ COUNTERS_LIFETIME_SECONDS = 7 * 86400
 MOVED_SHARDS_LIFETIME_SECONDS = 86400
 LAGS_LIFETIME_SECONDS = 7 * 86400
 WITHHELD_LIFETIME_SECONDS = 60
+NEWCOMERS_LIFETIME_SECONDS = 300
+ENTERED_LIFETIME_SECONDS = 300
+WAITING_LIFETIME_SECONDS = 60
 SIGHTINGS_LIFETIME_SECONDS = 300
 GUARD_LIFETIME_SECONDS = 60
 SCAN_LIFETIME_SECONDS = 60
@@ -81,6 +88,9 @@ COUNTERS = PREFIX + "counters"
 MOVED_SHARDS = PREFIX + "homes"
 LAGS = PREFIX + "lags"
 WITHHELD = PREFIX + "withheld"
+NEWCOMERS = PREFIX + "newcomers"
+ENTERED = PREFIX + "entered"
+WAITING = PREFIX + "waiting"
 SIGHTINGS = PREFIX + "sightings"
 SCAN = PREFIX + "scan"
 TRIMMING = PREFIX + "trimming"

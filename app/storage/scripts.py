@@ -1,12 +1,19 @@
-"""Load the Lua scripts that ticks run within their transactions."""
+"""Load the Lua scripts that ticks run, without their comments: some are sent each time."""
 
+import hashlib
 from importlib.resources import files
 
 
 def _source(name: str) -> str:
-    return files("app.storage").joinpath("lua", f"{name}.lua").read_text()
+    text = files("app.storage").joinpath("lua", f"{name}.lua").read_text()
+    lines = (line.strip() for line in text.splitlines())
+    return "".join([f"{line}\n" for line in lines if line and not line.startswith("--")])
 
 
+SHORTEN_RECORDS = _source("shorten")
+"""Functions for scripts that read the broker's records; goes before them."""
 UPDATE_EVENTS = _source("events")
-TRIM_RECORDS = _source("trim")
+TRIM_RECORDS = SHORTEN_RECORDS + _source("trim")
 COUNT_RECORDS = _source("counts")
+READ_RECORDS = SHORTEN_RECORDS + _source("read")
+READ_RECORDS_SHA = hashlib.sha1(READ_RECORDS.encode()).hexdigest()  # noqa: S324 - Redis' name of it

@@ -58,6 +58,11 @@ class TickConnection:
         _raise_unexpected(replies, WRONG_TYPE)
         return replies
 
+    def read_one(self, command: Command) -> Any:  # noqa: ANN401 - any reply
+        """Return the reply to one further command of a tick."""
+        [reply] = self.read([command])
+        return reply
+
     def write(self, transaction: Sequence[Command], callback: OutcomeCallback) -> None:
         """Send a transaction; `callback` is called at the next read or in `await_pending`.
 

@@ -10,6 +10,7 @@ from uuid import uuid4
 import msgspec
 import redis
 import structlog
+from redis.exceptions import NoScriptError
 
 from app.analysis.bars import SECOND_MS, whole_second
 from app.analysis.engine import Engine
@@ -17,15 +18,16 @@ from app.analysis.late_records import MAX_LATE_MS
 from app.analysis.rolling_bars import RollingBars
 from app.analysis.state import State
 from app.analysis.windows import WINDOW_SECONDS
-from app.core.errors import StateUnreadable
+from app.core.errors import RecordsTooLong, StateUnreadable
 from app.core.settings import Settings
 from app.storage import keys, tick_connection
 from app.storage.data_loss import POSSIBLE_LOSS_MS, DataLossDetector
 from app.storage.feed_lags import FeedLags
 from app.storage.keys import Keys
 from app.storage.newer_states import NewerStates
+from app.storage.record_reads import read_all
 from app.storage.redis_client import connect
-from app.storage.scripts import COUNT_RECORDS
+from app.storage.scripts import COUNT_RECORDS, READ_RECORDS
 from app.storage.takeover import StoredTicker, quarantine, read_stored_ticker, repair_keys
 from app.storage.tick import codec
 from app.storage.tick.arrival_lag import COUNTED_SECONDS, ArrivalLag
@@ -33,6 +35,8 @@ from app.storage.tick.fold import TickReport, analyse, fold
 from app.storage.tick.journal import Journal
 from app.storage.tick.read import (
     AHEAD_MS,
+    MARGIN_MS,
+    MAX_RECORDS_READ,
     NEWEST_MS,
     OLDEST_MS,
     READ_COMMAND_COUNT,
@@ -52,10 +56,11 @@ from app.storage.tick.write import (
 )
 from app.storage.tick_connection import TickConnections
 
-MAX_RECORDS_READ = 5_000
-"""For each second of the interval, up to `MOST_RECORDS_READ`: no busy ticker falls behind."""
 MOST_RECORDS_READ = 50_000
+"""`MAX_RECORDS_READ` for each second of the interval, but no more: no busy ticker falls behind."""
 WARM_TICKERS = 5000
+# Each time, 16 MB of too long records are cut: what a broker can't write in a second or two.
+MAX_REPEATED_READS = 100
 # After a longer pause a ticker's feed may be another one: its settle time is read again.
 LAG_KEPT_MS = 10_000
 OUTDATED = "outdated"
@@ -337,30 +342,38 @@ class TickStore:
     def _read_records(
         tick: TickJob, folded_to: int, as_of: int, limit: int, start: int
     ) -> TickRead:
-        """Read the records in (folded_to, as_of], at most `limit` of a kind."""
+        """Read the records in (folded_to, as_of], at most `limit` of a kind, fewer of long ones."""
         packed = read_commands(tick.names, folded_to, as_of, limit)
-        _, _, *replies = tick.connection.first_read([packed], READ_COMMAND_COUNT)
-        return TickRead.from_replies(replies, start, limit)
+        for _ in range(MAX_REPEATED_READS):
+            try:
+                _, _, *replies = tick.connection.first_read([packed], READ_COMMAND_COUNT)
+            except NoScriptError:
+                tick.connection.read([("SCRIPT", "LOAD", READ_RECORDS)])
+                continue
+            reading = TickRead.from_replies(replies, start)
+            if not reading.is_cut_short:
+                return reading
+        raise RecordsTooLong(f"{tick.ticker}: too long records come faster than they can be cut")
 
     def _read_late_records(self, tick: TickJob, reading: TickRead, folded_to: int) -> None:
         """Read the last 2 s of folded records again, if their number changed."""
         records, limit = tick.names[1:3], self._settings.max_records
         recent = (f"({folded_to - MAX_LATE_MS}", folded_to)
-        range_words = (folded_to - MAX_LATE_MS - 1, folded_to + 1, "WITHSCORES", "LIMIT", 0, limit)
         replies = tick.connection.read(
             [
                 *(("ZCOUNT", name, OLDEST_MS, folded_to) for name in records),
                 *(("ZCOUNT", name, *recent) for name in records),
-                *(("ZRANGEBYSCORE", name, *range_words) for name in records),
             ]
         )
-        folded_counts, recent_counts, late_replies = replies[:2], replies[2:4], replies[4:]
+        folded_counts, recent_counts = replies[:2], replies[2:4]
         folded_count = sum(count for count in folded_counts if isinstance(count, int))
         reading.late_records += folded_count - reading.folded_count
         reading.folded_count = folded_count
         if sum(count for count in recent_counts if isinstance(count, int)) != reading.recent_count:
+            margins = folded_to - MAX_LATE_MS - 1, folded_to + 1
+            run = tick.connection.read_one
             reading.late_quotes, reading.late_trades = (
-                [] if isinstance(reply, Exception) else read_pairs(reply) for reply in late_replies
+                read_all(run, name, margins, limit) for name in records
             )
 
     def _take_over(
@@ -468,16 +481,19 @@ class TickStore:
         journal = codec.decode_journal(fields.get("journal", b""))
         if journal is None or not journal.entries:
             return state.as_of
-        pipe = self._redis.pipeline()
-        for key in (self._keys.quotes(state.ticker), self._keys.trades(state.ticker)):
-            margins = state.as_of - 1, journal.entries[-1].as_of + 1
-            pipe.zrangebyscore(key, *margins, withscores=True)
-        quotes, trades = pipe.execute()
+        margins = state.as_of - 1, journal.entries[-1].as_of + 1
+        quotes, trades = (
+            read_all(self._run, key, margins, self._settings.max_records)
+            for key in (self._keys.quotes(state.ticker), self._keys.trades(state.ticker))
+        )
         table = RollingBars(max(WINDOW_SECONDS), spans=WINDOW_SECONDS)
         table.first_quote = state.first_quote
         if not journal.replay(Engine(state, table), quotes, trades):
             return journal.entries[-1].as_of
         return state.as_of
+
+    def _run(self, command: tuple[Any, ...]) -> Any:  # noqa: ANN401 - any reply
+        return self._redis.execute_command(*command)
 
     def _read_missing(self, tick: TickJob, reading: TickRead, folded_to: int) -> bool:
         """Read records that the tick needs and the first read lacks; False if another worker wrote.
@@ -490,12 +506,22 @@ class TickStore:
             start = whole_second(reading.gap_end) - SECOND_MS
             if not self._read_more(tick, reading, start, tick.as_of, self._records_read):
                 return False
-        if reading.truncated_at is None or reading.truncated_at > start + SECOND_MS:
+        if reading.truncated_at is None or reading.truncated_at > start + SECOND_MS + MARGIN_MS:
             return True
         end = whole_second(max(reading.oldest_score(), start + 1))
-        is_same = self._read_more(tick, reading, start, end, self._settings.max_records)
+        is_same = self._read_more(tick, reading, start, end, MAX_RECORDS_READ)
+        if reading.truncated_at is not None:
+            self._read_rest(tick, reading, start, end)
         reading.truncated_at = float(end + 1)
         return is_same
+
+    def _read_rest(self, tick: TickJob, reading: TickRead, start: int, end: int) -> None:
+        """Add the records in (start, end] that follow those of a reading."""
+        for name, found in zip(tick.names[1:3], (reading.quotes, reading.trades), strict=True):
+            limit = self._settings.max_records - len(found)
+            if limit > 0:
+                scores, run = (f"({start - 1}", end + 1), tick.connection.read_one
+                found.extend(read_all(run, name, scores, limit, leave_out=len(found)))
 
     def _read_more(self, tick: TickJob, reading: TickRead, start: int, to: int, limit: int) -> bool:
         """Replace a reading's records; return whether the state's version is still the same."""

@@ -7,11 +7,11 @@ import msgspec
 import structlog
 from celery import Celery, Task
 from celery.concurrency.solo import TaskPool
-from celery.exceptions import InvalidTaskError
 from celery.worker import state
 from celery.worker.consumer import Consumer
 from celery.worker.strategy import default
 
+from tasks.task_arguments import is_tick
 from tasks.tick_sampler import sampler
 from tasks.ticks import run_unwatched
 from tasks.worker_context import claim_ticker
@@ -43,10 +43,10 @@ def run_directly(task: Task, app: Celery, consumer: Consumer, **options: object)
         *others: object,
     ) -> Any:  # noqa: ANN401 - Celery's
         try:
-            (ticker, as_of_ms), *_ = _body(message.body)
-        except (ValueError, RecursionError) as error:
-            raise InvalidTaskError(str(error)) from None
-        if sampler.takes(ticker, as_of_ms):
+            (ticker, as_of_ms), named, _ = _body(message.body)
+        except (ValueError, RecursionError):
+            return by_celery(message, payload, ack, *others)  # the task refuses them
+        if named or not is_tick(ticker, as_of_ms) or sampler.takes(ticker, as_of_ms):
             return by_celery(message, payload, ack, *others)
         ack(_log, connection_errors)
         count_by_name[name] += 1

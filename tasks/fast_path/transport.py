@@ -6,18 +6,17 @@ from queue import Empty
 from typing import Annotated, Any, Literal
 
 import msgspec
-import structlog
 from kombu.transport import redis as transport
 from kombu.utils.encoding import bytes_to_str
 
 from app.core import clock
 from app.core.settings import settings
 from tasks.fast_path.monitored_queue_order import MonitoredQueueOrder
+from tasks.odd_messages import leave_out
 from tasks.queue_order import TICK_QUEUES
 from tasks.queues import FAN_OUT_QUEUE, WAIT_SECONDS
 from tasks.schedule import ms_until_next_ticks
 
-_log = structlog.stdlib.get_logger("tasks.fast_path.transport")
 # The project's own bodies have under 250 characters; none as short as this is nested too deeply for
 # any of its readers.
 _LONGEST_BODY = 1000
@@ -142,7 +141,7 @@ class Channel(transport.Channel):
         try:
             message = _json(item)
         except (ValueError, RecursionError) as error:
-            _log.error("message unreadable, left out", error=type(error).__name__)
+            leave_out(type(error).__name__, queue)
         else:
             self.connection._deliver(message, queue)  # noqa: SLF001 - as kombu does
 
@@ -172,6 +171,6 @@ class Transport(transport.Transport):
             try:
                 _body(b64decode(msgspec.convert(message, _Message).body, validate=True))
             except (ValueError, RecursionError) as error:
-                _log.error("message unreadable, left out", error=str(error)[:100], queue=queue)
+                leave_out(str(error), queue)
                 return
         super()._deliver(message, queue)

@@ -116,6 +116,22 @@ def test_what_is_wrong_is_named_and_fails_the_check(
     ]
 
 
+def test_a_status_says_how_many_new_tickers_wait_and_names_the_first(
+    writer: KeyWriter, run, redis_client: redis.Redis
+) -> None:
+    writer.healthy_ticker()
+    waiting = {f"NEW{number:05}": writer.now + number for number in range(20_000)}
+    redis_client.zadd("orderflow:waiting", waiting | {b"\xff": writer.now - 1})
+
+    result = run("status", "--check")
+
+    first = "NEW00000, NEW00001, NEW00002, NEW00003"
+    assert result.exit_code == 1
+    assert f"TROUBLE: new tickers wait to enter: {first} and 19997 more" in result.output
+    assert len(result.output) < 2000
+    assert json.loads(run("status", "--json").output)["waiting"]["number"] == 20_001
+
+
 def test_a_status_is_printed_for_programs_too(writer: KeyWriter, run) -> None:
     writer.healthy_ticker()
 

@@ -6,7 +6,7 @@ import pytest
 import redis
 
 from app.storage import active_tickers as module
-from app.storage import keys
+from app.storage import keys, newcomers
 from app.storage.active_tickers import ActiveTickers
 from app.storage.keys import Keys
 
@@ -118,6 +118,7 @@ def test_a_pass_takes_as_many_looks_as_there_are_slices(
 ) -> None:
     monkeypatch.setattr(module, "SLICE_KEYS", 500)
     monkeypatch.setattr(module, "SCAN_COUNT", 100)
+    monkeypatch.setattr(newcomers, "MOST_PENDING", 1000)
     tickers = [f"T{number}" for number in range(1000)]
     add_quotes(redis_client, tickers, NOW_MS, names)
 

@@ -92,7 +92,11 @@ def wait_for_an_honest_tick(client: redis.Redis) -> None:
     wait_until(lambda: client.exists("stub:ran") == 1, "an honest tick is run after them")
 
 
-WRONG_ARGUMENTS = ([], ["SPY"], [5, 1000], ["SPY", "x"], ["SPY", 1.5], ["SPY", 1000, 1])
+WRONG_TICKS = (
+    [], ["SPY"], [5, 1000], ["SPY", "x"], ["SPY", 1.5], ["SPY", 1000, 1], ["SPY", None],
+    ["\x1b[2J" * 20, 1_700_000_000_000], ["MARKED", [["MARKED"] * 9] * 9],
+)  # fmt: skip
+WRONG_FAN_OUTS = ([], [True], ["0"], [-1], [10**9], [0, -1], [0, "MARKED"])
 
 
 @pytest.mark.usefixtures("mode")
@@ -116,18 +120,46 @@ def test_a_pickled_message_is_refused_and_the_worker_lives(
     assert not mark.exists()
 
 
+def message_of(task: str, arguments: object, named: object) -> str:
+    whole = json.loads(message(json.dumps([arguments, named, {}]).encode(), "application/json"))
+    whole["headers"]["task"] = task
+    return json.dumps(whole)
+
+
+def refused(client: redis.Redis) -> int:
+    """Return how many messages were refused; counts are written with a tick."""
+    client.lpush("ticks.0", honest_tick())
+    return int(client.hget("orderflow:counters", "messages_refused") or 0)
+
+
 @pytest.mark.usefixtures("mode")
-def test_a_tick_with_wrong_arguments_is_refused_and_the_worker_lives(
+def test_wrong_arguments_are_refused_in_a_line_for_each_task_and_the_worker_lives(
     redis_client: redis.Redis, start: Start
 ) -> None:
-    for arguments in WRONG_ARGUMENTS:
-        body = json.dumps([arguments, {}, {}]).encode()
-        redis_client.lpush("ticks.0", message(body, "application/json"))
+    wrong = [
+        *(("tasks.tick", it, {}) for it in WRONG_TICKS),
+        ("tasks.tick", ["SPY", 1_700_000_000_000], {"MARKED": 1}),
+        *(("tasks.fan_out", it, {}) for it in WRONG_FAN_OUTS),
+        ("tasks.fan_out", [0], {"shard": "MARKED"}),
+        ("tasks.discover", ["MARKED"], {}),
+    ]
+    for task, arguments, named in wrong:
+        queue = "ticks.0" if task == "tasks.tick" else "fanout"
+        redis_client.lpush(queue, message_of(task, arguments, named))
     worker = start(*WORKER)
     wait_for_an_honest_tick(redis_client)
+    wait_until(lambda: refused(redis_client) == len(wrong), "all of them are counted")
 
     assert worker.process.poll() is None
-    assert redis_client.hlen("stub:ran") == 1
+    ran = [name.decode().split("@") for name in redis_client.hkeys("stub:ran")]
+    assert {ticker for ticker, _ in ran} == {"SPY"}
+    assert min(int(as_of) for _, as_of in ran) > 1_700_000_000_000
+    assert not [key for key in redis_client.keys("ticks.*") if key != b"ticks.0"]
+    lines = [line for line in worker.said().splitlines() if "refused" in line]
+    assert len(lines) == len({task for task, *_ in wrong})
+    assert not [line for line in lines if len(line) > 500 or not line.isprintable()]
+    assert "Traceback" not in worker.said()
+    assert "contents of the message" not in worker.said()
 
 
 def test_the_fast_path_drops_what_is_no_message(redis_client: redis.Redis, start: Start) -> None:
@@ -143,9 +175,10 @@ def test_the_fast_path_drops_what_is_no_message(redis_client: redis.Redis, start
         redis_client.lpush("ticks.0", message(nested, "application/json"))
     for poison in POISON:
         redis_client.lpush("ticks.0", poison)
-    refused = redis_client.llen("ticks.0")
+    left_out = redis_client.llen("ticks.0")
     worker = start(*WORKER, ORDERFLOW_FAST_PATH="1")
     wait_for_an_honest_tick(redis_client)
 
     assert worker.process.poll() is None
-    assert worker.said().count("message unreadable, left out") == refused
+    wait_until(lambda: refused(redis_client) == left_out, "all of them are counted")
+    assert worker.said().count("message unreadable, left out") == 1

@@ -185,6 +185,22 @@ def test_what_overload_skipped_goes_first(
     assert [args[0] for _, args in published(redis_client)] == order[3:] + order[:3]
 
 
+def test_ticks_of_new_tickers_come_after_those_of_tickers_that_were_there(
+    redis_client: redis.Redis, at: int
+) -> None:
+    tickers = [f"T{number}" for number in range(30)]
+    mark_active(redis_client, *tickers, stamp=at)
+    redis_client.zadd(keys.ENTERED, dict.fromkeys(tickers[:20], at))
+    redis_client.zadd(keys.NEWCOMERS, dict.fromkeys(tickers[:10], at))
+    for shard in range(3):
+        fan_out(shard)
+
+        order = [args[0] for queue, args in published(redis_client) if queue == f"ticks.{shard}"]
+        standing = [(ticker in tickers[:20]) + (ticker in tickers[:10]) for ticker in order]
+        assert set(standing) == {0, 1, 2}
+        assert standing == sorted(standing)
+
+
 def test_a_message_of_somebody_elses_among_the_ticks_is_dropped(
     redis_client: redis.Redis, at: int
 ) -> None:

@@ -12,8 +12,15 @@ from app.analysis.price_units import DEFAULT_DIGITS
 from app.analysis.record_parser import ScoredMembers, parse_batch
 from app.analysis.records import Batch, Fault
 from app.analysis.windows import WINDOWS
+from app.storage.scripts import READ_RECORDS_SHA
 from app.storage.tick.resp import bulk_string
 
+MAX_RECORDS_READ: Final = 5_000
+BYTES_A_READ: Final = 4_000_000
+"""Bytes after which a key is read no further at once: many times those of `MAX_RECORDS_READ`."""
+CUT_MORE: Final = 2
+WRONG_TYPE: Final = -1
+"""States of a read, as `read.lua` explains them."""
 PIECE_RECORDS: Final = 250
 MARGIN_MS: Final = 1.0
 AHEAD_MS: Final = 5_000
@@ -30,12 +37,10 @@ _STATE: Final = f"*6\r\n{bulk_string('HMGET')}"
 _STATE_FIELDS: Final = "".join(
     [bulk_string(it) for it in ("version", "behind", "recent_count", "lost_to")]
 )
-_RECORDS: Final = f"*8\r\n{bulk_string('ZRANGEBYSCORE')}"
+_RECORDS: Final = "".join(["*10\r\n", *map(bulk_string, ("EVALSHA", READ_RECORDS_SHA, "2"))])
 _COUNT: Final = f"*4\r\n{bulk_string('ZCOUNT')}"
-_LAST: Final = f"*5\r\n{bulk_string('ZRANGE')}"
-_NEWEST: Final = f"{bulk_string('-1') * 2}{bulk_string('WITHSCORES')}"
 _LENGTH: Final = f"*2\r\n{bulk_string('HLEN')}"
-READ_COMMAND_COUNT: Final = 9 + len(WINDOWS)
+READ_COMMAND_COUNT: Final = 6 + len(WINDOWS)
 """How many commands `read_commands` packs."""
 
 
@@ -47,15 +52,13 @@ def read_commands(names: Sequence[str], folded_to: int, as_of: int, limit: int) 
     """
     state, quotes, trades = bulk_string(names[0]), bulk_string(names[1]), bulk_string(names[2])
     scores = f"{bulk_string(f'({folded_to - 1}')}{bulk_string(str(as_of + 1))}"
-    limit_words = f"{bulk_string('LIMIT')}{bulk_string('0')}{bulk_string(str(limit))}"
-    unread_range = f"{scores}{bulk_string('WITHSCORES')}{limit_words}"
+    bounds = f"{bulk_string('0')}{bulk_string(str(limit))}{bulk_string(str(BYTES_A_READ))}"
     folded_range = f"{bulk_string(str(OLDEST_MS))}{bulk_string(str(folded_to))}"
     lengths = "".join([f"{_LENGTH}{bulk_string(name)}" for name in names[7:]])
     return (
         f"{_WATCH}{state}{_STATE}{state}{_STATE_FIELDS}"
-        f"{_RECORDS}{quotes}{unread_range}{_RECORDS}{trades}{unread_range}"
-        f"{_COUNT}{quotes}{folded_range}{_COUNT}{trades}{folded_range}"
-        f"{_LAST}{quotes}{_NEWEST}{_LAST}{trades}{_NEWEST}{lengths}"
+        f"{_RECORDS}{quotes}{trades}{scores}{bounds}"
+        f"{_COUNT}{quotes}{folded_range}{_COUNT}{trades}{folded_range}{lengths}"
     ).encode()
 
 
@@ -86,7 +89,8 @@ class TickRead:
     scores too great for milliseconds; `gap_end` is the oldest record left after unread ones were
     trimmed. `wrong_type_count` counts the broker's keys of the wrong type, `metrics_lengths` are
     the numbers of fields of the metrics keys. `is_malformed`: one of our keys has the wrong type,
-    or the state lacks fields. `truncated_at` is the last score read if the read reached its limit.
+    or the state lacks fields. `truncated_at` is the last score read if the read reached its bounds.
+    `is_cut_short`: so many too long records were cut that the read has to be repeated.
     """
 
     version: str
@@ -107,6 +111,7 @@ class TickRead:
     is_malformed: bool
     key_check: KeyCheck
     truncated_at: float | None
+    is_cut_short: bool
 
     def __init__(self, version: str, start: int, *, is_malformed: bool = False) -> None:
         self.version = version
@@ -120,33 +125,36 @@ class TickRead:
         self.is_malformed = is_malformed
         self.key_check = KeyCheck()
         self.truncated_at = None
+        self.is_cut_short = False
 
     @classmethod
-    def from_replies(cls, replies: Sequence[Any], start: int, limit: int) -> "TickRead":
-        """Parse the replies to `read_commands` with a limit of `limit` records.
+    def from_replies(cls, replies: Sequence[Any], start: int) -> "TickRead":
+        """Parse the replies to `read_commands`.
 
         A broker's key of the wrong type counts as empty.
         """
         if isinstance(replies[0], Exception):
             return cls("", start, is_malformed=True)
-        (version, folded_text, recent_count, lost_to), *record_replies = replies
+        (version, folded_text, recent_count, lost_to), records, *number_replies = replies
         tick_read = cls((version or b"").decode(errors="replace"), start)
-        tick_read.wrong_type_count = sum(
-            [isinstance(answer, Exception) for answer in record_replies[:2]]
-        )
-        quotes, trades, *counts = [[] if isinstance(a, Exception) else a for a in record_replies]
+        quotes, quote_status, newest_quote, trades, trade_status, newest_trade = records
+        statuses = (quote_status, trade_status)
+        tick_read.wrong_type_count = statuses.count(WRONG_TYPE)
+        tick_read.is_cut_short = CUT_MORE in statuses
         tick_read.quotes, tick_read.trades = read_pairs(quotes), read_pairs(trades)
+        tick_read.newest_scores = [float(it) for it in (newest_quote, newest_trade) if it]
+        counts = [[] if isinstance(number, Exception) else number for number in number_replies]
         tick_read.folded_count = (counts[0] or 0) + (counts[1] or 0)
-        tick_read.newest_scores = [score for last in counts[2:4] for _, score in read_pairs(last)]
-        tick_read.is_malformed = [] in counts[4:]
-        tick_read.metrics_lengths = [] if tick_read.is_malformed else counts[4:]
+        tick_read.is_malformed = [] in counts[2:]
+        tick_read.metrics_lengths = [] if tick_read.is_malformed else counts[2:]
         tick_read.gap_end = read_finite(lost_to)
         if version and is_integer(folded_text) and is_integer(recent_count):
             tick_read.late_records = tick_read.folded_count - int(folded_text)
             tick_read.recent_count = int(recent_count)
         elif version:
             tick_read.is_malformed = True
-        last_scores = [r[-1][1] for r in (tick_read.quotes, tick_read.trades) if len(r) >= limit]
+        found = ((tick_read.quotes, quote_status), (tick_read.trades, trade_status))
+        last_scores = [pairs[-1][1] for pairs, status in found if pairs and status > 0]
         tick_read.truncated_at = min(last_scores) if last_scores else None
         return tick_read
 

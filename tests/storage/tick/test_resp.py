@@ -6,7 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.storage.keys import Keys
-from app.storage.tick.read import READ_COMMAND_COUNT, read_commands
+from app.storage.scripts import READ_RECORDS_SHA
+from app.storage.tick.read import BYTES_A_READ, READ_COMMAND_COUNT, read_commands
 from app.storage.tick.resp import bulk_string, command, field_names, hset
 
 
@@ -36,17 +37,13 @@ def test_a_hash_is_packed_as_the_client_packs_it(key: str, fields: dict[str, str
 def test_what_a_tick_asks_is_packed_as_the_client_packs_it(ticker: str) -> None:
     names = Keys().of_tick(ticker)
     state, quotes, trades = names[:3]
-    scores = ("(999", 2001, "WITHSCORES", "LIMIT", 0, 50)
     asked = [
         ("UNWATCH",),
         ("WATCH", state),
         ("HMGET", state, "version", "behind", "recent_count", "lost_to"),
-        ("ZRANGEBYSCORE", quotes, *scores),
-        ("ZRANGEBYSCORE", trades, *scores),
+        ("EVALSHA", READ_RECORDS_SHA, 2, quotes, trades, "(999", 2001, 0, 50, BYTES_A_READ),
         ("ZCOUNT", quotes, 10**12, 1000),
         ("ZCOUNT", trades, 10**12, 1000),
-        ("ZRANGE", quotes, -1, -1, "WITHSCORES"),
-        ("ZRANGE", trades, -1, -1, "WITHSCORES"),
         *(("HLEN", name) for name in names[7:]),
     ]
 
