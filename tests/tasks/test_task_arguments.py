@@ -102,7 +102,7 @@ def test_a_fan_out_with_other_arguments_is_refused_in_a_line(
     redis_client: redis.Redis, args: list[Any]
 ) -> None:
     with pytest.raises(ArgumentsRefused):
-        fan_out_arguments(args, {})
+        fan_out_arguments(args, {}, settings().shards)
 
     assert_is_refused_in_a_line(redis_client, run("tasks.fan_out", args))
 
@@ -128,8 +128,8 @@ def test_arguments_by_name_are_refused(
 
 
 def test_what_beat_and_the_fan_out_send_is_accepted() -> None:
-    assert fan_out_arguments([2, AS_OF], {}) == (2, AS_OF)
-    assert fan_out_arguments([0], {}) == fan_out_arguments([0, 0], {}) == (0, 0)
+    assert fan_out_arguments([2, AS_OF], {}, 3) == (2, AS_OF)
+    assert fan_out_arguments([0], {}, 1) == fan_out_arguments([0, 0], {}, 1) == (0, 0)
     assert tick_arguments(["SPY   241220C00450000", AS_OF], {}) == ("SPY   241220C00450000", AS_OF)
 
 
