@@ -124,7 +124,7 @@ class PriceWalk:
             if name in any_age:
                 self.greatest = greatest
         for name in PRICE_HISTOGRAMS.get(kind, ()):
-            getattr(value, name).anchor *= self._factor
+            getattr(value, name).multiply_samples(float(self._factor))
         for name in PRICE_RATIOS.get(kind, ()):
             getattr(value, name).upper *= self._factor
         if kind == "Bar":

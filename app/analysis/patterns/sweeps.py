@@ -157,7 +157,7 @@ class Sweeps(Detector):
             min(at, order.last_stamp + MAX_PRINT_GAP_MS) if order.spans_stamps else order.last_stamp
         )
         threshold = context.baselines.order_size.quantile(0)
-        context.baselines.order_size.add(order.size)
+        context.baselines.order_size.add(order.size, context.baselines.clock)
         if not threshold or len(order.prices) < MIN_PRICES:
             return
         if order.size >= threshold:
