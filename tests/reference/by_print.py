@@ -110,7 +110,7 @@ def sweeps(past: Past, scales: Scales) -> Lives:
     for number, order in enumerate(market_orders(past)):
         size = sum(one.size for one in order.prints)
         floor = sizes.of_first(number, 0.75)
-        sizes.sample(order.complete_at, size)
+        sizes.sample(order.complete_at, size, past.second_number(order.complete_at))
         if floor is None or len({one.price for one in order.prints}) < 2:
             continue
         if size >= floor:
