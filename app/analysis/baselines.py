@@ -24,8 +24,10 @@ _RECENT_HALF_LIFE: Final = 150
 MIN_IMPACT_SAMPLES: Final = 300
 MIN_DRIFT_SAMPLES: Final = 200
 _MIN_TICK_PRICES: Final = 20
-MIN_PAIRS: Final = 50
-MIN_SAME_STAMP_SHARE: Final = 0.05
+MIN_PAIRS: Final = 20
+MAX_PAIRS: Final = 2000
+FEW_SAME_STAMPS: Final = 0.02
+MANY_SAME_STAMPS: Final = 0.1
 
 
 @dataclass(slots=True)
@@ -141,7 +143,8 @@ class Baselines:
     """Decayed statistics of a ticker's past; definitions and quantiles in docs/patterns.md, Scales.
 
     `flow_30s` and `flow_10s` are the signed taker volume of the last 30 and 10 s, `log_ofi_10s` the
-    log-OFI of the last 10 s.
+    log-OFI of the last 10 s. `orders_span_stamps` tells whether this feed gives the trades of one
+    market order different stamps.
     """
 
     sizes: list[DecayedHistogram] = field(default_factory=_size_histograms)
@@ -161,7 +164,7 @@ class Baselines:
     impact: DecayedRatio = field(default_factory=DecayedRatio)
     drift: DecayedRatio = field(default_factory=DecayedRatio)
     one_tick: DecayedRatio = field(default_factory=DecayedRatio)
-    same_taker_pairs: int = 0
+    walking_pairs: int = 0
     same_stamp_pairs: int = 0
     signed_volumes: FloatArray = field(default_factory=float_array)
     log_ofis: FloatArray = field(default_factory=float_array)
@@ -171,6 +174,7 @@ class Baselines:
     log_ofi_10s: float = 0.0
     clock: DecayClock = field(default_factory=DecayClock)
     recent_clock: DecayClock = field(default_factory=lambda: DecayClock(_RECENT_HALF_LIFE))
+    orders_span_stamps: bool = False
     thresholds: Thresholds = field(default_factory=Thresholds, init=False)
 
     def set_digits(self, digits: int) -> None:
@@ -178,18 +182,23 @@ class Baselines:
         scale = _price_scale(digits)
         self.spread.scale = self.recent_spread.scale = self.jump.scale = scale
 
-    def count_same_taker_pair(self, *, is_same_stamp: bool) -> None:
-        """Count two successive trades of one aggressor, and whether their stamps are the same."""
-        self.same_taker_pairs += 1
-        self.same_stamp_pairs += is_same_stamp
+    def count_walking_pair(self, *, is_same_stamp: bool) -> None:
+        """Count two trades of one taker, the second at a price further along, and compare stamps.
 
-    @property
-    def orders_span_stamps(self) -> bool:
-        """Return whether this feed gives the trades of one market order different stamps."""
-        return (
-            self.same_taker_pairs >= MIN_PAIRS
-            and self.same_stamp_pairs < MIN_SAME_STAMP_SHARE * self.same_taker_pairs
-        )
+        Such pairs are parts of one market order. So they tell whether this feed gives the trades of
+        an order one stamp or several; between the two shares it stays with what it found before.
+        """
+        self.walking_pairs += 1
+        self.same_stamp_pairs += is_same_stamp
+        if self.walking_pairs < MIN_PAIRS:
+            return
+        if self.same_stamp_pairs < FEW_SAME_STAMPS * self.walking_pairs:
+            self.orders_span_stamps = True
+        elif self.same_stamp_pairs > MANY_SAME_STAMPS * self.walking_pairs:
+            self.orders_span_stamps = False
+        if self.walking_pairs == MAX_PAIRS:
+            self.walking_pairs //= 2
+            self.same_stamp_pairs //= 2
 
     def clear_recent(self) -> None:
         """Clear the sums of the last seconds, as after a sleep; the histograms stay."""

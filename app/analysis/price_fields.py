@@ -34,6 +34,7 @@ PRICE_FIELDS: Final[dict[str, tuple[str, ...]]] = {
     "SecondTotals": ("max_jump",),
     "SideLevels": ("best", "active_prices"),
     "StandingQuote": ("spread", "last_price"),
+    "Sweeps": ("last_price",),
     "ThroughPrice": ("price",),
     "TickSize": ("first", "divisor", "seen", "size"),
     "Visit": ("price",),

@@ -481,29 +481,76 @@ def test_a_stack_fades_below_a_quarter_more_than_its_start(
 # Sweeps -------------------------------------------------------------------------------------------
 
 
-def apart(seconds: float, *prices: float) -> Records:
-    """Print at prices so far apart, on a feed that stamps each print of an order apart."""
-    ones = [trade(at=1 + k, price=10.05, size=10, aggressor="buy") for k in range(60)]
+def walks(gaps_ms: list[float], *, price: float = 10.05, at: float = 1) -> Records:
+    """Buy twice each second, the second time a cent further along and so many ms later."""
+    return [
+        trade(at=at + k + part * gap / 1000, price=price + part / 100, size=10, aggressor="buy")
+        for k, gap in enumerate(gaps_ms)
+        for part in (0, 1)
+    ]
+
+
+def judged(pairs: Records, seconds: float, *prices: float, side: str = "buy") -> Records:
+    """Print at prices so far apart, after pairs that tell what this feed is like."""
+    orders = [trade(at=81 + k, price=10.05, size=10, aggressor=side) for k in range(60)]
     prints = [
-        trade(at=70.5 + seconds * k, price=price, size=100, aggressor="buy")
+        trade(at=150.5 + seconds * k, price=price, size=100, aggressor=side)
         for k, price in enumerate(prices)
     ]
-    return stream(quote(at=0), *ones, *prints, quote(at=72), quote(at=80))
+    return stream(
+        quote(at=0, bid=10.04, ask=10.05), *pairs, *orders, *prints, quote(at=152), quote(at=160)
+    )
+
+
+APART = [1.5] * 20
+SAME = [0.0] * 20
 
 
 @pytest.mark.parametrize(
     ("records", "prices"),
     [
-        pytest.param(apart(0.005, 10.05, 10.06), [2], id="5 ms apart"),
-        pytest.param(apart(0.0052, 10.05, 10.06), [], id="5.2 ms apart"),
-        pytest.param(apart(0.005, 10.05, 10.05), [], id="at one price"),
+        pytest.param(judged(walks(APART), 0.001, 10.05, 10.06), [2], id="1 ms apart"),
+        pytest.param(judged(walks(APART), 0.0012, 10.05, 10.06), [], id="1.2 ms apart"),
+        pytest.param(judged(walks(APART), 0.001, 10.05, 10.05), [], id="at one price"),
+        pytest.param(judged(walks(APART[1:]), 0.001, 10.05, 10.06), [], id="19 pairs"),
+        pytest.param(judged(walks([5.0] * 20), 0.001, 10.05, 10.06), [2], id="pairs of 5 ms"),
+        pytest.param(judged(walks([5.2] * 20), 0.001, 10.05, 10.06), [], id="pairs of 5.2 ms"),
+        pytest.param(judged(walks(SAME), 0.001, 10.05, 10.06), [], id="feed of equal stamps"),
+        pytest.param(judged(walks(SAME), 0.0, 10.05, 10.06), [2], id="equal stamps"),
+        # 1 of 51 is under .02; 1 of 50 is not, nor are 2 of 21 over .1.
+        pytest.param(
+            judged(walks([0.0, *[1.5] * 50]), 0.001, 10.05, 10.06), [2], id="1 of 51 equal"
+        ),
+        pytest.param(
+            judged(walks([0.0, *[1.5] * 49]), 0.001, 10.05, 10.06), [], id="1 of 50 equal"
+        ),
+        pytest.param(
+            judged(walks([*APART, 0.0, 0.0]), 0.001, 10.05, 10.06), [2], id="2 of 22: as it was"
+        ),
+        pytest.param(
+            judged(walks([*APART, 0.0, 0.0, 0.0]), 0.001, 10.05, 10.06), [], id="3 of 23 equal"
+        ),
     ],
 )
-def test_a_sweep_joins_prints_of_five_milliseconds_at_two_prices(
+def test_which_prints_are_one_sweep_is_told_by_pairs_that_walked_the_book(
     analyse: Analyse, records: Records, prices: list[int]
 ) -> None:
-    found = all_of(analyse(records), "sweep", second(80))
+    found = [
+        event
+        for event in all_of(analyse(records), "sweep", second(160))
+        if event["opened_at"] >= second(150)
+    ]
     assert [event["evidence"]["prices"] for event in found] == prices
+
+
+def test_prints_at_one_price_or_back_tell_nothing_about_stamps(analyse: Analyse) -> None:
+    back = [
+        trade(at=1 + k + part / 1000, price=10.06 - part / 100, size=10, aggressor="buy")
+        for k in range(40)
+        for part in (0, 1)
+    ]
+    records = judged(back, 0.001, 10.05, 10.06)
+    assert all_of(analyse(records), "sweep", second(160)) == []
 
 
 # Walls --------------------------------------------------------------------------------------------
