@@ -21,15 +21,15 @@ Quantile = Callable[[list[Sample], float, int], float | None]
 
 def quantile_of_definitions(samples: list[Sample], q: float, half_life: int) -> float | None:
     scale = Scale(half_life)
-    for place, (second, x) in enumerate(samples):
-        scale.sample(place, x, second)
+    for place, (number, x) in enumerate(samples):
+        scale.sample(place, x, number)
     return scale.through(len(samples) - 1, q)
 
 
 def quantile_of_engine(samples: list[Sample], q: float, half_life: int) -> float | None:
     histogram, clock = decayed_histogram(q), DecayClock(half_life)
-    for second, x in samples:
-        while clock.seconds < second:
+    for number, x in samples:
+        while clock.seconds < number:
             clock.end_second()
         histogram.add(x, clock)
     return histogram.quantile(0)
@@ -81,7 +81,7 @@ def test_order_flow_adds_what_came_and_takes_what_went_at_each_best_price(analys
     )
     found = answers.metrics(second(10), 10)
     assert found["ofi"] == 30 + 20 + 70
-    assert found["size_turnover"] == 20 / 10
+    assert found["size_turnover"] == pytest.approx(20 / 9)
     assert (found["bid_lift_count"], found["ask_lift_count"]) == (1, 1)
     assert "log_ofi" not in found
 
@@ -131,7 +131,38 @@ def test_volatility_takes_the_mid_last_seen_at_each_second(analyse: Analyse) -> 
     found = answers.metrics(second(5), 10)
     move = math.log(10.125 / 10.025)
     assert found["realized_volatility_bps"] == pytest.approx(1e4 * move)
-    assert found["price_velocity"] == pytest.approx(0.1 / 10)
+    assert found["price_velocity"] == pytest.approx(0.1 / 4.5)
+
+
+@pytest.mark.parametrize(("as_of", "window", "covered"), [(15, 300, 15), (15, 10, 10), (4, 10, 4)])
+def test_rates_are_over_the_covered_seconds(
+    analyse: Analyse, as_of: int, window: int, covered: int
+) -> None:
+    quotes = [quote(at=k / 4, bid_size=100 + 8 * (k % 2), bid=9 + k / 400) for k in range(100)]
+    found = analyse(stream(*quotes)).metrics(second(as_of), window)
+    assert found["covered_seconds"] == covered
+    count = 4 * covered + (covered < window)
+    assert found["quotes_per_second"] == pytest.approx(count / covered)
+    assert found["quote_count"] == count
+    assert found["size_turnover"] == 0
+    assert found["price_velocity"] == pytest.approx(0.005)
+
+
+def test_rates_are_absent_where_nothing_is_covered(analyse: Analyse) -> None:
+    found = analyse(stream(quote(at=10))).metrics(second(10), 10)
+    assert (found["quote_count"], found["covered_seconds"]) == (1, 0)
+    assert found.keys().isdisjoint({"quotes_per_second", "size_turnover", "price_velocity"})
+
+
+@pytest.mark.parametrize(("as_of", "appeared"), [(190, None), (205, None), (209, 1), (230, 0)])
+def test_large_sizes_are_counted_where_large_was_known_all_the_time(
+    analyse: Analyse, as_of: int, appeared: int | None
+) -> None:
+    large = [quote(at=at, bid_size=size) for at in (195.2, 203.2) for size in (50, 500)]
+    records = stream(*sorted([*calm(240), *large], key=lambda one: one.stamp))
+    found = analyse(records).metrics(second(as_of), 10)
+    assert found.get("large_bids_appeared") == appeared
+    assert ("large_bid_size" in found) == (as_of > 199)
 
 
 @both_quantiles
@@ -195,11 +226,11 @@ def test_a_scale_of_which_nothing_is_left_is_warming_again(quantile: Quantile) -
 @pytest.mark.parametrize("seed", range(4))
 def test_engine_and_definitions_agree_on_any_samples(seed: int) -> None:
     draw = random.Random(seed)  # noqa: S311 - a test's, not a secret's
-    second, samples = 0, []
+    number, samples = 0, []
     for _ in range(1200):
-        second += draw.choice([0, 0, 1, 1, 1, 2, 60 if draw.random() < 0.02 else 1])
+        number += draw.choice([0, 0, 1, 1, 1, 2, 60 if draw.random() < 0.02 else 1])
         kinds = [100.0, 102.0, 0.0, 50.0 * draw.randrange(1, 40), draw.lognormvariate(3, 2)]
-        samples.append((second, draw.choice(kinds)))
+        samples.append((number, draw.choice(kinds)))
     for q in (0.5, 0.75, 0.9, 0.95):
         for count in range(1, 1200, 7):
             args = samples[:count], q, 90

@@ -497,7 +497,7 @@ def state_garbled(context: FaultContext) -> str:
 def newer_engine(context: FaultContext) -> str:
     """Run a worker with newer definitions beside older ones, which then end."""
     system = context.system
-    system.worker_settings = {"ORDERFLOW_FAULTS_ENGINE": "2"}
+    system.worker_settings = {"ORDERFLOW_FAULTS_ENGINE": "99"}
     newer = system.start_worker(0)
     system.await_ready(newer)
     # An earlier fault may have moved all tickers to the other shard: then none would come to it.
@@ -505,7 +505,7 @@ def newer_engine(context: FaultContext) -> str:
 
     def theirs() -> set[str]:
         names = {ticker: f"orderflow:state:{ticker}" for ticker in context.tickers}
-        return {t for t, name in names.items() if system.client.hget(name, "engine") == b"2"}
+        return {t for t, name in names.items() if system.client.hget(name, "engine") == b"99"}
 
     system.await_true(lambda: bool(theirs()), "the newer one has a ticker")
     taken = theirs()

@@ -76,45 +76,6 @@ _KINDS = _kinds()
 _MAKE: dict[bytes, Callable[..., object]] = {kind.mark: kind.make for kind in _KINDS.values()}
 _LAYOUT = zlib.crc32(repr(sorted((k.mark, k.names) for k in _KINDS.values())).encode())
 
-# States of former layouts are read, and written anew in today's. The first was stored before these
-# classes and some of their fields were renamed, in November 2026: same fields, same order. The
-# second lacks last fields with defaults: price units, and what was rejected.
-_FORMER_LAYOUTS = (0xFDF750AE, 0xE6A81DFB)
-_FORMER_MARKS = {
-    b"BarFold": "BarBuilder",
-    b"BookSecond": "SecondTotals",
-    b"Decayed": "DecayedRatio",
-    b"Entry": "JournalEntry",
-    b"Flow": "TakerFlow",
-    b"InForce": "Thresholds",
-    b"Left": "DepartedPrice",
-    b"Level": "PriceLevel",
-    b"Market": "StandingQuote",
-    b"Moves": "BestPriceChanges",
-    b"Reserve": "IcebergCandidate",
-    b"Scale": "DecayedHistogram",
-    b"Scene": "DetectorContext",
-    b"SecondFacts": "SecondSample",
-    b"Shown": "DisplayedSize",
-    b"Side": "TradeSign",
-    b"Snapshot": "BuilderCheckpoint",
-    b"Taking": "Depletion",
-    b"Through": "ThroughPrice",
-    b"Tick": "TickSize",
-    b"Tracked": "TrackedQuantile",
-    b"Usual": "Baselines",
-    b"Weak": "ExpiringEvent",
-}
-_MAKE |= {former: _MAKE[name.encode()] for former, name in _FORMER_MARKS.items()}
-
-
-def _former_detectors(*detectors: object) -> list[object]:
-    """Take what a former `Detectors` held, a field each; the codec puts them in order."""
-    return list(detectors)
-
-
-_MAKE[b"Detectors"] = _former_detectors
-
 # Errors of unpacking valid msgpack that holds no state.
 _MISSHAPEN = (RecursionError, KeyError, TypeError, ValueError, IndexError)
 _encode = msgspec.msgpack.Encoder().encode
@@ -137,8 +98,7 @@ def unpack(blob: bytes) -> object:
     Raises `StateUnreadable` if the bytes or the fields of the classes changed since.
     """
     body = blob[_CHECKSUM_BYTES:]
-    checksums = [_checksum(body, layout) for layout in (_LAYOUT, *_FORMER_LAYOUTS)]
-    if blob[:_CHECKSUM_BYTES] not in checksums:
+    if blob[:_CHECKSUM_BYTES] != _checksum(body, _LAYOUT):
         raise StateUnreadable("its checksum differs")
     try:
         return _made(_decode(body))
