@@ -1,7 +1,8 @@
 """Pack the engine's state to bytes, and unpack it: each object as its class's name and its fields.
 
 The name is stored because compiled classes have no annotations at run time. Fields that are no
-parameters of their class (`init=False`) are left out: they are stored apart, or derived.
+parameters of their class (`init=False`) are left out: they are stored apart, or derived. Arrays of
+floats that 32 bits hold exactly, as most sizes and numbers of price units, are stored in those.
 """
 
 import zlib
@@ -119,7 +120,9 @@ def _plain(value: object) -> object:
     if isinstance(value, dict):
         return {key: _plain(one) for key, one in value.items()}
     if isinstance(value, array):
-        return value.typecode.encode() + value.tobytes()
+        shorter = array("f", value) if value.typecode == "d" else value
+        kept = shorter if shorter == value else value
+        return kept.typecode.encode() + kept.tobytes()
     return value
 
 
@@ -131,5 +134,6 @@ def _made(plain: object) -> object:
     if isinstance(plain, dict):
         return {key: _made(one) for key, one in plain.items()}
     if isinstance(plain, bytes):
-        return array(chr(plain[0]), plain[1:])
+        unpacked: array[Any] = array(chr(plain[0]), plain[1:])
+        return array("d", unpacked) if unpacked.typecode == "f" else unpacked
     return plain
