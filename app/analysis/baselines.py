@@ -4,7 +4,9 @@ import math
 from dataclasses import dataclass, field
 from typing import Final
 
+from app.analysis.price_units import DEFAULT_DIGITS, FLOAT_UNITS_PER_ONE, MAX_DIGITS
 from app.analysis.quantiles import (
+    DecayClock,
     DecayedHistogram,
     DecayedRatio,
     FloatArray,
@@ -18,11 +20,14 @@ from app.analysis.records import Quote
 _FLOW_SECONDS: Final = 30
 _SHORT_SECONDS: Final = 10
 _SLOPE_SECONDS: Final = 5
+_RECENT_HALF_LIFE: Final = 150
 MIN_IMPACT_SAMPLES: Final = 300
 MIN_DRIFT_SAMPLES: Final = 200
 _MIN_TICK_PRICES: Final = 20
-MIN_PAIRS: Final = 50
-MIN_SAME_STAMP_SHARE: Final = 0.05
+MIN_PAIRS: Final = 20
+MAX_PAIRS: Final = 2000
+FEW_SAME_STAMPS: Final = 0.02
+MANY_SAME_STAMPS: Final = 0.1
 
 
 @dataclass(slots=True)
@@ -122,20 +127,30 @@ def _size_histograms() -> list[DecayedHistogram]:
     return [decayed_histogram(0.5, 0.95), decayed_histogram(0.5, 0.95)]
 
 
+def _price_histogram(q: float) -> DecayedHistogram:
+    histogram = decayed_histogram(q)
+    histogram.scale = _price_scale(DEFAULT_DIGITS)
+    return histogram
+
+
+def _price_scale(digits: int) -> float:
+    """Return what makes a number of price units one of the finest, so that no unit moves a bin."""
+    return FLOAT_UNITS_PER_ONE[MAX_DIGITS - digits]
+
+
 @dataclass(slots=True)
 class Baselines:
     """Decayed statistics of a ticker's past; definitions and quantiles in docs/patterns.md, Scales.
 
     `flow_30s` and `flow_10s` are the signed taker volume of the last 30 and 10 s, `log_ofi_10s` the
-    log-OFI of the last 10 s.
+    log-OFI of the last 10 s. `orders_span_stamps` tells whether this feed gives the trades of one
+    market order different stamps.
     """
 
     sizes: list[DecayedHistogram] = field(default_factory=_size_histograms)
     depth: DecayedHistogram = field(default_factory=lambda: decayed_histogram(0.5))
-    spread: DecayedHistogram = field(default_factory=lambda: decayed_histogram(0.5))
-    recent_spread: DecayedHistogram = field(
-        default_factory=lambda: decayed_histogram(0.5, half_life=150)
-    )
+    spread: DecayedHistogram = field(default_factory=lambda: _price_histogram(0.5))
+    recent_spread: DecayedHistogram = field(default_factory=lambda: _price_histogram(0.5))
     flow: DecayedHistogram = field(default_factory=lambda: decayed_histogram(0.5))
     taker_flow: DecayedHistogram = field(default_factory=lambda: decayed_histogram(0.95))
     quote_flow: DecayedHistogram = field(default_factory=lambda: decayed_histogram(0.95))
@@ -143,13 +158,13 @@ class Baselines:
     quote_rate: DecayedHistogram = field(default_factory=lambda: decayed_histogram(0.95, 0.99))
     trade_rate: DecayedHistogram = field(default_factory=lambda: decayed_histogram(0.75))
     flicker: DecayedHistogram = field(default_factory=lambda: decayed_histogram(0.95))
-    jump: DecayedHistogram = field(default_factory=lambda: decayed_histogram(0.95))
+    jump: DecayedHistogram = field(default_factory=lambda: _price_histogram(0.95))
     order_size: DecayedHistogram = field(default_factory=lambda: decayed_histogram(0.75))
     spread_slope: DecayedHistogram = field(default_factory=lambda: decayed_histogram(0.9))
     impact: DecayedRatio = field(default_factory=DecayedRatio)
     drift: DecayedRatio = field(default_factory=DecayedRatio)
     one_tick: DecayedRatio = field(default_factory=DecayedRatio)
-    same_taker_pairs: int = 0
+    walking_pairs: int = 0
     same_stamp_pairs: int = 0
     signed_volumes: FloatArray = field(default_factory=float_array)
     log_ofis: FloatArray = field(default_factory=float_array)
@@ -157,20 +172,33 @@ class Baselines:
     flow_30s: float = 0.0
     flow_10s: float = 0.0
     log_ofi_10s: float = 0.0
+    clock: DecayClock = field(default_factory=DecayClock)
+    recent_clock: DecayClock = field(default_factory=lambda: DecayClock(_RECENT_HALF_LIFE))
+    orders_span_stamps: bool = False
     thresholds: Thresholds = field(default_factory=Thresholds, init=False)
 
-    def count_same_taker_pair(self, *, is_same_stamp: bool) -> None:
-        """Count two successive trades of one aggressor, and whether their stamps are the same."""
-        self.same_taker_pairs += 1
-        self.same_stamp_pairs += is_same_stamp
+    def set_digits(self, digits: int) -> None:
+        """Tell the histograms of prices the ticker's price unit, 10^-`digits`."""
+        scale = _price_scale(digits)
+        self.spread.scale = self.recent_spread.scale = self.jump.scale = scale
 
-    @property
-    def orders_span_stamps(self) -> bool:
-        """Return whether this feed gives the trades of one market order different stamps."""
-        return (
-            self.same_taker_pairs >= MIN_PAIRS
-            and self.same_stamp_pairs < MIN_SAME_STAMP_SHARE * self.same_taker_pairs
-        )
+    def count_walking_pair(self, *, is_same_stamp: bool) -> None:
+        """Count two trades of one taker, the second at a price further along, and compare stamps.
+
+        Such pairs are parts of one market order. So they tell whether this feed gives the trades of
+        an order one stamp or several; between the two shares it stays with what it found before.
+        """
+        self.walking_pairs += 1
+        self.same_stamp_pairs += is_same_stamp
+        if self.walking_pairs < MIN_PAIRS:
+            return
+        if self.same_stamp_pairs < FEW_SAME_STAMPS * self.walking_pairs:
+            self.orders_span_stamps = True
+        elif self.same_stamp_pairs > MANY_SAME_STAMPS * self.walking_pairs:
+            self.orders_span_stamps = False
+        if self.walking_pairs == MAX_PAIRS:
+            self.walking_pairs //= 2
+            self.same_stamp_pairs //= 2
 
     def clear_recent(self) -> None:
         """Clear the sums of the last seconds, as after a sleep; the histograms stay."""
@@ -203,49 +231,54 @@ class Baselines:
         """Add a second's samples, and update the thresholds; call this after the detectors."""
         tightening = self.tightening
         if tightening is not None:
-            self.spread_slope.add(max(0.0, tightening))
+            self.spread_slope.add(max(0.0, tightening), self.clock)
         self._add_book(sample, tick)
         self._add_rates(sample)
         self._add_flows(sample)
+        self.clock.end_second()
+        self.recent_clock.end_second()
         self.update_thresholds()
 
     def _add_book(self, sample: SecondSample, tick: int) -> None:
-        quote = sample.quote
+        quote, clock = sample.quote, self.clock
         if quote is not None:
             if quote.bid_size > 0:
-                self.sizes[0].add(quote.bid_size)
+                self.sizes[0].add(quote.bid_size, clock)
             if quote.ask_size > 0:
-                self.sizes[1].add(quote.ask_size)
+                self.sizes[1].add(quote.ask_size, clock)
             if quote.bid_size + quote.ask_size > 0:
-                self.depth.add((quote.bid_size + quote.ask_size) / 2)
+                self.depth.add((quote.bid_size + quote.ask_size) / 2, clock)
         if sample.spread is not None:
-            self.spread.add(sample.spread)
-            self.recent_spread.add(sample.spread)
+            spread = float(sample.spread)
+            self.spread.add(spread, clock)
+            self.recent_spread.add(spread, self.recent_clock)
             if tick:
-                self.one_tick.add(1.0 if sample.spread <= tick else 0.0, 1.0)
+                self.one_tick.add(1.0 if sample.spread <= tick else 0.0, 1.0, clock)
 
     def _add_rates(self, sample: SecondSample) -> None:
+        clock = self.clock
         for removal in sorted(sample.removals):
             if removal > 0:
-                self.removal.add(removal)
-        self.quote_rate.add(sample.quote_count)
-        self.trade_rate.add(sample.trade_count)
+                self.removal.add(removal, clock)
+        self.quote_rate.add(float(sample.quote_count), clock)
+        self.trade_rate.add(float(sample.trade_count), clock)
         if sample.flicker_share is not None:
-            self.flicker.add(sample.flicker_share)
+            self.flicker.add(sample.flicker_share, clock)
         if sample.jump:
-            self.jump.add(sample.jump)
+            self.jump.add(float(sample.jump), clock)
 
     def _add_flows(self, sample: SecondSample) -> None:
+        clock = self.clock
         if sample.log_ofi is not None:
-            self.quote_flow.add(abs(self.log_ofi_10s))
-            self.drift.add(sample.log_ofi * sample.log_ofi, 1.0)
+            self.quote_flow.add(abs(self.log_ofi_10s), clock)
+            self.drift.add(sample.log_ofi * sample.log_ofi, 1.0, clock)
         if not sample.trades_seen:
             return
-        self.flow.add(abs(self.flow_30s))
-        self.taker_flow.add(abs(self.flow_10s))
+        self.flow.add(abs(self.flow_30s), clock)
+        self.taker_flow.add(abs(self.flow_10s), clock)
         if sample.mid_move is not None:
             signed_volume = sample.signed_volume
-            self.impact.add(signed_volume * sample.mid_move, signed_volume * signed_volume)
+            self.impact.add(signed_volume * sample.mid_move, signed_volume * signed_volume, clock)
 
     def update_thresholds(self) -> None:
         """Set the thresholds to the current quantiles and ratios."""

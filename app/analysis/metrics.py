@@ -32,8 +32,9 @@ def compute_metrics(window: Window, tick_size: int) -> Fields:
         "as_of": window.as_of,
         "covered_seconds": window.sums.covered_ms / 1000,
         "quote_count": int(window.sums.quote_count),
-        "quotes_per_second": window.sums.quote_count / window.seconds,
     }
+    if window.sums.covered_ms:
+        fields["quotes_per_second"] = window.sums.quote_count / _covered_seconds(window)
     _add_standing(fields, window, tick_size)
     _add_changes(fields, window)
     _add_sizes(fields, window)
@@ -43,6 +44,11 @@ def compute_metrics(window: Window, tick_size: int) -> Fields:
     if window.end.trades_seen:
         _add_trades(fields, window)
     return fields
+
+
+def _covered_seconds(window: Window) -> float:
+    covered: float = window.sums.covered_ms / 1000
+    return covered
 
 
 def _add_standing(fields: Fields, window: Window, tick_size: int) -> None:
@@ -98,11 +104,14 @@ def _add_sizes(fields: Fields, window: Window) -> None:
         fields["avg_ask_size"] = sums.ask_size_ms / sums.covered_ms
     if sums.imbalance_time_ms:
         fields["queue_imbalance"] = sums.imbalance_ms / sums.imbalance_time_ms
+    start = window.start
     if end.large_bid_size:
-        fields["large_bids_appeared"] = int(sums.large_bids)
+        if start is not None and start.large_bid_size:
+            fields["large_bids_appeared"] = int(sums.large_bids)
         fields["large_bid_size"] = end.large_bid_size
     if end.large_ask_size:
-        fields["large_asks_appeared"] = int(sums.large_asks)
+        if start is not None and start.large_ask_size:
+            fields["large_asks_appeared"] = int(sums.large_asks)
         fields["large_ask_size"] = end.large_ask_size
     late = window.late_half
     whole_ms, late_ms = sums.covered_ms, late.covered_ms
@@ -151,7 +160,8 @@ def _add_flow(fields: Fields, window: Window) -> None:
     fields["ofi"] = sums.ofi
     if sums.scored == sums.compared and (sums.scored or window.end.depth):
         fields["log_ofi"] = sums.log_ofi
-    fields["size_turnover"] = sums.size_turnover / window.seconds
+    if sums.covered_ms:
+        fields["size_turnover"] = sums.size_turnover / _covered_seconds(window)
 
 
 def _add_movement(fields: Fields, window: Window) -> None:
@@ -161,9 +171,9 @@ def _add_movement(fields: Fields, window: Window) -> None:
     if start is None or not window.end.mid2:
         return
     before = _mid2(start)
-    if before:
+    if before and window.sums.covered_ms:
         moved = abs(window.end.mid2 - before) / 2 / window.units_per_one
-        fields["price_velocity"] = moved / window.seconds
+        fields["price_velocity"] = moved / _covered_seconds(window)
 
 
 def _mid2(start: ClosingValues | Quote) -> float:

@@ -34,6 +34,7 @@ PRICE_FIELDS: Final[dict[str, tuple[str, ...]]] = {
     "SecondTotals": ("max_jump",),
     "SideLevels": ("best", "active_prices"),
     "StandingQuote": ("spread", "last_price"),
+    "Sweeps": ("last_price",),
     "ThroughPrice": ("price",),
     "TickSize": ("first", "divisor", "seen", "size"),
     "Visit": ("price",),
@@ -124,7 +125,7 @@ class PriceWalk:
             if name in any_age:
                 self.greatest = greatest
         for name in PRICE_HISTOGRAMS.get(kind, ()):
-            getattr(value, name).anchor *= self._factor
+            getattr(value, name).multiply_samples(float(self._factor))
         for name in PRICE_RATIOS.get(kind, ()):
             getattr(value, name).upper *= self._factor
         if kind == "Bar":

@@ -2,6 +2,7 @@
 
 import math
 from array import array
+from bisect import bisect_left
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Final, TypeAlias
@@ -10,13 +11,15 @@ FloatArray: TypeAlias = "array[float]"
 """Floats at 8 bytes each; a list takes 32."""
 IntArray: TypeAlias = "array[int]"
 
-HALF_LIFE_SAMPLES: Final = 1800
-_LOG_RATIO: Final = math.log(1.05)
-_FARTHEST_BIN: Final = 480
-_BELOW_ALL: Final = -_FARTHEST_BIN - 1
-_MAX_WEIGHT: Final = 2.0**40
-_GROWTH: Final = 2.0 ** (1.0 / HALF_LIFE_SAMPLES)
-_DECAY: Final = 2.0 ** (-1.0 / HALF_LIFE_SAMPLES)
+HALF_LIFE_SECONDS: Final = 1800
+_BINS_AN_OCTAVE: Final = 16
+# Below the bin of the least positive float, and the least number of 16 bits.
+_ZERO_BIN: Final = -(2**15)
+# A sample's weight in the first second of an era; twice as much in the last.
+_FIRST_WEIGHT: Final = 256
+_MAX_BIN_WEIGHT: Final = 2**32 - 1
+_MAX_VOTES: Final = 255
+_DECAY: Final = 2.0 ** (-1.0 / HALF_LIFE_SECONDS)
 
 
 def float_array(*values: float) -> FloatArray:
@@ -42,6 +45,18 @@ def unsigned_array() -> IntArray:
     return array("Q")
 
 
+def _bin_numbers() -> IntArray:
+    return array("h")
+
+
+def _bin_weights() -> IntArray:
+    return array("I")
+
+
+def _bin_votes() -> IntArray:
+    return array("B")
+
+
 def samples_needed(q: float) -> int:
     """Return how many samples a quantile needs before it is known.
 
@@ -51,138 +66,179 @@ def samples_needed(q: float) -> int:
     return int(10 / (1 - q) + 0.5)  # `round` is an interpreted call: 5 % of a second's fold
 
 
+def bin_of(x: float) -> int:
+    """Return the bin of a sample ≥ 0: 16 an octave on a grid that is the same for all samples.
+
+    A sample times a power of two is exactly so many octaves further on.
+
+    >>> bin_of(100.0), bin_of(102.0), bin_of(200.0) - bin_of(100.0)
+    (122, 122, 16)
+    """
+    if x <= 0:
+        return _ZERO_BIN
+    mantissa, exponent = math.frexp(x)
+    return _BINS_AN_OCTAVE * exponent + int(_BINS_AN_OCTAVE * (math.log2(mantissa) + 1))
+
+
+@dataclass(slots=True)
+class DecayClock:
+    """The weight of a sample taken now; in each second it is a little more than in the one before.
+
+    After a half-life, an era, it is twice as much: then all weights are halved. Only seconds in
+    which samples are taken count, so that a sleeping ticker forgets nothing.
+    """
+
+    half_life: int = HALF_LIFE_SECONDS
+    seconds: int = 0
+    weight: int = _FIRST_WEIGHT
+    era: int = 0
+
+    def end_second(self) -> None:
+        """Begin the next second."""
+        self.seconds += 1
+        self.era = self.seconds // self.half_life
+        elapsed = self.seconds - self.era * self.half_life
+        self.weight = int(_FIRST_WEIGHT * 2.0 ** (elapsed / self.half_life) + 0.5)
+
+
 @dataclass(slots=True)
 class TrackedQuantile:
-    """The current bin of a quantile, moved with each sample; `below` is the weight under it."""
+    """The place of a quantile's bin, moved with each sample; `below` is the weight under it."""
 
     q: float
-    bin: int = -1
-    below: float = 0.0
+    place: int = 0
+    below: int = 0
 
 
 @dataclass(slots=True)
 class DecayedHistogram:
-    """A decayed, log-binned histogram of samples ≥ 0.
+    """A decayed, log-binned histogram of samples ≥ 0 whose quantiles are samples that occurred.
 
-    Each sample weighs 2^(1/half-life) times the one before. Bins grow by a ratio of 1.05 from the
-    first non-zero sample (`anchor`), so that samples times a power of two fall into the same bins;
-    zeros have a bin of their own. Adding is O(1): quantiles are tracked, not searched.
+    `bins` are those that hold weight, in ascending order. Each has one of its samples in `values`:
+    the one that is most of them, if there is one, by the majority vote of Boyer and Moore.
+    Weights are whole numbers, so that sums are exact, whatever the order. `scale` multiplies a
+    sample before its bin is looked up. Quantiles are tracked, not searched.
     """
 
     quantiles: list[TrackedQuantile]
-    half_life: int = HALF_LIFE_SAMPLES
     n: int = 0
-    weight: float = 1.0
-    total: float = 0.0
-    zeros: float = 0.0
-    anchor: float = 0.0
-    first_bin: int = 0
-    bins: FloatArray = field(default_factory=float_array)
+    total: int = 0
+    era: int = 0
+    bins: IntArray = field(default_factory=_bin_numbers)
+    weights: IntArray = field(default_factory=_bin_weights)
+    votes: IntArray = field(default_factory=_bin_votes)
+    values: FloatArray = field(default_factory=float_array)
+    scale: float = field(default=1.0, init=False)
 
-    def add(self, x: float) -> None:
+    def add(self, x: float, clock: DecayClock) -> None:
         """Add a sample, which must not be negative."""
-        weight = self.weight
+        if self.era != clock.era:
+            self._begin_era(clock.era)
         self.n += 1
+        place = self._place_of(bin_of(x * self.scale), x)
+        self._vote(place, x)
+        before = self.weights[place]
+        weight = min(clock.weight, _MAX_BIN_WEIGHT - before)
+        self.weights[place] = before + weight
         self.total += weight
-        sample_bin = _BELOW_ALL
-        if x > 0:
-            sample_bin = self._bin(x)
-            index = sample_bin - self.first_bin
-            if not 0 <= index < len(self.bins):
-                index = self._widen(index)
-            self.bins[index] += weight
-        else:
-            self.zeros += weight
         for tracked in self.quantiles:
-            if sample_bin < tracked.bin:
+            if place < tracked.place:
                 tracked.below += weight
-            if self.anchor:
-                self._move_to_quantile(tracked)
-        growth = _GROWTH
-        if self.half_life != HALF_LIFE_SAMPLES:
-            growth = 2.0 ** (1.0 / self.half_life)
-        self.weight = weight * growth
-        if self.weight > _MAX_WEIGHT:
-            self._rescale()
+            self._move_to_quantile(tracked)
 
-    def _bin(self, x: float) -> int:
-        """Return the bin of a positive sample; the first one sets the anchor."""
-        if not self.anchor:
-            self.anchor = float(x)
-            self.bins = float_array(0.0)
-            for tracked in self.quantiles:
-                tracked.bin, tracked.below = 0, self.zeros
-        sample_bin = math.floor(math.log(x / self.anchor) / _LOG_RATIO)
-        if -_FARTHEST_BIN <= sample_bin <= _FARTHEST_BIN:
-            return sample_bin
-        return _FARTHEST_BIN if sample_bin > 0 else -_FARTHEST_BIN
+    def _place_of(self, sample_bin: int, x: float) -> int:
+        """Return the place of a bin; make it where there is none."""
+        bins = self.bins
+        place = bisect_left(bins, sample_bin)
+        if place < len(bins) and bins[place] == sample_bin:
+            return place
+        for tracked in self.quantiles:
+            if place <= tracked.place and bins:
+                tracked.place += 1
+        bins.insert(place, sample_bin)
+        self.weights.insert(place, 0)
+        self.votes.insert(place, 0)
+        self.values.insert(place, x)
+        return place
 
-    def _widen(self, index: int) -> int:
-        """Add bins up to an index outside of the range, and return the index afterwards."""
-        if index < 0:
-            self.bins[:0] = float_array(0.0) * -index
-            self.first_bin += index
-            return 0
-        self.bins.extend(float_array(0.0) * (index - len(self.bins) + 1))
-        return index
+    def _vote(self, place: int, x: float) -> None:
+        """Let a sample vote for itself, or against another value until that has no votes left."""
+        votes = self.votes[place]
+        if self.values[place] == x:
+            if votes < _MAX_VOTES:
+                self.votes[place] = votes + 1
+        elif votes > 1:
+            self.votes[place] = votes - 1
+        else:
+            self.values[place] = x
 
     def _move_to_quantile(self, tracked: TrackedQuantile) -> None:
         """Move a tracked quantile to the first bin whose cumulative weight exceeds q * total."""
         target_weight = tracked.q * self.total
-        bins, first = self.bins, self.first_bin
-        index = tracked.bin - first
-        while index > 0 and tracked.below > target_weight:
-            index -= 1
-            tracked.below -= bins[index]
-        last = len(bins) - 1
-        while index < last and tracked.below + bins[index] <= target_weight:
-            tracked.below += bins[index]
-            index += 1
-        tracked.bin = index + first
+        weights = self.weights
+        place, below = tracked.place, tracked.below
+        while place > 0 and below > target_weight:
+            place -= 1
+            below -= weights[place]
+        last = len(weights) - 1
+        while place < last and below + weights[place] <= target_weight:
+            below += weights[place]
+            place += 1
+        tracked.place, tracked.below = place, below
 
-    def _rescale(self) -> None:
-        """Divide all weights by a power of two, which leaves every result bit for bit the same."""
-        factor = 1.0 / _MAX_WEIGHT
-        self.weight *= factor
-        self.total *= factor
-        self.zeros *= factor
-        self.bins = float_array(*[weight * factor for weight in self.bins])
+    def _begin_era(self, era: int) -> None:
+        """Halve all weights once an era, rounded down, and drop bins without weight.
+
+        Where nothing is left, the histogram is warming again.
+        """
+        halvings = min(era - self.era, 32)
+        self.era = era
+        kept = [i for i in range(len(self.bins)) if self.weights[i] >> halvings]
+        self.bins = array("h", [self.bins[i] for i in kept])
+        self.weights = array("I", [self.weights[i] >> halvings for i in kept])
+        self.votes = array("B", [self.votes[i] for i in kept])
+        self.values = array("d", [self.values[i] for i in kept])
+        self.total = sum(self.weights)
+        if not kept:
+            self.n = 0
         for tracked in self.quantiles:
-            tracked.below *= factor
+            tracked.place = tracked.below = 0
+
+    def multiply_samples(self, factor: float) -> None:
+        """Multiply all samples by a power of ten that their `scale` is then divided by."""
+        self.values = array("d", [value * factor for value in self.values])
 
     def quantile(self, number: int) -> float | None:
         """Return the tracked quantile at index `number`, None while warming."""
         tracked = self.quantiles[number]
         if self.n < samples_needed(tracked.q):
             return None
-        target_weight = tracked.q * self.total
-        if not self.anchor or target_weight < self.zeros:
-            return 0.0
-        weight = self.bins[tracked.bin - self.first_bin]
-        fraction = (target_weight - tracked.below) / weight if weight else 0.0
-        return self.anchor * math.exp(_LOG_RATIO * (tracked.bin + min(1.0, max(0.0, fraction))))
+        return self.values[tracked.place]
 
     def samples_needed(self, number: int) -> int:
         """Return how many samples the tracked quantile at index `number` needs."""
         return samples_needed(self.quantiles[number].q)
 
 
-def decayed_histogram(*quantiles: float, half_life: int = HALF_LIFE_SAMPLES) -> DecayedHistogram:
+def decayed_histogram(*quantiles: float) -> DecayedHistogram:
     """Return an empty histogram that tracks `quantiles`."""
-    return DecayedHistogram([TrackedQuantile(q) for q in quantiles], half_life)
+    return DecayedHistogram([TrackedQuantile(q) for q in quantiles])
 
 
 @dataclass(slots=True)
 class DecayedRatio:
-    """A ratio of two decayed sums; each sample weighs 2^(1/1800) times the one before."""
+    """A ratio of two decayed sums, as of the `second` of the newest sample."""
 
     n: int = 0
     upper: float = 0.0
     lower: float = 0.0
+    second: int = 0
 
-    def add(self, upper: float, lower: float) -> None:
+    def add(self, upper: float, lower: float, clock: DecayClock) -> None:
         """Add a sample to both sums."""
-        k = _DECAY
+        elapsed = clock.seconds - self.second
+        k = _DECAY if elapsed == 1 else 2.0 ** (-elapsed / HALF_LIFE_SECONDS)
+        self.second = clock.seconds
         self.n += 1
         self.upper = self.upper * k + upper
         self.lower = self.lower * k + lower

@@ -33,7 +33,16 @@ FloatRows = NDArray[np.float64]
 CountRows = NDArray[np.uint32]
 _BlockRows = list[NDArray[Any]]
 
-START_FIELDS: Final = ("stood", "bid_price", "bid_size", "ask_price", "ask_size", "mid2")
+START_FIELDS: Final = (
+    "stood",
+    "bid_price",
+    "bid_size",
+    "ask_price",
+    "ask_size",
+    "mid2",
+    "large_bid_size",
+    "large_ask_size",
+)
 """Closing fields of a second that a window starting there is compared with."""
 
 # Two columns follow the sums: the least spread, negated so that both take a maximum; the greatest.

@@ -15,7 +15,7 @@ from app.analysis.records import Quote
 from app.analysis.rejections import Rejections
 from app.analysis.standing_quote import StandingQuote
 
-ENGINE: Final = "1"
+ENGINE: Final = "2"
 """Version of the definitions: a newer one builds a state anew."""
 
 

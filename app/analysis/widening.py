@@ -133,6 +133,7 @@ def set_digits(state: State) -> None:
     """Tell all parts of a memory its price unit."""
     digits = state.digits
     state.context.digits = state.context.events.digits = state.bar_builder.digits = digits
+    state.context.baselines.set_digits(digits)
     for checkpoint in state.checkpoints:
         checkpoint.builder.digits = digits
     for side in state.levels:

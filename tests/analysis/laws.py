@@ -202,6 +202,38 @@ def differences(one: Said, other: Said, rel: float = 0.0, slack: float = 0.0) ->
     return found[:12]
 
 
+LEARNED = frozenset(["large_bid_size", "large_ask_size", "log_ofi"])
+"""Metrics of a scale's quantile, and `large_..._appeared`."""
+MOST_OTHER_EVENTS = 0.02
+
+
+def differences_but_for_bins(one: Said, other: Said, rel: float, slack: float) -> list[str]:
+    """Name what differs, where samples fell into other bins of their scales.
+
+    Quantiles may then be another sample that occurred, and so few events be others.
+    """
+    mine, theirs = _identities(one.events), _identities(other.events)
+    others = len(mine ^ theirs)
+    found = []
+    if others > max(3, MOST_OTHER_EVENTS * max(len(mine), len(theirs))):
+        found.append(f"{others} of {len(mine)} events are others")
+    for end, by_window in one.windows.items():
+        for name, fields in by_window.items():
+            ours = {n: value for n, value in fields.items() if not _is_learned(n)}
+            shown = other.windows.get(end, {}).get(name, {})
+            rest = {n: value for n, value in shown.items() if not _is_learned(n)}
+            found += _compared(f"{end} {name}", ours, rest, rel, slack)
+    return found[:12]
+
+
+def _identities(events: list[Named]) -> set[tuple[object, ...]]:
+    return {(event["type"], event["side"], event["opened_at"]) for event in events}
+
+
+def _is_learned(name: str) -> bool:
+    return name in LEARNED or name.endswith("_appeared")
+
+
 def _compared(where: str, one: object, other: object, rel: float, slack: float) -> list[str]:
     if isinstance(one, dict) and isinstance(other, dict):
         names = sorted(one.keys() | other.keys())

@@ -23,6 +23,7 @@ from tests.analysis.laws import (
     Said,
     changed,
     differences,
+    differences_but_for_bins,
     ends_of,
     restarted,
     said_of,
@@ -123,7 +124,8 @@ def broken_by_doubling(records: Records, k: float) -> list[str]:
 def broken_by_units(records: Records, k: float) -> list[str]:
     odd = jittered(records, seed=1)
     theirs = changed(said(sized(odd, k)), lambda fields: scaled(fields, 1 / k))
-    return differences(same(said(odd)), theirs, CLOSE, CLOSE * greatest_size(odd))
+    slack = CLOSE * greatest_size(odd)
+    return differences_but_for_bins(same(said(odd)), theirs, CLOSE, slack)
 
 
 def broken_by_price(records: Records, ticks: int) -> list[str]:
@@ -182,7 +184,8 @@ def broken_by_scale(records: Records, power: int) -> list[str]:
     factor = 10.0**power
     digits = DEFAULT_DIGITS + max(0, -power)
     theirs = changed(_said_at_scale(records, power, digits), lambda f: _at_scale(f, 1 / factor))
-    return differences(same(said(records)), theirs, CLOSE, CLOSE * greatest_size(records))
+    slack = CLOSE * greatest_size(records)
+    return differences_but_for_bins(same(said(records)), theirs, CLOSE, slack)
 
 
 def _said_at_scale(records: Records, power: int, digits: int) -> Said:

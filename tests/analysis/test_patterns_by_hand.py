@@ -1,33 +1,42 @@
 """Engine and plain definitions alike, against numbers worked out by hand."""
 
 import math
+import random
 from collections.abc import Callable
 
 import pytest
 
 from app.analysis.patterns import events
-from app.analysis.quantiles import decayed_histogram
+from app.analysis.quantiles import DecayClock, decayed_histogram
 from tests.analysis.hand_tapes import Analyse, calm, many_prices, only, swaying
 from tests.builders import quote, second, stream, trade
 from tests.engine_answers import Records
 from tests.reference.lives import event_id
 from tests.reference.scales import Scale
 
-Quantile = Callable[[list[float], float, int], float | None]
+Sample = tuple[int, float]
+"""The number of a second, and a value."""
+Quantile = Callable[[list[Sample], float, int], float | None]
 
 
-def quantile_of_definitions(samples: list[float], q: float, half_life: int) -> float | None:
+def quantile_of_definitions(samples: list[Sample], q: float, half_life: int) -> float | None:
     scale = Scale(half_life)
-    for at, x in enumerate(samples):
-        scale.sample(at, x)
+    for place, (number, x) in enumerate(samples):
+        scale.sample(place, x, number)
     return scale.through(len(samples) - 1, q)
 
 
-def quantile_of_engine(samples: list[float], q: float, half_life: int) -> float | None:
-    histogram = decayed_histogram(q, half_life=half_life)
-    for x in samples:
-        histogram.add(x)
+def quantile_of_engine(samples: list[Sample], q: float, half_life: int) -> float | None:
+    histogram, clock = decayed_histogram(q), DecayClock(half_life)
+    for number, x in samples:
+        while clock.seconds < number:
+            clock.end_second()
+        histogram.add(x, clock)
     return histogram.quantile(0)
+
+
+def each_second(values: list[float]) -> list[Sample]:
+    return list(enumerate(values))
 
 
 both_quantiles = pytest.mark.parametrize(
@@ -72,7 +81,7 @@ def test_order_flow_adds_what_came_and_takes_what_went_at_each_best_price(analys
     )
     found = answers.metrics(second(10), 10)
     assert found["ofi"] == 30 + 20 + 70
-    assert found["size_turnover"] == 20 / 10
+    assert found["size_turnover"] == pytest.approx(20 / 9)
     assert (found["bid_lift_count"], found["ask_lift_count"]) == (1, 1)
     assert "log_ofi" not in found
 
@@ -122,27 +131,116 @@ def test_volatility_takes_the_mid_last_seen_at_each_second(analyse: Analyse) -> 
     found = answers.metrics(second(5), 10)
     move = math.log(10.125 / 10.025)
     assert found["realized_volatility_bps"] == pytest.approx(1e4 * move)
-    assert found["price_velocity"] == pytest.approx(0.1 / 10)
+    assert found["price_velocity"] == pytest.approx(0.1 / 4.5)
+
+
+@pytest.mark.parametrize(("as_of", "window", "covered"), [(15, 300, 15), (15, 10, 10), (4, 10, 4)])
+def test_rates_are_over_the_covered_seconds(
+    analyse: Analyse, as_of: int, window: int, covered: int
+) -> None:
+    quotes = [quote(at=k / 4, bid_size=100 + 8 * (k % 2), bid=9 + k / 400) for k in range(100)]
+    found = analyse(stream(*quotes)).metrics(second(as_of), window)
+    assert found["covered_seconds"] == covered
+    count = 4 * covered + (covered < window)
+    assert found["quotes_per_second"] == pytest.approx(count / covered)
+    assert found["quote_count"] == count
+    assert found["size_turnover"] == 0
+    assert found["price_velocity"] == pytest.approx(0.005)
+
+
+def test_rates_are_absent_where_nothing_is_covered(analyse: Analyse) -> None:
+    found = analyse(stream(quote(at=10))).metrics(second(10), 10)
+    assert (found["quote_count"], found["covered_seconds"]) == (1, 0)
+    assert found.keys().isdisjoint({"quotes_per_second", "size_turnover", "price_velocity"})
+
+
+@pytest.mark.parametrize(("as_of", "appeared"), [(190, None), (205, None), (209, 1), (230, 0)])
+def test_large_sizes_are_counted_where_large_was_known_all_the_time(
+    analyse: Analyse, as_of: int, appeared: int | None
+) -> None:
+    large = [quote(at=at, bid_size=size) for at in (195.2, 203.2) for size in (50, 500)]
+    records = stream(*sorted([*calm(240), *large], key=lambda one: one.stamp))
+    found = analyse(records).metrics(second(as_of), 10)
+    assert found.get("large_bids_appeared") == appeared
+    assert ("large_bid_size" in found) == (as_of > 199)
 
 
 @both_quantiles
-def test_a_quantile_lies_inside_the_bin_that_holds_it(quantile: Quantile) -> None:
-    assert quantile([100.0] * 19, 0.5, 1800) is None
-    assert quantile([100.0] * 20, 0.5, 1800) == pytest.approx(100 * 1.05**0.5)
+def test_a_quantile_is_a_sample_that_occurred(quantile: Quantile) -> None:
+    assert quantile(each_second([100.0] * 19), 0.5, 1800) is None
+    assert quantile(each_second([100.0] * 20), 0.5, 1800) == 100.0
+    # 98.7 to 103.1 is one bin: what most of its samples are stands for it.
+    mixed = [100.0, 102.0, 100.0, 101.0, 100.0] * 8
+    assert quantile(each_second(mixed), 0.5, 1800) == 100.0
 
 
 @both_quantiles
 def test_zeros_lie_below_all_and_newer_samples_weigh_more(quantile: Quantile) -> None:
-    newest = 2**19 / (2**20 - 1)
-    above_zeros = (0.5 - (1 - newest)) / newest
-    assert quantile([0.0] * 19 + [7.0], 0.5, 1) == pytest.approx(7 * 1.05**above_zeros)
-    assert quantile([0.0] * 19, 0.25, 1) == 0.0
+    # Halved each second, 19 zeros weigh 128 + 64 + ... + 1 = 255, and the newest sample 256.
+    assert quantile(each_second([0.0] * 19 + [7.0]), 0.5, 1) == 7.0
+    assert quantile(each_second([0.0] * 18 + [7.0, 0.0]), 0.5, 1) == 0.0
+    assert quantile(each_second([0.0] * 19), 0.25, 1) == 0.0
+
+
+@both_quantiles
+@pytest.mark.parametrize("first", [[], [3.0], [1.0], [99.0] * 7, [1e-9, 1e9]])
+def test_a_quantile_has_no_memory_of_the_first_samples(
+    quantile: Quantile, first: list[float]
+) -> None:
+    values = [*first, *[200.0, 100.0, 100.0, 100.0, 300.0, 50.0, 100.0] * 40]
+    assert quantile(each_second(values), 0.75, 1800) == 200.0
+    assert quantile(each_second(values), 0.5, 1800) == 100.0
+
+
+@both_quantiles
+@pytest.mark.parametrize("power", [-40, -3, 1, 7, 30])
+def test_samples_times_a_power_of_two_have_quantiles_times_it(
+    quantile: Quantile, power: int
+) -> None:
+    draw = random.Random(5)  # noqa: S311 - a test's, not a secret's
+    values = [draw.choice([0.0, 100.0, 130.0, draw.expovariate(0.01)]) for _ in range(300)]
+    for q in (0.25, 0.5, 0.75, 0.95):
+        found = quantile(each_second(values), q, 20)
+        scaled = quantile(each_second([x * 2.0**power for x in values]), q, 20)
+        assert found is not None
+        assert scaled == found * 2.0**power
+
+
+@both_quantiles
+def test_half_lives_are_of_time_whatever_number_of_samples_came(quantile: Quantile) -> None:
+    # 80 old samples after three half-lives weigh as much as ten new ones.
+    old = [(0, 500.0)] * 80
+    assert quantile([*old, *[(30, 100.0)] * 10], 0.5, 10) == 500.0
+    assert quantile([*old, *[(30, 100.0)] * 11], 0.5, 10) == 100.0
+
+
+@both_quantiles
+def test_a_scale_of_which_nothing_is_left_is_warming_again(quantile: Quantile) -> None:
+    # 40 · 256 is below 2^14: after fourteen half-lives nothing is left.
+    old = [(0, 500.0)] * 40
+    assert quantile([*old, (139, 100.0)], 0.5, 10) == 100.0
+    assert quantile([*old, (140, 100.0)], 0.5, 10) is None
+    assert quantile([*old, *[(150, 100.0)] * 20], 0.5, 10) == 100.0
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_engine_and_definitions_agree_on_any_samples(seed: int) -> None:
+    draw = random.Random(seed)  # noqa: S311 - a test's, not a secret's
+    number, samples = 0, []
+    for _ in range(1200):
+        number += draw.choice([0, 0, 1, 1, 1, 2, 60 if draw.random() < 0.02 else 1])
+        kinds = [100.0, 102.0, 0.0, 50.0 * draw.randrange(1, 40), draw.lognormvariate(3, 2)]
+        samples.append((number, draw.choice(kinds)))
+    for q in (0.5, 0.75, 0.9, 0.95):
+        for count in range(1, 1200, 7):
+            args = samples[:count], q, 90
+            assert quantile_of_engine(*args) == quantile_of_definitions(*args)
 
 
 def test_a_quantile_is_as_of_its_time_whatever_was_sampled_later() -> None:
     scale = Scale()
     for at in range(20):
-        scale.sample(at, 100.0)
+        scale.sample(at, 100.0, at)
     assert scale.through(18, 0.5) is None
 
 
@@ -166,8 +264,8 @@ def test_a_wall_opens_two_seconds_after_it_rose_and_is_pulled_five_after_it_fell
     records = stream(
         *calm(210),
         quote(at=210.25, bid_size=1000),
-        quote(at=216.5, bid_size=150),
-        quote(at=230, bid_size=150),
+        quote(at=216.5, bid_size=149),
+        quote(at=230, bid_size=149),
     )
     answers = analyse(records)
     assert answers.events(second(212)) == []
@@ -175,7 +273,7 @@ def test_a_wall_opens_two_seconds_after_it_rose_and_is_pulled_five_after_it_fell
     assert risen["opened_at"] == second(210.25)
     assert risen["noticed_at"] == second(213)
     assert risen["status"] == "open"
-    theta = 3 * 100 * 1.05**0.5
+    theta = 3 * 100
     assert risen["statistic"] == pytest.approx(1000 / theta)
     assert only(answers, "wall", second(221))["status"] == "open"
     fallen = only(answers, "wall", second(222))
@@ -261,7 +359,7 @@ def test_a_takers_prints_of_one_stamp_at_two_prices_are_a_sweep(analyse: Analyse
     assert (found["side"], found["close_reason"]) == ("ask", "elapsed")
     assert (found["opened_at"], found["closed_at"]) == (second(50.5), second(51.5))
     assert (found["noticed_at"], found["updated_at"]) == (second(51), second(52))
-    assert found["statistic"] == pytest.approx(150 / (10 * 1.05**0.75))
+    assert found["statistic"] == pytest.approx(150 / 10)
 
 
 def test_three_prints_between_bid_and_ask_are_hidden_ones(analyse: Analyse) -> None:
@@ -294,7 +392,7 @@ def test_most_of_a_side_gone_in_a_second_without_prints_is_a_pulling(analyse: An
     answers = analyse(records)
     found = only(answers, "pulling", second(225))
     assert (found["opened_at"], found["noticed_at"]) == (second(210.25), second(211))
-    assert found["statistic"] == pytest.approx(70 / (10 * 1.05**0.95))
+    assert found["statistic"] == pytest.approx(70 / 10)
     assert (found["close_reason"], found["closed_at"]) == ("elapsed", second(216))
     assert found["updated_at"] == second(221)
     assert answers.behaviors(second(215))["bid_pulling"] == "on"

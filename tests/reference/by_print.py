@@ -31,9 +31,10 @@ from tests.reference.past import (
 )
 from tests.reference.scales import Scales, taker_flow
 
-BURST_GAP_MS = 5
-PAIRS_TO_JUDGE = 50
-EQUAL_STAMP_SHARE = 0.05
+JOIN_GAP_MS = 1
+PAIR_GAP_MS = 5
+PAIRS_TO_JUDGE = 20
+PAIRS_TO_HALVE = 2000
 LOST_MS = 500
 NATIVE_MS = 1
 REFILL_MS = 500
@@ -59,9 +60,9 @@ class Order:
         last = self.prints[-1].stamp
         if self.by_stamp:
             return last
-        if self.ended_by is not None and self.ended_by.stamp <= last + BURST_GAP_MS:
+        if self.ended_by is not None and self.ended_by.stamp <= last + JOIN_GAP_MS:
             return self.ended_by.stamp
-        return last + BURST_GAP_MS
+        return last + JOIN_GAP_MS
 
     @property
     def moment(self) -> Moment:
@@ -74,33 +75,54 @@ class Order:
         return float("inf") if self.ended_by is None else self.ended_by.position
 
 
+@dataclass
+class Joining:
+    """Which prints belong together, by what pairs of one taker that walked the book say."""
+
+    pairs: int = 0
+    equal: int = 0
+    by_stamp: bool = True
+
+    def look_at(self, before: Print, one: Print) -> None:
+        """Take two successive prints; only those of one taker at the next price count."""
+        further = one.price > before.price if one.taker > 0 else one.price < before.price
+        soon = one.stamp - before.stamp <= PAIR_GAP_MS
+        if one.taker != before.taker or not further or not soon:
+            return
+        self.pairs += 1
+        self.equal += one.stamp == before.stamp
+        if self.pairs >= PAIRS_TO_JUDGE:
+            share = self.equal / self.pairs
+            self.by_stamp = self.by_stamp if 0.02 <= share <= 0.1 else share > 0.1
+        if self.pairs == PAIRS_TO_HALVE:
+            self.pairs, self.equal = self.pairs // 2, self.equal // 2
+
+
 def market_orders(past: Past) -> list[Order]:
     """All market orders in order."""
     orders: list[Order] = []
-    pairs = equal = 0
+    joining = Joining()
     visible = [one for one in past.prints if one.taker != 0 and not one.inside]
     for stretch in past.stretches:
         before: Print | None = None
         for one in [o for o in visible if stretch.first <= o.position < stretch.end]:
             same = before is not None and before.taker == one.taker
-            if before is not None and same:
-                pairs += 1
-                equal += before.stamp == one.stamp
+            if before is not None:
+                joining.look_at(before, one)
             joins = same and _belongs(orders[-1], one)
             if joins:
                 orders[-1].prints.append(one)
             else:
                 if before is not None and not same:
                     orders[-1].ended_by = one
-                rare = pairs >= PAIRS_TO_JUDGE and equal < EQUAL_STAMP_SHARE * pairs
-                orders.append(Order([one], by_stamp=not rare))
+                orders.append(Order([one], by_stamp=joining.by_stamp))
             before = one
     return orders
 
 
 def _belongs(order: Order, one: Print) -> bool:
     last = order.prints[-1].stamp
-    return one.stamp == last if order.by_stamp else one.stamp <= last + BURST_GAP_MS
+    return one.stamp == last if order.by_stamp else one.stamp <= last + JOIN_GAP_MS
 
 
 def sweeps(past: Past, scales: Scales) -> Lives:
@@ -110,7 +132,7 @@ def sweeps(past: Past, scales: Scales) -> Lives:
     for number, order in enumerate(market_orders(past)):
         size = sum(one.size for one in order.prints)
         floor = sizes.of_first(number, 0.75)
-        sizes.sample(order.complete_at, size)
+        sizes.sample(order.complete_at, size, past.second_number(order.complete_at))
         if floor is None or len({one.price for one in order.prints}) < 2:
             continue
         if size >= floor:

@@ -141,7 +141,7 @@ def price_gaps(past: Past, scales: Scales) -> Lives:
                 jump, tick = jump_of(past, stretch, side, index), past.ticks[index]
                 if usual is None or tick is None or jump is None or jump < 2 * tick:
                     continue
-                _price_gap(past, lives, newest, (side, index), jump, max(2 * tick, 1.5 * usual))
+                _price_gap(past, lives, newest, (side, index), jump, usual)
     return lives
 
 
@@ -151,7 +151,7 @@ def _price_gap(  # noqa: PLR0913, PLR0917 - a jump and where it happened
     newest: dict[int, float],
     place: tuple[int, int],
     jump: int,
-    floor: float,
+    usual: float,
 ) -> None:
     side, index = place
     quote, before, tick = past.quotes[index], past.quotes[index - 1], past.ticks[index]
@@ -160,7 +160,8 @@ def _price_gap(  # noqa: PLR0913, PLR0917 - a jump and where it happened
     assert now is not None
     assert tick is not None
     at, moment = quote.stamp, (quote.stamp, RECORD, past.quote_positions[index] * 2 + side)
-    if jump >= floor and not (side in newest and at - newest[side] <= GAP_MS):
+    floor = max(2 * tick, 1.5 * usual)
+    if jump > 1.5 * usual and not (side in newest and at - newest[side] <= GAP_MS):
         newest[side] = at
         event = lives.open(None, side, at, at, (min(was, now), max(was, now)), 1.0, "C")
         evidence: Evidence = {

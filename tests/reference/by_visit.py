@@ -243,7 +243,7 @@ def _stacking_of(past: Past, scales: Scales, lives: Lives, visit: Visit) -> None
     if visit.end is not None:
         peak = max([size, *(step.size for step in later)])
         lives.candidate((visit.end, RECORD, visit.over), peak / usual)
-    if size < 2 * visit.start_size or size < 2 * usual:
+    if size < 2 * visit.start_size or size <= 2 * usual:
         return
     key = (visit.side, visit.first)
     prices = (visit.price, visit.price)

@@ -112,13 +112,23 @@ Part = dict[str, float | int | str | None]
 
 
 def _counts(window: Window) -> Part:
+    return {
+        "covered_seconds": covered_seconds(window),
+        "quote_count": len(window.quotes),
+        "quotes_per_second": _rate(len(window.quotes), window),
+    }
+
+
+def covered_seconds(window: Window) -> float:
+    """Return the seconds of the window after the first quote of all."""
     past = window.past
     after_first = window.end - past.quote_stamps[0] if past.quotes else 0.0
-    return {
-        "covered_seconds": min(window.seconds, max(0.0, after_first / 1000)),
-        "quote_count": len(window.quotes),
-        "quotes_per_second": len(window.quotes) / window.seconds,
-    }
+    return min(window.seconds, max(0.0, after_first / 1000))
+
+
+def _rate(number: float, window: Window) -> float | None:
+    covered = covered_seconds(window)
+    return number / covered if covered > 0 else None
 
 
 def _standing(window: Window) -> Part:
@@ -217,7 +227,8 @@ def _large(window: Window) -> Part:
             was, now = size_of(past.quotes[index - 1], side), size_of(past.quotes[index], side)
             appeared += large is not None and was < large <= now
         found[f"large_{name}_size"] = large_now
-        found[f"large_{name}s_appeared"] = appeared
+        if scale.through(window.start, 0.95) is not None:
+            found[f"large_{name}s_appeared"] = appeared
     return found
 
 
@@ -263,7 +274,7 @@ def _flows(window: Window) -> Part:
     return {
         "ofi": sum(order_flow(past, index) for index in window.compared),
         "log_ofi": sum(known) if all_known else None,
-        "size_turnover": turnover / window.seconds,
+        "size_turnover": _rate(turnover, window),
     }
 
 
@@ -290,7 +301,7 @@ def _moves(window: Window) -> Part:
     mid_now = past.mid_at(window.end)
     if valid is not None and mid_now is not None:
         move = abs(mid_now - mid_of(past.quotes[valid])) / UNITS
-        found["price_velocity"] = move / window.seconds
+        found["price_velocity"] = _rate(move, window)
     return found
 
 

@@ -273,6 +273,15 @@ class Past:
             if end > first
         ]
 
+    @cached_property
+    def awake_seconds(self) -> list[int]:
+        """All whole seconds at which something is looked at, of all stretches."""
+        return [at for stretch in self.stretches for at in stretch.seconds()]
+
+    def second_number(self, at: float) -> int:
+        """Return the number of the awake second that an instant lies in."""
+        return bisect_left(self.awake_seconds, at)
+
     def quotes_of(self, stretch: Stretch) -> range:
         """Return indices of a stretch's quotes."""
         if stretch.quotes is None:

@@ -4,7 +4,7 @@ import math
 from array import array
 from bisect import bisect_left, bisect_right
 from dataclasses import dataclass, field
-from functools import cache, cached_property
+from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
@@ -24,28 +24,34 @@ from tests.reference.past import (
 
 HALF_LIFE = 1800
 RECENT_HALF_LIFE = 150
-RATIO = math.log(1.05)
-LAST_BIN = 480
-ZERO_BIN = -LAST_BIN - 1
+FIRST_WEIGHT = 256
+MOST_VOTES = 255
+ZERO_BIN = -(2**15)
+FINEST_UNITS = 1e8
+"""Prices are in units of 1e-8 here; the bins of prices are those of their multiples of 1e-16."""
 JUMP_MS = 5
 FLICKER_MS = 100
 IMPACT_SAMPLES = 300
 DRIFT_SAMPLES = 200
 ONE_TICK_SAMPLES = 20
 ROUNDING = 1e-9
-MOST_SAMPLES = 400_000
 
 
-def weights(count: int, half_life: int) -> npt.NDArray[np.float64]:
-    """Weights of `count` samples, the newest weighing 1."""
-    ages = _ages(half_life)
-    return ages[len(ages) - count :]
+def weights(numbers: list[int]) -> npt.NDArray[np.float64]:
+    """Weights of what was sampled in seconds of these numbers, the newest weighing 1."""
+    column = np.array(numbers, np.float64)
+    weighed: npt.NDArray[np.float64] = np.exp2((column - column[-1]) / HALF_LIFE)
+    return weighed
 
 
-@cache
-def _ages(half_life: int) -> npt.NDArray[np.float64]:
-    """Weights of more samples than a day has seconds of both sides."""
-    return np.exp2(np.arange(1 - MOST_SAMPLES, 1) / half_life)
+@dataclass
+class HalfLife:
+    """What a scale held when the first sample of a half-life came."""
+
+    number: int
+    first: int  # place of that sample
+    held: dict[int, int]  # weights by bin
+    known_from: int  # place of the sample from which on all are counted
 
 
 @dataclass
@@ -53,16 +59,25 @@ class Scale:
     """All samples of one quantity with their times."""
 
     half_life: int = HALF_LIFE
+    unit: float = 1.0
     times: list[float] = field(default_factory=list)
     known: dict[tuple[int, float], float | None] = field(default_factory=dict)
-    anchor: float = 0.0
     bins: "array[int]" = field(default_factory=lambda: array("q"))
+    weighed: "array[int]" = field(default_factory=lambda: array("q"))
+    winners: list[float] = field(default_factory=list)  # each sample's bin's value after it
+    votes: dict[int, tuple[float, int]] = field(default_factory=dict)
+    half_lives: list[HalfLife] = field(default_factory=lambda: [HalfLife(0, 0, {}, 0)])
 
-    def sample(self, at: float, value: float) -> None:
-        """Take one sample."""
-        self.anchor = self.anchor or value
+    def sample(self, at: float, value: float, second: int) -> None:
+        """Take one sample in a second, given by its number among those in which samples came."""
+        half_life, rest = divmod(second, self.half_life)
+        if half_life > self.half_lives[-1].number:
+            self._halve(half_life)
+        bin_ = self._bin(value)
         self.times.append(at)
-        self.bins.append(self._bin(value))
+        self.bins.append(bin_)
+        self.weighed.append(round(FIRST_WEIGHT * 2 ** (rest / self.half_life)))
+        self.winners.append(self._winner(bin_, value))
 
     def before(self, at: float, q: float) -> float | None:
         """Return the q-quantile of the samples taken before an instant."""
@@ -74,33 +89,70 @@ class Scale:
 
     def of_first(self, count: int, q: float) -> float | None:
         """Return the q-quantile of the first `count` samples; None while warming."""
-        if count < round(10 / (1 - q)):
+        if count - self._half_life_of(count).known_from < round(10 / (1 - q)):
             return None
         if (count, q) not in self.known:
             self.known[count, q] = self._quantile(count, q)
         return self.known[count, q]
 
-    def _quantile(self, count: int, q: float) -> float:
-        bins = np.frombuffer(self.bins, np.int64, count)
-        by_bin = np.bincount(bins, weights(count, self.half_life))
-        wanted = q * by_bin.sum()
-        below = weight = 0.0
-        for number in np.flatnonzero(by_bin):
-            weight = float(by_bin[number])
-            if below + weight > wanted:
-                break
-            below += weight
+    def _half_life_of(self, count: int) -> HalfLife:
+        """Return the half-life of the last of the first `count` samples."""
+        place = bisect_left(self.half_lives, count, lo=1, key=lambda one: one.first)
+        return self.half_lives[place - 1]
+
+    def _held(self, count: int) -> dict[int, int]:
+        """Return the weights by bin after the first `count` samples."""
+        half_life = self._half_life_of(count)
+        held = dict(half_life.held)
+        if count > half_life.first:
+            bins = np.frombuffer(self.bins, np.int64, count)[half_life.first :]
+            weighed = np.frombuffer(self.weighed, np.int64, count)[half_life.first :]
+            found, places = np.unique(bins, return_inverse=True)
+            sums = np.bincount(places, weighed).tolist()
+            for bin_, weight in zip(found.tolist(), sums, strict=True):
+                held[bin_] = held.get(bin_, 0) + int(weight)
+        return held
+
+    def _halve(self, half_life: int) -> None:
+        """Halve what is held once a half-life that passed, and drop bins without weight."""
+        count = len(self.times)
+        before = self.half_lives[-1]
+        halves = 2 ** (half_life - before.number)
+        halved = {bin_: weight // halves for bin_, weight in self._held(count).items()}
+        held = {bin_: weight for bin_, weight in halved.items() if weight > 0}
+        self.votes = {bin_: votes for bin_, votes in self.votes.items() if bin_ in held}
+        known_from = before.known_from if held else count
+        self.half_lives.append(HalfLife(half_life, count, held, known_from))
+
+    def _winner(self, bin_: int, value: float) -> float:
+        """Let a value vote in its bin, and return the one that the bin then stands for."""
+        winner, votes = self.votes.get(bin_, (value, 0))
+        if value == winner:
+            votes = min(votes + 1, MOST_VOTES)
+        elif votes > 1:
+            votes -= 1
         else:
-            below -= weight
-        if number == 0:
-            return 0.0
-        return self.anchor * math.exp(RATIO * (number + ZERO_BIN + (wanted - below) / weight))
+            winner = value
+        self.votes[bin_] = winner, votes
+        return winner
+
+    def _quantile(self, count: int, q: float) -> float:
+        held = self._held(count)
+        wanted, below = q * sum(held.values()), 0
+        for bin_ in sorted(held):
+            below += held[bin_]
+            if below > wanted:
+                break
+        newest = count - 1
+        while self.bins[newest] != bin_:
+            newest -= 1
+        return self.winners[newest]
 
     def _bin(self, value: float) -> int:
         if value == 0:
-            return 0
-        bin_ = max(-LAST_BIN, min(LAST_BIN, math.floor(math.log(value / self.anchor) / RATIO)))
-        return bin_ - ZERO_BIN
+            return ZERO_BIN
+        mantissa, exponent = math.frexp(value * self.unit)
+        return 16 * exponent + math.floor(16 * (math.log2(mantissa) + 1))
 
 
 @dataclass
@@ -111,6 +163,7 @@ class Second:
     stretch: Stretch
     quotes: range
     prints: int
+    number: int  # among all awake seconds
     traded: bool  # some trade was seen by its end
     log_flow: float | None = None  # None while the median depth was warming
     removal: tuple[float, float] = (0.0, 0.0)
@@ -140,17 +193,16 @@ class Sizes:
 
     def __init__(self, past: Past) -> None:
         self.named = {name: Scale() for name in ("bid_size", "ask_size", "depth")}
-        for stretch in past.stretches:
-            for at in stretch.seconds():
-                standing = past.standing(at)
-                if standing is not None:
-                    self._sample(at, standing)
+        for number, at in enumerate(past.awake_seconds):
+            standing = past.standing(at)
+            if standing is not None:
+                self._sample(at, standing, number)
 
-    def _sample(self, at: int, standing: Quote) -> None:
+    def _sample(self, at: int, standing: Quote, number: int) -> None:
         bid, ask = standing.bid_size, standing.ask_size
         for name, size in (("bid_size", bid), ("ask_size", ask), ("depth", (bid + ask) / 2)):
             if size > 0:
-                self.named[name].sample(at, size)
+                self.named[name].sample(at, size, number)
 
 
 class Scales:
@@ -159,7 +211,9 @@ class Scales:
     def __init__(self, past: Past, sizes: Sizes) -> None:
         self.past = past
         self.named = {name: Scale() for name in NAMES} | sizes.named
-        self.named["recent_spread"] = Scale(RECENT_HALF_LIFE)
+        self.named["spread"] = Scale(unit=FINEST_UNITS)
+        self.named["recent_spread"] = Scale(RECENT_HALF_LIFE, FINEST_UNITS)
+        self.named["jump"] = Scale(unit=FINEST_UNITS)
         self.impact: list[tuple[int, float, float]] = []
         self.drift: list[tuple[int, float]] = []
         self.one_tick: list[tuple[int, float]] = []
@@ -180,6 +234,7 @@ class Scales:
             stretch,
             past.quotes_in(at - 1000, at),
             len(past.prints_in(at - 1000, at)),
+            len(self.seconds),
             past.traded_by(at),
         )
         self.seconds.append(second)
@@ -198,45 +253,45 @@ class Scales:
         self._sample_counts(second)
 
     def _sample_book(self, second: Second) -> None:
-        at, named = second.at, self.named
+        at, number, named = second.at, second.number, self.named
         valid = self.past.valid_at(at)
         second.spread = None if valid is None else float(valid.ask_price - valid.bid_price)
         second.narrowed = self._narrowed(at)
         usual = named["spread"].before(at, 0.5)
         if second.spread is not None:
-            named["spread"].sample(at, second.spread)
-            named["recent_spread"].sample(at, second.spread)
+            named["spread"].sample(at, second.spread, number)
+            named["recent_spread"].sample(at, second.spread, number)
             tick = self.past.tick_at(at)
             if tick is not None:
                 self.one_tick.append((at, float(second.spread <= tick)))
         if second.narrowed is not None and usual:
-            named["spread_slope"].sample(at, max(0.0, second.narrowed / usual))
+            named["spread_slope"].sample(at, max(0.0, second.narrowed / usual), number)
 
     def _sample_flows(self, second: Second) -> None:
-        at, named, past = second.at, self.named, self.past
+        at, number, named, past = second.at, second.number, self.named, self.past
         if second.log_flow is not None:
-            named["quote_flow"].sample(at, abs(self.recent_log_flow(at)))
+            named["quote_flow"].sample(at, abs(self.recent_log_flow(at)), number)
             self.drift.append((at, second.log_flow**2))
         if not second.traded:
             return
-        named["flow"].sample(at, abs(taker_flow(past, at, 30)))
-        named["taker_flow"].sample(at, abs(taker_flow(past, at, 10)))
+        named["flow"].sample(at, abs(taker_flow(past, at, 30)), number)
+        named["taker_flow"].sample(at, abs(taker_flow(past, at, 10)), number)
         mid, mid_before = past.mid_at(at), past.mid_at(at - 1000)
         first = at == second.stretch.first_second
         if mid is not None and mid_before is not None and not first:
             self.impact.append((at, taker_flow(past, at, 1), mid - mid_before))
 
     def _sample_counts(self, second: Second) -> None:
-        at, named = second.at, self.named
+        at, number, named = second.at, second.number, self.named
         for removed in sorted(second.removal):
             if removed > 0:
-                named["removal"].sample(at, removed)
-        named["quote_rate"].sample(at, len(second.quotes))
-        named["trade_rate"].sample(at, second.prints)
+                named["removal"].sample(at, removed, number)
+        named["quote_rate"].sample(at, len(second.quotes), number)
+        named["trade_rate"].sample(at, second.prints, number)
         if second.flicker_share is not None:
-            named["flicker"].sample(at, second.flicker_share)
+            named["flicker"].sample(at, second.flicker_share, number)
         if second.jump > 0:
-            named["jump"].sample(at, second.jump)
+            named["jump"].sample(at, second.jump, number)
 
     def _log_flow(self, second: Second) -> float | None:
         depth = self.named["depth"].before(second.at, 0.5)
@@ -249,8 +304,11 @@ class Scales:
         count = bisect_left(self._one_tick_times, at)
         if count < ONE_TICK_SAMPLES:
             return 0.0
-        weight = weights(count, HALF_LIFE)
+        weight = weights(self._numbers(self._one_tick_times[:count]))
         return float((weight * self._one_tick_column[:count]).sum() / weight.sum())
+
+    def _numbers(self, times: list[int]) -> list[int]:
+        return [self.by_time[at].number for at in times]
 
     @cached_property
     def _one_tick_times(self) -> list[int]:
@@ -281,7 +339,7 @@ class Scales:
         count = bisect_left(self._impact_times, at)
         if count < IMPACT_SAMPLES:
             return None
-        weight = weights(count, HALF_LIFE)
+        weight = weights(self._numbers(self._impact_times[:count]))
         flow, move = self._impact_columns[0][:count], self._impact_columns[1][:count]
         squares = float((weight * flow * flow).sum())
         return float((weight * flow * move).sum()) / squares if squares > 0 else None
@@ -299,7 +357,7 @@ class Scales:
         count = bisect_left(self._drift_times, at)
         if count < DRIFT_SAMPLES:
             return None
-        weight = weights(count, HALF_LIFE)
+        weight = weights(self._numbers(self._drift_times[:count]))
         return float((weight * self._drift_squares[:count]).sum() / weight.sum())
 
     def knows_drift(self, at: int) -> bool:

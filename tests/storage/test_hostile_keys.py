@@ -8,6 +8,7 @@ import pytest
 import redis
 from structlog.testing import capture_logs
 
+from app.analysis.state import ENGINE
 from app.analysis.windows import WINDOWS
 from app.core.settings import Settings
 from app.storage import keys
@@ -97,14 +98,15 @@ def test_a_brokers_key_of_another_type_is_left_alone_and_said(
 
 STATES = {
     "no version": {"blob": "x"},
-    "no number": {"version": "x", "engine": "1", "as_of": "noon", "behind": "0"},
+    "no number": {"version": "x", "engine": ENGINE, "as_of": "noon", "behind": "0"},
     "no engine": {"version": "x", "as_of": "1700000005000", "behind": "0", "recent_count": "0"},
     "odd engine": {
         "version": "x", "as_of": "1700000005000", "behind": "0", "recent_count": "0",
         "engine": "x.y",
     },
     "no blob": {
-        "version": "x", "as_of": "1700000005000", "behind": "0", "recent_count": "0", "engine": "1",
+        "version": "x", "as_of": "1700000005000", "behind": "0", "recent_count": "0",
+        "engine": ENGINE,
     },
 }  # fmt: skip
 
@@ -145,6 +147,25 @@ def test_a_state_that_can_not_be_read_is_said_in_the_log(
     assert [(one["event"], one["ticker"]) for one in said] == [
         ("state unreadable, rebuilding", TICKER)
     ]
+
+
+@pytest.mark.parametrize("engine", ["1", "0.9", str(int(ENGINE) - 1)])
+def test_a_state_of_an_older_engine_is_set_aside_and_rebuilt(
+    redis_client: redis.Redis, settings: Settings, engine: str
+) -> None:
+    feed(redis_client)
+    store = TickStore(settings)
+    for number in range(1, 6):
+        store.run_tick(TICKER, second(number))
+    redis_client.hset(name_of("state"), "engine", engine)
+
+    store = TickStore(settings)
+    reports = [store.run_tick(TICKER, second(number)) for number in (6, 7)]
+
+    assert reports[-1].outcome == "written"
+    assert redis_client.exists(keys.quarantined(name_of("state"))) == 1
+    assert redis_client.hget(name_of("state"), "engine") == ENGINE.encode()
+    assert quality(redis_client)["rebuilt_at"] >= second(6)
 
 
 def tie(client: redis.Redis, number: int) -> None:

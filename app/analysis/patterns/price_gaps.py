@@ -34,7 +34,8 @@ class PriceGaps(Detector):
         if not tick or not jump_q95 or jump < MIN_TICKS * tick:
             return
         threshold = max(MIN_TICKS * tick, MIN_JUMP_RATIO * jump_q95)
-        if jump >= threshold and visit.since - self.last_opened[side] > JUMP_MS:
+        is_large = jump > MIN_JUMP_RATIO * jump_q95
+        if is_large and visit.since - self.last_opened[side] > JUMP_MS:
             self._open(context, side, visit, jump, before, threshold)
         context.events.candidates_of("price_gap").add_candidate(visit.since, jump / threshold)
 

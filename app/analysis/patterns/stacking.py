@@ -25,7 +25,7 @@ class Stack:
 
 @dataclass(slots=True)
 class Stacking(Detector):
-    """Opens an event where a visit 2 s old has twice its start size and twice the median."""
+    """Opens an event where a visit 2 s old has twice its start size and over twice the median."""
 
     due_at: list[float] = field(default_factory=lambda: [NEVER, NEVER])
     stacks: list[Stack | None] = field(default_factory=lambda: [None, None])
@@ -54,7 +54,7 @@ class Stacking(Detector):
             stack = self.stacks[side] = Stack(visit.start_size, median, visit.size)
             if (
                 visit.size >= MIN_GROWTH_RATIO * visit.start_size
-                and visit.size >= MIN_GROWTH_RATIO * median
+                and visit.size > MIN_GROWTH_RATIO * median
             ):
                 stack.is_open = True
                 self._open(context, side, visit, stack, visit.since + HOLD_MS)

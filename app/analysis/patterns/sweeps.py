@@ -10,7 +10,8 @@ from app.analysis.records import UNSIGNED, Trade
 from app.analysis.standing_quote import TradeSign
 from app.analysis.touch import SIDE_NAMES, resting_side
 
-MAX_PRINT_GAP_MS: Final = 5.0
+MAX_PRINT_GAP_MS: Final = 1.0
+MAX_PAIR_GAP_MS: Final = 5.0
 CLOSE_AFTER_MS: Final = 1000.0
 MIN_PRICES: Final = 2
 
@@ -19,7 +20,7 @@ MIN_PRICES: Final = 2
 class Order:
     """Trades of one aggressor that form one market order.
 
-    `spans_stamps`: trades with gaps of up to 5 ms belong to it, else only those of one stamp.
+    `spans_stamps`: trades with gaps of up to 1 ms belong to it, else only those of one stamp.
     `inside_volume` is that of its trades inside the spread; `pending_inside_volume` counts only if
     another trade at the touch follows.
     """
@@ -87,6 +88,7 @@ class Sweeps(Detector):
     inside_aggressor: int = UNSIGNED
     inside_stamp: float = 0.0
     inside_volume: float = 0.0
+    last_price: int = 0
 
     @property
     def pattern_type(self) -> str:
@@ -100,7 +102,7 @@ class Sweeps(Detector):
         if sign.is_inside:
             self._add_inside_print(trade, sign.aggressor)
             return
-        self._count_same_taker_pair(context, trade.stamp, sign.aggressor)
+        self._count_walking_pair(context, trade, sign.aggressor)
         spans_stamps = context.baselines.orders_span_stamps
         order = self.order
         if order is None or order.aggressor != sign.aggressor or not order.includes(trade.stamp):
@@ -113,13 +115,14 @@ class Sweeps(Detector):
         if order.spans_stamps:
             self.request_timer(context, order.last_stamp + MAX_PRINT_GAP_MS)
 
-    def _count_same_taker_pair(
-        self, context: DetectorContext, stamp: float, aggressor: int
-    ) -> None:
-        """Count this trade and the last one, if their aggressors are the same."""
-        if aggressor == self.last_aggressor:
-            context.baselines.count_same_taker_pair(is_same_stamp=stamp == self.last_stamp)
-        self.last_aggressor, self.last_stamp = aggressor, stamp
+    def _count_walking_pair(self, context: DetectorContext, trade: Trade, aggressor: int) -> None:
+        """Count this trade and the last one, if one taker went further along within 5 ms."""
+        is_further = aggressor * (trade.price - self.last_price) > 0
+        gap_ms = trade.stamp - self.last_stamp
+        if aggressor == self.last_aggressor and is_further and gap_ms <= MAX_PAIR_GAP_MS:
+            context.baselines.count_walking_pair(is_same_stamp=gap_ms == 0)
+        self.last_aggressor, self.last_stamp = aggressor, trade.stamp
+        self.last_price = trade.price
 
     def _add_inside_print(self, trade: Trade, aggressor: int) -> None:
         """Add a trade inside the spread to the volumes of the orders around it."""
@@ -141,7 +144,7 @@ class Sweeps(Detector):
             self._complete(context, order, order.last_stamp)
 
     def on_timer(self, context: DetectorContext, at: float) -> None:
-        """Complete an order without a trade for 5 ms."""
+        """Complete an order without a trade for 1 ms."""
         order = self.order
         if order is None or not order.spans_stamps:
             return
@@ -157,7 +160,7 @@ class Sweeps(Detector):
             min(at, order.last_stamp + MAX_PRINT_GAP_MS) if order.spans_stamps else order.last_stamp
         )
         threshold = context.baselines.order_size.quantile(0)
-        context.baselines.order_size.add(order.size)
+        context.baselines.order_size.add(order.size, context.baselines.clock)
         if not threshold or len(order.prices) < MIN_PRICES:
             return
         if order.size >= threshold:

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from app.analysis.quantiles import decayed_histogram
+from app.analysis.quantiles import DecayClock, decayed_histogram
 from app.evaluation.figures.tape_tables import Floats, Quotes, TapeTables
 
 WINDOW_MS = 10_000.0
@@ -32,11 +32,12 @@ def median_depth(quotes: Quotes) -> Floats:
     """Return for each quote the engine's median depth at the second before it, or NaN."""
     seconds = _grid(quotes, SECOND_MS)[1:]
     depths = (quotes.bid_size + quotes.ask_size) / 2
-    sampled = decayed_histogram(0.5)
+    sampled, clock = decayed_histogram(0.5), DecayClock()
     known = np.full(len(seconds) + 1, np.nan)
     places = np.searchsorted(quotes.stamp, seconds, side="right") - 1
     for number, place in enumerate(places.tolist()):
-        sampled.add(float(depths[place]))
+        sampled.add(float(depths[place]), clock)
+        clock.end_second()
         median = sampled.quantile(0)
         known[number + 1] = np.nan if median is None else median
     mine: Floats = known[np.searchsorted(seconds, quotes.stamp)]

@@ -1,7 +1,8 @@
 """Pack the engine's state to bytes, and unpack it: each object as its class's name and its fields.
 
 The name is stored because compiled classes have no annotations at run time. Fields that are no
-parameters of their class (`init=False`) are left out: they are stored apart, or derived.
+parameters of their class (`init=False`) are left out: they are stored apart, or derived. Arrays of
+floats that 32 bits hold exactly, as most sizes and numbers of price units, are stored in those.
 """
 
 import zlib
@@ -80,45 +81,6 @@ _LAYOUT = zlib.crc32(repr(sorted((k.mark, k.names) for k in _KINDS.values())).en
 # the one whose layout is older leaves the other's states alone. A test keeps it.
 LAYOUT_NUMBER: Final = 3
 
-# States of former layouts are read, and written anew in today's. The first was stored before these
-# classes and some of their fields were renamed, in November 2026: same fields, same order. The
-# second lacks last fields with defaults: price units, and what was rejected.
-_FORMER_LAYOUTS = (0xFDF750AE, 0xE6A81DFB)
-_FORMER_MARKS = {
-    b"BarFold": "BarBuilder",
-    b"BookSecond": "SecondTotals",
-    b"Decayed": "DecayedRatio",
-    b"Entry": "JournalEntry",
-    b"Flow": "TakerFlow",
-    b"InForce": "Thresholds",
-    b"Left": "DepartedPrice",
-    b"Level": "PriceLevel",
-    b"Market": "StandingQuote",
-    b"Moves": "BestPriceChanges",
-    b"Reserve": "IcebergCandidate",
-    b"Scale": "DecayedHistogram",
-    b"Scene": "DetectorContext",
-    b"SecondFacts": "SecondSample",
-    b"Shown": "DisplayedSize",
-    b"Side": "TradeSign",
-    b"Snapshot": "BuilderCheckpoint",
-    b"Taking": "Depletion",
-    b"Through": "ThroughPrice",
-    b"Tick": "TickSize",
-    b"Tracked": "TrackedQuantile",
-    b"Usual": "Baselines",
-    b"Weak": "ExpiringEvent",
-}
-_MAKE |= {former: _MAKE[name.encode()] for former, name in _FORMER_MARKS.items()}
-
-
-def _former_detectors(*detectors: object) -> list[object]:
-    """Take what a former `Detectors` held, a field each; the codec puts them in order."""
-    return list(detectors)
-
-
-_MAKE[b"Detectors"] = _former_detectors
-
 # Errors of unpacking valid msgpack that holds no state.
 _MISSHAPEN = (RecursionError, KeyError, TypeError, ValueError, IndexError)
 _encode = msgspec.msgpack.Encoder().encode
@@ -141,8 +103,7 @@ def unpack(blob: bytes) -> object:
     Raises `StateUnreadable` if the bytes or the fields of the classes changed since.
     """
     body = blob[_CHECKSUM_BYTES:]
-    checksums = [_checksum(body, layout) for layout in (_LAYOUT, *_FORMER_LAYOUTS)]
-    if blob[:_CHECKSUM_BYTES] not in checksums:
+    if blob[:_CHECKSUM_BYTES] != _checksum(body, _LAYOUT):
         raise StateUnreadable("its checksum differs")
     try:
         return _made(_decode(body))
@@ -163,7 +124,9 @@ def _plain(value: object) -> object:
     if isinstance(value, dict):
         return {key: _plain(one) for key, one in value.items()}
     if isinstance(value, array):
-        return value.typecode.encode() + value.tobytes()
+        shorter = array("f", value) if value.typecode == "d" else value
+        kept = shorter if shorter == value else value
+        return kept.typecode.encode() + kept.tobytes()
     return value
 
 
@@ -175,5 +138,6 @@ def _made(plain: object) -> object:
     if isinstance(plain, dict):
         return {key: _made(one) for key, one in plain.items()}
     if isinstance(plain, bytes):
-        return array(chr(plain[0]), plain[1:])
+        unpacked: array[Any] = array(chr(plain[0]), plain[1:])
+        return array("d", unpacked) if unpacked.typecode == "f" else unpacked
     return plain
