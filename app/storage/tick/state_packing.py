@@ -22,6 +22,7 @@ from app.analysis import (
     quantiles,
     records,
     rejections,
+    return_periods,
     standing_quote,
     state,
     touch,
@@ -38,6 +39,7 @@ _MODULES: tuple[ModuleType, ...] = (
     standing_quote,
     records,
     rejections,
+    return_periods,
     quantiles,
     detector_context,
     state,
@@ -78,8 +80,9 @@ _LAYOUT = zlib.crc32(repr(sorted((k.mark, k.names) for k in _KINDS.values())).en
 
 # States of former layouts are read, and written anew in today's. The first was stored before these
 # classes and some of their fields were renamed, in November 2026: same fields, same order. The
-# second lacks last fields with defaults: price units, and what was rejected.
-_FORMER_LAYOUTS = (0xFDF750AE, 0xE6A81DFB)
+# second lacks last fields with defaults: price units, and what was rejected; the third those of
+# return periods.
+_FORMER_LAYOUTS = (0xFDF750AE, 0xE6A81DFB, 0x8B5D5CFD)
 _FORMER_MARKS = {
     b"BarFold": "BarBuilder",
     b"BookSecond": "SecondTotals",
