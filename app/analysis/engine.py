@@ -469,7 +469,7 @@ class Engine:
         result = TickResult(
             as_of=as_of,
             metrics=metrics,
-            ranks=state.ranks.of_windows(metrics, as_of, past_seconds),
+            ranks=state.ranks.of_windows(as_of, past_seconds),
             quality={name: self._quality(as_of, span) for name, span in WINDOWS.items()},
             last_sweep={
                 name: self._sweep_since(as_of - span * SECOND_MS) for name, span in WINDOWS.items()

@@ -215,12 +215,10 @@ class WindowPast:
         if not self.is_covered(fields):
             return
         self.waiting_second = end
-        place = 0
-        for histogram in self.histograms:
+        for place, histogram in enumerate(self.histograms):
             value = fields.get(RANKED[place])
             if isinstance(value, (int, float)):
                 histogram.move_to(_bin_of(place, float(value), fields))
-            place += 1
 
     def _add_waiting(self) -> None:
         second = self.waiting_second
@@ -236,7 +234,7 @@ class WindowPast:
         for histogram in self.histograms:
             histogram.add_waiting(weight)
 
-    def ranks(self, fields: Fields, as_of: int, past_seconds: float) -> WindowRanks:
+    def ranks(self, as_of: int, past_seconds: float) -> WindowRanks:
         """Return the ranks of the window's metrics at `as_of` among the seconds before it."""
         found = WindowRanks()
         if past_seconds < MIN_PAST_SECONDS or not self.weight.since:
@@ -251,12 +249,10 @@ class WindowPast:
         found.independent_windows = most / weight / self.seconds
         if self.waiting_second != as_of:
             return found
-        place = 0
-        for histogram in self.histograms:
+        for place, histogram in enumerate(self.histograms):
             if histogram.is_waiting and histogram.total >= MIN_SAMPLES * weight:
                 # Four digits; a rank is not known better.
                 found.shares[RANKED[place]] = int(histogram.rank() * 1e4 + 0.5) / 1e4
-            place += 1
         return found
 
 
@@ -294,17 +290,13 @@ class Ranks:
 
     def close_second(self, metrics: Mapping[str, Fields], end: int) -> None:
         """Take the metrics of each window, by its name, at a whole second that ended."""
-        place = 0
-        for name in WINDOWS:
+        for place, name in enumerate(WINDOWS):
             self.windows[place].close_second(metrics[name], end)
-            place += 1
 
-    def of_windows(
-        self, metrics: Mapping[str, Fields], as_of: int, past_seconds: float
-    ) -> dict[str, WindowRanks]:
+    def of_windows(self, as_of: int, past_seconds: float) -> dict[str, WindowRanks]:
         """Return the ranks of each window at `as_of`, by its name."""
         return {
-            name: past.ranks(metrics[name], as_of, past_seconds)
+            name: past.ranks(as_of, past_seconds)
             for name, past in zip(WINDOWS, self.windows, strict=True)
         }
 

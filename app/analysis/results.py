@@ -18,9 +18,10 @@ Quality = dict[str, int | list[str] | list[list[float]] | dict[str, int]]
 class TickResult:
     """The result of one tick, as of `as_of`, which the tick writes to Redis.
 
-    By window: `metrics`, `ranks`, `quality`, `last_sweep`. `changed_events` and `levels` (None: unchanged)
-    are to be published, `expired_events` (opened_at, id) to be removed; `final_bars` can't change
-    any more; `failed_detectors` holds the error of each detector that failed in this tick.
+    By window: `metrics`, `ranks`, `quality`, `last_sweep`. `changed_events` and `levels` (None:
+    unchanged) are to be published, `expired_events` (opened_at, id) to be removed; `final_bars`
+    can't change any more; `failed_detectors` holds the error of each detector that failed in this
+    tick.
     """
 
     as_of: int

@@ -54,10 +54,10 @@ class State:
     """What the engine keeps of a ticker between ticks, except bars that are final.
 
     `detectors` are in the order in which they are called. `recent` holds the bars of the last 2 s,
-    which are stored apart as `ranks` are, `checkpoints` the bar builders at their starts, `failed` by pattern the
-    second in which its detector last failed. Before the first usable record there are no bars but
-    those that count rejected records. Prices are in units of 10^-`digits`; `refused_in_a_row`
-    counts the newest records that this unit could not hold.
+    which are stored apart as `ranks` are, `checkpoints` the bar builders at their starts, `failed`
+    by pattern the second in which its detector last failed. Before the first usable record there
+    are no bars but those that count rejected records. Prices are in units of 10^-`digits`;
+    `refused_in_a_row` counts the newest records that this unit could not hold.
     """
 
     ticker: str

@@ -33,8 +33,9 @@ Evidence = dict[str, float | int | str]
 class Event:
     """One pattern event; fields up to `evidence` are published (contract, section 4).
 
-    So is `return_minutes` (section 9) where it is known, and `at_least` where it is true. `key` is its key in `Events.live`. `closing_at` and `closing_reason` hold a closing condition
-    that came true; the event closes `REOPEN_WITHIN_MS` later unless it opens again before.
+    So is `return_minutes` (section 9) where it is known, and `at_least` where it is true. `key` is
+    its key in `Events.live`. `closing_at` and `closing_reason` hold a closing condition that came
+    true; the event closes `REOPEN_WITHIN_MS` later unless it opens again before.
     """
 
     id: str
