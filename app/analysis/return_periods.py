@@ -19,8 +19,10 @@ from app.analysis.quantiles import FloatArray, IntArray
 
 HALF_LIFE_SECONDS: Final = 10_800
 MIN_OBSERVED_MINUTES: Final = 30.0
-MAX_PEAKS: Final = 96
-"""How many statistics of a type are kept; beyond, the lower half is thinned out."""
+MAX_PEAKS: Final = 128
+"""How many statistics of a type are kept; beyond, small ones are put together."""
+_MIN_FREED: Final = 16
+_FINEST_SHARE: Final = 1 / 32
 MAX_WAITING: Final = 64
 _MINUTE_MS: Final = 60_000.0
 _MEAN_LIFE_MINUTES: Final = HALF_LIFE_SECONDS / 60 / math.log(2)
@@ -151,14 +153,34 @@ class PastEvents:
                 self.weights.append(weight)
 
     def _thin_out(self) -> None:
-        """Put the lower half together, two at a time, at the heavier one's statistic."""
+        """Put neighbours together where many are greater, more of them until enough is free."""
+        share = _FINEST_SHARE
+        while len(self.peaks) > MAX_PEAKS - _MIN_FREED:
+            self._put_together(share)
+            share *= 2
+
+    def _put_together(self, share: float) -> None:
+        """Make one of neighbours that weigh at most a share of all that is greater than them.
+
+        It has the statistic of the heavier one.
+        """
         peaks, weights = array("f"), array("d")
-        for place in range(0, MAX_PEAKS // 2, 2):
-            lower, upper = self.weights[place], self.weights[place + 1]
-            peaks.append(self.peaks[place if lower > upper else place + 1])
-            weights.append(lower + upper)
-        self.peaks = peaks + self.peaks[MAX_PEAKS // 2 :]
-        self.weights = weights + self.weights[MAX_PEAKS // 2 :]
+        peak, weight, greater = self.peaks[-1], self.weights[-1], 0.0
+        for place in range(len(self.peaks) - 2, -1, -1):
+            other = self.weights[place]
+            if weight + other <= share * greater:
+                peak = peak if weight >= other else self.peaks[place]
+                weight += other
+            else:
+                peaks.append(peak)
+                weights.append(weight)
+                greater += weight
+                peak, weight = self.peaks[place], other
+        peaks.append(peak)
+        weights.append(weight)
+        peaks.reverse()
+        weights.reverse()
+        self.peaks, self.weights = peaks, weights
 
     def count_greater(self, event: Noticed, at: int, living: Iterable[Noticed]) -> float:
         """Return the decayed number of earlier events of a greater statistic, equal ones half."""
