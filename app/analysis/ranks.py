@@ -44,7 +44,8 @@ _CHECKSUM_BYTES: Final = 4
 _IS_RATIO: Final = [UNIT_OF[name] == RATIO for name in RANKED]
 _OFI: Final = RANKED.index("ofi")
 _SIGNED_VOLUME: Final = RANKED.index("signed_volume")
-_SUMS_OF_LOGS: Final = (RANKED.index("log_ofi"), RANKED.index("effective_spread_bps"))
+_LOG_OFI: Final = RANKED.index("log_ofi")
+_EFFECTIVE_SPREAD: Final = RANKED.index("effective_spread_bps")
 
 
 def log_bin(value: float) -> int:
@@ -58,11 +59,17 @@ def log_bin(value: float) -> int:
     if value == 0:
         return 0
     mantissa, exponent = math.frexp(abs(value))
-    octave = exponent - _LOWEST_EXPONENT
-    # The mantissa is in [1/2, 1).
-    part = BINS_AN_OCTAVE * (math.log2(mantissa) + 1.0) + _EDGE
-    found = BINS_AN_OCTAVE * octave + int(part) + 1
+    found = _log_bin(_part_of_octave(mantissa), exponent)
     return found if value > 0 else -found
+
+
+def _part_of_octave(mantissa: float) -> int:
+    """Return the part, of eight, in which a mantissa in [1/2, 1) is; 8 just below 1."""
+    return int(BINS_AN_OCTAVE * (math.log2(mantissa) + 1.0) + _EDGE)
+
+
+def _log_bin(part: int, exponent: int) -> int:
+    return BINS_AN_OCTAVE * (exponent - _LOWEST_EXPONENT) + part + 1
 
 
 def ratio_bin(value: float) -> int:
@@ -78,14 +85,33 @@ def ratio_bin(value: float) -> int:
     return found if value > 0 else -found
 
 
+# Where the bins of an octave begin, for mantissas in [1/2, 1), and well inside of them: there a
+# value is in its bin however its logarithm is rounded.
+_EDGES: Final = [2.0 ** ((n - _EDGE) / BINS_AN_OCTAVE - 1.0) for n in range(BINS_AN_OCTAVE + 1)]
+_INSIDE: Final = 1e-12
+
+
 class RankHistogram:
     """One metric's past: decayed weights by bin, only of bins that occurred.
 
     The weight `below` the newest value's `bin`, which is at or before `place`, moves with it: from
     one second to the next that takes a few steps. `is_waiting`: the newest second is not added yet.
+    Values from `low` to below `high` are surely in the present bin: most stay in theirs, and a
+    logarithm takes longer than all else.
     """
 
-    __slots__ = ("below", "bin", "bins", "is_waiting", "place", "total", "weights")
+    __slots__ = (
+        "below",
+        "bin",
+        "bins",
+        "has_cell",
+        "high",
+        "is_waiting",
+        "low",
+        "place",
+        "total",
+        "weights",
+    )
 
     bins: IntArray
     weights: FloatArray
@@ -94,28 +120,33 @@ class RankHistogram:
     below: float
     total: float
     is_waiting: bool
+    has_cell: bool
+    low: float
+    high: float
 
     def __init__(self) -> None:
         self.bins = array("h")
         self.weights = array("f")
         self.bin = self.place = 0
         self.below = self.total = 0.0
-        self.is_waiting = False
+        self.is_waiting = self.has_cell = False
+        self.low = self.high = 0.0
 
     def add_waiting(self, weight: float) -> None:
         """Add the second that waits, if one does."""
         if not self.is_waiting:
             return
         self.is_waiting = False
-        place = self.place
-        if place < len(self.bins) and self.bins[place] == self.bin:
-            before = self.weights[place]
-            self.weights[place] = before + weight
-            self.total += self.weights[place] - before
+        place, weights = self.place, self.weights
+        if self.has_cell:
+            before: float = weights[place]
+            weights[place] = before + weight
+            self.total += weights[place] - before
         else:
             self.bins.insert(place, self.bin)
-            self.weights.insert(place, weight)
-            self.total += self.weights[place]
+            weights.insert(place, weight)
+            self.total += weights[place]
+            self.has_cell = True
 
     def move_to(self, value_bin: int) -> None:
         """Move to the newest value's bin; it waits."""
@@ -128,15 +159,32 @@ class RankHistogram:
             place -= 1
             below -= weights[place]
         self.bin, self.place, self.below = value_bin, place, below
+        self.has_cell = place < count and bins[place] == value_bin
         self.is_waiting = True
+
+    def move_to_log(self, value: float) -> None:
+        """Move to the bin of a value on the logarithmic grid."""
+        if self.low <= value < self.high:
+            self.is_waiting = True
+            return
+        self.low = self.high = 0.0
+        if not value:
+            self.move_to(0)
+            return
+        mantissa, exponent = math.frexp(abs(value))
+        part = _part_of_octave(mantissa)
+        found = _log_bin(part, exponent)
+        self.move_to(found if value > 0 else -found)
+        if part < BINS_AN_OCTAVE:
+            low = math.ldexp(_EDGES[part], exponent) * (1.0 + _INSIDE)
+            high = math.ldexp(_EDGES[part + 1], exponent) * (1.0 - _INSIDE)
+            self.low, self.high = (low, high) if value > 0 else (-high, -low)
 
     def rank(self) -> float:
         """Return the share of the past below the newest value, equal ones half."""
-        equal = 0.0
-        if self.place < len(self.bins) and self.bins[self.place] == self.bin:
-            equal = self.weights[self.place]
+        equal: float = self.weights[self.place] if self.has_cell else 0.0
         share = (self.below + equal / 2) / self.total
-        return min(1.0, max(0.0, share))
+        return min(max(share, 0.0), 1.0)
 
     def divide(self, factor: float) -> None:
         """Multiply all weights by a power of two, and forget what is negligible then."""
@@ -152,7 +200,12 @@ class RankHistogram:
             self.total += weight
             if bins[place] < self.bin:
                 self.below += weight
+        self.find_place()
+
+    def find_place(self) -> None:
+        """Find the place of the newest value's bin."""
         self.place = bisect_left(self.bins, self.bin)
+        self.has_cell = self.place < len(self.bins) and self.bins[self.place] == self.bin
 
     def packed(self) -> bytes:
         """Return the bytes from which `_unpack_histogram` makes an equal object."""
@@ -174,7 +227,7 @@ def _unpack_histogram(packed: bytes, start: int) -> tuple[RankHistogram, int]:
     found.weights.frombytes(packed[weights:end])
     if len(found.weights) != count:
         raise ValueError("ranks: cut off")
-    found.place = bisect_left(found.bins, found.bin)
+    found.find_place()
     return found, end
 
 
@@ -218,7 +271,10 @@ class WindowPast:
         for place, histogram in enumerate(self.histograms):
             value = fields.get(RANKED[place])
             if isinstance(value, (int, float)):
-                histogram.move_to(_bin_of(place, float(value), fields))
+                if _IS_RATIO[place]:
+                    histogram.move_to(ratio_bin(float(value)))
+                else:
+                    histogram.move_to_log(_without_rounding(place, float(value), fields))
 
     def _add_waiting(self) -> None:
         second = self.waiting_second
@@ -256,19 +312,16 @@ class WindowPast:
         return found
 
 
-def _bin_of(place: int, value: float, fields: Fields) -> int:
-    """Return the bin of a metric's value; what is left of terms that cancel counts as 0."""
-    if _IS_RATIO[place]:
-        return ratio_bin(value)
+def _without_rounding(place: int, value: float, fields: Fields) -> float:
+    """Return a metric's value; 0 where it is what rounding leaves of terms that cancel."""
+    nothing = 0.0
     if place == _OFI:
-        scale = _number(fields, "avg_bid_size") + _number(fields, "avg_ask_size")
-        return log_bin(value) if abs(value) > _TINY * scale else 0
-    if place == _SIGNED_VOLUME:
-        scale = _number(fields, "buy_volume") + _number(fields, "sell_volume")
-        return log_bin(value) if abs(value) > _TINY * scale else 0
-    if place in _SUMS_OF_LOGS and abs(value) < _TINY:
-        return 0
-    return log_bin(value)
+        nothing = _number(fields, "avg_bid_size") + _number(fields, "avg_ask_size")
+    elif place == _SIGNED_VOLUME:
+        nothing = _number(fields, "buy_volume") + _number(fields, "sell_volume")
+    elif place in {_LOG_OFI, _EFFECTIVE_SPREAD}:
+        nothing = 1.0
+    return 0.0 if abs(value) <= _TINY * nothing else value
 
 
 def _number(fields: Fields, name: str) -> float:
