@@ -13,6 +13,10 @@ from app.evaluation.scorecard.plots import draw
 from app.evaluation.scorecard.report import render_page
 from app.evaluation.scorecard.rows import QUICK, Scorecard
 from tests.analysis.test_ranks import market
+from tests.tapes import FOLDER, records_of
+
+BOUNDS = (0.03, 0.08), (0.005, 0.02)
+"""Of 10s and 1min: the shares of each tail, and of ranks from .99 on."""
 
 
 def uniform(half_hours: int = 2) -> RankCounts:
@@ -88,6 +92,22 @@ def test_a_tape_is_counted_from_its_second_hour_on() -> None:
         assert 0 <= ranks.low <= 1
     assert found.minutes == pytest.approx(62 - 30, abs=0.1)
     assert sum(map(len, found.periods.values())) > 20
+
+
+@pytest.mark.skipif(not FOLDER.exists(), reason="the real tapes are not here")
+def test_on_a_real_day_what_is_called_rare_is_rare() -> None:
+    found = calibrate("AAPL", records_of("AAPL_2012-06-21"))
+
+    for window, ranks in found.ranks.items():
+        most, highest = ((0.02, 0.12), (0.003, 0.03)) if window == "5min" else BOUNDS
+        assert most[0] <= ranks.high <= most[1]
+        assert most[0] <= ranks.low <= most[1]
+        assert highest[0] <= ranks.highest <= highest[1]
+    for minutes, low, high in ((10, 0.5, 2.0), (30, 0.25, 2.2)):
+        ratios = {row.type: row.ratio for row in found.return_ratios(minutes)}
+        assert len(ratios) > 3
+        assert {kind: it for kind, it in ratios.items() if not low <= it <= high} == {}
+        assert 1 / 1.3 <= found.pooled(minutes) <= 1.3
 
 
 def test_the_page_and_its_plots_show_the_calibrations(tmp_path: Path) -> None:
