@@ -13,6 +13,8 @@ from app.analysis.bars import SECOND_MS
 MAX_HALF_LIVES: Final = 8
 """How many half-lives weights grow before they are divided."""
 
+_MAX_EXPONENT: Final = 1000.0
+
 
 @dataclass(slots=True)
 class GrowingWeight:
@@ -34,7 +36,9 @@ class GrowingWeight:
     def at(self, second: int) -> float:
         """Return what a second (ms) weighs beside those before it."""
         half_lives = (second - self.since) / SECOND_MS / self.half_life_seconds
-        weight: float = 2.0 ** (half_lives - MAX_HALF_LIVES * self.divided)
+        exponent = half_lives - MAX_HALF_LIVES * self.divided
+        # Beyond, after weeks of sleep, all that was weighs nothing.
+        weight: float = 2.0 ** max(-_MAX_EXPONENT, min(_MAX_EXPONENT, exponent))
         return weight
 
     def division(self, second: int) -> float:

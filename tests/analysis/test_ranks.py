@@ -248,6 +248,28 @@ def test_a_restart_changes_no_byte() -> None:
     assert encode_state(again.state) == encode_state(whole.state)
 
 
+@pytest.mark.parametrize("days", [1, 30, 400])
+def test_after_a_long_sleep_a_past_begins_anew(days: int) -> None:
+    records = list(market(1, 21))
+    engine = Engine.new("SPY")
+    engine.advance(Batch(records, []), second(1260))
+    assert engine.result().ranks["10s"].status == "known"
+    day = 86_400
+
+    asleep = engine.advance(Batch([], []), second(1260 + days * day))
+    assert asleep.ranks["10s"].status == "warming"
+    awake = later(list(market(2, 21)), days * day * SECOND_MS + 1_300_000)
+    found = [engine.advance(batch, end) for batch, end in pieces(awake, ends_of(awake, 60))]
+
+    assert [bool(it.ranks["10s"].shares) for it in found[:3]] == [False] * 3
+    assert found[-1].ranks["10s"].status == "known"
+    # What was before weighs nothing beside what is.
+    fresh = Engine.new("SPY")
+    expected = [fresh.advance(batch, end) for batch, end in pieces(awake, ends_of(awake, 60))][-1]
+    for name, share in expected.ranks["10s"].shares.items():
+        assert found[-1].ranks["10s"].shares[name] == pytest.approx(share, abs=0.02)
+
+
 @pytest.mark.parametrize("damage", [b"", b"\0", b"abc"])
 def test_bytes_that_are_no_ranks_are_refused(damage: bytes) -> None:
     packed = Engine.new("LAW").state.ranks.packed()
