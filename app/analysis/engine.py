@@ -15,7 +15,7 @@ from app.analysis.detector_context import NEVER
 from app.analysis.detectors import new_detectors
 from app.analysis.dispatch import DetectorDispatcher
 from app.analysis.late_records import MAX_LATE_MS
-from app.analysis.metrics import compute_metrics
+from app.analysis.metrics import Fields, compute_metrics
 from app.analysis.patterns.events import Event
 from app.analysis.price_fields import PriceWalk
 from app.analysis.price_units import UNITS_PER_ONE
@@ -52,6 +52,9 @@ class Engine:
         self._levels_changed = [False, False]
         self._oddities: dict[str, int] = {}
         self._dispatcher = DetectorDispatcher(state)
+        # The metrics as of the second that closed last, 0 where they are to be computed anew.
+        self._metrics_second = 0
+        self._metrics: dict[str, Fields] = {}
         # The second in which a finer unit was last refused, and its digits.
         self._refused_second, self._refused_digits = 0, 0
         if table.digits < state.digits:
@@ -222,6 +225,7 @@ class Engine:
         end = whole_second(stamp)
         if not state.context.first_stamp:
             state.context.first_stamp = stamp
+        state.context.events.observed.begin(stamp)
         state.bar_builder.begin(end)
         state.bar_builder.integrated_to = max(float(end - SECOND_MS), state.gap_end)
         state.is_asleep = False
@@ -360,6 +364,28 @@ class Engine:
         self._add_bar(bar)
         if falls_asleep:
             self._suspend(end, "silence")
+        else:
+            self._rank_second(end)
+
+    def _rank_second(self, end: int) -> None:
+        """Add the metrics of the windows that end at a closed second to the past of their ranks."""
+        self._metrics_second, self._metrics = end, self._compute_metrics(end)
+        self.state.ranks.close_second(self._metrics, end)
+
+    def _compute_metrics(self, as_of: int) -> dict[str, Fields]:
+        windows = self.table.windows(as_of, WINDOW_SECONDS)
+        tick_size = self.state.context.tick_size.size
+        return {
+            name: compute_metrics(window, tick_size)
+            for name, window in zip(WINDOWS, windows, strict=True)
+        }
+
+    def _take_metrics(self, as_of: int) -> dict[str, Fields]:
+        """Return the metrics as of the last second folded; if it closed, they are known."""
+        is_known = self._metrics_second == as_of
+        metrics = self._metrics if is_known else self._compute_metrics(as_of)
+        self._metrics_second, self._metrics = 0, {}
+        return metrics
 
     def _update_levels(self, end: int) -> None:
         for side, levels in enumerate(self.state.levels):
@@ -417,6 +443,7 @@ class Engine:
         state = self.state
         context = state.context
         context.events.close_all(float(end), reason)
+        context.events.observed.end(float(end))
         state.detectors = new_detectors()
         context.visits = [None, None]
         context.price_changes = [BestPriceChanges(), BestPriceChanges()]
@@ -434,16 +461,15 @@ class Engine:
         """Return the result as of the last second folded; each change is in one result only."""
         state = self.state
         as_of = state.as_of
-        windows = self.table.windows(as_of, WINDOW_SECONDS)
+        metrics = self._take_metrics(as_of)
+        past_seconds = (as_of - state.context.first_stamp) / SECOND_MS
         changed = state.context.events.take_changed()
         for event in changed:
             self._note_changed(event)
         result = TickResult(
             as_of=as_of,
-            metrics={
-                name: compute_metrics(window, state.context.tick_size.size)
-                for name, window in zip(WINDOWS, windows, strict=True)
-            },
+            metrics=metrics,
+            ranks=state.ranks.of_windows(as_of, past_seconds),
             quality={name: self._quality(as_of, span) for name, span in WINDOWS.items()},
             last_sweep={
                 name: self._sweep_since(as_of - span * SECOND_MS) for name, span in WINDOWS.items()

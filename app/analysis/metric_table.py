@@ -505,6 +505,25 @@ WORDS: Final = {row.name: row.words for row in METRICS if row.words}
 
 NUMBERS: Final = frozenset(row.name for row in METRICS if not row.words)
 
+UNIT_OF: Final = {row.name: row.unit for row in METRICS}
+
+RANKED: Final = (
+    "spread_bps",
+    "queue_imbalance",
+    "ofi",
+    "log_ofi",
+    "trade_imbalance",
+    "signed_volume",
+    "realized_volatility_bps",
+    "quotes_per_second",
+    "trade_count",
+    "size_turnover",
+    "avg_bid_size",
+    "avg_ask_size",
+    "effective_spread_bps",
+)
+"""The metrics whose rank in the ticker's own past is published (`ranks`)."""
+
 SHOWN: Final = tuple(row for row in METRICS if row.line)
 """Metrics as answers list them: those of the tick have places of their own there."""
 

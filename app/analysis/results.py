@@ -9,6 +9,7 @@ from app.analysis.levels import PublishedLevel
 from app.analysis.metrics import Fields
 from app.analysis.patterns.events import Event
 from app.analysis.quality_table import ACCEPTED_NAMES, REJECTED_TOTAL
+from app.analysis.ranks import WindowRanks
 
 Quality = dict[str, int | list[str] | list[list[float]] | dict[str, int]]
 
@@ -17,13 +18,15 @@ Quality = dict[str, int | list[str] | list[list[float]] | dict[str, int]]
 class TickResult:
     """The result of one tick, as of `as_of`, which the tick writes to Redis.
 
-    By window: `metrics`, `quality`, `last_sweep`. `changed_events` and `levels` (None: unchanged)
-    are to be published, `expired_events` (opened_at, id) to be removed; `final_bars` can't change
-    any more; `failed_detectors` holds the error of each detector that failed in this tick.
+    By window: `metrics`, `ranks`, `quality`, `last_sweep`. `changed_events` and `levels` (None:
+    unchanged) are to be published, `expired_events` (opened_at, id) to be removed; `final_bars`
+    can't change any more; `failed_detectors` holds the error of each detector that failed in this
+    tick.
     """
 
     as_of: int
     metrics: dict[str, Fields]
+    ranks: dict[str, WindowRanks]
     quality: dict[str, Quality]
     last_sweep: dict[str, Event | None]
     behaviors: Behaviors
@@ -38,6 +41,7 @@ class TickResult:
         as_of: int,
         *,
         metrics: dict[str, Fields],
+        ranks: dict[str, WindowRanks],
         quality: dict[str, Quality],
         last_sweep: dict[str, Event | None],
         behaviors: Behaviors,
@@ -49,6 +53,7 @@ class TickResult:
     ) -> None:
         self.as_of = as_of
         self.metrics = metrics
+        self.ranks = ranks
         self.quality = quality
         self.last_sweep = last_sweep
         self.behaviors = behaviors

@@ -11,6 +11,7 @@ from app.analysis.levels import SideLevels
 from app.analysis.patterns.detector import Detector
 from app.analysis.patterns.events import Event, Events
 from app.analysis.price_units import DEFAULT_DIGITS
+from app.analysis.ranks import Ranks
 from app.analysis.records import Quote
 from app.analysis.rejections import Rejections
 from app.analysis.standing_quote import StandingQuote
@@ -53,10 +54,10 @@ class State:
     """What the engine keeps of a ticker between ticks, except bars that are final.
 
     `detectors` are in the order in which they are called. `recent` holds the bars of the last 2 s,
-    which are stored apart, `checkpoints` the bar builders at their starts, `failed` by pattern the
-    second in which its detector last failed. Before the first usable record there are no bars but
-    those that count rejected records. Prices are in units of 10^-`digits`; `refused_in_a_row`
-    counts the newest records that this unit could not hold.
+    which are stored apart as `ranks` are, `checkpoints` the bar builders at their starts, `failed`
+    by pattern the second in which its detector last failed. Before the first usable record there
+    are no bars but those that count rejected records. Prices are in units of 10^-`digits`;
+    `refused_in_a_row` counts the newest records that this unit could not hold.
     """
 
     ticker: str
@@ -81,6 +82,7 @@ class State:
     rejected_trades: Rejections = field(default_factory=Rejections)
     digits: int = DEFAULT_DIGITS
     refused_in_a_row: int = 0
+    ranks: Ranks = field(default_factory=Ranks, init=False)
 
     @property
     def has_records(self) -> bool:

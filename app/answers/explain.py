@@ -21,6 +21,7 @@ from app.answers.schema import (
     flags_of,
     seconds_of,
     short,
+    significant,
     whole,
 )
 from app.answers.ticker_answer import EventFacts, event_facts
@@ -89,6 +90,13 @@ class Explanation(Reply):
     event: EventFacts
     noticed_at: EpochMs = None
     updated_at: EpochMs = None
+    return_minutes: Annotated[
+        Known,
+        Field(description="mean minutes between events of its type with at least its statistic"),
+    ] = None
+    at_least: Annotated[
+        bool | None, Field(description="true: none so far had as great a statistic")
+    ] = None
     evidence: Annotated[
         dict[str, Number | str], Field(description="what the event was made from, as known now")
     ]
@@ -134,6 +142,9 @@ class Explanation(Reply):
             yield f"noticed {ago(self.noticed_at, self.now)}"
         if self.updated_at is not None:
             yield f"updated {ago(self.updated_at, self.now)}"
+        if self.return_minutes is not None:
+            least = "at least " if self.at_least else ""
+            yield f"return period {least}{plain(self.return_minutes)} min"
 
 
 def _number_text(value: Number | None) -> str:
@@ -175,6 +186,8 @@ def _explanation(reader: Reader, snapshot: TickerSnapshot, event: EventRecord) -
         event=event_facts(event),
         noticed_at=round(event.noticed_at),
         updated_at=round(event.updated_at),
+        return_minutes=significant(event.return_minutes, 3),
+        at_least=event.at_least or None,
         evidence={name: _rounded(value) for name, value in event.evidence.items()},
         before=_span(reader, snapshot.ticker, event.opened_at - CONTEXT_MS, event.opened_at),
         during=_span(reader, snapshot.ticker, event.opened_at, end_ms),

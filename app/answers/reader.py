@@ -38,6 +38,7 @@ from app.answers.ticker_read import (
     SecondTable,
     TickerReads,
     TickerReplies,
+    nearest_window,
 )
 from app.core import clock
 from app.core.errors import (
@@ -74,6 +75,7 @@ from app.storage.published import (
     read_metrics,
     read_number,
     read_quality,
+    read_ranks,
 )
 from app.storage.record_range import RecordRange, read_record_range
 from app.storage.redis_client import address_of, connect, database_of
@@ -96,7 +98,9 @@ class TickerSnapshot:
     than the newest usable one. `past` is set for an earlier moment. `ready_in_seconds` is the time
     until the history is covered, None if it is; `feed_lag_seconds` is by how much the feed is
     behind, 0 for one in time; `cause` states why the snapshot is stale or quiet; `events` is None
-    if they were not requested.
+    if they were not requested. `ranks`, 0 to 1 by metric, are those of the published window
+    `ranks_window`, the nearest to the history; `rank_windows` is from how many independent windows
+    they come.
     """
 
     ticker: str
@@ -120,6 +124,9 @@ class TickerSnapshot:
     past: bool = False
     rejected: RejectedRecords = field(default_factory=RejectedRecords)
     feed_lag_seconds: int = 0
+    ranks: Mapping[str, float] = field(default_factory=dict)
+    ranks_window: str | None = None
+    rank_windows: float | None = None
 
     @property
     def warming(self) -> bool:
@@ -380,6 +387,7 @@ class Reader:
         events = events_after(replies.events, request.ticker, start_ms)
         failures = TickFailures.from_fields(replies.failures)
         quiet = _is_quiet(request.now_ms - replies.feed_lag_ms - quote_ms, replies)
+        ranked = replies.window if read_number(replies.window.get(b"as_of")) == as_of_ms else {}
         return TickerSnapshot(
             ticker=request.ticker,
             now_ms=request.now_ms,
@@ -406,6 +414,9 @@ class Reader:
             rejected=newest.rejected,
             feed_lag_seconds=replies.feed_lag_seconds,
             engine=read_engine(replies.five_minutes.get(b"engine")),
+            ranks=read_ranks(ranked.get(b"ranks")),
+            ranks_window=nearest_window(seconds),
+            rank_windows=read_number(ranked.get(b"rank_windows")),
         )
 
     def _earlier(
@@ -432,6 +443,9 @@ class Reader:
             stale=False,
             quiet=False,
             rejected=RejectedRecords(),
+            ranks={},
+            ranks_window=None,
+            rank_windows=None,
             cause=f"{PAST_NOTE}; now {newest.cause}" if newest.cause else PAST_NOTE,
         )
 

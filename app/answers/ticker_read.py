@@ -241,6 +241,15 @@ def _stamp(newest: Scored) -> float | None:
     return newest[0][1] if newest and newest[0][1] >= MIN_EPOCH_MS else None
 
 
+def nearest_window(seconds: int) -> str:
+    """Return the name of the published window whose length is nearest to a history's.
+
+    >>> [nearest_window(seconds) for seconds in (10, 30, 45, 90, 300, 3600)]
+    ['10s', '10s', '1min', '1min', '5min', '5min']
+    """
+    return min(WINDOWS, key=lambda name: abs(WINDOWS[name] - seconds))
+
+
 class TickerReads:
     """Read tickers over one connection pool."""
 
@@ -266,7 +275,7 @@ class TickerReads:
         pipe.zrevrange(key.levels(ticker, "bid"), 0, -1)
         pipe.zrevrange(key.levels(ticker, "ask"), 0, -1)
         pipe.zrevrange(key.patterns(ticker), 0, MAX_EVENTS_READ - 1)
-        pipe.hgetall(key.metrics(ticker, WINDOW_OF_SECONDS.get(request.seconds, "10s")))
+        pipe.hgetall(key.metrics(ticker, nearest_window(request.seconds)))
         if request.seconds not in WINDOW_OF_SECONDS:
             self._request_bars(pipe, request, int(newest_tick_after_ms))
         return TickerReplies(*feed, *_execute(pipe, len(feed)))

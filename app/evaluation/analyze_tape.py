@@ -73,6 +73,7 @@ def write_metrics(out: IO[bytes], analysis: TickResult) -> None:
     behaviors = msgspec.Raw(_json(analysis.behaviors))
     for window in WINDOWS:
         fields: dict[str, Any] = {"window": window, **analysis.metrics[window]}
+        fields |= codec.rank_fields(analysis.ranks[window])
         fields["behaviors"] = behaviors
         sweep = analysis.last_sweep[window]
         if sweep is not None:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import msgspec
 
 from app.analysis.behavior_table import BEHAVIORS, DIRECTION_OF
-from app.analysis.metric_table import NUMBERS, WORDS
+from app.analysis.metric_table import NUMBERS, RANKED, WORDS
 from app.analysis.pattern_table import (
     CLOSE_REASONS,
     EVIDENCE_NAMES,
@@ -51,7 +51,7 @@ Value = int | float | str
 
 
 class EventRecord(msgspec.Struct, frozen=True, kw_only=True):
-    """A pattern event, section 4 of the contract; times in epoch ms."""
+    """A pattern event, sections 4 and 9 of the contract; times in epoch ms."""
 
     id: str
     type: PatternType
@@ -69,6 +69,8 @@ class EventRecord(msgspec.Struct, frozen=True, kw_only=True):
     statistic: float | None = None
     threshold: float | None = None
     evidence: dict[str, Any] = {}
+    return_minutes: float | None = None
+    at_least: bool = False
 
 
 class LevelRecord(msgspec.Struct, frozen=True, kw_only=True):
@@ -234,6 +236,17 @@ def read_metrics(fields: Mapping[bytes, bytes]) -> dict[str, Value]:
         if value is not None:
             metrics[name] = value
     return metrics
+
+
+def read_ranks(text: bytes | None) -> dict[str, float]:
+    """Take a window's ranks: known metrics, in their order, with shares of 0 to 1."""
+    raw = _object(text)
+    shares = {name: raw[name] for name in RANKED if name in raw}
+    return {name: share for name, share in shares.items() if _is_share(share)}
+
+
+def _is_share(value: object) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and 0 <= value <= 1
 
 
 def _word(text: bytes, words: Collection[str]) -> str | None:

@@ -2,7 +2,7 @@
 
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from itertools import count
 from typing import Any
 from uuid import uuid4
@@ -12,7 +12,7 @@ import redis
 import structlog
 from redis.exceptions import NoScriptError
 
-from app.analysis.bars import SECOND_MS, whole_second
+from app.analysis.bars import SECOND_MS, Bar, whole_second
 from app.analysis.engine import Engine
 from app.analysis.late_records import MAX_LATE_MS
 from app.analysis.rolling_bars import RollingBars
@@ -49,6 +49,8 @@ from app.storage.tick.resp import Command
 from app.storage.tick.write import (
     CANDIDATES_PREFIX,
     LEVELS_PREFIX,
+    PAST_EVENTS_PREFIX,
+    RANKS,
     PublishedKeys,
     RecordLimits,
     TickWrite,
@@ -447,31 +449,36 @@ class TickStore:
             fields.get("blob", b""),
             _fields_with_prefix(fields, CANDIDATES_PREFIX),
             _fields_with_prefix(fields, LEVELS_PREFIX),
+            ranks=fields.get(RANKS, b""),
+            past_events=_fields_with_prefix(fields, PAST_EVENTS_PREFIX),
         )
         state = codec.decode_state(packed)
         as_of = self._replay(state, fields)
         state.recent = codec.decode_bars(fields.get("recent", b""))
-        end = state.recent[0].end if state.recent else as_of
-        oldest = end - (max(WINDOW_SECONDS) + 1) * SECOND_MS
-        key = self._keys.bars(ticker)
-        # After a silence the newest bar before it, however old, holds the standing quote.
-        stored = self._redis.xrevrange(key, oldest - 1, "-", count=1)
-        stored += self._redis.xrange(key, oldest, end - 1 if state.recent else end)
-        bars = [codec.decode_bar(entry.get(b"b", b"")) for _, entry in stored]
-        table = RollingBars.from_bars(
-            [*bars, *state.recent], max(WINDOW_SECONDS), spans=WINDOW_SECONDS
-        )
-        table.first_quote = state.first_quote
-        if state.recent or bars:
-            # Only silent seconds are missing: lost ones are stored as bars.
-            table.fill_to(as_of)
-        table.lost_to = whole_second(state.gap_end) - SECOND_MS
+        table = self._table_of(state, state.recent, as_of)
         engine = Engine(state, table)
         if state.as_of < as_of:
             _log.warning("records of a journal are gone", ticker=ticker, since=state.as_of)
             engine.skip_gap(float(as_of))
             state.as_of = as_of
         return engine
+
+    def _table_of(self, state: State, recent: Sequence[Bar], as_of: int) -> RollingBars:
+        """Return a table of the seconds up to `as_of`: those stored as bars, and the `recent`."""
+        end = recent[0].end if recent else as_of
+        oldest = end - (max(WINDOW_SECONDS) + 1) * SECOND_MS
+        key = self._keys.bars(state.ticker)
+        # After a silence the newest bar before it, however old, holds the standing quote.
+        stored = self._redis.xrevrange(key, oldest - 1, "-", count=1)
+        stored += self._redis.xrange(key, oldest, end - 1 if recent else end)
+        bars = [codec.decode_bar(entry.get(b"b", b"")) for _, entry in stored]
+        table = RollingBars.from_bars([*bars, *recent], max(WINDOW_SECONDS), spans=WINDOW_SECONDS)
+        table.first_quote = state.first_quote
+        if recent or bars:
+            # Only silent seconds are missing: lost ones are stored as bars.
+            table.fill_to(as_of)
+        table.lost_to = whole_second(state.gap_end) - SECOND_MS
+        return table
 
     def _replay(self, state: State, fields: Mapping[str, bytes]) -> int:
         """Advance a state from when it was stored whole to the last tick, by its journal.
@@ -486,8 +493,12 @@ class TickStore:
             read_all(self._run, key, margins, self._settings.max_records)
             for key in (self._keys.quotes(state.ticker), self._keys.trades(state.ticker))
         )
-        table = RollingBars(max(WINDOW_SECONDS), spans=WINDOW_SECONDS)
-        table.first_quote = state.first_quote
+        # The ranks of the seconds to be folded again depend on those before them. Some of these are
+        # not final and stored with the newest; late ones among them were there at `state.as_of`.
+        recent = codec.decode_bars(fields.get("recent", b""))
+        table = self._table_of(
+            state, [bar for bar in recent if bar.end <= state.as_of], state.as_of
+        )
         if not journal.replay(Engine(state, table), quotes, trades):
             return journal.entries[-1].as_of
         return state.as_of

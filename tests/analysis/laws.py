@@ -127,11 +127,12 @@ def restarted(records: Sequence[Record], ends: Sequence[int], at: set[int]) -> S
         heard.hear(analysis)
         bars += [encode_bar(bar) for bar in analysis.final_bars]
         if end in at:
-            engine = _thawed(engine, bars)
+            engine = thawed(engine, bars)
     return heard.said()
 
 
-def _thawed(engine: Engine, bars: list[bytes]) -> Engine:
+def thawed(engine: Engine, bars: list[bytes]) -> Engine:
+    """Build an engine anew from the bytes that one would store, and from its packed final bars."""
     state = decode_state(encode_state(engine.state))
     state.recent = decode_bars(join_bars(map(encode_bar, engine.state.recent)))
     table = RollingBars.from_bars(

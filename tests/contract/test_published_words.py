@@ -296,6 +296,7 @@ def test_the_behaviors_that_the_engine_tells_are_those_that_are_read() -> None:
 
 def test_every_field_of_a_fold_comes_through_the_reader() -> None:
     of_their_own = {"behaviors", "last_sweep", "quality", "engine"}
+    of_their_own |= {"ranks", "ranks_status", "rank_windows"}
     for fields in told().fields:
         stored = {name.encode(): _stored(value) for name, value in fields.items()}
 

@@ -27,6 +27,7 @@ SCALED = (
     b"log_ofi",
     b"large_",
     b"spread_ticks",
+    b"rank",
     b"engine",
 )
 MOST_NAMED = 5

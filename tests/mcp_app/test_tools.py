@@ -191,6 +191,35 @@ def test_an_event_is_explained_with_all_its_evidence_and_the_records_around(
     assert (during["bid_from"], during["ask_to"], during["ask_size_max"]) == (585.33, 585.94, 200)
 
 
+@pytest.mark.parametrize(
+    ("told", "minutes", "said_in_text"),
+    [
+        ({"return_minutes": 12.3456}, 12.3, "return period 12.3 min"),
+        ({"return_minutes": 95.0, "at_least": True}, 95, "return period at least 95 min"),
+        ({}, None, None),
+    ],
+)
+def test_an_explanation_tells_how_rare_an_event_is(
+    whole: KeyWriter,
+    settings: Settings,
+    told: dict[str, object],
+    minutes: float | None,
+    said_in_text: str | None,
+) -> None:
+    whole.event(id="SPY~rareaaaa", opened_age_seconds=20, **told)
+
+    result = call(settings, "explain_pattern", id="SPY~rareaaaa")
+
+    said = result.structured_content
+    assert said is not None
+    assert said.get("return_minutes") == minutes
+    assert said.get("at_least") == told.get("at_least")
+    if said_in_text is None:
+        assert "return period" not in text_of(result)
+    else:
+        assert said_in_text in text_of(result)
+
+
 def test_a_series_measures_each_step(whole: KeyWriter, settings: Settings) -> None:
     said = call(
         settings,

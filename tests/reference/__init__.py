@@ -13,6 +13,7 @@ from tests.reference.lives import Lives
 from tests.reference.metrics import metrics, quality_counts
 from tests.reference.past import ASK, BID, Past
 from tests.reference.scales import Scales, Sizes
+from tests.reference.usual import Ranked, return_period
 
 DETECTORS = (
     by_print.sweeps,
@@ -89,6 +90,25 @@ class Reference:
         """Return the published levels of both sides, most significant first."""
         bid, ask = self.shelves
         return {"bid": published_at(bid, until_ms), "ask": published_at(ask, until_ms)}
+
+    @cached_property
+    def ranked(self) -> Ranked:
+        """The ranks of its windows' metrics."""
+        return Ranked(self.past, self.metrics)
+
+    def ranks(self, as_of_ms: int, window_seconds: int) -> dict[str, float]:
+        """Return the known ranks of a window's metrics, contract section 9."""
+        return self.ranked.ranks(as_of_ms, window_seconds)
+
+    def return_periods(self, until_ms: int) -> dict[str, tuple[float, bool]]:
+        """Return the known return periods, in minutes, of the events' final forms, by id."""
+        found = {}
+        for lives in self.lives:
+            for event in lives.events:
+                period = return_period(self.past, lives, event)
+                if period is not None and event.noticed_at <= until_ms:
+                    found[str(event.form(until_ms, self.ticker)["id"])] = period
+        return found
 
     def scale(self, name: str, at_ms: float, q: float) -> float | None:
         """Return a quantile as sampled up to and with the last whole second by `at_ms`."""

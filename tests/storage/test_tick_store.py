@@ -338,7 +338,7 @@ def late_run(
 
 
 def numbers(fields: dict[bytes, bytes]) -> dict[bytes, bytes]:
-    apart = (b"quality", b"behaviors", b"last_sweep", b"log_ofi", b"large_")
+    apart = (b"quality", b"behaviors", b"last_sweep", b"log_ofi", b"large_", b"rank")
     return {k: v for k, v in fields.items() if not k.startswith(apart)}
 
 

@@ -19,6 +19,7 @@ from app.analysis.price_units import (
     digits_needed,
     published_price,
 )
+from app.analysis.return_periods import Noticed, ObservedTime, PastEvents, return_period
 
 REOPEN_WITHIN_MS: Final = 5000.0
 MAX_CANDIDATES: Final = 500
@@ -32,8 +33,9 @@ Evidence = dict[str, float | int | str]
 class Event:
     """One pattern event; fields up to `evidence` are published (contract, section 4).
 
-    `key` is its key in `Events.live`. `closing_at` and `closing_reason` hold a closing condition
-    that came true; the event closes `REOPEN_WITHIN_MS` later unless it opens again before.
+    So is `return_minutes` (section 9) where it is known, and `at_least` where it is true. `key` is
+    its key in `Events.live`. `closing_at` and `closing_reason` hold a closing condition that came
+    true; the event closes `REOPEN_WITHIN_MS` later unless it opens again before.
     """
 
     id: str
@@ -56,6 +58,8 @@ class Event:
     closing_at: float | None = None
     closing_reason: str = ""
     is_changed: bool = True
+    return_minutes: float | None = None
+    at_least: bool = False
 
     def is_closed_for_good(self, at: float) -> bool:
         """Return whether the time in which a closing event may open again is over."""
@@ -132,8 +136,9 @@ class Candidates:
 class Events:
     """A ticker's live events by type and key, its candidates, and recently closed events.
 
-    `closed` are the events closed since the last `take_changed`. The codec packs the candidates
-    apart from the rest: they are large and change seldom. Prices are in units of 10^-`digits`.
+    `closed` are the events closed since the last `take_changed`. The codec packs the candidates and
+    the `past` events, both by type, apart from the rest: they are large and change seldom. Prices
+    are in units of 10^-`digits`.
     """
 
     ticker: str
@@ -141,6 +146,8 @@ class Events:
     closed: list[Event] = field(default_factory=list)
     candidates: dict[str, Candidates] = field(default_factory=dict, init=False)
     digits: int = field(default=DEFAULT_DIGITS, init=False)
+    past: dict[str, PastEvents] = field(default_factory=dict, init=False)
+    observed: ObservedTime = field(default_factory=ObservedTime)
 
     def open_or_extend(self, opening: Opening) -> Event:
         """Open an event, or continue the live one of the same type and key."""
@@ -161,7 +168,7 @@ class Events:
 
     def _new_event(self, opening: Opening, key: str) -> Event:
         noticed_at = whole_second(opening.completed_at)
-        return Event(
+        event = Event(
             id=event_id(self.ticker, opening, self.digits),
             type=opening.type,
             side=opening.side,
@@ -182,6 +189,28 @@ class Events:
             evidence=opening.evidence,
             key=key,
         )
+        self._set_return_period(event, noticed_at)
+        return event
+
+    def _set_return_period(self, event: Event, at: int) -> None:
+        """Set an event's return period as of a whole second, if it can be known then."""
+        living = [
+            Noticed(other.noticed_at, other.statistic)
+            for other in self.live.values()
+            if other.type == event.type and other is not event
+        ]
+        noticed = Noticed(event.noticed_at, event.statistic)
+        greater = self.past_of(event.type).count_greater(noticed, at, living)
+        found = return_period(greater, self.observed, at)
+        if found is not None:
+            event.return_minutes, event.at_least = found
+
+    def past_of(self, pattern_type: str) -> PastEvents:
+        """Return the past events of a type."""
+        past = self.past.get(pattern_type)
+        if past is None:
+            past = self.past[pattern_type] = PastEvents()
+        return past
 
     def use_finer_unit(self, digits: int) -> None:
         """Set the unit of prices, and write the live events' keys in it."""
@@ -213,6 +242,7 @@ class Events:
         if is_peak:
             event.statistic = float(statistic)
             event.strength = self.candidates_of(event.type).strength(statistic, event.opened_at)
+            self._set_return_period(event, whole_second(at))
         event.evidence = evidence
         event.updated_at = max(event.updated_at, whole_second(at))
         event.is_changed = True
@@ -249,6 +279,11 @@ class Events:
         event.updated_at = whole_second(_close_due_at(event))
         event.is_changed = True
         self.closed.append(event)
+        first_living = 0
+        for other in self.live.values():
+            if other.type == event.type and not 0 < first_living <= other.noticed_at:
+                first_living = other.noticed_at
+        self.past_of(event.type).add(Noticed(event.noticed_at, event.statistic), first_living)
 
     def close_all(self, at: float, reason: str) -> None:
         """Close every live event at once."""

@@ -7,6 +7,7 @@ from tqdm import tqdm
 
 from app.core.errors import OrderFlowError
 from app.evaluation.scorecard.agreement import ReferenceFactory, import_reference
+from app.evaluation.scorecard.calibration import calibrate
 from app.evaluation.scorecard.real import score_labelled_tape
 from app.evaluation.scorecard.report import render_page
 from app.evaluation.scorecard.rows import (
@@ -15,6 +16,7 @@ from app.evaluation.scorecard.rows import (
     RunSize,
     Scorecard,
     ScoreRow,
+    calibrate_on_days,
     count_steps,
     plant_into_books,
     plant_into_tape,
@@ -27,6 +29,7 @@ from app.feeds.tape_clock import read_usable_tape, stamps_option
 
 _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 MIN_PLANTED_TAPE_MS = 3_600_000.0
+MIN_CALIBRATED_TAPE_MS = 7_200_000.0
 _FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
 
 
@@ -36,6 +39,8 @@ def score_books(run_size: RunSize, result: Scorecard) -> None:
         for _ in plant_into_books(run_size, result):
             progress.update()
         for _ in score_null_tapes(run_size, result):
+            progress.update()
+        for _ in calibrate_on_days(run_size, result):
             progress.update()
 
 
@@ -54,6 +59,8 @@ def add_tape(  # noqa: PLR0913, PLR0917 - the options
         for _ in tqdm(plant_into_tape(stem, records, result), unit="score", disable=None):
             pass
         score_nulls_of_tape(stem, records, result)
+    if records[-1].stamp - records[0].stamp > MIN_CALIBRATED_TAPE_MS:
+        result.calibrations.append(calibrate(stem, records))
     if reference is not None:
         score_agreement_on_tape(stem, records, reference, result)
     scored, rates = score_labelled_tape(quotes, trades, folder, stem, stamps)

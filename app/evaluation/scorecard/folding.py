@@ -48,7 +48,7 @@ class Checkpoint:
         """Fold `records` from this state and return the events noticed in them."""
         engine = Engine(decode_state(self.state), RollingBars(LONGEST_WINDOW_SECONDS))
         last = whole_second(until_ms)
-        found = _newest_events(_fold_ticks(engine, records, self.second + SECOND_MS, last))
+        found = _newest_events(fold_ticks(engine, records, self.second + SECOND_MS, last))
         new = [event for event in found if event.noticed_at > self.second]
         return Findings(new, (last - self.second) / 3.6e6)
 
@@ -62,7 +62,7 @@ def fold_with_checkpoints(
     kept: list[Checkpoint] = []
 
     def folded() -> Iterator[TickResult]:
-        for analysis in _fold_ticks(engine, records, start, last):
+        for analysis in fold_ticks(engine, records, start, last):
             since = analysis.as_of - first
             if since >= 0 and since % (every_seconds * SECOND_MS) == 0:
                 kept.append(Checkpoint.of(engine, analysis.as_of))
@@ -75,13 +75,14 @@ def fold_with_checkpoints(
 def find_events(records: Sequence[Record]) -> Findings:
     """Fold records second by second, as the ticks do, and return the events."""
     first, last = whole_second(records[0].stamp), whole_second(records[-1].stamp)
-    found = _newest_events(_fold_ticks(Engine.new("SCORE"), records, first, last))
+    found = _newest_events(fold_ticks(Engine.new("SCORE"), records, first, last))
     return Findings(found, (last - first) / 3.6e6)
 
 
-def _fold_ticks(
+def fold_ticks(
     engine: Engine, records: Sequence[Record], first: int, last: int
 ) -> Iterator[TickResult]:
+    """Fold records second by second, as the ticks do, and yield the results."""
     place = 0
     for end in range(first, last + 1, SECOND_MS):
         start = place

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import matplotlib as mpl
+import numpy as np
 
 mpl.use("Agg")
 
@@ -10,6 +11,8 @@ from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from app.analysis.windows import WINDOWS
+from app.evaluation.scorecard.calibration import RANK_BINS
 from app.evaluation.scorecard.planting import KINDS
 from app.evaluation.scorecard.rows import SIZES, Scorecard
 
@@ -25,6 +28,7 @@ def draw(scorecard: Scorecard, folder: Path) -> list[str]:
         _shares(scorecard, folder, "precision"),
         _shares(scorecard, folder, "recall"),
         _delays(scorecard, folder),
+        *(_calibrations(scorecard, folder) if scorecard.calibrations else ()),
     ]
 
 
@@ -54,9 +58,49 @@ def _delays(scorecard: Scorecard, folder: Path) -> str:
     return _saved(figure, axes, folder / "delay.svg")
 
 
+def _calibrations(scorecard: Scorecard, folder: Path) -> list[str]:
+    """Draw how often ranks and return periods are what they are, beside what they promise."""
+    return [
+        *(_ranks(scorecard, folder, window) for window in WINDOWS),
+        *(
+            [_returns(scorecard, folder)]
+            if any(c.return_ratios(10) for c in scorecard.calibrations)
+            else []
+        ),
+    ]
+
+
+def _ranks(scorecard: Scorecard, folder: Path, window: str) -> str:
+    figure, axes = plt.subplots(figsize=(6, 5))
+    edges = np.arange(1, RANK_BINS + 1) / RANK_BINS
+    for found in scorecard.calibrations:
+        counts = found.ranks[window].counts.sum(axis=(0, 1))
+        if counts.sum():
+            axes.plot(edges, np.cumsum(counts) / counts.sum() - edges, lw=1, label=found.tape)
+    axes.axhline(0, color="0.7", lw=1)
+    axes.set_xlabel(f"rank of {window}")
+    axes.set_ylabel("share of seconds with at most this rank, less the rank")
+    return _written(figure, axes, folder / f"ranks-{window}.svg")
+
+
+def _returns(scorecard: Scorecard, folder: Path) -> str:
+    figure, axes = plt.subplots(figsize=(6, 5))
+    minutes = list(range(5, 61, 5))
+    for found in scorecard.calibrations:
+        axes.plot(minutes, [found.pooled(R) for R in minutes], "o-", ms=3, lw=1, label=found.tape)
+    axes.axhline(1, color="0.7", lw=1)
+    axes.set_xlabel("return period R, minutes")
+    axes.set_ylabel("events of at least R, for one that R promises")
+    return _written(figure, axes, folder / "returns.svg")
+
+
 def _saved(figure: Figure, axes: Axes, path: Path) -> str:
     axes.set_yticks(range(len(NAMES)), NAMES)
     axes.invert_yaxis()
+    return _written(figure, axes, path)
+
+
+def _written(figure: Figure, axes: Axes, path: Path) -> str:
     axes.legend()
     figure.tight_layout()
     figure.savefig(path, metadata={"Date": None})

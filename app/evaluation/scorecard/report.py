@@ -1,8 +1,9 @@
 """The scorecard as a page of Markdown."""
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
+from app.evaluation.scorecard.calibration import RETURN_MINUTES, Calibration
 from app.evaluation.scorecard.planting import KINDS, PlantingKind
 from app.evaluation.scorecard.precision_recall import PrecisionRecall, Proportion
 from app.evaluation.scorecard.rows import SIZES, RunSize, Scorecard, ScoreRow
@@ -49,6 +50,23 @@ Events an hour on tapes as they are. An event of a frequent pattern means little
 compare its `strength`.
 """
 
+RANKS = """## Ranks
+
+Of the seconds with a rank, from the second hour on, the share with an unusual one; the mean over
+metrics. Right would be 5, 5 and 1 %. *Worst*: the metric, and the half hour, whose share of one
+tail is farthest from 5 %. Where one value is frequent, as one-sided trading in 10 s is, no rank can
+be near 1: the middle of its seconds counts. Of `5min` a past holds only some 35 independent
+windows.
+"""
+RETURNS = """## Return periods
+
+Events with at least a return period of R minutes, for one that R minutes promise: 1 is right. Of
+types with at least two events in R, on tapes of three hours or more, after the first 30 minutes;
+*all*: these types together.
+"""
+RARE = """Events an hour with at least a return period of R minutes; R = 0: all that have one.
+"""
+
 
 def render_page(scorecard: Scorecard, run_size: RunSize, plots: Iterable[str]) -> str:
     """Return the whole page."""
@@ -57,6 +75,8 @@ def render_page(scorecard: Scorecard, run_size: RunSize, plots: Iterable[str]) -
         parts += [REAL + "\n" + _precision_table(scorecard.real)]
     if scorecard.agreement:
         parts += [AGREEMENT + "\n" + _precision_table(scorecard.agreement)]
+    if scorecard.calibrations:
+        parts += _calibration_parts(scorecard.calibrations)
     parts += [
         NULLS + "\n" + _null_table(scorecard.nulls),
         RATES + "\n" + _rate_table(scorecard.rates),
@@ -130,6 +150,54 @@ def _precision_table(rows: Iterable[ScoreRow]) -> str:
         f"| {format_proportion(row.scores.recall)} |"
         for row in rows
     ]
+    return "\n".join([*lines, ""])
+
+
+def _calibration_parts(calibrations: Sequence[Calibration]) -> list[str]:
+    parts = [RANKS + "\n" + _rank_table(calibrations)]
+    if any(found.return_ratios(R) for found in calibrations for R in RETURN_MINUTES):
+        parts += [
+            RETURNS + "\n" + _return_table(calibrations),
+            RARE + "\n" + _rare_table(calibrations),
+        ]
+    return parts
+
+
+def _rank_table(calibrations: Iterable[Calibration]) -> str:
+    lines = [
+        "| tape | window | ≥ .95, % | ≤ .05, % | ≥ .99, % | worst metric, % | worst half hour, % |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    for found in calibrations:
+        for window, ranks in found.ranks.items():
+            name, worst = ranks.worst_metric()
+            shares = ranks.high, ranks.low, ranks.highest
+            cells = [format_number(100 * share) for share in shares]
+            cells += [f"`{name}` {format_number(100 * worst)}"]
+            cells += [format_number(100 * ranks.worst_half_hour())]
+            lines.append(f"| {found.tape} | {window} | " + " | ".join(cells) + " |")
+    return "\n".join([*lines, ""])
+
+
+def _return_table(calibrations: Iterable[Calibration]) -> str:
+    lines = ["| tape | pattern | events | R = 10 | R = 30 |", "|---|---|---|---|---|"]
+    for found in calibrations:
+        by_minutes = [{it.type: it for it in found.return_ratios(R)} for R in RETURN_MINUTES]
+        for kind in sorted({kind for rows in by_minutes for kind in rows}):
+            ratios = [format_number(r[kind].ratio) if kind in r else "-" for r in by_minutes]
+            cells = found.tape, kind, str(len(found.periods[kind])), *ratios
+            lines.append(f"| {' | '.join(cells)} |")
+        pooled = [format_number(found.pooled(R)) for R in RETURN_MINUTES]
+        if any(by_minutes):
+            lines.append(f"| {found.tape} | *all* | | {' | '.join(pooled)} |")
+    return "\n".join([*lines, ""])
+
+
+def _rare_table(calibrations: Iterable[Calibration]) -> str:
+    lines = ["| tape | R = 0 | R = 10 | R = 30 |", "|---|---|---|---|"]
+    for found in calibrations:
+        rates = [sum(found.rates_an_hour(R).values()) for R in (0, *RETURN_MINUTES)]
+        lines.append(f"| {found.tape} | {' | '.join(map(format_number, rates))} |")
     return "\n".join([*lines, ""])
 
 

@@ -7,11 +7,18 @@ from app.analysis.bars import SECOND_MS
 from app.analysis.records import Record
 from app.evaluation.scorecard import nulls
 from app.evaluation.scorecard.agreement import ReferenceFactory, score_agreement
+from app.evaluation.scorecard.calibration import Calibration, calibrate
 from app.evaluation.scorecard.folding import Findings, find_events
 from app.evaluation.scorecard.planted import PlantingTape, score_plantings
 from app.evaluation.scorecard.planting import KINDS, PlantingKind
 from app.evaluation.scorecard.precision_recall import PrecisionRecall, Proportion
-from app.evaluation.scorecard.simulated_books import BOOKS, START_MS, quotes_only, simulated_book
+from app.evaluation.scorecard.simulated_books import (
+    BOOKS,
+    START_MS,
+    quotes_only,
+    simulated_book,
+    simulated_day,
+)
 
 SIZES = ("small", "medium", "large")
 PLANTING_INTERVAL_SECONDS = 90
@@ -31,6 +38,8 @@ class RunSize:
     null_seconds: int
     books: tuple[str, ...]
     seed: int = 5
+    calibrated_seconds: int = 23_400
+    """Length of the simulated days on which ranks and return periods are calibrated; 0: none."""
 
     @property
     def seconds(self) -> int:
@@ -39,7 +48,9 @@ class RunSize:
 
 
 FULL = RunSize(1800, 20, 5400, tuple(BOOKS))
-QUICK = RunSize(1500, 3, 1800, ("several ticks",))
+QUICK = RunSize(1500, 3, 1800, ("several ticks",), calibrated_seconds=0)
+CALIBRATED_TICKERS = ("AAPL", "TSLA", "SPY", "BTC-USD")
+"""Simulated tickers of four kinds of book: wide, several ticks, one tick, and a crypto pair."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +72,7 @@ class Scorecard:
     real: list[ScoreRow] = field(default_factory=list)
     agreement: list[ScoreRow] = field(default_factory=list)
     rates: dict[str, dict[str, float]] = field(default_factory=dict)
+    calibrations: list[Calibration] = field(default_factory=list)
 
     def pooled(self, kind: str, size: str) -> PrecisionRecall:
         """Add up a pattern's scores at one size over all tapes."""
@@ -73,7 +85,8 @@ class Scorecard:
 
 def count_steps(run_size: RunSize) -> int:
     """Count the steps of a run, for the progress bar."""
-    return len(run_size.books) * (len(KINDS) * len(SIZES) + 2) + 3
+    days = len(CALIBRATED_TICKERS) if run_size.calibrated_seconds else 0
+    return len(run_size.books) * (len(KINDS) * len(SIZES) + 2) + 3 + days
 
 
 def plant_into_books(run_size: RunSize, scorecard: Scorecard) -> Iterator[None]:
@@ -161,6 +174,14 @@ def score_null_tapes(run_size: RunSize, scorecard: Scorecard) -> Iterator[None]:
             _null_row("momentum_shift", f"{name}, signs randomised", find_events(shuffled))
         )
     yield
+
+
+def calibrate_on_days(run_size: RunSize, scorecard: Scorecard) -> Iterator[None]:
+    """Calibrate ranks and return periods on simulated days; yield after each."""
+    for ticker in CALIBRATED_TICKERS if run_size.calibrated_seconds else ():
+        records = simulated_day(ticker, run_size.seed, run_size.calibrated_seconds)
+        scorecard.calibrations.append(calibrate(f"simulated {ticker}", records))
+        yield
 
 
 def score_nulls_of_tape(name: str, records: list[Record], scorecard: Scorecard) -> None:

@@ -31,6 +31,12 @@ def simulated_book(name: str, seed: int, seconds: int) -> list[Record]:
     return [record for records, _ in seconds_of_records for record in records]
 
 
+def simulated_day(ticker: str, seed: int, seconds: int) -> list[Record]:
+    """Return the records of a simulated ticker as it is, with its planted patterns."""
+    seconds_of_records = simulate(ticker, seed, START_MS, seconds, PROFILES[ticker])
+    return [record for records, _ in seconds_of_records for record in records]
+
+
 def quotes_only(records: list[Record]) -> list[Record]:
     """Return the quotes, as from a feed without trades."""
     return [record for record in records if isinstance(record, Quote)]

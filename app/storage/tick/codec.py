@@ -13,8 +13,10 @@ from app.analysis.levels import PriceLevel, PublishedLevel
 from app.analysis.metrics import Value
 from app.analysis.patterns.events import PUBLISHED_FIELDS, Candidates, Event
 from app.analysis.price_units import DEFAULT_DIGITS, MAX_DIGITS
+from app.analysis.ranks import WindowRanks, unpack_ranks
 from app.analysis.records import Quote
 from app.analysis.results import TickResult
+from app.analysis.return_periods import unpack_past_events
 from app.analysis.state import ENGINE, State
 from app.analysis.widening import set_digits
 from app.core.errors import StateUnreadable
@@ -60,15 +62,18 @@ _UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
 
 class PackedState(NamedTuple):
-    """A state as bytes: candidates by type and levels by side and price apart from all else.
+    """A state as bytes: candidates and past events by type, levels by side and price apart.
 
-    Both are large, and of both little changes in a second. `gone` names levels that went.
+    These are large, and little of them changes in a second. `gone` names levels that went. `ranks`,
+    apart because they have a shorter form, are empty where there are none.
     """
 
     blob: bytes
     candidates: Mapping[str, bytes] = {}
     levels: Mapping[str, bytes] = {}
     gone: Sequence[str] = ()
+    ranks: bytes = b""
+    past_events: Mapping[str, bytes] = {}
 
 
 def encode_state(state: State, *, changed_only: bool = False) -> PackedState:
@@ -86,7 +91,14 @@ def encode_state(state: State, *, changed_only: bool = False) -> PackedState:
         unsaved, went = side.take_unsaved(whole=not changed_only)
         levels.update({f"{side.side}:{level.price}": pack(level) for level in unsaved})
         gone += [f"{side.side}:{price}" for price in went]
-    return PackedState(pack(state), candidates, levels, gone)
+    past = {
+        kind: found.packed()
+        for kind, found in state.context.events.past.items()
+        if found.is_changed or not changed_only
+    }
+    for changed in state.context.events.past.values():
+        changed.is_changed = False
+    return PackedState(pack(state), candidates, levels, gone, state.ranks.packed(), past)
 
 
 def decode_state(stored: PackedState) -> State:
@@ -99,12 +111,21 @@ def decode_state(stored: PackedState) -> State:
     state.detectors = in_order(state.detectors)
     state.context.baselines.update_thresholds()
     state.bar_builder.begin(state.bar_builder.end)
+    if state.has_records and not state.is_asleep:
+        state.context.events.observed.begin(float(state.as_of))  # it was not, in a former layout
     candidates = state.context.events.candidates
     try:
         for kind, found in stored.candidates.items():
             candidates[kind] = Candidates(found)
     except ValueError as error:
         raise StateUnreadable(f"candidates: {error}") from None
+    try:
+        if stored.ranks:
+            state.ranks = unpack_ranks(stored.ranks)
+        for kind, packed in stored.past_events.items():
+            state.context.events.past[kind] = unpack_past_events(packed)
+    except ValueError as error:
+        raise StateUnreadable(str(error)) from None
     levels: tuple[list[PriceLevel], list[PriceLevel]] = [], []
     for name, found in stored.levels.items():
         levels[0 if name.startswith("0:") else 1].append(_of(PriceLevel, unpack(found)))
@@ -195,8 +216,13 @@ def decode_bars(blob: bytes) -> list[Bar]:
 
 
 def published_event(event: Event) -> dict[str, object]:
-    """Return an event's fields as published (contract, section 4)."""
-    return {name: getattr(event, name) for name in PUBLISHED_FIELDS}
+    """Return an event's fields as published (contract, sections 4 and 9)."""
+    published = {name: getattr(event, name) for name in PUBLISHED_FIELDS}
+    if event.return_minutes is not None:
+        published["return_minutes"] = event.return_minutes
+        if event.at_least:
+            published["at_least"] = True
+    return published
 
 
 def event_json(event: Event) -> str:
@@ -222,11 +248,23 @@ def window_texts(
     `behaviors`, the same for all windows, may be given as JSON.
     """
     metrics, sweep = analysis.metrics[window], analysis.last_sweep[window]
-    names, texts = (*metrics, *_AFTER_METRICS), _texts(metrics.values())
+    ranks = rank_fields(analysis.ranks[window])
+    names, texts = (*metrics, *ranks, *_AFTER_METRICS), _texts(metrics.values())
+    texts += [it if isinstance(it, str) else json_text(it) for it in ranks.values()]
     texts += behaviors or json_text(analysis.behaviors), json_text(analysis.quality[window]), ENGINE
     if sweep is not None:
         names, texts = (*names, "last_sweep"), [*texts, event_json(sweep)]
     return names, texts
+
+
+def rank_fields(ranks: WindowRanks) -> dict[str, object]:
+    """Return what is published of a window's ranks, by field name."""
+    fields: dict[str, object] = {"ranks_status": ranks.status}
+    if ranks.independent_windows:
+        fields["rank_windows"] = ranks.independent_windows
+    if ranks.shares:
+        fields["ranks"] = ranks.shares
+    return fields
 
 
 def _texts(values: Iterable[Value]) -> list[str]:

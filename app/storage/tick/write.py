@@ -28,7 +28,8 @@ HOUSEKEEPING_SECONDS = 10
 # Removing a million records would block Redis for two seconds.
 MAX_TRIMMED = 100_000
 _RENEWED_EACH_TICK_SECONDS = 60
-CANDIDATES_PREFIX, LEVELS_PREFIX = "c:", "l:"
+CANDIDATES_PREFIX, LEVELS_PREFIX, PAST_EVENTS_PREFIX = "c:", "l:", "p:"
+RANKS = "ranks"
 _MULTI, _EXEC = command("MULTI"), command("EXEC")
 _NO_NAMES = field_names(())
 
@@ -223,8 +224,11 @@ def _add_whole_state(
     packed = codec.encode_state(state, changed_only=changed_only)
     obsolete_fields += [LEVELS_PREFIX + name for name in packed.gone]
     fields["engine"], fields["blob"] = codec.STATE_VERSION, packed.blob
+    fields[RANKS] = packed.ranks
     for kind, packed_value in packed.candidates.items():
         fields[CANDIDATES_PREFIX + kind] = packed_value
+    for kind, packed_value in packed.past_events.items():
+        fields[PAST_EVENTS_PREFIX + kind] = packed_value
     for name, packed_value in packed.levels.items():
         fields[LEVELS_PREFIX + name] = packed_value
 
