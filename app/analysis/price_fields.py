@@ -28,15 +28,18 @@ PRICE_FIELDS: Final[dict[str, tuple[str, ...]]] = {
     "Icebergs": ("depletions", "candidates", "through_prices"),
     "MomentumShifts": ("mid2",),
     "Order": ("prices",),
+    "Outcomes": ("mids",),
     "PriceLevel": ("price",),
     "Pull": ("price",),
     "Regime": ("median", "farthest_spread"),
     "SecondTotals": ("max_jump",),
+    "Session": ("first_price", "high", "low", "opening_high", "opening_low"),
     "SideLevels": ("best", "active_prices"),
     "StandingQuote": ("spread", "last_price"),
     "ThroughPrice": ("price",),
     "TickSize": ("first", "divisor", "seen", "size"),
     "Visit": ("price",),
+    "VolumeProfile": ("anchor", "tick", "width", "by_price"),
     "Watch": ("level_price",),
 }
 """Numbers, lists and arrays of them, and dictionaries by them, by class. A `Quote` is made anew."""

@@ -16,6 +16,7 @@ from app.analysis.engine import Engine
 from app.analysis.late_records import MAX_LATE_MS
 from app.analysis.rolling_bars import RollingBars
 from app.analysis.state import ENGINE, State
+from app.analysis.trading_hours import TradingHours
 from app.analysis.windows import WINDOW_SECONDS
 from app.core.errors import StateUnreadable
 from app.core.settings import Settings
@@ -25,6 +26,7 @@ from app.storage.feed_lags import FeedLags
 from app.storage.keys import Keys
 from app.storage.redis_client import connect
 from app.storage.scripts import COUNT_RECORDS
+from app.storage.session_calendars import hours_of
 from app.storage.takeover import StoredTicker, quarantine, read_stored_ticker, repair_keys
 from app.storage.tick import codec
 from app.storage.tick.arrival_lag import COUNTED_SECONDS, ArrivalLag
@@ -44,6 +46,7 @@ from app.storage.tick.resp import Command
 from app.storage.tick.write import (
     CANDIDATES_PREFIX,
     LEVELS_PREFIX,
+    OUTCOMES_FIELD,
     PublishedKeys,
     RecordLimits,
     TickWrite,
@@ -101,6 +104,7 @@ class TickStore:
         self._limits = RecordLimits(settings.retention_seconds, settings.max_records)
         self._redis: Any = client or connect(settings)
         self._keys = Keys(cluster=settings.cluster)
+        self._calendars = settings.calendars
         self._connections = TickConnections(self._redis)
         self._warm: OrderedDict[str, WarmTicker] = OrderedDict()
         self._quarantined: set[str] = set()
@@ -380,7 +384,7 @@ class TickStore:
         is_loss: bool,
     ) -> WarmTicker:
         """Return a new engine, marked as rebuilt and logged if a state was lost."""
-        engine = Engine.new(tick.ticker)
+        engine = Engine.new(tick.ticker, self._hours_of(tick.ticker))
         if is_loss and tick.ticker not in self._quarantined:
             _log.warning("state missing or unreadable, rebuilding", ticker=tick.ticker)
         self._quarantined.discard(tick.ticker)
@@ -421,6 +425,7 @@ class TickStore:
             fields.get("blob", b""),
             _fields_with_prefix(fields, CANDIDATES_PREFIX),
             _fields_with_prefix(fields, LEVELS_PREFIX),
+            outcomes=fields.get(OUTCOMES_FIELD, b""),
         )
         state = codec.decode_state(packed)
         as_of = self._replay(state, fields)
@@ -440,12 +445,15 @@ class TickStore:
             # Only silent seconds are missing: lost ones are stored as bars.
             table.fill_to(as_of)
         table.lost_to = whole_second(state.gap_end) - SECOND_MS
-        engine = Engine(state, table)
+        engine = Engine(state, table, self._hours_of(ticker))
         if state.as_of < as_of:
             _log.warning("records of a journal are gone", ticker=ticker, since=state.as_of)
             engine.skip_gap(float(as_of))
             state.as_of = as_of
         return engine
+
+    def _hours_of(self, ticker: str) -> TradingHours:
+        return hours_of(ticker, self._calendars)
 
     def _replay(self, state: State, fields: Mapping[str, bytes]) -> int:
         """Advance a state from when it was stored whole to the last tick, by its journal.
@@ -462,7 +470,8 @@ class TickStore:
         quotes, trades = pipe.execute()
         table = RollingBars(max(WINDOW_SECONDS), spans=WINDOW_SECONDS)
         table.first_quote = state.first_quote
-        if not journal.replay(Engine(state, table), quotes, trades):
+        engine = Engine(state, table, self._hours_of(state.ticker))
+        if not journal.replay(engine, quotes, trades):
             return journal.entries[-1].as_of
         return state.as_of
 

@@ -11,6 +11,8 @@ from app.analysis.bars import COUNT_FIELDS, Bar
 from app.analysis.detectors import in_order
 from app.analysis.levels import PriceLevel, PublishedLevel
 from app.analysis.metrics import Value
+from app.analysis.outcome_table import outcome_rows
+from app.analysis.outcomes import HORIZON_SECONDS, OutcomeTotals
 from app.analysis.patterns.events import PUBLISHED_FIELDS, Candidates, Event
 from app.analysis.price_units import DEFAULT_DIGITS, MAX_DIGITS
 from app.analysis.records import Quote
@@ -57,19 +59,20 @@ _UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
 
 class PackedState(NamedTuple):
-    """A state as bytes: candidates by type and levels by side and price apart from all else.
+    """A state as bytes: candidates by type, levels by side and price, and what followed, apart.
 
-    Both are large, and of both little changes in a second. `gone` names levels that went.
+    They are large, and little of them changes in a second. `gone` names levels that went.
     """
 
     blob: bytes
     candidates: Mapping[str, bytes] = {}
     levels: Mapping[str, bytes] = {}
     gone: Sequence[str] = ()
+    outcomes: bytes = b""
 
 
 def encode_state(state: State, *, changed_only: bool = False) -> PackedState:
-    """Pack a state; of candidates and levels all, or what changed since this was last asked."""
+    """Pack a state; of what is apart all, or what changed since this was last asked."""
     candidates = {
         kind: found.packed()
         for kind, found in state.context.events.candidates.items()
@@ -83,7 +86,11 @@ def encode_state(state: State, *, changed_only: bool = False) -> PackedState:
         unsaved, went = side.take_unsaved(whole=not changed_only)
         levels.update({f"{side.side}:{level.price}": pack(level) for level in unsaved})
         gone += [f"{side.side}:{price}" for price in went]
-    return PackedState(pack(state), candidates, levels, gone)
+    totals = state.outcomes.totals
+    is_unsaved = not changed_only or totals.stored_revision != totals.revision
+    outcomes = pack(totals) if is_unsaved else b""
+    totals.stored_revision = totals.revision
+    return PackedState(pack(state), candidates, levels, gone, outcomes)
 
 
 def decode_state(stored: PackedState) -> State:
@@ -107,6 +114,9 @@ def decode_state(stored: PackedState) -> State:
         levels[0 if name.startswith("0:") else 1].append(_of(PriceLevel, unpack(found)))
     for side, kept in zip(state.levels, levels, strict=True):
         side.restore(kept)
+    if stored.outcomes:
+        state.outcomes.totals = _of(OutcomeTotals, unpack(stored.outcomes))
+        state.outcomes.totals.stored_revision = state.outcomes.totals.revision
     return state
 
 
@@ -224,6 +234,21 @@ def window_texts(
     if sweep is not None:
         names, texts = (*names, "last_sweep"), [*texts, event_json(sweep)]
     return names, texts
+
+
+def session_texts(state: State) -> tuple[tuple[str, ...], list[str]]:
+    """Return the names of what is published of a session, and the texts."""
+    fields = state.session.fields(state.as_of, state.digits)
+    return (*fields,), _texts(fields.values())
+
+
+def outcome_fields(totals: OutcomeTotals, horizon: int) -> dict[str, str]:
+    """Return what is published of what followed events, at a place in `HORIZON_SECONDS`."""
+    until = {f"until:{HORIZON_SECONDS[horizon]}": str(totals.until[horizon])}
+    return until | {
+        f"{it.type}:{it.side}:{it.horizon_seconds}": json_text(it.row)
+        for it in outcome_rows(totals, horizon)
+    }
 
 
 def _texts(values: Iterable[Value]) -> list[str]:

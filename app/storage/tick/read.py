@@ -50,7 +50,7 @@ def read_commands(names: Sequence[str], folded_to: int, as_of: int, limit: int) 
     limit_words = f"{bulk_string('LIMIT')}{bulk_string('0')}{bulk_string(str(limit))}"
     unread_range = f"{scores}{bulk_string('WITHSCORES')}{limit_words}"
     folded_range = f"{bulk_string(str(OLDEST_MS))}{bulk_string(str(folded_to))}"
-    lengths = "".join([f"{_LENGTH}{bulk_string(name)}" for name in names[7:]])
+    lengths = "".join([f"{_LENGTH}{bulk_string(name)}" for name in names[-len(WINDOWS) :]])
     return (
         f"{_WATCH}{state}{_STATE}{state}{_STATE_FIELDS}"
         f"{_RECORDS}{quotes}{unread_range}{_RECORDS}{trades}{unread_range}"

@@ -19,9 +19,11 @@ from app.analysis import (
     baselines,
     detector_context,
     levels,
+    outcomes,
     quantiles,
     records,
     rejections,
+    session,
     standing_quote,
     state,
     touch,
@@ -35,6 +37,8 @@ _MODULES: tuple[ModuleType, ...] = (
     bars,
     journal,
     levels,
+    outcomes,
+    session,
     standing_quote,
     records,
     rejections,
@@ -78,8 +82,9 @@ _LAYOUT = zlib.crc32(repr(sorted((k.mark, k.names) for k in _KINDS.values())).en
 
 # States of former layouts are read, and written anew in today's. The first was stored before these
 # classes and some of their fields were renamed, in November 2026: same fields, same order. The
-# second lacks last fields with defaults: price units, and what was rejected.
-_FORMER_LAYOUTS = (0xFDF750AE, 0xE6A81DFB)
+# second lacks last fields with defaults: price units, and what was rejected; the third the session
+# and what followed events.
+_FORMER_LAYOUTS = (0xFDF750AE, 0xE6A81DFB, 0x8B5D5CFD)
 _FORMER_MARKS = {
     b"BarFold": "BarBuilder",
     b"BookSecond": "SecondTotals",
