@@ -379,7 +379,7 @@ class Engine:
         """Enter the phase of the market's session that an instant lies in."""
         session = self.state.session
         if instant >= session.ends_at:
-            session.follow(self.hours, instant, self.state.gap_end)
+            session.follow(self.hours, instant, self.state.gap_end, self.state.digits)
 
     def _close_session_second(self, end: int, bar: Bar) -> None:
         """Add a second to the session and to what followed events; note its new events."""

@@ -50,7 +50,7 @@ def outcome_rows(totals: OutcomeTotals, horizon: int) -> list[OutcomeRow]:
     for key in sorted(totals.events):
         sums = totals.events[key]
         kind, _, side = key.partition(KEY_SEPARATOR)
-        row = _row(sums, horizon, totals.baseline[horizon])
+        row = _row(sums, horizon, totals.baseline[horizon].sums)
         found.append(OutcomeRow(kind, side, HORIZON_SECONDS[horizon], row))
     return found
 

@@ -30,6 +30,7 @@ KEY_SEPARATOR: Final = "|"
 N, SUM, UP, DOWN, BLOCKS, SS, SN, NN, UU, UN, DD, DN, UD = range(13)
 EVENT_SUMS: Final = 13
 BASELINE_SUMS: Final = 8
+"""`UU` and what follows it are of events only."""
 
 
 def _zeros(count: int) -> FloatArray:
@@ -83,6 +84,13 @@ class EventSums:
         self.counts[place] += block.n
 
 
+@dataclass(slots=True)
+class BaselineSums:
+    """The closed blocks of all whole seconds at one horizon: sums of each half hour in turn."""
+
+    sums: FloatArray = field(default_factory=lambda: _zeros(0))
+
+
 def _add_block(sums: FloatArray, first: int, block: RunningBlock) -> None:
     n, total = float(block.n), block.total
     sums[first + N] += n
@@ -99,15 +107,16 @@ def _add_block(sums: FloatArray, first: int, block: RunningBlock) -> None:
 class OutcomeTotals:
     """All closed blocks: of events by type and side, and of all whole seconds by horizon.
 
-    `baseline` holds the sums of one half hour after those of the other. `until` holds by horizon
-    the end of the newest block: what began before is in the totals. `revision` counts the changes,
-    `stored_revision` is the one that the stored state holds.
+    `until` holds by horizon the end of the newest block: what began before is in the totals.
+    `revision` counts the changes, `stored_revision` is the one that the stored state holds.
     """
 
     revision: int = 0
     until: list[int] = field(default_factory=lambda: [0] * len(HORIZON_SECONDS))
     events: dict[str, EventSums] = field(default_factory=dict)
-    baseline: list[FloatArray] = field(default_factory=lambda: [_zeros(0) for _ in HORIZON_SECONDS])
+    baseline: list[BaselineSums] = field(
+        default_factory=lambda: [BaselineSums() for _ in HORIZON_SECONDS]
+    )
     stored_revision: int = field(default=0, init=False)
 
     def add_event_block(self, key: str, horizon: int, block: RunningBlock, slot: int) -> None:
@@ -119,7 +128,7 @@ class OutcomeTotals:
 
     def add_baseline_block(self, horizon: int, block: RunningBlock, slot: int) -> None:
         """Add a closed block of all whole seconds."""
-        sums = self.baseline[horizon]
+        sums = self.baseline[horizon].sums
         missing = (slot + 1) * BASELINE_SUMS - len(sums)
         if missing > 0:
             sums.extend(_zeros(missing))
@@ -225,10 +234,16 @@ class Outcomes:
                 totals.add_event_block(key, place, horizon.events[key], horizon.slot)
             horizon.baseline, horizon.events = RunningBlock(), {}
 
-    def suspend(self) -> None:
-        """Drop the moves that a sleep or a gap cuts, and close all blocks."""
+    def close_blocks(self) -> None:
+        """Close the running blocks, as at the end of a tape."""
         for place, horizon in enumerate(self.horizons):
             self._close_block(place)
-            horizon.block_end = horizon.next_pending = 0
+            horizon.block_end = 0
+
+    def suspend(self) -> None:
+        """Drop the moves that a sleep or a gap cuts, and close all blocks."""
+        self.close_blocks()
+        for horizon in self.horizons:
+            horizon.next_pending = 0
         self.mids = _empty_ring()
         self.pending_seconds, self.pending_keys = array("I"), []

@@ -99,16 +99,19 @@ class VolumeProfile:
             merged[(self.first_row + place) // 2 - first] += size
         self.first_row, self.rows, self.width = first, merged, 2 * self.width
 
-    def point_of_control(self, vwap: float, units_per_one: float) -> int:
-        """Return the place in `rows` of the greatest volume, the nearest to the VWAP of equals."""
+    def point_of_control(self) -> int:
+        """Return the place in `rows` of the greatest volume, of equals the nearest to the anchor.
+
+        Where rows on both of its sides are as near, it is the one on the first print's side.
+        """
         greatest = max(self.rows)
-        found, distance = -1, math.inf
+        found, nearest = -1, 0
         for place, size in enumerate(self.rows):
             if size == greatest:
-                low, high = self.bounds(place)
-                off = abs(published_price(low + high, 2.0 * units_per_one) - vwap)
-                if off < distance:
-                    found, distance = place, off
+                row = self.first_row + place
+                off = 2 * abs(2 * row + 1) + int((row >= 0) != self.is_upward)
+                if found < 0 or off < nearest:
+                    found, nearest = place, off
         return found
 
     def value_area(self, control: int) -> tuple[int, int]:
@@ -176,15 +179,19 @@ class Session:
     )
     large_size: float = 0.0
     first_quote_at: float = 0.0
+    ended: SessionFields | None = field(default=None, init=False)
 
-    def follow(self, hours: TradingHours, stamp: float, gap_end: float) -> None:
-        """Enter the phase of an instant; a new session begins empty.
+    def follow(self, hours: TradingHours, stamp: float, gap_end: float, digits: int) -> None:
+        """Enter the phase of an instant; a new session begins empty, and the last is in `ended`.
 
         Up to `gap_end` nothing was seen.
         """
         now = hours.at(stamp)
+        is_same = now.opened_at == self.opened_at and hours.name == self.calendar
+        if not is_same and self.seen_from:
+            self.ended = self.fields(self.closes_at, digits)
         self.phase, self.ends_at = now.phase, now.ends_at
-        if now.opened_at == self.opened_at and hours.name == self.calendar:
+        if is_same:
             return
         self.calendar = hours.name
         self.opened_at, self.closes_at = now.opened_at, now.closes_at
@@ -275,16 +282,16 @@ class Session:
                 found["cvd_large_since"] = self.large_since
         found["vwap"] = vwap
         found["vwap_sd"] = math.sqrt(max(0.0, self.spread_squares / self.volume))
-        self._add_profile(found, vwap, units_per_one)
+        self._add_profile(found, units_per_one)
         if self.opening_low:
             found["opening_range_low"] = published_price(self.opening_low, units_per_one)
             found["opening_range_high"] = published_price(self.opening_high, units_per_one)
 
-    def _add_profile(self, found: SessionFields, vwap: float, units_per_one: float) -> None:
+    def _add_profile(self, found: SessionFields, units_per_one: float) -> None:
         profile = self.profile
         if not profile.width:
             return
-        control = profile.point_of_control(vwap, units_per_one)
+        control = profile.point_of_control()
         low, high = profile.value_area(control)
         lowest, highest = profile.bounds(control)
         found["poc"] = published_price(lowest + highest, 2.0 * units_per_one)
