@@ -5,7 +5,6 @@ from collections.abc import Callable
 
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings
-from hypothesis import strategies as st
 
 from app.analysis.engine import Engine
 from app.analysis.outcome_table import Row, outcome_rows

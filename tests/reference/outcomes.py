@@ -151,5 +151,5 @@ def t_by_integration(degrees: int) -> float:
     low, high = 1.9, 13.0
     for _ in range(48):
         middle = (low + high) / 2
-        low, high = (middle, high) if half(middle) < 0.475 else (low, middle)  # noqa: PLR2004
+        low, high = (middle, high) if half(middle) < 0.475 else (low, middle)
     return low

@@ -73,7 +73,7 @@ def profile(past: Past, prints: list[Print], as_of: int) -> dict[str, float]:
     poc = min(equals, key=lambda row: (abs(row + 0.5), (row >= 0) != upward))
     low = high = poc
     held, total = rows[poc], math.fsum(rows.values())
-    while held < 0.7 * total:  # noqa: PLR2004 - the contract's share
+    while held < 0.7 * total:
         below = rows.get(low - 1, 0.0) if low > min(rows) else -1.0
         above = rows.get(high + 1, 0.0) if high < max(rows) else -1.0
         if below >= above:
