@@ -19,6 +19,29 @@ MAX_ROWS: Final = 200
 VALUE_AREA_SHARE: Final = 0.7
 SECOND_MS: Final = 1000
 
+SESSION_NUMBERS: Final = (
+    "as_of",
+    "opened_at",
+    "closes_at",
+    "covered_seconds",
+    "since",
+    "open",
+    "high",
+    "low",
+    "volume",
+    "cvd",
+    "cvd_large",
+    "cvd_large_since",
+    "vwap",
+    "vwap_sd",
+    "poc",
+    "value_area_low",
+    "value_area_high",
+    "opening_range_low",
+    "opening_range_high",
+)
+"""Published fields of a session, beside its words `calendar` and `phase`."""
+
 SessionFields = dict[str, int | float | str]
 
 

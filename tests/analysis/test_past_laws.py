@@ -33,10 +33,8 @@ from tests.analysis.test_laws import (
 )
 
 MINUTE_MS = 60_000
-PRICES = frozenset(
-    ["open", "high", "low", "vwap", "poc", "value_area_low", "value_area_high"]
-    + ["opening_range_low", "opening_range_high"]
-)
+RANGES = frozenset(["value_area_low", "value_area_high", "opening_range_low", "opening_range_high"])
+PRICES = RANGES | {"open", "high", "low", "vwap", "poc"}
 SIZES = frozenset(["volume", "cvd", "cvd_large"])
 STAMPS = frozenset(["as_of", "opened_at", "closes_at", "since", "cvd_large_since"])
 MIRROR_NAMES = {
@@ -70,7 +68,7 @@ def hours_of(records: Records) -> TradingHours:
     return TradingHours("LAW", opens, [at + 9 * MINUTE_MS for at in opens])
 
 
-def past_of(
+def past_of(  # noqa: PLR0913 - as the engine is used
     records: Records,
     hours: TradingHours,
     ends: Sequence[int],
