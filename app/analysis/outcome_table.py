@@ -49,6 +49,8 @@ def outcome_rows(totals: OutcomeTotals, horizon: int) -> list[OutcomeRow]:
     found: list[OutcomeRow] = []
     for key in sorted(totals.events):
         sums = totals.events[key]
+        if not sums.sums[horizon * EVENT_SUMS + N]:
+            continue
         kind, _, side = key.partition(KEY_SEPARATOR)
         row = _row(sums, horizon, totals.baseline[horizon].sums)
         found.append(OutcomeRow(kind, side, HORIZON_SECONDS[horizon], row))
