@@ -70,7 +70,7 @@ class Settings(BaseSettings):
     workers: int = Field(3, ge=1, le=64, validation_alias=_env("ORDERFLOW_WORKERS"))
     fast_path: bool = Field(default=True, validation_alias=_env("ORDERFLOW_FAST_PATH"))
     traced_ticks: int = Field(20, ge=0, le=1000, validation_alias=_env("ORDERFLOW_TRACED_TICKS"))
-    calendars_given: str = Field("", validation_alias=_env("ORDERFLOW_CALENDARS"))
+    calendars_given: str | None = Field(None, validation_alias=_env("ORDERFLOW_CALENDARS"))
     feed: str = Field("simulate", validation_alias=_env("ORDERFLOW_FEED"))
     broker_url_given: SecretStr | None = Field(None, validation_alias=_env("ORDERFLOW_BROKER_URL"))
     cluster: bool = Field(default=False, validation_alias=_env("ORDERFLOW_CLUSTER"))
@@ -119,14 +119,14 @@ class Settings(BaseSettings):
 
     @field_validator("calendars_given")
     @classmethod
-    def _check_calendars(cls, text: str) -> str:
-        parse_calendars(text)
+    def _check_calendars(cls, text: str | None) -> str | None:
+        parse_calendars(text or "")
         return text
 
     @property
     def calendars(self) -> tuple[CalendarRule, ...]:
         """Return which tickers have which calendar, beside the usual ones."""
-        return parse_calendars(self.calendars_given)
+        return parse_calendars(self.calendars_given or "")
 
     @property
     def redis_url(self) -> str:
