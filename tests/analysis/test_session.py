@@ -1,5 +1,6 @@
 """A session's numbers are those of their plain definitions, whatever the day is like."""
 
+import random
 from collections.abc import Iterator
 
 import pytest
@@ -167,3 +168,47 @@ def test_a_print_far_off_doubles_the_rows_until_they_are_200() -> None:
     expected = session(Past(records), AAPL_OPENS, AAPL_CLOSES, end)
     assert numbers(fields) == pytest.approx(expected, rel=1e-9)
     assert expected["high"] == 25.0
+
+
+def test_large_prints_are_those_of_the_quantile_in_force() -> None:
+    draw = random.Random(5)  # noqa: S311 - a test's, not a secret's
+    made: list[Quote | Trade] = [quote(at=0.0)]
+    made += [
+        trade(
+            at=number / 3 + 0.1,
+            size=float(draw.randrange(1, 10_000)),
+            aggressor=draw.choice(("buy", "sell")),
+        )
+        for number in range(3000)
+    ]
+    records = at_ms(AAPL_OPENS, stream(*made))
+    engine = Engine.new("TEST", hours_of("AAPL", ()))
+    expected, large = 0.0, 0.0
+    for batch, end in pieces(records, ends_of(records)):
+        for record in batch.records:
+            if isinstance(record, Trade) and large and record.size >= large:
+                expected += record.size * record.aggressor
+        engine.advance(batch, end)
+        large = engine.state.session.large_size
+
+    fields = engine.state.session.fields(engine.state.as_of, engine.state.digits)
+    assert fields["cvd_large"] == pytest.approx(expected, rel=1e-12)
+    assert large == pytest.approx(9500, rel=0.06)
+    # 200 prints, three a second.
+    assert fields["cvd_large_since"] == AAPL_OPENS + 67_000
+    assert expected != 0
+
+
+def test_the_quantile_of_the_day_before_is_in_force_at_the_open() -> None:
+    hours = TradingHours(
+        "TWO", [AAPL_OPENS, AAPL_OPENS + 3600_000], [AAPL_OPENS + 3000_000, AAPL_OPENS + 7200_000]
+    )
+    records = a_day(AAPL_OPENS, 45) + a_day(AAPL_OPENS + 3600_000, 1)
+    for seq, record in enumerate(records):
+        record.seq = seq
+    *_, (_, fields) = folded(records, hours)
+
+    assert fields["opened_at"] == AAPL_OPENS + 3600_000
+    assert "cvd_large" in fields
+    assert "cvd_large_since" not in fields
+    assert "since" not in fields
