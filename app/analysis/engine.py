@@ -16,6 +16,7 @@ from app.analysis.detectors import new_detectors
 from app.analysis.dispatch import DetectorDispatcher
 from app.analysis.late_records import MAX_LATE_MS
 from app.analysis.metrics import Fields, compute_metrics
+from app.analysis.outcomes import KEY_SEPARATOR
 from app.analysis.patterns.events import Event
 from app.analysis.price_fields import PriceWalk
 from app.analysis.price_units import UNITS_PER_ONE
@@ -26,6 +27,7 @@ from app.analysis.results import Quality, TickResult, add_counts, build_quality
 from app.analysis.rolling_bars import RollingBars
 from app.analysis.state import BuilderCheckpoint, ExpiringEvent, Gap, State, new_state
 from app.analysis.touch import BestPriceChanges, Visit, is_better, resting_side
+from app.analysis.trading_hours import UTC_DAYS, TradingHours
 from app.analysis.widening import (
     MIN_REFUSED,
     asks_too_much,
@@ -43,11 +45,19 @@ WEAK_MS: Final = WEAK_EVENT_SECONDS * SECOND_MS
 
 
 class Engine:
-    """One ticker's fold: its state, the table of its newest bars, and its detectors."""
+    """One ticker's fold: its state, the table of its newest bars, and its detectors.
 
-    def __init__(self, state: State, table: RollingBars) -> None:
+    `hours` are the sessions of the ticker's market.
+    """
+
+    def __init__(self, state: State, table: RollingBars, hours: TradingHours = UTC_DAYS) -> None:
         self.state = state
         self.table = table
+        self.hours = hours
+        if state.session.calendar != hours.name:
+            state.session.ends_at = 0
+        if state.quote_at:  # a state stored before it had a session
+            state.session.see_first_quote(float(state.as_of))
         self._final_bars: list[Bar] = []
         self._levels_changed = [False, False]
         self._oddities: dict[str, int] = {}
@@ -64,9 +74,9 @@ class Engine:
             table.first_quote = state.first_quote
 
     @classmethod
-    def new(cls, ticker: str) -> "Engine":
+    def new(cls, ticker: str, hours: TradingHours = UTC_DAYS) -> "Engine":
         """Return the engine of a ticker without any records yet."""
-        return cls(new_state(ticker), RollingBars(max(WINDOW_SECONDS), spans=WINDOW_SECONDS))
+        return cls(new_state(ticker), RollingBars(max(WINDOW_SECONDS), spans=WINDOW_SECONDS), hours)
 
     def advance(self, batch: Batch, as_of: int) -> TickResult:
         """Fold the records stamped after the last `as_of` up to this one, and return the result."""
@@ -108,6 +118,7 @@ class Engine:
             else:
                 self._fold_trade(record)
         self._close_seconds_through(as_of, faults, counts)
+        self._follow_session(as_of)
         if not_held:
             batch.reject(not_held, INEXACT_PRICE)
         self._note_rejections(batch)
@@ -311,6 +322,9 @@ class Engine:
         context = state.context
         state.bar_builder.add_trade(trade)
         sign = context.standing_quote.sign_trade(trade)
+        self._follow_session(trade.stamp)
+        clock = context.baselines.clock
+        state.session.add_trade(trade, sign.aggressor, context.units_per_one, clock)
         if self._dispatcher.no_trades_yet:
             context.trades_seen = True
             self._dispatcher.refresh()
@@ -357,6 +371,7 @@ class Engine:
             thresholds.large_size[1] or 0.0,
             thresholds.depth or 0.0,
         )
+        self._close_session_second(end, bar)
         context.events.close_due(end)
         context.second_sample = None
         context.second_totals.reset()
@@ -386,6 +401,25 @@ class Engine:
         metrics = self._metrics if is_known else self._compute_metrics(as_of)
         self._metrics_second, self._metrics = 0, {}
         return metrics
+
+    def _follow_session(self, instant: float) -> None:
+        """Enter the phase of the market's session that an instant lies in."""
+        session = self.state.session
+        if instant >= session.ends_at:
+            session.follow(self.hours, instant, self.state.gap_end, self.state.digits)
+
+    def _close_session_second(self, end: int, bar: Bar) -> None:
+        """Add a second to the session and to what followed events; note its new events."""
+        state = self.state
+        context, outcomes = state.context, state.outcomes
+        self._follow_session(end)
+        if bar.first_quote is not None:
+            state.session.see_first_quote(bar.first_quote.stamp)
+        state.session.close_second(end, context.tick_size)
+        outcomes.close_second(end, context.mid2, self.hours)
+        for event in context.events.live.values():
+            if event.noticed_at == end:
+                outcomes.note_event(event.type + KEY_SEPARATOR + event.side, end // SECOND_MS)
 
     def _update_levels(self, end: int) -> None:
         for side, levels in enumerate(self.state.levels):
@@ -433,6 +467,7 @@ class Engine:
         if not state.bar_builder.end or to <= state.as_of:
             return
         state.gaps.append(Gap(float(state.as_of), to))
+        state.session.skip_gap(float(state.as_of), to)
         if not state.is_asleep:
             self._suspend(state.as_of, "gap")
         self.table.lost_to = whole_second(to) - SECOND_MS
@@ -450,6 +485,7 @@ class Engine:
         context.mid2 = 0
         context.next_timer = NEVER
         context.baselines.clear_recent()
+        state.outcomes.suspend()
         for levels in state.levels:
             levels.leave(float(end), None)
         state.is_asleep = True

@@ -8,12 +8,14 @@ from app.analysis.baselines import Baselines, TickSize
 from app.analysis.detector_context import DetectorContext
 from app.analysis.detectors import new_detectors
 from app.analysis.levels import SideLevels
+from app.analysis.outcomes import Outcomes
 from app.analysis.patterns.detector import Detector
 from app.analysis.patterns.events import Event, Events
 from app.analysis.price_units import DEFAULT_DIGITS
 from app.analysis.ranks import Ranks
 from app.analysis.records import Quote
 from app.analysis.rejections import Rejections
+from app.analysis.session import Session
 from app.analysis.standing_quote import StandingQuote
 
 ENGINE: Final = "2"
@@ -82,6 +84,8 @@ class State:
     rejected_trades: Rejections = field(default_factory=Rejections)
     digits: int = DEFAULT_DIGITS
     refused_in_a_row: int = 0
+    session: Session = field(default_factory=Session)
+    outcomes: Outcomes = field(default_factory=Outcomes)
     ranks: Ranks = field(default_factory=Ranks, init=False)
 
     @property

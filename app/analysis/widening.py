@@ -23,6 +23,7 @@ from app.analysis.price_units import (
 )
 from app.analysis.records import Quote, Record, Trade
 from app.analysis.rolling_bars import RollingBars
+from app.analysis.session import Session
 from app.analysis.standing_quote import StandingQuote
 from app.analysis.state import State
 
@@ -111,6 +112,7 @@ def begin_unit_anew(state: State) -> None:
         state.levels[place] = SideLevels(side.side)
         state.levels[place].dropped_prices = side.stored_prices()
     state.first_quote = None
+    state.session = Session(print_sizes=state.session.print_sizes)
     state.checkpoints = []
     state.digits, state.refused_in_a_row = DEFAULT_DIGITS, 0
     set_digits(state)

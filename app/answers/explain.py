@@ -77,6 +77,36 @@ class Span(AnswerModel):
             yield "incomplete"
 
 
+class Followed(AnswerModel):
+    """What followed this ticker's earlier events of the type and side, by the mid's move."""
+
+    seconds: Annotated[Number, Field(description="after the event was noticed")]
+    n: int
+    insufficient: Annotated[bool, Field(description="under 30 events or 10 spans of 5 min")] = False
+    mean_bps: Known = None
+    low_bps: Annotated[Known, Field(description="95 % interval of the mean")] = None
+    high_bps: Known = None
+    up: Annotated[Known, Field(description="share of the events")] = None
+    unchanged: Known = None
+    down: Known = None
+    usual_bps: Annotated[Known, Field(description="mean of all seconds of these half hours")] = None
+    usual_up: Known = None
+    usual_down: Known = None
+
+    def text(self) -> str:
+        """Return these facts as a part of a line."""
+        start = f"{plain(self.seconds)} s n {self.n}"
+        if self.insufficient:
+            return f"{start} insufficient"
+        interval = f"{_number_text(self.low_bps)}..{_number_text(self.high_bps)}"
+        return (
+            f"{start} mean {_number_text(self.mean_bps)} bp ({interval}) "
+            f"up {_number_text(self.up)} unchanged {_number_text(self.unchanged)} "
+            f"down {_number_text(self.down)}, usual {_number_text(self.usual_bps)} bp "
+            f"up {_number_text(self.usual_up)} down {_number_text(self.usual_down)}"
+        )
+
+
 class Explanation(Reply):
     """An event, what it was made from, and the records around it."""
 
@@ -100,6 +130,9 @@ class Explanation(Reply):
     evidence: Annotated[
         dict[str, Number | str], Field(description="what the event was made from, as known now")
     ]
+    followed: Annotated[
+        list[Followed], Field(description="the past of this ticker, no forecast")
+    ] = []
     before: Annotated[Span, Field(description="the 10 s before it opened")]
     during: Span
     after: Annotated[Span | None, Field(description="up to 10 s after it closed")] = None
@@ -117,6 +150,11 @@ class Explanation(Reply):
                 f"{event_line(self.event, self.now)} {EVENT_COLUMNS}",
                 ", ".join(self._times()),
                 f"evidence: {', '.join(f'{n} {plain(v)}' for n, v in self.evidence.items())}",
+                *(
+                    [f"followed such events here: {'; '.join(it.text() for it in self.followed)}"]
+                    if self.followed
+                    else []
+                ),
                 *(
                     f"{name}: {', '.join(span.text_parts())}"
                     for name, span in spans
@@ -189,6 +227,7 @@ def _explanation(reader: Reader, snapshot: TickerSnapshot, event: EventRecord) -
         return_minutes=significant(event.return_minutes, 3),
         at_least=event.at_least or None,
         evidence={name: _rounded(value) for name, value in event.evidence.items()},
+        followed=_followed(reader, snapshot.ticker, event),
         before=_span(reader, snapshot.ticker, event.opened_at - CONTEXT_MS, event.opened_at),
         during=_span(reader, snapshot.ticker, event.opened_at, end_ms),
         after=None
@@ -197,6 +236,31 @@ def _explanation(reader: Reader, snapshot: TickerSnapshot, event: EventRecord) -
         covered_seconds=short(covered, 4) if isinstance(covered, (int, float)) else None,
         quality=dict(snapshot.quality.counts),
     )
+
+
+def _followed(reader: Reader, ticker: str, event: EventRecord) -> list[Followed]:
+    found = reader.followed(ticker, event.type, event.side)
+    return [
+        Followed(
+            seconds=seconds,
+            n=it.n,
+            insufficient=it.insufficient,
+            mean_bps=_if_known(it.mean_bps),
+            low_bps=_if_known(it.low_bps),
+            high_bps=_if_known(it.high_bps),
+            up=_if_known(it.up),
+            unchanged=_if_known(it.unchanged),
+            down=_if_known(it.down),
+            usual_bps=_if_known(it.baseline_mean_bps),
+            usual_up=_if_known(it.baseline_up),
+            usual_down=_if_known(it.baseline_down),
+        )
+        for seconds, it in found.items()
+    ]
+
+
+def _if_known(value: float | None) -> Number | None:
+    return None if value is None else short(value, 3)
 
 
 def _rounded(value: Value) -> Value:

@@ -63,6 +63,7 @@ from app.storage.mis_stamped import read_mis_stamped
 from app.storage.published import (
     EventRecord,
     EvidenceClass,
+    FollowedRecord,
     LevelRecord,
     QualityRecord,
     RejectedRecords,
@@ -248,6 +249,16 @@ class Reader:
         wanted = event_id.encode()
         events = read_events((member for member in members if wanted in member), ticker)
         return next((event for event in events if event.id == event_id), None)
+
+    def followed(self, ticker: str, pattern: str, side: str) -> dict[int, FollowedRecord]:
+        """Return what followed a ticker's events of one type and side, by horizon in seconds."""
+        with store_errors(self._redis):
+            return self._ticker_reads.read_followed(ticker, pattern, side)
+
+    def session(self, ticker: str) -> dict[str, Value]:
+        """Return what is published of a ticker's session: numbers, phase and calendar."""
+        with store_errors(self._redis):
+            return self._ticker_reads.read_session(ticker)
 
     def records(self, ticker: str, from_ms: float, to_ms: float) -> RecordRange:
         """Return the records stamped in (from, to], at most some thousands of each kind."""

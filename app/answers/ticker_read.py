@@ -7,6 +7,7 @@ import redis
 
 from app.analysis.bars import SECOND_MS, Bar
 from app.analysis.metrics import compute_metrics
+from app.analysis.outcomes import HORIZON_SECONDS
 from app.analysis.price_fields import PriceWalk
 from app.analysis.price_units import (
     DEFAULT_DIGITS,
@@ -28,10 +29,13 @@ from app.storage.feed_lags import read_seconds
 from app.storage.keys import LAGS, PRICE_DIGITS, QUOTE_AT, REJECTED, TICK_SIZE, TICKERS, Keys
 from app.storage.published import (
     EvidenceClass,
+    FollowedRecord,
     Value,
     read_counts,
+    read_followed,
     read_number,
     read_rejected,
+    read_session,
     read_stamp,
 )
 from app.storage.tick.codec import decode_bar, decode_bars
@@ -291,6 +295,21 @@ class TickerReads:
         """Read only the state's fields: the newest bars are in them."""
         return TickerReplies(state=self._redis.hmget(self._keys.state(ticker), *_STATE_FIELDS))
 
+    def read_followed(self, ticker: str, pattern: str, side: str) -> dict[int, FollowedRecord]:
+        """Return what followed a ticker's events of one type and side, by horizon in seconds."""
+        fields = [f"{pattern}:{side}:{seconds}" for seconds in HORIZON_SECONDS]
+        pipe = self._redis.pipeline(transaction=False)
+        pipe.hmget(self._keys.outcomes(ticker), fields)
+        [texts] = pipe.execute(raise_on_error=False)
+        return read_followed(_reply_or_empty(texts, [None] * len(fields)))
+
+    def read_session(self, ticker: str) -> dict[str, Value]:
+        """Return what is published of a ticker's session."""
+        pipe = self._redis.pipeline(transaction=False)
+        pipe.hgetall(self._keys.session(ticker))
+        [fields] = pipe.execute(raise_on_error=False)
+        return read_session(_reply_or_empty(fields, _NO_FIELDS))
+
     def read_bars(
         self, replies: TickerReplies, request: ReadRequest, as_of_ms: int
     ) -> TickerReplies:
@@ -316,7 +335,7 @@ def _execute(pipe: _Pipeline, first: int = 0) -> list[Any]:
     return [_reply_or_empty(reply, _EMPTY[first + i]) for i, reply in enumerate(replies)]
 
 
-def _reply_or_empty(reply: object, empty: object) -> object:
+def _reply_or_empty(reply: object, empty: object) -> Any:  # noqa: ANN401 - a reply
     if not isinstance(reply, Exception):
         return reply
     if isinstance(reply, redis.ResponseError) and str(reply).startswith("WRONGTYPE"):

@@ -17,6 +17,7 @@ from pydantic import (
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from app.core.arguments import INTERVAL_SECONDS, PORTS, RETENTION_SECONDS
+from app.core.calendar_setting import CalendarRule, calendar_names, parse_calendars
 from app.core.errors import SettingError
 from app.core.loopback import loopback
 from app.core.redis_url import (
@@ -77,6 +78,7 @@ class Settings(BaseSettings):
     workers: int = Field(3, ge=1, le=64, validation_alias=_env("ORDERFLOW_WORKERS"))
     fast_path: bool = Field(default=True, validation_alias=_env("ORDERFLOW_FAST_PATH"))
     traced_ticks: int = Field(20, ge=0, le=1000, validation_alias=_env("ORDERFLOW_TRACED_TICKS"))
+    calendars_given: str | None = Field(None, validation_alias=_env("ORDERFLOW_CALENDARS"))
     feed: str = Field("simulate", validation_alias=_env("ORDERFLOW_FEED"))
     broker_url_given: SecretStr | None = Field(None, validation_alias=_env("ORDERFLOW_BROKER_URL"))
     cluster: bool = Field(default=False, validation_alias=_env("ORDERFLOW_CLUSTER"))
@@ -130,6 +132,17 @@ class Settings(BaseSettings):
         if url is not None:
             check_broker_url(url.get_secret_value())
         return url
+
+    @field_validator("calendars_given")
+    @classmethod
+    def _check_calendars(cls, text: str | None) -> str | None:
+        parse_calendars(text or "")
+        return text
+
+    @property
+    def calendars(self) -> tuple[CalendarRule, ...]:
+        """Return which tickers have which calendar, beside the usual ones."""
+        return parse_calendars(self.calendars_given or "")
 
     @property
     def redis_url(self) -> str:
@@ -203,6 +216,8 @@ _ALLOWED = {
     "REDIS_URL": f"redis://, rediss:// or unix:// {_URL_RULES}",
     "REDIS_PASSWORD": "any text in UTF-8",
     "REDIS_HOST": "a host's name or address, without port, user or path",
+    "ORDERFLOW_CALENDARS": "PATTERN=CALENDAR, separated by spaces, such as ES*=CMES; calendars: "
+    + ", ".join(calendar_names()),
     "ORDERFLOW_BROKER_URL": f"redis://, rediss://, unix:// or sentinel:// {_URL_RULES}",
 }
 

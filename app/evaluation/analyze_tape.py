@@ -12,16 +12,22 @@ from tqdm import tqdm
 
 from app.analysis.bars import SECOND_MS
 from app.analysis.engine import Engine
+from app.analysis.outcome_table import outcome_rows
+from app.analysis.outcomes import HORIZON_SECONDS
 from app.analysis.patterns.events import Event
 from app.analysis.records import Batch
 from app.analysis.results import TickResult
+from app.analysis.session import SessionFields
 from app.analysis.state import ENGINE
+from app.analysis.trading_hours import UTC_DAYS, TradingHours
 from app.analysis.windows import WINDOWS
 from app.core.arguments import INTERVAL_SECONDS, Seconds
 from app.core.errors import OrderFlowError
+from app.core.settings import settings
 from app.core.tickers import parse_ticker
 from app.feeds.tape import Tape
 from app.feeds.tape_clock import read_usable_tape, stamps_option
+from app.storage.session_calendars import hours_of
 from app.storage.tick import codec
 
 _json = msgspec.json.Encoder().encode
@@ -83,10 +89,34 @@ def write_metrics(out: IO[bytes], analysis: TickResult) -> None:
         out.write(_json(fields) + b"\n")
 
 
-def analyze_tape(ticker: str, tape: Tape, out: Path, interval_ms: int = SECOND_MS) -> int:
-    """Write `metrics.jsonl`, `patterns.jsonl` and `levels.jsonl`; return the number of ticks."""
+def write_past(out: Path, sessions: list[SessionFields], engine: Engine) -> None:
+    """Write `session.jsonl`, a line a session, and `outcomes.jsonl`, a line a type, side, horizon.
+
+    The last session is as of the tape's end, the outcomes hold what was complete by then.
+    """
+    state = engine.state
+    state.outcomes.close_blocks()
+    with (out / "session.jsonl").open("wb") as lines:
+        for fields in [*sessions, state.session.fields(state.as_of, state.digits)]:
+            lines.write(_json(fields) + b"\n")
+    with (out / "outcomes.jsonl").open("wb") as lines:
+        for horizon in range(len(HORIZON_SECONDS)):
+            for found in outcome_rows(state.outcomes.totals, horizon):
+                key = {"type": found.type, "side": found.side, "seconds": found.horizon_seconds}
+                lines.write(_json(key | found.row) + b"\n")
+
+
+def analyze_tape(
+    ticker: str,
+    tape: Tape,
+    out: Path,
+    interval_ms: int = SECOND_MS,
+    hours: TradingHours = UTC_DAYS,
+) -> int:
+    """Write metrics, patterns, levels, sessions and outcomes; return the number of ticks."""
     out.mkdir(parents=True, exist_ok=True)
-    engine = Engine.new(ticker)
+    engine = Engine.new(ticker, hours)
+    sessions: list[SessionFields] = []
     events: dict[str, Event] = {}
     ticks = Ticks.of(tape, interval_ms)
     with (out / "metrics.jsonl").open("wb") as metrics:
@@ -97,12 +127,17 @@ def analyze_tape(ticker: str, tape: Tape, out: Path, interval_ms: int = SECOND_M
                 raise error
             write_metrics(metrics, analysis)
             events.update((event.id, event) for event in analysis.changed_events)
+            session = engine.state.session
+            if session.ended is not None:
+                sessions.append(session.ended)
+                session.ended = None
     with (out / "patterns.jsonl").open("w", encoding="utf-8") as patterns:
         for event in sorted(events.values(), key=lambda event: (event.opened_at, event.id)):
             patterns.write(codec.event_json(event) + "\n")
     with (out / "levels.jsonl").open("w", encoding="utf-8") as levels:
         for side in engine.state.levels:
             levels.writelines(codec.level_json(level) + "\n" for level in side.top())
+    write_past(out, sessions, engine)
     return len(ticks)
 
 
@@ -134,7 +169,8 @@ def analyze(  # noqa: PLR0913, PLR0917 - one parameter an option
     try:
         name = parse_ticker(ticker)
         tape = read_usable_tape(quotes, trades, shift_ms, stamps)
-        ticks = analyze_tape(name, tape, out, interval * SECOND_MS)
+        hours = hours_of(name, settings().calendars)
+        ticks = analyze_tape(name, tape, out, interval * SECOND_MS, hours)
     except OrderFlowError as error:
         raise click.ClickException(str(error)) from None
     click.echo(f"{len(tape.records)} records, {ticks} ticks -> {out}", err=True)

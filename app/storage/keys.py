@@ -19,6 +19,9 @@ Written by a tick (lifetimes in seconds beside the names below):
                                                 `quote_at`: stamp of the quote in the windows,
                                                 `rejected`: JSON, which newest records were rejected
 
+    HASH   orderflow:session:{ticker}           the market's session so far, and its bounds
+    HASH   orderflow:outcomes:{ticker}          what followed events: JSON by type:side:seconds
+
 Written by the tasks and servers:
 
     HASH   orderflow:failures:{ticker}          failed ticks: `count`, `as_of`, `error`
@@ -65,6 +68,8 @@ PATTERNS_LIFETIME_SECONDS = 3600
 LEVELS_LIFETIME_SECONDS = 3600
 BARS_LIFETIME_SECONDS = 2 * 3600 + 600
 STATE_LIFETIME_SECONDS = 7 * 86400
+SESSION_LIFETIME_SECONDS = 7 * 86400
+OUTCOMES_LIFETIME_SECONDS = 7 * 86400
 FAILURES_LIFETIME_SECONDS = 3600
 TICKERS_LIFETIME_SECONDS = 7 * 86400
 HEARTBEAT_LIFETIME_SECONDS = 86400
@@ -155,6 +160,14 @@ class Keys:
         """Return the name of the HASH of a ticker's stored state."""
         return self._name("state", ticker)
 
+    def session(self, ticker: str) -> str:
+        """Return the name of the HASH of the market's session so far."""
+        return self._name("session", ticker)
+
+    def outcomes(self, ticker: str) -> str:
+        """Return the name of the HASH of what followed a ticker's events."""
+        return self._name("outcomes", ticker)
+
     def failures(self, ticker: str) -> str:
         """Return the name of the HASH of a ticker's failed ticks."""
         return self._name("failures", ticker)
@@ -171,6 +184,8 @@ class Keys:
             self.bars(ticker),
             self.patterns(ticker),
             *(self.levels(ticker, side) for side in SIDE_NAMES),
+            self.session(ticker),
+            self.outcomes(ticker),
             *(self.metrics(ticker, window) for window in WINDOWS),
         ]
 

@@ -15,6 +15,7 @@ import msgspec
 
 from app.analysis.behavior_table import BEHAVIORS, DIRECTION_OF
 from app.analysis.metric_table import NUMBERS, RANKED, WORDS
+from app.analysis.outcomes import HORIZON_SECONDS
 from app.analysis.pattern_table import (
     CLOSE_REASONS,
     EVIDENCE_NAMES,
@@ -24,7 +25,10 @@ from app.analysis.pattern_table import (
 )
 from app.analysis.quality_table import QUALITY_COUNTS
 from app.analysis.record_schemas import MIN_EPOCH_MS
+from app.analysis.session import SESSION_NUMBERS
+from app.analysis.trading_hours import PHASES
 from app.core import errors
+from app.core.calendar_setting import calendar_names
 
 if TYPE_CHECKING:
     PatternType = str
@@ -356,3 +360,66 @@ def read_error_name(text: bytes | None) -> str:
         if isinstance(kind, type) and issubclass(kind, Exception):
             return name
     return "unnamed error"
+
+
+class FollowedRecord(msgspec.Struct, frozen=True, kw_only=True):
+    """What followed events of one type and side: moves of the mid in bp, and shares.
+
+    With too few events or blocks only `n` and `blocks` are known.
+    """
+
+    n: int
+    blocks: int = 0
+    insufficient: bool = False
+    mean_bps: float | None = None
+    low_bps: float | None = None
+    high_bps: float | None = None
+    up: float | None = None
+    up_low: float | None = None
+    up_high: float | None = None
+    unchanged: float | None = None
+    unchanged_low: float | None = None
+    unchanged_high: float | None = None
+    down: float | None = None
+    down_low: float | None = None
+    down_high: float | None = None
+    baseline_n: int | None = None
+    baseline_mean_bps: float | None = None
+    baseline_low_bps: float | None = None
+    baseline_high_bps: float | None = None
+    baseline_up: float | None = None
+    baseline_unchanged: float | None = None
+    baseline_down: float | None = None
+
+
+_followed = msgspec.json.Decoder(FollowedRecord).decode
+
+
+def read_followed(texts: Iterable[bytes | None]) -> dict[int, FollowedRecord]:
+    """Take what followed events, by the horizon in seconds; `texts` has one for each horizon."""
+    found: dict[int, FollowedRecord] = {}
+    for seconds, text in zip(HORIZON_SECONDS, texts, strict=True):
+        try:
+            record = _followed(text or b"")
+        except _UNREADABLE:
+            continue
+        if record.n > 0:
+            found[seconds] = record
+    return found
+
+
+def read_session(fields: Mapping[bytes, bytes]) -> dict[str, Value]:
+    """Take the numbers of a session, its phase and its calendar."""
+    found: dict[str, Value] = {}
+    for key, text in fields.items():
+        name = key.decode("ascii", "replace")
+        value: Value | None = None
+        if name in SESSION_NUMBERS:
+            value = read_number(text)
+        elif name == "phase":
+            value = _word(text, PHASES)
+        elif name == "calendar":
+            value = _word(text, calendar_names())
+        if value is not None:
+            found[name] = value
+    return found

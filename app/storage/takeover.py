@@ -8,7 +8,7 @@ from app.storage import keys
 from app.storage.tick.read import NEWEST_MS, OLDEST_MS, KeyCheck, is_integer
 from app.storage.tick_connection import TickConnection
 
-_KEY_TYPES = (b"hash", None, None, b"stream", *[b"zset"] * 3, *[b"hash"] * len(WINDOWS))
+_KEY_TYPES = (b"hash", None, None, b"stream", *[b"zset"] * 3, *[b"hash"] * (2 + len(WINDOWS)))
 """Types of the keys in the order of `Keys.of_tick`; the broker's keys are not checked."""
 
 
@@ -90,7 +90,7 @@ def read_stored_ticker(connection: TickConnection, names: Sequence[str]) -> Stor
         [
             ("HGETALL", state),
             ("EXISTS", bars, patterns),
-            *(("HGET", name, "as_of") for name in names[7:]),
+            *(("HGET", name, "as_of") for name in names[-len(WINDOWS) :]),
         ]
     )
     fields = {name.decode(errors="replace"): value for name, value in _field_pairs(stored)}

@@ -17,6 +17,7 @@ from app.analysis.engine import Engine
 from app.analysis.late_records import MAX_LATE_MS
 from app.analysis.rolling_bars import RollingBars
 from app.analysis.state import State
+from app.analysis.trading_hours import TradingHours
 from app.analysis.windows import WINDOW_SECONDS
 from app.core.errors import RecordsTooLong, StateUnreadable
 from app.core.settings import Settings
@@ -28,6 +29,7 @@ from app.storage.newer_states import NewerStates
 from app.storage.record_reads import read_all
 from app.storage.redis_client import connect
 from app.storage.scripts import COUNT_RECORDS, READ_RECORDS
+from app.storage.session_calendars import hours_of
 from app.storage.takeover import StoredTicker, quarantine, read_stored_ticker, repair_keys
 from app.storage.tick import codec
 from app.storage.tick.arrival_lag import COUNTED_SECONDS, ArrivalLag
@@ -49,6 +51,7 @@ from app.storage.tick.resp import Command
 from app.storage.tick.write import (
     CANDIDATES_PREFIX,
     LEVELS_PREFIX,
+    OUTCOMES_FIELD,
     PAST_EVENTS_PREFIX,
     RANKS,
     PublishedKeys,
@@ -115,6 +118,7 @@ class TickStore:
         self._redis: Any = client or connect(settings)
         self._keys = Keys(cluster=settings.cluster)
         self._channels = keys.ticked_channels(settings.redis_database)
+        self._calendars = settings.calendars
         self._connections = TickConnections(self._redis)
         self._warm: OrderedDict[str, WarmTicker] = OrderedDict()
         self._quarantined: set[str] = set()
@@ -407,7 +411,7 @@ class TickStore:
         is_loss: bool,
     ) -> WarmTicker:
         """Return a new engine, marked as rebuilt and logged if a state was lost."""
-        engine = Engine.new(tick.ticker)
+        engine = Engine.new(tick.ticker, self._hours_of(tick.ticker))
         is_aside = tick.ticker in self._quarantined
         if is_loss and not is_aside:
             _log.warning("state missing or unreadable, rebuilding", ticker=tick.ticker)
@@ -451,12 +455,13 @@ class TickStore:
             _fields_with_prefix(fields, LEVELS_PREFIX),
             ranks=fields.get(RANKS, b""),
             past_events=_fields_with_prefix(fields, PAST_EVENTS_PREFIX),
+            outcomes=fields.get(OUTCOMES_FIELD, b""),
         )
         state = codec.decode_state(packed)
         as_of = self._replay(state, fields)
         state.recent = codec.decode_bars(fields.get("recent", b""))
         table = self._table_of(state, state.recent, as_of)
-        engine = Engine(state, table)
+        engine = Engine(state, table, self._hours_of(ticker))
         if state.as_of < as_of:
             _log.warning("records of a journal are gone", ticker=ticker, since=state.as_of)
             engine.skip_gap(float(as_of))
@@ -480,6 +485,9 @@ class TickStore:
         table.lost_to = whole_second(state.gap_end) - SECOND_MS
         return table
 
+    def _hours_of(self, ticker: str) -> TradingHours:
+        return hours_of(ticker, self._calendars)
+
     def _replay(self, state: State, fields: Mapping[str, bytes]) -> int:
         """Advance a state from when it was stored whole to the last tick, by its journal.
 
@@ -499,7 +507,8 @@ class TickStore:
         table = self._table_of(
             state, [bar for bar in recent if bar.end <= state.as_of], state.as_of
         )
-        if not journal.replay(Engine(state, table), quotes, trades):
+        engine = Engine(state, table, self._hours_of(state.ticker))
+        if not journal.replay(engine, quotes, trades):
             return journal.entries[-1].as_of
         return state.as_of
 

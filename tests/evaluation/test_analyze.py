@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
+from app.core.settings import settings
 from app.evaluation.analyze_tape import analyze
 from app.feeds.publish import member_of
 from app.feeds.tape import Tape, read_tape
@@ -76,3 +77,23 @@ def test_a_tape_is_published_to_redis_with_its_own_prices(tmp_path: Path, scale:
     rows = (tmp_path / "q.csv").read_text().splitlines()[1:]
     shown = [member["bid_price"] for member in members if "bid_price" in member]
     assert shown == [float(row.split(",")[1]) for row in rows]
+
+
+@pytest.mark.parametrize(("rule", "volume", "lines"), [("T=24/7", 75, 1), ("T=24/5", 75, 1)])
+def test_the_session_is_that_of_the_ticker_s_calendar(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, rule: str, volume: float, lines: int
+) -> None:
+    monkeypatch.setenv("ORDERFLOW_CALENDARS", rule)
+    settings.cache_clear()
+    try:
+        analyzed(tmp_path, *tape_files(tmp_path, Decimal("58.5")))
+    finally:
+        settings.cache_clear()
+
+    written = (tmp_path / "out" / "session.jsonl").read_text().splitlines()
+    assert len(written) == lines
+    said = json.loads(written[-1])
+    assert (said["calendar"], said["volume"]) == (rule[2:], volume)
+    assert said["since"] == START_MS + 50
+    outcomes = (tmp_path / "out" / "outcomes.jsonl").read_text().splitlines()
+    assert all(json.loads(line)["n"] > 0 for line in outcomes)

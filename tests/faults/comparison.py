@@ -9,9 +9,11 @@ import msgspec
 
 from app.analysis.bars import whole_second
 from app.analysis.engine import Engine
+from app.analysis.outcomes import HORIZON_SECONDS
 from app.analysis.record_parser import parse_batch
 from app.analysis.records import Batch
 from app.analysis.windows import WINDOWS
+from app.storage.session_calendars import hours_of
 from app.storage.tick import codec
 from tests.faults.broker import Posting
 from tests.faults.kinds import EXACT, LATE, LOST
@@ -40,6 +42,33 @@ class Expected:
     windows: dict[str, dict[bytes, bytes]]
     patterns: Members
     levels: tuple[Members, Members]
+    past: "ExpectedPast"
+
+
+@dataclass(slots=True)
+class ExpectedPast:
+    """What an undisturbed run says of the session by second, and of outcomes by their `until`."""
+
+    sessions: dict[bytes, dict[bytes, bytes]] = field(default_factory=dict)
+    outcomes: dict[tuple[bytes, bytes], dict[bytes, bytes]] = field(default_factory=dict)
+
+    def note(self, engine: Engine) -> None:
+        """Note what an engine says now."""
+        state = engine.state
+        fields = dict(zip(*codec.session_texts(state), strict=True))
+        self.sessions[str(state.as_of).encode()] = _texts(fields)
+        totals = state.outcomes.totals
+        for horizon, seconds in enumerate(HORIZON_SECONDS):
+            key = f"until:{seconds}".encode(), str(totals.until[horizon]).encode()
+            if totals.until[horizon] and key not in self.outcomes:
+                self.outcomes[key] = _texts(codec.outcome_fields(totals, horizon))
+
+    def of(self, sample: Sample) -> tuple[dict[bytes, bytes], dict[bytes, bytes]]:
+        """Return the session as of when the sample's was written, and the outcomes likewise."""
+        outcomes: dict[bytes, bytes] = {}
+        for name, text in sample.outcomes.items():
+            outcomes |= self.outcomes.get((name, text), {})
+        return self.sessions.get(sample.session.get(b"as_of", b""), {}), outcomes
 
 
 @dataclass(slots=True)
@@ -65,7 +94,8 @@ def stored_batch(postings: Sequence[Posting]) -> Batch:
 def undisturbed(ticker: str, postings: Sequence[Posting], wanted: set[int]) -> dict[int, Expected]:
     """Run the engine alone over all records, second by second."""
     batch = stored_batch(postings)
-    engine = Engine.new(ticker)
+    engine = Engine.new(ticker, hours_of(ticker, ()))
+    past = ExpectedPast()
     expected: dict[int, Expected] = {}
     patterns: dict[str, tuple[bytes, float]] = {}
     levels: list[Members] = [{}, {}]
@@ -81,9 +111,12 @@ def undisturbed(ticker: str, postings: Sequence[Posting], wanted: set[int]) -> d
         for side, now in enumerate(analysis.levels):
             if now is not None:
                 levels[side] = {codec.level_json(it).encode(): it.significance for it in now}
+        past.note(engine)
         if as_of in wanted:
             windows = {name: _texts(codec.window_fields(analysis, name)) for name in WINDOWS}
-            expected[as_of] = Expected(windows, dict(patterns.values()), (levels[0], levels[1]))
+            expected[as_of] = Expected(
+                windows, dict(patterns.values()), (levels[0], levels[1]), past
+            )
     return expected
 
 
@@ -141,8 +174,11 @@ def _exact(sample: Sample, expected: Expected, comparison: Comparison) -> None:
         seen, wanted = _lasting(sample.windows[window]), _lasting(expected.windows[window])
         for line in _differences(seen, wanted):
             comparison.miss(f"{sample.ticker} {sample.as_of} {window}: {line}")
-    pairs = [("patterns", sample.patterns, expected.patterns)]
+    pairs: list[tuple[str, Mapping[bytes, Any], Mapping[bytes, Any]]] = []
+    pairs += [("patterns", sample.patterns, expected.patterns)]
     pairs += [(s, sample.levels[n], expected.levels[n]) for n, s in enumerate(("bid", "ask"))]
+    session, outcomes = expected.past.of(sample)
+    pairs += [("session", sample.session, session), ("outcomes", sample.outcomes, outcomes)]
     for name, found, wanted in pairs:
         comparison.compared += 1
         for line in _differences(found, wanted):

@@ -3,7 +3,7 @@
 import threading
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import msgspec
 import redis
@@ -32,6 +32,8 @@ class Sample:
     levels: tuple[Members, Members]
     lag_ms: int = 0
     """The ticker's own settle time: its ticks fold to an `as_of` so much earlier."""
+    session: dict[bytes, bytes] = field(default_factory=dict)
+    outcomes: dict[bytes, bytes] = field(default_factory=dict)
 
     @property
     def due_ms(self) -> int:
@@ -81,13 +83,15 @@ class Sampler:
 
     def _look(self, ticker: str, before_ms: float) -> None:
         pipe = self._client.pipeline(transaction=True)
+        pipe.hgetall(f"orderflow:session:{ticker}")
+        pipe.hgetall(f"orderflow:outcomes:{ticker}")
         for window in WINDOWS:
             pipe.hgetall(f"orderflow:metrics:{ticker}:{window}")
         pipe.zrange(f"orderflow:patterns:{ticker}", 0, -1, withscores=True)
         for side in SIDE_NAMES:
             pipe.zrange(f"orderflow:levels:{ticker}:{side}", 0, -1, withscores=True)
         pipe.hget(LAGS, ticker)
-        *hashes, patterns, bids, asks, lag_seconds = pipe.execute()
+        session, outcomes, *hashes, patterns, bids, asks, lag_seconds = pipe.execute()
         if not all(hashes):
             return
         stamps = {int(fields[b"as_of"]) for fields in hashes}
@@ -104,5 +108,7 @@ class Sampler:
                 dict(patterns),
                 (dict(bids), dict(asks)),
                 int(lag_seconds or 0) * 1000,
+                session,
+                outcomes,
             )
         )

@@ -11,6 +11,8 @@ from app.analysis.bars import COUNT_FIELDS, Bar
 from app.analysis.detectors import in_order
 from app.analysis.levels import PriceLevel, PublishedLevel
 from app.analysis.metrics import Value
+from app.analysis.outcome_table import outcome_rows
+from app.analysis.outcomes import HORIZON_SECONDS, OutcomeTotals
 from app.analysis.patterns.events import PUBLISHED_FIELDS, Candidates, Event
 from app.analysis.price_units import DEFAULT_DIGITS, MAX_DIGITS
 from app.analysis.ranks import WindowRanks, unpack_ranks
@@ -62,10 +64,11 @@ _UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
 
 class PackedState(NamedTuple):
-    """A state as bytes: candidates and past events by type, levels by side and price apart.
+    """A state as bytes: what is large and changes little in a second stands apart.
 
-    These are large, and little of them changes in a second. `gone` names levels that went. `ranks`,
-    apart because they have a shorter form, are empty where there are none.
+    That is candidates and past events by type, levels by side and price, and what followed events.
+    `gone` names levels that went. `ranks`, apart because they have a shorter form, are empty where
+    there are none.
     """
 
     blob: bytes
@@ -74,10 +77,11 @@ class PackedState(NamedTuple):
     gone: Sequence[str] = ()
     ranks: bytes = b""
     past_events: Mapping[str, bytes] = {}
+    outcomes: bytes = b""
 
 
 def encode_state(state: State, *, changed_only: bool = False) -> PackedState:
-    """Pack a state; of candidates and levels all, or what changed since this was last asked."""
+    """Pack a state; of what is apart all, or what changed since this was last asked."""
     candidates = {
         kind: found.packed()
         for kind, found in state.context.events.candidates.items()
@@ -98,7 +102,13 @@ def encode_state(state: State, *, changed_only: bool = False) -> PackedState:
     }
     for changed in state.context.events.past.values():
         changed.is_changed = False
-    return PackedState(pack(state), candidates, levels, gone, state.ranks.packed(), past)
+    totals = state.outcomes.totals
+    is_unsaved = not changed_only or totals.stored_revision != totals.revision
+    outcomes = pack(totals) if is_unsaved else b""
+    totals.stored_revision = totals.revision
+    return PackedState(
+        pack(state), candidates, levels, gone, state.ranks.packed(), past, outcomes=outcomes
+    )
 
 
 def decode_state(stored: PackedState) -> State:
@@ -131,6 +141,9 @@ def decode_state(stored: PackedState) -> State:
         levels[0 if name.startswith("0:") else 1].append(_of(PriceLevel, unpack(found)))
     for side, kept in zip(state.levels, levels, strict=True):
         side.restore(kept)
+    if stored.outcomes:
+        state.outcomes.totals = _of(OutcomeTotals, unpack(stored.outcomes))
+        state.outcomes.totals.stored_revision = state.outcomes.totals.revision
     return state
 
 
@@ -265,6 +278,21 @@ def rank_fields(ranks: WindowRanks) -> dict[str, object]:
     if ranks.shares:
         fields["ranks"] = ranks.shares
     return fields
+
+
+def session_texts(state: State) -> tuple[tuple[str, ...], list[str]]:
+    """Return the names of what is published of a session, and the texts."""
+    fields = state.session.fields(state.as_of, state.digits)
+    return (*fields,), _texts(fields.values())
+
+
+def outcome_fields(totals: OutcomeTotals, horizon: int) -> dict[str, str]:
+    """Return what is published of what followed events, at a place in `HORIZON_SECONDS`."""
+    until = {f"until:{HORIZON_SECONDS[horizon]}": str(totals.until[horizon])}
+    return until | {
+        f"{it.type}:{it.side}:{it.horizon_seconds}": json_text(it.row)
+        for it in outcome_rows(totals, horizon)
+    }
 
 
 def _texts(values: Iterable[Value]) -> list[str]:

@@ -54,7 +54,7 @@ def read_commands(names: Sequence[str], folded_to: int, as_of: int, limit: int) 
     scores = f"{bulk_string(f'({folded_to - 1}')}{bulk_string(str(as_of + 1))}"
     bounds = f"{bulk_string('0')}{bulk_string(str(limit))}{bulk_string(str(BYTES_A_READ))}"
     folded_range = f"{bulk_string(str(OLDEST_MS))}{bulk_string(str(folded_to))}"
-    lengths = "".join([f"{_LENGTH}{bulk_string(name)}" for name in names[7:]])
+    lengths = "".join([f"{_LENGTH}{bulk_string(name)}" for name in names[-len(WINDOWS) :]])
     return (
         f"{_WATCH}{state}{_STATE}{state}{_STATE_FIELDS}"
         f"{_RECORDS}{quotes}{trades}{scores}{bounds}"

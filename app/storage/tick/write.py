@@ -25,6 +25,8 @@ from app.storage.tick.read import TickRead
 from app.storage.tick.resp import Command, FieldNames, command, field_names, flat, hset
 
 HOUSEKEEPING_SECONDS = 10
+SESSION_SECONDS = 5
+OUTCOMES_FIELD = "outcomes"
 # Removing a million records would block Redis for two seconds.
 MAX_TRIMMED = 100_000
 _RENEWED_EACH_TICK_SECONDS = 60
@@ -40,7 +42,8 @@ class PublishedKeys:
 
     `as_of` and `field_names` are by window, `levels` by side, None where unknown; `recent` are the
     bars of the last 2 s with their packed bytes; `tick_size` is 0 where unknown, `digits` are those
-    of the price unit; `has_rejected`: the state tells of rejected records.
+    of the price unit; `has_rejected`: the state tells of rejected records. `session_turn` and
+    `session_phase` tell when the session was written, `outcomes_until` what of the outcomes was.
     """
 
     as_of: list[int] = field(default_factory=lambda: [0] * len(WINDOWS))
@@ -50,6 +53,10 @@ class PublishedKeys:
     tick_size: int = 0
     digits: int = DEFAULT_DIGITS
     has_rejected: bool = False
+    session_turn: int = -1
+    session_phase: tuple[str, int] = ("", 0)
+    session_names: FieldNames = field(default_factory=lambda: _NO_NAMES)
+    outcomes_until: list[int] | None = None
 
     def pack_bars(self, bars: Sequence[Bar]) -> list[bytes]:
         """Return bars packed; a bar is written up to three times, and packed once."""
@@ -77,7 +84,8 @@ class TickWrite:
         is_housekeeping: bool,
     ) -> None:
         self._state, self._quotes, self._trades, self._bars, self._patterns = names[:5]
-        self._levels, self._metrics = names[5:7], names[7:]
+        self._levels, self._metrics = names[5:7], names[-len(WINDOWS) :]
+        self._session, self._outcomes = names[7:9]
         self._limits, self._reading, self._is_housekeeping = limits, reading, is_housekeeping
         self._channels = channels
 
@@ -109,6 +117,8 @@ class TickWrite:
             ),
             *self._event_commands(state, result, renews_lifetimes=journal is None),
             *self._level_commands(state, result, published),
+            *self._session_commands(state, published),
+            *self._outcome_commands(state, published),
             *self._bar_commands(result, packed_final),
             *self._state_commands(state, published, packed_recent, version, journal),
             *self._trim_commands(as_of),
@@ -171,6 +181,42 @@ class TickWrite:
                 yield from _level_changes(key, previous, current)
                 published.levels[side] = current
 
+    def _session_commands(self, state: State, published: PublishedKeys) -> Iterator[Command]:
+        """Yield what writes the session, every few seconds and with each new phase."""
+        session = state.session
+        turn = session_turn(state.ticker, state.as_of)
+        phase = (session.phase, session.opened_at)
+        is_due = turn != published.session_turn or phase != published.session_phase
+        if not is_due or published.as_of[0] > state.as_of or not state.has_records:
+            return
+        fields, texts = codec.session_texts(state)
+        names = published.session_names
+        is_new = names.fields != fields
+        if is_new:
+            names = field_names(fields)
+            yield command("DEL", self._session)
+        yield hset(self._session, names, texts)
+        if is_new or self._is_housekeeping:
+            yield command("EXPIRE", self._session, keys.SESSION_LIFETIME_SECONDS)
+        published.session_turn, published.session_phase = turn, phase
+        published.session_names = names
+
+    def _outcome_commands(self, state: State, published: PublishedKeys) -> Iterator[Command]:
+        """Yield what writes the outcomes of the horizons that changed since they were written."""
+        totals, written = state.outcomes.totals, published.outcomes_until
+        if not self._is_housekeeping or written == totals.until or not state.has_records:
+            return
+        fields: dict[str, str] = {}
+        for horizon, until in enumerate(totals.until):
+            if until and (written is None or written[horizon] != until):
+                fields |= codec.outcome_fields(totals, horizon)
+        if written is None:
+            yield command("DEL", self._outcomes)
+        if fields:
+            yield "HSET", self._outcomes, *flat(fields)
+            yield command("EXPIRE", self._outcomes, keys.OUTCOMES_LIFETIME_SECONDS)
+        published.outcomes_until = list(totals.until)
+
     def _bar_commands(self, result: TickResult, packed_final: Sequence[bytes]) -> Iterator[Command]:
         for bar, packed in zip(result.final_bars, packed_final, strict=True):
             yield "XADD", self._bars, f"{bar.end}-0", "b", packed
@@ -231,6 +277,8 @@ def _add_whole_state(
         fields[PAST_EVENTS_PREFIX + kind] = packed_value
     for name, packed_value in packed.levels.items():
         fields[LEVELS_PREFIX + name] = packed_value
+    if packed.outcomes:
+        fields[OUTCOMES_FIELD] = packed.outcomes
 
 
 def _add_price_unit(
@@ -281,6 +329,11 @@ def _rejected(state: State) -> dict[str, object]:
 
 def _published(rejected: Rejections) -> dict[str, object]:
     return {"since": rejected.since, "count": rejected.count, "reasons": rejected.reasons}
+
+
+def session_turn(ticker: str, as_of: int) -> int:
+    """Return a number that changes when a session is to be written again: every few seconds."""
+    return (as_of // SECOND_MS + zlib.crc32(ticker.encode())) // SESSION_SECONDS
 
 
 def is_housekeeping_turn(ticker: str, as_of: int, interval_seconds: int) -> bool:
