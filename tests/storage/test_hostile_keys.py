@@ -12,6 +12,7 @@ from app.analysis.state import ENGINE
 from app.analysis.windows import WINDOWS
 from app.core.settings import Settings
 from app.storage import keys
+from app.storage.tick.codec import STATE_VERSION
 from app.storage.tick_store import MAX_RECORDS_READ, TickStore
 from tests.broker import publish, quote_member
 from tests.builders import quote, second, stream
@@ -164,7 +165,7 @@ def test_a_state_of_an_older_engine_is_set_aside_and_rebuilt(
 
     assert reports[-1].outcome == "written"
     assert redis_client.exists(keys.quarantined(name_of("state"))) == 1
-    assert redis_client.hget(name_of("state"), "engine") == ENGINE.encode()
+    assert redis_client.hget(name_of("state"), "engine") == STATE_VERSION.encode()
     assert quality(redis_client)["rebuilt_at"] >= second(6)
 
 
