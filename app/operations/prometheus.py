@@ -29,7 +29,17 @@ from app.storage.counters import LAG_BOUNDS_SECONDS, LAG_COUNTERS, LAG_SUM_COUNT
 from app.storage.feed_lags import FeedLags, is_delayed
 from app.storage.published import Number, read_number
 
-TICK_OUTCOMES = ("published", "done", "late", "skipped", "overtaken", "waiting", "idle", "failed")
+TICK_OUTCOMES = (
+    "published",
+    "done",
+    "late",
+    "skipped",
+    "overtaken",
+    "waiting",
+    "idle",
+    "failed",
+    "ahead",
+)
 _REASONS = (*REJECTED_NAMES, *MIS_STAMPED_NAMES)
 # What is true of the keys at a tick is no total.
 _ODDITIES = sorted(ACCEPTED_NAMES - {"late"})

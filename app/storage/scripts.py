@@ -1,4 +1,4 @@
-"""Load the Lua scripts that ticks run within their transactions."""
+"""Load the Lua scripts that ticks and fan-outs run."""
 
 from importlib.resources import files
 
@@ -10,3 +10,6 @@ def _source(name: str) -> str:
 UPDATE_EVENTS = _source("events")
 TRIM_RECORDS = _source("trim")
 COUNT_RECORDS = _source("counts")
+KEEP_STATE = _source("keep_state")
+STEP_BACK = _source("step_back")
+CLAIM_AGAIN = _source("claim_again")

@@ -87,6 +87,7 @@ class TickRead:
     trimmed. `wrong_type_count` counts the broker's keys of the wrong type, `metrics_lengths` are
     the numbers of fields of the metrics keys. `is_malformed`: one of our keys has the wrong type,
     or the state lacks fields. `truncated_at` is the last score read if the read reached its limit.
+    `clock_corrected_at` is when ticks ahead of the clock were taken back, 0 if not lately.
     """
 
     version: str
@@ -107,6 +108,7 @@ class TickRead:
     is_malformed: bool
     key_check: KeyCheck
     truncated_at: float | None
+    clock_corrected_at: int
 
     def __init__(self, version: str, start: int, *, is_malformed: bool = False) -> None:
         self.version = version
@@ -120,6 +122,7 @@ class TickRead:
         self.is_malformed = is_malformed
         self.key_check = KeyCheck()
         self.truncated_at = None
+        self.clock_corrected_at = 0
 
     @classmethod
     def from_replies(cls, replies: Sequence[Any], start: int, limit: int) -> "TickRead":

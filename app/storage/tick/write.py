@@ -64,7 +64,10 @@ class RecordLimits(NamedTuple):
 
 
 class TickWrite:
-    """Builds the commands that write one tick's result to the keys named by `Keys.of_tick`."""
+    """Builds the commands that write one tick's result to the keys named by `Keys.of_tick`.
+
+    Events and bars are trimmed as of `trimmed_as_of`: what a clock ahead trimmed would be lost.
+    """
 
     def __init__(
         self,
@@ -73,10 +76,12 @@ class TickWrite:
         reading: TickRead,
         *,
         is_housekeeping: bool,
+        trimmed_as_of: int,
     ) -> None:
         self._state, self._quotes, self._trades, self._bars, self._patterns = names[:5]
         self._levels, self._metrics = names[5:7], names[7:]
         self._limits, self._reading, self._is_housekeeping = limits, reading, is_housekeeping
+        self._trimmed_as_of = trimmed_as_of
 
     def commands(
         self,
@@ -140,7 +145,7 @@ class TickWrite:
         self, state: State, result: TickResult, *, renews_lifetimes: bool
     ) -> Iterator[Command]:
         live = state.context.events.live.values()
-        oldest = result.as_of - keys.PATTERNS_LIFETIME_SECONDS * SECOND_MS
+        oldest = self._trimmed_as_of - keys.PATTERNS_LIFETIME_SECONDS * SECOND_MS
         # At housekeeping all open events: this repairs changes of the key by others.
         events = [*result.changed_events, *live] if self._is_housekeeping else result.changed_events
         arguments = [argument for event in events for argument in _event_arguments(event)]
@@ -174,7 +179,7 @@ class TickWrite:
         if packed_final:
             yield command("EXPIRE", self._bars, keys.BARS_LIFETIME_SECONDS)
         if self._is_housekeeping:
-            oldest = result.as_of - keys.BARS_LIFETIME_SECONDS * SECOND_MS
+            oldest = self._trimmed_as_of - keys.BARS_LIFETIME_SECONDS * SECOND_MS
             yield "XTRIM", self._bars, "MINID", "~", oldest
 
     def _state_commands(
