@@ -13,7 +13,7 @@ from app.core.settings import settings
 from tasks import app
 from tasks.options import celery_options
 from tasks.queues import current_shard, tick_queue
-from tasks.schedule import newest_as_of_ms
+from tasks.schedule import MAX_AHEAD_INTERVALS, newest_as_of_ms, newest_beat_ms
 from tasks.worker_context import (
     active_tickers,
     broker_outage,
@@ -23,9 +23,8 @@ from tasks.worker_context import (
     log,
     moved_shards,
     outage,
+    server_clock,
 )
-
-_MAX_AHEAD_INTERVALS = 1
 
 publish_ticks = symbol_by_name(celery_options(settings()).publish_ticks)
 
@@ -45,20 +44,34 @@ def fan_out(shard: int, beat_as_of_ms: int = 0) -> None:
     """Publish the newest due tick of each active ticker of a shard.
 
     `beat_as_of_ms` is the tick that was due when beat sent the message. A late message publishes a
-    newer tick; a host whose clock lags behind beat's publishes beat's.
+    newer tick.
     """
-    as_of_ms = due_as_of_ms(beat_as_of_ms)
     with outage.attempt(OperationalError, BatchPublishError):
+        as_of_ms = due_as_of_ms(beat_as_of_ms)
         if claim(as_of_ms, shard):
             _run(shard, as_of_ms)
         counters.flush_when_due()
 
 
 def due_as_of_ms(beat_as_of_ms: int) -> int:
-    """Return the newest tick that is due by this host's clock or by beat's, whichever leads."""
-    here_ms = newest_as_of_ms(settings().interval_ms, settings().settle_ms)
-    latest_ms = here_ms + _MAX_AHEAD_INTERVALS * settings().interval_ms
-    return max(here_ms, min(beat_as_of_ms, latest_ms))
+    """Return the newest tick that is due by this host's clock or by beat's, whichever leads.
+
+    Clocks that differ by more than an interval can't both be right: that one counts then which
+    Redis's bears out.
+    """
+    interval_ms, settle_ms = settings().interval_ms, settings().settle_ms
+    here_ms = newest_as_of_ms(interval_ms, settle_ms)
+    if abs(here_ms - beat_as_of_ms) <= MAX_AHEAD_INTERVALS * interval_ms:
+        return max(here_ms, beat_as_of_ms)
+    if not beat_as_of_ms:
+        return here_ms
+    server_ms = newest_beat_ms(server_clock().now_ms(), interval_ms, settle_ms)
+    if abs(beat_as_of_ms - server_ms) < abs(here_ms - server_ms):
+        counters.count("fanouts_by_beat")
+        return beat_as_of_ms
+    if beat_as_of_ms > here_ms:
+        counters.count("fanouts_ahead")
+    return here_ms
 
 
 def _run(shard: int, as_of_ms: int) -> None:
