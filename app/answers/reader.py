@@ -24,8 +24,10 @@ from app.answers.diagnosis import (
 from app.answers.durations import age, ago, since
 from app.answers.freshness import (
     STALE_INTERVALS,
+    describe_ahead,
     describe_quiet,
     have_records_arrived,
+    is_ahead,
     is_quiet,
 )
 from app.answers.overview import Overview, OverviewReader
@@ -95,7 +97,7 @@ class TickerSnapshot:
     than the newest usable one. `past` is set for an earlier moment. `ready_in_seconds` is the time
     until the history is covered, None if it is; `feed_lag_seconds` is by how much the feed is
     behind, 0 for one in time; `cause` states why the snapshot is stale or quiet; `events` is None
-    if they were not requested.
+    if they were not requested. `ahead`: the newest tick lies ahead of the clock that reads it.
     """
 
     ticker: str
@@ -119,6 +121,7 @@ class TickerSnapshot:
     past: bool = False
     rejected: RejectedRecords = field(default_factory=RejectedRecords)
     feed_lag_seconds: int = 0
+    ahead: bool = False
 
     @property
     def warming(self) -> bool:
@@ -373,6 +376,7 @@ class Reader:
         start_ms = as_of_ms - seconds * SECOND_MS
         events = events_after(replies.events, request.ticker, start_ms)
         failures = TickFailures.from_fields(replies.failures)
+        ahead = is_ahead(as_of_ms, request.now_ms, self._settings.interval_ms)
         quiet = _is_quiet(request.now_ms - replies.feed_lag_ms - quote_ms, replies)
         return TickerSnapshot(
             ticker=request.ticker,
@@ -391,7 +395,9 @@ class Reader:
             quiet=quiet,
             # Less than a second: the part of the first quote's second before that quote.
             ready_in_seconds=window.unseen_seconds if window.unseen_seconds >= 1 else None,
-            cause=(self._why_no_tick(request, failures) or TICK_LATE)
+            cause=describe_ahead(as_of_ms, request.now_ms)
+            if ahead
+            else (self._why_no_tick(request, failures) or TICK_LATE)
             if stale
             else _why_quiet(request.now_ms, replies, newest, quote_ms)
             if quiet
@@ -400,6 +406,7 @@ class Reader:
             rejected=newest.rejected,
             feed_lag_seconds=replies.feed_lag_seconds,
             engine=read_engine(replies.five_minutes.get(b"engine")),
+            ahead=ahead,
         )
 
     def _earlier(
@@ -425,6 +432,7 @@ class Reader:
             ready_in_seconds=None,
             stale=False,
             quiet=False,
+            ahead=False,
             rejected=RejectedRecords(),
             cause=f"{PAST_NOTE}; now {newest.cause}" if newest.cause else PAST_NOTE,
         )
