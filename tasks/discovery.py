@@ -1,10 +1,16 @@
 """Discover the active tickers, and trim records that no tick trims, once a second."""
 
-from app.core import clock
 from app.core.settings import settings
 from tasks import app
 from tasks.schedule import DISCOVERY_INTERVAL_MS, discovery_phase_ms, newest_beat_ms
-from tasks.worker_context import active_tickers, claim, counters, outage, record_trimmer
+from tasks.worker_context import (
+    active_tickers,
+    agreed_now_ms,
+    claim,
+    counters,
+    outage,
+    record_trimmer,
+)
 
 _NO_SHARD = -1  # in place of a fan-out's shard in the name of its guard
 
@@ -12,8 +18,9 @@ _NO_SHARD = -1  # in place of a fan-out's shard in the name of its guard
 @app.task(name="tasks.discover", send_events=False)
 def discover() -> None:
     """Scan the next slice of the keys, and trim; do nothing if another beat's task did."""
-    now_ms = clock.now_ms()
     with outage.attempt():
+        # By a clock that is wrong by an hour, every live feed would be learned to be delayed.
+        now_ms = agreed_now_ms()
         phase_ms = discovery_phase_ms(settings().settle_ms)
         if claim(newest_beat_ms(now_ms, DISCOVERY_INTERVAL_MS, phase_ms), _NO_SHARD):
             active_tickers().scan_slice(now_ms)

@@ -10,6 +10,7 @@ import redis
 import structlog
 from redis.exceptions import RedisError
 
+from app.core import clock
 from app.core.outage_log import OutageLog
 from app.core.settings import settings
 from app.storage import keys
@@ -29,6 +30,7 @@ broker_outage = outage if settings().is_broker_the_data else OutageLog(log, name
 _FLUSH_INTERVAL_SECONDS = 1.0
 # A fan-out is let through at the earliest one interval, of up to 30 s, before its `as_of`.
 _CLAIMED_AHEAD_INTERVALS = 2
+_FAR_APART_INTERVALS = 2
 
 
 @functools.cache
@@ -53,6 +55,13 @@ def record_trimmer() -> RecordTrimmer:
 def server_clock() -> ServerClock:
     """Return this process's reader of Redis's clock."""
     return ServerClock(client())
+
+
+def agreed_now_ms() -> float:
+    """Return this host's time, or Redis's where they are over two intervals apart."""
+    here_ms, server_ms = clock.now_ms(), server_clock().now_ms()
+    is_apart = abs(here_ms - server_ms) > _FAR_APART_INTERVALS * settings().interval_ms
+    return server_ms if is_apart else here_ms
 
 
 def claim(as_of_ms: int, shard: int) -> bool:

@@ -181,3 +181,23 @@ def test_a_beat_whose_clock_was_ahead_sends_everything_again_within_two_seconds(
 
     assert {*scheduler.sent} == {"discover", "fan out 0", "fan out 1"}
     assert len(scheduler.sent) <= 9
+
+
+@pytest.mark.parametrize("seconds", OTHER_CLOCKS_SECONDS)
+def test_discovery_by_a_wrong_clock_finds_what_a_right_one_finds(
+    redis_client: redis.Redis, seconds: int
+) -> None:
+    from tasks.discovery import discover  # noqa: PLC0415
+
+    second = (newest() - START_MS) / 1000 - 1
+    publish(redis_client, "SPY", [quote(at=second)])
+    clock.shift(seconds * 1000.0)
+    discover()
+    publish(redis_client, "SPY", [quote(at=second + 0.5)])
+    redis_client.delete(*redis_client.scan_iter(keys.guard(0, -1).partition("0")[0] + "*"))
+    discover()
+
+    [(ticker, active_at)] = redis_client.zrange(keys.TICKERS, 0, -1, withscores=True)
+    assert ticker == b"SPY"
+    assert abs(active_at - time.time() * 1000.0) < 10_000
+    assert not redis_client.exists(keys.LAGS)
