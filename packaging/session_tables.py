@@ -3,7 +3,7 @@
     python packaging/session_tables.py
 
 The processes read this file: the library itself needs pandas, 80 MB and a second and a half of each
-worker's start (docs/decisions/0017-calendars.md). `tests/contract/test_session_tables.py` tells
+worker's start (docs/decisions/0016-calendars.md). `tests/contract/test_session_tables.py` tells
 when the library that is installed knows other sessions.
 """
 

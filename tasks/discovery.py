@@ -2,14 +2,20 @@
 
 from typing import Any
 
-from app.core import clock
 from app.core.errors import ArgumentsRefused
 from app.core.settings import settings
 from tasks import app
 from tasks.odd_messages import refuse
 from tasks.schedule import DISCOVERY_INTERVAL_MS, discovery_phase_ms, newest_beat_ms
 from tasks.task_arguments import no_arguments
-from tasks.worker_context import active_tickers, claim, counters, outage, record_trimmer
+from tasks.worker_context import (
+    active_tickers,
+    agreed_now_ms,
+    claim,
+    counters,
+    outage,
+    record_trimmer,
+)
 
 DISCOVER_TASK = "tasks.discover"
 _NO_SHARD = -1  # in place of a fan-out's shard in the name of its guard
@@ -27,8 +33,9 @@ def discover(*args: Any, **named: Any) -> None:  # noqa: ANN401 - whatever a mes
 
 
 def _discover() -> None:
-    now_ms = clock.now_ms()
     with outage.attempt():
+        # By a clock that is wrong by an hour, every live feed would be learned to be delayed.
+        now_ms = agreed_now_ms()
         phase_ms = discovery_phase_ms(settings().settle_ms)
         if claim(newest_beat_ms(now_ms, DISCOVERY_INTERVAL_MS, phase_ms), _NO_SHARD):
             active_tickers().scan_slice(now_ms)

@@ -17,7 +17,7 @@ from tasks.beat_shards import agreed_shards, served_queue, shards_of_beat
 from tasks.odd_messages import refuse
 from tasks.options import celery_options
 from tasks.queues import SHARDS_HEADER, current_shard, tick_queue
-from tasks.schedule import newest_as_of_ms
+from tasks.schedule import MAX_AHEAD_INTERVALS, newest_as_of_ms, newest_beat_ms
 from tasks.task_arguments import fan_out_arguments
 from tasks.worker_context import (
     active_tickers,
@@ -28,10 +28,10 @@ from tasks.worker_context import (
     log,
     moved_shards,
     outage,
+    server_clock,
 )
 
 FAN_OUT_TASK = "tasks.fan_out"
-_MAX_AHEAD_INTERVALS = 1
 
 publish_ticks = symbol_by_name(celery_options(settings()).publish_ticks)
 
@@ -52,7 +52,7 @@ def fan_out(*args: Any, **named: Any) -> None:  # noqa: ANN401 - whatever a mess
 
     The arguments are `shard` and `beat_as_of_ms`, by default 0; a message with others is refused.
     `beat_as_of_ms` is the tick that was due when beat sent the message. A late message publishes a
-    newer tick; a host whose clock lags behind beat's publishes beat's.
+    newer tick.
     """
     beat_shards = shards_of_beat(fan_out.request.get(SHARDS_HEADER))
     try:
@@ -60,8 +60,8 @@ def fan_out(*args: Any, **named: Any) -> None:  # noqa: ANN401 - whatever a mess
     except ArgumentsRefused as error:
         refuse(FAN_OUT_TASK, error)
         return
-    as_of_ms = due_as_of_ms(beat_as_of_ms)
     with outage.attempt(OperationalError, BatchPublishError):
+        as_of_ms = due_as_of_ms(beat_as_of_ms)
         shards = agreed_shards(as_of_ms, beat_shards)
         if shards is not None and claim(as_of_ms, shard):
             _run(shard, as_of_ms, shards)
@@ -69,10 +69,24 @@ def fan_out(*args: Any, **named: Any) -> None:  # noqa: ANN401 - whatever a mess
 
 
 def due_as_of_ms(beat_as_of_ms: int) -> int:
-    """Return the newest tick that is due by this host's clock or by beat's, whichever leads."""
-    here_ms = newest_as_of_ms(settings().interval_ms, settings().settle_ms)
-    latest_ms = here_ms + _MAX_AHEAD_INTERVALS * settings().interval_ms
-    return max(here_ms, min(beat_as_of_ms, latest_ms))
+    """Return the newest tick that is due by this host's clock or by beat's, whichever leads.
+
+    Clocks that differ by more than an interval can't both be right: that one counts then which
+    Redis's bears out.
+    """
+    interval_ms, settle_ms = settings().interval_ms, settings().settle_ms
+    here_ms = newest_as_of_ms(interval_ms, settle_ms)
+    if abs(here_ms - beat_as_of_ms) <= MAX_AHEAD_INTERVALS * interval_ms:
+        return max(here_ms, beat_as_of_ms)
+    if not beat_as_of_ms:
+        return here_ms
+    server_ms = newest_beat_ms(server_clock().now_ms(), interval_ms, settle_ms)
+    if abs(beat_as_of_ms - server_ms) < abs(here_ms - server_ms):
+        counters.count("fanouts_by_beat")
+        return beat_as_of_ms
+    if beat_as_of_ms > here_ms:
+        counters.count("fanouts_ahead")
+    return here_ms
 
 
 def _run(shard: int, as_of_ms: int, shards: int) -> None:

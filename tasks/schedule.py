@@ -1,7 +1,9 @@
 """Beat's schedule, by the clock and not by elapsed time."""
 
 from datetime import datetime, timedelta
+from typing import Any
 
+import structlog
 from celery.beat import ScheduleEntry, Scheduler, SchedulingError
 from celery.schedules import BaseSchedule, schedstate
 from kombu import Producer
@@ -9,11 +11,17 @@ from kombu import Producer
 from app.core import clock
 from tasks.worker_context import broker_outage
 
+_log = structlog.stdlib.get_logger("tasks.schedule")
+
 # Beat wakes 10 ms before a task is due and then spins; a due time 10 ms later makes it wake on
 # time.
 _BEAT_WAKES_EARLY_SECONDS = 0.010
 
 DISCOVERY_INTERVAL_MS = 1000
+MAX_AHEAD_INTERVALS = 1
+"""How far ahead of a host's clock a fan-out or a tick of another one's may be."""
+# Less is no clock that was set: two reads of one clock that is slowed down differ so.
+_STEP_BACK_MS = 100
 _DISCOVERY_LEAD_MS = 250
 
 
@@ -93,6 +101,24 @@ class RetryingScheduler(Scheduler):
 
     In memory because the clock alone decides what is due; the default scheduler writes a pickle.
     """
+
+    def __init__(self, *args: Any, **options: Any) -> None:  # noqa: ANN401 - Celery's own
+        super().__init__(*args, **options)
+        self._ticked_at_ms = 0.0
+
+    def tick(self, *args: Any, **options: Any) -> float:  # noqa: ANN401 - Celery's own
+        """Do as Celery does; begin anew from now where the clock was set back.
+
+        Celery keeps when each entry ran and is due next, and would wait until that time comes.
+        """
+        now_ms = clock.now_ms()
+        if now_ms < self._ticked_at_ms - _STEP_BACK_MS:
+            _log.warning("clock set back", seconds=round((self._ticked_at_ms - now_ms) / 1000, 1))
+            for entry in self.schedule.values():
+                entry.last_run_at = entry.default_now()
+            self._heap = None
+        self._ticked_at_ms = now_ms
+        return float(super().tick(*args, **options))
 
     def apply_entry(self, entry: ScheduleEntry, producer: Producer | None = None) -> None:
         """Send a task that is due; if that fails, the next beat sends a newer one."""

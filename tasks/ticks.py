@@ -2,6 +2,7 @@
 
 import functools
 import gc
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -17,17 +18,20 @@ from tasks import TICK_TASK, app
 from tasks.failures import report_failure
 from tasks.odd_messages import refuse
 from tasks.options import celery_options
+from tasks.schedule import MAX_AHEAD_INTERVALS, newest_beat_ms
 from tasks.task_arguments import tick_arguments
-from tasks.worker_context import claim_ticker, counters, log, outage
+from tasks.worker_context import claim_ticker, counters, log, outage, server_clock
 
 if TYPE_CHECKING:
     from app.storage.tick.fold import TickReport
     from app.storage.tick_store import TickStore
 
 _GRACE_MS = 500
+_FAR_APART_INTERVALS = 2
 _GARBAGE_THRESHOLDS = 50_000, 20, 20
 
 EXPIRED = "expired"
+AHEAD = "ahead"
 OUTDATED = "outdated"
 REFUSED = "refused"
 WRITTEN = "written"
@@ -133,10 +137,10 @@ class PendingTick:
 
 def start(pending: PendingTick) -> bool:
     """Fold a tick's records and send its write; return whether there is an outcome to wait for."""
-    if clock.now_ms() > stale_at_ms(pending.as_of_ms):
-        counters.count("ticks_expired")
+    pending.outcome = untimely_outcome(pending.as_of_ms)
+    if pending.outcome:
+        counters.count(f"ticks_{pending.outcome}")
         counters.flush_when_due()
-        pending.outcome = EXPIRED
         return False
     try:
         store().begin_tick(pending.ticker, pending.as_of_ms, pending.report)
@@ -151,6 +155,30 @@ def start(pending: PendingTick) -> bool:
         pending.sent_at_ms = clock.now_ms()
         counters.flush_when_due()
     return pending.is_held
+
+
+def untimely_outcome(as_of_ms: int) -> str:
+    """Return the outcome of a tick that is not to run now, "" for one in time.
+
+    Where this host's clock and Redis's are far apart, Redis's counts: the fan-out chose the tick by
+    two clocks, so one that is in time by Redis's shows that this host's is the wrong one.
+    """
+    now_ms = clock.now_ms()
+    outcome = _untimely_at(as_of_ms, now_ms)
+    if outcome:
+        with suppress(RedisError):  # that Redis is away is noted where a tick reads
+            server_ms = server_clock().now_ms()
+            if abs(server_ms - now_ms) > _FAR_APART_INTERVALS * settings().interval_ms:
+                return _untimely_at(as_of_ms, server_ms)
+    return outcome
+
+
+def _untimely_at(as_of_ms: int, now_ms: float) -> str:
+    if now_ms > stale_at_ms(as_of_ms):
+        return EXPIRED
+    interval_ms = settings().interval_ms
+    newest_ms = newest_beat_ms(now_ms, interval_ms, settings().settle_ms)
+    return AHEAD if as_of_ms > newest_ms + MAX_AHEAD_INTERVALS * interval_ms else ""
 
 
 def stale_at_ms(as_of_ms: int) -> int:
@@ -177,6 +205,7 @@ def _count(report: "TickReport", as_of_ms: int, sent_at_ms: float) -> None:
 
 
 def _count_lag(lag_ms: float) -> None:
+    lag_ms = max(0.0, lag_ms)  # below 0 by a clock that is behind
     counters.count(lag_counter(lag_ms))
     counters.count(LAG_SUM_COUNTER, round(lag_ms))
     if lag_ms > settings().settle_ms + settings().interval_ms:

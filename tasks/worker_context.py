@@ -10,12 +10,15 @@ import redis
 import structlog
 from redis.exceptions import RedisError
 
+from app.core import clock
 from app.core.outage_log import OutageLog
 from app.core.settings import settings
 from app.storage import keys
 from app.storage.active_tickers import ActiveTickers
 from app.storage.keys import Keys
 from app.storage.redis_client import connect
+from app.storage.scripts import CLAIM_AGAIN
+from app.storage.server_clock import ServerClock
 from app.storage.trimming import RecordTrimmer
 from tasks.queues import given_shard, tick_queue
 
@@ -25,6 +28,9 @@ broker_outage = outage if settings().is_broker_the_data else OutageLog(log, name
 """The outages of Celery's broker: those of the data's Redis, where one serves as both."""
 
 _FLUSH_INTERVAL_SECONDS = 1.0
+# A fan-out is let through at the earliest one interval, of up to 30 s, before its `as_of`.
+_CLAIMED_AHEAD_INTERVALS = 2
+_FAR_APART_INTERVALS = 2
 
 
 @functools.cache
@@ -45,10 +51,29 @@ def record_trimmer() -> RecordTrimmer:
     return RecordTrimmer(client(), Keys(cluster=settings().cluster), settings())
 
 
+@functools.cache
+def server_clock() -> ServerClock:
+    """Return this process's reader of Redis's clock."""
+    return ServerClock(client())
+
+
+def agreed_now_ms() -> float:
+    """Return this host's time, or Redis's where they are over two intervals apart."""
+    here_ms, server_ms = clock.now_ms(), server_clock().now_ms()
+    is_apart = abs(here_ms - server_ms) > _FAR_APART_INTERVALS * settings().interval_ms
+    return server_ms if is_apart else here_ms
+
+
 def claim(as_of_ms: int, shard: int) -> bool:
-    """Claim a shard's fan-out of `as_of`; return False if it was claimed before."""
-    lifetime_ms = keys.GUARD_LIFETIME_SECONDS * 1000
-    return bool(client().set(keys.guard(as_of_ms, shard), 1, nx=True, px=lifetime_ms))
+    """Claim a shard's fan-out of `as_of`; return False if it was claimed before.
+
+    A claim that was made while `as_of` lay ahead, by a clock that was wrong, does not count.
+    """
+    guard, lifetime_ms = keys.guard(as_of_ms, shard), keys.GUARD_LIFETIME_SECONDS * 1000
+    if client().set(guard, 1, nx=True, px=lifetime_ms):
+        return True
+    ahead_ms = _CLAIMED_AHEAD_INTERVALS * settings().interval_ms
+    return bool(client().eval(CLAIM_AGAIN, 1, guard, as_of_ms, lifetime_ms, ahead_ms))
 
 
 @functools.cache

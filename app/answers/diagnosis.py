@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from app.answers.durations import since
+from app.answers.freshness import is_ahead
 from app.core.settings import Settings
 from app.storage import keys
 from app.storage.published import Number, read_error_name, read_number
@@ -48,6 +49,16 @@ class Heartbeat:
         """Return whether a heartbeat is at most three intervals (and at least 5 s) old."""
         timeout_ms = max(MIN_HEARTBEAT_TIMEOUT_MS, 3 * settings.interval_ms)
         return stamp_ms is not None and self.now_ms - stamp_ms <= timeout_ms
+
+    def clock_trouble(self, settings: Settings) -> str | None:
+        """Return which heartbeat is ahead of this clock and what to check, None if none is."""
+        for name, stamp_ms in (("fan-out", self.fanout_ms), ("ticks", self.tick_ms)):
+            if is_ahead(stamp_ms, self.now_ms, settings.interval_ms):
+                return (
+                    f"clocks differ: {name} {self.last_seen(stamp_ms)}; set the clocks of the "
+                    "hosts of beat, workers and this reader right (NTP)"
+                )
+        return None
 
     def last_seen(self, stamp_ms: Number | None) -> str:
         """Return when a heartbeat was last seen, as text."""
@@ -101,6 +112,9 @@ def describe_refused_writes(refusal: str) -> str:
 
 def why_no_tick(heartbeat: Heartbeat, failures: TickFailures, settings: Settings) -> str | None:
     """Return why a ticker with recent quotes has no tick, None if no cause is found."""
+    clock_trouble = heartbeat.clock_trouble(settings)
+    if clock_trouble is not None:
+        return clock_trouble
     if not heartbeat.is_recent(heartbeat.fanout_ms, settings):
         return (
             "the analysis is not running: its fan-out was "

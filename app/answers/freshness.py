@@ -1,14 +1,32 @@
 """Decide whether a ticker's ticks or quotes are too old."""
 
-from app.answers.durations import since
+from app.answers.durations import ago, since
 from app.storage.active_tickers import ACTIVE_MS
 from app.storage.published import read_number
 
 STALE_INTERVALS = 3
+AHEAD_INTERVALS = 2
 QUIET_SECONDS = 10.0
 QUIET_GAPS = 20
 # Discovery looks at each of 50,000 old keys once in 25 s.
 ARRIVAL_NOTED_MS = 30_000
+
+
+def is_ahead(stamp_ms: float | None, now_ms: float, interval_ms: int) -> bool:
+    """Return whether a tick or fan-out is further ahead of the reader's clock than is believed.
+
+    >>> is_ahead(12_000, 10_000, 1000), is_ahead(12_001, 10_000, 1000), is_ahead(None, 0, 1000)
+    (False, True, False)
+    """
+    return stamp_ms is not None and stamp_ms - now_ms > AHEAD_INTERVALS * interval_ms
+
+
+def describe_ahead(as_of_ms: float, now_ms: float) -> str:
+    """Return that ticks are ahead of the reader's clock and what to check, as text."""
+    return (
+        f"the newest tick is {ago(as_of_ms, now_ms)} of this clock, and not to be believed; "
+        "check the clocks of the hosts of beat, workers and this reader"
+    )
 
 
 def describe_silence(newest_quote_ms: float, now_ms: float, *, records_arrive: bool = False) -> str:

@@ -5,7 +5,7 @@ from typing import Annotated, Self
 
 from pydantic import Field
 
-from app.answers.durations import age, lag
+from app.answers.durations import age, ago, lag
 from app.answers.overview import Overview, TickerSummary
 from app.answers.reader import Reader
 from app.answers.rejected_records import flag_texts, rejected_facts
@@ -42,7 +42,11 @@ class ReplyHeader(Reply):
 
     def heading(self) -> Iterator[str]:
         """Yield the lines that state the age of the data and any problem."""
-        tick = "no tick yet" if self.age_seconds is None else f"as of {age(self.age_seconds)} ago"
+        tick = (
+            "no tick yet"
+            if self.age_seconds is None
+            else f"as of {ago(0, self.age_seconds * 1000)}"
+        )
         yield f"{self.active} active, {tick}" + (
             f", {self.left_out} of them left out" if self.left_out else ""
         )

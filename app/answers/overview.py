@@ -16,9 +16,11 @@ from app.answers.diagnosis import (
 )
 from app.answers.freshness import (
     STALE_INTERVALS,
+    describe_ahead,
     describe_quiet,
     describe_silence,
     have_records_arrived,
+    is_ahead,
     is_quiet,
 )
 from app.answers.rejected_records import find_newest_quote
@@ -159,7 +161,9 @@ class OverviewReader:
             now_ms,
             tickers,
             max(0, len(names) - MAX_TICKERS_READ),
-            why or _silence_of_all(tickers, max(score for _, score in scored), now_ms),
+            _ahead_of_all(tickers, now_ms)
+            or why
+            or _silence_of_all(tickers, max(score for _, score in scored), now_ms),
         )
 
     def _no_active_tickers(self, now_ms: float, why: str | None) -> NoAnswer:
@@ -244,6 +248,10 @@ class OverviewReader:
             "rejected": bool(newest.rejected),
             "lagging": feed_lag_seconds > 0 and not is_delayed(feed_lag_seconds),
             "delayed": is_delayed(feed_lag_seconds),
+            # Against the reader's clock: `now_ms` is earlier here by the lag.
+            "ahead": is_ahead(
+                as_of_ms, now_ms + feed_lag_seconds * SECOND_MS, self._settings.interval_ms
+            ),
         }
         return TickerSummary(
             ticker=name,
@@ -261,6 +269,11 @@ class OverviewReader:
             events=[*{event.id: event for event in events}.values()],
             feed_lag_seconds=feed_lag_seconds,
         )
+
+
+def _ahead_of_all(tickers: Sequence[TickerSummary], now_ms: float) -> str | None:
+    ahead = [it.as_of_ms for it in tickers if "ahead" in it.flags and it.as_of_ms is not None]
+    return describe_ahead(max(ahead), now_ms) if ahead else None
 
 
 def _silence_of_all(

@@ -25,8 +25,10 @@ from app.answers.diagnosis import (
 from app.answers.durations import age, ago, since
 from app.answers.freshness import (
     STALE_INTERVALS,
+    describe_ahead,
     describe_quiet,
     have_records_arrived,
+    is_ahead,
     is_quiet,
 )
 from app.answers.overview import Overview, OverviewReader
@@ -101,7 +103,7 @@ class TickerSnapshot:
     behind, 0 for one in time; `cause` states why the snapshot is stale or quiet; `events` is None
     if they were not requested. `ranks`, 0 to 1 by metric, are those of the published window
     `ranks_window`, the nearest to the history; `rank_windows` is from how many independent windows
-    they come.
+    they come. `ahead`: the newest tick lies ahead of the clock that reads it.
     """
 
     ticker: str
@@ -128,6 +130,7 @@ class TickerSnapshot:
     ranks: Mapping[str, float] = field(default_factory=dict)
     ranks_window: str | None = None
     rank_windows: float | None = None
+    ahead: bool = False
 
     @property
     def warming(self) -> bool:
@@ -397,6 +400,7 @@ class Reader:
         start_ms = as_of_ms - seconds * SECOND_MS
         events = events_after(replies.events, request.ticker, start_ms)
         failures = TickFailures.from_fields(replies.failures)
+        ahead = is_ahead(as_of_ms, request.now_ms, self._settings.interval_ms)
         quiet = _is_quiet(request.now_ms - replies.feed_lag_ms - quote_ms, replies)
         ranked = replies.window if read_number(replies.window.get(b"as_of")) == as_of_ms else {}
         return TickerSnapshot(
@@ -416,7 +420,9 @@ class Reader:
             quiet=quiet,
             # Less than a second: the part of the first quote's second before that quote.
             ready_in_seconds=window.unseen_seconds if window.unseen_seconds >= 1 else None,
-            cause=(self._why_no_tick(request, failures) or self._why_outdated(request) or TICK_LATE)
+            cause=describe_ahead(as_of_ms, request.now_ms)
+            if ahead
+            else (self._why_no_tick(request, failures) or self._why_outdated(request) or TICK_LATE)
             if stale
             else _why_quiet(request.now_ms, replies, newest, quote_ms)
             if quiet
@@ -428,6 +434,7 @@ class Reader:
             ranks=read_ranks(ranked.get(b"ranks")),
             ranks_window=nearest_window(seconds),
             rank_windows=read_number(ranked.get(b"rank_windows")),
+            ahead=ahead,
         )
 
     def _earlier(
@@ -453,6 +460,7 @@ class Reader:
             ready_in_seconds=None,
             stale=False,
             quiet=False,
+            ahead=False,
             rejected=RejectedRecords(),
             ranks={},
             ranks_window=None,

@@ -40,6 +40,7 @@ class Scan(ReplyHeader):
     stale_tickers: int | None = None
     warming_tickers: int | None = None
     rejected_tickers: int | None = None
+    ahead_tickers: int | None = None
     odd_records: Annotated[dict[str, int], Field(description="of the last minute, by name")] = {}
 
     def as_text(self) -> str:
@@ -64,6 +65,8 @@ class Scan(ReplyHeader):
             yield f"WARMING {self.warming_tickers}"
         if self.rejected_tickers:
             yield f"REJECTED {self.rejected_tickers}"
+        if self.ahead_tickers:
+            yield f"AHEAD {self.ahead_tickers}"
         yield from (f"{name} {count}" for name, count in self.odd_records.items())
 
     def _line(self, event: FoundEvent) -> str:
@@ -137,5 +140,6 @@ def _tickers(overview: Overview) -> dict[str, object]:
         "stale_tickers": flags["stale"] or None,
         "warming_tickers": flags["warming"] or None,
         "rejected_tickers": flags["rejected"] or None,
+        "ahead_tickers": flags["ahead"] or None,
         "odd_records": dict(sorted(odd.items())),
     }

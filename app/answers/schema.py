@@ -34,13 +34,14 @@ Number = Annotated[int | float, WithJsonSchema({"type": "number"})]
 Known = Number | None
 EpochMs = Annotated[int | None, Field(description="epoch ms")]
 Price = Annotated[Known, Field(description="price")]
-Flag = Literal["stale", "quiet", "warming", "rejected", "lagging", "delayed"]
+Flag = Literal["stale", "quiet", "warming", "rejected", "lagging", "delayed", "ahead"]
 Flags = Annotated[
     list[Flag],
     Field(
         description="stale: no tick for over 3 intervals; quiet: no quote for unusually long; "
         "warming: younger than the history; rejected: its newest records can't be used; "
-        "lagging: records come late; delayed: by over 30 s"
+        "lagging: records come late; delayed: by over 30 s; "
+        "ahead: newest tick ahead of the clock, not to be believed"
     ),
 ]
 

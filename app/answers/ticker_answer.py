@@ -93,6 +93,7 @@ class QualityFacts(AnswerModel):
     counts: dict[str, int] = {}
     gap_seconds: Known = None
     rebuilt_at: EpochMs = None
+    clock_corrected_at: EpochMs = None
     failed_detectors: list[PatternType] = []
 
 
@@ -117,6 +118,7 @@ class Answer(Reply):
     newest_quote_age_seconds: Number
     stale: Annotated[bool, Field(description="no tick for over 3 intervals; see note")]
     feed_lag_seconds: FeedLag = None
+    ahead: Annotated[bool, Field(description="as_of is ahead of now; see note")] = False
     quiet: Annotated[bool, Field(description="no quote for unusually long")]
     warming: Annotated[bool, Field(description="younger than the history")]
     ready_in_seconds: Known = None
@@ -251,6 +253,7 @@ def _answer(
         newest_quote_at=round(snapshot.newest_quote_ms),
         newest_quote_age_seconds=seconds_of(snapshot.now_ms - snapshot.newest_quote_ms),
         stale=snapshot.stale,
+        ahead=snapshot.ahead,
         feed_lag_seconds=snapshot.feed_lag_seconds or None,
         quiet=snapshot.quiet,
         warming=snapshot.warming,
@@ -329,6 +332,9 @@ def quality_facts(quality: QualityRecord) -> QualityFacts:
         counts=dict(quality.counts),
         gap_seconds=short(quality.gap_seconds, 4) if quality.gaps else None,
         rebuilt_at=None if quality.rebuilt_at is None else round(quality.rebuilt_at),
+        clock_corrected_at=None
+        if quality.clock_corrected_at is None
+        else round(quality.clock_corrected_at),
         failed_detectors=list(quality.failed_detectors),
     )
 

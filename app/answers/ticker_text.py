@@ -71,7 +71,7 @@ def _heading(answer: Answer) -> Iterator[str]:
     if answer.covered_seconds is not None:
         yield f"covered {answer.covered_seconds} s"
     if answer.age_seconds is not None:
-        yield f"as of {age(answer.age_seconds)} ago"
+        yield f"as of {ago(0, answer.age_seconds * 1000)}"
     yield f"quote {age(answer.newest_quote_age_seconds)} ago"
     yield f"evidence {_CLASSES[answer.evidence_class]}"
     if answer.engine is not None:
@@ -79,6 +79,8 @@ def _heading(answer: Answer) -> Iterator[str]:
 
 
 def _warnings(answer: Answer) -> Iterator[str]:
+    if answer.ahead:
+        yield "AHEAD: the newest tick is ahead of the clock; see note"
     if answer.stale:
         yield "STALE: no tick for over 3 intervals"
     if answer.feed_lag_seconds is not None:
@@ -233,5 +235,7 @@ def _quality(answer: Answer) -> Iterator[str]:
         yield f"gaps {quality.gap_seconds} s"
     if quality.rebuilt_at is not None:
         yield f"rebuilt {ago(quality.rebuilt_at, answer.now)}"
+    if quality.clock_corrected_at is not None:
+        yield f"clock corrected {ago(quality.clock_corrected_at, answer.now)}"
     if quality.failed_detectors:
         yield f"failed detectors {' '.join(quality.failed_detectors)}"

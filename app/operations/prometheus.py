@@ -31,7 +31,8 @@ from app.storage.newcomers import read_waiting
 from app.storage.published import Number, read_number
 
 TICK_OUTCOMES = (
-    *("published", "done", "late", "skipped", "overtaken", "outdated", "waiting", "idle", "failed"),
+    *("published", "done", "late", "skipped", "overtaken", "outdated", "waiting", "idle"),
+    *("failed", "ahead"),
 )
 _REASONS = (*REJECTED_NAMES, *MIS_STAMPED_NAMES)
 # What is true of the keys at a tick is no total.

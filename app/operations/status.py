@@ -17,7 +17,7 @@ from app.answers.diagnosis import (
     why_shards_differ,
 )
 from app.answers.durations import ago, lag
-from app.answers.freshness import STALE_INTERVALS
+from app.answers.freshness import STALE_INTERVALS, is_ahead
 from app.answers.reader import store_errors
 from app.answers.rejected_records import rejected_facts, rejected_text
 from app.core import clock
@@ -78,6 +78,8 @@ class Status:
     rejected: Mapping[str, RejectedRecords]
     lagging: Mapping[str, int]
     delayed: Mapping[str, int]
+    ticks_ahead: Sequence[str]
+    """Tickers whose newest tick is over two intervals ahead of this clock."""
     refusal: str | None
     """What Redis refuses whoever writes; None where it takes writes."""
     waiting: Waiting
@@ -144,6 +146,11 @@ class HealthInspector:
                 rejected={ticker: tick.rejected for ticker, tick in ticks.items() if tick.rejected},
                 lagging={ticker: lag for ticker, lag in lags.items() if not is_delayed(lag)},
                 delayed={ticker: lag for ticker, lag in lags.items() if is_delayed(lag)},
+                ticks_ahead=[
+                    ticker
+                    for ticker, tick in ticks.items()
+                    if is_ahead(tick.as_of_ms, now_ms, self._settings.interval_ms)
+                ],
                 refusal=find_refusal(self._client),
                 waiting=read_waiting(self._client, MAX_WAITING_NAMES),
             )
@@ -269,6 +276,8 @@ def _stopped_components(
     """Yield a line for each component that stopped; of a Redis that refuses, only that line."""
     if refusal is not None:
         yield describe_refused_writes(refusal)
+    elif (clock_trouble := pulse.clock_trouble(settings)) is not None:
+        yield clock_trouble
     elif not pulse.is_recent(pulse.fanout_ms, settings):
         seen = pulse.last_seen(pulse.fanout_ms)
         yield f"fan-out {seen}: start `celery -A tasks beat` and `celery -A tasks worker`"
@@ -284,6 +293,9 @@ def _at_newest_fan_out(pulse: Heartbeat) -> Heartbeat:
 
 def _troubles(status: Status, settings: Settings) -> Iterator[str]:
     yield from _stopped_components(status.pulse, status.active, status.refusal, settings)
+    if status.ticks_ahead:
+        names = _join_names(status.ticks_ahead)
+        yield f"AHEAD of this clock, and not to be believed: ticks of {names}"
     if outdated := why_outdated(status.pulse, settings):
         yield outdated
     if differing := why_shards_differ(status.pulse, settings):
@@ -359,7 +371,8 @@ def _lines(status: Status) -> Iterator[str]:
     yield f"redis: {status.redis}"
     yield f"fan-out: {pulse.last_seen(pulse.fanout_ms)}"
     yield f"ticks: {pulse.last_seen(pulse.tick_ms)}"
-    yield f"tickers: {status.active} active, {status.active - len(status.behind)} with a fresh tick"
+    fresh = status.active - len(status.behind) - len(status.ticks_ahead)
+    yield f"tickers: {status.active} active, {fresh} with a fresh tick"
     if status.delayed:
         yield f"delayed feeds, by {_join_lags(status.delayed)}"
     yield from (

@@ -28,11 +28,14 @@ class DataLossDetector:
         return bool(self._database_id)
 
     def check(self, as_of: int) -> bool:
-        """Return whether Redis was emptied in the 300 s before `as_of`; ask Redis once for each."""
+        """Return whether Redis was emptied in the 300 s before `as_of`; ask Redis once for each.
+
+        A loss that was noted by a clock far ahead tells nothing.
+        """
         if as_of != self._checked_at:
             self._read_heartbeat(as_of)
             self._checked_at = as_of
-        return as_of - self._emptied_at < ACTIVE_MS
+        return abs(as_of - self._emptied_at) < ACTIVE_MS
 
     def _read_heartbeat(self, as_of: int) -> None:
         """Read the id (create it if missing) and when the last loss was found; store a new loss."""

@@ -18,6 +18,8 @@ Written by a tick (lifetimes in seconds beside the names below):
                                                 `digits`: the unit is 10^-digits, 1e-8 if absent,
                                                 `quote_at`: stamp of the quote in the windows,
                                                 `rejected`: JSON, which newest records were rejected
+                                                `corrected_at`: when ticks ahead were taken back
+    HASH   orderflow:kept:{ticker}              the state before a tick that was far ahead of it
 
     HASH   orderflow:session:{ticker}           the market's session so far, and its bounds
     HASH   orderflow:outcomes:{ticker}          what followed events: JSON by type:side:seconds
@@ -70,6 +72,7 @@ BARS_LIFETIME_SECONDS = 2 * 3600 + 600
 STATE_LIFETIME_SECONDS = 7 * 86400
 SESSION_LIFETIME_SECONDS = 7 * 86400
 OUTCOMES_LIFETIME_SECONDS = 7 * 86400
+KEPT_STATE_LIFETIME_SECONDS = 600
 FAILURES_LIFETIME_SECONDS = 3600
 TICKERS_LIFETIME_SECONDS = 7 * 86400
 HEARTBEAT_LIFETIME_SECONDS = 86400
@@ -114,6 +117,8 @@ QUOTE_AT = "quote_at"
 # one of their kind: {"quotes": {"since": ms, "count": n, "reasons": {name: n}}, "trades": {…}}.
 # Absent while there are none.
 REJECTED = "rejected"
+# The field of the state that holds when, in ms, `as_of` last went back: a clock had been ahead.
+CORRECTED_AT = "corrected_at"
 
 
 class Keys:
@@ -167,6 +172,10 @@ class Keys:
     def outcomes(self, ticker: str) -> str:
         """Return the name of the HASH of what followed a ticker's events."""
         return self._name("outcomes", ticker)
+
+    def kept_state(self, ticker: str) -> str:
+        """Return the name of the HASH of a state before a tick far ahead of it."""
+        return self._name("kept", ticker)
 
     def failures(self, ticker: str) -> str:
         """Return the name of the HASH of a ticker's failed ticks."""

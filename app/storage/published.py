@@ -41,6 +41,7 @@ BookSide = Literal["bid", "ask"]
 
 OTHER = "other"
 _MAX_EPOCH_MS = 1e14
+_TIMES = "rebuilt_at", "clock_corrected_at"
 
 DIRECTIONS = tuple(DIRECTION_OF.values())
 _UNKNOWN_REASON = re.compile(
@@ -98,6 +99,7 @@ class QualityRecord:
     gaps: tuple[tuple[float, float], ...] = ()
     rebuilt_at: float | None = None
     failed_detectors: tuple[PatternType, ...] = ()
+    clock_corrected_at: float | None = None
 
     @property
     def gap_seconds(self) -> float:
@@ -285,13 +287,14 @@ def read_quality(text: bytes | None, start_ms: float = 0) -> QualityRecord:
     """Take a window's quality; gaps are cut at the window's start."""
     raw = _object(text)
     gaps = (_gap(found) for found in _list(raw.get("gaps")))
-    rebuilt_at = raw.get("rebuilt_at")
+    rebuilt_at, corrected_at = raw.get("rebuilt_at"), raw.get("clock_corrected_at")
     failed = _list(raw.get("failed_detectors"))
     return QualityRecord(
         read_counts(raw),
         tuple((max(gap[0], start_ms), gap[1]) for gap in gaps if gap and gap[1] > start_ms),
         rebuilt_at if isinstance(rebuilt_at, (int, float)) else None,
         tuple(name for name in PATTERN_TYPES if name in failed),
+        corrected_at if isinstance(corrected_at, (int, float)) else None,
     )
 
 
@@ -326,7 +329,7 @@ def read_counts(raw: Mapping[str, Any]) -> dict[str, int]:
     for name, value in raw.items():
         if isinstance(value, dict):
             nested = read_counts(value)
-        elif isinstance(value, int) and not isinstance(value, bool) and name != "rebuilt_at":
+        elif isinstance(value, int) and not isinstance(value, bool) and name not in _TIMES:
             nested = {name if name in QUALITY_COUNTS else OTHER: value}
         else:
             continue

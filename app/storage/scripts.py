@@ -1,4 +1,4 @@
-"""Load the Lua scripts that ticks run, without their comments: some are sent each time."""
+"""Load the Lua scripts of ticks and fan-outs, without their comments: some are sent each time."""
 
 import hashlib
 from importlib.resources import files
@@ -17,3 +17,6 @@ TRIM_RECORDS = SHORTEN_RECORDS + _source("trim")
 COUNT_RECORDS = _source("counts")
 READ_RECORDS = SHORTEN_RECORDS + _source("read")
 READ_RECORDS_SHA = hashlib.sha1(READ_RECORDS.encode()).hexdigest()  # noqa: S324 - Redis' name of it
+KEEP_STATE = _source("keep_state")
+STEP_BACK = _source("step_back")
+CLAIM_AGAIN = _source("claim_again")

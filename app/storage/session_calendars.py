@@ -1,7 +1,7 @@
 """Give each ticker the sessions of its calendar.
 
 The sessions were computed by exchange_calendars, for years ahead, and are read from a file: see
-docs/decisions/0017-calendars.md.
+docs/decisions/0016-calendars.md.
 """
 
 import base64

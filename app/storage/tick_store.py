@@ -19,6 +19,7 @@ from app.analysis.rolling_bars import RollingBars
 from app.analysis.state import State
 from app.analysis.trading_hours import TradingHours
 from app.analysis.windows import WINDOW_SECONDS
+from app.core import clock
 from app.core.errors import RecordsTooLong, StateUnreadable
 from app.core.settings import Settings
 from app.storage import keys, tick_connection
@@ -26,9 +27,11 @@ from app.storage.data_loss import POSSIBLE_LOSS_MS, DataLossDetector
 from app.storage.feed_lags import FeedLags
 from app.storage.keys import Keys
 from app.storage.newer_states import NewerStates
+from app.storage.published import read_stamp
 from app.storage.record_reads import read_all
 from app.storage.redis_client import connect
-from app.storage.scripts import COUNT_RECORDS, READ_RECORDS
+from app.storage.scripts import COUNT_RECORDS, KEEP_STATE, READ_RECORDS, STEP_BACK
+from app.storage.server_clock import ServerClock
 from app.storage.session_calendars import hours_of
 from app.storage.takeover import StoredTicker, quarantine, read_stored_ticker, repair_keys
 from app.storage.tick import codec
@@ -69,6 +72,10 @@ MAX_REPEATED_READS = 100
 # After a longer pause a ticker's feed may be another one: its settle time is read again.
 LAG_KEPT_MS = 10_000
 OUTDATED = "outdated"
+MAX_AHEAD_INTERVALS = 2
+"""How far ahead of the clock a state is believed."""
+# How long answers tell of it: as long as an event that it took back would have been kept.
+CORRECTION_SHOWN_MS = keys.PATTERNS_LIFETIME_SECONDS * SECOND_MS
 
 ReportCallback = Callable[[TickReport, Exception | None], None]
 """Called with a tick's report, and redis-py's error if one ended the tick."""
@@ -96,7 +103,8 @@ class WarmTicker(msgspec.Struct):
     """A ticker's engine as of a version of its stored state, and what its keys publish.
 
     Until `possible_loss_until` (ms) another process may still report that earlier data were lost.
-    `journal` is None if this worker did not write the stored state.
+    `journal` is None if this worker did not write the stored state. `corrected_at` is when ticks
+    ahead were last taken back, 0 if never.
     """
 
     version: str
@@ -106,6 +114,7 @@ class WarmTicker(msgspec.Struct):
     possible_loss_until: int = 0
     journal: Journal | None = None
     lag: ArrivalLag | None = None
+    corrected_at: int = 0
 
 
 class TickStore:
@@ -125,6 +134,7 @@ class TickStore:
         self._newer_states = NewerStates(settings.interval_ms)
         self._data_loss = DataLossDetector(self._redis)
         self._lags = FeedLags(self._redis)
+        self._server_clock = ServerClock(self._redis)
         self._nonce, self._writes = uuid4().hex[:12], count(1)
 
     def run_tick(self, ticker: str, as_of: int) -> TickReport:
@@ -172,6 +182,8 @@ class TickStore:
         warm = known
         if reading is None:
             reading, warm = self._take_over(tick, known)
+        if warm is not None and self._is_ahead(warm.engine.state.as_of, tick):
+            reading, warm = self._step_back(tick, reading, warm, lag)
         if warm is not None:
             self._follow_lag(tick, reading, warm, lag)
         if warm is None:
@@ -184,6 +196,47 @@ class TickStore:
             tick.report_to(TickReport("idle"), None)
         else:
             self._fold_and_write(tick, reading, warm)
+
+    def _is_ahead(self, as_of: int, tick: TickJob) -> bool:
+        """Return whether a published `as_of` is ahead of the clock, by over two intervals.
+
+        Redis's clock has to bear that out: by a host's clock that is behind, all is ahead.
+        """
+        if as_of <= tick.clock_as_of:
+            return False
+        believed_ms = as_of - MAX_AHEAD_INTERVALS * self._settings.interval_ms
+        return clock.now_ms() < believed_ms and self._server_clock.now_ms() < believed_ms
+
+    def _step_back(
+        self, tick: TickJob, reading: TickRead, warm: WarmTicker, lag: ArrivalLag
+    ) -> tuple[TickRead, WarmTicker | None]:
+        """Take back the ticks that were ahead, and go on from the state before them, if it is kept.
+
+        Returns the ticker as it was if it is not ahead, or another worker came first.
+        """
+        ahead_as_of = warm.engine.state.as_of
+        ticker_keys = (*tick.names[:1], self._keys.kept_state(tick.ticker), *tick.names[3:5])
+        words = (
+            reading.version,
+            tick.clock_as_of,
+            MAX_AHEAD_INTERVALS * self._settings.interval_ms,
+            reading.start,
+            keys.STATE_LIFETIME_SECONDS,
+            self._new_version(tick.clock_as_of),
+        )
+        script = ("EVAL", STEP_BACK, len(ticker_keys), *ticker_keys, *words)
+        [is_done] = tick.connection.read([script])
+        if not is_done:
+            return reading, warm
+        _log.warning("ticks ahead of the clock taken back", ticker=tick.ticker, ahead=ahead_as_of)
+        reading, corrected = self._take_over(tick, None)
+        if corrected is not None:
+            corrected.corrected_at = tick.clock_as_of
+            corrected.lag = lag
+        return reading, corrected
+
+    def _new_version(self, as_of: int) -> str:
+        return f"{as_of}-{self._nonce}-{next(self._writes)}"
 
     def _lag_of(self, tick: TickJob, known: WarmTicker | None) -> ArrivalLag:
         """Return how far a ticker's feed is behind, as this worker or another one measured it."""
@@ -244,6 +297,7 @@ class TickStore:
         if not self._read_missing(tick, reading, folded_to):
             tick.report_to(TickReport("overtaken"), None)
             return
+        is_leap = as_of - folded_to > (MAX_AHEAD_INTERVALS + 1) * self._settings.interval_ms
         # Before the first usable record the whole state is small, and stored each time.
         is_replayable = engine.state.has_records and _is_replayable(engine.state, reading)
         # Thread time: by the clock, ticks on a busy machine would be cut short and backlogs grow.
@@ -253,17 +307,27 @@ class TickStore:
             report.outcome = "idle"
             tick.report_to(report, None)
             return
+        if warm.corrected_at > tick.clock_as_of - CORRECTION_SHOWN_MS:
+            reading.clock_corrected_at = warm.corrected_at
         result = analyse(engine, reading, report, folded_to)
         is_replayable = is_replayable and not report.failed_detectors
         is_housekeeping = self._is_housekeeping_due(warm, reading)
         journal = None if is_housekeeping or not is_replayable else warm.journal
         if journal is not None:
             journal.append(folded_to, result.as_of, (reading.quotes, reading.trades))
-        version = f"{result.as_of}-{self._nonce}-{next(self._writes)}"
+        version = self._new_version(result.as_of)
         tick_write = TickWrite(
-            tick.names, self._limits, reading, self._channels, is_housekeeping=is_housekeeping
+            tick.names,
+            self._limits,
+            reading,
+            self._channels,
+            self._trimmed_as_of(as_of) if is_housekeeping else None,
         )
         commands = tick_write.commands(engine.state, result, warm.published, version, journal)
+        if is_leap and reading.version:
+            commands[1:1] = [self._keep_state(tick)]
+        if journal is None and warm.corrected_at:
+            commands[-1:-1] = [("HSET", tick.names[0], keys.CORRECTED_AT, warm.corrected_at)]
 
         def report_outcome(is_written: bool, error: Exception | None) -> None:  # noqa: FBT001 - `OutcomeCallback`
             if is_written:
@@ -277,6 +341,15 @@ class TickStore:
             tick.report_to(report, None if is_of_wrong_type else error)
 
         self._write(tick, commands, report_outcome)
+
+    def _trimmed_as_of(self, as_of: int) -> int:
+        """Return by when a tick trims: by its own time, but not by one ahead of Redis's clock."""
+        return min(as_of, int(self._server_clock.now_ms()))
+
+    def _keep_state(self, tick: TickJob) -> Command:
+        """Return the command that keeps the state: this tick may be that of a clock set ahead."""
+        names = tick.names[0], self._keys.kept_state(tick.ticker)
+        return ("EVAL", KEEP_STATE, len(names), *names, keys.KEPT_STATE_LIFETIME_SECONDS)
 
     def _check_for_data_loss(self, warm: WarmTicker, as_of: int) -> None:
         """Mark a new state as rebuilt if another process found Redis emptied."""
@@ -418,9 +491,13 @@ class TickStore:
         self._quarantined.discard(tick.ticker)
         if self._data_loss.check(tick.clock_as_of) or known is not None or is_loss or is_aside:
             engine.state.rebuilt_at = -1
-        published = PublishedKeys(as_of=stored_ticker.published_as_of)
+        published = PublishedKeys(as_of=self._believed(tick, stored_ticker))
         loss_until = tick.clock_as_of + max(POSSIBLE_LOSS_MS, 2 * self._settings.interval_ms)
         return WarmTicker("", engine, published, key_check, possible_loss_until=loss_until)
+
+    def _believed(self, tick: TickJob, stored_ticker: StoredTicker) -> list[int]:
+        """Return the published times of the windows, 0 for one ahead: it is to be replaced."""
+        return [0 if self._is_ahead(it, tick) else it for it in stored_ticker.published_as_of]
 
     def _resume(
         self, tick: TickJob, stored_ticker: StoredTicker, key_check: KeyCheck
@@ -433,9 +510,9 @@ class TickStore:
                 tick.outcome = OUTDATED
                 return None
             engine = self._restore_engine(tick.ticker, stored_ticker.fields)
-            return WarmTicker(
-                version, engine, PublishedKeys(as_of=stored_ticker.published_as_of), key_check
-            )
+            published = PublishedKeys(as_of=self._believed(tick, stored_ticker))
+            corrected_at = int(read_stamp(stored_ticker.fields.get(keys.CORRECTED_AT)) or 0)
+            return WarmTicker(version, engine, published, key_check, corrected_at=corrected_at)
         except StateUnreadable as error:
             fault = str(error)[:200]
             _log.warning("state unreadable, rebuilding", ticker=tick.ticker, error=fault)

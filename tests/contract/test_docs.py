@@ -79,7 +79,9 @@ def test_every_behavior_and_direction_is_explained_in_both_documents() -> None:
 def test_every_oddity_of_the_quality_is_explained() -> None:
     assert set(rows(METRICS)) >= QUALITY_COUNTS - {REJECTED_TOTAL}
     assert_named(
-        {REJECTED_TOTAL, "gaps", "rebuilt_at", "failed_detectors"}, METRICS, "parts of the quality"
+        {REJECTED_TOTAL, "gaps", "rebuilt_at", "clock_corrected_at", "failed_detectors"},
+        METRICS,
+        "parts of the quality",
     )
 
 
@@ -144,6 +146,7 @@ def test_every_key_that_is_built_is_in_the_table_of_keys() -> None:
         names.levels("{ticker}", "{side}"),
         names.bars("{ticker}"),
         names.state("{ticker}"),
+        names.kept_state("{ticker}"),
         names.failures("{ticker}"),
         keys.TICKERS,
         keys.HEARTBEAT,

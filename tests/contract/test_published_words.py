@@ -267,7 +267,7 @@ def test_every_reason_that_closes_all_patterns_has_its_row_and_no_other() -> Non
 
 
 def test_every_oddity_is_known_and_no_other() -> None:
-    aside = {"gaps", "rebuilt_at", "failed_detectors"}
+    aside = {"gaps", "rebuilt_at", "clock_corrected_at", "failed_detectors"}
 
     assert (emitted_oddities() - aside) | {REJECTED_TOTAL} == published.QUALITY_COUNTS
 

