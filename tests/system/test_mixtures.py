@@ -40,6 +40,7 @@ from app.core.errors import (
 from app.core.settings import settings
 from app.storage import tick_store
 from app.storage.redis_client import connect
+from app.storage.server_clock import ServerClock
 from tests.builders import START_MS
 from tests.engine_answers import LEVEL_FIELDS
 from tests.reference import Reference
@@ -96,6 +97,7 @@ class World:
         self.reader = reader
         self.now_ms = self.worker_from_ms = float(START_MS)
         patch.setattr(clock, "now_ms", lambda: self.now_ms)
+        patch.setattr(ServerClock, "now_ms", lambda _: self.now_ms)
         # Workers notice a step of the clock by the time that passed meanwhile.
         passing = SimpleNamespace(
             monotonic=lambda: self.now_ms / SECOND_MS, thread_time=time.thread_time
