@@ -2,7 +2,7 @@
 
 import logging
 
-from mcp_app.rare_log import OncePerMinute, shown
+from app.core.rare_events import OncePerMinute, shown
 
 LINE_CHARACTERS = 300
 LIBRARIES = ("mcp", "uvicorn", "sse_starlette", "starlette")

@@ -4,8 +4,6 @@ import structlog
 
 from app.core.rare_events import OncePerMinute, shown
 
-__all__ = ["OncePerMinute", "shown", "warn_refused"]
-
 _log = structlog.get_logger()
 
 _refusals = OncePerMinute()

@@ -8,8 +8,8 @@ from mcp.server.context import CallNext, HandlerResult, ServerMiddleware, Server
 from mcp.shared.exceptions import MCPError
 from mcp.types import INVALID_PARAMS
 
+from app.core.rare_events import shown
 from mcp_app.argument_bounds import list_faults
-from mcp_app.rare_log import shown
 from mcp_app.resource_addresses import PATTERNS, SNAPSHOT, TICKERS, known_uri
 
 # Both resources of all tickers that one server analyses at usual rates would be 2,401.

@@ -27,7 +27,6 @@ if TYPE_CHECKING:
     from app.storage.tick_store import TickStore
 
 _GRACE_MS = 500
-_FAR_APART_INTERVALS = 2
 _GARBAGE_THRESHOLDS = 50_000, 20, 20
 
 EXPIRED = "expired"
@@ -168,7 +167,7 @@ def untimely_outcome(as_of_ms: int) -> str:
     if outcome:
         with suppress(RedisError):  # that Redis is away is noted where a tick reads
             server_ms = server_clock().now_ms()
-            if abs(server_ms - now_ms) > _FAR_APART_INTERVALS * settings().interval_ms:
+            if abs(server_ms - now_ms) > clock.BELIEVED_AHEAD_INTERVALS * settings().interval_ms:
                 return _untimely_at(as_of_ms, server_ms)
     return outcome
 

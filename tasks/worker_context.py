@@ -30,7 +30,6 @@ broker_outage = outage if settings().is_broker_the_data else OutageLog(log, name
 _FLUSH_INTERVAL_SECONDS = 1.0
 # A fan-out is let through at the earliest one interval, of up to 30 s, before its `as_of`.
 _CLAIMED_AHEAD_INTERVALS = 2
-_FAR_APART_INTERVALS = 2
 
 
 @functools.cache
@@ -60,7 +59,7 @@ def server_clock() -> ServerClock:
 def agreed_now_ms() -> float:
     """Return this host's time, or Redis's where they are over two intervals apart."""
     here_ms, server_ms = clock.now_ms(), server_clock().now_ms()
-    is_apart = abs(here_ms - server_ms) > _FAR_APART_INTERVALS * settings().interval_ms
+    is_apart = abs(here_ms - server_ms) > clock.BELIEVED_AHEAD_INTERVALS * settings().interval_ms
     return server_ms if is_apart else here_ms
 
 

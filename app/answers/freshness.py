@@ -1,11 +1,11 @@
 """Decide whether a ticker's ticks or quotes are too old."""
 
 from app.answers.durations import ago, since
+from app.core.clock import BELIEVED_AHEAD_INTERVALS
 from app.storage.active_tickers import ACTIVE_MS
 from app.storage.published import read_number
 
 STALE_INTERVALS = 3
-AHEAD_INTERVALS = 2
 QUIET_SECONDS = 10.0
 QUIET_GAPS = 20
 # Discovery looks at each of 50,000 old keys once in 25 s.
@@ -18,7 +18,7 @@ def is_ahead(stamp_ms: float | None, now_ms: float, interval_ms: int) -> bool:
     >>> is_ahead(12_000, 10_000, 1000), is_ahead(12_001, 10_000, 1000), is_ahead(None, 0, 1000)
     (False, True, False)
     """
-    return stamp_ms is not None and stamp_ms - now_ms > AHEAD_INTERVALS * interval_ms
+    return stamp_ms is not None and stamp_ms - now_ms > BELIEVED_AHEAD_INTERVALS * interval_ms
 
 
 def describe_ahead(as_of_ms: float, now_ms: float) -> str:

@@ -354,17 +354,21 @@ class Reader:
         )
 
     def _why_no_tick(self, request: ReadRequest, failures: TickFailures) -> str | None:
-        store: Any = self._redis
         refusal = find_refusal(self._redis)
         if refusal is not None:
             return describe_refused_writes(refusal)
-        heartbeat = Heartbeat.from_fields(store.hgetall(keys.HEARTBEAT), request.now_ms)
-        return why_no_tick(heartbeat, failures, self._settings)
+        return why_no_tick(self._heartbeat(request), failures, self._settings)
 
-    def _why_outdated(self, request: ReadRequest) -> str | None:
+    def _why_stale(self, request: ReadRequest, failures: TickFailures) -> str:
+        return (
+            self._why_no_tick(request, failures)
+            or why_outdated(self._heartbeat(request), self._settings)
+            or TICK_LATE
+        )
+
+    def _heartbeat(self, request: ReadRequest) -> Heartbeat:
         store: Any = self._redis
-        heartbeat = Heartbeat.from_fields(store.hgetall(keys.HEARTBEAT), request.now_ms)
-        return why_outdated(heartbeat, self._settings)
+        return Heartbeat.from_fields(store.hgetall(keys.HEARTBEAT), request.now_ms)
 
     def _before_first_tick(
         self, request: ReadRequest, replies: TickerReplies, quote_ms: float
@@ -402,6 +406,13 @@ class Reader:
         failures = TickFailures.from_fields(replies.failures)
         ahead = is_ahead(as_of_ms, request.now_ms, self._settings.interval_ms)
         quiet = _is_quiet(request.now_ms - replies.feed_lag_ms - quote_ms, replies)
+        cause = None
+        if ahead:
+            cause = describe_ahead(as_of_ms, request.now_ms)
+        elif stale:
+            cause = self._why_stale(request, failures)
+        elif quiet:
+            cause = _why_quiet(request.now_ms, replies, newest, quote_ms)
         ranked = replies.window if read_number(replies.window.get(b"as_of")) == as_of_ms else {}
         return TickerSnapshot(
             ticker=request.ticker,
@@ -420,13 +431,7 @@ class Reader:
             quiet=quiet,
             # Less than a second: the part of the first quote's second before that quote.
             ready_in_seconds=window.unseen_seconds if window.unseen_seconds >= 1 else None,
-            cause=describe_ahead(as_of_ms, request.now_ms)
-            if ahead
-            else (self._why_no_tick(request, failures) or self._why_outdated(request) or TICK_LATE)
-            if stale
-            else _why_quiet(request.now_ms, replies, newest, quote_ms)
-            if quiet
-            else None,
+            cause=cause,
             failures=failures,
             rejected=newest.rejected,
             feed_lag_seconds=replies.feed_lag_seconds,

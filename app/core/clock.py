@@ -2,6 +2,9 @@
 
 import time
 
+BELIEVED_AHEAD_INTERVALS = 2
+"""By how many intervals a time may lie ahead of a clock, or two clocks apart, and be believed."""
+
 _offset_ms = 0.0
 
 

@@ -4,7 +4,7 @@ import functools
 import os
 import sys
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Annotated, Literal
 
 from pydantic import (
     AliasChoices,
@@ -12,7 +12,6 @@ from pydantic import (
     SecretStr,
     ValidationError,
     field_validator,
-    model_validator,
 )
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
@@ -47,7 +46,7 @@ class Settings(BaseSettings):
     )
 
     redis_url_given: SecretStr | None = Field(None, validation_alias=_env("REDIS_URL"))
-    redis_host: str = Field("127.0.0.1", validation_alias=_env("REDIS_HOST"))
+    redis_host: str = Field(default_factory=loopback, validation_alias=_env("REDIS_HOST"))
     redis_port: Port = Field(6379, validation_alias=_env("REDIS_PORT"))
     redis_db: int = Field(0, ge=0, le=1023, validation_alias=_env("REDIS_DB"))
     redis_password: SecretStr | None = Field(None, validation_alias=_env("REDIS_PASSWORD"))
@@ -82,7 +81,7 @@ class Settings(BaseSettings):
     feed: str = Field("simulate", validation_alias=_env("ORDERFLOW_FEED"))
     broker_url_given: SecretStr | None = Field(None, validation_alias=_env("ORDERFLOW_BROKER_URL"))
     cluster: bool = Field(default=False, validation_alias=_env("ORDERFLOW_CLUSTER"))
-    mcp_host: str = Field("127.0.0.1", validation_alias=_env("ORDERFLOW_MCP_HOST"))
+    mcp_host: str = Field(default_factory=loopback, validation_alias=_env("ORDERFLOW_MCP_HOST"))
     mcp_port: Port = Field(8765, validation_alias=_env("ORDERFLOW_MCP_PORT"))
     mcp_hosts_given: str | None = Field(None, validation_alias=_env("ORDERFLOW_MCP_ALLOWED_HOSTS"))
     mcp_token: SecretStr | None = Field(
@@ -95,16 +94,10 @@ class Settings(BaseSettings):
     mcp_connections: int = Field(
         800, ge=4, le=100_000, validation_alias=_env("ORDERFLOW_MCP_CONNECTIONS")
     )
-    flower_host: str = Field("127.0.0.1", validation_alias=_env("ORDERFLOW_FLOWER_HOST"))
+    flower_host: str = Field(
+        default_factory=loopback, validation_alias=_env("ORDERFLOW_FLOWER_HOST")
+    )
     flower_port: Port = Field(5555, validation_alias=_env("ORDERFLOW_FLOWER_PORT"))
-
-    @model_validator(mode="after")
-    def _fill_in_own_address(self) -> Self:
-        """Let what was not given be of IPv6 where this host has no IPv4."""
-        for name in ("redis_host", "mcp_host", "flower_host"):
-            if name not in self.model_fields_set:
-                self.__dict__[name] = loopback()  # it stays one that was not given
-        return self
 
     @field_validator("redis_host")
     @classmethod

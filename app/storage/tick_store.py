@@ -20,6 +20,7 @@ from app.analysis.state import State
 from app.analysis.trading_hours import TradingHours
 from app.analysis.windows import WINDOW_SECONDS
 from app.core import clock
+from app.core.clock import BELIEVED_AHEAD_INTERVALS
 from app.core.errors import RecordsTooLong, StateUnreadable
 from app.core.settings import Settings
 from app.storage import keys, tick_connection
@@ -72,8 +73,6 @@ MAX_REPEATED_READS = 100
 # After a longer pause a ticker's feed may be another one: its settle time is read again.
 LAG_KEPT_MS = 10_000
 OUTDATED = "outdated"
-MAX_AHEAD_INTERVALS = 2
-"""How far ahead of the clock a state is believed."""
 # How long answers tell of it: as long as an event that it took back would have been kept.
 CORRECTION_SHOWN_MS = keys.PATTERNS_LIFETIME_SECONDS * SECOND_MS
 
@@ -204,7 +203,7 @@ class TickStore:
         """
         if as_of <= tick.clock_as_of:
             return False
-        believed_ms = as_of - MAX_AHEAD_INTERVALS * self._settings.interval_ms
+        believed_ms = as_of - BELIEVED_AHEAD_INTERVALS * self._settings.interval_ms
         return clock.now_ms() < believed_ms and self._server_clock.now_ms() < believed_ms
 
     def _step_back(
@@ -219,7 +218,7 @@ class TickStore:
         words = (
             reading.version,
             tick.clock_as_of,
-            MAX_AHEAD_INTERVALS * self._settings.interval_ms,
+            BELIEVED_AHEAD_INTERVALS * self._settings.interval_ms,
             reading.start,
             keys.STATE_LIFETIME_SECONDS,
             self._new_version(tick.clock_as_of),
@@ -297,7 +296,7 @@ class TickStore:
         if not self._read_missing(tick, reading, folded_to):
             tick.report_to(TickReport("overtaken"), None)
             return
-        is_leap = as_of - folded_to > (MAX_AHEAD_INTERVALS + 1) * self._settings.interval_ms
+        is_leap = as_of - folded_to > (BELIEVED_AHEAD_INTERVALS + 1) * self._settings.interval_ms
         # Before the first usable record the whole state is small, and stored each time.
         is_replayable = engine.state.has_records and _is_replayable(engine.state, reading)
         # Thread time: by the clock, ticks on a busy machine would be cut short and backlogs grow.
@@ -329,18 +328,12 @@ class TickStore:
         if journal is None and warm.corrected_at:
             commands[-1:-1] = [("HSET", tick.names[0], keys.CORRECTED_AT, warm.corrected_at)]
 
-        def report_outcome(is_written: bool, error: Exception | None) -> None:  # noqa: FBT001 - `OutcomeCallback`
-            if is_written:
-                warm.version = version
-                warm.journal = journal or Journal(result.as_of)
-                self._store_warm(tick.ticker, warm)
-            else:
-                report.outcome = "overtaken"
-            # A key whose type another process changed is quarantined by the next tick.
-            is_of_wrong_type = tick_connection.WRONG_TYPE in str(error)
-            tick.report_to(report, None if is_of_wrong_type else error)
+        def note_written() -> None:
+            warm.version = version
+            warm.journal = journal or Journal(result.as_of)
+            self._store_warm(tick.ticker, warm)
 
-        self._write(tick, commands, report_outcome)
+        self._write(tick, commands, _outcome_callback(tick, report, note_written))
 
     def _trimmed_as_of(self, as_of: int) -> int:
         """Return by when a tick trims: by its own time, but not by one ahead of Redis's clock."""
@@ -625,6 +618,23 @@ class TickStore:
         more = self._read_records(tick, start, to, limit, reading.start)
         reading.replace_records(more)
         return more.version == reading.version
+
+
+def _outcome_callback(
+    tick: TickJob, report: TickReport, note_written: Callable[[], None]
+) -> tick_connection.OutcomeCallback:
+    """Return the callback that reports a tick once the outcome of its write is known."""
+
+    def report_outcome(is_written: bool, error: Exception | None) -> None:  # noqa: FBT001 - `OutcomeCallback`
+        if is_written:
+            note_written()
+        else:
+            report.outcome = "overtaken"
+        # A key whose type another process changed is quarantined by the next tick.
+        is_of_wrong_type = tick_connection.WRONG_TYPE in str(error)
+        tick.report_to(report, None if is_of_wrong_type else error)
+
+    return report_outcome
 
 
 def _decode_version(version: bytes) -> str:

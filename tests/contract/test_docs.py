@@ -109,7 +109,8 @@ def settings() -> list[tuple[str, Any]]:
 def test_every_setting_has_its_row_with_its_default_and_range(variable: str, field: Any) -> None:
     _, _, default, allowed, meaning, _ = rows(README)[variable].split("|")
 
-    shown = "-" if field.default is None else f"`{str(field.default).lower()}`"
+    usual = field.get_default(call_default_factory=True)
+    shown = "-" if usual is None else f"`{str(usual).lower()}`"
     assert default.strip().lower() == shown
     for bound in field.metadata:
         limit = getattr(bound, "ge", getattr(bound, "le", None))

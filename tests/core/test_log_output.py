@@ -3,6 +3,7 @@
 import json
 import logging
 import os
+import re
 import subprocess
 import sys
 import time
@@ -198,8 +199,13 @@ def test_make_run_on_a_full_disk_says_what_was_lost_once_there_is_room(tmp_path:
     wait_until(lambda: "lines were lost: File too large" in path.read_text(), "it is said")
     go_on(process)
 
-    *_, broken, notice, last = path.read_text().splitlines()
+    whole = f"redis     | {'x' * 99}"
+    lines = path.read_text().splitlines()
     assert "(File too large)" in said or "printed" in said
-    assert set(broken.removeprefix("redis     | ")) == {"x"}
-    assert notice == "orderflow | 91 lines were lost: File too large"
-    assert last == "redis     | last"
+    assert lines[:9] == [whole] * 9  # 111 bytes each, of 1050
+    assert whole.startswith(lines[9])
+    assert lines[9] != whole
+    lost = re.fullmatch(r"orderflow \| (\d+) lines were lost: File too large", lines[10])
+    assert lost is not None
+    # Lines that come to their turn after there is room are written.
+    assert lines[11:] == [whole] * (100 - 9 - int(lost[1])) + ["redis     | last"]
