@@ -19,6 +19,7 @@ from prometheus_client.registry import Collector
 from app.analysis.pattern_table import PATTERN_TYPES
 from app.analysis.quality_table import ACCEPTED_NAMES, MIS_STAMPED_NAMES, REJECTED_NAMES
 from app.answers.diagnosis import Heartbeat
+from app.answers.freshness import is_ahead
 from app.answers.reader import store_errors
 from app.core import clock
 from app.core.errors import StoreUnavailable
@@ -83,7 +84,7 @@ class AnalysisCollector(Collector):
             ),
             _gauge("orderflow_waiting_tickers", "New tickers that wait to enter.", waiting),
             _gauge("orderflow_delayed_tickers", "Tickers with a delayed feed.", delayed),
-            *_ages(Heartbeat.from_fields(pulse, now_ms)),
+            *_ages(Heartbeat.from_fields(pulse, now_ms), self._settings.interval_ms),
             *_totals(counts),
             _lag(counts),
         ]
@@ -98,12 +99,21 @@ def _gauge(name: str, meaning: str, value: float) -> Metric:
     return GaugeMetricFamily(name, meaning, value=value)
 
 
-def _ages(pulse: Heartbeat) -> Iterator[Metric]:
+def _ages(pulse: Heartbeat, interval_ms: int) -> Iterator[Metric]:
+    """Yield how old the newest fan-out and tick are, and by how much they are ahead of this clock.
+
+    What is ahead by more than is believed has no age: 0 would look like the best one.
+    """
     for what, stamp_ms in (("fanout", pulse.fanout_ms), ("tick", pulse.tick_ms)):
-        if stamp_ms is not None:
-            age_seconds = max(0.0, (pulse.now_ms - stamp_ms) / 1000)
-            name = f"orderflow_newest_{what}_age_seconds"
-            yield _gauge(name, f"Time since the `as_of` of the newest {what}.", age_seconds)
+        if stamp_ms is None:
+            continue
+        age_seconds = (pulse.now_ms - stamp_ms) / 1000
+        name = f"orderflow_newest_{what}"
+        if not is_ahead(stamp_ms, pulse.now_ms, interval_ms):
+            meaning = f"Time since the `as_of` of the newest {what}."
+            yield _gauge(f"{name}_age_seconds", meaning, max(0.0, age_seconds))
+        meaning = f"How far the newest {what} is ahead of this clock."
+        yield _gauge(f"{name}_ahead_seconds", meaning, max(0.0, -age_seconds))
 
 
 def _totals(counts: Counts) -> Iterator[Metric]:
