@@ -78,19 +78,19 @@ worker_hijack_root_logger = False
 worker_redirect_stdouts = False
 # A solo worker runs nothing while its connection is lost; there is nothing to cancel.
 worker_cancel_long_running_tasks_on_connection_loss = True
-# All times are epoch milliseconds; this only keeps the host's time zone out of `expires`.
+# All times are epoch milliseconds: the host's time zone takes no part.
 timezone = "UTC"
 
 # --- beat
 
 # In memory, and one line per outage; the default writes a pickle in the working directory.
 beat_scheduler = "tasks.schedule:RetryingScheduler"
+# No message has an `expires`, a time by the clock of beat's host: a worker with another clock would
+# take none. Of messages that waited, one is let through (`tasks/beat_clock.py`).
 beat_schedule = {
     "discover": {
         "task": "tasks.discover",
         "schedule": ClockSchedule(DISCOVERY_INTERVAL_MS, discovery_phase_ms(_settings.settle_ms)),
-        # A worker that was frozen finds one message, not one for each second that passed.
-        "options": {"expires": 1.0},
     },
     # A fan-out for each shard, so that workers share the publishing.
     **{
@@ -101,10 +101,7 @@ beat_schedule = {
                 shard,
                 BeatLazyFunc(newest_as_of_ms, _settings.interval_ms, _settings.settle_ms),
             ),
-            "options": {
-                "expires": float(_settings.interval_seconds),
-                "headers": {SHARDS_HEADER: _settings.shards},
-            },
+            "options": {"headers": {SHARDS_HEADER: _settings.shards}},
         }
         for shard in range(_settings.shards)
     },

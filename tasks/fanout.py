@@ -13,11 +13,11 @@ from redis.exceptions import RedisError
 from app.core.errors import ArgumentsRefused
 from app.core.settings import settings
 from tasks import app
+from tasks.beat_clock import due_as_of_ms
 from tasks.beat_shards import agreed_shards, served_queue, shards_of_beat
 from tasks.odd_messages import refuse
 from tasks.options import celery_options
 from tasks.queues import SHARDS_HEADER, current_shard, tick_queue
-from tasks.schedule import MAX_AHEAD_INTERVALS, newest_as_of_ms, newest_beat_ms
 from tasks.task_arguments import fan_out_arguments
 from tasks.worker_context import (
     active_tickers,
@@ -28,7 +28,6 @@ from tasks.worker_context import (
     log,
     moved_shards,
     outage,
-    server_clock,
 )
 
 FAN_OUT_TASK = "tasks.fan_out"
@@ -61,32 +60,11 @@ def fan_out(*args: Any, **named: Any) -> None:  # noqa: ANN401 - whatever a mess
         refuse(FAN_OUT_TASK, error)
         return
     with outage.attempt(OperationalError, BatchPublishError):
-        as_of_ms = due_as_of_ms(beat_as_of_ms)
+        as_of_ms = due_as_of_ms(beat_as_of_ms, beat_shards)
         shards = agreed_shards(as_of_ms, beat_shards)
         if shards is not None and claim(as_of_ms, shard):
             _run(shard, as_of_ms, shards)
         counters.flush_when_due()
-
-
-def due_as_of_ms(beat_as_of_ms: int) -> int:
-    """Return the newest tick that is due by this host's clock or by beat's, whichever leads.
-
-    Clocks that differ by more than an interval can't both be right: that one counts then which
-    Redis's bears out.
-    """
-    interval_ms, settle_ms = settings().interval_ms, settings().settle_ms
-    here_ms = newest_as_of_ms(interval_ms, settle_ms)
-    if abs(here_ms - beat_as_of_ms) <= MAX_AHEAD_INTERVALS * interval_ms:
-        return max(here_ms, beat_as_of_ms)
-    if not beat_as_of_ms:
-        return here_ms
-    server_ms = newest_beat_ms(server_clock().now_ms(), interval_ms, settle_ms)
-    if abs(beat_as_of_ms - server_ms) < abs(here_ms - server_ms):
-        counters.count("fanouts_by_beat")
-        return beat_as_of_ms
-    if beat_as_of_ms > here_ms:
-        counters.count("fanouts_ahead")
-    return here_ms
 
 
 def _run(shard: int, as_of_ms: int, shards: int) -> None:

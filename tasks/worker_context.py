@@ -57,10 +57,12 @@ def server_clock() -> ServerClock:
 
 
 def agreed_now_ms() -> float:
-    """Return this host's time, or Redis's where they are over two intervals apart."""
+    """Return this host's time, or Redis's where they are over two intervals apart, and note it."""
     here_ms, server_ms = clock.now_ms(), server_clock().now_ms()
-    is_apart = abs(here_ms - server_ms) > clock.BELIEVED_AHEAD_INTERVALS * settings().interval_ms
-    return server_ms if is_apart else here_ms
+    if abs(here_ms - server_ms) <= clock.BELIEVED_AHEAD_INTERVALS * settings().interval_ms:
+        return here_ms
+    counters.heartbeat(keys.WRONG_CLOCKS["worker"], int(server_ms))
+    return server_ms
 
 
 def claim(as_of_ms: int, shard: int) -> bool:

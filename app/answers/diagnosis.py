@@ -22,7 +22,8 @@ class Heartbeat:
     """Times of the newest fan-out and tick in epoch ms; None if there was none within a day.
 
     `outdated_ms` is that of the newest tick in a worker that is older than the ticker's state;
-    `shards` tells when processes with different numbers of shards last met, by these numbers.
+    `shards` tells when processes with different numbers of shards last met, by these numbers;
+    `wrong_clocks` when the clock of beat's or a worker's host was last found to be wrong.
     """
 
     now_ms: float
@@ -30,6 +31,7 @@ class Heartbeat:
     tick_ms: Number | None
     outdated_ms: Number | None = None
     shards: Mapping[str, Number] = field(default_factory=dict)
+    wrong_clocks: Mapping[str, Number] = field(default_factory=dict)
 
     @classmethod
     def from_fields(cls, fields: Mapping[bytes, bytes], now_ms: float) -> "Heartbeat":
@@ -43,7 +45,12 @@ class Heartbeat:
             if (found := keys.DIFFERING_SHARDS.fullmatch(name.decode("ascii", "replace")))
             and (stamp := read_number(text)) is not None
         }
-        return cls(now_ms, fanout, tick, outdated, differing)
+        wrong_clocks = {
+            process: stamp
+            for process, name in keys.WRONG_CLOCKS.items()
+            if (stamp := read_number(fields.get(name.encode()))) is not None
+        }
+        return cls(now_ms, fanout, tick, outdated, differing, wrong_clocks)
 
     def is_recent(self, stamp_ms: Number | None, settings: Settings) -> bool:
         """Return whether a heartbeat is at most three intervals (and at least 5 s) old."""
@@ -105,6 +112,21 @@ def why_shards_differ(heartbeat: Heartbeat, settings: Settings) -> str | None:
     )
 
 
+def why_clocks_differ(heartbeat: Heartbeat, settings: Settings) -> str | None:
+    """Return whose clock differs from Redis's and what to check; None if none does.
+
+    Where beat's or the workers' alone is wrong, ticks go on by the others.
+    """
+    found = heartbeat.wrong_clocks.items()
+    wrong = [f"{process}'s" for process, at in found if heartbeat.is_recent(at, settings)]
+    if not wrong:
+        return None
+    return (
+        f"clocks differ: by Redis's clock, {' and '.join(wrong)} is wrong; "
+        "set the clocks of the hosts right (NTP)"
+    )
+
+
 def describe_refused_writes(refusal: str) -> str:
     """Return why nothing is analysed while Redis refuses writes: nothing has to be started."""
     return f"Redis {refusal}; beat and workers go on by themselves once it accepts writes"
@@ -116,7 +138,7 @@ def why_no_tick(heartbeat: Heartbeat, failures: TickFailures, settings: Settings
     if clock_trouble is not None:
         return clock_trouble
     if not heartbeat.is_recent(heartbeat.fanout_ms, settings):
-        return (
+        return why_clocks_differ(heartbeat, settings) or (
             "the analysis is not running: its fan-out was "
             f"{heartbeat.last_seen(heartbeat.fanout_ms)}; start "
             "`celery -A tasks beat` and `celery -A tasks worker`"

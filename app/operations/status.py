@@ -13,6 +13,7 @@ from app.answers.diagnosis import (
     Heartbeat,
     TickFailures,
     describe_refused_writes,
+    why_clocks_differ,
     why_outdated,
     why_shards_differ,
 )
@@ -267,7 +268,7 @@ class HealthInspector:
 
 
 def _with_troubles(status: Status, settings: Settings) -> Status:
-    return replace(status, troubles=tuple(_troubles(status, settings)))
+    return replace(status, troubles=tuple(dict.fromkeys(_troubles(status, settings))))
 
 
 def _stopped_components(
@@ -280,7 +281,9 @@ def _stopped_components(
         yield clock_trouble
     elif not pulse.is_recent(pulse.fanout_ms, settings):
         seen = pulse.last_seen(pulse.fanout_ms)
-        yield f"fan-out {seen}: start `celery -A tasks beat` and `celery -A tasks worker`"
+        yield why_clocks_differ(pulse, settings) or (
+            f"fan-out {seen}: start `celery -A tasks beat` and `celery -A tasks worker`"
+        )
     elif active and not _at_newest_fan_out(pulse).is_recent(pulse.tick_ms, settings):
         seen = pulse.last_seen(pulse.tick_ms)
         yield f"ticks {seen}: start `celery -A tasks worker` or look at its log"
@@ -296,10 +299,8 @@ def _troubles(status: Status, settings: Settings) -> Iterator[str]:
     if status.ticks_ahead:
         names = _join_names(status.ticks_ahead)
         yield f"AHEAD of this clock, and not to be believed: ticks of {names}"
-    if outdated := why_outdated(status.pulse, settings):
-        yield outdated
-    if differing := why_shards_differ(status.pulse, settings):
-        yield differing
+    causes = (why_clocks_differ, why_outdated, why_shards_differ)
+    yield from filter(None, (why(status.pulse, settings) for why in causes))
     if status.behind:
         yield f"no fresh tick of {_join_names(status.behind)}"
     if status.failing:

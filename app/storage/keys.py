@@ -31,7 +31,9 @@ Written by the tasks and servers:
                                                 quote or when their records last arrived
     HASH   orderflow:pulse                      time of the last `fanout` and `tick`, and tick in
                                                 an `outdated` worker; of the last meeting of
-                                                `shards:{n}:{m}` that differ; `birth` is the
+                                                `shards:{n}:{m}` that differ; `clock:beat` and
+                                                `clock:worker`: when such a clock was last
+                                                found to be wrong by Redis's; `birth` is the
                                                 database id, `emptied_at` when it last changed
     HASH   orderflow:counters                   totals since Redis started: ticks done, failed …
     HASH   orderflow:homes                      new shard by ticker, moved from a late worker's
@@ -63,6 +65,8 @@ from app.core.tickers import is_ticker
 
 PREFIX = "orderflow:"
 DIFFERING_SHARDS = re.compile(r"shards:([0-9]{1,2}):([0-9]{1,2})")
+# The fields of the heartbeat that hold when the clock of such a process's host was wrong.
+WRONG_CLOCKS = {"beat": "clock:beat", "worker": "clock:worker"}
 _PLACEHOLDER = "\0"  # in no ticker's name
 
 METRICS_LIFETIME_SECONDS = dict(zip(WINDOWS, (60, 300, 600), strict=True))

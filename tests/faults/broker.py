@@ -5,7 +5,7 @@ import threading
 import time
 from collections import defaultdict
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from random import Random
 
 import redis
@@ -32,6 +32,8 @@ class Posting:
     written_ms: float = 0.0
     is_copy: bool = False
     is_late: bool = False
+    clock_ms: float = 0.0
+    """By how much the clock that stamped it was ahead; below 0 it was behind."""
 
 
 def postings_of(ticker: str, records: Iterable[Record]) -> list[Posting]:
@@ -55,6 +57,8 @@ class Broker:
     done: list[Posting] = field(default_factory=list)
     is_silent: bool = False
     lead_ms: float = LEAD_MS
+    clock_ms: float = 0.0
+    """By how much the clock is ahead that stamps what is written from now on."""
     late_share: float = 0.0
     lateness_ms: tuple[float, float] = LATENESS_MS
     copied_share: float = 0.0
@@ -63,6 +67,7 @@ class Broker:
     copies: int = 0
     inversions: int = 0
     delayed: int = 0
+    misdated: int = 0
 
     def __post_init__(self) -> None:
         """Connect, and order what waits."""
@@ -127,6 +132,8 @@ class Broker:
             later += late
         if later:
             self.waiting = sorted([*self.waiting, *later], key=lambda posting: posting.due_ms)
+        if self.clock_ms:
+            self.misdated += sum(_misdate(posting, self.clock_ms) for posting in due)
         return due + [_copy_of(p) for p in due if self.random.random() < self.copied_share]
 
     def _write(self, due: list[Posting]) -> bool:
@@ -149,6 +156,20 @@ class Broker:
         return True
 
 
+def _misdate(posting: Posting, clock_ms: float) -> bool:
+    """Stamp a record by a wrong clock; return False if it was, or holds no stamp."""
+    try:
+        fields = json.loads(posting.member)
+    except ValueError:
+        return False
+    if posting.clock_ms or "timestamp" not in fields:
+        return False
+    posting.stamp += clock_ms
+    posting.clock_ms = clock_ms
+    posting.member = json.dumps(fields | {"timestamp": posting.stamp}).encode()
+    return True
+
+
 def _copy_of(posting: Posting) -> Posting:
     member = json.dumps(json.loads(posting.member) | {"again": 1}).encode()
-    return Posting(posting.ticker, posting.key, member, posting.stamp, posting.due_ms, is_copy=True)
+    return replace(posting, member=member, is_copy=True)

@@ -1,4 +1,4 @@
-"""Clocks of single processes that step by minutes, an hour or a day, and are right again."""
+"""Clocks, of processes and of the feed, that step by minutes to a day and are right again."""
 
 import time
 from collections.abc import Sequence
@@ -12,8 +12,9 @@ from tests.faults.context import FaultContext, require
 from tests.faults.system import pass_time
 from tests.processes import wait_until
 
-STEPS_SECONDS = (-86_400, -3600, -120, 120, 3600, 86_400)
-_AHEAD_SECONDS = 120
+_AHEAD_SECONDS = (120, 3600, 86_400)
+_BEHIND_SECONDS = (-120, -3600, -86_400)
+STEPS_SECONDS = (*_AHEAD_SECONDS, *_BEHIND_SECONDS)
 _LASTS_SECONDS = 5.0
 
 
@@ -40,6 +41,7 @@ def beat_clock(context: FaultContext) -> str:
     seconds = context.random.choice(STEPS_SECONDS)
     was_ahead = _step(context, [context.system.beat.pid], seconds)
     require(not was_ahead, "a wrong beat's ticks were published")
+    _require_went_on(context)
     return f"beat by {seconds} s"
 
 
@@ -48,15 +50,60 @@ def worker_clocks(context: FaultContext) -> str:
     seconds = context.random.choice(STEPS_SECONDS)
     pids = [worker.pid for worker in context.system.workers.values()]
     require(not _step(context, pids, seconds), "ticks were ahead by wrong workers")
+    _require_went_on(context)
     return f"workers by {seconds} s"
 
 
+def _require_went_on(context: FaultContext) -> None:
+    """Require that each ticker ticked while the clock was wrong: the others' clocks were right."""
+    _, right_again_ms = context.ends_ms[-1]
+    for ticker in context.tickers:
+        seen = [s.as_of for s in context.sampler.samples if s.ticker == ticker]
+        meanwhile = {it for it in seen if 0 < right_again_ms - it < _LASTS_SECONDS * 1000 - 1000}
+        require(len(meanwhile) >= 2, f"{ticker} stood still by a wrong clock")
+
+
 def all_clocks_ahead(context: FaultContext) -> str:
-    """Set beat and workers 120 s ahead: their ticks are taken back once the clocks are right."""
+    """Set beat and workers ahead: their ticks are taken back once the clocks are right."""
+    seconds = context.random.choice(_AHEAD_SECONDS)
+    require(_step(context, _all_pids(context), seconds), "no tick was ahead")
+    return f"all by {seconds} s"
+
+
+def all_clocks_behind(context: FaultContext) -> str:
+    """Set beat and workers behind: they have nothing to do until the clocks are right."""
+    seconds = context.random.choice(_BEHIND_SECONDS)
+    require(not _step(context, _all_pids(context), seconds), "ticks were ahead")
+    return f"all by {seconds} s"
+
+
+def _all_pids(context: FaultContext) -> list[int]:
     assert context.system.beat is not None
-    pids = [one.pid for one in (context.system.beat, *context.system.workers.values())]
-    require(_step(context, pids, _AHEAD_SECONDS), "no tick was ahead")
-    return f"all by {_AHEAD_SECONDS} s"
+    return [one.pid for one in (context.system.beat, *context.system.workers.values())]
+
+
+def feed_clock_ahead(context: FaultContext) -> str:
+    """Let the feed stamp records by a clock that is ahead: their time has not come."""
+    return _misdate(context, context.random.choice(_AHEAD_SECONDS), "ahead")
+
+
+def feed_clock_behind(context: FaultContext) -> str:
+    """Let the feed stamp records by a clock that is behind: they are late, and only counted."""
+    return _misdate(context, context.random.choice(_BEHIND_SECONDS), "late")
+
+
+def _misdate(context: FaultContext, seconds: int, shown_as: str) -> str:
+    """Set the feed's clock for 5 s and right again; all tickers tick on meanwhile."""
+    broker, before = context.broker, context.broker.misdated
+    broker.clock_ms = seconds * 1000.0
+    pass_time(_LASTS_SECONDS)
+    broker.clock_ms = 0.0
+    require(broker.misdated > before, "no record had a wrong stamp")
+    context.note_end("a feed's clock right again")
+    context.await_ticks_after(dict.fromkeys(context.tickers, 0))
+    seen = [s for s in context.sampler.samples if s.ticker in context.tickers]
+    require(any(shown_as in s.quality("5min") for s in seen), f"none is shown as {shown_as}")
+    return f"{broker.misdated - before} records stamped by a clock {seconds} s ahead"
 
 
 def reader_clock(context: FaultContext) -> str:

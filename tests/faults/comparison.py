@@ -13,6 +13,7 @@ from app.analysis.outcomes import HORIZON_SECONDS
 from app.analysis.record_parser import parse_batch
 from app.analysis.records import Batch
 from app.analysis.windows import WINDOWS
+from app.core.clock import BELIEVED_AHEAD_INTERVALS
 from app.storage.session_calendars import hours_of
 from app.storage.tick import codec
 from tests.faults.broker import Posting
@@ -21,7 +22,12 @@ from tests.faults.samples import Members, Sample
 
 SECOND_MS = 1000
 LATE_ENTERS_MS = 2000
-NOW_ONLY = ("behind_seconds", "ahead", "clock_corrected_at")
+BELIEVED_AHEAD_MS = BELIEVED_AHEAD_INTERVALS * SECOND_MS
+RETENTION_MS = 3600 * SECOND_MS
+UNSEEN_MS = 3 * SECOND_MS
+"""How many ticks' time a sampler on a busy machine may not look."""
+CORRECTED_AT = "clock_corrected_at"
+NOW_ONLY = ("behind_seconds", "ahead", CORRECTED_AT)
 SCALED = (
     b"quality",
     b"behaviors",
@@ -133,10 +139,10 @@ def _texts(fields: Mapping[str, str]) -> dict[bytes, bytes]:
     return {name.encode(): text.encode() for name, text in fields.items()}
 
 
-def _lasting(fields: dict[bytes, bytes]) -> dict[bytes, Any]:
-    """Return fields with the quality read, without what is true of the moment only."""
+def _lasting(fields: dict[bytes, bytes], left_out: Sequence[str]) -> dict[bytes, Any]:
+    """Return fields with the quality read, without some of its counts."""
     quality = msgspec.json.decode(fields[b"quality"])
-    kept = {name: count for name, count in quality.items() if name not in NOW_ONLY}
+    kept = {name: count for name, count in quality.items() if name not in left_out}
     return {**fields, b"quality": kept}
 
 
@@ -150,40 +156,78 @@ def compare(
 ) -> Comparison:
     """Compare a ticker's samples with an undisturbed run, as the plan's class demands."""
     comparison = Comparison()
-    samples = _not_taken_back(samples)
-    expected = undisturbed(ticker, postings, {sample.as_of for sample in samples})
+    samples = _without_taken_back(samples, comparison)
+    folded = [posting for posting in postings if not _is_only_counted(kind, posting)]
+    expected = undisturbed(ticker, folded, {sample.as_of for sample in samples})
     as_of = 0
     for sample in samples:
         if sample.as_of < as_of:
             comparison.miss(f"{ticker}: as_of went back from {as_of} to {sample.as_of}")
         as_of = sample.as_of
     if kind == EXACT:
+        counted = ("late",) if len(folded) < len(postings) else ()
         for sample in samples:
-            _exact(sample, expected[sample.as_of], comparison)
+            _exact(sample, expected[sample.as_of], comparison, (*NOW_ONLY, *counted))
     elif kind == LATE:
-        _late(postings, samples, expected, comparison)
+        _late(folded, samples, expected, comparison)
     elif kind == LOST:
-        late = _late_ones(postings, samples)
-        left_out = _missed_until(postings, [posting for posting, is_lost in late if is_lost])
+        late = _late_ones(folded, samples)
+        left_out = _missed_until(folded, [posting for posting, is_lost in late if is_lost])
         _lost(samples, expected, comparison, [*left_out, *(posting.stamp for posting, _ in late)])
     return comparison
 
 
-def _not_taken_back(samples: Sequence[Sample]) -> list[Sample]:
-    """Return the samples without those that a later tick took back, as its quality says."""
+def _is_only_counted(kind: str, posting: Posting) -> bool:
+    """Return whether a record was stamped so far behind that no tick may fold it.
+
+    A state that is built anew folds all that the retention has kept.
+    """
+    return posting.clock_ms < (0.0 if kind != LOST else SECOND_MS - RETENTION_MS)
+
+
+def _without_taken_back(samples: Sequence[Sample], comparison: Comparison) -> list[Sample]:
+    """Return the samples without those of ticks ahead that a later tick took back, and says so.
+
+    Decision 17 allows that once a correction, and of nothing but ticks over two intervals ahead of
+    the clock: all others are compared, and `as_of` must not go back behind them.
+    """
     kept: list[Sample] = []
+    newest_mark = 0
     for sample in samples:
-        marks = [it.quality("10s").get("clock_corrected_at") for it in (sample, *kept[-1:])]
-        if marks[0] is not None and marks[0] != marks[-1]:
-            kept = [it for it in kept if it.as_of <= sample.as_of]
+        mark = _corrected_at(sample)
+        if mark > newest_mark:
+            newest_mark = mark
+            kept, were_ahead = _split_ahead(kept, sample)
+            if not were_ahead:
+                comparison.miss(f"{sample.ticker}: no tick was ahead of the correction at {mark}")
+            if not sample.as_of - UNSEEN_MS <= mark <= sample.at_ms:
+                comparison.miss(f"{sample.ticker}: {mark} is no time of a correction")
         kept.append(sample)
     return kept
 
 
-def _exact(sample: Sample, expected: Expected, comparison: Comparison) -> None:
+def _corrected_at(sample: Sample) -> int:
+    return int(str(sample.quality("10s").get(CORRECTED_AT, 0)))
+
+
+def _split_ahead(before: Sequence[Sample], corrected: Sample) -> tuple[list[Sample], list[Sample]]:
+    """Divide the samples before a correction into those that stand and those it may take back."""
+    stand: list[Sample] = []
+    were_ahead: list[Sample] = []
+    for sample in before:
+        is_ahead = sample.as_of > max(sample.before_ms + BELIEVED_AHEAD_MS, corrected.as_of)
+        (were_ahead if is_ahead else stand).append(sample)
+    return stand, were_ahead
+
+
+def _exact(
+    sample: Sample, expected: Expected, comparison: Comparison, left_out: Sequence[str]
+) -> None:
+    """Compare all that is published; `left_out` are counts of the quality."""
     for window in WINDOWS:
         comparison.compared += 1
-        seen, wanted = _lasting(sample.windows[window]), _lasting(expected.windows[window])
+        seen = _lasting(sample.windows[window], left_out)
+        wanted = _lasting(expected.windows[window], left_out)
         for line in _differences(seen, wanted):
             comparison.miss(f"{sample.ticker} {sample.as_of} {window}: {line}")
     pairs: list[tuple[str, Mapping[bytes, Any], Mapping[bytes, Any]]] = []

@@ -8,7 +8,15 @@ from collections.abc import Callable
 import redis
 
 from app.storage.keys import MOVED_SHARDS
-from tests.faults.clock_kinds import all_clocks_ahead, beat_clock, reader_clock, worker_clocks
+from tests.faults.clock_kinds import (
+    all_clocks_ahead,
+    all_clocks_behind,
+    beat_clock,
+    feed_clock_ahead,
+    feed_clock_behind,
+    reader_clock,
+    worker_clocks,
+)
 from tests.faults.context import (
     FaultContext,
     count_error,
@@ -582,5 +590,8 @@ KINDS: dict[str, tuple[str, Fault]] = {
     "beat-clock": (EXACT, beat_clock),
     "worker-clocks": (EXACT, worker_clocks),
     "all-clocks-ahead": (LATE, all_clocks_ahead),
+    "all-clocks-behind": (EXACT, all_clocks_behind),
+    "feed-clock-ahead": (EXACT, feed_clock_ahead),
+    "feed-clock-behind": (EXACT, feed_clock_behind),
     "reader-clock": (EXACT, reader_clock),
 }

@@ -9,9 +9,12 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from datetime import datetime, timedelta, tzinfo
 from pathlib import Path
 from typing import Any
 
+import celery.app.base
+import celery.worker.request
 from redis.exceptions import RedisError
 
 from app.analysis.state import ENGINE
@@ -95,6 +98,15 @@ def _counting(won: Callable[[int, int], bool]) -> Callable[[int, int], bool]:
     return counted
 
 
+class _ProcessTime(datetime):
+    """The time as Celery reads it, by a clock that a request may set."""
+
+    @classmethod
+    def now(cls, tz: tzinfo | None = None) -> datetime:  # type: ignore[override]
+        """Return the time by this process's clock."""
+        return datetime.now(tz) + timedelta(milliseconds=clock.now_ms() - time.time() * 1000.0)
+
+
 def _follow_clock() -> None:
     while True:
         clock.shift(_offset_ms(f"clock-{os.getpid()}") or _offset_ms("clock"))
@@ -137,6 +149,8 @@ fanout._run = _noting(fanout._run)  # noqa: SLF001
 fanout.claim = _counting(fanout.claim)
 if "ORDERFLOW_FAULTS_ENGINE" in os.environ:
     _pretend(os.environ["ORDERFLOW_FAULTS_ENGINE"])
+for module in (celery.app.base, celery.worker.request):
+    module.datetime = _ProcessTime  # type: ignore[attr-defined]
 threading.Thread(target=_follow_clock, daemon=True).start()
 with suppress(RedisError):  # it may start while Redis is away
     _note(f"{UP}{os.getpid()}")

