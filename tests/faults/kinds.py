@@ -589,7 +589,7 @@ KINDS: dict[str, tuple[str, Fault]] = {
     "refused-flood": (EXACT, refused_flood),
     "beat-clock": (EXACT, beat_clock),
     "worker-clocks": (EXACT, worker_clocks),
-    "all-clocks-ahead": (LATE, all_clocks_ahead),
+    "all-clocks-ahead": (EXACT, all_clocks_ahead),
     "all-clocks-behind": (EXACT, all_clocks_behind),
     "feed-clock-ahead": (EXACT, feed_clock_ahead),
     "feed-clock-behind": (EXACT, feed_clock_behind),
