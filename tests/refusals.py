@@ -67,11 +67,17 @@ def save(server: Server) -> None:
         "it is saved",
         20,
     )
+    server.set(save="")
 
 
 def follow_and_say_nothing(server: Server) -> None:
     server.set(replica_serve_stale_data="no")
     follow(server)
+
+
+def lead_and_speak(server: Server) -> None:
+    lead(server)
+    server.set(replica_serve_stale_data="yes")
 
 
 def run_a_script(server: Server) -> None:
@@ -99,6 +105,7 @@ def reload_data(server: Server) -> None:
 def await_loaded(server: Server) -> None:
     assert server.loading is not None
     server.loading.join()
+    server.set(key_load_delay=0)
 
 
 def kill_script(server: Server) -> None:
@@ -126,7 +133,7 @@ REFUSALS = {
         lambda server: server.set(maxmemory="0"),
     ),
     # Writes are refused as by any replica, all else as by one without its master.
-    "MASTERDOWN": Refusal(("MASTERDOWN", "READONLY"), follow_and_say_nothing, lead),
+    "MASTERDOWN": Refusal(("MASTERDOWN", "READONLY"), follow_and_say_nothing, lead_and_speak),
     "LOADING": Refusal(("LOADING",), load, await_loaded),
     "BUSY": Refusal(("BUSY",), run_a_script, kill_script),
 }

@@ -86,7 +86,8 @@ class TickJob(msgspec.Struct):
     """One tick: its connection, the ticker's keys, and the callback for its report.
 
     `clock_as_of` is the tick's time; it folds up to `as_of`, which is earlier by the settle time of
-    a ticker whose feed is behind. `outcome` is that of a tick which gets no engine.
+    a ticker whose feed is behind. `set_back_lag_ms` is that settle time where the clock was set
+    back just before, else 0. `outcome` is that of a tick which gets no engine.
     """
 
     ticker: str
@@ -95,6 +96,7 @@ class TickJob(msgspec.Struct):
     names: list[str]
     report_to: ReportCallback
     as_of: int = 0
+    set_back_lag_ms: int = 0
     outcome: str = "overtaken"
 
 
@@ -173,6 +175,7 @@ class TickStore:
         known = self._warm.pop(tick.ticker, None)
         lag = self._lag_of(tick, known)
         tick.as_of = lag.as_of(tick.clock_as_of)
+        tick.set_back_lag_ms = tick.clock_as_of - tick.as_of if lag.is_set_back else 0
         reading = None
         if known is not None and not self._is_housekeeping_turn(tick.ticker, tick.as_of):
             reading = self._read_new_records(tick, known.engine.state.as_of, known.key_check)
@@ -201,10 +204,13 @@ class TickStore:
 
         Redis's clock has to bear that out: by a host's clock that is behind, all is ahead.
         """
-        if as_of <= tick.clock_as_of:
+        if as_of <= tick.as_of:
             return False
-        believed_ms = as_of - BELIEVED_AHEAD_INTERVALS * self._settings.interval_ms
+        believed_ms = as_of - self._believed_ahead_ms(tick)
         return clock.now_ms() < believed_ms and self._server_clock.now_ms() < believed_ms
+
+    def _believed_ahead_ms(self, tick: TickJob) -> int:
+        return BELIEVED_AHEAD_INTERVALS * self._settings.interval_ms - tick.set_back_lag_ms
 
     def _step_back(
         self, tick: TickJob, reading: TickRead, warm: WarmTicker, lag: ArrivalLag
@@ -217,8 +223,8 @@ class TickStore:
         ticker_keys = (*tick.names[:1], self._keys.kept_state(tick.ticker), *tick.names[3:5])
         words = (
             reading.version,
-            tick.clock_as_of,
-            BELIEVED_AHEAD_INTERVALS * self._settings.interval_ms,
+            tick.as_of,
+            self._believed_ahead_ms(tick),
             reading.start,
             keys.STATE_LIFETIME_SECONDS,
             self._new_version(tick.clock_as_of),

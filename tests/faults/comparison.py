@@ -215,7 +215,7 @@ def _split_ahead(before: Sequence[Sample], corrected: Sample) -> tuple[list[Samp
     stand: list[Sample] = []
     were_ahead: list[Sample] = []
     for sample in before:
-        is_ahead = sample.as_of > max(sample.before_ms + BELIEVED_AHEAD_MS, corrected.as_of)
+        is_ahead = sample.due_ms > max(sample.before_ms + BELIEVED_AHEAD_MS, corrected.due_ms)
         (were_ahead if is_ahead else stand).append(sample)
     return stand, were_ahead
 

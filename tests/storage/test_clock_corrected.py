@@ -88,6 +88,28 @@ def test_what_is_published_is_what_a_right_clock_would_have_published(
     assert lasting(found) == lasting(calm)
 
 
+@pytest.mark.parametrize("ahead", [4, 120, 3600, 86_400])
+def test_of_a_delayed_feed_what_is_published_is_what_a_right_clock_would_have_published(
+    redis_client: redis.Redis, settings: Settings, now: int, ahead: int
+) -> None:
+    delay = 900
+
+    def run(wrong: list[int]) -> dict[str, Any]:
+        redis_client.flushall()
+        redis_client.hset(keys.LAGS, TICKER, delay)
+        publish(redis_client, TICKER, steady(now - delay - 60, 59))
+        store = TickStore(settings)
+        ticked(store, *range(now - 59, now - 8), *wrong)
+        assert set(ticked(store, *range(now - 5, now))) == {"written"}
+        assert stored_as_of(redis_client) == second(now - delay - 1)
+        return published(redis_client)
+
+    calm, found = run([]), run([now + ahead, now + ahead + 1, now + ahead + 2])
+    assert quality(redis_client)["clock_corrected_at"] == second(now - 5)
+    assert redis_client.hget(keys.LAGS, TICKER) == str(delay).encode()
+    assert lasting(found) == lasting(calm)
+
+
 def test_as_of_goes_back_once_and_then_only_forward(
     redis_client: redis.Redis, settings: Settings, now: int
 ) -> None:

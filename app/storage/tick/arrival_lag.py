@@ -46,7 +46,7 @@ class ArrivalLag:
 
     All times are of ticks, in ms: the `as_of` by the clock, before a settle time is subtracted.
     `stored_seconds` is the settle time that Redis holds; `least_lag` the lag, in seconds, of the
-    newest second whose records are counted.
+    newest second whose records are counted. `is_set_back`: the clock was set back before this tick.
     """
 
     interval_ms: int
@@ -54,6 +54,7 @@ class ArrivalLag:
     stored_seconds: int
     ticked_at: int
     least_lag: int
+    is_set_back: bool
     _watch_until: int
     _clock_offset: int
     _untrusted_until: int
@@ -68,6 +69,7 @@ class ArrivalLag:
         self.settle_seconds = self.stored_seconds = self.ticked_at = self.least_lag = 0
         self._watch_until = self._kept_seconds = self._kept_until = self._counted_at = 0
         self._clock_offset = self._untrusted_until = 0
+        self.is_set_back = False
         self._counts = []
         self._arrivals = []
 
@@ -88,18 +90,21 @@ class ArrivalLag:
         """Note the time of a tick, by the clock and by one that is never set.
 
         By a clock that is ahead, all records come late by as much. So nothing is learned for some
-        seconds after it was set forward; when it is set back, what it was ahead is no lag.
+        seconds after it was set forward; when it is set back, what it was ahead is no lag of what
+        was learned since.
         """
         offset = now - uptime_ms
         if self._clock_offset and offset - self._clock_offset > self.interval_ms + _STEP_MS:
             self._untrusted_until = now + _UNTRUSTED_MS
         self._clock_offset = offset
         ahead_ms = self.ticked_at + self.interval_ms - now
+        has_learned = self.ticked_at >= self._untrusted_until
         self.ticked_at = now
         # A tick that is overtaken by the next one is no step of the clock.
-        if ahead_ms <= 2 * self.interval_ms:
+        self.is_set_back = ahead_ms > 2 * self.interval_ms
+        if not self.is_set_back:
             return
-        ahead_seconds = ahead_ms // SECOND_MS
+        ahead_seconds = ahead_ms // SECOND_MS if has_learned else 0
         self.settle_seconds = max(0, self.settle_seconds - ahead_seconds)
         self._kept_seconds = max(0, self._kept_seconds - ahead_seconds)
         self._kept_until -= ahead_ms
