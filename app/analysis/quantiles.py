@@ -129,13 +129,17 @@ class DecayedHistogram:
     votes: IntArray = field(default_factory=_bin_votes)
     values: FloatArray = field(default_factory=float_array)
     scale: float = field(default=1.0, init=False)
+    last_place: int = field(default=-1, init=False)
+    """The place of the newest sample, -1 where it may have moved: many samples repeat the last."""
 
     def add(self, x: float, clock: DecayClock) -> None:
         """Add a sample, which must not be negative."""
         if self.era != clock.era:
             self._begin_era(clock.era)
         self.n += 1
-        place = self._place_of(bin_of(x * self.scale), x)
+        place = self.last_place
+        if place < 0 or self.values[place] != x:
+            place = self.last_place = self._place_of(bin_of(x * self.scale), x)
         self._vote(place, x)
         before = self.weights[place]
         weight = min(clock.weight, _MAX_BIN_WEIGHT - before)
@@ -192,7 +196,7 @@ class DecayedHistogram:
         Where nothing is left, the histogram is warming again.
         """
         halvings = min(era - self.era, 32)
-        self.era = era
+        self.era, self.last_place = era, -1
         kept = [i for i in range(len(self.bins)) if self.weights[i] >> halvings]
         self.bins = array("h", [self.bins[i] for i in kept])
         self.weights = array("I", [self.weights[i] >> halvings for i in kept])
@@ -207,6 +211,7 @@ class DecayedHistogram:
     def multiply_samples(self, factor: float) -> None:
         """Multiply all samples by a power of ten that their `scale` is then divided by."""
         self.values = array("d", [value * factor for value in self.values])
+        self.last_place = -1
 
     def quantile(self, number: int) -> float | None:
         """Return the tracked quantile at index `number`, None while warming."""

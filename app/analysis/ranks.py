@@ -38,7 +38,7 @@ _EDGE: Final = 1e-6
 # What is less than 2^-16 of a new second is forgotten where weights are divided.
 _FORGOTTEN: Final = 2.0**-16
 _HEAD: Final = Struct("<qIq")
-_ENTRY: Final = Struct("<HhBdd")
+_ENTRY: Final = Struct("<HhBddd")
 _CHECKSUM_BYTES: Final = 4
 
 _IS_RATIO: Final = [UNIT_OF[name] == RATIO for name in RANKED]
@@ -96,6 +96,8 @@ class RankHistogram:
 
     The weight `below` the newest value's `bin`, which is at or before `place`, moves with it: from
     one second to the next that takes a few steps. `is_waiting`: the newest second is not added yet.
+    `gathered` is the weight of the present bin that is not in its cell yet: most seconds stay in
+    theirs, and reaching into an array takes longer than to add up.
     Values from `low` to below `high` are surely in the present bin: most stay in theirs, and a
     logarithm takes longer than all else.
     """
@@ -104,6 +106,7 @@ class RankHistogram:
         "below",
         "bin",
         "bins",
+        "gathered",
         "has_cell",
         "high",
         "is_waiting",
@@ -118,6 +121,7 @@ class RankHistogram:
     bin: int
     place: int
     below: float
+    gathered: float
     total: float
     is_waiting: bool
     has_cell: bool
@@ -128,28 +132,38 @@ class RankHistogram:
         self.bins = array("h")
         self.weights = array("f")
         self.bin = self.place = 0
-        self.below = self.total = 0.0
+        self.below = self.gathered = self.total = 0.0
         self.is_waiting = self.has_cell = False
         self.low = self.high = 0.0
 
     def add_waiting(self, weight: float) -> None:
         """Add the second that waits, if one does."""
-        if not self.is_waiting:
+        if self.is_waiting:
+            self.is_waiting = False
+            self.gathered += weight
+            self.total += weight
+
+    def _store_gathered(self) -> None:
+        """Put what was gathered into the present bin's cell, which holds 32 bits of it."""
+        gathered, place, weights = self.gathered, self.place, self.weights
+        if not gathered:
             return
-        self.is_waiting = False
-        place, weights = self.place, self.weights
+        self.gathered = before = 0.0
         if self.has_cell:
-            before: float = weights[place]
-            weights[place] = before + weight
-            self.total += weights[place] - before
+            before = weights[place]
+            weights[place] = before + gathered
         else:
             self.bins.insert(place, self.bin)
-            weights.insert(place, weight)
-            self.total += weights[place]
+            weights.insert(place, gathered)
             self.has_cell = True
+        self.total += weights[place] - before - gathered
 
     def move_to(self, value_bin: int) -> None:
         """Move to the newest value's bin; it waits."""
+        self.is_waiting = True
+        if value_bin == self.bin:
+            return
+        self._store_gathered()
         bins, weights = self.bins, self.weights
         place, below, count = self.place, self.below, len(self.bins)
         while place < count and bins[place] < value_bin:
@@ -160,7 +174,6 @@ class RankHistogram:
             below -= weights[place]
         self.bin, self.place, self.below = value_bin, place, below
         self.has_cell = place < count and bins[place] == value_bin
-        self.is_waiting = True
 
     def move_to_log(self, value: float) -> None:
         """Move to the bin of a value on the logarithmic grid."""
@@ -182,12 +195,15 @@ class RankHistogram:
 
     def rank(self) -> float:
         """Return the share of the past below the newest value, equal ones half."""
-        equal: float = self.weights[self.place] if self.has_cell else 0.0
+        equal: float = self.gathered
+        if self.has_cell:
+            equal += self.weights[self.place]
         share = (self.below + equal / 2) / self.total
         return min(max(share, 0.0), 1.0)
 
     def divide(self, factor: float) -> None:
         """Multiply all weights by a power of two, and forget what is negligible then."""
+        self._store_gathered()
         bins, weights = self.bins, self.weights
         self.bins, self.weights = array("h"), array("f")
         self.total = self.below = 0.0
@@ -209,7 +225,8 @@ class RankHistogram:
 
     def packed(self) -> bytes:
         """Return the bytes from which `_unpack_histogram` makes an equal object."""
-        head = _ENTRY.pack(len(self.bins), self.bin, self.is_waiting, self.total, self.below)
+        sums = self.total, self.below, self.gathered
+        head = _ENTRY.pack(len(self.bins), self.bin, self.is_waiting, *sums)
         return head + self.bins.tobytes() + self.weights.tobytes()
 
 
@@ -218,7 +235,8 @@ def _unpack_histogram(packed: bytes, start: int) -> tuple[RankHistogram, int]:
     found = RankHistogram()
     if len(packed) < start + _ENTRY.size:
         raise ValueError("ranks: cut off")
-    count, found.bin, is_waiting, found.total, found.below = _ENTRY.unpack_from(packed, start)
+    count, found.bin, is_waiting, *sums = _ENTRY.unpack_from(packed, start)
+    found.total, found.below, found.gathered = sums
     found.is_waiting = bool(is_waiting)
     bins = start + _ENTRY.size
     weights = bins + 2 * count
