@@ -18,6 +18,7 @@ CASES += [
     ("analyze_order_flow_tool", {"ticker": "SPY", "detail": "brief"}),
     ("compare_order_flow", {"tickers": ["SPY", "QQQ", "NONE"]}),
 ]
+CLOCK = re.compile(r"\b[0-9]{2}:[0-9]{2}(:[0-9]{2})?\b")
 NUMBER = re.compile(r"(?<![\w.~])-?\d+(?:\.\d+)?(?![\w~])")
 # Said in the text as what follows from them: ages from stamps, flags as words.
 MOMENT = re.compile(r"(^|_)(now|as_of|at|last_seen|first_end)$")
@@ -37,7 +38,8 @@ def leaves(value: Any, name: str = "") -> Iterator[tuple[str, Any]]:
 
 
 def numbers_in(text: str) -> set[float]:
-    return {float(found) for found in NUMBER.findall(text.replace("..", " "))}
+    spelt = re.sub(r"(?<=[0-9]),(?=[0-9]{3})", "", text.replace("..", " "))
+    return {float(found) for found in NUMBER.findall(CLOCK.sub(" ", spelt))}
 
 
 def now_of(said: dict[str, Any]) -> float:
@@ -67,6 +69,8 @@ def is_said(  # noqa: PLR0911 - a rule a kind of fact
             return True
         case None:
             return "-" in text
+        case str() if name == "as_of_utc":
+            return value[11:19] in text
         case _:
             value = value.removeprefix("unknown: ")
             return value in text or value.upper() in text or value.replace("_", " ") in text
@@ -118,6 +122,8 @@ def test_every_number_of_the_text_is_in_the_json(
     words = " ".join(str(value) for _, value in leaves(said) if isinstance(value, str))
     near = {*known, *(abs(age) for age in ages), *numbers_in(words), float(len(said))}
     near |= {float(len(value)) for value in lists_in(said)}
+    # The behaviours' own clock, and the example of a rank.
+    near |= {10.0, 91.0}
     near.add(float(sum(state == "off" for state in said.get("behaviors", {}).values())))
     strange = [
         number

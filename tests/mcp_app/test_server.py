@@ -129,7 +129,9 @@ def test_a_stale_answer_says_so_first(
     assert result.structured_content is not None
     assert result.structured_content["stale"] is True
     assert "fan-out was never seen" in result.structured_content["note"]
-    assert text_of(result).splitlines()[1].startswith("STALE")
+    first, _, warning, *_ = text_of(result).splitlines()
+    assert first.startswith("SPY: STALE; ")
+    assert warning.startswith("STALE: no tick for over 3 intervals")
 
 
 def test_without_redis_the_error_names_it_within_two_seconds(settings: Settings) -> None:
@@ -190,6 +192,6 @@ def test_many_questions_at_once_share_one_pool(writer: KeyWriter, agent: Agent) 
 def test_asking_in_the_shell_gives_the_same_text(writer: KeyWriter, reader: Reader) -> None:
     writer.healthy_ticker()
 
-    assert as_text(ask(reader, "SPY", "1m").answer).startswith(
-        "SPY: last 60 s, covered 60 s, as of "
-    )
+    first, second, *_ = as_text(ask(reader, "SPY", "1m").answer).splitlines()
+    assert first.startswith("SPY: ")
+    assert second.startswith("last 60 s, covered 60 s, as of ")
