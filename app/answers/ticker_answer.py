@@ -159,10 +159,9 @@ class _BriefSize(NamedTuple):
 
 _BRIEF_SIZES: Final = (
     _BriefSize(),
-    _BriefSize(open=3),
-    _BriefSize(open=2, numbers=1),
-    _BriefSize(open=1, numbers=1),
-    _BriefSize(open=1, numbers=0),
+    _BriefSize(open=3, numbers=1),
+    _BriefSize(open=2, numbers=1, event_parts=0),
+    _BriefSize(open=2, numbers=0, event_parts=0),
     _BriefSize(open=1, numbers=0, event_parts=0),
     _BriefSize(open=0, numbers=0, event_parts=0),
 )
@@ -302,14 +301,19 @@ def _brief(name: str, value: Value) -> Value:
 
 
 def open_patterns(events: Iterable[EventRecord], most: int = MAX_EVENTS) -> list[str]:
-    """List the rarest open events as type, side and how rare, and how many more are open."""
+    """List the rarest open events as type, side and, if known, how rare; and how many more."""
     found = [event for event in events if event.status == "open"]
     ranked = by_rarity(found, 0.0)
-    named = [f"{event.type} {event.side} {how_rare(event)}" for event in ranked[:most]]
+    named = [_named(event) for event in ranked[:most]]
     more = len(ranked) - len(named)
     if not more:
         return named
     return [*named, f"{more} more" if named else f"{more} open, not named"]
+
+
+def _named(event: EventRecord) -> str:
+    rare = "" if event.return_minutes is None else f" {how_rare(event)}"
+    return f"{event.type} {event.side}{rare}"
 
 
 def _answer(

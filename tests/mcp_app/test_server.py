@@ -172,6 +172,7 @@ def test_the_tool_is_read_only_strict_and_free_of_unions(agent: Agent) -> None:
         "include_patterns",
         "detail",
         "as_of",
+        "min_return_minutes",
     ]
     assert tool.input_schema["required"] == ["ticker"]
     assert "anyOf" not in str(tool.input_schema)

@@ -75,7 +75,7 @@ def test_active_tickers_are_listed_with_their_state(whole: KeyWriter, settings: 
     assert said["active"] == 2
     spy, qqq = said["tickers"]
     assert (spy["ticker"], spy["evidence_class"], spy["quotes_per_second"]) == ("SPY", "A", 12.3)
-    assert spy["open_patterns"] == ["absorption bid unranked, 1.4 x its threshold"]
+    assert spy["open_patterns"] == ["absorption bid"]
     assert (qqq["ticker"], qqq["evidence_class"], qqq["flags"]) == ("QQQ", "C", ["quiet"])
 
 
