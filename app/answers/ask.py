@@ -71,11 +71,12 @@ def ask(  # noqa: PLR0913 - the contract's arguments
 
 
 def excess_tokens(rendered: RenderedReply) -> int:
-    """Return by how many tokens an answer's text or JSON is over its budget; negative: under."""
-    return ID_TOKENS + max(
-        tokens_at_most(rendered.text) - MAX_TEXT_TOKENS,
-        tokens_at_most(rendered.json) - MAX_JSON_TOKENS,
-    )
+    """Return by how many tokens an answer's text, or else its JSON, is over its budget.
+
+    Where it fits the number is 0 or less.
+    """
+    excess = tokens_at_most(rendered.text) + ID_TOKENS - MAX_TEXT_TOKENS
+    return excess if excess > 0 else tokens_at_most(rendered.json) + ID_TOKENS - MAX_JSON_TOKENS
 
 
 def excess_brief_tokens(rendered: RenderedReply) -> int:

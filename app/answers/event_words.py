@@ -6,7 +6,7 @@ out, so that an event of an older or newer form is still told.
 
 import re
 from collections.abc import Iterator, Mapping
-from typing import Final
+from typing import Final, NamedTuple
 
 from app.analysis.pattern_table import POINT_TYPES
 from app.analysis.touch import SIDE_NAMES
@@ -106,34 +106,44 @@ REASONS: Final[Mapping[str, str]] = {
 
 _ONE_OF_MANY = re.compile(r"\b1 (tick|refill|price|print|time)s\b")
 _FIELD = re.compile(r"\{(\w+)\}")
+
+
+class _Part(NamedTuple):
+    """A part of a template, and the fields that it needs."""
+
+    text: str
+    fields: tuple[str, ...]
+
+
+_PARTS: Final = {
+    kind: tuple(_Part(text, tuple(_FIELD.findall(text))) for text in parts)
+    for kind, parts in TEMPLATES.items()
+}
 _WORD_OF_SIDE: Final[Mapping[str, Mapping[str, str]]] = {
     "bid": {"taken": "sold", "takers": "aggressive sellers"},
     "ask": {"taken": "bought", "takers": "aggressive buyers"},
+    "tight": {"regime": "tight"},
+    "wide": {"regime": "wide"},
 }
 SIGNIFICANT_DIGITS: Final = 3
 
 
 def what_happened(event: EventRecord, most_parts: int | None = None) -> str:
     """Return where and what, as in `ask 224.39: absorbed 937 bought in 30 s`."""
-    parts = TEMPLATES.get(event.type, (event.type.replace("_", " "),))
-    fields = _fields(event)
-    said = ", ".join(_filled(parts[:most_parts], fields)) or event.type.replace("_", " ")
+    name = event.type.replace("_", " ")
+    said = ", ".join(_filled(_PARTS.get(event.type, ())[:most_parts], event)) or name
     said = _ONE_OF_MANY.sub(r"1 \1", said)
     where = _where(event)
     return f"{where}: {said}" if where else said
 
 
-def _fields(event: EventRecord) -> dict[str, str]:
-    known = {name: evidence_text(name, value) for name, value in event.evidence.items()}
-    regime = event.side if event.side in ("tight", "wide") else None
-    words = {"side": event.side, **({"regime": regime} if regime else {})}
-    return {**words, **_WORD_OF_SIDE.get(event.side, {}), **known}
-
-
-def _filled(parts: tuple[str, ...], fields: Mapping[str, str]) -> Iterator[str]:
+def _filled(parts: tuple[_Part, ...], event: EventRecord) -> Iterator[str]:
+    known = {**event.evidence, "side": event.side, **_WORD_OF_SIDE.get(event.side, {})}
     for part in parts:
-        if all(name in fields for name in _FIELD.findall(part)):
-            yield part.format_map(fields)
+        if all(name in known for name in part.fields):
+            yield part.text.format_map(
+                {name: evidence_text(name, known[name]) for name in part.fields}
+            )
 
 
 def _where(event: EventRecord) -> str:

@@ -487,7 +487,7 @@ class Reader:
             rank_windows=read_number(ranked.get(b"rank_windows")),
             ahead=ahead,
             session=replies.session_numbers(),
-            followed=replies.followed(),
+            followed=replies.followed({(event.type, event.side) for event in events}),
             feed=replies.feed_record(),
         )
 

@@ -18,6 +18,7 @@ from app.answers.event_selection import (
     MIN_RETURN_MINUTES,
     by_rarity,
     count_by_kind,
+    is_routine,
     select_events,
 )
 from app.answers.event_words import how_rare
@@ -63,6 +64,7 @@ MAX_FOLLOWED: Final = 1
 """The first events of which an answer says what followed earlier ones."""
 MIN_EVENTS: Final = 3
 """Where an answer is too large, events beyond these give way before levels."""
+FULL_FROM_EVENTS: Final = 2
 MAX_OTHER_KINDS: Final = 6
 MIN_OTHER_KINDS: Final = 3
 if TYPE_CHECKING:
@@ -224,7 +226,10 @@ def fit_to_budget(
 
     `excess` returns by how many tokens an answer is too large.
     """
-    parts = _Parts()
+    rare = sum(not is_routine(event, min_return_minutes) for event in snapshot.events or ())
+    # With ranks, a session and two events there never was room for details.
+    is_full = bool(snapshot.ranks) and bool(snapshot.session) and rare >= FULL_FROM_EVENTS
+    parts = _Parts(has_details=not is_full)
     while True:
         answer = _answer(snapshot, parts, min_return_minutes)
         tokens = excess(answer)
