@@ -291,13 +291,18 @@ def fit_brief_to_budget(
     min_return_minutes: float = MIN_RETURN_MINUTES,
 ) -> Answer:
     """Return a brief answer with as many open events and far numbers as fit."""
-    for size in _BRIEF_SIZES:
-        answer = build_brief(snapshot, BRIEF, min_return_minutes, size)
-        if answer.covered_seconds == answer.history_seconds:
-            answer = answer.model_copy(update={"covered_seconds": None})
-        if excess(answer) <= 0 or size is _BRIEF_SIZES[-1]:
-            break
-    return answer
+    *larger, smallest = _BRIEF_SIZES
+    for size in larger:
+        answer = _sized_brief(snapshot, min_return_minutes, size)
+        if excess(answer) <= 0:
+            return answer
+    return _sized_brief(snapshot, min_return_minutes, smallest)
+
+
+def _sized_brief(snapshot: TickerSnapshot, min_return_minutes: float, size: _BriefSize) -> Answer:
+    answer = build_brief(snapshot, BRIEF, min_return_minutes, size)
+    is_whole = answer.covered_seconds == answer.history_seconds
+    return answer.model_copy(update={"covered_seconds": None}) if is_whole else answer
 
 
 def _brief(name: str, value: Value) -> Value:
