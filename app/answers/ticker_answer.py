@@ -121,6 +121,7 @@ class Answer(Reply):
     ] = []
     ranks: Annotated[dict[str, Number], Field(description="share of its past below, 0..1")] = {}
     ranks_window: Annotated[str | None, Field(description="the window that is ranked")] = None
+    rank_windows: Annotated[int | None, Field(description="independent ones in the past")] = None
     behaviors: Annotated[dict[str, str], Field(description="on, off, or unknown: reason")] = {}
     events: Annotated[
         list[EventFacts] | None, Field(description="rarest first; absent: not asked for")
@@ -152,11 +153,12 @@ class Answer(Reply):
 
 
 class _BriefSize(NamedTuple):
-    """How many open events a brief answer names, and how many numbers its first line says."""
+    """How many open events a brief answer names, what its first line says, and which metrics."""
 
     open: int = MAX_EVENTS
     numbers: int = MOST_NUMBERS
     event_parts: int = 1
+    metrics: tuple[str, ...] = BRIEF
 
 
 _BRIEF_SIZES: Final = (
@@ -165,7 +167,8 @@ _BRIEF_SIZES: Final = (
     _BriefSize(open=2, numbers=1, event_parts=0),
     _BriefSize(open=2, numbers=0, event_parts=0),
     _BriefSize(open=1, numbers=0, event_parts=0),
-    _BriefSize(open=0, numbers=0, event_parts=0),
+    _BriefSize(open=1, numbers=0, event_parts=0, metrics=("bid_price", "ask_price", "ofi")),
+    _BriefSize(open=0, numbers=0, event_parts=0, metrics=("bid_price", "ask_price")),
 )
 _BRIEF_NEEDS: Final = ("covered_seconds", "buy_volume", "sell_volume", *RANKED)
 """Metrics that a brief answer's other parts are made of."""
@@ -263,7 +266,14 @@ def build_brief(
     metrics = {n: rounded(n, _brief(n, v)) for n, v in snapshot.metrics.items() if n in names}
     named = None if snapshot.events is None else open_patterns(snapshot.events, size.open)
     left_out = dict.fromkeys(
-        ("newest_quote_at", "events", "events_left_out", "as_of_utc", "ranks_window")
+        (
+            "newest_quote_at",
+            "events",
+            "events_left_out",
+            "as_of_utc",
+            "ranks_window",
+            "rank_windows",
+        )
     )
     return answer.model_copy(
         update={
@@ -300,7 +310,7 @@ def fit_brief_to_budget(
 
 
 def _sized_brief(snapshot: TickerSnapshot, min_return_minutes: float, size: _BriefSize) -> Answer:
-    answer = build_brief(snapshot, BRIEF, min_return_minutes, size)
+    answer = build_brief(snapshot, size.metrics, min_return_minutes, size)
     is_whole = answer.covered_seconds == answer.history_seconds
     return answer.model_copy(update={"covered_seconds": None}) if is_whole else answer
 
@@ -385,6 +395,9 @@ def _answer(
         warming_metrics=warming_metrics(snapshot.metrics),
         ranks={name: rank for name, rank in ranks.items() if name not in left_out},
         ranks_window=snapshot.ranks_window if snapshot.ranks else None,
+        rank_windows=round(snapshot.rank_windows)
+        if snapshot.ranks and snapshot.rank_windows
+        else None,
         behaviors={name: behavior_state(state) for name, state in snapshot.behaviors.items()},
         events=None
         if snapshot.events is None

@@ -7,7 +7,7 @@ from pydantic import Field
 
 from app.answers.diagnosis import TickFailures
 from app.answers.schema import AnswerModel, Known, Number, seconds_of, short, whole
-from app.storage.published import BookSide, LevelRecord, PatternType, QualityRecord, Value
+from app.storage.published import BookSide, LevelRecord, QualityRecord, Value
 
 WARMING_METRICS: Final = ("log_ofi", "large_bids_appeared", "large_asks_appeared")
 """Metrics that are absent while the ticker's usual sizes were not known in all of the history."""
@@ -40,7 +40,7 @@ class QualityFacts(AnswerModel):
     gap_seconds: Known = None
     rebuilt_at: int | None = None
     clock_corrected_at: int | None = None
-    failed_detectors: list[PatternType] = []
+    failed_detectors: list[str] = []
 
 
 class FailureFacts(AnswerModel):

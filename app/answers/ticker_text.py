@@ -162,7 +162,8 @@ def _metrics(answer: Answer) -> Iterator[str]:
     if answer.warming_metrics:
         yield f"known only in part of the history: {', '.join(answer.warming_metrics)}"
     if answer.ranks_window is not None:
-        yield f"p91: 91 % of this ticker's past {answer.ranks_window} windows were below"
+        apart = "" if answer.rank_windows is None else f", {answer.rank_windows} of them apart"
+        yield f"p91: 91 % of this ticker's past {answer.ranks_window} windows were below{apart}"
 
 
 def _joined(fields: Sequence[str], known: Mapping[str, object], ranks: Mapping[str, float]) -> str:
