@@ -8,6 +8,7 @@ from mcp.server.mcpserver.tools import Tool
 from mcp.types import CallToolResult, ToolAnnotations
 from pydantic import Field
 
+from app.answers.answer_model import Answer
 from app.answers.ask import Detail, ask
 from app.answers.chart import ChartFacts, chart
 from app.answers.compare import Comparison, compare
@@ -17,7 +18,6 @@ from app.answers.history_argument import DEFAULT_HISTORY
 from app.answers.list_tickers import Listing, list_tickers
 from app.answers.scan import Scan, scan
 from app.answers.series import Series, series
-from app.answers.ticker_answer import Answer
 from mcp_app.deadlines import ToolContext, answer, answer_rendered, answer_with_picture
 from mcp_app.page import PAGE_URI, order_flow_page
 from mcp_app.strict_tools import StrictTool

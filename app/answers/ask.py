@@ -2,12 +2,13 @@
 
 from typing import Literal, NamedTuple
 
+from app.answers.answer_model import Answer
 from app.answers.as_of_argument import parse_moment
 from app.answers.event_selection import MIN_RETURN_MINUTES
 from app.answers.history_argument import DEFAULT_HISTORY, parse_history
 from app.answers.reader import Reader
 from app.answers.rendering import RenderedReply, render
-from app.answers.ticker_answer import Answer, fit_brief_to_budget, fit_to_budget
+from app.answers.ticker_answer import fit_brief_to_budget, fit_to_budget
 from app.answers.token_estimate import tokens_at_most
 from app.core import clock
 from app.core.arguments import check_range

@@ -9,12 +9,12 @@ from decimal import Decimal
 from app.analysis.behavior_table import BEHAVIORS, DIRECTION_OF
 from app.analysis.metric_table import BOOK_LINE, NOW_LINE, text_lines
 from app.analysis.touch import SIDE_NAMES
+from app.answers.answer_model import Answer
 from app.answers.durations import age, ago, lag
 from app.answers.event_facts import EventFacts
 from app.answers.headline import percent
 from app.answers.rejected_records import rejected_text
 from app.answers.schema import Flag
-from app.answers.ticker_answer import Answer
 from app.answers.ticker_facts import LevelFacts
 from app.answers.utc_times import utc_clock
 from app.storage.feed_lags import is_delayed

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from app.analysis.metric_table import RANKED
 from app.analysis.quality_table import REJECTED_NAMES
+from app.answers.answer_model import Answer
 from app.answers.ask import (
     MAX_BRIEF_TOKENS,
     MAX_JSON_TOKENS,
@@ -19,7 +20,7 @@ from app.answers.ask import (
 )
 from app.answers.reader import TickerSnapshot
 from app.answers.rendering import RenderedReply, compact, render
-from app.answers.ticker_answer import Answer, build_answer, fit_brief_to_budget, fit_to_budget
+from app.answers.ticker_answer import build_answer, fit_brief_to_budget, fit_to_budget
 from app.answers.ticker_text import as_text
 from app.answers.token_estimate import tokens_at_most
 from app.storage.answer_archive import new_id

@@ -9,9 +9,10 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
+from app.answers.answer_model import Answer, Metrics
 from app.answers.diagnosis import TickFailures
 from app.answers.reader import TickerSnapshot
-from app.answers.ticker_answer import Answer, Metrics, build_answer, build_brief
+from app.answers.ticker_answer import build_answer, build_brief
 from app.answers.ticker_text import as_text
 from app.storage.published import (
     BEHAVIORS,

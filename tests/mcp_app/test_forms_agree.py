@@ -8,6 +8,7 @@ import pytest
 import redis
 
 from app.answers.chart import preload_matplotlib
+from app.answers.utc_times import utc_clock
 from app.core.settings import Settings
 from tests.key_writer import KeyWriter
 from tests.mcp_app.agents import CALLS, call, text_of
@@ -57,7 +58,10 @@ def is_said(  # noqa: PLR0911 - a rule a kind of fact
         case int() | float() if MOMENT.search(name):
             age = (now - value) / 1000
             near = any(abs(n - abs(age)) <= 0.06 or n == value for n in numbers)
-            return name == "now" or near or (age > 9 and round(age) in numbers)
+            # A point is told by its own time, and noticed up to a second later.
+            clocks = (utc_clock(value), utc_clock(value - 1000))
+            is_clock = any(clock in text for clock in clocks)
+            return name == "now" or near or is_clock or (age > 9 and round(age) in numbers)
         case int() | float() if name.endswith("age_seconds"):
             return (
                 any(abs(number - value) <= 0.051 for number in numbers) or round(value) in numbers

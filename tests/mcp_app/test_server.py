@@ -10,9 +10,9 @@ from mcp import Client
 from mcp.shared.exceptions import MCPError
 from mcp.types import CallToolResult
 
+from app.answers.answer_model import Answer
 from app.answers.ask import ask
 from app.answers.reader import Reader
-from app.answers.ticker_answer import Answer
 from app.answers.ticker_text import as_text
 from app.core.settings import Settings
 from mcp_app.server import make_server
