@@ -57,7 +57,7 @@ TEMPLATES: Final[Mapping[str, tuple[str, ...]]] = {
     "spread_regime": (
         "spread regime {regime}",
         "{spread_ticks} ticks",
-        "{ratio} x its median",
+        "usual {median_spread}",
     ),
     "quote_burst": (
         "quote burst",
@@ -66,9 +66,7 @@ TEMPLATES: Final[Mapping[str, tuple[str, ...]]] = {
     ),
     "trade_burst": (
         "trade burst by {takers}",
-        "{flow_shares} net",
-        "{volume_shares} printed",
-        "{prints} prints in 10 s",
+        "{volume_shares} in {prints} prints within 10 s",
         "mid moved {mid_move}",
     ),
     "price_gap": (
