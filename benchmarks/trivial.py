@@ -7,10 +7,10 @@ from typing import Annotated
 from mcp.server.mcpserver.tools import Tool
 from mcp.types import CallToolResult
 
+from app.answers.answer_model import Answer
 from app.answers.ask import ask
 from app.answers.reader import Reader
 from app.answers.rendering import archive_rendered
-from app.answers.ticker_answer import Answer
 from app.core import logs
 from app.core.settings import settings
 from mcp_app.deadlines import ToolContext, reader_of, tool_result

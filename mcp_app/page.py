@@ -36,7 +36,7 @@ def _page_data(reader: Reader, ticker: str, history: str) -> SentReply:
     drawn = series(reader, ticker, FIELDS, history, POINTS)
     snapshot = reader.snapshot(drawn.ticker, parse_history(history))
     data = PageData(**drawn.model_dump(), open_patterns=open_patterns(snapshot.events or ()))
-    return SentReply(f"{drawn.ticker}: data of the live page", data.as_json())
+    return SentReply(data.as_text(), data.as_json())
 
 
 def page_extension() -> Apps:

@@ -7,13 +7,14 @@ from mcp.server.mcpserver.exceptions import ResourceError, ResourceNotFoundError
 from mcp.server.mcpserver.resources import ResourceSecurity
 
 from app.answers.ask import ask
-from app.answers.event_selection import event_rank
+from app.answers.event_facts import event_facts
+from app.answers.event_selection import by_rarity
 from app.answers.history_argument import parse_history
 from app.answers.list_tickers import list_tickers
 from app.answers.reader import Reader
 from app.answers.rendering import render_text
-from app.answers.ticker_answer import event_facts
-from app.answers.ticker_text import EVENT_COLUMNS, event_line
+from app.answers.ticker_text import event_line, shown
+from app.answers.utc_times import utc_clock
 from app.core.errors import BadTicker, UnknownTicker
 from mcp_app.deadlines import run_with_deadline
 from mcp_app.resource_addresses import PATTERNS, SNAPSHOT, TICKERS
@@ -46,7 +47,7 @@ def add_resources(server: MCPServer[Reader], reader: Reader) -> None:
         PATTERNS,
         name="patterns",
         title="A ticker's pattern events",
-        description="Pattern events of a ticker's last hour, open and strong ones first.",
+        description="Pattern events of a ticker's last hour, rarest first.",
         security=security,
     )
     async def patterns(ticker: str) -> str:
@@ -64,9 +65,11 @@ async def _read(question: Callable[[], str]) -> str:
 
 def _patterns(reader: Reader, ticker: str) -> str:
     snapshot = reader.snapshot(ticker, parse_history("1h"))
-    events = sorted(snapshot.events or (), key=event_rank, reverse=True)
-    age = "" if snapshot.as_of_ms is None else f", as of {snapshot.as_of_ms} (epoch ms)"
-    lines = [f"{snapshot.ticker}: {len(events)} events in the last hour{age} {EVENT_COLUMNS}"]
+    events = by_rarity(snapshot.events or (), snapshot.bounds.end_ms)
+    as_of = snapshot.as_of_ms
+    age = "" if as_of is None else f", as of {utc_clock(as_of)} UTC"
+    count = shown(min(MAX_EVENTS, len(events)), max(0, len(events) - MAX_EVENTS))
+    lines = [f"{snapshot.ticker}: events of the last hour: {count}{age}, rarest first"]
     lines += [f"note: {snapshot.cause}"] if snapshot.cause else []
     now = round(snapshot.now_ms)
     lines += [f"- {event_line(event_facts(event), now)}" for event in events[:MAX_EVENTS]]

@@ -8,15 +8,16 @@ from mcp.server.mcpserver.tools import Tool
 from mcp.types import CallToolResult, ToolAnnotations
 from pydantic import Field
 
+from app.answers.answer_model import Answer
 from app.answers.ask import Detail, ask
 from app.answers.chart import ChartFacts, chart
 from app.answers.compare import Comparison, compare
+from app.answers.event_selection import MIN_RETURN_MINUTES
 from app.answers.explain import Explanation, explain
 from app.answers.history_argument import DEFAULT_HISTORY
 from app.answers.list_tickers import Listing, list_tickers
 from app.answers.scan import Scan, scan
 from app.answers.series import Series, series
-from app.answers.ticker_answer import Answer
 from mcp_app.deadlines import ToolContext, answer, answer_rendered, answer_with_picture
 from mcp_app.page import PAGE_URI, order_flow_page
 from mcp_app.strict_tools import StrictTool
@@ -32,6 +33,9 @@ async def analyze_order_flow_tool(  # noqa: PLR0913, PLR0917 - the contract's ar
     include_patterns: bool = True,  # noqa: FBT001, FBT002
     detail: Detail = "full",
     as_of: Annotated[str, Field(description="earlier moment: ISO 8601, epoch ms")] = "",
+    min_return_minutes: Annotated[
+        float, Field(description="count events that come more often")
+    ] = MIN_RETURN_MINUTES,
 ) -> Annotated[CallToolResult, Answer]:
     """Tell what a ticker's order flow was over the last `history`."""
     return await answer_rendered(
@@ -43,6 +47,7 @@ async def analyze_order_flow_tool(  # noqa: PLR0913, PLR0917 - the contract's ar
             include_patterns=include_patterns,
             detail=detail,
             as_of=as_of,
+            min_return_minutes=min_return_minutes,
         ),
     )
 
@@ -122,7 +127,8 @@ TOOL_SPECS: Sequence[ToolSpec] = (
         "analyze_order_flow_tool",
         "Order flow of a ticker",
         "Facts about a ticker's order flow over the last `history`: best bid and ask, spread, "
-        "sizes, flow imbalance, trades, behaviors, pattern events, price levels, data age.",
+        "sizes, flow imbalance, trades, behaviors, pattern events, price levels, data age. "
+        "bid/ask of an event is the resting side.",
     ),
     ToolSpec(
         list_tickers_tool,

@@ -57,6 +57,8 @@ class Metric(NamedTuple):
     description: str = ""
     """What the published schema says, where that is not its unit's."""
     digits: int = NORMAL_DIGITS
+    is_detail: bool = False
+    """Whether an answer that is too large leaves it out."""
     is_brief: bool = False
     """Whether it is in the shortest answer."""
     brief_digits: int = 0
@@ -75,11 +77,12 @@ TRADES: Final = "Trades"
 GROUPS: Final = (TICK, QUOTES, SIZES, SPREAD_AND_MID, FLOW, TRADES)
 
 NO_LINE: Final = ""
-BOOK_LINE: Final = "book bid/ask"
+NOW_LINE: Final = "now bid/ask"
+BOOK_LINE: Final = "window bid/ask"
 SPREAD_LINE: Final = "spread"
 FLOW_LINE: Final = "flow"
 TRADES_LINE: Final = "trades"
-LINES: Final = (BOOK_LINE, SPREAD_LINE, FLOW_LINE, TRADES_LINE)
+LINES: Final = (NOW_LINE, BOOK_LINE, SPREAD_LINE, FLOW_LINE, TRADES_LINE)
 
 WHOSE_VOLUME: Final = (
     "who, and why; on AAPL one inferred side in twenty is wrong, all of them prints inside "
@@ -109,9 +112,10 @@ _LARGE_SIZE: Final = Metric(
     "the ticker's own 95 % quantile of that side's displayed size, sampled each second with a "
     "half-life of 1,800 s, in force at `as_of`",
     "whether it is large for other tickers",
-    BOOK_LINE,
+    NOW_LINE,
     "large size",
     place=1,
+    is_detail=True,
 )
 
 METRICS: Final[tuple[Metric, ...]] = (
@@ -158,7 +162,7 @@ METRICS: Final[tuple[Metric, ...]] = (
             PRICE,
             "the standing quote's at `as_of`",
             "whether more than its size can be had there",
-            BOOK_LINE,
+            NOW_LINE,
             "price",
             digits=EXACT,
             is_brief=True,
@@ -170,7 +174,7 @@ METRICS: Final[tuple[Metric, ...]] = (
             SHARES,
             "the standing quote's at `as_of`; 0 where the side is empty",
             "hidden and deeper size",
-            BOOK_LINE,
+            NOW_LINE,
             "size",
         ),
     ),
@@ -181,7 +185,7 @@ METRICS: Final[tuple[Metric, ...]] = (
         "(bid·ask size + ask·bid size)/(bid size + ask size) of the valid quote at `as_of`. "
         "Stoikov 2018, *Quantitative Finance* 18(12)",
         "a fair price: it is noisy and no martingale",
-        SPREAD_LINE,
+        NOW_LINE,
         "weighted mid",
         place=1,
         digits=PRECISE_DIGITS,
@@ -207,6 +211,7 @@ METRICS: Final[tuple[Metric, ...]] = (
             "whether the size belongs to the same price",
             BOOK_LINE,
             "size change",
+            is_detail=True,
         ),
     ),
     *_sides(
@@ -219,6 +224,7 @@ METRICS: Final[tuple[Metric, ...]] = (
             BOOK_LINE,
             "lifts",
             is_count=True,
+            is_detail=True,
         ),
         Metric(
             "{side}_drop_count",
@@ -229,6 +235,7 @@ METRICS: Final[tuple[Metric, ...]] = (
             BOOK_LINE,
             "drops",
             is_count=True,
+            is_detail=True,
         ),
     ),
     *_sides(
@@ -239,7 +246,7 @@ METRICS: Final[tuple[Metric, ...]] = (
             "∫ size dt / ∫ dt, while any quote stood",
             "at which prices",
             BOOK_LINE,
-            "avg size",
+            "mean size",
         ),
     ),
     *_sides(
@@ -254,6 +261,7 @@ METRICS: Final[tuple[Metric, ...]] = (
             "large appeared",
             place=2,
             is_count=True,
+            is_detail=True,
         ),
     ),
     _LARGE_SIZE._replace(name="large_bid_size", description="the ticker's own threshold"),
@@ -278,7 +286,8 @@ METRICS: Final[tuple[Metric, ...]] = (
         "∫ S dt / ∫ dt while a valid quote stood",
         "what a larger order would pay",
         SPREAD_LINE,
-        "avg",
+        "mean",
+        is_detail=True,
     ),
     Metric(
         "min_spread",
@@ -287,8 +296,9 @@ METRICS: Final[tuple[Metric, ...]] = (
         "least S that stood for more than 0 ms",
         "how long",
         SPREAD_LINE,
-        "min",
+        "least",
         digits=EXACT,
+        is_detail=True,
     ),
     Metric(
         "max_spread",
@@ -297,8 +307,9 @@ METRICS: Final[tuple[Metric, ...]] = (
         "greatest S that stood for more than 0 ms",
         "how long",
         SPREAD_LINE,
-        "max",
+        "greatest",
         digits=EXACT,
+        is_detail=True,
     ),
     Metric(
         "spread_bps",
@@ -307,7 +318,7 @@ METRICS: Final[tuple[Metric, ...]] = (
         "∫ 10⁴·S/M dt / ∫ dt while a valid quote stood",
         "what a larger order would pay",
         SPREAD_LINE,
-        "bp",
+        "mean bp",
         is_brief=True,
         brief_digits=3,
         compare_place=1,
@@ -319,8 +330,8 @@ METRICS: Final[tuple[Metric, ...]] = (
         "S at `as_of` over the tick size, the greatest common divisor of the differences of all "
         "quoted prices so far; absent before 20 distinct prices and at earlier moments",
         "whether the venue's own tick is smaller",
-        SPREAD_LINE,
-        "ticks",
+        NOW_LINE,
+        "spread ticks",
         description="ticks",
     ),
     Metric(
@@ -396,6 +407,7 @@ METRICS: Final[tuple[Metric, ...]] = (
         "direction and the way between",
         FLOW_LINE,
         "velocity/s",
+        is_detail=True,
     ),
     Metric(
         "size_turnover",
@@ -445,6 +457,7 @@ METRICS: Final[tuple[Metric, ...]] = (
         "",
         TRADES_LINE,
         "unsigned",
+        is_detail=True,
     ),
     Metric(
         "signed_volume",
@@ -497,6 +510,7 @@ METRICS: Final[tuple[Metric, ...]] = (
         TRADES_LINE,
         "inside",
         description="inside the spread",
+        is_detail=True,
     ),
 )
 
@@ -526,6 +540,8 @@ RANKED: Final = (
 
 SHOWN: Final = tuple(row for row in METRICS if row.line)
 """Metrics as answers list them: those of the tick have places of their own there."""
+
+DETAILS: Final = frozenset(row.name for row in SHOWN if row.is_detail)
 
 BRIEF: Final = tuple(row.name for row in SHOWN if row.is_brief)
 

@@ -2,19 +2,23 @@
 
 from typing import Literal, NamedTuple
 
+from app.answers.answer_model import Answer
 from app.answers.as_of_argument import parse_moment
+from app.answers.event_selection import MIN_RETURN_MINUTES
 from app.answers.history_argument import DEFAULT_HISTORY, parse_history
 from app.answers.reader import Reader
 from app.answers.rendering import RenderedReply, render
-from app.answers.ticker_answer import Answer, fit_brief_to_budget, fit_to_budget
+from app.answers.ticker_answer import fit_brief_to_budget, fit_to_budget
 from app.answers.token_estimate import tokens_at_most
 from app.core import clock
+from app.core.arguments import check_range
 
+MAX_RETURN_MINUTES = 1440
 Detail = Literal["full", "brief"]
 
-MAX_TEXT_TOKENS = 800
-MAX_JSON_TOKENS = 1300
-MAX_BRIEF_TOKENS = 180
+MAX_TEXT_TOKENS = 900
+MAX_JSON_TOKENS = 1500
+MAX_BRIEF_TOKENS = 200
 # Model tokens that the answer's id adds to text or JSON.
 ID_TOKENS = 11
 
@@ -34,27 +38,32 @@ def ask(  # noqa: PLR0913 - the contract's arguments
     include_patterns: bool = True,
     detail: Detail = "full",
     as_of: str = "",
+    min_return_minutes: float = MIN_RETURN_MINUTES,
 ) -> RenderedAnswer:
     """Return the order flow of `ticker` over exactly the last `history`.
 
-    The renderings are returned too: they were made to count the answer's model tokens. Raises
-    `BadTicker`, `BadHistory`, `BadMoment`, `NoAnswer` or `StoreUnavailable`, each with a message
-    for people.
+    Events that come more often than every `min_return_minutes` are counted, not shown. The
+    renderings are returned too: they were made to count the answer's model tokens. Raises
+    `BadTicker`, `BadHistory`, `BadMoment`, `BadQuestion`, `NoAnswer` or `StoreUnavailable`, each
+    with a message for people.
     """
+    check_range("min_return_minutes", min_return_minutes, 0, MAX_RETURN_MINUTES)
     snapshot = reader.snapshot(
         ticker,
         parse_history(history),
         include_patterns=include_patterns,
         at_ms=parse_moment(as_of, clock.now_ms()),
     )
-    fit, cost_of = (fit_brief_to_budget, brief_cost) if detail == "brief" else (fit_to_budget, cost)
+    is_brief = detail == "brief"
+    fit = fit_brief_to_budget if is_brief else fit_to_budget
+    excess_of = excess_brief_tokens if is_brief else excess_tokens
     candidates: list[RenderedAnswer] = []
 
-    def candidate_cost(answer: Answer) -> float:
+    def excess(answer: Answer) -> int:
         candidates.append(RenderedAnswer(answer, render(answer)))
-        return cost_of(candidates[-1].reply)
+        return excess_of(candidates[-1].reply)
 
-    answer = fit(snapshot, candidate_cost)
+    answer = fit(snapshot, excess, min_return_minutes)
     return (
         candidates[-1]
         if candidates[-1].answer is answer
@@ -62,15 +71,16 @@ def ask(  # noqa: PLR0913 - the contract's arguments
     )
 
 
-def cost(rendered: RenderedReply) -> float:
-    """Return the share of its budget that an answer takes; above 1 it is too long."""
-    return max(
-        (tokens_at_most(rendered.text) + ID_TOKENS) / MAX_TEXT_TOKENS,
-        (tokens_at_most(rendered.json) + ID_TOKENS) / MAX_JSON_TOKENS,
-    )
+def excess_tokens(rendered: RenderedReply) -> int:
+    """Return by how many tokens an answer's text, or else its JSON, is over its budget.
+
+    Where it fits the number is 0 or less.
+    """
+    excess = tokens_at_most(rendered.text) + ID_TOKENS - MAX_TEXT_TOKENS
+    return excess if excess > 0 else tokens_at_most(rendered.json) + ID_TOKENS - MAX_JSON_TOKENS
 
 
-def brief_cost(rendered: RenderedReply) -> float:
-    """Return the share of a brief answer's budget that the longer of text and JSON takes."""
+def excess_brief_tokens(rendered: RenderedReply) -> int:
+    """Return the same of a brief answer."""
     longer = max(tokens_at_most(rendered.text), tokens_at_most(rendered.json))
-    return (longer + ID_TOKENS) / MAX_BRIEF_TOKENS
+    return longer + ID_TOKENS - MAX_BRIEF_TOKENS

@@ -9,6 +9,7 @@ from app.analysis.price_units import FLOAT_UNITS_PER_ONE, published_price
 from app.analysis.records import BUY, SELL, Quote, Trade
 from app.analysis.touch import SIDE_NAMES
 from app.answers.durations import age, ago
+from app.answers.event_facts import EventFacts, event_facts
 from app.answers.history_argument import MIN_SECONDS
 from app.answers.reader import Reader, TickerSnapshot
 from app.answers.schema import (
@@ -24,7 +25,6 @@ from app.answers.schema import (
     significant,
     whole,
 )
-from app.answers.ticker_answer import EventFacts, event_facts
 from app.answers.ticker_text import EVENT_COLUMNS, event_line, id_line, nothing_odd, plain
 from app.core import clock
 from app.core.errors import BadQuestion, UnknownEvent

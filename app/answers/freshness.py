@@ -29,34 +29,49 @@ def describe_ahead(as_of_ms: float, now_ms: float) -> str:
     )
 
 
-def describe_silence(newest_quote_ms: float, now_ms: float, *, records_arrive: bool = False) -> str:
-    """Return since when no quote came and what to check, as text."""
+def describe_silence(
+    newest_quote_ms: float,
+    now_ms: float,
+    *,
+    records_arrive: bool = False,
+    ticker: str | None = None,
+    to_check: str | None = None,
+) -> str:
+    """Return since when no quote came and what to check, as text.
+
+    `ticker` is given where quotes of other tickers arrive; `to_check` where the cause is known.
+    """
     if records_arrive:
         return (
             "records arrive, but none with a newer stamp: the newest quote is stamped "
             f"{since(newest_quote_ms, now_ms)}; check the stamps that the broker or feed writes"
         )
-    return (
-        f"the broker is silent: the newest quote came {since(newest_quote_ms, now_ms)}; "
-        "check the broker or feed, and whether the market is open"
+    seen = since(newest_quote_ms, now_ms)
+    if ticker is not None:
+        return f"quotes of other tickers arrive, the newest of {ticker} came {seen}; " + (
+            to_check or "check whether the feed still sends it and its market is open"
+        )
+    return f"the broker is silent: the newest quote came {seen}; " + (
+        to_check or "check the broker or feed, and whether the market is open"
     )
 
 
-def describe_quiet(
+def describe_quiet(  # noqa: PLR0913 - what is known of the silence
     usable_ms: float | None,
     newest_ms: float,
     now_ms: float,
     *,
     is_rejected: bool,
     records_arrive: bool = False,
+    ticker: str | None = None,
 ) -> str:
     """Return why the newest quote of the numbers is old, or absent, and what to check, as text.
 
     `newest_ms` is the stamp of the newest quote that came, in the numbers or not; `records_arrive`
-    tells of records with older stamps.
+    tells of records with older stamps, `ticker` is given where quotes of other tickers arrive.
     """
     if now_ms - newest_ms > QUIET_SECONDS * 1000:
-        return describe_silence(newest_ms, now_ms, records_arrive=records_arrive)
+        return describe_silence(newest_ms, now_ms, records_arrive=records_arrive, ticker=ticker)
     what = "are rejected" if is_rejected else "come too late for the numbers"
     usable = "" if usable_ms is None else f"; the newest usable one came {since(usable_ms, now_ms)}"
     return f"quotes arrive and {what}{usable}: check what the broker writes"

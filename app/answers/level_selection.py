@@ -1,23 +1,45 @@
-"""Select the price levels that an answer shows a side."""
+"""Select the price levels that an answer shows a side: those of now, near the mid."""
 
 from collections.abc import Iterable
+from typing import Final
 
 from app.analysis.touch import SIDE_NAMES
 from app.storage.published import LevelRecord
 
-MAX_LEVELS_A_SIDE = 3
+MAX_LEVELS_A_SIDE: Final = 2
+NEWLY_TESTED_MS: Final = 60_000
+RECENT_MS: Final = 300_000
+OLDEST_MS: Final = 600_000
 
 
-def top_levels(levels: Iterable[LevelRecord]) -> list[LevelRecord]:
-    """Return the most significant levels of each side, bids first."""
-    ranked = sorted(levels, key=significance, reverse=True)
+def near_levels(
+    levels: Iterable[LevelRecord],
+    mid: float | None,
+    as_of_ms: float,
+    most_a_side: int = MAX_LEVELS_A_SIDE,
+) -> list[LevelRecord]:
+    """Return the levels of each side, bids first: newly tested ones, then the nearest to the mid.
+
+    Only levels that were the best price in the last 5 min, and older ones of the last 10 min
+    between the prices of those.
+    """
+    found = list(levels)
+    recent = [level.price for level in found if as_of_ms - level.last_seen <= RECENT_MS]
+    if not recent:
+        return []
+    low, high = min(recent), max(recent)
+
+    def is_near(level: LevelRecord) -> bool:
+        unseen_ms = as_of_ms - level.last_seen
+        return unseen_ms <= RECENT_MS or (unseen_ms <= OLDEST_MS and low <= level.price <= high)
+
+    def place(level: LevelRecord) -> tuple[bool, float, float]:
+        is_old = as_of_ms - level.last_seen > NEWLY_TESTED_MS
+        return is_old, 0.0 if mid is None else abs(level.price - mid), -level.last_seen
+
+    ranked = sorted((level for level in found if is_near(level)), key=place)
     return [
         level
         for side in SIDE_NAMES
-        for level in [level for level in ranked if level.side == side][:MAX_LEVELS_A_SIDE]
+        for level in [level for level in ranked if level.side == side][:most_a_side]
     ]
-
-
-def significance(level: LevelRecord) -> float:
-    """Return a level's size times its appearances."""
-    return level.size * level.appearances

@@ -23,10 +23,13 @@ from app.answers.diagnosis import (
     why_outdated,
 )
 from app.answers.durations import age, ago, since
+from app.answers.event_selection import HistoryBounds
 from app.answers.freshness import (
+    ARRIVAL_NOTED_MS,
     STALE_INTERVALS,
     describe_ahead,
     describe_quiet,
+    describe_silence,
     have_records_arrived,
     is_ahead,
     is_quiet,
@@ -65,6 +68,7 @@ from app.storage.mis_stamped import read_mis_stamped
 from app.storage.published import (
     EventRecord,
     EvidenceClass,
+    FeedRecord,
     FollowedRecord,
     LevelRecord,
     QualityRecord,
@@ -87,9 +91,11 @@ from app.storage.write_probe import find_refusal
 # With one retry, an answer still comes within two seconds.
 TIMEOUT_SECONDS = 0.5
 DISCOVERY_SECONDS = 2
+GROWING_TYPES = ("hidden_print",)
+"""Types whose price range may grow after the opening."""
 PAST_NOTE = (
-    "an earlier moment, as asked: metrics exact from the kept seconds; events opened by then with "
-    "their status then, their strength and evidence as known now; levels and behaviors not kept"
+    "an earlier moment, as asked; not kept of it: ranks, levels, behaviors, session, spread in "
+    "ticks, sizes of events that changed since, weak closed events of over 10 min ago"
 )
 
 
@@ -98,12 +104,15 @@ class TickerSnapshot:
     """All that is known of a ticker at `now_ms`; `as_of_ms` is None before its first tick.
 
     `newest_quote_ms` is the stamp of the newest usable quote; `rejected` are records that are newer
-    than the newest usable one. `past` is set for an earlier moment. `ready_in_seconds` is the time
-    until the history is covered, None if it is; `feed_lag_seconds` is by how much the feed is
-    behind, 0 for one in time; `cause` states why the snapshot is stale or quiet; `events` is None
-    if they were not requested. `ranks`, 0 to 1 by metric, are those of the published window
-    `ranks_window`, the nearest to the history; `rank_windows` is from how many independent windows
-    they come. `ahead`: the newest tick lies ahead of the clock that reads it.
+    than the newest usable one. `ready_in_seconds` is the time until the history is covered, None if
+    it is; `feed_lag_seconds` is by how much the feed is behind, 0 for one in time; `cause` states
+    why the snapshot is stale or quiet; `events` is None if they were not requested. `ahead`: the
+    newest tick lies ahead of the clock that reads it.
+
+    `ranks`, 0 to 1 by metric, are those of the published window `ranks_window`, the nearest to the
+    history; `rank_windows` is from how many independent windows they come. `followed` is what
+    followed earlier events within a minute, by type and side. `asked_at_ms` is set for an earlier
+    moment, where `now_ms` is that moment.
     """
 
     ticker: str
@@ -116,7 +125,6 @@ class TickerSnapshot:
     behaviors: Mapping[str, str] = field(default_factory=dict)
     quality: QualityRecord = field(default_factory=QualityRecord)
     events: tuple[EventRecord, ...] | None = ()
-    last_sweep: EventRecord | None = None
     levels: tuple[LevelRecord, ...] = ()
     stale: bool = False
     quiet: bool = False
@@ -124,13 +132,27 @@ class TickerSnapshot:
     cause: str | None = None
     failures: TickFailures = field(default_factory=TickFailures)
     engine: str | None = None
-    past: bool = False
+    asked_at_ms: float | None = None
     rejected: RejectedRecords = field(default_factory=RejectedRecords)
     feed_lag_seconds: int = 0
     ranks: Mapping[str, float] = field(default_factory=dict)
     ranks_window: str | None = None
     rank_windows: float | None = None
     ahead: bool = False
+    session: Mapping[str, Value] = field(default_factory=dict)
+    followed: Mapping[tuple[str, str], FollowedRecord] = field(default_factory=dict)
+    feed: FeedRecord | None = None
+
+    @property
+    def past(self) -> bool:
+        """Return whether the snapshot is of an earlier moment."""
+        return self.asked_at_ms is not None
+
+    @property
+    def bounds(self) -> HistoryBounds:
+        """Return the start and end of the history."""
+        end_ms = self.now_ms if self.as_of_ms is None else self.as_of_ms
+        return HistoryBounds(end_ms - self.history_seconds * SECOND_MS, end_ms)
 
     @property
     def warming(self) -> bool:
@@ -293,10 +315,13 @@ class Reader:
             raise self._no_quotes(request, replies)
         if now_ms - max(quote_ms, replies.active_at or 0.0) > ACTIVE_MS:
             misstamped = self._mis_stamped(ticker, now_ms)
-            raise BrokerSilent(
-                f"{ticker}: the broker is silent: the newest quote came {since(quote_ms, now_ms)}; "
-                + (misstamped or "check the broker or feed, and whether the market is open")
+            silence = describe_silence(
+                quote_ms,
+                now_ms,
+                ticker=ticker if self._do_others_arrive(ticker, now_ms) else None,
+                to_check=misstamped,
             )
+            raise BrokerSilent(f"{ticker}: {silence}")
         newest, expected_ms = replies.newest_quote, now_ms - replies.feed_lag_ms
         # Where the newest quote of all is usable but old, records arrive that are no newer quotes.
         if newest.usable_ms is None or (
@@ -366,6 +391,28 @@ class Reader:
             or TICK_LATE
         )
 
+    def _why_quiet(
+        self, request: ReadRequest, replies: TickerReplies, newest: NewestQuote, quote_ms: float
+    ) -> str:
+        now_ms, ticker = request.now_ms, request.ticker
+        return describe_quiet(
+            quote_ms,
+            replies.newest_quote_ms or quote_ms,
+            now_ms,
+            is_rejected=newest.rejected.quotes.count > 0,
+            records_arrive=_do_records_arrive(quote_ms, now_ms, replies),
+            ticker=ticker if self._do_others_arrive(ticker, now_ms) else None,
+        )
+
+    def _do_others_arrive(self, ticker: str, now_ms: float) -> bool:
+        """Return whether quotes of other tickers arrived lately, as discovery saw them."""
+        store: Any = self._redis
+        newest = store.zrevrange(keys.TICKERS, 0, 1, withscores=True)
+        return any(
+            name != ticker.encode() and now_ms - seen_ms <= ARRIVAL_NOTED_MS
+            for name, seen_ms in newest
+        )
+
     def _heartbeat(self, request: ReadRequest) -> Heartbeat:
         store: Any = self._redis
         return Heartbeat.from_fields(store.hgetall(keys.HEARTBEAT), request.now_ms)
@@ -412,7 +459,7 @@ class Reader:
         elif stale:
             cause = self._why_stale(request, failures)
         elif quiet:
-            cause = _why_quiet(request.now_ms, replies, newest, quote_ms)
+            cause = self._why_quiet(request, replies, newest, quote_ms)
         ranked = replies.window if read_number(replies.window.get(b"as_of")) == as_of_ms else {}
         return TickerSnapshot(
             ticker=request.ticker,
@@ -425,7 +472,6 @@ class Reader:
             behaviors=read_behaviors(replies.five_minutes.get(b"behaviors")),
             quality=window.quality,
             events=tuple(events),
-            last_sweep=_last_sweep(start_ms, events),
             levels=tuple(read_levels([*replies.levels, *replies.ask_levels])),
             stale=stale,
             quiet=quiet,
@@ -440,37 +486,43 @@ class Reader:
             ranks_window=nearest_window(seconds),
             rank_windows=read_number(ranked.get(b"rank_windows")),
             ahead=ahead,
+            session=replies.session_numbers(),
+            followed=replies.followed({(event.type, event.side) for event in events}),
+            feed=replies.feed_record(),
         )
 
     def _earlier(
         self, request: ReadRequest, replies: TickerReplies, newest: TickerSnapshot, at_ms: int
     ) -> TickerSnapshot:
-        """Return the snapshot of an earlier moment: metrics from bars, events by their times."""
-        replies = self._ticker_reads.read_bars(replies, request, at_ms)
+        """Return what was known at an earlier moment, as far as it is kept."""
+        replies = self._ticker_reads.read_moment(replies, request, at_ms)
+        quote_ms = replies.usable_quote_ms(at_ms)
+        if quote_ms is None:
+            raise NoQuotes(
+                f"{request.ticker}: no quote is kept of {since(at_ms, request.now_ms)} or before; "
+                "ask for a later moment, or for now"
+            )
         # The tick size of that moment is not kept.
         sums = replies.sum_window(at_ms, request.seconds)
-        start_ms = at_ms - request.seconds * SECOND_MS
-        recent = events_after(replies.events, request.ticker, start_ms)
-        events = [event_at(event, at_ms) for event in recent if event.opened_at <= at_ms]
-        return dataclasses.replace(
-            newest,
+        recent = events_after(replies.events, request.ticker, at_ms - request.seconds * SECOND_MS)
+        events = [event_at(event, at_ms) for event in recent if event.noticed_at <= at_ms]
+        rebuilt_at = newest.quality.rebuilt_at
+        is_rebuilt = rebuilt_at is not None and rebuilt_at <= at_ms
+        return TickerSnapshot(
+            ticker=newest.ticker,
+            now_ms=at_ms,
+            asked_at_ms=request.now_ms,
             as_of_ms=at_ms,
-            past=True,
+            history_seconds=request.seconds,
+            newest_quote_ms=quote_ms,
+            evidence_class=replies.evidence_class,
             metrics=sums.metrics,
-            quality=dataclasses.replace(newest.quality, counts=sums.counts),
-            behaviors={},
-            levels=(),
+            quality=QualityRecord(sums.counts, rebuilt_at=rebuilt_at if is_rebuilt else None),
             events=tuple(events),
-            last_sweep=_last_sweep(start_ms, events),
-            ready_in_seconds=None,
-            stale=False,
-            quiet=False,
-            ahead=False,
-            rejected=RejectedRecords(),
-            ranks={},
-            ranks_window=None,
-            rank_windows=None,
+            ready_in_seconds=sums.unseen_seconds if sums.unseen_seconds >= 1 else None,
             cause=f"{PAST_NOTE}; now {newest.cause}" if newest.cause else PAST_NOTE,
+            engine=newest.engine,
+            feed=None,
         )
 
     def _window(
@@ -500,10 +552,29 @@ def _no_usable_quotes(request: ReadRequest, newest: NewestQuote) -> NoUsableQuot
 
 
 def event_at(event: EventRecord, at_ms: float) -> EventRecord:
-    """Return an event as it was at `at_ms`: open if it closed later."""
-    if event.closed_at is None or event.closed_at <= at_ms:
+    """Return an event as it was at `at_ms`, without what has changed since and is not kept.
+
+    An event that changed since was open: what closed it was its last change. Its id, type, side,
+    times are those of its opening, and so is its price, but for types whose price range grows.
+    """
+    if event.updated_at <= at_ms and (event.closed_at is None or event.closed_at <= at_ms):
         return event
-    return msgspec.structs.replace(event, status="open", closed_at=None, close_reason=None)
+    is_grown = event.type in GROWING_TYPES and event.price_low != event.price_high
+    return msgspec.structs.replace(
+        event,
+        status="open",
+        updated_at=event.noticed_at,
+        closed_at=None,
+        close_reason=None,
+        price_low=None if is_grown else event.price_low,
+        price_high=None if is_grown else event.price_high,
+        strength=None,
+        statistic=None,
+        threshold=None,
+        evidence={},
+        return_minutes=None,
+        at_least=False,
+    )
 
 
 class _Window(NamedTuple):
@@ -520,24 +591,9 @@ def _window_from_hash(request: ReadRequest, replies: TickerReplies, as_of_ms: in
     return _Window(metrics, quality, unseen)
 
 
-def _last_sweep(start_ms: float, events: list[EventRecord]) -> EventRecord | None:
-    sweeps = [event for event in events if event.type == "sweep" and event.opened_at > start_ms]
-    return max(sweeps, key=lambda event: event.opened_at, default=None)
-
-
 def _is_quiet(quote_age_ms: float, replies: TickerReplies) -> bool:
     fields = replies.five_minutes
     return is_quiet(quote_age_ms, fields.get(b"quote_count"), fields.get(b"covered_seconds"))
-
-
-def _why_quiet(now_ms: float, replies: TickerReplies, newest: NewestQuote, quote_ms: float) -> str:
-    return describe_quiet(
-        quote_ms,
-        replies.newest_quote_ms or quote_ms,
-        now_ms,
-        is_rejected=newest.rejected.quotes.count > 0,
-        records_arrive=_do_records_arrive(quote_ms, now_ms, replies),
-    )
 
 
 def _do_records_arrive(quote_ms: float, now_ms: float, replies: TickerReplies) -> bool:

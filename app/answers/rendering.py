@@ -3,9 +3,9 @@
 import json
 from typing import Any, NamedTuple
 
+from app.answers.answer_model import Answer
 from app.answers.reader import Reader
 from app.answers.schema import Reply
-from app.answers.ticker_answer import Answer
 from app.answers.ticker_text import as_text, id_line
 from app.storage.answer_archive import new_id
 

@@ -7,12 +7,11 @@ from typing import Annotated
 from pydantic import Field
 
 from app.analysis.pattern_table import PATTERN_SIDES, PATTERN_TYPES
-from app.answers.event_selection import event_rank
+from app.answers.event_facts import EventFacts, event_facts
 from app.answers.list_tickers import ReplyHeader, reply_header
 from app.answers.overview import RECENT_EVENT_MS, Overview, TickerSummary
 from app.answers.reader import Reader
 from app.answers.schema import Flags
-from app.answers.ticker_answer import EventFacts, event_facts
 from app.answers.ticker_text import EVENT_COLUMNS, event_line, id_line, shown
 from app.core.arguments import check_range, check_word
 from app.storage.published import EventRecord, EvidenceClass
@@ -120,8 +119,8 @@ def _current_events(overview: Overview) -> Iterator[tuple[EventRecord, TickerSum
 
 def strength_rank(event: EventRecord) -> tuple[float, bool, float]:
     """Return a sort key for events of different tickers; strengths are ranks within a ticker."""
-    _, strength, opened_at = event_rank(event)
-    return strength, event.status == "open", opened_at
+    strength = -1.0 if event.strength is None else event.strength
+    return strength, event.status == "open", event.opened_at
 
 
 def is_current(event: EventRecord, now_ms: float) -> bool:

@@ -6,9 +6,19 @@ from typing import Annotated, Any, Literal, Self, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
 
-from app.analysis.metric_table import DIGITS, EXACT, UNIT_DESCRIPTIONS, Metric
+from app.analysis.metric_table import (
+    DIGITS,
+    EXACT,
+    SHARES,
+    UNIT_DESCRIPTIONS,
+    UNIT_OF,
+    Metric,
+)
 from app.analysis.price_units import MAX_DIGITS
 from app.storage.published import Value
+
+LEAST_SIZE = 1e-9
+"""Smaller sizes are what sums and differences of floats leave of 0."""
 
 
 def lean_schema(schema: dict[str, Any]) -> None:
@@ -87,6 +97,8 @@ def rounded(name: str, value: Value) -> Value:
     """Round a metric for text and JSON alike: quoted prices stay as they are."""
     if isinstance(value, str):
         return value
+    if UNIT_OF.get(name) == SHARES and abs(value) < LEAST_SIZE:
+        return 0
     if DIGITS[name] == EXACT:
         return whole(round(value, MAX_DIGITS))
     return short(value, DIGITS[name])

@@ -1,4 +1,4 @@
-"""Answer about a ticker: typed models whose fields are the published schema.
+"""Make an answer about a ticker of what is known, as large as it may be.
 
 Numbers are rounded here, once, so that text and JSON carry the same facts.
 """
@@ -6,212 +6,151 @@ Numbers are rounded here, once, so that text and JSON carry the same facts.
 import dataclasses
 import math
 from collections.abc import Callable, Iterable, Mapping
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import Final
 
-from pydantic import Field, create_model
-
-from app.analysis.behavior_table import BEHAVIORS
-from app.analysis.metric_table import BRIEF, BRIEF_DIGITS, SHOWN
-from app.answers.event_selection import MAX_EVENTS, event_rank, top_events
-from app.answers.level_selection import significance, top_levels
+from app.analysis.behavior_table import BEHAVIORS, DIRECTION_OF
+from app.analysis.metric_table import BRIEF, BRIEF_DIGITS, DETAILS, RANKED
+from app.answers.answer_model import Answer, Metrics
+from app.answers.answer_parts import (
+    BRIEF_SIZES,
+    FULL_FROM_EVENTS,
+    MAX_FOLLOWED,
+    AnswerParts,
+    BriefSize,
+)
+from app.answers.event_facts import shown_facts
+from app.answers.event_selection import (
+    MAX_EVENTS,
+    MIN_RETURN_MINUTES,
+    Selection,
+    by_rarity,
+    count_by_kind,
+    is_routine,
+    select_events,
+)
+from app.answers.event_words import how_rare
+from app.answers.headline import headline
+from app.answers.level_selection import near_levels
 from app.answers.reader import TickerSnapshot
 from app.answers.rejected_records import rejected_facts
-from app.answers.schema import (
-    AnswerModel,
-    EpochMs,
-    FeedLag,
-    Known,
-    Number,
-    Price,
-    RejectedFacts,
-    Reply,
-    metric_fields,
-    rounded,
-    seconds_of,
-    short,
-    significant,
-    whole,
+from app.answers.schema import Number, rounded, seconds_of, short
+from app.answers.session_facts import feed_facts, session_facts
+from app.answers.ticker_facts import (
+    behavior_state,
+    failure_facts,
+    level_facts,
+    mid_of,
+    quality_facts,
+    standing_facts,
+    warming_metrics,
 )
-from app.storage.feed_lags import is_delayed
-from app.storage.published import (
-    BookSide,
-    EventRecord,
-    EvidenceClass,
-    LevelRecord,
-    PatternSide,
-    PatternType,
-    QualityRecord,
-    Value,
-)
+from app.answers.utc_times import iso_utc
+from app.storage.published import EventRecord, Value
 
-if TYPE_CHECKING:
-    _MetricFields = AnswerModel
-else:
-    _MetricFields = create_model("_MetricFields", __base__=AnswerModel, **metric_fields(SHOWN))
+_BRIEF_NEEDS: Final = ("covered_seconds", "buy_volume", "sell_volume", *RANKED)
+"""Metrics that a brief answer's other parts are made of."""
 
 
-class Metrics(_MetricFields):
-    """Measures over the history; bid_/ask_ price and size stand at as_of."""
+def build_answer(
+    snapshot: TickerSnapshot, min_return_minutes: float = MIN_RETURN_MINUTES
+) -> Answer:
+    """Return a snapshot as an answer: rounded, with the rarest events and nearest levels only."""
+    return _answer(snapshot, AnswerParts(), min_return_minutes)
 
 
-class EventFacts(AnswerModel):
-    """A pattern event; side is the book's side where it happens."""
+def fit_to_budget(
+    snapshot: TickerSnapshot,
+    excess: Callable[[Answer], int],
+    min_return_minutes: float = MIN_RETURN_MINUTES,
+) -> Answer:
+    """Return an answer that fits, else the smallest; see `AnswerParts.less`.
 
-    id: str
-    type: PatternType
-    side: PatternSide
-    status: Literal["open", "closed"]
-    opened_at: Annotated[int, Field(description="epoch ms")]
-    closed_at: EpochMs = None
-    close_reason: str | None = None
-    price_low: Price = None
-    price_high: Price = None
-    strength: Annotated[
-        Known, Field(description="0..1, rank among the ticker's own candidates")
-    ] = None
-    evidence_class: EvidenceClass
-    statistic: Known = None
-    threshold: Known = None
-
-
-class LevelFacts(AnswerModel):
-    """A price that was the best of its side; held, broke: how often it was left."""
-
-    side: BookSide
-    price: Number
-    size: Annotated[Number, Field(description="mean size shown")]
-    appearances: int
-    held: int
-    broke: int
-    last_seen: Annotated[int, Field(description="epoch ms")]
-    distance_bps: Annotated[Known, Field(description="bp from mid")] = None
+    `excess` returns by how many tokens an answer is too large.
+    """
+    rare = sum(not is_routine(event, min_return_minutes) for event in snapshot.events or ())
+    # With ranks, a session and two events there never was room for details.
+    is_full = bool(snapshot.ranks) and bool(snapshot.session) and rare >= FULL_FROM_EVENTS
+    parts = AnswerParts(has_details=not is_full)
+    while True:
+        answer = _answer(snapshot, parts, min_return_minutes)
+        tokens = excess(answer)
+        # Of fewer events than there may be, those that are not there save nothing.
+        less = parts._replace(events=len(answer.events or ())).less(tokens)
+        if tokens <= 0 or less is None:
+            return answer
+        parts = less
 
 
-class QualityFacts(AnswerModel):
-    """What was odd about the records of the history."""
-
-    counts: dict[str, int] = {}
-    gap_seconds: Known = None
-    rebuilt_at: EpochMs = None
-    clock_corrected_at: EpochMs = None
-    failed_detectors: list[PatternType] = []
-
-
-class FailureFacts(AnswerModel):
-    """Ticks of this ticker that failed."""
-
-    count: int
-    last_at: EpochMs = None
-    error: str | None = None
-
-
-class Answer(Reply):
-    """Order flow of a ticker over a history that ends at as_of. Times are epoch ms."""
-
-    ticker: str
-    now: int
-    as_of: EpochMs = None
-    age_seconds: Annotated[Known, Field(description="now - as_of")] = None
-    history_seconds: int
-    covered_seconds: Annotated[Known, Field(description="seconds of the history with data")] = None
-    newest_quote_at: EpochMs = None
-    newest_quote_age_seconds: Number
-    stale: Annotated[bool, Field(description="no tick for over 3 intervals; see note")]
-    feed_lag_seconds: FeedLag = None
-    ahead: Annotated[bool, Field(description="as_of is ahead of now; see note")] = False
-    quiet: Annotated[bool, Field(description="no quote for unusually long")]
-    warming: Annotated[bool, Field(description="younger than the history")]
-    ready_in_seconds: Known = None
-    note: str | None = None
-    evidence_class: Annotated[
-        EvidenceClass,
-        Field(description="A trades with aggressor, B aggressor inferred, C quotes only"),
-    ]
-    not_observable: list[Literal["trades"]] = []
-    metrics: Metrics
-    behaviors: Annotated[dict[str, str], Field(description="on, off, or unknown: reason")] = {}
-    events: Annotated[
-        list[EventFacts] | None, Field(description="open first; absent: not asked for")
-    ] = None
-    open_patterns: Annotated[
-        list[str] | None, Field(description="brief: type, side, strength of open events")
-    ] = None
-    events_left_out: int | None = None
-    last_sweep: Annotated[EventFacts | None, Field(description="where not among events")] = None
-    levels: list[LevelFacts] = []
-    levels_left_out: int | None = None
-    quality: QualityFacts
-    rejected: RejectedFacts | None = None
-    failed_ticks: FailureFacts | None = None
-    engine: str | None = None
-
-    @property
-    def lagging(self) -> bool:
-        """Return whether records keep coming late."""
-        return bool(self.feed_lag_seconds) and not self.delayed
-
-    @property
-    def delayed(self) -> bool:
-        """Return whether the feed is a delayed one."""
-        return is_delayed(self.feed_lag_seconds or 0)
-
-
-def build_answer(snapshot: TickerSnapshot) -> Answer:
-    """Return a snapshot as an answer: rounded, with the strongest events and levels only."""
-    events = None if snapshot.events is None else top_events(snapshot.events)
-    return _answer(snapshot, events, top_levels(snapshot.levels))
-
-
-def fit_to_budget(snapshot: TickerSnapshot, cost: Callable[[Answer], float]) -> Answer:
-    """Return an answer whose cost is at most 1, else the smallest; see `_without_least`."""
-    events = None if snapshot.events is None else top_events(snapshot.events)
-    levels = top_levels(snapshot.levels)
-    answer = _answer(snapshot, events, levels)
-    while cost(answer) > 1 and (events or levels):
-        events, levels = _without_least(events, levels)
-        answer = _answer(snapshot, events, levels)
-    return answer
-
-
-def _without_least(
-    events: list[EventRecord] | None, levels: list[LevelRecord]
-) -> tuple[list[EventRecord] | None, list[LevelRecord]]:
-    """Drop one item: the weakest closed event, else the least level, else the weakest event."""
-    if events and (events[-1].status == "closed" or not levels):
-        return events[:-1], levels
-    least = min(levels, key=significance)
-    return events, [level for level in levels if level is not least]
-
-
-def build_brief(snapshot: TickerSnapshot, names: Iterable[str] = BRIEF) -> Answer:
+def build_brief(
+    snapshot: TickerSnapshot,
+    names: Iterable[str] = BRIEF,
+    min_return_minutes: float = MIN_RETURN_MINUTES,
+    size: BriefSize = BRIEF_SIZES[0],
+) -> Answer:
     """Put a snapshot into its shortest form: some metrics, and what is open or on."""
-    wanted = {*names, "covered_seconds"}
-    metrics = {n: _brief(n, v) for n, v in snapshot.metrics.items() if n in wanted}
-    on = [name for name in BEHAVIORS if snapshot.behaviors.get(name) == "on"]
     # What was rejected says why the ticker is quiet.
     is_said = snapshot.rejected.quotes.count > 0 and not snapshot.stale
     shortened = dataclasses.replace(
         snapshot,
-        metrics=metrics,
-        behaviors=dict.fromkeys(on, "on"),
-        last_sweep=None,
+        metrics={n: v for n, v in snapshot.metrics.items() if n in {*names, *_BRIEF_NEEDS}},
+        behaviors=_on(snapshot.behaviors),
         engine=None,
+        levels=(),
+        feed=None,
+        session={},
         cause=None if is_said else snapshot.cause,
     )
-    patterns = None if snapshot.events is None else open_patterns(snapshot.events)
-    left_out = dict.fromkeys(("newest_quote_at", "levels_left_out", "events_left_out"))
-    answer = _answer(shortened, None, [])
-    return answer.model_copy(update={"open_patterns": patterns, **left_out})
+    answer = _answer(shortened, size.parts(), min_return_minutes)
+    metrics = {n: rounded(n, _brief(n, v)) for n, v in snapshot.metrics.items() if n in names}
+    named = None if snapshot.events is None else open_patterns(snapshot.events, size.open)
+    left_out = dict.fromkeys(
+        (
+            "newest_quote_at",
+            "events",
+            "events_left_out",
+            "as_of_utc",
+            "ranks_window",
+            "rank_windows",
+        )
+    )
+    return answer.model_copy(
+        update={
+            "metrics": Metrics.model_validate(metrics),
+            "standing": None,
+            "warming_metrics": [],
+            "ranks": {},
+            "other_events": {},
+            "open_patterns": named,
+            **left_out,
+        }
+    )
 
 
-def fit_brief_to_budget(snapshot: TickerSnapshot, cost: Callable[[Answer], float]) -> Answer:
-    """Return a brief answer with as many open events as a cost of at most 1 allows."""
-    answer = build_brief(snapshot)
-    for most in range(MAX_EVENTS - 1, -1, -1):
-        if cost(answer) <= 1 or snapshot.events is None:
-            break
-        answer = answer.model_copy(update={"open_patterns": open_patterns(snapshot.events, most)})
-    return answer
+def _on(behaviors: Mapping[str, str]) -> dict[str, str]:
+    """Return the behaviours that are on, with their directions."""
+    on = {name: "on" for name in BEHAVIORS if behaviors.get(name) == "on"}
+    directions = {DIRECTION_OF[name] for name in on if name in DIRECTION_OF}
+    return {**on, **{name: behaviors[name] for name in directions if name in behaviors}}
+
+
+def fit_brief_to_budget(
+    snapshot: TickerSnapshot,
+    excess: Callable[[Answer], int],
+    min_return_minutes: float = MIN_RETURN_MINUTES,
+) -> Answer:
+    """Return a brief answer with as many open events and far numbers as fit."""
+    *larger, smallest = BRIEF_SIZES
+    for size in larger:
+        answer = _sized_brief(snapshot, min_return_minutes, size)
+        if excess(answer) <= 0:
+            return answer
+    return _sized_brief(snapshot, min_return_minutes, smallest)
+
+
+def _sized_brief(snapshot: TickerSnapshot, min_return_minutes: float, size: BriefSize) -> Answer:
+    answer = build_brief(snapshot, size.metrics, min_return_minutes, size)
+    is_whole = answer.covered_seconds == answer.history_seconds
+    return answer.model_copy(update={"covered_seconds": None}) if is_whole else answer
 
 
 def _brief(name: str, value: Value) -> Value:
@@ -220,136 +159,143 @@ def _brief(name: str, value: Value) -> Value:
 
 
 def open_patterns(events: Iterable[EventRecord], most: int = MAX_EVENTS) -> list[str]:
-    """List the strongest open events as type, side and, where known, strength."""
-    ranked = [
-        event for event in sorted(events, key=event_rank, reverse=True) if event.status == "open"
-    ]
+    """List the rarest open events as type, side and, if known, how rare; and how many more."""
+    found = [event for event in events if event.status == "open"]
+    ranked = by_rarity(found, 0.0)
     named = [_named(event) for event in ranked[:most]]
     more = len(ranked) - len(named)
-    return [*named, f"{more} more"] if more else named
+    if not more:
+        return named
+    return [*named, f"{more} more" if named else f"{more} open, not named"]
 
 
 def _named(event: EventRecord) -> str:
-    strength = "" if event.strength is None else f" {short(event.strength, 2)}"
-    return f"{event.type} {event.side}{strength}"
+    rare = "" if event.return_minutes is None else f" {how_rare(event)}"
+    return f"{event.type} {event.side}{rare}"
 
 
-def _answer(
-    snapshot: TickerSnapshot, events: list[EventRecord] | None, levels: list[LevelRecord]
-) -> Answer:
-    metrics = {name: rounded(name, value) for name, value in snapshot.metrics.items()}
-    metrics.pop("as_of", None)
-    metrics.pop("covered_seconds", None)
-    mid = mid_of(snapshot.metrics)
-    return Answer(
-        ticker=snapshot.ticker,
-        now=round(snapshot.now_ms),
-        as_of=snapshot.as_of_ms,
-        age_seconds=None
-        if snapshot.as_of_ms is None
-        else seconds_of(snapshot.now_ms - snapshot.as_of_ms),
-        history_seconds=snapshot.history_seconds,
-        covered_seconds=_covered(snapshot.metrics),
-        newest_quote_at=round(snapshot.newest_quote_ms),
-        newest_quote_age_seconds=seconds_of(snapshot.now_ms - snapshot.newest_quote_ms),
-        stale=snapshot.stale,
-        ahead=snapshot.ahead,
-        feed_lag_seconds=snapshot.feed_lag_seconds or None,
-        quiet=snapshot.quiet,
-        warming=snapshot.warming,
-        ready_in_seconds=None
-        if snapshot.ready_in_seconds is None
-        else math.ceil(snapshot.ready_in_seconds),
-        note=snapshot.cause,
-        evidence_class=snapshot.evidence_class,
-        not_observable=["trades"] if snapshot.evidence_class == "C" else [],
-        metrics=Metrics.model_validate(metrics),
-        behaviors=dict(snapshot.behaviors),
-        events=None if events is None else [event_facts(event) for event in events],
-        events_left_out=_left_out(snapshot.events, events),
-        last_sweep=_unless_shown(snapshot.last_sweep, events),
-        levels=[level_facts(level, mid) for level in levels],
-        levels_left_out=_left_out(snapshot.levels, levels),
-        quality=quality_facts(snapshot.quality),
-        rejected=rejected_facts(snapshot.rejected),
-        failed_ticks=_failures(snapshot),
-        engine=snapshot.engine,
+def _answer(snapshot: TickerSnapshot, parts: AnswerParts, min_return_minutes: float) -> Answer:
+    selected = select_events(
+        snapshot.events or (), snapshot.bounds, min_return_minutes, parts.events
+    )
+    return Answer.model_validate(
+        {
+            "ticker": snapshot.ticker,
+            **_moment(snapshot),
+            **_state(snapshot),
+            **_numbers(snapshot, selected, parts),
+            **_events(snapshot, selected, parts),
+            **_levels(snapshot, parts),
+        }
     )
 
 
-def _covered(metrics: Mapping[str, Value]) -> Number | None:
-    covered = metrics.get("covered_seconds")
-    return short(covered, 6) if isinstance(covered, (int, float)) else None
+def _moment(snapshot: TickerSnapshot) -> dict[str, object]:
+    """Return of when an answer is, and how old what it tells."""
+    now_ms, as_of_ms = snapshot.now_ms, snapshot.as_of_ms
+    covered = snapshot.metrics.get("covered_seconds")
+    return {
+        "now": round(now_ms),
+        "asked_at": None if snapshot.asked_at_ms is None else round(snapshot.asked_at_ms),
+        "as_of": as_of_ms,
+        "as_of_utc": None if as_of_ms is None else iso_utc(as_of_ms),
+        "age_seconds": None if as_of_ms is None else seconds_of(now_ms - as_of_ms),
+        "history_seconds": snapshot.history_seconds,
+        "covered_seconds": short(covered, 6) if isinstance(covered, (int, float)) else None,
+        "newest_quote_at": round(snapshot.newest_quote_ms),
+        "newest_quote_age_seconds": seconds_of(now_ms - snapshot.newest_quote_ms),
+    }
 
 
-def _left_out(all_of_them: Iterable[object] | None, shown: Iterable[object] | None) -> int | None:
-    missing = len(list(all_of_them or ())) - len(list(shown or ()))
-    return missing or None
+def _state(snapshot: TickerSnapshot) -> dict[str, object]:
+    """Return what an answer rests on, and what is wrong with it."""
+    ready = snapshot.ready_in_seconds
+    return {
+        "stale": snapshot.stale,
+        "ahead": snapshot.ahead,
+        "feed_lag_seconds": snapshot.feed_lag_seconds or None,
+        "quiet": snapshot.quiet,
+        "warming": snapshot.warming,
+        "ready_in_seconds": None if ready is None else math.ceil(ready),
+        "note": snapshot.cause,
+        "feed": feed_facts(snapshot.feed, snapshot.now_ms),
+        "evidence_class": snapshot.evidence_class,
+        "not_observable": ["trades"] if snapshot.evidence_class == "C" else [],
+        "quality": quality_facts(snapshot.quality),
+        "rejected": rejected_facts(snapshot.rejected),
+        "failed_ticks": failure_facts(snapshot.failures),
+        "engine": snapshot.engine,
+    }
 
 
-def _unless_shown(sweep: EventRecord | None, shown: list[EventRecord] | None) -> EventFacts | None:
-    if sweep is None or any(event.id == sweep.id for event in shown or ()):
-        return None
-    return event_facts(sweep)
+def _numbers(
+    snapshot: TickerSnapshot, selected: Selection, parts: AnswerParts
+) -> dict[str, object]:
+    """Return the metrics with their ranks, what is farthest from usual, book and session."""
+    metrics = {
+        name: rounded(name, value)
+        for name, value in snapshot.metrics.items()
+        if name not in ("as_of", "covered_seconds")
+    }
+    ranks = {name: round(rank, 2) for name, rank in snapshot.ranks.items() if name in metrics}
+    left_out = frozenset[str]() if parts.has_details else DETAILS
+    windows = snapshot.rank_windows if ranks else None
+    return {
+        "headline": headline(
+            metrics,
+            ranks,
+            selected.shown,
+            is_past=snapshot.past,
+            most_numbers=parts.headline_numbers,
+            most_parts=parts.headline_parts,
+        ),
+        "session": session_facts(snapshot.session, snapshot.now_ms, in_detail=parts.has_details),
+        "standing": standing_facts(snapshot.metrics, mid_of(snapshot.metrics)),
+        "metrics": {name: value for name, value in metrics.items() if name not in left_out},
+        "metrics_left_out": sum(name in left_out for name in metrics) or None,
+        "warming_metrics": warming_metrics(snapshot.metrics),
+        "ranks": ranks,
+        "ranks_window": snapshot.ranks_window if ranks else None,
+        "rank_windows": round(windows) if windows else None,
+        "behaviors": {name: behavior_state(state) for name, state in snapshot.behaviors.items()},
+    }
 
 
-def event_facts(event: EventRecord) -> EventFacts:
-    """Return an event in the published form, without the evidence that explain_pattern gives."""
-    return EventFacts(
-        id=event.id,
-        type=event.type,
-        side=event.side,
-        status=event.status,
-        opened_at=round(event.opened_at),
-        closed_at=None if event.closed_at is None else round(event.closed_at),
-        close_reason=event.close_reason,
-        price_low=event.price_low,
-        price_high=event.price_high,
-        strength=significant(event.strength, 2),
-        evidence_class=event.evidence_class,
-        statistic=significant(event.statistic, 3),
-        threshold=significant(event.threshold, 3),
-    )
+def _events(snapshot: TickerSnapshot, selected: Selection, parts: AnswerParts) -> dict[str, object]:
+    """Return the events shown, and how many others there are."""
+    most_followed = MAX_FOLLOWED if parts.has_followed else 0
+    shown = [
+        shown_facts(
+            event,
+            snapshot.evidence_class,
+            snapshot.followed.get((event.type, event.side)) if place < most_followed else None,
+        )
+        for place, event in enumerate(selected.shown)
+    ]
+    others = [*count_by_kind(selected.others).items()]
+    return {
+        "events": None if snapshot.events is None else shown,
+        "events_left_out": len(selected.others) or None,
+        "other_events": {
+            f"{kind} {side}": [count, *_usual(snapshot, (kind, side))]
+            for (kind, side), count in others[: parts.other_kinds]
+        },
+    }
 
 
-def level_facts(level: LevelRecord, mid: float | None) -> LevelFacts:
-    """Return a level in the published form, with its distance from the mid."""
-    return LevelFacts(
-        side=level.side,
-        price=whole(level.price),
-        size=short(level.size, 4),
-        appearances=level.appearances,
-        held=level.held,
-        broke=level.broke,
-        last_seen=round(level.last_seen),
-        distance_bps=None if mid is None else short(abs(level.price / mid - 1) * 1e4, 3),
-    )
+def _levels(snapshot: TickerSnapshot, parts: AnswerParts) -> dict[str, object]:
+    """Return the levels shown, and how many others there are."""
+    mid, end_ms = mid_of(snapshot.metrics), snapshot.bounds.end_ms
+    levels = near_levels(snapshot.levels, mid, end_ms, parts.levels_a_side)
+    return {
+        "levels": [level_facts(level, mid, end_ms) for level in levels],
+        "levels_left_out": len(snapshot.levels) - len(levels) or None,
+    }
 
 
-def quality_facts(quality: QualityRecord) -> QualityFacts:
-    """Return a window's quality in the published form."""
-    return QualityFacts(
-        counts=dict(quality.counts),
-        gap_seconds=short(quality.gap_seconds, 4) if quality.gaps else None,
-        rebuilt_at=None if quality.rebuilt_at is None else round(quality.rebuilt_at),
-        clock_corrected_at=None
-        if quality.clock_corrected_at is None
-        else round(quality.clock_corrected_at),
-        failed_detectors=list(quality.failed_detectors),
-    )
-
-
-def _failures(snapshot: TickerSnapshot) -> FailureFacts | None:
-    failures = snapshot.failures
-    if not failures.count:
-        return None
-    last_at = None if failures.last_ms is None else round(failures.last_ms)
-    return FailureFacts(count=failures.count, last_at=last_at, error=failures.error)
-
-
-def mid_of(metrics: Mapping[str, Value]) -> float | None:
-    """Return the mid of the standing quote, None unless both sides have a price."""
-    bid, ask = metrics.get("bid_price"), metrics.get("ask_price")
-    if isinstance(bid, (int, float)) and isinstance(ask, (int, float)) and bid + ask > 0:
-        return (bid + ask) / 2
-    return None
+def _usual(snapshot: TickerSnapshot, kind: tuple[str, str]) -> list[Number]:
+    """Return the usual number of events of a kind in such a history, if the past tells it."""
+    past = snapshot.followed.get(kind)
+    if past is None or not past.baseline_n:
+        return []
+    return [short(past.n * snapshot.history_seconds / past.baseline_n, 2)]

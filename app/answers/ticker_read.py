@@ -1,6 +1,6 @@
 """Read all keys of one ticker in one transaction, so that they are of the same tick."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import redis
@@ -8,6 +8,7 @@ import redis
 from app.analysis.bars import SECOND_MS, Bar
 from app.analysis.metrics import compute_metrics
 from app.analysis.outcomes import HORIZON_SECONDS
+from app.analysis.pattern_table import PATTERNS
 from app.analysis.price_fields import PriceWalk
 from app.analysis.price_units import (
     DEFAULT_DIGITS,
@@ -29,10 +30,13 @@ from app.storage.feed_lags import read_seconds
 from app.storage.keys import LAGS, PRICE_DIGITS, QUOTE_AT, REJECTED, TICK_SIZE, TICKERS, Keys
 from app.storage.published import (
     EvidenceClass,
+    FeedRecord,
     FollowedRecord,
     Value,
     read_counts,
+    read_feed,
     read_followed,
+    read_followed_text,
     read_number,
     read_rejected,
     read_session,
@@ -46,6 +50,10 @@ MAX_EVENTS_READ = 2000
 NEWEST_TRADES = 5
 TRADE_COUNT = b"trade_count"
 _STATE_FIELDS = ("as_of", "recent", TICK_SIZE, PRICE_DIGITS, QUOTE_AT, REJECTED)
+FOLLOWED_SECONDS = 60
+"""The horizon of what an answer says that followed events."""
+_KINDS = tuple((row.type, side) for row in PATTERNS for side in row.sides)
+_OUTCOME_FIELDS = [f"{kind}:{side}:{FOLLOWED_SECONDS}" for kind, side in _KINDS]
 
 Hash = Mapping[bytes, bytes]
 Scored = Sequence[tuple[bytes, float]]
@@ -102,6 +110,9 @@ class TickerReplies(NamedTuple):
     ask_levels: Sequence[bytes] = ()
     events: Sequence[bytes] = ()
     window: Hash = _NO_FIELDS
+    session: Hash = _NO_FIELDS
+    outcomes: Sequence[bytes | None] = ()
+    feed: Hash = _NO_FIELDS
     bars: Entries = ()
     bar_before: Entries = ()
 
@@ -145,6 +156,22 @@ class TickerReplies(NamedTuple):
         """Return the stamp of the newest trade that is not ahead of the clock."""
         return _stamp(self.trade)
 
+    def followed(
+        self, wanted: Collection[tuple[str, str]]
+    ) -> dict[tuple[str, str], FollowedRecord]:
+        """Return what followed events within `FOLLOWED_SECONDS`, by type and side."""
+        texts = zip(_KINDS, self.outcomes, strict=False)
+        found = {kind: read_followed_text(text) for kind, text in texts if kind in wanted}
+        return {kind: record for kind, record in found.items() if record is not None}
+
+    def session_numbers(self) -> dict[str, Value]:
+        """Return what is published of the session."""
+        return read_session(self.session)
+
+    def feed_record(self) -> FeedRecord | None:
+        """Return what the feed says of itself."""
+        return read_feed(self.feed)
+
     def newest_quote_metrics(self) -> dict[str, Value]:
         """Return the newest quote as metrics, for a ticker before its first tick."""
         try:
@@ -158,6 +185,19 @@ class TickerReplies(NamedTuple):
         if quote.ask_size > 0:
             fields["ask_price"] = published_price(quote.ask_price, units_per_one)
         return fields
+
+    def usable_quote_ms(self, as_of_ms: int) -> float | None:
+        """Return the stamp of the newest usable quote read, else the last second with a quote.
+
+        None where neither is kept.
+        """
+        for member, score in self.quote:
+            try:
+                parse_quote(member, score, EXACT_DIGITS)
+            except RecordRejected:
+                continue
+            return score
+        return max((bar.end for bar in self._bars(as_of_ms) if bar.quote_count), default=None)
 
     @property
     def evidence_class(self) -> EvidenceClass:
@@ -280,6 +320,9 @@ class TickerReads:
         pipe.zrevrange(key.levels(ticker, "ask"), 0, -1)
         pipe.zrevrange(key.patterns(ticker), 0, MAX_EVENTS_READ - 1)
         pipe.hgetall(key.metrics(ticker, nearest_window(request.seconds)))
+        pipe.hgetall(key.session(ticker))
+        pipe.hmget(key.outcomes(ticker), _OUTCOME_FIELDS)
+        pipe.hgetall(key.feed(ticker))
         if request.seconds not in WINDOW_OF_SECONDS:
             self._request_bars(pipe, request, int(newest_tick_after_ms))
         return TickerReplies(*feed, *_execute(pipe, len(feed)))
@@ -318,6 +361,22 @@ class TickerReads:
         self._request_bars(pipe, request, as_of_ms)
         bars, bar_before = _execute(pipe, TickerReplies._fields.index("bars"))
         return replies._replace(bars=bars, bar_before=bar_before)
+
+    def read_moment(
+        self, replies: TickerReplies, request: ReadRequest, as_of_ms: int
+    ) -> TickerReplies:
+        """Return `replies` with the bars up to an earlier moment and its newest records."""
+        pipe = self._redis.pipeline(transaction=True)
+        for key in (self._keys.quotes(request.ticker), self._keys.trades(request.ticker)):
+            pipe.zrevrangebyscore(key, as_of_ms, "-inf", 0, NEWEST_TRADES, withscores=True)
+        self._request_bars(pipe, request, as_of_ms)
+        quotes, trades, bars, bar_before = pipe.execute(raise_on_error=False)
+        return replies._replace(
+            quote=_reply_or_empty(quotes, ()),
+            trade=_reply_or_empty(trades, ()),
+            bars=_reply_or_empty(bars, ()),
+            bar_before=_reply_or_empty(bar_before, ()),
+        )
 
     def _request_bars(self, pipe: _Pipeline, request: ReadRequest, oldest_as_of_ms: int) -> None:
         key = self._keys.bars(request.ticker)

@@ -7,12 +7,16 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from decimal import Decimal
 
 from app.analysis.behavior_table import BEHAVIORS, DIRECTION_OF
-from app.analysis.metric_table import text_lines
+from app.analysis.metric_table import BOOK_LINE, NOW_LINE, text_lines
 from app.analysis.touch import SIDE_NAMES
+from app.answers.answer_model import Answer
 from app.answers.durations import age, ago, lag
+from app.answers.event_facts import EventFacts
+from app.answers.headline import percent
 from app.answers.rejected_records import rejected_text
-from app.answers.schema import Flag, seconds_of
-from app.answers.ticker_answer import Answer, EventFacts, LevelFacts, Metrics
+from app.answers.schema import Flag
+from app.answers.ticker_facts import LevelFacts
+from app.answers.utc_times import utc_clock
 from app.storage.feed_lags import is_delayed
 
 _CLASSES = {
@@ -30,9 +34,12 @@ def as_text(answer: Answer) -> str:
 
 
 def _lines(answer: Answer) -> Iterator[str]:
-    yield f"{answer.ticker}: {', '.join(_heading(answer))}"
+    flags = "".join(f"{flag.upper()}; " for flag in ANSWER_FLAGS if getattr(answer, flag))
+    yield f"{answer.ticker}: {flags}{answer.headline}"
+    yield ", ".join(_heading(answer))
     yield from _warnings(answer)
-    yield from _metrics(answer.metrics)
+    yield from _surroundings(answer)
+    yield from _metrics(answer)
     if answer.not_observable:
         yield f"not observable: {', '.join(answer.not_observable)}"
     yield from _behaviors(answer.behaviors)
@@ -40,6 +47,9 @@ def _lines(answer: Answer) -> Iterator[str]:
     yield from _levels(answer)
     yield f"quality: {', '.join(_quality(answer)) or _no_counts(answer)}"
     yield from id_line(answer.answer_id)
+
+
+ANSWER_FLAGS = ("ahead", "stale", "quiet", "warming")
 
 
 def id_line(answer_id: str | None) -> Iterator[str]:
@@ -70,12 +80,23 @@ def _heading(answer: Answer) -> Iterator[str]:
     yield f"last {answer.history_seconds} s"
     if answer.covered_seconds is not None:
         yield f"covered {answer.covered_seconds} s"
-    if answer.age_seconds is not None:
-        yield f"as of {ago(0, answer.age_seconds * 1000)}"
+    if answer.as_of is not None and answer.asked_at is not None:
+        later = age((answer.asked_at - answer.as_of) / 1000)
+        yield f"as of {utc_clock(answer.as_of)} UTC, asked {later} later"
+    elif answer.as_of is not None:
+        yield f"as of {utc_clock(answer.as_of)} UTC ({ago(answer.as_of, answer.now)})"
     yield f"quote {age(answer.newest_quote_age_seconds)} ago"
     yield f"evidence {_CLASSES[answer.evidence_class]}"
     if answer.engine is not None:
         yield f"engine {answer.engine}"
+
+
+def _surroundings(answer: Answer) -> Iterator[str]:
+    """Yield the lines about the feed and the session, which a brief answer has not."""
+    if answer.feed is not None:
+        yield f"feed: {', '.join(answer.feed.text_parts(answer.now))}"
+    if answer.session is not None:
+        yield f"session: {', '.join(answer.session.text_parts(answer.now))}"
 
 
 def _warnings(answer: Answer) -> Iterator[str]:
@@ -86,7 +107,9 @@ def _warnings(answer: Answer) -> Iterator[str]:
     if answer.feed_lag_seconds is not None:
         yield feed_lag_text(answer.feed_lag_seconds, answer.age_seconds)
     if answer.quiet:
-        yield "QUIET: no quote for unusually long"
+        yield f"QUIET: no quote of {answer.ticker} for unusually long"
+    if answer.feed is not None and answer.feed.down and answer.feed.alive_at is not None:
+        yield f"FEED DOWN: last sign of it {ago(answer.feed.alive_at, answer.now)}"
     if answer.rejected is not None:
         yield f"REJECTED: {rejected_text(answer.rejected, answer.now)}"
     if answer.warming:
@@ -112,20 +135,44 @@ def feed_lag_text(lag_seconds: int, age_seconds: float | None) -> str:
     return said if age_seconds is None else f"{said}; as of {age(age_seconds)} ago"
 
 
-def _metrics(metrics: Metrics) -> Iterator[str]:
-    known = metrics.model_dump(exclude_none=True)
+def _metrics(answer: Answer) -> Iterator[str]:
+    known = answer.metrics.model_dump(exclude_none=True)
+    book = answer.standing
+    standing = (
+        {}
+        if book is None
+        else {
+            NOW_LINE: ("spread bp", book.spread_bps),
+            BOOK_LINE: ("mid moved bp", book.mid_moved_bps),
+        }
+    )
     for label, parts in _LINES:
         said = [
-            f"{name} {_joined(fields, known)}"
+            f"{name} {_joined(fields, known, answer.ranks)}"
             for name, fields in parts
             if any(f in known for f in fields)
         ]
+        name, value = standing.get(label, ("", None))
+        if value is not None:
+            said.append(f"{name} {plain(value)}")
         if said:
             yield f"{label}: {', '.join(said)}"
+    if answer.metrics_left_out is not None:
+        yield f"metrics left out: {answer.metrics_left_out}; order_flow_series has them"
+    if answer.warming_metrics:
+        yield f"known only in part of the history: {', '.join(answer.warming_metrics)}"
+    if answer.ranks_window is not None:
+        apart = "" if answer.rank_windows is None else f", {answer.rank_windows} of them apart"
+        yield f"p91: 91 % of this ticker's past {answer.ranks_window} windows were below{apart}"
 
 
-def _joined(fields: Sequence[str], known: Mapping[str, object]) -> str:
-    return "/".join(plain(known.get(field, "-")) for field in fields)
+def _joined(fields: Sequence[str], known: Mapping[str, object], ranks: Mapping[str, float]) -> str:
+    return "/".join(
+        f"{plain(known.get(field, '-'))} {percent(ranks[field])}"
+        if field in ranks
+        else plain(known.get(field, "-"))
+        for field in fields
+    )
 
 
 def plain(value: object) -> str:
@@ -146,18 +193,25 @@ def _behaviors(behaviors: Mapping[str, str]) -> Iterator[str]:
             by_state.setdefault(behaviors[name], []).append(
                 f"{name} {direction}" if direction else name
             )
-    if all(name in behaviors for name in BEHAVIORS) and len(by_state.get("off", ())) > 1:
-        by_state["off"] = [f"the other {len(by_state['off'])}"]
+    if not by_state:
+        return
+    off = by_state.pop("off", [])
+    is_whole = all(name in behaviors for name in BEHAVIORS)
     said = [
         f"{state.replace('unknown: ', 'unknown ')}: {', '.join(names)}"
-        for state, names in sorted(by_state.items(), key=_on_first_off_last)
+        for state, names in sorted(by_state.items(), key=_on_first)
     ]
-    if said:
-        yield f"behaviors {'; '.join(said)}"
+    if "on" not in by_state:
+        said.insert(0, "none on")
+    if off and (by_state or not is_whole):
+        said.append(
+            f"off: {f'the other {len(off)}' if is_whole and len(off) > 1 else ', '.join(off)}"
+        )
+    yield f"behaviors now, flows of the last 10 s: {'; '.join(said)}"
 
 
-def _on_first_off_last(item: tuple[str, list[str]]) -> tuple[bool, bool, str]:
-    return item[0] != "on", item[0] == "off", item[0]
+def _on_first(item: tuple[str, list[str]]) -> tuple[bool, str]:
+    return item[0] != "on", item[0]
 
 
 def _events(answer: Answer) -> Iterator[str]:
@@ -170,11 +224,20 @@ def _events(answer: Answer) -> Iterator[str]:
         yield from (f"- {event_line(event, answer.now)}" for event in answer.events)
     else:
         yield "events: none"
-    if answer.last_sweep is not None:
-        yield f"last sweep: {event_line(answer.last_sweep, answer.now)}"
+    if answer.other_events:
+        yield f"left out: {', '.join(_others(answer))}"
 
 
-EVENT_COLUMNS = "(strength, statistic/threshold, class, id)"
+def _others(answer: Answer) -> Iterator[str]:
+    left = answer.events_left_out or 0
+    for kind, (count, *usual) in answer.other_events.items():
+        left -= int(count)
+        yield f"{count} {kind}" + (f" (usual {plain(usual[0])})" if usual else "")
+    if left:
+        yield f"{left} of other kinds"
+
+
+EVENT_COLUMNS = "(bid/ask: the resting side; UTC)"
 
 
 def shown(count: int, left_out: int | None) -> str:
@@ -184,47 +247,37 @@ def shown(count: int, left_out: int | None) -> str:
 
 def event_line(event: EventFacts, now: int) -> str:
     """Return an event as one line of text."""
-    return ", ".join(_event_parts(event, now))
-
-
-def _event_parts(event: EventFacts, now: int) -> Iterator[str]:
-    where = "" if event.price_low is None else f" {prices(event.price_low, event.price_high)}"
-    yield f"{event.type} {event.side}{where}"
-    yield _life(event, now)
-    yield "?" if event.strength is None else plain(event.strength)
+    end = event.noticed_at if event.closed_at is None else event.closed_at
+    parts = [f"{event.words} ({ago(end, now)})"]
+    if event.opened_at is not None and event.opened_at < event.noticed_at:
+        parts.append(f"opened {ago(event.opened_at, now)}")
+    if event.followed is not None:
+        parts.append(event.followed)
+    if event.strength is not None:
+        parts.append(f"strength {plain(event.strength)}")
     if event.statistic is not None:
-        yield f"{plain(event.statistic)}/{plain(event.threshold)}"
-    yield event.evidence_class
-    yield event.id
-
-
-def _life(event: EventFacts, now: int) -> str:
-    if event.closed_at is None:
-        return f"{event.status} {age((now - event.opened_at) / 1000)}"
-    reason = event.close_reason or "closed"
-    return f"{age((now - event.opened_at) / 1000)} to {ago(event.closed_at, now)} ({reason})"
-
-
-def prices(low: object, high: object) -> str:
-    """Write one price, or the two ends of a price range."""
-    return plain(low) if high in (None, low) else f"{plain(low)}..{plain(high)}"
+        parts.append(f"statistic {plain(event.statistic)}/{plain(event.threshold)}")
+    if event.evidence_class is not None:
+        parts.append(f"class {event.evidence_class}")
+    return "; ".join([*parts, event.id])
 
 
 def _levels(answer: Answer) -> Iterator[str]:
     if answer.levels or answer.levels_left_out:
         count = shown(len(answer.levels), answer.levels_left_out)
-        yield f"levels: {count} (price: mean size, visits, held/broke, s unseen, bp off mid)"
+        yield f"levels: {count} (price: mean size, visits, held/broke, s unseen, bp from mid)"
     for side in SIDE_NAMES:
-        found = [_level(level, answer.now) for level in answer.levels if level.side == side]
+        found = [_level(level) for level in answer.levels if level.side == side]
         if found:
             yield f"- {side} {'; '.join(found)}"
 
 
-def _level(level: LevelFacts, now: int) -> str:
-    distance = "" if level.distance_bps is None else f", {plain(level.distance_bps)}"
+def _level(level: LevelFacts) -> str:
+    bps = level.distance_bps
+    distance = "" if bps is None else f", {'+' if bps > 0 else ''}{plain(bps)}"
     return (
         f"{plain(level.price)}: {plain(level.size)}, {level.appearances}, "
-        f"{level.held}/{level.broke}, {plain(seconds_of(now - level.last_seen))}{distance}"
+        f"{level.held}/{level.broke}, {plain(level.unseen_seconds)}{distance}"
     )
 
 

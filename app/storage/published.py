@@ -400,15 +400,17 @@ _followed = msgspec.json.Decoder(FollowedRecord).decode
 
 def read_followed(texts: Iterable[bytes | None]) -> dict[int, FollowedRecord]:
     """Take what followed events, by the horizon in seconds; `texts` has one for each horizon."""
-    found: dict[int, FollowedRecord] = {}
-    for seconds, text in zip(HORIZON_SECONDS, texts, strict=True):
-        try:
-            record = _followed(text or b"")
-        except _UNREADABLE:
-            continue
-        if record.n > 0:
-            found[seconds] = record
-    return found
+    records = zip(HORIZON_SECONDS, map(read_followed_text, texts), strict=True)
+    return {seconds: record for seconds, record in records if record is not None}
+
+
+def read_followed_text(text: bytes | None) -> FollowedRecord | None:
+    """Take what followed events at one horizon, None where nothing is told."""
+    try:
+        record = _followed(text or b"")
+    except _UNREADABLE:
+        return None
+    return record if record.n > 0 else None
 
 
 def read_session(fields: Mapping[bytes, bytes]) -> dict[str, Value]:
@@ -426,3 +428,36 @@ def read_session(fields: Mapping[bytes, bytes]) -> dict[str, Value]:
         if value is not None:
             found[name] = value
     return found
+
+
+@dataclass(frozen=True, slots=True)
+class FeedRecord:
+    """What a feed says of itself, section 8 of the contract; what it does not say is None."""
+
+    source: str | None = None
+    scope: str | None = None
+    stamps: str | None = None
+    delay_ms: Number | None = None
+    market_share: Number | None = None
+    alive_at: Number | None = None
+
+
+FEED_SCOPES = ("venue", "consolidated", "simulated", "replayed")
+FEED_STAMPS = ("venue", "receive")
+_FEED_SOURCE = re.compile(r"[a-z0-9._-]{1,32}")
+
+
+def read_feed(fields: Mapping[bytes, bytes]) -> FeedRecord | None:
+    """Take what a feed says of itself, None where it says nothing that can be used."""
+    source = (fields.get(b"source") or b"").decode("ascii", "replace")
+    share = read_number(fields.get(b"market_share"))
+    delay_ms = read_number(fields.get(b"delay_ms"))
+    found = FeedRecord(
+        source=source if _FEED_SOURCE.fullmatch(source) else None,
+        scope=_word(fields.get(b"scope") or b"", FEED_SCOPES),
+        stamps=_word(fields.get(b"stamps") or b"", FEED_STAMPS),
+        delay_ms=delay_ms if delay_ms is not None and delay_ms >= 0 else None,
+        market_share=share if _is_share(share) else None,
+        alive_at=read_stamp(fields.get(b"alive_at")),
+    )
+    return None if found == FeedRecord() else found

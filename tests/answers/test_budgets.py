@@ -4,19 +4,30 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any, get_args
 
+import msgspec
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from app.analysis.metric_table import RANKED
 from app.analysis.quality_table import REJECTED_NAMES
-from app.answers.ask import MAX_BRIEF_TOKENS, MAX_JSON_TOKENS, MAX_TEXT_TOKENS, brief_cost, cost
+from app.answers.answer_model import Answer
+from app.answers.ask import (
+    MAX_BRIEF_TOKENS,
+    MAX_JSON_TOKENS,
+    MAX_TEXT_TOKENS,
+    excess_brief_tokens,
+    excess_tokens,
+)
 from app.answers.reader import TickerSnapshot
 from app.answers.rendering import RenderedReply, compact, render
-from app.answers.ticker_answer import Answer, build_answer, fit_brief_to_budget, fit_to_budget
+from app.answers.ticker_answer import build_answer, fit_brief_to_budget, fit_to_budget
 from app.answers.ticker_text import as_text
 from app.answers.token_estimate import tokens_at_most
 from app.storage.answer_archive import new_id
 from app.storage.published import (
     EventRecord,
+    FeedRecord,
+    FollowedRecord,
     LevelRecord,
     PatternType,
     QualityRecord,
@@ -47,6 +58,33 @@ def event(i: int, *, is_open: bool, strength: float | None) -> EventRecord:
         statistic=2.12,
         threshold=1.5,
     )
+
+
+def replace_event(one: EventRecord, i: int) -> EventRecord:
+    """Return an event with a place in the order and evidence of usual length."""
+    evidence = {"level_shares": 937.0, "moved_ticks": 0.5, "expected_ticks": 6.1, "refills": 5}
+    return msgspec.structs.replace(one, return_minutes=200.0 - 7 * i, evidence=evidence)
+
+
+SESSION = {
+    "calendar": "XNYS",
+    "phase": "regular",
+    "opened_at": NOW - 3_600_000,
+    "closes_at": NOW + 19_800_000,
+    "open": 585.1,
+    "high": 586.25,
+    "low": 583.4,
+    "volume": 1_234_567.0,
+    "cvd": -12_345.0,
+    "cvd_large": 2300.0,
+    "vwap": 585.123456,
+    "vwap_sd": 0.51234,
+    "poc": 585.2,
+    "value_area_low": 584.31,
+    "value_area_high": 585.92,
+    "opening_range_low": 584.0,
+    "opening_range_high": 586.0,
+}
 
 
 def level(i: int, side: Any) -> LevelRecord:
@@ -81,8 +119,8 @@ def snapshot(events: tuple[EventRecord, ...], **changed: Any) -> TickerSnapshot:
     return replace(made, **changed)
 
 
-def by(cost_of: Callable[[RenderedReply], float]) -> Callable[[Answer], float]:
-    return lambda answer: cost_of(render(answer))
+def by(excess_of: Callable[[RenderedReply], int]) -> Callable[[Answer], int]:
+    return lambda answer: excess_of(render(answer))
 
 
 def tokens_of(answer: Answer) -> tuple[int, int]:
@@ -90,15 +128,43 @@ def tokens_of(answer: Answer) -> tuple[int, int]:
     return tokens_at_most(as_text(named)), tokens_at_most(compact(named.as_json()))
 
 
-def test_five_events_and_three_levels_a_side_fit() -> None:
+def test_five_events_and_two_levels_a_side_fit() -> None:
     five = tuple(event(i, is_open=i < 3, strength=0.9) for i in range(5))
 
-    answer = fit_to_budget(snapshot(five), by(cost))
+    answer = fit_to_budget(snapshot(five), by(excess_tokens))
 
-    assert (len(answer.events or ()), len(answer.levels)) == (5, 6)
+    assert (len(answer.events or ()), len(answer.levels)) == (5, 4)
     text, structured = tokens_of(answer)
     assert text <= MAX_TEXT_TOKENS
     assert structured <= MAX_JSON_TOKENS
+
+
+def test_three_events_with_their_levels_fit_beside_all_else_that_there_can_be() -> None:
+    whole = snapshot(
+        tuple(replace_event(event(i, is_open=True, strength=0.9), i) for i in range(20)),
+        ranks=dict.fromkeys(RANKED, 0.954),
+        ranks_window="5min",
+        session=SESSION,
+        feed=FeedRecord("alpaca.iex", "venue", "venue", 15_000, 0.0213, NOW - 1200),
+        followed={("absorption", "bid"): FollowedRecord(n=412, mean_bps=1.0, low_bps=0.5)},
+    )
+
+    answer = fit_to_budget(whole, by(excess_tokens))
+
+    assert len(answer.events or ()) >= 3
+    assert len(answer.levels) >= 2
+    assert answer.metrics_left_out
+
+
+def test_what_an_answer_leaves_out_for_its_size_is_told() -> None:
+    many = tuple(replace_event(event(i, is_open=True, strength=0.9), i) for i in range(20))
+    known = snapshot(many, ranks=dict.fromkeys(RANKED, 0.95), ranks_window="5min", session=SESSION)
+
+    answer = fit_to_budget(known, by(excess_tokens))
+
+    text = as_text(answer)
+    assert f"{answer.events_left_out} left out" in text
+    assert f"metrics left out: {answer.metrics_left_out}" in text
 
 
 snapshots = st.builds(
@@ -130,7 +196,7 @@ snapshots = st.builds(
 @settings(max_examples=50)
 @given(snapshots)
 def test_no_answer_costs_more_than_its_budget(known: TickerSnapshot) -> None:
-    text, structured = tokens_of(fit_to_budget(known, by(cost)))
+    text, structured = tokens_of(fit_to_budget(known, by(excess_tokens)))
 
     assert text <= MAX_TEXT_TOKENS
     assert structured <= MAX_JSON_TOKENS
@@ -138,25 +204,25 @@ def test_no_answer_costs_more_than_its_budget(known: TickerSnapshot) -> None:
 
 @settings(max_examples=50)
 @given(snapshots)
-def test_what_does_not_fit_is_cut_closed_events_first_and_counted(known: TickerSnapshot) -> None:
-    whole, cut = build_answer(known), fit_to_budget(known, by(cost))
+def test_what_does_not_fit_is_cut_events_last_and_counted(known: TickerSnapshot) -> None:
+    whole, cut = build_answer(known), fit_to_budget(known, by(excess_tokens))
 
-    assert cut.metrics == whole.metrics
     assert cut.quality == whole.quality
+    assert cut.headline == whole.headline
     assert len(cut.events or ()) + (cut.events_left_out or 0) == len(known.events or ())
     assert len(cut.levels) + (cut.levels_left_out or 0) == len(known.levels)
-    if len(cut.levels) < len(whole.levels):
-        assert all(shown.status == "open" for shown in cut.events or ())
-    if [e for e in whole.events or () if e.status == "open"] != [
-        e for e in cut.events or () if e.status == "open"
-    ]:
+    shown = cut.events or []
+    assert shown == (whole.events or [])[: len(shown)]
+    if len(shown) < min(3, len(whole.events or ())):
         assert cut.levels == []
+    if len(cut.levels) < len(whole.levels):
+        assert cut.metrics_left_out
 
 
 def test_a_brief_answer_fits_with_open_events_named() -> None:
     three = tuple(event(i, is_open=True, strength=0.9) for i in range(3))
 
-    answer = fit_brief_to_budget(snapshot(three), by(brief_cost))
+    answer = fit_brief_to_budget(snapshot(three), by(excess_brief_tokens))
 
     assert max(tokens_of(answer)) <= MAX_BRIEF_TOKENS
     assert answer.open_patterns

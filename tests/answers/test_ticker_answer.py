@@ -9,13 +9,20 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
+from app.answers.answer_model import Answer, Metrics
 from app.answers.diagnosis import TickFailures
-from app.answers.event_selection import MAX_EVENTS
-from app.answers.level_selection import MAX_LEVELS_A_SIDE
 from app.answers.reader import TickerSnapshot
-from app.answers.ticker_answer import Answer, Metrics, build_answer
+from app.answers.ticker_answer import build_answer, build_brief
 from app.answers.ticker_text import as_text
-from app.storage.published import BEHAVIORS, WORDS, EventRecord, LevelRecord, QualityRecord, Value
+from app.storage.published import (
+    BEHAVIORS,
+    WORDS,
+    EventRecord,
+    FollowedRecord,
+    LevelRecord,
+    QualityRecord,
+    Value,
+)
 
 NOW = 1_340_285_400_000.0
 
@@ -27,19 +34,19 @@ PAIRS = {
     "size change": "net_bid_size_change net_ask_size_change",
     "lifts": "bid_lift_count ask_lift_count",
     "drops": "bid_drop_count ask_drop_count",
-    "avg size": "avg_bid_size avg_ask_size",
+    "mean size": "avg_bid_size avg_ask_size",
     "size trend": "bid_size_acceleration ask_size_acceleration",
     "large size": "large_bid_size large_ask_size",
     "large appeared": "large_bids_appeared large_asks_appeared",
 }
 SINGLES = {
-    ("spread", "avg"): "avg_spread",
-    ("spread", "min"): "min_spread",
-    ("spread", "max"): "max_spread",
-    ("spread", "bp"): "spread_bps",
-    ("spread", "ticks"): "spread_ticks",
+    ("now bid/ask", "spread ticks"): "spread_ticks",
+    ("now bid/ask", "weighted mid"): "weighted_mid",
+    ("spread", "mean"): "avg_spread",
+    ("spread", "least"): "min_spread",
+    ("spread", "greatest"): "max_spread",
+    ("spread", "mean bp"): "spread_bps",
     ("spread", "trend"): "spread_trend",
-    ("spread", "weighted mid"): "weighted_mid",
     ("flow", "quotes"): "quote_count",
     ("flow", "quotes/s"): "quotes_per_second",
     ("flow", "queue imbalance"): "queue_imbalance",
@@ -58,6 +65,9 @@ SINGLES = {
     ("trades", "effective bp"): "effective_spread_bps",
     ("trades", "inside"): "inside_volume",
 }
+STANDING = {"spread bp": "spread_bps", "mid moved bp": "mid_moved_bps"}
+LABELS = {"now bid/ask", "window bid/ask", "spread", "flow", "trades"}
+RANK = re.compile(r" p([0-9]{2})(?=/|$)")
 
 
 def value_of(text: str) -> Value:
@@ -68,20 +78,27 @@ def value_of(text: str) -> Value:
     return int(number) if number.is_integer() else number
 
 
+def parts_in(text: str) -> list[tuple[str, str, str]]:
+    """Return label, name and value of each part of the lines with numbers."""
+    found = []
+    for line in text.splitlines():
+        label, _, rest = line.partition(": ")
+        if label in LABELS:
+            for part in rest.split(", "):
+                name, _, said = RANK.sub("", part).rpartition(" ")
+                found.append((label, name, said))
+    return found
+
+
 def metrics_in(text: str) -> dict[str, Value]:
     """Read the metrics back from an answer's text."""
     found: dict[str, Value] = {}
-    for line in text.splitlines():
-        label, _, rest = line.partition(": ")
-        if label not in ("book bid/ask", "spread", "flow", "trades"):
-            continue
-        for part in rest.split(", "):
-            name, _, said = part.rpartition(" ")
-            if label == "book bid/ask":
-                fields = zip(PAIRS[name].split(), said.split("/"), strict=True)
-                found |= {field: value_of(one) for field, one in fields if one != "-"}
-            else:
-                found[SINGLES[label, name]] = value_of(said)
+    for label, name, said in parts_in(text):
+        if name in PAIRS:
+            fields = zip(PAIRS[name].split(), said.split("/"), strict=True)
+            found |= {field: value_of(one) for field, one in fields if one != "-"}
+        elif name not in STANDING:
+            found[SINGLES[label, name]] = value_of(said)
     return found
 
 
@@ -89,8 +106,12 @@ def behaviors_in(text: str) -> dict[str, str]:
     """Read the behaviours back from an answer's text."""
     found: dict[str, str] = {}
     [line] = [line for line in text.splitlines() if line.startswith("behaviors ")]
-    for part in line.removeprefix("behaviors ").split("; "):
+    if line.endswith(": none on"):
+        return dict.fromkeys(BEHAVIORS, "off")
+    for part in line.partition(": ")[2].split("; "):
         state, _, names = part.partition(": ")
+        if part == "none on":
+            continue
         if names.startswith("the other "):
             others = [name for name in BEHAVIORS if name not in found]
             assert len(others) == int(names.removeprefix("the other "))
@@ -193,33 +214,54 @@ def test_text_and_json_carry_the_same_behaviors(behaviors: dict[str, str]) -> No
     answer = build_answer(snapshot(behaviors=behaviors))
 
     assert behaviors_in(as_text(answer)) == answer.as_json()["behaviors"]
+    assert "warming" not in str(answer.behaviors)
 
 
 def test_text_and_json_carry_the_same_event() -> None:
-    closed = event(status="closed", closed_at=NOW - 11_000, close_reason="faded")
+    closed = event(
+        status="closed",
+        closed_at=NOW - 11_000,
+        close_reason="faded",
+        return_minutes=48.3,
+        evidence={"level_shares": 937.0},
+    )
 
     answer = build_answer(snapshot(events=(closed,)))
 
+    words = (
+        "bid 585.3..585.31: absorbed 937 sold in 30 s; once in 48 min; "
+        "noticed 13:29:30, faded 13:29:49"
+    )
     assert answer.as_json()["events"] == [
         {
             "id": "SPY~k3f9x2ab",
             "type": "absorption",
             "side": "bid",
             "status": "closed",
-            "opened_at": 1_340_285_369_000,
+            "words": words,
+            "noticed_at": 1_340_285_370_000,
             "closed_at": 1_340_285_389_000,
-            "close_reason": "faded",
             "price_low": 585.3,
             "price_high": 585.31,
-            "strength": 0.93,
-            "evidence_class": "A",
-            "statistic": 2.12,
-            "threshold": 1.5,
+            "return_minutes": 48.3,
         }
     ]
-    assert (
-        "- absorption bid 585.3..585.31, 31 s to 11 s ago (faded), 0.93, 2.12/1.5, A, SPY~k3f9x2ab"
-    ) in as_text(answer).splitlines()
+    assert f"- {words} (11 s ago); SPY~k3f9x2ab" in as_text(answer).splitlines()
+
+
+def test_what_followed_is_told_as_past_and_once() -> None:
+    past = FollowedRecord(
+        n=412, mean_bps=-0.123, low_bps=-0.5, high_bps=0.25, baseline_mean_bps=0.01
+    )
+    two = (event(return_minutes=48.0), event(id="SPY~k3f9x2ac", return_minutes=30.0))
+
+    known = build_answer(snapshot(events=two, followed={("absorption", "bid"): past}))
+    few = build_answer(snapshot(events=two, followed={("absorption", "bid"): FollowedRecord(n=29)}))
+
+    said = "60 s after 412 such the mid had moved -0.12 bp (-0.5..0.25, usual 0.01)"
+    assert [shown.followed for shown in known.events or ()] == [said, None]
+    assert as_text(known).count(said) == 1
+    assert [shown.followed for shown in few.events or ()] == [None, None]
 
 
 def test_text_and_json_carry_the_same_level() -> None:
@@ -233,20 +275,21 @@ def test_text_and_json_carry_the_same_level() -> None:
             "appearances": 12,
             "held": 5,
             "broke": 3,
-            "last_seen": 1_340_285_397_000,
-            "distance_bps": 5.72,
+            "unseen_seconds": 2,
+            "distance_bps": -5.72,
         }
     ]
-    assert "- bid 585.3: 210.2, 12, 5/3, 3, 5.72" in as_text(answer).splitlines()
+    assert "- bid 585.3: 210.2, 12, 5/3, 2, -5.72" in as_text(answer).splitlines()
 
 
 def test_age_coverage_and_evidence_head_every_answer() -> None:
     answer = build_answer(snapshot())
 
-    assert as_text(answer).splitlines()[0] == (
-        "SPY: last 300 s, covered 300 s, as of 1.0 s ago, quote 0.4 s ago, "
-        "evidence A (aggressors given), engine 1"
-    )
+    evidence = "evidence A (aggressors given), engine 1"
+    assert as_text(answer).splitlines()[:2] == [
+        "SPY: too early to say what is usual for this ticker",
+        "last 300 s, covered 300 s, as of 13:29:59 UTC (1.0 s ago), quote 0.4 s ago, " + evidence,
+    ]
     said = answer.as_json()
     assert (said["age_seconds"], said["newest_quote_age_seconds"]) == (1, 0.4)
 
@@ -265,9 +308,10 @@ def test_what_is_wrong_is_said_before_the_numbers() -> None:
     )
 
     lines = as_text(answer).splitlines()
-    assert lines[1:6] == [
+    assert lines[0].startswith("SPY: STALE; QUIET; WARMING; ")
+    assert lines[2:7] == [
         "STALE: no tick for over 3 intervals",
-        "QUIET: no quote for unusually long",
+        "QUIET: no quote of SPY for unusually long",
         "WARMING: younger than the history, ready in 258 s",
         "note: its tick is late",
         "failed ticks: 7, last 2.0 s ago, ValueError",
@@ -295,54 +339,6 @@ def test_what_is_wrong_is_said_before_the_numbers() -> None:
     assert (said["note"], said["not_observable"]) == ("its tick is late", ["trades"])
 
 
-def test_open_and_strong_events_are_kept_and_the_rest_counted() -> None:
-    strengths = [0.1, 0.9, None, 0.5, 0.7, 0.3, 0.2]
-    closed = [
-        event(id=f"SPY~closed{i:02}", status="closed", closed_at=NOW, strength=strength)
-        for i, strength in enumerate(strengths)
-    ]
-    weak_but_open = event(id="SPY~stillopn", strength=0.05)
-
-    answer = build_answer(snapshot(events=(*closed, weak_but_open)))
-
-    assert answer.events is not None
-    assert [shown.strength for shown in answer.events] == [0.05, 0.9, 0.7, 0.5, 0.3]
-    assert len(answer.events) == MAX_EVENTS
-    assert answer.events_left_out == 3
-    assert "events: 5 shown, 3 left out (strength" in as_text(answer)
-
-
-def test_the_most_significant_levels_of_each_side_are_kept() -> None:
-    levels = [
-        level(side=side, price=500.0 + n, size=n) for side in ("ask", "bid") for n in range(1, 6)
-    ]
-
-    answer = build_answer(snapshot(levels=tuple(levels)))
-
-    assert [(shown.side, shown.size) for shown in answer.levels] == [
-        ("bid", 5),
-        ("bid", 4),
-        ("bid", 3),
-        ("ask", 5),
-        ("ask", 4),
-        ("ask", 3),
-    ]
-    assert len(answer.levels) == 2 * MAX_LEVELS_A_SIDE
-    assert answer.levels_left_out == 4
-
-
-def test_a_last_sweep_is_told_once() -> None:
-    sweep = event(type="sweep", side="ask", id="SPY~sweepaaa")
-
-    listed = build_answer(snapshot(events=(sweep,), last_sweep=sweep))
-    alone = build_answer(snapshot(events=(), last_sweep=sweep))
-
-    assert "last_sweep" not in listed.as_json()
-    assert as_text(listed).count("SPY~sweepaaa") == 1
-    assert alone.as_json()["last_sweep"]["id"] == "SPY~sweepaaa"
-    assert "last sweep: sweep ask" in as_text(alone)
-
-
 def test_the_json_of_an_answer_fits_its_schema_without_nulls() -> None:
     answer = build_answer(snapshot(as_of_ms=None, metrics={}, behaviors={}, engine=None))
 
@@ -357,3 +353,111 @@ def test_no_number_is_written_with_an_exponent() -> None:
     text = as_text(build_answer(snapshot(metrics={"price_velocity": 1.5e-9, "ofi": 1e15})))
 
     assert not re.search(r"\de[-+]", text)
+
+
+RANKS = {"ofi": 0.97, "log_ofi": 0.99, "spread_bps": 0.04, "trade_imbalance": 0.5, "vwap": 0.99}
+NUMBERS = {"ofi": 9479.0, "log_ofi": 31.2, "spread_bps": 1.234, "trade_imbalance": 0.1}
+
+
+def test_ranks_stand_beside_their_numbers_in_both_forms() -> None:
+    answer = build_answer(snapshot(metrics=NUMBERS, ranks=RANKS, ranks_window="5min"))
+
+    text = as_text(answer)
+    assert "ofi 9479 p97" in text
+    assert "mean bp 1.234 p04" in text
+    assert "this ticker's past 5min windows" in text
+    assert answer.ranks["ofi"] == 0.97
+    assert "vwap" not in answer.ranks
+    assert answer.ranks_window == "5min"
+
+
+def test_the_first_line_tells_the_rarest_event_and_the_farthest_numbers() -> None:
+    rare = event(return_minutes=95.0, at_least=True, evidence={"level_shares": 937.0})
+
+    known = build_answer(snapshot(metrics=NUMBERS, ranks=RANKS, events=(rare,)))
+    usual = build_answer(snapshot(metrics=NUMBERS, ranks={"ofi": 0.6}))
+
+    assert as_text(known).splitlines()[0] == (
+        "SPY: bid 585.3..585.31: absorbed 937 sold in 30 s (once in over 95 min); "
+        "log order flow imbalance +31.2 above usual (p99); mean spread 1.23 bp below usual (p04)"
+    )
+    assert usual.headline == "nothing far from usual"
+
+
+def test_who_pressed_is_said_with_both_volumes() -> None:
+    metrics = {"trade_imbalance": 0.786, "buy_volume": 9108.0, "sell_volume": 1093.0}
+
+    answer = build_answer(snapshot(metrics=metrics, ranks={"trade_imbalance": 0.98}))
+
+    assert answer.headline == "aggressors bought 9,108, sold 1,093: net above usual (p98)"
+
+
+def test_the_standing_spread_and_the_mids_move_are_told_apart_from_means() -> None:
+    metrics = {
+        "bid_price": 224.26,
+        "ask_price": 224.35,
+        "bid_price_movement": -0.05,
+        "ask_price_movement": -0.09,
+        "spread_bps": 12.0,
+    }
+
+    answer = build_answer(snapshot(metrics=metrics))
+
+    assert answer.standing is not None
+    assert answer.standing.spread_bps == 4.01
+    assert answer.standing.mid_moved_bps == -3.12
+    assert "now bid/ask: price 224.26/224.35, spread bp 4.01" in as_text(answer)
+    assert "mid moved bp -3.12" in as_text(answer)
+    assert "spread: mean bp 12" in as_text(answer)
+
+
+def test_what_a_float_leaves_of_zero_is_told_as_zero() -> None:
+    answer = build_answer(snapshot(metrics={"unsigned_volume": -8.52651e-14}))
+
+    assert answer.as_json()["metrics"] == {"unsigned_volume": 0}
+    assert "unsigned 0" in as_text(answer)
+
+
+def test_a_metric_that_is_absent_for_want_of_past_is_named() -> None:
+    young = build_answer(snapshot(metrics={"quote_count": 500}))
+    known = build_answer(
+        snapshot(
+            metrics={
+                "quote_count": 500,
+                "log_ofi": 1.0,
+                "large_bids_appeared": 1,
+                "large_asks_appeared": 0,
+            }
+        )
+    )
+
+    names = ["log_ofi", "large_bids_appeared", "large_asks_appeared"]
+    assert young.warming_metrics == names
+    assert f"known only in part of the history: {', '.join(names)}" in as_text(young)
+    assert known.warming_metrics == []
+
+
+def test_a_brief_answer_keeps_the_directions_of_what_is_on() -> None:
+    behaviors = dict.fromkeys(BEHAVIORS, "off") | {
+        "quote_pressure": "on",
+        "quote_pressure_direction": "down",
+    }
+
+    brief = build_brief(snapshot(behaviors=behaviors))
+
+    assert brief.behaviors == {"quote_pressure": "on", "quote_pressure_direction": "down"}
+    assert "on: quote_pressure down" in as_text(brief)
+
+
+def test_events_left_out_are_counted_by_type_and_side_beside_their_usual_number() -> None:
+    routine = [
+        event(id=f"SPY~routin{i:02}", type="hidden_print", return_minutes=2.0) for i in range(7)
+    ]
+    past = FollowedRecord(n=700, mean_bps=0.0, low_bps=0.0, high_bps=0.0, baseline_n=23_400)
+
+    answer = build_answer(snapshot(events=tuple(routine), followed={("hidden_print", "bid"): past}))
+
+    assert answer.events == []
+    assert answer.events_left_out == 7
+    assert answer.other_events == {"hidden_print bid": [7, 9]}
+    assert "left out: 7 hidden_print bid (usual 9)" in as_text(answer)

@@ -33,7 +33,9 @@ def test_asking_prints_the_text_of_an_answer(writer: KeyWriter, run) -> None:
     result = run("ask", "SPY", "--history", "1m")
 
     assert result.exit_code == 0
-    assert result.output.startswith("SPY: last 60 s, covered 60 s, as of ")
+    first, second, *_ = result.output.splitlines()
+    assert first.startswith("SPY: bid 585.3..585.31: absorption")
+    assert second.startswith("last 60 s, covered 60 s, as of ")
 
 
 def test_asking_for_json_prints_the_structured_answer(writer: KeyWriter, run) -> None:

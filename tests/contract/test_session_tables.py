@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 import pytest
 
 from app.core.calendar_setting import calendar_names, session_tables
+from app.core.calendar_zones import ZONES
 from app.storage.session_calendars import hours_of_calendar
 from tests.contract.documents import ROOT
 
@@ -24,6 +25,14 @@ def test_they_are_those_of_the_library(name: str) -> None:
     maker = runpy.run_path(str(ROOT / "packaging" / "session_tables.py"))
 
     assert maker["packed"](*maker["sessions_of"](name)) == session_tables()[name]
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_every_calendar_has_the_time_zone_of_the_library() -> None:
+    library = pytest.importorskip("exchange_calendars")
+    kinds = library.calendar_utils._default_calendar_factories  # noqa: SLF001 - no public form
+
+    assert {name: str(kinds[name].tz) for name in session_tables()} == ZONES
 
 
 @pytest.mark.parametrize(

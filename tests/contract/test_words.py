@@ -12,7 +12,7 @@ from click.testing import CliRunner
 from mcp import Client
 from mcp.types import TextResourceContents
 
-from app.answers.ticker_answer import Answer
+from app.answers.answer_model import Answer
 from app.cli import main
 from app.core.settings import Settings
 from app.storage.published import (

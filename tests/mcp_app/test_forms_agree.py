@@ -8,6 +8,7 @@ import pytest
 import redis
 
 from app.answers.chart import preload_matplotlib
+from app.answers.utc_times import utc_clock
 from app.core.settings import Settings
 from tests.key_writer import KeyWriter
 from tests.mcp_app.agents import CALLS, call, text_of
@@ -18,6 +19,7 @@ CASES += [
     ("analyze_order_flow_tool", {"ticker": "SPY", "detail": "brief"}),
     ("compare_order_flow", {"tickers": ["SPY", "QQQ", "NONE"]}),
 ]
+CLOCK = re.compile(r"\b[0-9]{2}:[0-9]{2}(:[0-9]{2})?\b")
 NUMBER = re.compile(r"(?<![\w.~])-?\d+(?:\.\d+)?(?![\w~])")
 # Said in the text as what follows from them: ages from stamps, flags as words.
 MOMENT = re.compile(r"(^|_)(now|as_of|at|last_seen|first_end)$")
@@ -37,7 +39,8 @@ def leaves(value: Any, name: str = "") -> Iterator[tuple[str, Any]]:
 
 
 def numbers_in(text: str) -> set[float]:
-    return {float(found) for found in NUMBER.findall(text.replace("..", " "))}
+    spelt = re.sub(r"(?<=[0-9]),(?=[0-9]{3})", "", text.replace("..", " "))
+    return {float(found) for found in NUMBER.findall(CLOCK.sub(" ", spelt))}
 
 
 def now_of(said: dict[str, Any]) -> float:
@@ -55,7 +58,10 @@ def is_said(  # noqa: PLR0911 - a rule a kind of fact
         case int() | float() if MOMENT.search(name):
             age = (now - value) / 1000
             near = any(abs(n - abs(age)) <= 0.06 or n == value for n in numbers)
-            return name == "now" or near or (age > 9 and round(age) in numbers)
+            # A point is told by its own time, and noticed up to a second later.
+            clocks = (utc_clock(value), utc_clock(value - 1000))
+            is_clock = any(clock in text for clock in clocks)
+            return name == "now" or near or is_clock or (age > 9 and round(age) in numbers)
         case int() | float() if name.endswith("age_seconds"):
             return (
                 any(abs(number - value) <= 0.051 for number in numbers) or round(value) in numbers
@@ -67,6 +73,8 @@ def is_said(  # noqa: PLR0911 - a rule a kind of fact
             return True
         case None:
             return "-" in text
+        case str() if name == "as_of_utc":
+            return value[11:19] in text
         case _:
             value = value.removeprefix("unknown: ")
             return value in text or value.upper() in text or value.replace("_", " ") in text
@@ -118,6 +126,8 @@ def test_every_number_of_the_text_is_in_the_json(
     words = " ".join(str(value) for _, value in leaves(said) if isinstance(value, str))
     near = {*known, *(abs(age) for age in ages), *numbers_in(words), float(len(said))}
     near |= {float(len(value)) for value in lists_in(said)}
+    # The behaviours' own clock, and the example of a rank.
+    near |= {10.0, 91.0}
     near.add(float(sum(state == "off" for state in said.get("behaviors", {}).values())))
     strange = [
         number

@@ -126,6 +126,7 @@ def _poison_machinery(client: redis.Redis, writer: KeyWriter) -> None:
     client.zadd(f"orderflow:quotes:{ORDER}", {"{}": writer.now})
     client.set("orderflow:quotes:TEXT", ORDER)
     client.set("orderflow:scan", ORDER)
+    client.hset("orderflow:feed:SPY", mapping={"source": ORDER, "scope": ORDER, ORDER: ORDER})
 
 
 async def _everything(settings: Settings, mode: str) -> list[tuple[str, str]]:

@@ -11,7 +11,7 @@ from tests.mcp_app.test_tools import bars_of
 
 FULL = "analyze_order_flow_tool"
 OPTIONAL = {
-    FULL: ("history", "include_patterns", "detail", "as_of"),
+    FULL: ("history", "include_patterns", "detail", "as_of", "min_return_minutes"),
     "scan_order_flow": ("pattern", "side", "min_strength", "limit"),
     "compare_order_flow": ("history",),
     "order_flow_series": ("history", "points"),

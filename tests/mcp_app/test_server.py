@@ -10,9 +10,9 @@ from mcp import Client
 from mcp.shared.exceptions import MCPError
 from mcp.types import CallToolResult
 
+from app.answers.answer_model import Answer
 from app.answers.ask import ask
 from app.answers.reader import Reader
-from app.answers.ticker_answer import Answer
 from app.answers.ticker_text import as_text
 from app.core.settings import Settings
 from mcp_app.server import make_server
@@ -129,7 +129,9 @@ def test_a_stale_answer_says_so_first(
     assert result.structured_content is not None
     assert result.structured_content["stale"] is True
     assert "fan-out was never seen" in result.structured_content["note"]
-    assert text_of(result).splitlines()[1].startswith("STALE")
+    first, _, warning, *_ = text_of(result).splitlines()
+    assert first.startswith("SPY: STALE; ")
+    assert warning.startswith("STALE: no tick for over 3 intervals")
 
 
 def test_without_redis_the_error_names_it_within_two_seconds(settings: Settings) -> None:
@@ -170,6 +172,7 @@ def test_the_tool_is_read_only_strict_and_free_of_unions(agent: Agent) -> None:
         "include_patterns",
         "detail",
         "as_of",
+        "min_return_minutes",
     ]
     assert tool.input_schema["required"] == ["ticker"]
     assert "anyOf" not in str(tool.input_schema)
@@ -190,6 +193,6 @@ def test_many_questions_at_once_share_one_pool(writer: KeyWriter, agent: Agent) 
 def test_asking_in_the_shell_gives_the_same_text(writer: KeyWriter, reader: Reader) -> None:
     writer.healthy_ticker()
 
-    assert as_text(ask(reader, "SPY", "1m").answer).startswith(
-        "SPY: last 60 s, covered 60 s, as of "
-    )
+    first, second, *_ = as_text(ask(reader, "SPY", "1m").answer).splitlines()
+    assert first.startswith("SPY: ")
+    assert second.startswith("last 60 s, covered 60 s, as of ")

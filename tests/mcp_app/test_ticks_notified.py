@@ -70,7 +70,7 @@ def test_ticks_reach_a_client_of_2025(settings: Settings, redis_client: redis.Re
             await client.subscribe_resource(ADDRESS)
             await asyncio.wait_for(enough.wait(), BOUND_SECONDS)
             read = await client.read_resource("orderflow://SPY/snapshot")
-            assert read.contents[0].text.startswith("SPY: last 300 s")
+            assert "\nlast 300 s, covered " in read.contents[0].text
         return moments
 
     with ticking(settings, redis_client):

@@ -75,7 +75,7 @@ def test_active_tickers_are_listed_with_their_state(whole: KeyWriter, settings: 
     assert said["active"] == 2
     spy, qqq = said["tickers"]
     assert (spy["ticker"], spy["evidence_class"], spy["quotes_per_second"]) == ("SPY", "A", 12.3)
-    assert spy["open_patterns"] == ["absorption bid 0.93"]
+    assert spy["open_patterns"] == ["absorption bid"]
     assert (qqq["ticker"], qqq["evidence_class"], qqq["flags"]) == ("QQQ", "C", ["quiet"])
 
 
@@ -321,7 +321,7 @@ def test_an_earlier_moment_has_exact_metrics_and_the_events_of_then(
     assert said["metrics"]["quote_count"] == 600
     assert [event["id"] for event in said["events"]] == [EVENT_ID]
     assert "levels" not in said
-    assert "levels and behaviors not kept" in text_of(result)
+    assert "not kept of it: ranks, levels, behaviors" in text_of(result)
 
 
 def test_an_event_that_closed_later_was_open_then(whole: KeyWriter, settings: Settings) -> None:

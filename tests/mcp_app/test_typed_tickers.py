@@ -142,7 +142,7 @@ def test_a_ticker_that_fell_silent_is_told_by_its_own_name(
 
     result = call(settings, "analyze_order_flow_tool", ticker="OLD")
 
-    assert "OLD: the broker is silent" in text_of(result)
+    assert "OLD: quotes of other tickers arrive, the newest of OLD came " in text_of(result)
 
 
 @pytest.mark.parametrize(

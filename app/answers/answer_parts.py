@@ -1,0 +1,82 @@
+"""How much of what may be left out an answer shows, and in which order it is left out."""
+
+from typing import Final, NamedTuple
+
+from app.analysis.metric_table import BRIEF
+from app.answers.event_selection import MAX_EVENTS
+from app.answers.headline import MOST_NUMBERS, MOST_PARTS
+from app.answers.level_selection import MAX_LEVELS_A_SIDE
+
+MAX_FOLLOWED: Final = 1
+"""The first events of which an answer says what followed earlier ones."""
+MIN_EVENTS: Final = 3
+"""Where an answer is too large, events beyond these give way before levels."""
+FULL_FROM_EVENTS: Final = 2
+"""With ranks, a session and so many events there is no room for details."""
+MAX_OTHER_KINDS: Final = 6
+MIN_OTHER_KINDS: Final = 3
+
+
+class AnswerParts(NamedTuple):
+    """How much of what may be left out an answer shows."""
+
+    events: int = MAX_EVENTS
+    levels_a_side: int = MAX_LEVELS_A_SIDE
+    other_kinds: int = MAX_OTHER_KINDS
+    has_details: bool = True
+    has_followed: bool = True
+    headline_numbers: int = MOST_NUMBERS
+    headline_parts: int = MOST_PARTS
+
+    def less(self, excess: int) -> "AnswerParts | None":
+        """Return parts that cost about `excess` tokens less; None if nothing is left to leave out.
+
+        Details of the session and of metrics go first, then kinds of others, then what followed;
+        then the least rare events, down to three, before levels, and levels before the rest.
+        """
+        parts, saved = self, 0
+        while saved <= excess:
+            step = parts.next_step()
+            if step is None:
+                return None if parts == self else parts
+            parts, tokens = step
+            saved += tokens
+        return parts
+
+    def next_step(self) -> "tuple[AnswerParts, int] | None":
+        """Return the parts with the next piece left out, and about what that saves."""
+        if self.has_details:
+            return self._replace(has_details=False), 120
+        if self.other_kinds > MIN_OTHER_KINDS:
+            return self._replace(other_kinds=MIN_OTHER_KINDS), 30
+        if self.has_followed:
+            return self._replace(has_followed=False), 30
+        if self.events > MIN_EVENTS or (self.events and not self.levels_a_side):
+            return self._replace(events=self.events - 1), 55
+        if self.levels_a_side:
+            return self._replace(levels_a_side=self.levels_a_side - 1), 50
+        return (self._replace(other_kinds=0), 30) if self.other_kinds else None
+
+
+class BriefSize(NamedTuple):
+    """How many open events a brief answer names, what its first line says, and which metrics."""
+
+    open: int = MAX_EVENTS
+    numbers: int = MOST_NUMBERS
+    event_parts: int = 1
+    metrics: tuple[str, ...] = BRIEF
+
+    def parts(self) -> AnswerParts:
+        """Return the parts of the whole answer that a brief one is made from."""
+        return AnswerParts(headline_numbers=self.numbers, headline_parts=self.event_parts)
+
+
+BRIEF_SIZES: Final = (
+    BriefSize(),
+    BriefSize(open=3, numbers=1),
+    BriefSize(open=2, numbers=1, event_parts=0),
+    BriefSize(open=2, numbers=0, event_parts=0),
+    BriefSize(open=1, numbers=0, event_parts=0),
+    BriefSize(open=1, numbers=0, event_parts=0, metrics=("bid_price", "ask_price", "ofi")),
+    BriefSize(open=0, numbers=0, event_parts=0, metrics=("bid_price", "ask_price")),
+)

@@ -1,0 +1,226 @@
+"""Say an event in words: what happened, where, how rare it is, when, and how it ended.
+
+Each pattern has one template, a sequence of parts; a part of which a field is not known is left
+out, so that an event of an older or newer form is still told.
+"""
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import Final, NamedTuple
+
+from app.analysis.pattern_table import POINT_TYPES
+from app.analysis.touch import SIDE_NAMES
+from app.answers.schema import short
+from app.answers.utc_times import utc_clock
+from app.storage.published import EventRecord
+
+TEMPLATES: Final[Mapping[str, tuple[str, ...]]] = {
+    "absorption": (
+        "absorbed {level_shares} {taken} in 30 s",
+        "price moved {moved_ticks} of usual {expected_ticks} ticks",
+    ),
+    "stacking": (
+        "stacking",
+        "size from {start_shares} to {size_shares}",
+        "median {median_shares}",
+    ),
+    "momentum_shift": (
+        "momentum shift {side} of quote flow",
+        "mid moved {mid_move} in {seconds} s",
+    ),
+    "iceberg": (
+        "iceberg",
+        "{refills} refills",
+        "{displayed_shares} shown first",
+        "{executed_shares} executed",
+        "{kind}",
+    ),
+    "sweep": (
+        "sweep by {takers}",
+        "{size_shares} through {prices} prices",
+    ),
+    "wall": (
+        "wall",
+        "{size_shares} shown",
+        "median {median_shares}",
+        "{traded_shares} traded",
+    ),
+    "pulling": (
+        "pulling",
+        "{removed_shares} withdrawn within 1 s",
+        "{displayed_shares} shown before",
+    ),
+    "hidden_print": (
+        "hidden prints inside the spread",
+        "{volume_shares} in {prints} prints",
+    ),
+    "spread_regime": (
+        "spread regime {regime}",
+        "{spread_ticks} ticks",
+        "usual {median_spread}",
+    ),
+    "quote_burst": (
+        "quote burst",
+        "{quotes_per_second}/s",
+        "{trades_per_second} prints/s",
+    ),
+    "trade_burst": (
+        "trade burst by {takers}",
+        "{volume_shares} in {prints} prints within 10 s",
+        "mid moved {mid_move}",
+    ),
+    "price_gap": (
+        "price gap of {ticks} ticks",
+        "{size_before_shares} shown before",
+        "{size_after_shares} after",
+    ),
+    "absorption_suspected": (
+        "absorption suspected (quotes only)",
+        "{decreased_shares} went",
+        "{increased_shares} came in {age_seconds} s",
+    ),
+    "refill_suspected": (
+        "refill suspected (quotes only)",
+        "size came back {recoveries} times",
+        "from up to {dip_shares}",
+    ),
+}
+"""What each pattern's event says, from its evidence; `taken`, `takers` follow from its side."""
+
+REASONS: Final[Mapping[str, str]] = {
+    "silence": "silence since",
+    "gap": "cut by a gap",
+    "broke": "price broke",
+    "turned": "flow turned",
+    "improved": "price improved",
+    "lost": "price lost",
+    "opposite": "opposite shift",
+    "flicker": "flicker, size back",
+    "normal": "normal again",
+    "one_sided": "one sided book",
+    "other": "closed",
+}
+"""Close reasons that do not speak for themselves; others are said as they are."""
+
+_ONE_OF_MANY = re.compile(r"\b1 (tick|refill|price|print|time)s\b")
+_FIELD = re.compile(r"\{(\w+)\}")
+
+
+class _Part(NamedTuple):
+    """A part of a template, and the fields that it needs."""
+
+    text: str
+    fields: tuple[str, ...]
+
+
+_PARTS: Final = {
+    kind: tuple(_Part(text, tuple(_FIELD.findall(text))) for text in parts)
+    for kind, parts in TEMPLATES.items()
+}
+_WORD_OF_SIDE: Final[Mapping[str, Mapping[str, str]]] = {
+    "bid": {"taken": "sold", "takers": "aggressive sellers"},
+    "ask": {"taken": "bought", "takers": "aggressive buyers"},
+    "tight": {"regime": "tight"},
+    "wide": {"regime": "wide"},
+}
+SIGNIFICANT_DIGITS: Final = 3
+
+
+def what_happened(event: EventRecord, most_parts: int | None = None) -> str:
+    """Return where and what, as in `ask 224.39: absorbed 937 bought in 30 s`."""
+    name = event.type.replace("_", " ")
+    said = ", ".join(_filled(_PARTS.get(event.type, ())[:most_parts], event)) or name
+    said = _ONE_OF_MANY.sub(r"1 \1", said)
+    where = _where(event)
+    return f"{where}: {said}" if where else said
+
+
+def _filled(parts: tuple[_Part, ...], event: EventRecord) -> Iterator[str]:
+    known = {**event.evidence, "side": event.side, **_WORD_OF_SIDE.get(event.side, {})}
+    for part in parts:
+        if all(name in known for name in part.fields):
+            yield part.text.format_map(
+                {name: evidence_text(name, known[name]) for name in part.fields}
+            )
+
+
+def _where(event: EventRecord) -> str:
+    """Return the side of the book with its price; nothing for events of no side of it."""
+    if event.side not in SIDE_NAMES:
+        return ""
+    if event.price_low is None:
+        return event.side
+    return f"{event.side} {price_range(event.price_low, event.price_high)}"
+
+
+def price_range(low: float, high: float | None) -> str:
+    """Return one price, or the two ends of a range.
+
+    >>> price_range(585.3, 585.31), price_range(100.0, 100.0)
+    ('585.3..585.31', '100')
+    """
+    return _plain(low) if high in (None, low) else f"{_plain(low)}..{_plain(high)}"
+
+
+def _plain(price: float | None) -> str:
+    text = f"{price}"
+    text = f"{price:.16f}" if "e-" in text else text
+    return text.rstrip("0").rstrip(".") if "." in text else text
+
+
+def evidence_text(name: str, value: object) -> str:
+    """Return a number of the evidence: sizes whole with commas, others to three digits.
+
+    >>> evidence_text("flow_shares", -12345.6), evidence_text("ratio", 2.3456)
+    ('12,346', '2.35')
+    """
+    if not isinstance(value, (int, float)):
+        return str(value).replace("_", " ")
+    return size_text(abs(value)) if name.endswith("_shares") else f"{short(value, 3):,}"
+
+
+def size_text(size: float) -> str:
+    """Return a size with commas; under a hundred to three digits.
+
+    >>> size_text(1200.0), size_text(0.01234), size_text(18.5)
+    ('1,200', '0.0123', '18.5')
+    """
+    rounded = short(size, SIGNIFICANT_DIGITS) if size < 100 else round(size)  # noqa: PLR2004
+    text = f"{rounded:,}"
+    return f"{rounded:.12f}".rstrip("0") if "e" in text else text
+
+
+def how_rare(event: EventRecord) -> str:
+    """Return how often such an event comes, or that the past is too small to say.
+
+    An event whose size at an asked moment is not kept has neither.
+    """
+    if event.return_minutes is not None:
+        over = "over " if event.at_least else ""
+        return f"once in {over}{short(event.return_minutes, 2)} min"
+    ratio = over_threshold(event)
+    return "size then not kept" if ratio is None else f"unranked, {short(ratio, 2)} x its threshold"
+
+
+def over_threshold(event: EventRecord) -> float | None:
+    """Return an event's statistic over what it had to reach, None where one is not known."""
+    if event.statistic is None or not event.threshold:
+        return None
+    return event.statistic / event.threshold
+
+
+def when(event: EventRecord) -> str:
+    """Return clock times in UTC of an event's notice and end, with the reason of the end."""
+    if event.type in POINT_TYPES:
+        return f"at {utc_clock(event.opened_at)}"
+    noticed = f"noticed {utc_clock(event.noticed_at)}"
+    if event.closed_at is None:
+        return f"{noticed}, {event.status}"
+    reason = event.close_reason or "closed"
+    words = REASONS.get(reason, reason.replace("_", " "))
+    return f"{noticed}, {words} {utc_clock(event.closed_at)}"
+
+
+def in_words(event: EventRecord) -> str:
+    """Return an event as one sentence without ages, which depend on who asks when."""
+    return f"{what_happened(event)}; {how_rare(event)}; {when(event)}"
