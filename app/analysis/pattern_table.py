@@ -20,6 +20,7 @@ PRICE: Final = "price"
 WORD: Final = "word"
 
 UP_AND_DOWN: Final = ("up", "down")
+TIGHT_AND_WIDE: Final = ("tight", "wide")
 BOTH: Final = ("both",)
 """The side of a pattern of the whole book."""
 
@@ -245,15 +246,14 @@ PATTERNS: Final[tuple[Pattern, ...]] = (
         "spread_regime",
         "spread_regimes:SpreadRegimes",
         8,
-        BOTH,
-        "regime",
+        TIGHT_AND_WIDE,
+        "",
         {
             "normal": "the spread is 0.8 … 1.25 × its median, or beyond on the other side",
             "one_sided": "a side is empty",
         },
         (
-            Evidence("regime", WORD, "`tight` or `wide`", ("tight", "wide")),
-            Evidence("ratio", COUNT, "spread over its median"),
+            Evidence("ratio", COUNT, "spread/median (wide) or median/spread (tight)"),
             Evidence("spread_ticks", TICKS, "the spread"),
             Evidence("median_spread", PRICE, "its recent median in whole ticks, as frozen"),
         ),

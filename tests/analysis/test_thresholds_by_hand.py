@@ -362,6 +362,37 @@ def test_a_flicker_is_back_to_four_fifths_within_half_a_second(
     assert only(analyse(records), "pulling", second(225))["close_reason"] == reason
 
 
+# Quote bursts -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("usual_prints", "prints", "found"),
+    [
+        pytest.param(0, 0, 1, id="prints are rare, and none comes"),
+        pytest.param(0, 1, 0, id="prints are rare, and one comes"),
+        pytest.param(2, 2, 1, id="as many as usual"),
+        pytest.param(2, 3, 0, id="more than usual"),
+    ],
+)
+def test_a_burst_of_quotes_comes_with_no_more_prints_than_three_quarters_of_the_seconds_have(
+    analyse: Analyse, usual_prints: int, prints: int, found: int
+) -> None:
+    steps = [quote(at=k, ask=10.05 + 0.01 * (k % 2)) for k in range(1012)]
+    burst = [quote(at=1012.1 + 0.02 * k, ask=10.05 + 0.01 * (k % 2)) for k in range(10)]
+    trades = [trade(at=5.5, price=10.00, size=10, aggressor="sell")]
+    trades += [
+        trade(at=number + 0.5 + 0.1 * k, price=10.00, size=10, aggressor="sell")
+        for number in range(10, 1010)
+        for k in range(usual_prints)
+    ]
+    trades += [
+        trade(at=1012.5 + 0.1 * k, price=10.00, size=10, aggressor="sell") for k in range(prints)
+    ]
+    records = stream(*steps, *burst, *trades, quote(at=1014), quote(at=1030))
+    events = all_of(analyse(records), "quote_burst", second(1025))
+    assert [event["evidence"]["trades_per_second"] for event in events] == [prints] * found
+
+
 # Spread regimes -----------------------------------------------------------------------------------
 
 
@@ -385,7 +416,7 @@ def test_a_regime_is_twice_or_half_the_usual_spread(
 ) -> None:
     records = twenty_ticks_then((70.5, ticks), (80, ticks))
     found = all_of(analyse(records), "spread_regime", second(79))
-    assert [event["evidence"]["regime"] for event in found] == regimes
+    assert [event["side"] for event in found] == regimes
 
 
 @pytest.mark.parametrize(
@@ -397,6 +428,26 @@ def test_a_regime_ends_within_a_fifth_less_and_a_quarter_more_of_the_usual_sprea
 ) -> None:
     records = twenty_ticks_then((70.5, ticks), (74, nearer), (90, nearer))
     assert only(analyse(records), "spread_regime", second(85))["close_reason"] == reason
+
+
+@pytest.mark.parametrize(
+    ("ticks", "ratio"),
+    [
+        pytest.param((50, 45), 2.5, id="wide"),
+        pytest.param((5, 8), 4.0, id="tight"),
+        pytest.param((45, 50), 2.5, id="wider when it goes on"),
+    ],
+)
+def test_the_statistic_of_a_regime_is_the_ratio_that_it_shows_also_when_it_goes_on(
+    analyse: Analyse, ticks: tuple[int, int], ratio: float
+) -> None:
+    first, again = ticks
+    records = twenty_ticks_then((70.5, first), (73, 20), (74, again), (80, 20), (90, 20))
+    found = only(analyse(records), "spread_regime", second(89))
+    assert found["closed_at"] == second(80)
+    assert found["statistic"] == pytest.approx(ratio)
+    assert found["evidence"]["ratio"] == found["statistic"]
+    assert found["evidence"]["spread_ticks"] in ticks
 
 
 @pytest.mark.parametrize(("lasts", "found"), [(1.05, 1), (0.95, 0)])
@@ -434,7 +485,7 @@ def test_no_tight_regime_begins_where_four_fifths_of_the_time_show_one_tick(
     tight = [quote(at=at, bid=9.70, ask=9.71) for at in (last + 0.5, last + 5)]
     answers = analyse(stream(*at_first, *narrow, *wide, *tight))
     events = all_of(answers, "spread_regime", second(last + 4))
-    assert len([event for event in events if event["evidence"]["regime"] == "tight"]) == found
+    assert len([event for event in events if event["side"] == "tight"]) == found
 
 
 # Stacking -----------------------------------------------------------------------------------------

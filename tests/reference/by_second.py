@@ -268,7 +268,7 @@ def _burst_second(past: Past, scales: Scales, lives: Lives, second: Second) -> N
         event = lives.open("burst", "both", opened_at, at, (None, None), 1.0, "C")
     event.closing = None
     event.notes = [often, most]
-    event.show(moment, count / most, evidence)
+    event.show_if_peak(moment, count / most, evidence)
 
 
 def _bursts(scales: Scales, second: Second, most: float) -> bool:
@@ -278,4 +278,4 @@ def _bursts(scales: Scales, second: Second, most: float) -> bool:
         return False
     if not second.flicker_share or second.flicker_share < flickers:
         return False
-    return not second.traded or (busy is not None and second.prints < busy)
+    return not second.traded or (busy is not None and second.prints <= busy)

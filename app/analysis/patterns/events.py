@@ -74,7 +74,11 @@ PUBLISHED_FIELDS = tuple(_EVENT_FIELDS[: _EVENT_FIELDS.index("evidence") + 1])
 
 @dataclass(slots=True)
 class Opening:
-    """An opening condition that came true: what an event is made from; prices in price units."""
+    """An opening condition that came true: what an event is made from; prices in price units.
+
+    `is_of_peak`: the evidence belongs to the statistic, so that an event that goes on with a lower
+    one keeps both.
+    """
 
     type: str
     side: str
@@ -87,6 +91,7 @@ class Opening:
     price_low: int | None = None
     price_high: int | None = None
     key: str = ""
+    is_of_peak: bool = False
 
 
 class Candidates:
@@ -162,8 +167,9 @@ class Events:
             event = self.live[key] = self._new_event(opening, key)
         elif event.closing_at is not None:
             event.closing_at = None
-            self.lower_evidence_class(event, opening.completed_at, opening.evidence_class)
-            self.update(event, opening.completed_at, opening.statistic, opening.evidence)
+            if opening.statistic > event.statistic or not opening.is_of_peak:
+                self.lower_evidence_class(event, opening.completed_at, opening.evidence_class)
+                self.update(event, opening.completed_at, opening.statistic, opening.evidence)
         return event
 
     def _new_event(self, opening: Opening, key: str) -> Event:
