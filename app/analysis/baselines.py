@@ -118,6 +118,7 @@ class Thresholds:
     trade_rate_q75: float | None = None
     flicker: float | None = None
     jump: float | None = None
+    order_size: float | None = None
     spread_slope: float | None = None
     impact: float | None = None
     drift: float | None = None
@@ -298,6 +299,7 @@ class Baselines:
         thresholds.trade_rate_q75 = self.trade_rate.quantile(0)
         thresholds.flicker = self.flicker.quantile(0)
         thresholds.jump = self.jump.quantile(0)
+        thresholds.order_size = self.order_size.quantile(0)
         thresholds.spread_slope = self.spread_slope.quantile(0)
         thresholds.impact = self.impact.ratio(MIN_IMPACT_SAMPLES)
         thresholds.drift = self.drift.ratio(MIN_DRIFT_SAMPLES)

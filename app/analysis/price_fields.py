@@ -19,6 +19,7 @@ PRICE_FIELDS: Final[dict[str, tuple[str, ...]]] = {
     "Baselines": ("spreads",),
     "BestPriceChanges": ("changed_from",),
     "Bounds": ("tick", "median", "tight", "wide"),
+    "Cluster": ("price", "low", "high"),
     "DepartedPrice": ("price",),
     "DetectorContext": ("mid2",),
     "DisplayedSize": ("price",),

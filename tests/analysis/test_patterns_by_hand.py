@@ -8,7 +8,7 @@ import pytest
 
 from app.analysis.patterns import events
 from app.analysis.quantiles import DecayClock, decayed_histogram
-from tests.analysis.hand_tapes import Analyse, calm, many_prices, only, swaying
+from tests.analysis.hand_tapes import Analyse, bought_at_ask, calm, many_prices, only, swaying
 from tests.builders import quote, second, stream, trade
 from tests.engine_answers import Records
 from tests.reference.lives import event_id
@@ -365,13 +365,20 @@ def test_a_takers_prints_of_one_stamp_at_two_prices_are_a_sweep(analyse: Analyse
 def test_three_prints_between_bid_and_ask_are_hidden_ones(analyse: Analyse) -> None:
     records = stream(
         quote(at=0),
-        *(trade(at=at, price=10.03, size=10, aggressor="buy") for at in (1, 11, 20)),
-        trade(at=15, price=10.05, size=70, aggressor="buy"),
+        *bought_at_ask(20),
+        *(trade(at=at, price=10.03, size=10, aggressor="buy") for at in (11, 21, 30)),
+        trade(at=25, price=10.05, size=70, aggressor="buy"),
     )
-    found = only(analyse(records), "hidden_print", second(40))
-    assert (found["opened_at"], found["noticed_at"]) == (second(1), second(20))
-    assert found["closed_at"] == second(30)
-    assert found["evidence"] == {"prints": 3, "volume_shares": 30, "volume_share": 0.3}
+    found = only(analyse(records), "hidden_print", second(50))
+    assert (found["opened_at"], found["noticed_at"]) == (second(11), second(30))
+    assert found["closed_at"] == second(40)
+    assert (found["statistic"], found["threshold"]) == (30 / 20, 1.0)
+    assert found["evidence"] == {
+        "prints": 3,
+        "volume_shares": 30,
+        "floor_shares": 20,
+        "volume_share": 0.3,
+    }
 
 
 def test_a_spread_twice_the_usual_for_a_second_is_a_wide_regime(analyse: Analyse) -> None:

@@ -5,7 +5,15 @@ Where every sample of a scale is 100, its median is 100: a sample that occurred 
 
 import pytest
 
-from tests.analysis.hand_tapes import Analyse, all_of, calm, many_prices, only, swaying
+from tests.analysis.hand_tapes import (
+    Analyse,
+    all_of,
+    bought_at_ask,
+    calm,
+    many_prices,
+    only,
+    swaying,
+)
 from tests.builders import quote, second, stream, trade
 from tests.engine_answers import Records
 
@@ -108,10 +116,80 @@ def test_an_absorption_fades_below_three_quarters_of_the_usual_flow(analyse: Ana
 def test_hidden_prints_are_three_with_gaps_of_at_most_ten_seconds(
     analyse: Analyse, prints: int, gap: float, found: int
 ) -> None:
-    inside = [trade(at=1 + gap * k, price=10.03, size=10, aggressor="buy") for k in range(prints)]
-    events = all_of(analyse(stream(quote(at=0), *inside)), "hidden_print", second(60))
+    inside = [trade(at=11 + gap * k, price=10.03, size=10, aggressor="buy") for k in range(prints)]
+    records = stream(quote(at=0), *bought_at_ask(10), *inside)
+    events = all_of(analyse(records), "hidden_print", second(70))
     assert len(events) == found
-    assert [event["closed_at"] for event in events] == [second(31)] * found
+    assert [event["closed_at"] for event in events] == [second(41)] * found
+
+
+@pytest.mark.parametrize(("size", "opened"), [(10, [13]), (9.9, [14]), (7.5, [14]), (7.4, [])])
+def test_hidden_prints_have_the_volume_of_a_large_market_order(
+    analyse: Analyse, size: float, opened: list[int]
+) -> None:
+    # Three prints from second 11 on, and a fourth, against orders of 30.
+    inside = [trade(at=11 + k, price=10.03, size=size, aggressor="buy") for k in range(4)]
+    records = stream(quote(at=0), *bought_at_ask(30), *inside)
+    events = all_of(analyse(records), "hidden_print", second(60))
+    assert [event["noticed_at"] for event in events] == [second(at) for at in opened]
+    assert [event["statistic"] for event in events] == [4 * size / 30] * len(opened)
+
+
+def test_no_hidden_prints_begin_while_the_size_of_orders_is_unknown(analyse: Analyse) -> None:
+    inside = [trade(at=11 + k, price=10.03, size=50, aggressor="buy") for k in range(4)]
+    records = stream(quote(at=0), *bought_at_ask(30)[:39], *inside)
+    assert all_of(analyse(records), "hidden_print", second(60)) == []
+
+
+def hidden_at(*places: tuple[float, float]) -> Records:
+    """Print 10 inside the quote at such times and prices, where the tick is a cent."""
+    inside = [trade(at=at, price=price, size=10, aggressor="buy") for at, price in places]
+    asks = [quote(at=at, bid=10.00, ask=10.50) for at in (5, 60)]
+    return stream(*many_prices(), *bought_at_ask(10), *asks, *inside)
+
+
+def thrice(at: float, price: float) -> list[tuple[float, float]]:
+    return [(at, price), (at + 0.25, price), (at + 0.5, price)]
+
+
+@pytest.mark.parametrize(
+    ("places", "ranges"),
+    [
+        pytest.param([*thrice(11, 10.20), *thrice(12, 10.21)], [(10.20, 10.21, 6)], id="a tick"),
+        pytest.param([*thrice(11, 10.20), *thrice(12, 10.195)], [(10.195, 10.20, 6)], id="half"),
+        pytest.param(
+            [*thrice(11, 10.20), *thrice(12, 10.22)],
+            [(10.20, 10.20, 3), (10.22, 10.22, 3)],
+            id="two ticks",
+        ),
+        pytest.param(
+            [*thrice(11, 10.20), *thrice(12, 10.21), *thrice(13, 10.22), (14, 10.205)],
+            [(10.20, 10.22, 10)],
+            id="two ticks with one between",
+        ),
+        pytest.param(
+            [*thrice(11, 10.20), *thrice(12, 10.21)[:2]], [(10.20, 10.20, 3)], id="two prints"
+        ),
+        pytest.param(
+            [*thrice(11, 10.20), *thrice(22, 10.21)],
+            [(10.20, 10.20, 3), (10.21, 10.21, 3)],
+            id="the first is silent",
+        ),
+        pytest.param(
+            [*thrice(11, 10.20), *thrice(12, 10.22), *thrice(13, 10.21)],
+            [(10.20, 10.21, 6), (10.22, 10.22, 3)],
+            id="between two",
+        ),
+    ],
+)
+def test_hidden_prints_at_adjacent_prices_are_one_event_once_each_has_three(
+    analyse: Analyse, places: list[tuple[float, float]], ranges: list[tuple[float, float, int]]
+) -> None:
+    found = all_of(analyse(hidden_at(*places)), "hidden_print", second(58))
+    shown = [(e["price_low"], e["price_high"], e["evidence"]["prints"]) for e in found]
+    assert shown == [pytest.approx(one) for one in ranges]
+    silent = [max(at for at, price in places if low <= price <= high) for low, high, _ in ranges]
+    assert [e["closed_at"] for e in found] == [second(at + 10) for at in silent]
 
 
 # Icebergs -----------------------------------------------------------------------------------------
@@ -674,12 +752,13 @@ def strength_after(candidates: list[int], analyse: Analyse) -> float | None:
     """Return the strength of three hidden prints after candidates of so many prints each."""
     place_ms = iter(range(10_000))
     ended = [
-        trade(at=1 + next(place_ms) / 1000, price=10.01 + n / 100, size=1, aggressor="buy")
+        trade(at=6 + next(place_ms) / 1000, price=10.01 + n / 100, size=1, aggressor="buy")
         for n, prints in enumerate(candidates)
         for _ in range(prints)
     ]
-    three = [trade(at=at, price=16.00, size=1, aggressor="buy") for at in (30, 31, 32)]
-    answers = analyse(stream(quote(at=0, ask=20.00), *ended, *three))
+    three = [trade(at=at, price=16.00, size=1, aggressor="buy") for at in (36, 37, 38)]
+    orders = bought_at_ask(1, price=20.00)
+    answers = analyse(stream(quote(at=0, ask=20.00), *orders, *ended, *three))
     [found] = [e for e in all_of(answers, "hidden_print", second(60)) if e["price_low"] == 16.00]
     strength: float | None = found["strength"]
     return strength

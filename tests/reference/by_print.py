@@ -1,7 +1,7 @@
 """Sweeps, icebergs, absorptions and hidden prints: what is seen in prints."""
 
 from bisect import bisect_right
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import groupby
 from operator import attrgetter
 from statistics import median
@@ -24,6 +24,7 @@ from tests.reference.past import (
     Past,
     Print,
     Stretch,
+    ceil_second,
     is_worse,
     price_of,
     side_taken,
@@ -567,63 +568,106 @@ def _show_absorption(event: Happening, flow: Flow, *, always: bool = False) -> N
 
 
 @dataclass
-class Run:
-    """Inside prints at one price and side with no long gap between them."""
+class Cluster:
+    """Inside prints of one side with no long gap between them, at one price or at neighbours."""
 
-    prints: list[Print] = field(default_factory=list)
+    price: int
+    began: int  # position of the print that began it
+    floor: float
+    prints: list[Print]
 
     @property
     def silent_at(self) -> float:
         """When it is over if nothing follows."""
-        return self.prints[-1].stamp + HIDDEN_GAP_MS
+        return max(one.stamp for one in self.prints) + HIDDEN_GAP_MS
+
+    @property
+    def size(self) -> float:
+        """Volume of its prints."""
+        return sum(one.size for one in self.prints)
+
+    @property
+    def range(self) -> tuple[int, int]:
+        """Lowest and highest price."""
+        prices = [one.price for one in self.prints]
+        return min(prices), max(prices)
+
+    def reaches(self, price: int, distance: int = 0) -> bool:
+        """Tell whether it is a true cluster, and a price within some distance from it."""
+        low, high = self.range
+        return len(self.prints) >= 3 and low - distance <= price <= high + distance
 
 
-def hidden_prints(past: Past, _: Scales) -> Lives:
-    """Return runs of prints strictly inside the quote before them."""
+def hidden_prints(past: Past, scales: Scales) -> Lives:
+    """Return clusters of prints strictly inside the quote before them, of a volume that counts."""
     lives = Lives("hidden_print")
     for stretch in past.stretches:
-        signed = [one for one in past.prints_of(stretch) if one.inside and one.taker != 0]
-        for key in sorted({(side_taken(one.taker), one.price) for one in signed}):
-            for run in _runs([o for o in signed if (side_taken(o.taker), o.price) == key]):
-                place = key[0] * LAST + run.prints[0].position
-                lives.candidate((run.silent_at, TIMER, place), len(run.prints))
-                _live_hidden(past, lives, key, run)
+        for side in (BID, ASK):
+            living: list[Cluster] = []
+            for one in past.prints_of(stretch):
+                if one.inside and one.takes(side):
+                    living = _silenced(lives, side, living, one.stamp)
+                    _add_hidden(past, scales, lives, side, living, one)
+            _silenced(lives, side, living, float("inf"))
         lives.sleep(stretch.sleep)
     return lives
 
 
-def _runs(prints: list[Print]) -> list[Run]:
-    runs: list[Run] = []
-    for one in prints:
-        if not runs or one.stamp > runs[-1].silent_at:
-            runs.append(Run())
-        runs[-1].prints.append(one)
-    return runs
+def _silenced(lives: Lives, side: int, living: list[Cluster], at: float) -> list[Cluster]:
+    """End the clusters that are silent before an instant, and return the others."""
+    for cluster in living:
+        if cluster.silent_at < at:
+            place = side * LAST + cluster.began
+            moment = (cluster.silent_at, TIMER, place)
+            lives.candidate(moment, cluster.size / cluster.floor)
+            event = lives.living((side, cluster.price), cluster.silent_at)
+            if event is not None:
+                event.close(cluster.silent_at, "silence")
+    return [cluster for cluster in living if cluster.silent_at >= at]
 
 
-def _live_hidden(past: Past, lives: Lives, key: tuple[int, int], run: Run) -> None:
-    if len(run.prints) < 3:
-        return
-    side, price = key
-    third = run.prints[2]
-    event = lives.living(key, third.stamp)
+def _add_hidden(  # noqa: PLR0913, PLR0917 - a print, and all that it may change
+    past: Past, scales: Scales, lives: Lives, side: int, living: list[Cluster], one: Print
+) -> None:
+    mine = [c for c in living if c.reaches(one.price)]
+    mine += [c for c in living if c.price == one.price]
+    if mine:
+        cluster = mine[0]
+        cluster.prints.append(one)
+    else:
+        second_before = ceil_second(one.stamp) - 1000
+        floor = scales.named["order_size"].through(second_before, 0.75)
+        if floor is None:
+            return
+        cluster = Cluster(one.price, one.position, floor, [one])
+        living.append(cluster)
+    tick = past.tick_at_position(one.position)
+    if len(cluster.prints) == 3 and tick is not None:
+        others = [c for c in living if c is not cluster and c.reaches(one.price, tick)]
+        if others:
+            living.remove(cluster)
+            others[0].prints.extend(cluster.prints)
+            others[0].prints.sort(key=attrgetter("position"))
+            cluster = others[0]
+    if len(cluster.prints) >= 3 and cluster.size >= cluster.floor:
+        _show_hidden(past, lives, side, cluster)
+
+
+def _show_hidden(past: Past, lives: Lives, side: int, cluster: Cluster) -> None:
+    first, last = cluster.prints[0], cluster.prints[-1]
+    event = lives.living((side, cluster.price), last.stamp)
     if event is None:
-        opened_at = run.prints[0].stamp
-        event = lives.open(key, side, opened_at, third.stamp, (price, price), 3.0, "A")
+        key = (side, cluster.price)
+        event = lives.open(key, side, first.stamp, last.stamp, cluster.range, 1.0, "A")
     event.closing = None
-    for number in range(3, len(run.prints) + 1):
-        _show_hidden(past, event, run.prints[:number])
-    event.close(run.silent_at, "silence")
-
-
-def _show_hidden(past: Past, event: Happening, prints: list[Print]) -> None:
-    volume = sum(one.size for one in prints)
-    first, last = prints[0].position, prints[-1].position
-    everything = sum(one.size for one in past.prints_between(first - 1, last + 1))
+    everything = past.prints_between(first.position - 1, last.position + 1)
     evidence: Evidence = {
-        "prints": len(prints),
-        "volume_shares": volume,
-        "volume_share": volume / everything,
+        "prints": len(cluster.prints),
+        "volume_shares": cluster.size,
+        "floor_shares": cluster.floor,
+        "volume_share": cluster.size / sum(one.size for one in everything),
     }
-    moment = (prints[-1].stamp, RECORD, last)
-    event.show(moment, len(prints), evidence, given=all(one.given for one in prints))
+    moment = (last.stamp, RECORD, last.position)
+    given = all(one.given for one in cluster.prints)
+    event.show_if_peak(moment, cluster.size / cluster.floor, evidence, given=given)
+    event.widen(moment, *cluster.range)

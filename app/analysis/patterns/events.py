@@ -253,6 +253,17 @@ class Events:
         event.updated_at = max(event.updated_at, whole_second(at))
         event.is_changed = True
 
+    def widen(self, event: Event, at: float, low: int, high: int) -> None:
+        """Extend an event's price range to prices from `low` to `high`."""
+        lowest, highest = _price(low, self.digits), _price(high, self.digits)
+        if event.price_low is None or lowest is None or event.price_high is None or highest is None:
+            return
+        if lowest < event.price_low or highest > event.price_high:
+            event.price_low = min(lowest, event.price_low)
+            event.price_high = max(highest, event.price_high)
+            event.updated_at = max(event.updated_at, whole_second(at))
+            event.is_changed = True
+
     def lower_evidence_class(self, event: Event, at: float, evidence_class: str) -> None:
         """Lower an event's evidence class from A to B."""
         if evidence_class == "B" and event.evidence_class == "A":

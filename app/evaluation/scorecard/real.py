@@ -49,6 +49,27 @@ def hidden_clusters(labels: pd.DataFrame, digits: int) -> list[TrueEvent]:
     ]
 
 
+def score_hidden_prints(
+    events: Sequence[Event], labels: pd.DataFrame, hours: float, digits: int
+) -> PrecisionRecall:
+    """Score hidden prints: precision against all labelled clusters, recall of the large ones.
+
+    Large is at or above the floor in the evidence of the newest event that opened by then.
+    """
+    truths = hidden_clusters(labels, digits)
+    by_stamp = sorted(events, key=lambda event: event.opened_at)
+    stamps = np.array([event.opened_at for event in by_stamp])
+    newest = np.searchsorted(stamps, labels["end_ms"].to_numpy(), side="right") - 1
+    large = [
+        truth
+        for truth, size, place in zip(truths, labels["size"], newest.tolist(), strict=True)
+        if place >= 0 and size >= float(by_stamp[place].evidence["floor_shares"])
+    ]
+    by_large = match_events(events, large, hours)
+    precision = match_events(events, truths, hours).precision
+    return PrecisionRecall(precision, by_large.recall, by_large.delays_seconds, hours)
+
+
 def refill_chains(refills: pd.DataFrame, digits: int) -> list[TrueEvent]:
     """Return the labelled chains of three or more refills."""
     return [
@@ -130,10 +151,11 @@ def score_labelled_tape(
         rows.append(("prints inside the quote", score_inside_prints(tape.records, flags.tolist())))
     labels = {name: folder / f"{stem}.{name}.csv.gz" for name in LABELS}
     if labels["hidden_clusters"].exists():
-        truths = hidden_clusters(pd.read_csv(labels["hidden_clusters"]), tape.digits)
-        rows.append(
-            ("hidden_print", match_events(found.of_type("hidden_print"), truths, found.hours))
+        clusters = pd.read_csv(labels["hidden_clusters"])
+        hidden = score_hidden_prints(
+            found.of_type("hidden_print"), clusters, found.hours, tape.digits
         )
+        rows.append(("hidden_print", hidden))
     if labels["market_orders"].exists():
         orders = pd.read_csv(labels["market_orders"])
         rows.append(("sweep", score_sweeps(found.of_type("sweep"), orders, found.hours)))

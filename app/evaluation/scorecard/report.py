@@ -35,7 +35,8 @@ icebergs, hidden prints and sweeps 1.
 REAL = """## Real truth
 
 Labelled real tapes, which are not part of the project. Sweeps: market orders over two or more
-visible prices, at least as large as the floor in the evidence of the newest sweep. Icebergs:
+visible prices, at least as large as the floor in the evidence of the newest sweep. Hidden prints:
+likewise clusters of three or more; precision against all of these. Icebergs:
 exchange-native ones; precision against any labelled refill in them, recall of chains of three
 or more.
 """
