@@ -10,10 +10,12 @@ from app.analysis.quantiles import (
     DecayedHistogram,
     DecayedRatio,
     FloatArray,
+    IntArray,
     decayed_histogram,
     float_array,
     samples_needed,
     sum_in_order,
+    unsigned_array,
 )
 from app.analysis.records import Quote
 
@@ -57,10 +59,14 @@ class TickSize:
 
 @dataclass(slots=True, init=False)
 class SecondSample:
-    """What one second adds to the baselines; None where unknown."""
+    """What one second adds to the baselines; None where unknown.
+
+    `mid2` is twice the valid mid at its end, 0 where there is none.
+    """
 
     quote: Quote | None
     spread: int | None
+    mid2: int
     mid_move: float | None
     signed_volume: float
     log_ofi: float | None
@@ -76,6 +82,7 @@ class SecondSample:
         quote: Quote | None,
         *,
         spread: int | None,
+        mid2: int,
         mid_move: float | None,
         signed_volume: float,
         log_ofi: float | None,
@@ -88,6 +95,7 @@ class SecondSample:
     ) -> None:
         self.quote = quote
         self.spread = spread
+        self.mid2 = mid2
         self.mid_move = mid_move
         self.signed_volume = signed_volume
         self.log_ofi = log_ofi
@@ -111,6 +119,7 @@ class Thresholds:
     one_tick_share: float = 0.0
     flow: float | None = None
     taker_flow: float | None = None
+    taker_flow_q99: float | None = None
     quote_flow: float | None = None
     removal: float | None = None
     quote_rate_q95: float | None = None
@@ -144,7 +153,8 @@ class Baselines:
     """Decayed statistics of a ticker's past; definitions and quantiles in docs/patterns.md, Scales.
 
     `flow_30s` and `flow_10s` are the signed taker volume of the last 30 and 10 s, `log_ofi_10s` the
-    log-OFI of the last 10 s. `orders_span_stamps` tells whether this feed gives the trades of one
+    log-OFI of the last 10 s. `mids` are twice the valid mids at the last 31 whole seconds, 0 where
+    there was none. `orders_span_stamps` tells whether this feed gives the trades of one
     market order different stamps.
     """
 
@@ -153,7 +163,7 @@ class Baselines:
     spread: DecayedHistogram = field(default_factory=lambda: _price_histogram(0.5))
     recent_spread: DecayedHistogram = field(default_factory=lambda: _price_histogram(0.5))
     flow: DecayedHistogram = field(default_factory=lambda: decayed_histogram(0.5))
-    taker_flow: DecayedHistogram = field(default_factory=lambda: decayed_histogram(0.95))
+    taker_flow: DecayedHistogram = field(default_factory=lambda: decayed_histogram(0.95, 0.99))
     quote_flow: DecayedHistogram = field(default_factory=lambda: decayed_histogram(0.95))
     removal: DecayedHistogram = field(default_factory=lambda: decayed_histogram(0.95))
     quote_rate: DecayedHistogram = field(default_factory=lambda: decayed_histogram(0.95, 0.99))
@@ -170,6 +180,7 @@ class Baselines:
     signed_volumes: FloatArray = field(default_factory=float_array)
     log_ofis: FloatArray = field(default_factory=float_array)
     spreads: FloatArray = field(default_factory=float_array)
+    mids: IntArray = field(default_factory=unsigned_array)
     flow_30s: float = 0.0
     flow_10s: float = 0.0
     log_ofi_10s: float = 0.0
@@ -204,7 +215,7 @@ class Baselines:
     def clear_recent(self) -> None:
         """Clear the sums of the last seconds, as after a sleep; the histograms stay."""
         self.signed_volumes, self.log_ofis = float_array(), float_array()
-        self.spreads = float_array()
+        self.spreads, self.mids = float_array(), unsigned_array()
         self.flow_30s = self.flow_10s = self.log_ofi_10s = 0.0
 
     def add_recent_flows(self, sample: SecondSample) -> None:
@@ -214,10 +225,20 @@ class Baselines:
         self.flow_30s = sum_in_order(self.signed_volumes)
         self.flow_10s = sum_in_order(self.signed_volumes[-_SHORT_SECONDS:])
         self.log_ofi_10s = sum_in_order(self.log_ofis)
+        self.mids.append(sample.mid2)
+        if len(self.mids) > _FLOW_SECONDS + 1:
+            del self.mids[0]
         if sample.spread is None:
             self.spreads = float_array()
         else:
             _append_bounded(self.spreads, sample.spread, 2 * _SLOPE_SECONDS)
+
+    def mid_move(self, seconds: int) -> float | None:
+        """Return the mid's move over the last seconds, in price units; None where unknown."""
+        if len(self.mids) <= seconds:
+            return None
+        before, now = self.mids[-1 - seconds], self.mids[-1]
+        return (now - before) / 2 if before and now else None
 
     @property
     def tightening(self) -> float | None:
@@ -292,6 +313,7 @@ class Baselines:
         thresholds.one_tick_share = self.one_tick.ratio(samples_needed(0.5)) or 0.0
         thresholds.flow = self.flow.quantile(0)
         thresholds.taker_flow = self.taker_flow.quantile(0)
+        thresholds.taker_flow_q99 = self.taker_flow.quantile(1)
         thresholds.quote_flow = self.quote_flow.quantile(0)
         thresholds.removal = self.removal.quantile(0)
         thresholds.quote_rate_q95 = self.quote_rate.quantile(0)

@@ -275,6 +275,27 @@ PATTERNS: Final[tuple[Pattern, ...]] = (
         ),
     ),
     Pattern(
+        "trade_burst",
+        "trade_bursts:TradeBursts",
+        14,
+        SIDE_NAMES,
+        "",
+        {
+            "turned": "the flow has the other direction",
+            "faded": "the flow is under half of what opened it",
+        },
+        (
+            Evidence("volume_shares", SHARES, "volume that took the side in the 10 s"),
+            Evidence("floor_shares", SHARES, "the signed volume that it had to reach"),
+            Evidence("prints", COUNT, "prints that took the side in the 10 s"),
+            Evidence("one_sided_share", COUNT, "abs(F) over all takers' volume of the 10 s"),
+            Evidence(
+                "window_share", COUNT, "part of the volume that took the side in the last 5 min"
+            ),
+            Evidence("mid_move", PRICE, "the mid's move over the 10 s; absent while unknown"),
+        ),
+    ),
+    Pattern(
         "price_gap",
         "price_gaps:PriceGaps",
         9,

@@ -13,10 +13,10 @@ from app.analysis.price_units import UNITS_PER_ONE
 from app.analysis.records import Quote
 
 PRICE_FIELDS: Final[dict[str, tuple[str, ...]]] = {
-    "Absorption": ("second_volume", "mids"),
+    "Absorption": ("second_volume",),
     "Bar": ("spread_ms", "min_spread", "max_spread", "bid_price", "ask_price", "mid2", "spread"),
     "BarBuilder": ("last_bid_price", "last_ask_price", "last_mid2"),
-    "Baselines": ("spreads",),
+    "Baselines": ("spreads", "mids"),
     "BestPriceChanges": ("changed_from",),
     "Bounds": ("tick", "median", "tight", "wide"),
     "Cluster": ("price", "low", "high"),

@@ -132,7 +132,7 @@ def test_hidden_prints_have_the_volume_of_a_large_market_order(
     records = stream(quote(at=0), *bought_at_ask(30), *inside)
     events = all_of(analyse(records), "hidden_print", second(60))
     assert [event["noticed_at"] for event in events] == [second(at) for at in opened]
-    assert [event["statistic"] for event in events] == [4 * size / 30] * len(opened)
+    assert [event["statistic"] for event in events] == [pytest.approx(4 * size / 30)] * len(opened)
 
 
 def test_no_hidden_prints_begin_while_the_size_of_orders_is_unknown(analyse: Analyse) -> None:
@@ -680,6 +680,78 @@ def test_prints_at_one_price_or_back_tell_nothing_about_stamps(analyse: Analyse)
     ]
     records = judged(back, 0.001, 10.05, 10.06)
     assert all_of(analyse(records), "sweep", second(160)) == []
+
+
+# Trade bursts -------------------------------------------------------------------------------------
+
+
+def bursts(*prints: tuple[float, float]) -> Records:
+    """Buy 10 every twenty seconds, the q99 of ten seconds; then trade, negative sizes being sold.
+
+    The mid rises by two cents before the prints, which come at such fractions after 1012 s.
+    """
+    usual = [
+        trade(at=k + 0.5, price=10.05, size=10, aggressor="buy") for k in range(0, 1001, 20)
+    ]
+    last = [
+        trade(at=1012 + at, price=10.05, size=abs(size), aggressor="buy" if size > 0 else "sell")
+        for at, size in prints
+    ]
+    moved = quote(at=1010.5, bid=10.02, ask=10.07)
+    return stream(quote(at=0), *usual, moved, *last, quote(at=1040))
+
+
+@pytest.mark.parametrize(
+    ("prints", "statistics"),
+    [
+        pytest.param([(0.2, 4), (0.4, 4), (0.6, 4)], [1.2], id="three prints of 12"),
+        pytest.param([(0.2, 4), (0.4, 3), (0.6, 3)], [1.0], id="the q99"),
+        pytest.param([(0.2, 4), (0.4, 3), (0.6, 2.9)], [], id="less"),
+        pytest.param([(0.2, 6), (0.4, 6)], [], id="two prints"),
+        pytest.param([(0.2, 8), (0.3, -2.6), (0.4, 8), (0.6, 8)], [2.14], id="0.805 of one side"),
+        pytest.param([(0.2, 8), (0.3, -2.7), (0.4, 8), (0.6, 8)], [], id="0.798 of one side"),
+    ],
+)
+def test_a_trade_burst_is_a_rare_flow_of_three_prints_to_one_side(
+    analyse: Analyse, prints: list[tuple[float, float]], statistics: list[float]
+) -> None:
+    found = all_of(analyse(bursts(*prints)), "trade_burst", second(1030))
+    assert [event["statistic"] for event in found] == pytest.approx(statistics)
+
+
+THREE = [(0.2, 4), (0.4, 4), (0.6, 4)]
+
+
+def test_a_trade_burst_shows_what_it_rests_on(analyse: Analyse) -> None:
+    found = only(analyse(bursts(*THREE)), "trade_burst", second(1030))
+    assert (found["side"], found["evidence_class"]) == ("ask", "A")
+    assert (found["opened_at"], found["noticed_at"]) == (second(1012.2), second(1013))
+    assert (found["price_low"], found["price_high"]) == (None, None)
+    assert found["evidence"] == {
+        "volume_shares": 12,
+        "floor_shares": 10,
+        "prints": 3,
+        "one_sided_share": 1.0,
+        # Fifteen prints of ten in the five minutes before.
+        "window_share": pytest.approx(12 / 162),
+        "mid_move": pytest.approx(0.02),
+    }
+
+
+@pytest.mark.parametrize(
+    ("later", "reason", "at"),
+    [
+        pytest.param([], "faded", 1023, id="ten seconds later"),
+        pytest.param([(2.5, -6.9)], "faded", 1023, id="5.1 left"),
+        pytest.param([(2.5, -7.1)], "faded", 1015, id="4.9 left"),
+        pytest.param([(2.5, -13)], "turned", 1015, id="sold"),
+    ],
+)
+def test_a_trade_burst_closes_below_half_of_the_q99_or_turned(
+    analyse: Analyse, later: list[tuple[float, float]], reason: str, at: int
+) -> None:
+    found = only(analyse(bursts(*THREE, *later)), "trade_burst", second(1035))
+    assert (found["close_reason"], found["closed_at"]) == (reason, second(at))
 
 
 # Walls --------------------------------------------------------------------------------------------

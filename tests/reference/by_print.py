@@ -552,16 +552,14 @@ def _open_absorption(past: Past, lives: Lives, flow: Flow, event: Happening | No
         event = lives.open(flow.side, flow.side, opened_at, flow.at, prices, 1.5, "A")
     event.closing = None
     event.notes = [flow.usual, flow.price]
-    _show_absorption(event, flow, always=True)
+    _show_absorption(event, flow)
 
 
-def _show_absorption(event: Happening, flow: Flow, *, always: bool = False) -> None:
+def _show_absorption(event: Happening, flow: Flow) -> None:
     usual: float = event.notes[0]
-    statistic = abs(flow.signed) / usual
-    if always or statistic > event.peak:
-        evidence = flow.evidence | {"usual_flow_shares": usual}
-        given = all(one.given for one in flow.prints)
-        event.show((flow.at, SECOND, 1), statistic, evidence, given=given)
+    evidence = flow.evidence | {"usual_flow_shares": usual}
+    given = all(one.given for one in flow.prints)
+    event.show_if_peak((flow.at, SECOND, 1), abs(flow.signed) / usual, evidence, given=given)
 
 
 # --- hidden prints -----------------------------------------------------------------------------
