@@ -128,6 +128,7 @@ PATTERNS: Final[tuple[Pattern, ...]] = (
         SIDE_NAMES,
         "price",
         {
+            "crossed": "the other side's best price was at the price or beyond it",
             "level_lost": "the side's best price was worse, or none, for 500 ms",
             "silence": "60 s after the newest refill",
         },
@@ -135,14 +136,14 @@ PATTERNS: Final[tuple[Pattern, ...]] = (
             Evidence(
                 "kind",
                 WORD,
-                "`native` after three refills within 1 ms, else `through` where prints of one "
-                "stamp took more than was shown, else `synthetic`",
-                ("native", "synthetic", "through"),
+                "`native` after a refill through, or three refills within 1 ms; else `synthetic`",
+                ("native", "synthetic"),
             ),
             Evidence("refills", COUNT, "refills so far"),
             Evidence("native_refills", COUNT, "those within 1 ms of the taking"),
-            Evidence("through_refills", COUNT, "those within the taking's own stamp"),
+            Evidence("through_refills", COUNT, "those through one print larger than what was shown"),
             Evidence("displayed_shares", SHARES, "size shown before the first refill"),
+            Evidence("median_shares", SHARES, "the side's median size, as frozen"),
             Evidence(
                 "executed_shares", SHARES, "takers' prints at the price from the first refill on"
             ),

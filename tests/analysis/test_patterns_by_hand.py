@@ -312,21 +312,31 @@ def test_a_stacking_is_seen_at_age_two_seconds_and_fades_below_a_quarter_more(
     assert found["evidence"]["added_shares"] == 250
 
 
-def test_more_than_was_displayed_filled_in_one_stamp_is_an_iceberg(analyse: Analyse) -> None:
+def test_a_print_of_more_than_was_displayed_is_a_native_iceberg(analyse: Analyse) -> None:
     records = stream(
-        quote(at=1),
-        trade(at=2, price=10.05, size=60, aggressor="buy"),
-        trade(at=2, price=10.05, size=90, aggressor="buy"),
-        quote(at=2.5, ask_size=80),
-        trade(at=3, price=10.05, size=50, aggressor="buy"),
-        quote(at=10, ask=10.06),
+        *calm(30),
+        trade(at=32, price=10.05, size=60, aggressor="buy"),
+        trade(at=32, price=10.05, size=110, aggressor="buy"),
+        quote(at=32.5, ask_size=80),
+        trade(at=33, price=10.05, size=50, aggressor="buy"),
+        quote(at=40, ask=10.06),
     )
-    found = only(analyse(records), "iceberg", second(20))
+    found = only(analyse(records), "iceberg", second(50))
     assert found["side"] == "ask"
-    assert found["statistic"] == pytest.approx(200 / 100)
-    assert (found["close_reason"], found["closed_at"]) == ("level_lost", second(10.5))
-    assert found["evidence"]["kind"] == "through"
+    assert found["opened_at"] == second(32)
+    assert (found["statistic"], found["threshold"]) == (pytest.approx(220 / 100), 0.5)
+    assert (found["close_reason"], found["closed_at"]) == ("level_lost", second(40.5))
+    assert (found["evidence"]["kind"], found["evidence"]["through_refills"]) == ("native", 1)
     assert found["evidence_class"] == "A"
+
+
+def test_prints_that_only_together_are_more_than_was_displayed_are_no_iceberg(
+    analyse: Analyse,
+) -> None:
+    # Orders that joined between the prints of a stamp look the same.
+    prints = [trade(at=32, price=10.05, size=60, aggressor="buy") for _ in range(4)]
+    records = stream(*calm(30), *prints, quote(at=40, ask=10.06))
+    assert analyse(records).events(second(60)) == []
 
 
 def test_three_refills_after_a_taking_within_a_minute_are_an_iceberg(analyse: Analyse) -> None:

@@ -276,6 +276,71 @@ def test_refills_come_within_half_a_second_and_three_within_a_minute(
         assert (event["close_reason"], event["closed_at"]) == ("silence", silent)
 
 
+@pytest.mark.parametrize(
+    ("size", "displayed", "statistics"),
+    [
+        pytest.param(51, 50, [0.51], id="just over half a median"),
+        pytest.param(49, 40, [], id="just under half a median"),
+        pytest.param(60, 60, [], id="what was displayed"),
+    ],
+)
+def test_an_iceberg_has_traded_half_of_the_sides_median(
+    analyse: Analyse, size: float, displayed: float, statistics: list[float]
+) -> None:
+    records = stream(
+        *calm(30),
+        quote(at=30.1, ask=10.04, ask_size=displayed),
+        trade(at=30.2, price=10.04, size=size, aggressor="buy"),
+        quote(at=30.3),
+        quote(at=40),
+    )
+    found = all_of(analyse(records), "iceberg", second(39))
+    assert [event["statistic"] for event in found] == pytest.approx(statistics)
+
+
+def test_no_refill_is_told_while_the_median_is_warming(analyse: Analyse) -> None:
+    print_through = trade(at=15, price=10.05, size=300, aggressor="buy")
+    records = stream(*calm(19), print_through, quote(at=40))
+    assert all_of(analyse(records), "iceberg", second(39)) == []
+
+
+@pytest.mark.parametrize(
+    ("bid", "closed"),
+    [
+        pytest.param(10.04, ("silence", 30.5 + 60), id="below the price"),
+        pytest.param(10.05, ("crossed", 33.25), id="at the price"),
+        pytest.param(10.06, ("crossed", 33.25), id="through the price"),
+    ],
+)
+def test_a_reserve_ends_at_once_where_the_other_side_quotes_at_or_through_its_price(
+    analyse: Analyse, bid: float, closed: tuple[str, float]
+) -> None:
+    records = stream(
+        *calm(30),
+        trade(at=30.5, price=10.05, size=300, aggressor="buy"),
+        quote(at=33.25, bid=bid, ask=10.07),
+        quote(at=33.5),
+        quote(at=110),
+    )
+    found = only(analyse(records), "iceberg", second(105))
+    assert (found["close_reason"], found["closed_at"]) == (closed[0], second(closed[1]))
+
+
+@pytest.mark.parametrize(("bid", "found"), [(10.04, 1), (10.05, 0)])
+def test_a_price_that_the_other_side_reached_is_not_refilled_but_quoted_anew(
+    analyse: Analyse, bid: float, found: int
+) -> None:
+    records: Records = [*calm(30), quote(at=60)]
+    for start in (30, 31, 32):
+        records += [
+            trade(at=start, price=10.05, size=100, aggressor="buy"),
+            quote(at=start, ask=10.07),
+            quote(at=start + 0.0004, ask=10.07, bid=bid),
+            quote(at=start + 0.0008, ask=10.05),
+        ]
+    assert len(all_of(analyse(stream(*records)), "iceberg", second(55))) == found
+
+
 # Suspected absorption and refills -----------------------------------------------------------------
 
 

@@ -190,7 +190,13 @@ class Refill:
     displayed: float
     shown: float
     taking: list[Print]
+    median: float
     delay: float = 0.0
+
+    @property
+    def moment(self) -> float:
+        """Its place in the stream: with its quote, or after all records of its stamp."""
+        return self.over - 0.5 if self.through else self.over - 1
 
     @property
     def native(self) -> bool:
@@ -198,9 +204,10 @@ class Refill:
         return not self.through and self.delay <= NATIVE_MS
 
 
-def refills_through(past: Past, side: int, stretch: Stretch) -> list[Refill]:
-    """R1: more was filled within a stamp than was displayed, and the price is best after it."""
+def refills_through(past: Past, scales: Scales, side: int, stretch: Stretch) -> list[Refill]:
+    """R1: a print took more than was displayed, and the price is best after its stamp."""
     found = []
+    usual = scales.named[SIDE_NAMES[side] + "_size"]
     first_quote = past.quotes_of(stretch).start
     for stamp, group in groupby(past.prints_of(stretch), key=attrgetter("stamp")):
         taking = [one for one in group if one.takes(side)]
@@ -208,16 +215,30 @@ def refills_through(past: Past, side: int, stretch: Stretch) -> list[Refill]:
             here = [one for one in taking if one.price == price]
             while here and (here[0].index < first_quote or price_of(here[0].before, side) != price):
                 del here[0]
-            after = past.standing_index(stamp)
-            if not here or here[0].before is None:
-                continue
-            displayed = size_of(here[0].before, side)
-            filled = sum(one.size for one in here) > displayed
-            if filled and price_of(past.quotes[after], side) == price:
+            after, median_size = past.standing_index(stamp), usual.before(stamp, 0.5)
+            met = [_displayed(one, side, price) for one in here]
+            larger = [size for one, size in zip(here, met, strict=True) if 0 < size < one.size]
+            if larger and median_size and price_of(past.quotes[after], side) == price:
                 shown = size_of(past.quotes[after], side)
                 end = past.position_after(stamp)
-                found.append(Refill(side, price, stamp, after, end, True, displayed, shown, here))
+                facts = (larger[0], shown, here, median_size)
+                found.append(Refill(side, price, stamp, after, end, True, *facts))
     return found
+
+
+def _displayed(one: Print, side: int, price: int) -> float:
+    """Return the size that the quote before a print displays at a price, 0 unless it is best."""
+    if one.before is None or price_of(one.before, side) != price:
+        return 0.0
+    return size_of(one.before, side)
+
+
+def _reaches(past: Past, index: int, side: int, price: int) -> bool:
+    """Tell whether a quote's other side is at a price of a side, or beyond."""
+    other = price_of(past.quotes[index], ASK if side == BID else BID)
+    if other is None:
+        return False
+    return other <= price if side == BID else other >= price
 
 
 def refills_after(past: Past, scales: Scales, side: int, stretch: Stretch) -> list[Refill]:
@@ -240,18 +261,18 @@ def refills_after(past: Past, scales: Scales, side: int, stretch: Stretch) -> li
             displayed, gone = size_of(before, side), sum(one.size for one in prints_here)
             if gone >= displayed and (price is None or is_worse(side, price, was)):
                 waiting[was] = Taking(at, displayed, start_size, prints_here)
-        if price is None:
-            continue
-        start_size = size if changed else start_size
+        if price is not None:
+            start_size = size if changed else start_size
         looked_at = changed or (before is not None and size != size_of(before, side))
-        taking = waiting.get(price)
-        if taking is None or not looked_at:
-            continue
-        if taking.is_refilled_by(size, at, usual.before(at, 0.5)):
-            del waiting[price]
-            end, delay = past.quote_positions[index] + 1, at - taking.at
-            facts = (taking.displayed, size, taking.prints, delay)
-            found.append(Refill(side, price, at, index, end, False, *facts))
+        taking = waiting.get(price) if price is not None and looked_at else None
+        median_size = usual.before(at, 0.5)
+        if price is not None and taking is not None and median_size:
+            if taking.is_refilled_by(size, at, median_size):
+                del waiting[price]
+                end, delay = past.quote_positions[index] + 1, at - taking.at
+                facts = (taking.displayed, size, taking.prints, median_size, delay)
+                found.append(Refill(side, price, at, index, end, False, *facts))
+        waiting = {p: one for p, one in waiting.items() if not _reaches(past, index, side, p)}
     return found
 
 
@@ -264,10 +285,10 @@ class Taking:
     start_size: float
     prints: list[Print]
 
-    def is_refilled_by(self, size: float, at: float, usual: float | None) -> bool:
+    def is_refilled_by(self, size: float, at: float, usual: float) -> bool:
         """Tell whether a size that comes back refills it."""
         delay = at - self.at
-        if delay > REFILL_MS or usual is None:
+        if delay > REFILL_MS:
             return False
         if delay <= NATIVE_MS:
             return size >= self.displayed / 2 and size >= 0.2 * usual
@@ -284,7 +305,7 @@ def icebergs(past: Past, scales: Scales) -> Lives:
             refill
             for side in (BID, ASK)
             for refill in refills_after(past, scales, side, stretch)
-            + refills_through(past, side, stretch)
+            + refills_through(past, scales, side, stretch)
         ]
         refills.sort(key=lambda refill: (refill.at, refill.through))
         for key in sorted({(refill.side, refill.price) for refill in refills}):
@@ -294,24 +315,58 @@ def icebergs(past: Past, scales: Scales) -> Lives:
     return lives
 
 
+@dataclass
+class End:
+    """How and when a candidate ends; `position` is that of the first record after it."""
+
+    at: float
+    reason: str
+    position: int
+    moment: Moment
+
+
 def _icebergs_at(past: Past, lives: Lives, refills: list[Refill], stretch: Stretch) -> None:
     while refills:
-        lost = _lost_at(past, refills[0], stretch)
+        first = refills[0]
+        lost = _lost_at(past, first, stretch)
+        crossed = _crossed_at(past, first, stretch, lost)
         count = 1
         while (
             count < len(refills)
             and refills[count].at <= refills[count - 1].at + SILENT_MS
             and (lost is None or refills[count].at <= lost)
+            and (crossed is None or refills[count].moment <= past.quote_positions[crossed])
         ):
             count += 1
-        silent = refills[count - 1].at + SILENT_MS
-        end = silent if lost is None else min(lost, silent)
-        reason = "level_lost" if end == lost else "silence"
-        executed = sum(one.size for one in _executed(past, refills[0], end))
-        place = refills[0].side * LAST + refills[0].over
-        lives.candidate((end, TIMER, place), executed / refills[0].displayed)
-        _live_iceberg(past, lives, refills[:count], end, reason)
+        end = _end_of(past, first, refills[count - 1].at + SILENT_MS, lost, crossed)
+        executed = sum(one.size for one in _executed(past, first, end.position))
+        lives.candidate(end.moment, executed / first.median)
+        _live_iceberg(past, lives, refills[:count], end)
         refills = refills[count:]
+
+
+def _end_of(
+    past: Past, first: Refill, silent: float, lost: float | None, crossed: int | None
+) -> End:
+    """Return the first end of a candidate; at one instant: crossed, lost, silent."""
+    timed = silent if lost is None else min(lost, silent)
+    if crossed is not None and past.quotes[crossed].stamp <= timed:
+        at, position = past.quotes[crossed].stamp, past.quote_positions[crossed]
+        return End(at, "crossed", position, (at, RECORD, position))
+    place = first.side * LAST + first.over
+    reason = "level_lost" if timed == lost else "silence"
+    return End(timed, reason, past.position_after(timed), (timed, TIMER, place))
+
+
+def _crossed_at(past: Past, refill: Refill, stretch: Stretch, lost: float | None) -> int | None:
+    """Return the first quote from a refill on whose other side is at its price or beyond."""
+    for index in range(max(0, refill.standing), past.quotes_of(stretch).stop):
+        if lost is not None and past.quotes[index].stamp > lost:
+            return None
+        is_later = past.quote_positions[index] >= refill.moment
+        if is_later and _reaches(past, index, refill.side, refill.price):
+            return index
+    return None
 
 
 def _lost_at(past: Past, refill: Refill, stretch: Stretch) -> float | None:
@@ -329,9 +384,12 @@ def _lost_at(past: Past, refill: Refill, stretch: Stretch) -> float | None:
     return None if since is None else since + LOST_MS
 
 
-def _executed(past: Past, first: Refill, until: float) -> list[Print]:
-    """Return the prints that the first refill made good, and the takers' at the price after it."""
-    later = past.prints_between(first.over - 1, past.position_after(until))
+def _executed(past: Past, first: Refill, until: int) -> list[Print]:
+    """Return the prints that the first refill made good, and the takers' at the price after it.
+
+    Those at or after position `until` are left out.
+    """
+    later = past.prints_between(first.over - 1, until)
     return first.taking + [o for o in later if o.takes(first.side) and o.price == first.price]
 
 
@@ -348,53 +406,58 @@ def _opens(refills: list[Refill]) -> Refill | None:
     return None
 
 
-def _live_iceberg(past: Past, lives: Lives, refills: list[Refill], end: float, reason: str) -> None:
+def _live_iceberg(past: Past, lives: Lives, refills: list[Refill], end: End) -> None:
     """Carry the price's event through the life of one candidate."""
     side, price = key = (refills[0].side, refills[0].price)
     event: Happening | None = None
     for number, refill in enumerate(refills):
         opening = _opens(refills[: number + 1])
-        if event is None and opening is not None:
+        executed = sum(one.size for one in _executed(past, refills[0], refill.over))
+        is_enough = executed / refills[0].median >= 0.5
+        if event is None and opening is not None and is_enough:
             event = lives.living(key, refill.at)
             if event is None:
                 prices = (price, price)
-                event = lives.open(key, side, opening.at, refill.at, prices, 1.0, "A")
+                event = lives.open(key, side, opening.at, refill.at, prices, 0.5, "A")
             event.closing = None
-            event.notes = [opening.through]
         if event is not None:
-            following = refills[number + 1].at if number + 1 < len(refills) else end
-            _show_iceberg(past, event, refills[: number + 1], following)
+            until = end.position
+            if number + 1 < len(refills):
+                until = past.position_after(refills[number + 1].at)
+            _show_iceberg(past, event, refills[: number + 1], until)
     if event is not None:
-        event.close(end, reason)
+        event.close(end.at, end.reason)
 
 
-def _show_iceberg(past: Past, event: Happening, refills: list[Refill], until: float) -> None:
+def _show_iceberg(past: Past, event: Happening, refills: list[Refill], until: int) -> None:
     """Show it as of its newest refill and of each print until the next one."""
     first, newest = refills[0], refills[-1]
     prints = _executed(past, first, until)
     executed = sum(one.size for one in prints if one.position < newest.over)
     given = all(one.given for one in prints if one.position < newest.over)
-    evidence = _iceberg_evidence(refills, through=event.notes[0])
+    evidence = _iceberg_evidence(refills)
     moment = (newest.at, RECORD, newest.over)
     shown = evidence | {"executed_shares": executed}
-    event.show(moment, executed / first.displayed, shown, given=given)
+    event.show(moment, executed / first.median, shown, given=given)
     for one in prints:
         if one.position >= newest.over:
             executed += one.size
             shown = evidence | {"executed_shares": executed}
             moment = (one.stamp, RECORD, one.position)
-            event.show(moment, executed / first.displayed, shown, given=one.given)
+            event.show(moment, executed / first.median, shown, given=one.given)
 
 
-def _iceberg_evidence(refills: list[Refill], *, through: bool) -> Evidence:
+def _iceberg_evidence(refills: list[Refill]) -> Evidence:
     native = sum(refill.native for refill in refills)
+    through = sum(refill.through for refill in refills)
     delays = [refill.delay for refill in refills if not refill.through]
     evidence: Evidence = {
-        "kind": "native" if native >= 3 else "through" if through else "synthetic",
+        "kind": "native" if native >= 3 or through else "synthetic",
         "refills": len(refills),
         "native_refills": native,
-        "through_refills": sum(refill.through for refill in refills),
+        "through_refills": through,
         "displayed_shares": refills[0].displayed,
+        "median_shares": refills[0].median,
         "largest_refill_shares": max(refill.shown for refill in refills),
     }
     if delays:
