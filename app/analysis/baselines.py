@@ -118,6 +118,7 @@ class Thresholds:
     recent_spread: float | None = None
     one_tick_share: float = 0.0
     flow: float | None = None
+    move_30s: float | None = None
     taker_flow: float | None = None
     taker_flow_q99: float | None = None
     quote_flow: float | None = None
@@ -163,6 +164,7 @@ class Baselines:
     spread: DecayedHistogram = field(default_factory=lambda: _price_histogram(0.5))
     recent_spread: DecayedHistogram = field(default_factory=lambda: _price_histogram(0.5))
     flow: DecayedHistogram = field(default_factory=lambda: decayed_histogram(0.5))
+    move_30s: DecayedHistogram = field(default_factory=lambda: _price_histogram(0.5))
     taker_flow: DecayedHistogram = field(default_factory=lambda: decayed_histogram(0.95, 0.99))
     quote_flow: DecayedHistogram = field(default_factory=lambda: decayed_histogram(0.95))
     removal: DecayedHistogram = field(default_factory=lambda: decayed_histogram(0.95))
@@ -193,6 +195,7 @@ class Baselines:
         """Tell the histograms of prices the ticker's price unit, 10^-`digits`."""
         scale = _price_scale(digits)
         self.spread.scale = self.recent_spread.scale = self.jump.scale = scale
+        self.move_30s.scale = scale
 
     def count_walking_pair(self, *, is_same_stamp: bool) -> None:
         """Count two trades of one taker, the second at a price further along, and compare stamps.
@@ -298,6 +301,9 @@ class Baselines:
             return
         self.flow.add(abs(self.flow_30s), clock)
         self.taker_flow.add(abs(self.flow_10s), clock)
+        move = self.mid_move(_FLOW_SECONDS)
+        if move is not None:
+            self.move_30s.add(abs(move), clock)
         if sample.mid_move is not None:
             signed_volume = sample.signed_volume
             self.impact.add(signed_volume * sample.mid_move, signed_volume * signed_volume, clock)
@@ -312,6 +318,7 @@ class Baselines:
         thresholds.recent_spread = self.recent_spread.quantile(0)
         thresholds.one_tick_share = self.one_tick.ratio(samples_needed(0.5)) or 0.0
         thresholds.flow = self.flow.quantile(0)
+        thresholds.move_30s = self.move_30s.quantile(0)
         thresholds.taker_flow = self.taker_flow.quantile(0)
         thresholds.taker_flow_q99 = self.taker_flow.quantile(1)
         thresholds.quote_flow = self.quote_flow.quantile(0)

@@ -76,6 +76,7 @@ PATTERNS: Final[tuple[Pattern, ...]] = (
             Evidence("usual_flow_shares", SHARES, "F̃, the median of abs(F), as frozen"),
             Evidence("expected_ticks", TICKS, "λ·abs(F), the move that such a flow usually makes"),
             Evidence("moved_ticks", TICKS, "the mid's move along the flow"),
+            Evidence("usual_move_ticks", TICKS, "the median of the mid's move over 30 s, unsigned"),
             Evidence("level_shares", SHARES, "V_P, the takers' volume printed at the level"),
             Evidence("level_share", COUNT, "V_P/V, its part of all that these takers printed"),
             Evidence("displayed_shares", SHARES, "size shown at the level"),

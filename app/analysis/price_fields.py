@@ -47,7 +47,7 @@ PRICE_FIELDS: Final[dict[str, tuple[str, ...]]] = {
 """Numbers, lists and arrays of them, and dictionaries by them, by class. A `Quote` is made anew."""
 PRICE_PAIR_FIELDS: Final = {"Absorption": ("volume_by_price",)}
 """Arrays in which every other number is a price."""
-PRICE_HISTOGRAMS: Final = {"Baselines": ("spread", "recent_spread", "jump")}
+PRICE_HISTOGRAMS: Final = {"Baselines": ("spread", "recent_spread", "jump", "move_30s")}
 PRICE_RATIOS: Final = {"Baselines": ("impact",)}
 """Ratios of a price to something else."""
 NOT_WALKED: Final = ("Event", "PublishedLevel")

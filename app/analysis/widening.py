@@ -107,6 +107,7 @@ def begin_unit_anew(state: State) -> None:
     baselines, fresh = context.baselines, Baselines()
     baselines.spread, baselines.recent_spread = fresh.spread, fresh.recent_spread
     baselines.jump, baselines.impact = fresh.jump, fresh.impact
+    baselines.move_30s = fresh.move_30s
     baselines.update_thresholds()
     for place, side in enumerate(state.levels):
         state.levels[place] = SideLevels(side.side)

@@ -48,14 +48,57 @@ def touch(at: float, ticks: int, bid_size: float) -> object:
 LAST_TICKS = 1001 + (BASE_SECONDS - 1) // 2
 
 
-def sold(
-    shares: float, *, bid_size: float = 60, fall_ticks: int = 0, elsewhere: float = 0.0
+def drifting(ticks_in_two_seconds: int) -> tuple[Records, int]:
+    """Move the price 0.1 ticks a share every other second, and so far between without prints.
+
+    Return the last bid, too. Of 30 s the move is 6 or 9 ticks and 15 times as much.
+    """
+    records: Records = []
+    ticks = 1001
+    for number in range(BASE_SECONDS):
+        at = number + 0.5
+        if number % 2:
+            ticks += ticks_in_two_seconds
+        else:
+            rises = number % 4 == 0
+            price = (ticks + 5) / 100 if rises else ticks / 100
+            taken, side = (20, "buy") if rises else (10, "sell")
+            records.append(trade(at=at, price=price, size=taken, aggressor=side))
+            ticks += 2 if rises else -1
+        records.append(touch(at, ticks, 60))
+    return records, ticks
+
+
+@pytest.mark.parametrize(
+    ("drift", "found"),
+    [
+        pytest.param(2, 1, id="22.6 ticks expected, of 36 to 39 usual"),
+        pytest.param(3, 0, id="22.6 ticks expected, of 51 to 54 usual"),
+    ],
+)
+def test_an_absorbed_flow_usually_moves_the_price_half_as_far_as_it_moves_anyway(
+    analyse: Analyse, drift: int, found: int
+) -> None:
+    base, ticks = drifting(drift)
+    records = sold(226, base=base, last_ticks=ticks)
+    events = all_of(analyse(stream(*records)), "absorption", second(TAKEN_AT + 5))
+    assert [event["evidence"]["moved_ticks"] for event in events] == [0] * found
+
+
+def sold(  # noqa: PLR0913 - what is sold, and on which tape
+    shares: float,
+    *,
+    bid_size: float = 60,
+    fall_ticks: int = 0,
+    elsewhere: float = 0.0,
+    base: Records | None = None,
+    last_ticks: int = LAST_TICKS,
 ) -> Records:
     """Sell so much at the bid in one second, which fell so far within the 30 s up to it."""
-    ticks = LAST_TICKS - fall_ticks
+    ticks = last_ticks - fall_ticks
     taken = {"at": TAKEN_AT - 0.5, "aggressor": "sell"}
     return [
-        *impact_of_a_tenth_tick_a_share(bid_size),
+        *(impact_of_a_tenth_tick_a_share(bid_size) if base is None else base),
         touch(BASE_SECONDS + 0.5, ticks, bid_size),
         trade(price=(ticks - 1) / 100, size=elsewhere or 1e-6, **taken),
         trade(price=ticks / 100, size=shares - elsewhere, **taken),

@@ -485,11 +485,13 @@ class Flow:
     expected: float | None  # λ·abs(F), 1e-8
     tick: int | None
     median: float | None  # the side's usual size
+    usual_move: float | None  # of the mid in 30 s, 1e-8
 
     @property
     def is_known(self) -> bool:
         """Tell whether all of what is shown is known."""
         known = self.tick is not None and self.move is not None and self.price is not None
+        known = known and self.usual_move is not None
         return known and self.expected is not None and self.expected > 0
 
     @property
@@ -499,8 +501,10 @@ class Flow:
             return False
         assert self.expected is not None
         assert self.move is not None
+        assert self.usual_move is not None
         return (
             abs(self.signed) >= 1.5 * self.usual
+            and self.expected >= 0.5 * self.usual_move
             and self.move <= 0.25 * self.expected
             and self.at_price >= 0.7 * self.total
             and self.at_price >= 3 * self.median
@@ -512,10 +516,12 @@ class Flow:
         assert self.expected is not None
         assert self.move is not None
         assert self.tick is not None
+        assert self.usual_move is not None
         return {
             "flow_shares": self.signed,
             "expected_ticks": self.expected / self.tick,
             "moved_ticks": self.move / self.tick,
+            "usual_move_ticks": self.usual_move / self.tick,
             "level_shares": self.at_price,
             "level_share": self.at_price / self.total,
             "displayed_shares": self.displayed,
@@ -550,6 +556,7 @@ def _flow_at(past: Past, scales: Scales, stretch: Stretch, at: int) -> Flow:
         None if impact is None else impact * abs(signed),
         past.tick_at(at),
         scales.named[SIDE_NAMES[side] + "_size"].before(at, 0.5),
+        scales.named["move_30s"].before(at, 0.5),
     )
 
 

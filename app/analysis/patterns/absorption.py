@@ -21,19 +21,24 @@ FLOW_SECONDS: Final = 30
 MIN_FLOW_RATIO: Final = 1.5
 FADED_FLOW_RATIO: Final = 0.75
 MAX_MOVE_RATIO: Final = 0.25
+MIN_USUAL_MOVE_RATIO: Final = 0.5
 MIN_LEVEL_SHARE: Final = 0.7
 MIN_LEVEL_MEDIANS: Final = 3.0
 
 
 @dataclass(slots=True)
 class TakerFlow:
-    """Signed taker volume of the last 30 s, its usual size, and its expected and actual move."""
+    """Signed taker volume of the last 30 s, its usual size, and its expected and actual move.
+
+    `usual_move` is the median move of 30 s, whatever was traded.
+    """
 
     shares: float
     usual_shares: float
     direction: int
     expected_move: float
     actual_move: float
+    usual_move: float
     level_price: int
     level_shares: float
     taken_shares: float
@@ -41,9 +46,10 @@ class TakerFlow:
 
     @property
     def is_absorbed(self) -> bool:
-        """Return whether the price moved little and most of the volume traded at one price."""
+        """Return whether a move was due and did not come, and most volume traded at one price."""
         return (
-            self.actual_move <= MAX_MOVE_RATIO * self.expected_move
+            self.expected_move >= MIN_USUAL_MOVE_RATIO * self.usual_move
+            and self.actual_move <= MAX_MOVE_RATIO * self.expected_move
             and self.level_shares >= MIN_LEVEL_SHARE * self.taken_shares
         )
 
@@ -54,6 +60,7 @@ class TakerFlow:
             "usual_flow_shares": self.usual_shares,
             "expected_ticks": self.expected_move / tick,
             "moved_ticks": self.actual_move / tick,
+            "usual_move_ticks": self.usual_move / tick,
             "level_shares": self.level_shares,
             "level_share": self.level_shares / self.taken_shares,
             "displayed_shares": self.displayed_shares,
@@ -225,13 +232,14 @@ class Absorption(Detector):
         """Return the flow at a side's best price, None while a part of it is unknown."""
         impact = context.thresholds.impact
         visit = context.visits[side]
-        move = context.baselines.mid_move(FLOW_SECONDS)
+        move, usual_move = context.baselines.mid_move(FLOW_SECONDS), context.thresholds.move_30s
         if (
             not impact
             or impact < 0
             or not context.tick_size.size
             or visit is None
             or move is None
+            or usual_move is None
         ):
             return None
         level_shares = all_shares = 0.0
@@ -249,6 +257,7 @@ class Absorption(Detector):
             direction=direction,
             expected_move=impact * abs(shares),
             actual_move=move * direction,
+            usual_move=usual_move,
             level_price=visit.price,
             level_shares=level_shares,
             taken_shares=all_shares,
