@@ -350,7 +350,7 @@ def test_no_refill_is_told_while_the_median_is_warming(analyse: Analyse) -> None
 @pytest.mark.parametrize(
     ("bid", "closed"),
     [
-        pytest.param(10.04, ("silence", 30.5 + 60), id="below the price"),
+        pytest.param(10.04, ("silence", 33.5 + 60), id="below the price, and refilled"),
         pytest.param(10.05, ("crossed", 33.25), id="at the price"),
         pytest.param(10.06, ("crossed", 33.25), id="through the price"),
     ],
@@ -850,7 +850,7 @@ def test_a_trade_burst_shows_what_it_rests_on(analyse: Analyse) -> None:
     ("later", "reason", "at"),
     [
         pytest.param([], "faded", 1023, id="ten seconds later"),
-        pytest.param([(2.5, -6.9)], "faded", 1023, id="5.1 left"),
+        pytest.param([(2.5, -6.9)], "turned", 1023, id="5.1 left, then only what was sold"),
         pytest.param([(2.5, -7.1)], "faded", 1015, id="4.9 left"),
         pytest.param([(2.5, -13)], "turned", 1015, id="sold"),
     ],
