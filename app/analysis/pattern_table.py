@@ -142,7 +142,7 @@ PATTERNS: Final[tuple[Pattern, ...]] = (
             ),
             Evidence("refills", COUNT, "refills so far"),
             Evidence("native_refills", COUNT, "those within 1 ms of the taking"),
-            Evidence("through_refills", COUNT, "those through one print larger than what was shown"),
+            Evidence("through_refills", COUNT, "those through a print larger than what was shown"),
             Evidence("displayed_shares", SHARES, "size shown before the first refill"),
             Evidence("median_shares", SHARES, "the side's median size, as frozen"),
             Evidence(

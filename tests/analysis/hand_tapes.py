@@ -31,9 +31,7 @@ def swaying(seconds: int) -> Records:
 
 def bought_at_ask(size: float, price: float = 10.05) -> Records:
     """Buy so much 44 times within five seconds: the q75 of market orders is known after 40."""
-    return [
-        trade(at=0.1 + k / 10, price=price, size=size, aggressor="buy") for k in range(44)
-    ]
+    return [trade(at=0.1 + k / 10, price=price, size=size, aggressor="buy") for k in range(44)]
 
 
 def all_of(answers: Answers, event_type: str, until: int) -> list[Event]:

@@ -798,9 +798,7 @@ def bursts(*prints: tuple[float, float]) -> Records:
 
     The mid rises by two cents before the prints, which come at such fractions after 1012 s.
     """
-    usual = [
-        trade(at=k + 0.5, price=10.05, size=10, aggressor="buy") for k in range(0, 1001, 20)
-    ]
+    usual = [trade(at=k + 0.5, price=10.05, size=10, aggressor="buy") for k in range(0, 1001, 20)]
     last = [
         trade(at=1012 + at, price=10.05, size=abs(size), aggressor="buy" if size > 0 else "sell")
         for at, size in prints

@@ -10,6 +10,7 @@ from click.testing import CliRunner
 from app.analysis.patterns.events import Event
 from app.analysis.records import Record
 from app.evaluation.scorecard.command import scorecard
+from app.evaluation.scorecard.folding import find_events, find_events_with_impact_of
 from app.evaluation.scorecard.ground_truth import TrueEvent, match_events
 from app.evaluation.scorecard.nulls import sign_randomised
 from app.evaluation.scorecard.planting import KINDS, PlantingKind, TapeSection, plant
@@ -110,6 +111,12 @@ def test_randomised_signs_keep_each_step_of_the_mid_but_not_its_direction() -> N
 
     assert [abs(step) for step in turned] == [abs(step) for step in steps]
     assert turned != steps
+
+
+def test_a_tape_with_the_impact_of_itself_has_the_events_that_it_has() -> None:
+    bare = simulated_book("one tick", 3, 900)
+
+    assert find_events_with_impact_of(bare, bare) == find_events(bare)
 
 
 def test_the_quick_scorecard_writes_its_page_and_plots(tmp_path: Path) -> None:

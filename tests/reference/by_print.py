@@ -266,12 +266,12 @@ def refills_after(past: Past, scales: Scales, side: int, stretch: Stretch) -> li
         looked_at = changed or (before is not None and size != size_of(before, side))
         taking = waiting.get(price) if price is not None and looked_at else None
         median_size = usual.before(at, 0.5)
-        if price is not None and taking is not None and median_size:
-            if taking.is_refilled_by(size, at, median_size):
-                del waiting[price]
-                end, delay = past.quote_positions[index] + 1, at - taking.at
-                facts = (taking.displayed, size, taking.prints, median_size, delay)
-                found.append(Refill(side, price, at, index, end, False, *facts))
+        is_refill = taking is not None and taking.is_refilled_by(size, at, median_size)
+        if price is not None and taking is not None and median_size and is_refill:
+            del waiting[price]
+            end, delay = past.quote_positions[index] + 1, at - taking.at
+            facts = (taking.displayed, size, taking.prints, median_size, delay)
+            found.append(Refill(side, price, at, index, end, False, *facts))
         waiting = {p: one for p, one in waiting.items() if not _reaches(past, index, side, p)}
     return found
 
@@ -285,10 +285,10 @@ class Taking:
     start_size: float
     prints: list[Print]
 
-    def is_refilled_by(self, size: float, at: float, usual: float) -> bool:
+    def is_refilled_by(self, size: float, at: float, usual: float | None) -> bool:
         """Tell whether a size that comes back refills it."""
         delay = at - self.at
-        if delay > REFILL_MS:
+        if delay > REFILL_MS or usual is None:
             return False
         if delay <= NATIVE_MS:
             return size >= self.displayed / 2 and size >= 0.2 * usual

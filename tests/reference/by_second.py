@@ -240,7 +240,7 @@ class Taken:
     move: float | None
 
     def evidence(self, floor: float) -> Evidence:
-        """What is shown of it."""
+        """Return what is shown of it."""
         shown: Evidence = {
             "volume_shares": sum(one.size for one in self.prints),
             "floor_shares": floor,

@@ -60,7 +60,7 @@ class Cluster:
         self.volume += other.volume
         self.last = max(self.last, other.last)
         self.is_given = self.is_given and other.is_given
-        if other.first < self.first:
+        if other.total_volume_before < self.total_volume_before:  # it began earlier
             self.first, self.total_volume_before = other.first, other.total_volume_before
 
 

@@ -1,4 +1,4 @@
-"""Detect trade bursts: within 10 s far more volume than usual, nearly all of it by takers of a side."""
+"""Detect trade bursts: far more volume in 10 s than usual, nearly all of it to one side."""
 
 from dataclasses import dataclass, field
 from typing import Final
@@ -105,9 +105,7 @@ class TradeBursts(Detector):
         """End, update or begin the candidate."""
         direction = (flow > 0) - (flow < 0)
         run, floor = self.run, context.thresholds.taker_flow_q99
-        if run is not None and (
-            direction != run.direction or abs(flow) < FADED_RATIO * run.floor
-        ):
+        if run is not None and (direction != run.direction or abs(flow) < FADED_RATIO * run.floor):
             context.events.candidates_of("trade_burst").add_candidate(end, run.peak)
             run = self.run = None
         if run is not None:
@@ -115,9 +113,7 @@ class TradeBursts(Detector):
         elif floor and abs(flow) >= FADED_RATIO * floor:
             self.run = FlowRun(direction, floor, abs(flow) / floor)
 
-    def _close_if_over(
-        self, context: DetectorContext, side: int, end: int, along: float
-    ) -> bool:
+    def _close_if_over(self, context: DetectorContext, side: int, end: int, along: float) -> bool:
         """Close the side's event where its flow turned or faded; return whether it did."""
         event = context.events.find("trade_burst", SIDE_NAMES[side])
         if event is None or along >= FADED_RATIO * self.floors[side]:
@@ -125,9 +121,7 @@ class TradeBursts(Detector):
         context.events.schedule_close(event, end, "turned" if along < 0 else "faded")
         return True
 
-    def _open_or_update(
-        self, context: DetectorContext, side: int, end: int, along: float
-    ) -> None:
+    def _open_or_update(self, context: DetectorContext, side: int, end: int, along: float) -> None:
         """Update the side's event at a new peak, or open one."""
         event = context.events.find("trade_burst", SIDE_NAMES[side])
         if event is not None:

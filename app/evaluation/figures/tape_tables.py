@@ -118,7 +118,12 @@ def _trades(table: pd.DataFrame, before: Whole) -> Trades:
         table["seq"].to_numpy(np.int64),
         _floats(table, "price"),
         _floats(table, "size"),
-        aggressors.astype("str").str.lower().map(AGGRESSORS).fillna(0.0).to_numpy().astype(np.float64),
+        aggressors.astype("str")
+        .str.lower()
+        .map(AGGRESSORS)
+        .fillna(0.0)
+        .to_numpy()
+        .astype(np.float64),
         hidden.to_numpy(np.bool_),
         before,
     )

@@ -80,9 +80,9 @@ def find_events(records: Sequence[Record]) -> Findings:
 
 
 def find_events_with_impact_of(real: Sequence[Record], records: Sequence[Record]) -> Findings:
-    """Fold records as `find_events` does, with the price impact that other records of that time have.
+    """Fold records as `find_events` does, with the price impact of a real tape of the same time.
 
-    So a null tape whose flow is not tied to the price keeps what its real flow usually moves.
+    So a null tape whose flow is not tied to the price keeps what real flow usually moves.
     """
     first, last = whole_second(records[0].stamp), whole_second(records[-1].stamp)
     source, engine = Engine.new("SCORE"), Engine.new("SCORE")

@@ -120,8 +120,7 @@ def trade_burst(site: PlantingSite) -> TapeEdit | None:
     size = round_size(section, site.strength * section.flow_10s_q99 / BURST_PRINTS)
     stamps = sorted(draw.uniform(start + 4000.0, end - 2000.0) for _ in range(BURST_PRINTS))
     prints: list[Record] = [
-        Trade(at, 0, price_of(section.standing_quote(at), side), size, TAKER[side])
-        for at in stamps
+        Trade(at, 0, price_of(section.standing_quote(at), side), size, TAKER[side]) for at in stamps
     ]
     truth = TrueEvent("trade_burst", SIDE_NAMES[side], stamps[0], stamps[-1])
     return TapeEdit(start, end, merge_by_stamp(prints, quotes), [truth])
