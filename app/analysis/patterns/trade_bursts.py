@@ -18,12 +18,55 @@ MIN_PRINTS: Final = 3
 FADED_RATIO: Final = 0.5
 
 
-def _volumes() -> list[FloatArray]:
-    return [float_array(), float_array()]
+@dataclass(slots=True)
+class SideFlow:
+    """Prints that took one side, one value a second.
+
+    `volumes` are of the last 5 min; `prints` are numbers, and `first_stamps` stamps of the first
+    (0: none), of the last 10 s. `second_...` are those of the current second.
+    """
+
+    volumes: FloatArray = field(default_factory=float_array)
+    prints: IntArray = field(default_factory=int_array)
+    first_stamps: FloatArray = field(default_factory=float_array)
+    second_volume: float = 0.0
+    second_prints: int = 0
+    second_stamp: float = 0.0
+
+    def add_print(self, trade: Trade) -> None:
+        """Add a trade to the current second."""
+        self.second_volume += trade.size
+        if not self.second_prints:
+            self.second_stamp = trade.stamp
+        self.second_prints += 1
+
+    def end_second(self) -> None:
+        """Move the current second into the last 10 s and 5 min."""
+        self.volumes.append(self.second_volume)
+        self.prints.append(self.second_prints)
+        self.first_stamps.append(self.second_stamp)
+        if len(self.volumes) > WINDOW_SECONDS:
+            del self.volumes[0]
+        if len(self.prints) > FLOW_SECONDS:
+            del self.prints[0], self.first_stamps[0]
+        self.second_volume, self.second_prints, self.second_stamp = 0.0, 0, 0.0
+
+    @property
+    def volume(self) -> float:
+        """Return the volume of the last 10 s."""
+        return sum_in_order(self.volumes[-FLOW_SECONDS:])
+
+    @property
+    def first_stamp(self) -> float:
+        """Return the stamp of the first print of the last 10 s, 0 without one."""
+        for stamp in self.first_stamps:
+            if stamp:
+                return stamp
+        return 0.0
 
 
-def _counts() -> list[IntArray]:
-    return [int_array(), int_array()]
+def _side_flows() -> list[SideFlow]:
+    return [SideFlow(), SideFlow()]
 
 
 @dataclass(slots=True)
@@ -39,20 +82,13 @@ class FlowRun:
 class TradeBursts(Detector):
     """Compares the signed taker volume of 10 s with its own q99, each second.
 
-    All lists are by the side that was taken: volumes of the last 5 min, and numbers of prints and
-    stamps of the first (0: none) of the last 10 s, one value a second. `second_...` are those of
-    the current second; `given_by_second` tells whether the feed gave all aggressors. `floors` are
-    the q99 of the open events.
+    `sides` and `floors`, the q99 of the open events, are by the side that was taken.
+    `given_by_second` tells for the last 10 s whether the feed gave all aggressors.
     """
 
-    volumes: list[FloatArray] = field(default_factory=_volumes)
-    prints: list[IntArray] = field(default_factory=_counts)
-    first_stamps: list[FloatArray] = field(default_factory=_volumes)
-    given_by_second: IntArray = field(default_factory=int_array)
-    second_volumes: list[float] = field(default_factory=lambda: [0.0, 0.0])
-    second_prints: list[int] = field(default_factory=lambda: [0, 0])
-    second_stamps: list[float] = field(default_factory=lambda: [0.0, 0.0])
+    sides: list[SideFlow] = field(default_factory=_side_flows)
     second_is_given: bool = True
+    given_by_second: IntArray = field(default_factory=int_array)
     run: FlowRun | None = None
     floors: list[float] = field(default_factory=lambda: [0.0, 0.0])
 
@@ -65,11 +101,7 @@ class TradeBursts(Detector):
         """Add a trade to the current second of the side that it took."""
         if sign.aggressor == UNSIGNED:
             return
-        side = resting_side(sign.aggressor)
-        self.second_volumes[side] += trade.size
-        if not self.second_prints[side]:
-            self.second_stamps[side] = trade.stamp
-        self.second_prints[side] += 1
+        self.sides[resting_side(sign.aggressor)].add_print(trade)
         self.second_is_given = self.second_is_given and sign.is_given
 
     def on_second(self, context: DetectorContext, end: int) -> None:
@@ -85,21 +117,13 @@ class TradeBursts(Detector):
                 self._open_or_update(context, side, end, along)
 
     def _shift_second(self) -> None:
-        """Move the current second's prints into the last 10 s and 5 min."""
-        for side in (0, 1):
-            volumes, prints, stamps = self.volumes[side], self.prints[side], self.first_stamps[side]
-            volumes.append(self.second_volumes[side])
-            prints.append(self.second_prints[side])
-            stamps.append(self.second_stamps[side])
-            if len(volumes) > WINDOW_SECONDS:
-                del volumes[0]
-            if len(prints) > FLOW_SECONDS:
-                del prints[0], stamps[0]
+        """Move the current second's prints into the last 10 s."""
+        for side_flow in self.sides:
+            side_flow.end_second()
         self.given_by_second.append(self.second_is_given)
         if len(self.given_by_second) > FLOW_SECONDS:
             del self.given_by_second[0]
-        self.second_volumes, self.second_prints = [0.0, 0.0], [0, 0]
-        self.second_stamps, self.second_is_given = [0.0, 0.0], True
+        self.second_is_given = True
 
     def _follow_run(self, context: DetectorContext, end: int, flow: float) -> None:
         """End, update or begin the candidate."""
@@ -139,7 +163,7 @@ class TradeBursts(Detector):
             Opening(
                 type="trade_burst",
                 side=SIDE_NAMES[side],
-                opened_at=self._first_stamp(side),
+                opened_at=self.sides[side].first_stamp,
                 completed_at=end,
                 statistic=along / floor,
                 threshold=1.0,
@@ -151,33 +175,24 @@ class TradeBursts(Detector):
 
     def _is_one_sided(self, side: int, along: float) -> bool:
         """Return whether nearly all volume took one side, in several prints."""
-        is_enough = sum(self.prints[side]) >= MIN_PRINTS
+        is_enough = sum(self.sides[side].prints) >= MIN_PRINTS
         return is_enough and along >= MIN_ONE_SIDED_SHARE * self._volume_of_both()
 
     def _volume_of_both(self) -> float:
-        return sum_in_order(self.volumes[0][-FLOW_SECONDS:]) + sum_in_order(
-            self.volumes[1][-FLOW_SECONDS:]
-        )
-
-    def _first_stamp(self, side: int) -> float:
-        """Return the stamp of the first print of the last 10 s that took a side."""
-        for stamp in self.first_stamps[side]:
-            if stamp:
-                return stamp
-        return 0.0
+        return self.sides[0].volume + self.sides[1].volume
 
     @property
     def _evidence_class(self) -> str:
         return "A" if all(self.given_by_second) else "B"
 
     def _evidence(self, context: DetectorContext, side: int, along: float) -> Evidence:
-        volume = sum_in_order(self.volumes[side][-FLOW_SECONDS:])
+        taken = self.sides[side]
         evidence: Evidence = {
-            "volume_shares": volume,
+            "volume_shares": taken.volume,
             "floor_shares": self.floors[side],
-            "prints": sum(self.prints[side]),
+            "prints": sum(taken.prints),
             "one_sided_share": along / self._volume_of_both(),
-            "window_share": volume / sum_in_order(self.volumes[side]),
+            "window_share": taken.volume / sum_in_order(taken.volumes),
         }
         move = context.baselines.mid_move(FLOW_SECONDS)
         if move is not None:
