@@ -30,6 +30,7 @@ MIN_PAIRS: Final = 20
 MAX_PAIRS: Final = 2000
 FEW_SAME_STAMPS: Final = 0.02
 MANY_SAME_STAMPS: Final = 0.1
+MOST_SAME_STAMPS: Final = 0.5
 
 
 @dataclass(slots=True)
@@ -179,6 +180,8 @@ class Baselines:
     one_tick: DecayedRatio = field(default_factory=DecayedRatio)
     walking_pairs: int = 0
     same_stamp_pairs: int = 0
+    level_pairs: int = 0
+    same_stamp_level_pairs: int = 0
     signed_volumes: FloatArray = field(default_factory=float_array)
     log_ofis: FloatArray = field(default_factory=float_array)
     spreads: FloatArray = field(default_factory=float_array)
@@ -200,20 +203,37 @@ class Baselines:
     def count_walking_pair(self, *, is_same_stamp: bool) -> None:
         """Count two trades of one taker, the second at a price further along, and compare stamps.
 
-        Such pairs are parts of one market order. So they tell whether this feed gives the trades of
+        Such pairs are parts of one market order, so they tell whether this feed gives the trades of
         an order one stamp or several; between the two shares it stays with what it found before.
+        Where no order takes two prices, they are two orders: then pairs at one price tell.
         """
         self.walking_pairs += 1
         self.same_stamp_pairs += is_same_stamp
         if self.walking_pairs < MIN_PAIRS:
             return
-        if self.same_stamp_pairs < FEW_SAME_STAMPS * self.walking_pairs:
-            self.orders_span_stamps = True
-        elif self.same_stamp_pairs > MANY_SAME_STAMPS * self.walking_pairs:
+        if (
+            self.same_stamp_pairs > MANY_SAME_STAMPS * self.walking_pairs
+            or self._most_level_pairs_share_stamps
+        ):
             self.orders_span_stamps = False
+        elif self.same_stamp_pairs < FEW_SAME_STAMPS * self.walking_pairs:
+            self.orders_span_stamps = True
         if self.walking_pairs == MAX_PAIRS:
             self.walking_pairs //= 2
             self.same_stamp_pairs //= 2
+
+    def count_level_pair(self, *, is_same_stamp: bool) -> None:
+        """Count two trades of one taker at one price, and compare their stamps."""
+        self.level_pairs += 1
+        self.same_stamp_level_pairs += is_same_stamp
+        if self.level_pairs == MAX_PAIRS:
+            self.level_pairs //= 2
+            self.same_stamp_level_pairs //= 2
+
+    @property
+    def _most_level_pairs_share_stamps(self) -> bool:
+        share = MOST_SAME_STAMPS * self.level_pairs
+        return self.level_pairs >= MIN_PAIRS and self.same_stamp_level_pairs >= share
 
     def clear_recent(self) -> None:
         """Clear the sums of the last seconds, as after a sleep; the histograms stay."""

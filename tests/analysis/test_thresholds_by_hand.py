@@ -727,6 +727,15 @@ def walks(gaps_ms: list[float], *, price: float = 10.05, at: float = 1) -> Recor
     ]
 
 
+def stays(equal: int, apart: int) -> Records:
+    """Buy twice at one price each second, so often at equal stamps, and 1.5 ms apart."""
+    return [
+        trade(at=1 + k + part * gap / 1000, price=10.05, size=10, aggressor="buy")
+        for k, gap in enumerate([0.0] * equal + [1.5] * apart)
+        for part in (0, 1)
+    ]
+
+
 def judged(pairs: Records, seconds: float, *prices: float, side: str = "buy") -> Records:
     """Print at prices so far apart, after pairs that tell what this feed is like."""
     orders = [trade(at=81 + k, price=10.05, size=10, aggressor=side) for k in range(60)]
@@ -766,6 +775,21 @@ SAME = [0.0] * 20
         ),
         pytest.param(
             judged(walks([*APART, 0.0, 0.0, 0.0]), 0.001, 10.05, 10.06), [], id="3 of 23 equal"
+        ),
+        pytest.param(
+            judged([*stays(10, 10), *walks(APART, at=21)], 0.001, 10.05, 10.06),
+            [],
+            id="half of 20 at one price equal",
+        ),
+        pytest.param(
+            judged([*stays(9, 11), *walks(APART, at=21)], 0.001, 10.05, 10.06),
+            [2],
+            id="fewer at one price",
+        ),
+        pytest.param(
+            judged([*stays(19, 0), *walks(APART, at=21)], 0.001, 10.05, 10.06),
+            [2],
+            id="19 pairs at one price",
         ),
     ],
 )

@@ -82,21 +82,35 @@ class Joining:
 
     pairs: int = 0
     equal: int = 0
+    level: int = 0  # pairs at one price
+    level_equal: int = 0
     by_stamp: bool = True
 
     def look_at(self, before: Print, one: Print) -> None:
         """Take two successive prints; only those of one taker at the next price count."""
         further = one.price > before.price if one.taker > 0 else one.price < before.price
         soon = one.stamp - before.stamp <= PAIR_GAP_MS
-        if one.taker != before.taker or not further or not soon:
+        if one.taker != before.taker or not soon:
+            return
+        if one.price == before.price:
+            self._look_at_level(equal=one.stamp == before.stamp)
+        if not further:
             return
         self.pairs += 1
         self.equal += one.stamp == before.stamp
         if self.pairs >= PAIRS_TO_JUDGE:
             share = self.equal / self.pairs
             self.by_stamp = self.by_stamp if 0.02 <= share <= 0.1 else share > 0.1
+            if self.level >= PAIRS_TO_JUDGE and self.level_equal / self.level >= 0.5:
+                self.by_stamp = True
         if self.pairs == PAIRS_TO_HALVE:
             self.pairs, self.equal = self.pairs // 2, self.equal // 2
+
+    def _look_at_level(self, *, equal: bool) -> None:
+        self.level += 1
+        self.level_equal += equal
+        if self.level == PAIRS_TO_HALVE:
+            self.level, self.level_equal = self.level // 2, self.level_equal // 2
 
 
 def market_orders(past: Past) -> list[Order]:
