@@ -130,9 +130,10 @@ def score_sweeps(events: Sequence[Event], orders: pd.DataFrame, hours: float) ->
         if i not in floors and earlier < 0:
             continue
         floor = floors.get(i, float(by_stamp[earlier].evidence["floor_shares"]))
-        known += sizes[i] >= floor
-        hit += i in floors and sizes[i] >= floor
-    return PrecisionRecall(Proportion(right, len(events)), Proportion(hit, int(known)), [], hours)
+        is_large = bool(sizes[i] >= floor)
+        known += is_large
+        hit += i in floors and is_large
+    return PrecisionRecall(Proportion(right, len(events)), Proportion(hit, known), [], hours)
 
 
 def _ends_of(sweep: Event) -> tuple[float, float]:
