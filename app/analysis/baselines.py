@@ -329,16 +329,13 @@ class Baselines:
             self.impact.add(signed_volume * sample.mid_move, signed_volume * signed_volume, clock)
 
     def update_thresholds(self) -> None:
-        """Set the thresholds to the current quantiles and ratios."""
+        """Set the thresholds to the current quantiles and ratios; call this at whole seconds."""
         thresholds = self.thresholds
         thresholds.median_size = [histogram.quantile(0) for histogram in self.sizes]
         thresholds.large_size = [histogram.quantile(1) for histogram in self.sizes]
         thresholds.depth = self.depth.quantile(0)
-        thresholds.spread = self.spread.quantile(0)
-        thresholds.recent_spread = self.recent_spread.quantile(0)
         thresholds.one_tick_share = self.one_tick.ratio(samples_needed(0.5)) or 0.0
         thresholds.flow = self.flow.quantile(0)
-        thresholds.move_30s = self.move_30s.quantile(0)
         thresholds.taker_flow = self.taker_flow.quantile(0)
         thresholds.taker_flow_q99 = self.taker_flow.quantile(1)
         thresholds.quote_flow = self.quote_flow.quantile(0)
@@ -347,11 +344,22 @@ class Baselines:
         thresholds.quote_rate_q99 = self.quote_rate.quantile(1)
         thresholds.trade_rate_q75 = self.trade_rate.quantile(0)
         thresholds.flicker = self.flicker.quantile(0)
-        thresholds.jump = self.jump.quantile(0)
         thresholds.order_size = self.order_size.quantile(0)
         thresholds.spread_slope = self.spread_slope.quantile(0)
-        thresholds.impact = self.impact.ratio(MIN_IMPACT_SAMPLES)
         thresholds.drift = self.drift.ratio(MIN_DRIFT_SAMPLES)
+        self.update_price_thresholds()
+
+    def update_price_thresholds(self) -> None:
+        """Set the thresholds that are in price units, as when the unit changes within a second.
+
+        Market orders are sampled within seconds too: the others must stay as of the last second.
+        """
+        thresholds = self.thresholds
+        thresholds.spread = self.spread.quantile(0)
+        thresholds.recent_spread = self.recent_spread.quantile(0)
+        thresholds.move_30s = self.move_30s.quantile(0)
+        thresholds.jump = self.jump.quantile(0)
+        thresholds.impact = self.impact.ratio(MIN_IMPACT_SAMPLES)
 
 
 def _append_bounded(values: FloatArray, value: float, max_length: int) -> None:

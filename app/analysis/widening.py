@@ -93,7 +93,7 @@ def use_finer_unit(state: State, table: RollingBars, digits: int) -> None:
     for side, prices in zip(state.levels, stored, strict=True):
         side.note_new_unit(prices)
     state.context.events.use_finer_unit(digits)
-    state.context.baselines.update_thresholds()
+    state.context.baselines.update_price_thresholds()
     state.digits = digits
     set_digits(state)
 
