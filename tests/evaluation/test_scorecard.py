@@ -18,6 +18,18 @@ from app.evaluation.scorecard.precision_recall import Proportion
 from app.evaluation.scorecard.simulated_books import START_MS, simulated_book
 
 WARM_SECONDS, SECONDS = 600, 1200
+FOUND_WHERE_PLANTED = (
+    "sweep",
+    "iceberg (native)",
+    "iceberg (synthetic)",
+    "absorption",
+    "hidden_print",
+    "trade_burst",
+    "quote_burst",
+    "spread_regime (wide)",
+    "spread_regime (tight)",
+)
+"""Patterns of which every planting of medium size is found in the quick run, and nothing else."""
 
 
 @pytest.fixture(scope="module")
@@ -128,6 +140,11 @@ def test_the_quick_scorecard_writes_its_page_and_plots(tmp_path: Path) -> None:
     page = out.read_text()
     for kind in KINDS:
         assert page.count(f"| {kind.name} |") >= 4
+    for name in FOUND_WHERE_PLANTED:
+        [medium] = [row for row in page.splitlines() if row.startswith(f"| {name} | medium:")]
+        assert medium.count("| 1.000 (") == 2
+    for name in ("iceberg", "hidden_print", "sweep"):
+        assert f"| {name} | several ticks | 0.5 | 0 | 0 |" in page
     assert {path.name for path in (tmp_path / "card").iterdir()} == {
         "precision.svg",
         "recall.svg",
