@@ -39,7 +39,7 @@ def _off_or_warming(context: DetectorContext, kind: str, side: str) -> str:
 
 def _tightening(context: DetectorContext) -> str:
     live = context.events.live.values()
-    if any(e.type == "spread_regime" and e.evidence["regime"] == "tight" for e in live):
+    if any(e.type == "spread_regime" and e.side == "tight" for e in live):
         return "on"
     slope, threshold = context.baselines.tightening, context.thresholds.spread_slope
     if threshold is None:

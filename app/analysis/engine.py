@@ -434,6 +434,7 @@ class Engine:
         return SecondSample(
             quote=context.standing_quote.quote,
             spread=context.standing_quote.spread or None,
+            mid2=mid2,
             mid_move=(mid2 - previous_mid2) / 2 if mid2 and previous_mid2 else None,
             signed_volume=float(bar.buy_volume - bar.sell_volume),
             log_ofi=float(bar.log_ofi) if depth_was_known else None,

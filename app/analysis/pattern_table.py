@@ -20,6 +20,7 @@ PRICE: Final = "price"
 WORD: Final = "word"
 
 UP_AND_DOWN: Final = ("up", "down")
+TIGHT_AND_WIDE: Final = ("tight", "wide")
 BOTH: Final = ("both",)
 """The side of a pattern of the whole book."""
 
@@ -75,6 +76,7 @@ PATTERNS: Final[tuple[Pattern, ...]] = (
             Evidence("usual_flow_shares", SHARES, "F̃, the median of abs(F), as frozen"),
             Evidence("expected_ticks", TICKS, "λ·abs(F), the move that such a flow usually makes"),
             Evidence("moved_ticks", TICKS, "the mid's move along the flow"),
+            Evidence("usual_move_ticks", TICKS, "the median of the mid's move over 30 s, unsigned"),
             Evidence("level_shares", SHARES, "V_P, the takers' volume printed at the level"),
             Evidence("level_share", COUNT, "V_P/V, its part of all that these takers printed"),
             Evidence("displayed_shares", SHARES, "size shown at the level"),
@@ -127,6 +129,7 @@ PATTERNS: Final[tuple[Pattern, ...]] = (
         SIDE_NAMES,
         "price",
         {
+            "crossed": "the other side's best price was at the price or beyond it",
             "level_lost": "the side's best price was worse, or none, for 500 ms",
             "silence": "60 s after the newest refill",
         },
@@ -134,14 +137,14 @@ PATTERNS: Final[tuple[Pattern, ...]] = (
             Evidence(
                 "kind",
                 WORD,
-                "`native` after three refills within 1 ms, else `through` where prints of one "
-                "stamp took more than was shown, else `synthetic`",
-                ("native", "synthetic", "through"),
+                "`native` after a refill through, or three refills within 1 ms; else `synthetic`",
+                ("native", "synthetic"),
             ),
             Evidence("refills", COUNT, "refills so far"),
             Evidence("native_refills", COUNT, "those within 1 ms of the taking"),
-            Evidence("through_refills", COUNT, "those within the taking's own stamp"),
+            Evidence("through_refills", COUNT, "those through a print larger than what was shown"),
             Evidence("displayed_shares", SHARES, "size shown before the first refill"),
+            Evidence("median_shares", SHARES, "the side's median size, as frozen"),
             Evidence(
                 "executed_shares", SHARES, "takers' prints at the price from the first refill on"
             ),
@@ -233,11 +236,12 @@ PATTERNS: Final[tuple[Pattern, ...]] = (
         "hidden_prints:HiddenPrints",
         4,
         SIDE_NAMES,
-        "price",
+        "price at which it began",
         {"silence": "10 s after the last print"},
         (
-            Evidence("prints", COUNT, "inside prints of the run"),
+            Evidence("prints", COUNT, "inside prints of the cluster"),
             Evidence("volume_shares", SHARES, "volume of these prints"),
+            Evidence("floor_shares", SHARES, "the volume that it had to reach"),
             Evidence("volume_share", COUNT, "its part of all volume from first to last"),
         ),
     ),
@@ -245,15 +249,14 @@ PATTERNS: Final[tuple[Pattern, ...]] = (
         "spread_regime",
         "spread_regimes:SpreadRegimes",
         8,
-        BOTH,
-        "regime",
+        TIGHT_AND_WIDE,
+        "",
         {
             "normal": "the spread is 0.8 … 1.25 × its median, or beyond on the other side",
             "one_sided": "a side is empty",
         },
         (
-            Evidence("regime", WORD, "`tight` or `wide`", ("tight", "wide")),
-            Evidence("ratio", COUNT, "spread over its median"),
+            Evidence("ratio", COUNT, "spread/median (wide) or median/spread (tight)"),
             Evidence("spread_ticks", TICKS, "the spread"),
             Evidence("median_spread", PRICE, "its recent median in whole ticks, as frozen"),
         ),
@@ -271,6 +274,27 @@ PATTERNS: Final[tuple[Pattern, ...]] = (
                 "flicker_share", COUNT, "part of its price changes that went back within 100 ms"
             ),
             Evidence("trades_per_second", PER_SECOND, "prints of the second"),
+        ),
+    ),
+    Pattern(
+        "trade_burst",
+        "trade_bursts:TradeBursts",
+        14,
+        SIDE_NAMES,
+        "",
+        {
+            "turned": "the flow has the other direction",
+            "faded": "the flow is under half of what opened it",
+        },
+        (
+            Evidence("volume_shares", SHARES, "volume that took the side in the 10 s"),
+            Evidence("floor_shares", SHARES, "the signed volume that it had to reach"),
+            Evidence("prints", COUNT, "prints that took the side in the 10 s"),
+            Evidence("one_sided_share", COUNT, "abs(F) over all takers' volume of the 10 s"),
+            Evidence(
+                "window_share", COUNT, "part of the volume that took the side in the last 5 min"
+            ),
+            Evidence("mid_move", PRICE, "the mid's move over the 10 s; absent while unknown"),
         ),
     ),
     Pattern(

@@ -13,12 +13,13 @@ from app.analysis.price_units import UNITS_PER_ONE
 from app.analysis.records import Quote
 
 PRICE_FIELDS: Final[dict[str, tuple[str, ...]]] = {
-    "Absorption": ("second_volume", "mids"),
+    "Absorption": ("second_volume",),
     "Bar": ("spread_ms", "min_spread", "max_spread", "bid_price", "ask_price", "mid2", "spread"),
     "BarBuilder": ("last_bid_price", "last_ask_price", "last_mid2"),
-    "Baselines": ("spreads",),
+    "Baselines": ("spreads", "mids"),
     "BestPriceChanges": ("changed_from",),
     "Bounds": ("tick", "median", "tight", "wide"),
+    "Cluster": ("price", "low", "high"),
     "DepartedPrice": ("price",),
     "DetectorContext": ("mid2",),
     "DisplayedSize": ("price",),
@@ -46,7 +47,7 @@ PRICE_FIELDS: Final[dict[str, tuple[str, ...]]] = {
 """Numbers, lists and arrays of them, and dictionaries by them, by class. A `Quote` is made anew."""
 PRICE_PAIR_FIELDS: Final = {"Absorption": ("volume_by_price",)}
 """Arrays in which every other number is a price."""
-PRICE_HISTOGRAMS: Final = {"Baselines": ("spread", "recent_spread", "jump")}
+PRICE_HISTOGRAMS: Final = {"Baselines": ("spread", "recent_spread", "jump", "move_30s")}
 PRICE_RATIOS: Final = {"Baselines": ("impact",)}
 """Ratios of a price to something else."""
 NOT_WALKED: Final = ("Event", "PublishedLevel")

@@ -93,7 +93,7 @@ def use_finer_unit(state: State, table: RollingBars, digits: int) -> None:
     for side, prices in zip(state.levels, stored, strict=True):
         side.note_new_unit(prices)
     state.context.events.use_finer_unit(digits)
-    state.context.baselines.update_thresholds()
+    state.context.baselines.update_price_thresholds()
     state.digits = digits
     set_digits(state)
 
@@ -107,6 +107,7 @@ def begin_unit_anew(state: State) -> None:
     baselines, fresh = context.baselines, Baselines()
     baselines.spread, baselines.recent_spread = fresh.spread, fresh.recent_spread
     baselines.jump, baselines.impact = fresh.jump, fresh.impact
+    baselines.move_30s = fresh.move_30s
     baselines.update_thresholds()
     for place, side in enumerate(state.levels):
         state.levels[place] = SideLevels(side.side)

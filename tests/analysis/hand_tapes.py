@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
-from tests.builders import quote
+from tests.builders import quote, trade
 from tests.engine_answers import EngineAnswers, Records
 from tests.reference import Reference
 
@@ -27,6 +27,11 @@ def swaying(seconds: int) -> Records:
     return [
         quote(at=k, bid_size=90 + 10 * (k % 2), ask_size=100 - 10 * (k % 2)) for k in range(seconds)
     ]
+
+
+def bought_at_ask(size: float, price: float = 10.05) -> Records:
+    """Buy so much 44 times within five seconds: the q75 of market orders is known after 40."""
+    return [trade(at=0.1 + k / 10, price=price, size=size, aggressor="buy") for k in range(44)]
 
 
 def all_of(answers: Answers, event_type: str, until: int) -> list[Event]:

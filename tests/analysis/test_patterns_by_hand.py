@@ -8,7 +8,7 @@ import pytest
 
 from app.analysis.patterns import events
 from app.analysis.quantiles import DecayClock, decayed_histogram
-from tests.analysis.hand_tapes import Analyse, calm, many_prices, only, swaying
+from tests.analysis.hand_tapes import Analyse, bought_at_ask, calm, many_prices, only, swaying
 from tests.builders import quote, second, stream, trade
 from tests.engine_answers import Records
 from tests.reference.lives import event_id
@@ -312,21 +312,31 @@ def test_a_stacking_is_seen_at_age_two_seconds_and_fades_below_a_quarter_more(
     assert found["evidence"]["added_shares"] == 250
 
 
-def test_more_than_was_displayed_filled_in_one_stamp_is_an_iceberg(analyse: Analyse) -> None:
+def test_a_print_of_more_than_was_displayed_is_a_native_iceberg(analyse: Analyse) -> None:
     records = stream(
-        quote(at=1),
-        trade(at=2, price=10.05, size=60, aggressor="buy"),
-        trade(at=2, price=10.05, size=90, aggressor="buy"),
-        quote(at=2.5, ask_size=80),
-        trade(at=3, price=10.05, size=50, aggressor="buy"),
-        quote(at=10, ask=10.06),
+        *calm(30),
+        trade(at=32, price=10.05, size=60, aggressor="buy"),
+        trade(at=32, price=10.05, size=110, aggressor="buy"),
+        quote(at=32.5, ask_size=80),
+        trade(at=33, price=10.05, size=50, aggressor="buy"),
+        quote(at=40, ask=10.06),
     )
-    found = only(analyse(records), "iceberg", second(20))
+    found = only(analyse(records), "iceberg", second(50))
     assert found["side"] == "ask"
-    assert found["statistic"] == pytest.approx(200 / 100)
-    assert (found["close_reason"], found["closed_at"]) == ("level_lost", second(10.5))
-    assert found["evidence"]["kind"] == "through"
+    assert found["opened_at"] == second(32)
+    assert (found["statistic"], found["threshold"]) == (pytest.approx(220 / 100), 0.5)
+    assert (found["close_reason"], found["closed_at"]) == ("level_lost", second(40.5))
+    assert (found["evidence"]["kind"], found["evidence"]["through_refills"]) == ("native", 1)
     assert found["evidence_class"] == "A"
+
+
+def test_prints_that_only_together_are_more_than_was_displayed_are_no_iceberg(
+    analyse: Analyse,
+) -> None:
+    # Orders that joined between the prints of a stamp look the same.
+    prints = [trade(at=32, price=10.05, size=60, aggressor="buy") for _ in range(4)]
+    records = stream(*calm(30), *prints, quote(at=40, ask=10.06))
+    assert analyse(records).events(second(60)) == []
 
 
 def test_three_refills_after_a_taking_within_a_minute_are_an_iceberg(analyse: Analyse) -> None:
@@ -365,13 +375,20 @@ def test_a_takers_prints_of_one_stamp_at_two_prices_are_a_sweep(analyse: Analyse
 def test_three_prints_between_bid_and_ask_are_hidden_ones(analyse: Analyse) -> None:
     records = stream(
         quote(at=0),
-        *(trade(at=at, price=10.03, size=10, aggressor="buy") for at in (1, 11, 20)),
-        trade(at=15, price=10.05, size=70, aggressor="buy"),
+        *bought_at_ask(20),
+        *(trade(at=at, price=10.03, size=10, aggressor="buy") for at in (11, 21, 30)),
+        trade(at=25, price=10.05, size=70, aggressor="buy"),
     )
-    found = only(analyse(records), "hidden_print", second(40))
-    assert (found["opened_at"], found["noticed_at"]) == (second(1), second(20))
-    assert found["closed_at"] == second(30)
-    assert found["evidence"] == {"prints": 3, "volume_shares": 30, "volume_share": 0.3}
+    found = only(analyse(records), "hidden_print", second(50))
+    assert (found["opened_at"], found["noticed_at"]) == (second(11), second(30))
+    assert found["closed_at"] == second(40)
+    assert (found["statistic"], found["threshold"]) == (30 / 20, 1.0)
+    assert found["evidence"] == {
+        "prints": 3,
+        "volume_shares": 30,
+        "floor_shares": 20,
+        "volume_share": 0.3,
+    }
 
 
 def test_a_spread_twice_the_usual_for_a_second_is_a_wide_regime(analyse: Analyse) -> None:

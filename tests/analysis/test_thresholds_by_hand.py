@@ -5,7 +5,15 @@ Where every sample of a scale is 100, its median is 100: a sample that occurred 
 
 import pytest
 
-from tests.analysis.hand_tapes import Analyse, all_of, calm, many_prices, only, swaying
+from tests.analysis.hand_tapes import (
+    Analyse,
+    all_of,
+    bought_at_ask,
+    calm,
+    many_prices,
+    only,
+    swaying,
+)
 from tests.builders import quote, second, stream, trade
 from tests.engine_answers import Records
 
@@ -40,14 +48,57 @@ def touch(at: float, ticks: int, bid_size: float) -> object:
 LAST_TICKS = 1001 + (BASE_SECONDS - 1) // 2
 
 
-def sold(
-    shares: float, *, bid_size: float = 60, fall_ticks: int = 0, elsewhere: float = 0.0
+def drifting(ticks_in_two_seconds: int) -> tuple[Records, int]:
+    """Move the price 0.1 ticks a share every other second, and so far between without prints.
+
+    Return the last bid, too. Of 30 s the move is 6 or 9 ticks and 15 times as much.
+    """
+    records: Records = []
+    ticks = 1001
+    for number in range(BASE_SECONDS):
+        at = number + 0.5
+        if number % 2:
+            ticks += ticks_in_two_seconds
+        else:
+            rises = number % 4 == 0
+            price = (ticks + 5) / 100 if rises else ticks / 100
+            taken, side = (20, "buy") if rises else (10, "sell")
+            records.append(trade(at=at, price=price, size=taken, aggressor=side))
+            ticks += 2 if rises else -1
+        records.append(touch(at, ticks, 60))
+    return records, ticks
+
+
+@pytest.mark.parametrize(
+    ("drift", "found"),
+    [
+        pytest.param(2, 1, id="22.6 ticks expected, of 36 to 39 usual"),
+        pytest.param(3, 0, id="22.6 ticks expected, of 51 to 54 usual"),
+    ],
+)
+def test_an_absorbed_flow_usually_moves_the_price_half_as_far_as_it_moves_anyway(
+    analyse: Analyse, drift: int, found: int
+) -> None:
+    base, ticks = drifting(drift)
+    records = sold(226, base=base, last_ticks=ticks)
+    events = all_of(analyse(stream(*records)), "absorption", second(TAKEN_AT + 5))
+    assert [event["evidence"]["moved_ticks"] for event in events] == [0] * found
+
+
+def sold(  # noqa: PLR0913 - what is sold, and on which tape
+    shares: float,
+    *,
+    bid_size: float = 60,
+    fall_ticks: int = 0,
+    elsewhere: float = 0.0,
+    base: Records | None = None,
+    last_ticks: int = LAST_TICKS,
 ) -> Records:
     """Sell so much at the bid in one second, which fell so far within the 30 s up to it."""
-    ticks = LAST_TICKS - fall_ticks
+    ticks = last_ticks - fall_ticks
     taken = {"at": TAKEN_AT - 0.5, "aggressor": "sell"}
     return [
-        *impact_of_a_tenth_tick_a_share(bid_size),
+        *(impact_of_a_tenth_tick_a_share(bid_size) if base is None else base),
         touch(BASE_SECONDS + 0.5, ticks, bid_size),
         trade(price=(ticks - 1) / 100, size=elsewhere or 1e-6, **taken),
         trade(price=ticks / 100, size=shares - elsewhere, **taken),
@@ -108,10 +159,80 @@ def test_an_absorption_fades_below_three_quarters_of_the_usual_flow(analyse: Ana
 def test_hidden_prints_are_three_with_gaps_of_at_most_ten_seconds(
     analyse: Analyse, prints: int, gap: float, found: int
 ) -> None:
-    inside = [trade(at=1 + gap * k, price=10.03, size=10, aggressor="buy") for k in range(prints)]
-    events = all_of(analyse(stream(quote(at=0), *inside)), "hidden_print", second(60))
+    inside = [trade(at=11 + gap * k, price=10.03, size=10, aggressor="buy") for k in range(prints)]
+    records = stream(quote(at=0), *bought_at_ask(10), *inside)
+    events = all_of(analyse(records), "hidden_print", second(70))
     assert len(events) == found
-    assert [event["closed_at"] for event in events] == [second(31)] * found
+    assert [event["closed_at"] for event in events] == [second(41)] * found
+
+
+@pytest.mark.parametrize(("size", "opened"), [(10, [13]), (9.9, [14]), (7.5, [14]), (7.4, [])])
+def test_hidden_prints_have_the_volume_of_a_large_market_order(
+    analyse: Analyse, size: float, opened: list[int]
+) -> None:
+    # Three prints from second 11 on, and a fourth, against orders of 30.
+    inside = [trade(at=11 + k, price=10.03, size=size, aggressor="buy") for k in range(4)]
+    records = stream(quote(at=0), *bought_at_ask(30), *inside)
+    events = all_of(analyse(records), "hidden_print", second(60))
+    assert [event["noticed_at"] for event in events] == [second(at) for at in opened]
+    assert [event["statistic"] for event in events] == [pytest.approx(4 * size / 30)] * len(opened)
+
+
+def test_no_hidden_prints_begin_while_the_size_of_orders_is_unknown(analyse: Analyse) -> None:
+    inside = [trade(at=11 + k, price=10.03, size=50, aggressor="buy") for k in range(4)]
+    records = stream(quote(at=0), *bought_at_ask(30)[:39], *inside)
+    assert all_of(analyse(records), "hidden_print", second(60)) == []
+
+
+def hidden_at(*places: tuple[float, float]) -> Records:
+    """Print 10 inside the quote at such times and prices, where the tick is a cent."""
+    inside = [trade(at=at, price=price, size=10, aggressor="buy") for at, price in places]
+    asks = [quote(at=at, bid=10.00, ask=10.50) for at in (5, 60)]
+    return stream(*many_prices(), *bought_at_ask(10), *asks, *inside)
+
+
+def thrice(at: float, price: float) -> list[tuple[float, float]]:
+    return [(at, price), (at + 0.25, price), (at + 0.5, price)]
+
+
+@pytest.mark.parametrize(
+    ("places", "ranges"),
+    [
+        pytest.param([*thrice(11, 10.20), *thrice(12, 10.21)], [(10.20, 10.21, 6)], id="a tick"),
+        pytest.param([*thrice(11, 10.20), *thrice(12, 10.195)], [(10.195, 10.20, 6)], id="half"),
+        pytest.param(
+            [*thrice(11, 10.20), *thrice(12, 10.22)],
+            [(10.20, 10.20, 3), (10.22, 10.22, 3)],
+            id="two ticks",
+        ),
+        pytest.param(
+            [*thrice(11, 10.20), *thrice(12, 10.21), *thrice(13, 10.22), (14, 10.205)],
+            [(10.20, 10.22, 10)],
+            id="two ticks with one between",
+        ),
+        pytest.param(
+            [*thrice(11, 10.20), *thrice(12, 10.21)[:2]], [(10.20, 10.20, 3)], id="two prints"
+        ),
+        pytest.param(
+            [*thrice(11, 10.20), *thrice(22, 10.21)],
+            [(10.20, 10.20, 3), (10.21, 10.21, 3)],
+            id="the first is silent",
+        ),
+        pytest.param(
+            [*thrice(11, 10.20), *thrice(12, 10.22), *thrice(13, 10.21)],
+            [(10.20, 10.21, 6), (10.22, 10.22, 3)],
+            id="between two",
+        ),
+    ],
+)
+def test_hidden_prints_at_adjacent_prices_are_one_event_once_each_has_three(
+    analyse: Analyse, places: list[tuple[float, float]], ranges: list[tuple[float, float, int]]
+) -> None:
+    found = all_of(analyse(hidden_at(*places)), "hidden_print", second(58))
+    shown = [(e["price_low"], e["price_high"], e["evidence"]["prints"]) for e in found]
+    assert shown == [pytest.approx(one) for one in ranges]
+    silent = [max(at for at, price in places if low <= price <= high) for low, high, _ in ranges]
+    assert [e["closed_at"] for e in found] == [second(at + 10) for at in silent]
 
 
 # Icebergs -----------------------------------------------------------------------------------------
@@ -196,6 +317,71 @@ def test_refills_come_within_half_a_second_and_three_within_a_minute(
     for event in events:
         silent = second(starts[-1] + delay + 60)
         assert (event["close_reason"], event["closed_at"]) == ("silence", silent)
+
+
+@pytest.mark.parametrize(
+    ("size", "displayed", "statistics"),
+    [
+        pytest.param(51, 50, [0.51], id="just over half a median"),
+        pytest.param(49, 40, [], id="just under half a median"),
+        pytest.param(60, 60, [], id="what was displayed"),
+    ],
+)
+def test_an_iceberg_has_traded_half_of_the_sides_median(
+    analyse: Analyse, size: float, displayed: float, statistics: list[float]
+) -> None:
+    records = stream(
+        *calm(30),
+        quote(at=30.1, ask=10.04, ask_size=displayed),
+        trade(at=30.2, price=10.04, size=size, aggressor="buy"),
+        quote(at=30.3),
+        quote(at=40),
+    )
+    found = all_of(analyse(records), "iceberg", second(39))
+    assert [event["statistic"] for event in found] == pytest.approx(statistics)
+
+
+def test_no_refill_is_told_while_the_median_is_warming(analyse: Analyse) -> None:
+    print_through = trade(at=15, price=10.05, size=300, aggressor="buy")
+    records = stream(*calm(19), print_through, quote(at=40))
+    assert all_of(analyse(records), "iceberg", second(39)) == []
+
+
+@pytest.mark.parametrize(
+    ("bid", "closed"),
+    [
+        pytest.param(10.04, ("silence", 33.5 + 60), id="below the price, and refilled"),
+        pytest.param(10.05, ("crossed", 33.25), id="at the price"),
+        pytest.param(10.06, ("crossed", 33.25), id="through the price"),
+    ],
+)
+def test_a_reserve_ends_at_once_where_the_other_side_quotes_at_or_through_its_price(
+    analyse: Analyse, bid: float, closed: tuple[str, float]
+) -> None:
+    records = stream(
+        *calm(30),
+        trade(at=30.5, price=10.05, size=300, aggressor="buy"),
+        quote(at=33.25, bid=bid, ask=10.07),
+        quote(at=33.5),
+        quote(at=110),
+    )
+    found = only(analyse(records), "iceberg", second(105))
+    assert (found["close_reason"], found["closed_at"]) == (closed[0], second(closed[1]))
+
+
+@pytest.mark.parametrize(("bid", "found"), [(10.04, 1), (10.05, 0)])
+def test_a_price_that_the_other_side_reached_is_not_refilled_but_quoted_anew(
+    analyse: Analyse, bid: float, found: int
+) -> None:
+    records: Records = [*calm(30), quote(at=60)]
+    for start in (30, 31, 32):
+        records += [
+            trade(at=start, price=10.05, size=100, aggressor="buy"),
+            quote(at=start, ask=10.07),
+            quote(at=start + 0.0004, ask=10.07, bid=bid),
+            quote(at=start + 0.0008, ask=10.05),
+        ]
+    assert len(all_of(analyse(stream(*records)), "iceberg", second(55))) == found
 
 
 # Suspected absorption and refills -----------------------------------------------------------------
@@ -362,6 +548,37 @@ def test_a_flicker_is_back_to_four_fifths_within_half_a_second(
     assert only(analyse(records), "pulling", second(225))["close_reason"] == reason
 
 
+# Quote bursts -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("usual_prints", "prints", "found"),
+    [
+        pytest.param(0, 0, 1, id="prints are rare, and none comes"),
+        pytest.param(0, 1, 0, id="prints are rare, and one comes"),
+        pytest.param(2, 2, 1, id="as many as usual"),
+        pytest.param(2, 3, 0, id="more than usual"),
+    ],
+)
+def test_a_burst_of_quotes_comes_with_no_more_prints_than_three_quarters_of_the_seconds_have(
+    analyse: Analyse, usual_prints: int, prints: int, found: int
+) -> None:
+    steps = [quote(at=k, ask=10.05 + 0.01 * (k % 2)) for k in range(1012)]
+    burst = [quote(at=1012.1 + 0.02 * k, ask=10.05 + 0.01 * (k % 2)) for k in range(10)]
+    trades = [trade(at=5.5, price=10.00, size=10, aggressor="sell")]
+    trades += [
+        trade(at=number + 0.5 + 0.1 * k, price=10.00, size=10, aggressor="sell")
+        for number in range(10, 1010)
+        for k in range(usual_prints)
+    ]
+    trades += [
+        trade(at=1012.5 + 0.1 * k, price=10.00, size=10, aggressor="sell") for k in range(prints)
+    ]
+    records = stream(*steps, *burst, *trades, quote(at=1014), quote(at=1030))
+    events = all_of(analyse(records), "quote_burst", second(1025))
+    assert [event["evidence"]["trades_per_second"] for event in events] == [prints] * found
+
+
 # Spread regimes -----------------------------------------------------------------------------------
 
 
@@ -385,7 +602,7 @@ def test_a_regime_is_twice_or_half_the_usual_spread(
 ) -> None:
     records = twenty_ticks_then((70.5, ticks), (80, ticks))
     found = all_of(analyse(records), "spread_regime", second(79))
-    assert [event["evidence"]["regime"] for event in found] == regimes
+    assert [event["side"] for event in found] == regimes
 
 
 @pytest.mark.parametrize(
@@ -397,6 +614,26 @@ def test_a_regime_ends_within_a_fifth_less_and_a_quarter_more_of_the_usual_sprea
 ) -> None:
     records = twenty_ticks_then((70.5, ticks), (74, nearer), (90, nearer))
     assert only(analyse(records), "spread_regime", second(85))["close_reason"] == reason
+
+
+@pytest.mark.parametrize(
+    ("ticks", "ratio"),
+    [
+        pytest.param((50, 45), 2.5, id="wide"),
+        pytest.param((5, 8), 4.0, id="tight"),
+        pytest.param((45, 50), 2.5, id="wider when it goes on"),
+    ],
+)
+def test_the_statistic_of_a_regime_is_the_ratio_that_it_shows_also_when_it_goes_on(
+    analyse: Analyse, ticks: tuple[int, int], ratio: float
+) -> None:
+    first, again = ticks
+    records = twenty_ticks_then((70.5, first), (73, 20), (74, again), (80, 20), (90, 20))
+    found = only(analyse(records), "spread_regime", second(89))
+    assert found["closed_at"] == second(80)
+    assert found["statistic"] == pytest.approx(ratio)
+    assert found["evidence"]["ratio"] == found["statistic"]
+    assert found["evidence"]["spread_ticks"] in ticks
 
 
 @pytest.mark.parametrize(("lasts", "found"), [(1.05, 1), (0.95, 0)])
@@ -434,7 +671,7 @@ def test_no_tight_regime_begins_where_four_fifths_of_the_time_show_one_tick(
     tight = [quote(at=at, bid=9.70, ask=9.71) for at in (last + 0.5, last + 5)]
     answers = analyse(stream(*at_first, *narrow, *wide, *tight))
     events = all_of(answers, "spread_regime", second(last + 4))
-    assert len([event for event in events if event["evidence"]["regime"] == "tight"]) == found
+    assert len([event for event in events if event["side"] == "tight"]) == found
 
 
 # Stacking -----------------------------------------------------------------------------------------
@@ -490,6 +727,15 @@ def walks(gaps_ms: list[float], *, price: float = 10.05, at: float = 1) -> Recor
     ]
 
 
+def stays(equal: int, apart: int) -> Records:
+    """Buy twice at one price each second, so often at equal stamps, and 1.5 ms apart."""
+    return [
+        trade(at=1 + k + part * gap / 1000, price=10.05, size=10, aggressor="buy")
+        for k, gap in enumerate([0.0] * equal + [1.5] * apart)
+        for part in (0, 1)
+    ]
+
+
 def judged(pairs: Records, seconds: float, *prices: float, side: str = "buy") -> Records:
     """Print at prices so far apart, after pairs that tell what this feed is like."""
     orders = [trade(at=81 + k, price=10.05, size=10, aggressor=side) for k in range(60)]
@@ -530,6 +776,21 @@ SAME = [0.0] * 20
         pytest.param(
             judged(walks([*APART, 0.0, 0.0, 0.0]), 0.001, 10.05, 10.06), [], id="3 of 23 equal"
         ),
+        pytest.param(
+            judged([*stays(10, 10), *walks(APART, at=21)], 0.001, 10.05, 10.06),
+            [],
+            id="half of 20 at one price equal",
+        ),
+        pytest.param(
+            judged([*stays(9, 11), *walks(APART, at=21)], 0.001, 10.05, 10.06),
+            [2],
+            id="fewer at one price",
+        ),
+        pytest.param(
+            judged([*stays(19, 0), *walks(APART, at=21)], 0.001, 10.05, 10.06),
+            [2],
+            id="19 pairs at one price",
+        ),
     ],
 )
 def test_which_prints_are_one_sweep_is_told_by_pairs_that_walked_the_book(
@@ -551,6 +812,76 @@ def test_prints_at_one_price_or_back_tell_nothing_about_stamps(analyse: Analyse)
     ]
     records = judged(back, 0.001, 10.05, 10.06)
     assert all_of(analyse(records), "sweep", second(160)) == []
+
+
+# Trade bursts -------------------------------------------------------------------------------------
+
+
+def bursts(*prints: tuple[float, float]) -> Records:
+    """Buy 10 every twenty seconds, the q99 of ten seconds; then trade, negative sizes being sold.
+
+    The mid rises by two cents before the prints, which come at such fractions after 1012 s.
+    """
+    usual = [trade(at=k + 0.5, price=10.05, size=10, aggressor="buy") for k in range(0, 1001, 20)]
+    last = [
+        trade(at=1012 + at, price=10.05, size=abs(size), aggressor="buy" if size > 0 else "sell")
+        for at, size in prints
+    ]
+    moved = quote(at=1010.5, bid=10.02, ask=10.07)
+    return stream(quote(at=0), *usual, moved, *last, quote(at=1040))
+
+
+@pytest.mark.parametrize(
+    ("prints", "statistics"),
+    [
+        pytest.param([(0.2, 4), (0.4, 4), (0.6, 4)], [1.2], id="three prints of 12"),
+        pytest.param([(0.2, 4), (0.4, 3), (0.6, 3)], [1.0], id="the q99"),
+        pytest.param([(0.2, 4), (0.4, 3), (0.6, 2.9)], [], id="less"),
+        pytest.param([(0.2, 6), (0.4, 6)], [], id="two prints"),
+        pytest.param([(0.2, 8), (0.3, -2.6), (0.4, 8), (0.6, 8)], [2.14], id="0.805 of one side"),
+        pytest.param([(0.2, 8), (0.3, -2.7), (0.4, 8), (0.6, 8)], [], id="0.798 of one side"),
+    ],
+)
+def test_a_trade_burst_is_a_rare_flow_of_three_prints_to_one_side(
+    analyse: Analyse, prints: list[tuple[float, float]], statistics: list[float]
+) -> None:
+    found = all_of(analyse(bursts(*prints)), "trade_burst", second(1030))
+    assert [event["statistic"] for event in found] == pytest.approx(statistics)
+
+
+THREE = [(0.2, 4), (0.4, 4), (0.6, 4)]
+
+
+def test_a_trade_burst_shows_what_it_rests_on(analyse: Analyse) -> None:
+    found = only(analyse(bursts(*THREE)), "trade_burst", second(1030))
+    assert (found["side"], found["evidence_class"]) == ("ask", "A")
+    assert (found["opened_at"], found["noticed_at"]) == (second(1012.2), second(1013))
+    assert (found["price_low"], found["price_high"]) == (None, None)
+    assert found["evidence"] == {
+        "volume_shares": 12,
+        "floor_shares": 10,
+        "prints": 3,
+        "one_sided_share": 1.0,
+        # Fifteen prints of ten in the five minutes before.
+        "window_share": pytest.approx(12 / 162),
+        "mid_move": pytest.approx(0.02),
+    }
+
+
+@pytest.mark.parametrize(
+    ("later", "reason", "at"),
+    [
+        pytest.param([], "faded", 1023, id="ten seconds later"),
+        pytest.param([(2.5, -6.9)], "turned", 1023, id="5.1 left, then only what was sold"),
+        pytest.param([(2.5, -7.1)], "faded", 1015, id="4.9 left"),
+        pytest.param([(2.5, -13)], "turned", 1015, id="sold"),
+    ],
+)
+def test_a_trade_burst_closes_below_half_of_the_q99_or_turned(
+    analyse: Analyse, later: list[tuple[float, float]], reason: str, at: int
+) -> None:
+    found = only(analyse(bursts(*THREE, *later)), "trade_burst", second(1035))
+    assert (found["close_reason"], found["closed_at"]) == (reason, second(at))
 
 
 # Walls --------------------------------------------------------------------------------------------
@@ -623,12 +954,13 @@ def strength_after(candidates: list[int], analyse: Analyse) -> float | None:
     """Return the strength of three hidden prints after candidates of so many prints each."""
     place_ms = iter(range(10_000))
     ended = [
-        trade(at=1 + next(place_ms) / 1000, price=10.01 + n / 100, size=1, aggressor="buy")
+        trade(at=6 + next(place_ms) / 1000, price=10.01 + n / 100, size=1, aggressor="buy")
         for n, prints in enumerate(candidates)
         for _ in range(prints)
     ]
-    three = [trade(at=at, price=16.00, size=1, aggressor="buy") for at in (30, 31, 32)]
-    answers = analyse(stream(quote(at=0, ask=20.00), *ended, *three))
+    three = [trade(at=at, price=16.00, size=1, aggressor="buy") for at in (36, 37, 38)]
+    orders = bought_at_ask(1, price=20.00)
+    answers = analyse(stream(quote(at=0, ask=20.00), *orders, *ended, *three))
     [found] = [e for e in all_of(answers, "hidden_print", second(60)) if e["price_low"] == 16.00]
     strength: float | None = found["strength"]
     return strength

@@ -10,6 +10,7 @@ from click.testing import CliRunner
 from app.analysis.patterns.events import Event
 from app.analysis.records import Record
 from app.evaluation.scorecard.command import scorecard
+from app.evaluation.scorecard.folding import find_events, find_events_with_impact_of
 from app.evaluation.scorecard.ground_truth import TrueEvent, match_events
 from app.evaluation.scorecard.nulls import sign_randomised
 from app.evaluation.scorecard.planting import KINDS, PlantingKind, TapeSection, plant
@@ -17,6 +18,18 @@ from app.evaluation.scorecard.precision_recall import Proportion
 from app.evaluation.scorecard.simulated_books import START_MS, simulated_book
 
 WARM_SECONDS, SECONDS = 600, 1200
+FOUND_WHERE_PLANTED = (
+    "sweep",
+    "iceberg (native)",
+    "iceberg (synthetic)",
+    "absorption",
+    "hidden_print",
+    "trade_burst",
+    "quote_burst",
+    "spread_regime (wide)",
+    "spread_regime (tight)",
+)
+"""Patterns of which every planting of medium size is found in the quick run, and nothing else."""
 
 
 @pytest.fixture(scope="module")
@@ -112,6 +125,12 @@ def test_randomised_signs_keep_each_step_of_the_mid_but_not_its_direction() -> N
     assert turned != steps
 
 
+def test_a_tape_with_the_impact_of_itself_has_the_events_that_it_has() -> None:
+    bare = simulated_book("one tick", 3, 900)
+
+    assert find_events_with_impact_of(bare, bare) == find_events(bare)
+
+
 def test_the_quick_scorecard_writes_its_page_and_plots(tmp_path: Path) -> None:
     out = tmp_path / "card.md"
 
@@ -121,6 +140,11 @@ def test_the_quick_scorecard_writes_its_page_and_plots(tmp_path: Path) -> None:
     page = out.read_text()
     for kind in KINDS:
         assert page.count(f"| {kind.name} |") >= 4
+    for name in FOUND_WHERE_PLANTED:
+        [medium] = [row for row in page.splitlines() if row.startswith(f"| {name} | medium:")]
+        assert medium.count("| 1.000 (") == 2
+    for name in ("iceberg", "hidden_print", "sweep"):
+        assert f"| {name} | several ticks | 0.5 | 0 | 0 |" in page
     assert {path.name for path in (tmp_path / "card").iterdir()} == {
         "precision.svg",
         "recall.svg",

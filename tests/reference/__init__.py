@@ -27,6 +27,7 @@ DETECTORS = (
     by_second.pullings,
     by_second.momentum_shifts,
     by_second.quote_bursts,
+    by_second.trade_bursts,
     by_quote.spread_regimes,
     by_quote.price_gaps,
 )

@@ -40,10 +40,7 @@ def _is_open(lives: Lives, side: str, as_of: int) -> bool:
 
 
 def _tightening(scales: Scales, regimes: Lives, as_of: int) -> str:
-    tight = any(
-        event.is_open_at(as_of) and event.shown_at(as_of).evidence["regime"] == "tight"
-        for event in regimes.events
-    )
+    tight = any(event.is_open_at(as_of) and event.side == "tight" for event in regimes.events)
     steep = scales.named["spread_slope"].through(as_of, 0.9)
     usual = scales.named["spread"].through(as_of, 0.5)
     second = scales.by_time.get(as_of)

@@ -1,7 +1,7 @@
 """Sweeps, icebergs, absorptions and hidden prints: what is seen in prints."""
 
 from bisect import bisect_right
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import groupby
 from operator import attrgetter
 from statistics import median
@@ -24,6 +24,7 @@ from tests.reference.past import (
     Past,
     Print,
     Stretch,
+    ceil_second,
     is_worse,
     price_of,
     side_taken,
@@ -81,21 +82,35 @@ class Joining:
 
     pairs: int = 0
     equal: int = 0
+    level: int = 0  # pairs at one price
+    level_equal: int = 0
     by_stamp: bool = True
 
     def look_at(self, before: Print, one: Print) -> None:
         """Take two successive prints; only those of one taker at the next price count."""
         further = one.price > before.price if one.taker > 0 else one.price < before.price
         soon = one.stamp - before.stamp <= PAIR_GAP_MS
-        if one.taker != before.taker or not further or not soon:
+        if one.taker != before.taker or not soon:
+            return
+        if one.price == before.price:
+            self._look_at_level(equal=one.stamp == before.stamp)
+        if not further:
             return
         self.pairs += 1
         self.equal += one.stamp == before.stamp
         if self.pairs >= PAIRS_TO_JUDGE:
             share = self.equal / self.pairs
             self.by_stamp = self.by_stamp if 0.02 <= share <= 0.1 else share > 0.1
+            if self.level >= PAIRS_TO_JUDGE and self.level_equal / self.level >= 0.5:
+                self.by_stamp = True
         if self.pairs == PAIRS_TO_HALVE:
             self.pairs, self.equal = self.pairs // 2, self.equal // 2
+
+    def _look_at_level(self, *, equal: bool) -> None:
+        self.level += 1
+        self.level_equal += equal
+        if self.level == PAIRS_TO_HALVE:
+            self.level, self.level_equal = self.level // 2, self.level_equal // 2
 
 
 def market_orders(past: Past) -> list[Order]:
@@ -189,7 +204,13 @@ class Refill:
     displayed: float
     shown: float
     taking: list[Print]
+    median: float
     delay: float = 0.0
+
+    @property
+    def moment(self) -> float:
+        """Its place in the stream: with its quote, or after all records of its stamp."""
+        return self.over - 0.5 if self.through else self.over - 1
 
     @property
     def native(self) -> bool:
@@ -197,9 +218,10 @@ class Refill:
         return not self.through and self.delay <= NATIVE_MS
 
 
-def refills_through(past: Past, side: int, stretch: Stretch) -> list[Refill]:
-    """R1: more was filled within a stamp than was displayed, and the price is best after it."""
+def refills_through(past: Past, scales: Scales, side: int, stretch: Stretch) -> list[Refill]:
+    """R1: a print took more than was displayed, and the price is best after its stamp."""
     found = []
+    usual = scales.named[SIDE_NAMES[side] + "_size"]
     first_quote = past.quotes_of(stretch).start
     for stamp, group in groupby(past.prints_of(stretch), key=attrgetter("stamp")):
         taking = [one for one in group if one.takes(side)]
@@ -207,16 +229,30 @@ def refills_through(past: Past, side: int, stretch: Stretch) -> list[Refill]:
             here = [one for one in taking if one.price == price]
             while here and (here[0].index < first_quote or price_of(here[0].before, side) != price):
                 del here[0]
-            after = past.standing_index(stamp)
-            if not here or here[0].before is None:
-                continue
-            displayed = size_of(here[0].before, side)
-            filled = sum(one.size for one in here) > displayed
-            if filled and price_of(past.quotes[after], side) == price:
+            after, median_size = past.standing_index(stamp), usual.before(stamp, 0.5)
+            met = [_displayed(one, side, price) for one in here]
+            larger = [size for one, size in zip(here, met, strict=True) if 0 < size < one.size]
+            if larger and median_size and price_of(past.quotes[after], side) == price:
                 shown = size_of(past.quotes[after], side)
                 end = past.position_after(stamp)
-                found.append(Refill(side, price, stamp, after, end, True, displayed, shown, here))
+                facts = (larger[0], shown, here, median_size)
+                found.append(Refill(side, price, stamp, after, end, True, *facts))
     return found
+
+
+def _displayed(one: Print, side: int, price: int) -> float:
+    """Return the size that the quote before a print displays at a price, 0 unless it is best."""
+    if one.before is None or price_of(one.before, side) != price:
+        return 0.0
+    return size_of(one.before, side)
+
+
+def _reaches(past: Past, index: int, side: int, price: int) -> bool:
+    """Tell whether a quote's other side is at a price of a side, or beyond."""
+    other = price_of(past.quotes[index], ASK if side == BID else BID)
+    if other is None:
+        return False
+    return other <= price if side == BID else other >= price
 
 
 def refills_after(past: Past, scales: Scales, side: int, stretch: Stretch) -> list[Refill]:
@@ -239,18 +275,18 @@ def refills_after(past: Past, scales: Scales, side: int, stretch: Stretch) -> li
             displayed, gone = size_of(before, side), sum(one.size for one in prints_here)
             if gone >= displayed and (price is None or is_worse(side, price, was)):
                 waiting[was] = Taking(at, displayed, start_size, prints_here)
-        if price is None:
-            continue
-        start_size = size if changed else start_size
+        if price is not None:
+            start_size = size if changed else start_size
         looked_at = changed or (before is not None and size != size_of(before, side))
-        taking = waiting.get(price)
-        if taking is None or not looked_at:
-            continue
-        if taking.is_refilled_by(size, at, usual.before(at, 0.5)):
+        taking = waiting.get(price) if price is not None and looked_at else None
+        median_size = usual.before(at, 0.5)
+        is_refill = taking is not None and taking.is_refilled_by(size, at, median_size)
+        if price is not None and taking is not None and median_size and is_refill:
             del waiting[price]
             end, delay = past.quote_positions[index] + 1, at - taking.at
-            facts = (taking.displayed, size, taking.prints, delay)
+            facts = (taking.displayed, size, taking.prints, median_size, delay)
             found.append(Refill(side, price, at, index, end, False, *facts))
+        waiting = {p: one for p, one in waiting.items() if not _reaches(past, index, side, p)}
     return found
 
 
@@ -283,7 +319,7 @@ def icebergs(past: Past, scales: Scales) -> Lives:
             refill
             for side in (BID, ASK)
             for refill in refills_after(past, scales, side, stretch)
-            + refills_through(past, side, stretch)
+            + refills_through(past, scales, side, stretch)
         ]
         refills.sort(key=lambda refill: (refill.at, refill.through))
         for key in sorted({(refill.side, refill.price) for refill in refills}):
@@ -293,24 +329,58 @@ def icebergs(past: Past, scales: Scales) -> Lives:
     return lives
 
 
+@dataclass
+class End:
+    """How and when a candidate ends; `position` is that of the first record after it."""
+
+    at: float
+    reason: str
+    position: int
+    moment: Moment
+
+
 def _icebergs_at(past: Past, lives: Lives, refills: list[Refill], stretch: Stretch) -> None:
     while refills:
-        lost = _lost_at(past, refills[0], stretch)
+        first = refills[0]
+        lost = _lost_at(past, first, stretch)
+        crossed = _crossed_at(past, first, stretch, lost)
         count = 1
         while (
             count < len(refills)
             and refills[count].at <= refills[count - 1].at + SILENT_MS
             and (lost is None or refills[count].at <= lost)
+            and (crossed is None or refills[count].moment <= past.quote_positions[crossed])
         ):
             count += 1
-        silent = refills[count - 1].at + SILENT_MS
-        end = silent if lost is None else min(lost, silent)
-        reason = "level_lost" if end == lost else "silence"
-        executed = sum(one.size for one in _executed(past, refills[0], end))
-        place = refills[0].side * LAST + refills[0].over
-        lives.candidate((end, TIMER, place), executed / refills[0].displayed)
-        _live_iceberg(past, lives, refills[:count], end, reason)
+        end = _end_of(past, first, refills[count - 1].at + SILENT_MS, lost, crossed)
+        executed = sum(one.size for one in _executed(past, first, end.position))
+        lives.candidate(end.moment, executed / first.median)
+        _live_iceberg(past, lives, refills[:count], end)
         refills = refills[count:]
+
+
+def _end_of(
+    past: Past, first: Refill, silent: float, lost: float | None, crossed: int | None
+) -> End:
+    """Return the first end of a candidate; at one instant: crossed, lost, silent."""
+    timed = silent if lost is None else min(lost, silent)
+    if crossed is not None and past.quotes[crossed].stamp <= timed:
+        at, position = past.quotes[crossed].stamp, past.quote_positions[crossed]
+        return End(at, "crossed", position, (at, RECORD, position))
+    place = first.side * LAST + first.over
+    reason = "level_lost" if timed == lost else "silence"
+    return End(timed, reason, past.position_after(timed), (timed, TIMER, place))
+
+
+def _crossed_at(past: Past, refill: Refill, stretch: Stretch, lost: float | None) -> int | None:
+    """Return the first quote from a refill on whose other side is at its price or beyond."""
+    for index in range(max(0, refill.standing), past.quotes_of(stretch).stop):
+        if lost is not None and past.quotes[index].stamp > lost:
+            return None
+        is_later = past.quote_positions[index] >= refill.moment
+        if is_later and _reaches(past, index, refill.side, refill.price):
+            return index
+    return None
 
 
 def _lost_at(past: Past, refill: Refill, stretch: Stretch) -> float | None:
@@ -328,9 +398,12 @@ def _lost_at(past: Past, refill: Refill, stretch: Stretch) -> float | None:
     return None if since is None else since + LOST_MS
 
 
-def _executed(past: Past, first: Refill, until: float) -> list[Print]:
-    """Return the prints that the first refill made good, and the takers' at the price after it."""
-    later = past.prints_between(first.over - 1, past.position_after(until))
+def _executed(past: Past, first: Refill, until: int) -> list[Print]:
+    """Return the prints that the first refill made good, and the takers' at the price after it.
+
+    Those at or after position `until` are left out.
+    """
+    later = past.prints_between(first.over - 1, until)
     return first.taking + [o for o in later if o.takes(first.side) and o.price == first.price]
 
 
@@ -347,53 +420,58 @@ def _opens(refills: list[Refill]) -> Refill | None:
     return None
 
 
-def _live_iceberg(past: Past, lives: Lives, refills: list[Refill], end: float, reason: str) -> None:
+def _live_iceberg(past: Past, lives: Lives, refills: list[Refill], end: End) -> None:
     """Carry the price's event through the life of one candidate."""
     side, price = key = (refills[0].side, refills[0].price)
     event: Happening | None = None
     for number, refill in enumerate(refills):
         opening = _opens(refills[: number + 1])
-        if event is None and opening is not None:
+        executed = sum(one.size for one in _executed(past, refills[0], refill.over))
+        is_enough = executed / refills[0].median >= 0.5
+        if event is None and opening is not None and is_enough:
             event = lives.living(key, refill.at)
             if event is None:
                 prices = (price, price)
-                event = lives.open(key, side, opening.at, refill.at, prices, 1.0, "A")
+                event = lives.open(key, side, opening.at, refill.at, prices, 0.5, "A")
             event.closing = None
-            event.notes = [opening.through]
         if event is not None:
-            following = refills[number + 1].at if number + 1 < len(refills) else end
-            _show_iceberg(past, event, refills[: number + 1], following)
+            until = end.position
+            if number + 1 < len(refills):
+                until = past.position_after(refills[number + 1].at)
+            _show_iceberg(past, event, refills[: number + 1], until)
     if event is not None:
-        event.close(end, reason)
+        event.close(end.at, end.reason)
 
 
-def _show_iceberg(past: Past, event: Happening, refills: list[Refill], until: float) -> None:
+def _show_iceberg(past: Past, event: Happening, refills: list[Refill], until: int) -> None:
     """Show it as of its newest refill and of each print until the next one."""
     first, newest = refills[0], refills[-1]
     prints = _executed(past, first, until)
     executed = sum(one.size for one in prints if one.position < newest.over)
     given = all(one.given for one in prints if one.position < newest.over)
-    evidence = _iceberg_evidence(refills, through=event.notes[0])
+    evidence = _iceberg_evidence(refills)
     moment = (newest.at, RECORD, newest.over)
     shown = evidence | {"executed_shares": executed}
-    event.show(moment, executed / first.displayed, shown, given=given)
+    event.show(moment, executed / first.median, shown, given=given)
     for one in prints:
         if one.position >= newest.over:
             executed += one.size
             shown = evidence | {"executed_shares": executed}
             moment = (one.stamp, RECORD, one.position)
-            event.show(moment, executed / first.displayed, shown, given=one.given)
+            event.show(moment, executed / first.median, shown, given=one.given)
 
 
-def _iceberg_evidence(refills: list[Refill], *, through: bool) -> Evidence:
+def _iceberg_evidence(refills: list[Refill]) -> Evidence:
     native = sum(refill.native for refill in refills)
+    through = sum(refill.through for refill in refills)
     delays = [refill.delay for refill in refills if not refill.through]
     evidence: Evidence = {
-        "kind": "native" if native >= 3 else "through" if through else "synthetic",
+        "kind": "native" if native >= 3 or through else "synthetic",
         "refills": len(refills),
         "native_refills": native,
-        "through_refills": sum(refill.through for refill in refills),
+        "through_refills": through,
         "displayed_shares": refills[0].displayed,
+        "median_shares": refills[0].median,
         "largest_refill_shares": max(refill.shown for refill in refills),
     }
     if delays:
@@ -421,11 +499,13 @@ class Flow:
     expected: float | None  # λ·abs(F), 1e-8
     tick: int | None
     median: float | None  # the side's usual size
+    usual_move: float | None  # of the mid in 30 s, 1e-8
 
     @property
     def is_known(self) -> bool:
         """Tell whether all of what is shown is known."""
         known = self.tick is not None and self.move is not None and self.price is not None
+        known = known and self.usual_move is not None
         return known and self.expected is not None and self.expected > 0
 
     @property
@@ -435,8 +515,10 @@ class Flow:
             return False
         assert self.expected is not None
         assert self.move is not None
+        assert self.usual_move is not None
         return (
             abs(self.signed) >= 1.5 * self.usual
+            and self.expected >= 0.5 * self.usual_move
             and self.move <= 0.25 * self.expected
             and self.at_price >= 0.7 * self.total
             and self.at_price >= 3 * self.median
@@ -448,10 +530,12 @@ class Flow:
         assert self.expected is not None
         assert self.move is not None
         assert self.tick is not None
+        assert self.usual_move is not None
         return {
             "flow_shares": self.signed,
             "expected_ticks": self.expected / self.tick,
             "moved_ticks": self.move / self.tick,
+            "usual_move_ticks": self.usual_move / self.tick,
             "level_shares": self.at_price,
             "level_share": self.at_price / self.total,
             "displayed_shares": self.displayed,
@@ -486,6 +570,7 @@ def _flow_at(past: Past, scales: Scales, stretch: Stretch, at: int) -> Flow:
         None if impact is None else impact * abs(signed),
         past.tick_at(at),
         scales.named[SIDE_NAMES[side] + "_size"].before(at, 0.5),
+        scales.named["move_30s"].before(at, 0.5),
     )
 
 
@@ -551,79 +636,120 @@ def _open_absorption(past: Past, lives: Lives, flow: Flow, event: Happening | No
         event = lives.open(flow.side, flow.side, opened_at, flow.at, prices, 1.5, "A")
     event.closing = None
     event.notes = [flow.usual, flow.price]
-    _show_absorption(event, flow, always=True)
+    _show_absorption(event, flow)
 
 
-def _show_absorption(event: Happening, flow: Flow, *, always: bool = False) -> None:
+def _show_absorption(event: Happening, flow: Flow) -> None:
     usual: float = event.notes[0]
-    statistic = abs(flow.signed) / usual
-    if always or statistic > event.peak:
-        evidence = flow.evidence | {"usual_flow_shares": usual}
-        given = all(one.given for one in flow.prints)
-        event.show((flow.at, SECOND, 1), statistic, evidence, given=given)
+    evidence = flow.evidence | {"usual_flow_shares": usual}
+    given = all(one.given for one in flow.prints)
+    event.show_if_peak((flow.at, SECOND, 1), abs(flow.signed) / usual, evidence, given=given)
 
 
 # --- hidden prints -----------------------------------------------------------------------------
 
 
 @dataclass
-class Run:
-    """Inside prints at one price and side with no long gap between them."""
+class Cluster:
+    """Inside prints of one side with no long gap between them, at one price or at neighbours."""
 
-    prints: list[Print] = field(default_factory=list)
+    price: int
+    began: int  # position of the print that began it
+    floor: float
+    prints: list[Print]
 
     @property
     def silent_at(self) -> float:
         """When it is over if nothing follows."""
-        return self.prints[-1].stamp + HIDDEN_GAP_MS
+        return max(one.stamp for one in self.prints) + HIDDEN_GAP_MS
+
+    @property
+    def size(self) -> float:
+        """Volume of its prints."""
+        return sum(one.size for one in self.prints)
+
+    @property
+    def range(self) -> tuple[int, int]:
+        """Lowest and highest price."""
+        prices = [one.price for one in self.prints]
+        return min(prices), max(prices)
+
+    def reaches(self, price: int, distance: int = 0) -> bool:
+        """Tell whether it is a true cluster, and a price within some distance from it."""
+        low, high = self.range
+        return len(self.prints) >= 3 and low - distance <= price <= high + distance
 
 
-def hidden_prints(past: Past, _: Scales) -> Lives:
-    """Return runs of prints strictly inside the quote before them."""
+def hidden_prints(past: Past, scales: Scales) -> Lives:
+    """Return clusters of prints strictly inside the quote before them, of a volume that counts."""
     lives = Lives("hidden_print")
     for stretch in past.stretches:
-        signed = [one for one in past.prints_of(stretch) if one.inside and one.taker != 0]
-        for key in sorted({(side_taken(one.taker), one.price) for one in signed}):
-            for run in _runs([o for o in signed if (side_taken(o.taker), o.price) == key]):
-                place = key[0] * LAST + run.prints[0].position
-                lives.candidate((run.silent_at, TIMER, place), len(run.prints))
-                _live_hidden(past, lives, key, run)
+        for side in (BID, ASK):
+            living: list[Cluster] = []
+            for one in past.prints_of(stretch):
+                if one.inside and one.takes(side):
+                    living = _silenced(lives, side, living, one.stamp)
+                    _add_hidden(past, scales, lives, side, living, one)
+            _silenced(lives, side, living, float("inf"))
         lives.sleep(stretch.sleep)
     return lives
 
 
-def _runs(prints: list[Print]) -> list[Run]:
-    runs: list[Run] = []
-    for one in prints:
-        if not runs or one.stamp > runs[-1].silent_at:
-            runs.append(Run())
-        runs[-1].prints.append(one)
-    return runs
+def _silenced(lives: Lives, side: int, living: list[Cluster], at: float) -> list[Cluster]:
+    """End the clusters that are silent before an instant, and return the others."""
+    for cluster in living:
+        if cluster.silent_at < at:
+            place = side * LAST + cluster.began
+            moment = (cluster.silent_at, TIMER, place)
+            lives.candidate(moment, cluster.size / cluster.floor)
+            event = lives.living((side, cluster.price), cluster.silent_at)
+            if event is not None:
+                event.close(cluster.silent_at, "silence")
+    return [cluster for cluster in living if cluster.silent_at >= at]
 
 
-def _live_hidden(past: Past, lives: Lives, key: tuple[int, int], run: Run) -> None:
-    if len(run.prints) < 3:
-        return
-    side, price = key
-    third = run.prints[2]
-    event = lives.living(key, third.stamp)
+def _add_hidden(  # noqa: PLR0913, PLR0917 - a print, and all that it may change
+    past: Past, scales: Scales, lives: Lives, side: int, living: list[Cluster], one: Print
+) -> None:
+    mine = [c for c in living if c.reaches(one.price)]
+    mine += [c for c in living if c.price == one.price]
+    if mine:
+        cluster = mine[0]
+        cluster.prints.append(one)
+    else:
+        second_before = ceil_second(one.stamp) - 1000
+        floor = scales.named["order_size"].through(second_before, 0.75)
+        if floor is None:
+            return
+        cluster = Cluster(one.price, one.position, floor, [one])
+        living.append(cluster)
+    tick = past.tick_at_position(one.position)
+    if len(cluster.prints) == 3 and tick is not None:
+        others = [c for c in living if c is not cluster and c.reaches(one.price, tick)]
+        if others:
+            living.remove(cluster)
+            others[0].prints.extend(cluster.prints)
+            others[0].prints.sort(key=attrgetter("position"))
+            cluster = others[0]
+    if len(cluster.prints) >= 3 and cluster.size >= cluster.floor:
+        _show_hidden(past, lives, side, cluster)
+
+
+def _show_hidden(past: Past, lives: Lives, side: int, cluster: Cluster) -> None:
+    first, last = cluster.prints[0], cluster.prints[-1]
+    event = lives.living((side, cluster.price), last.stamp)
     if event is None:
-        opened_at = run.prints[0].stamp
-        event = lives.open(key, side, opened_at, third.stamp, (price, price), 3.0, "A")
+        key = (side, cluster.price)
+        event = lives.open(key, side, first.stamp, last.stamp, cluster.range, 1.0, "A")
     event.closing = None
-    for number in range(3, len(run.prints) + 1):
-        _show_hidden(past, event, run.prints[:number])
-    event.close(run.silent_at, "silence")
-
-
-def _show_hidden(past: Past, event: Happening, prints: list[Print]) -> None:
-    volume = sum(one.size for one in prints)
-    first, last = prints[0].position, prints[-1].position
-    everything = sum(one.size for one in past.prints_between(first - 1, last + 1))
+    everything = past.prints_between(first.position - 1, last.position + 1)
     evidence: Evidence = {
-        "prints": len(prints),
-        "volume_shares": volume,
-        "volume_share": volume / everything,
+        "prints": len(cluster.prints),
+        "volume_shares": cluster.size,
+        "floor_shares": cluster.floor,
+        "volume_share": cluster.size / sum(one.size for one in everything),
     }
-    moment = (prints[-1].stamp, RECORD, last)
-    event.show(moment, len(prints), evidence, given=all(one.given for one in prints))
+    moment = (last.stamp, RECORD, last.position)
+    given = all(one.given for one in cluster.prints)
+    event.show_if_peak(moment, cluster.size / cluster.floor, evidence, given=given)
+    event.widen(moment, *cluster.range)

@@ -92,7 +92,8 @@ def _hold(past: Past, lives: Lives, run: Run) -> None:
     at = run.start + HELD_MS
     event = lives.living(run.tight, at)
     if event is None:
-        event = lives.open(run.tight, "both", run.start, at, (None, None), 2.0, "C")
+        side = "tight" if run.tight else "wide"
+        event = lives.open(run.tight, side, run.start, at, (None, None), 2.0, "C")
     elif event.is_open:
         return
     event.closing = None
@@ -105,12 +106,11 @@ def _show_regime(past: Past, event: Happening, at: float, spread: int, kind: int
     tick = past.tick_at(at)
     assert tick is not None
     evidence: Evidence = {
-        "regime": "tight" if run.tight else "wide",
-        "ratio": spread / run.usual,
+        "ratio": run.distance(spread),
         "median_spread": run.usual / 100_000_000,
         "spread_ticks": spread / tick,
     }
-    event.show((at, kind, 0), run.distance(spread), evidence)
+    event.show_if_peak((at, kind, 0), run.distance(spread), evidence)
 
 
 def _regime_quote(past: Past, lives: Lives, *, tight: bool, index: int) -> None:

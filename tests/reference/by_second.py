@@ -4,8 +4,18 @@ import math
 from dataclasses import dataclass, replace
 
 from tests.reference.lives import SECOND, Evidence, Happening, Lives, letter_of
-from tests.reference.past import ASK, BID, Past, Stretch, is_worse, price_of, size_of
-from tests.reference.scales import Scales, Second, net_removal, taken_at_best
+from tests.reference.past import (
+    ASK,
+    BID,
+    Past,
+    Print,
+    Stretch,
+    is_worse,
+    price_of,
+    side_taken,
+    size_of,
+)
+from tests.reference.scales import Scales, Second, net_removal, taken_at_best, taker_flow
 
 FLICKER_MS = 500
 PULLED_FOR_MS = 5000
@@ -214,6 +224,98 @@ def _flows(scales: Scales, first: int, last: int) -> list[float]:
     return [o.log_flow for o in seconds if o is not None and o.log_flow is not None]
 
 
+# --- trade burst -------------------------------------------------------------------------------
+
+
+@dataclass
+class Taken:
+    """What takers did in the 10 seconds before a second, seen from the greater side."""
+
+    at: int
+    side: int
+    net: float
+    prints: list[Print]  # of the greater side's takers
+    both: list[Print]
+    share_of_window: float
+    move: float | None
+
+    def evidence(self, floor: float) -> Evidence:
+        """Return what is shown of it."""
+        shown: Evidence = {
+            "volume_shares": sum(one.size for one in self.prints),
+            "floor_shares": floor,
+            "prints": len(self.prints),
+            "one_sided_share": self.net / sum(one.size for one in self.both),
+            "window_share": self.share_of_window,
+        }
+        return shown if self.move is None else shown | {"mid_move": self.move / 100_000_000}
+
+
+def trade_bursts(past: Past, scales: Scales) -> Lives:
+    """Very much taker volume within 10 s, nearly all to one side."""
+    lives = Lives("trade_burst")
+    flows = scales.named["taker_flow"]
+    for stretch, seconds in by_stretch(scales, past):
+        run: list[float] = []
+        run_floor = 0.0
+        for second in seconds:
+            if not second.traded:
+                continue
+            floor, flow = flows.before(second.at, 0.99), taker_flow(past, second.at, 10)
+            if run and (flow * run[0] <= 0 or abs(flow) < run_floor / 2):
+                lives.candidate((second.at, SECOND, 0), max(map(abs, run)) / run_floor)
+                run = []
+            if not run and floor and abs(flow) >= floor / 2:
+                run_floor = floor
+                run = [flow]
+            elif run:
+                run.append(flow)
+            _trade_burst_second(past, lives, stretch, second.at, flow, floor)
+        lives.sleep(stretch.sleep)
+    return lives
+
+
+def _trade_burst_second(  # noqa: PLR0913, PLR0917 - a second's flow, and what is usual
+    past: Past, lives: Lives, stretch: Stretch, at: int, flow: float, floor: float | None
+) -> None:
+    ending = set()
+    for side, sign in ((BID, -1), (ASK, 1)):
+        event = lives.living(side, at)
+        if event is not None and event.is_open and sign * flow < event.notes[0] / 2:
+            event.close(at, "turned" if sign * flow < 0 else "faded")
+            ending.add(side)
+    if not flow or side_taken(1 if flow > 0 else -1) in ending:
+        return
+    taken = _taken(past, stretch, at, flow)
+    event = lives.living(taken.side, at)
+    moment, given = (at, SECOND, 1), all(one.given for one in taken.both)
+    if event is not None and event.is_open:
+        usual = event.notes[0]
+        event.show_if_peak(moment, taken.net / usual, taken.evidence(usual), given=given)
+        return
+    everything = sum(one.size for one in taken.both)
+    if not floor or taken.net < floor or taken.net < 0.8 * everything or len(taken.prints) < 3:
+        return
+    if event is None:
+        first = taken.prints[0].stamp
+        event = lives.open(taken.side, taken.side, first, at, (None, None), 1.0, "A")
+    event.closing = None
+    event.notes = [floor]
+    event.show_if_peak(moment, taken.net / floor, taken.evidence(floor), given=given)
+
+
+def _taken(past: Past, stretch: Stretch, at: int, flow: float) -> Taken:
+    side = side_taken(1 if flow > 0 else -1)
+    both = [one for one in past.prints_in(at - 10_000, at) if one.taker != 0]
+    mine = [one for one in both if one.takes(side)]
+    window = sum(one.size for one in past.prints_in(at - 300_000, at) if one.takes(side))
+    mid, mid_before = past.mid_at(at), past.mid_at(at - 10_000)
+    known = mid is not None and mid_before is not None and at - 10_000 >= stretch.first_second
+    move = mid - mid_before if known and mid is not None and mid_before is not None else None
+    share = sum(one.size for one in mine) / window
+    return Taken(at, side, abs(flow), mine, both, share, move)
+
+
 # --- quote burst -------------------------------------------------------------------------------
 
 
@@ -268,7 +370,7 @@ def _burst_second(past: Past, scales: Scales, lives: Lives, second: Second) -> N
         event = lives.open("burst", "both", opened_at, at, (None, None), 1.0, "C")
     event.closing = None
     event.notes = [often, most]
-    event.show(moment, count / most, evidence)
+    event.show_if_peak(moment, count / most, evidence)
 
 
 def _bursts(scales: Scales, second: Second, most: float) -> bool:
@@ -278,4 +380,4 @@ def _bursts(scales: Scales, second: Second, most: float) -> bool:
         return False
     if not second.flicker_share or second.flicker_share < flickers:
         return False
-    return not second.traded or (busy is not None and second.prints < busy)
+    return not second.traded or (busy is not None and second.prints <= busy)

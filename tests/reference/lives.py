@@ -3,7 +3,7 @@
 import base64
 import hashlib
 from bisect import bisect_left
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from operator import attrgetter
 from typing import Any
 
@@ -16,6 +16,8 @@ REMEMBERED = 500
 RANKED_FROM = 50
 
 Evidence = dict[str, object]
+Prices = tuple[int | None, int | None]
+"""Lowest and highest price."""
 Moment = tuple[float, int, int]
 """An instant, what is looked at there (RECORD, TIMER or SECOND), and a place among those."""
 
@@ -33,6 +35,7 @@ class Shown:
     statistic: float
     letter: str
     evidence: Evidence
+    prices: Prices
     closed_at: float | None = None
     close_reason: str | None = None
 
@@ -50,8 +53,8 @@ class Happening:
     side: str
     opened_at: float
     instant: float  # when its opening condition came true
-    price_low: int | None
-    price_high: int | None
+    price_at_opening: int | None
+    prices: Prices
     threshold: float
     letter: str
     history: list[Shown] = field(default_factory=list)
@@ -75,7 +78,8 @@ class Happening:
         if not given and self.letter == "A":
             self.letter = "B"
         second = ceil_second(moment[0])
-        self._add(Shown(second, self.peaked, "open", self.peak, self.letter, evidence))
+        shown = Shown(second, self.peaked, "open", self.peak, self.letter, evidence, self.prices)
+        self._add(shown)
 
     def show_if_peak(
         self, moment: Moment, statistic: float, evidence: Evidence, *, given: bool = True
@@ -83,6 +87,14 @@ class Happening:
         """Say what it is now if it never was as strong."""
         if not self.history or statistic > self.peak:
             self.show(moment, statistic, evidence, given=given)
+
+    def widen(self, moment: Moment, low: int, high: int) -> None:
+        """Let its prices reach from `low` to `high` at least."""
+        lowest, highest = self.prices
+        assert lowest is not None
+        assert highest is not None
+        self.prices = min(low, lowest), max(high, highest)
+        self._add(replace(self.history[-1], second=ceil_second(moment[0]), prices=self.prices))
 
     @property
     def is_open(self) -> bool:
@@ -112,6 +124,7 @@ class Happening:
                 last.statistic,
                 last.letter,
                 last.evidence,
+                last.prices,
                 at,
                 reason,
             )
@@ -135,8 +148,11 @@ class Happening:
     def form(self, second: int, ticker: str) -> dict[str, object]:
         """Its JSON form at a whole second."""
         now = self.shown_at(second)
+        low, high = now.prices
         return {
-            "id": event_id(ticker, self.lives.type, self.side, self.opened_at, self.price_low),
+            "id": event_id(
+                ticker, self.lives.type, self.side, self.opened_at, self.price_at_opening
+            ),
             "type": self.lives.type,
             "side": self.side,
             "status": now.status,
@@ -145,8 +161,8 @@ class Happening:
             "updated_at": now.second,
             "closed_at": now.closed_at,
             "close_reason": now.close_reason,
-            "price_low": None if self.price_low is None else self.price_low / UNITS,
-            "price_high": None if self.price_high is None else self.price_high / UNITS,
+            "price_low": None if low is None else low / UNITS,
+            "price_high": None if high is None else high / UNITS,
             "strength": self.lives.strength(self, now),
             "evidence_class": now.letter,
             "statistic": now.statistic,
@@ -192,13 +208,13 @@ class Lives:
         side: int | str,
         opened_at: float,
         instant: float,
-        prices: tuple[int | None, int | None],
+        prices: Prices,
         threshold: float,
         letter: str,
     ) -> Happening:
         """Open an event; a key of None makes a point that nothing goes on from."""
         name = side if isinstance(side, str) else SIDE_NAMES[side]
-        event = Happening(self, name, opened_at, instant, *prices, threshold, letter)
+        event = Happening(self, name, opened_at, instant, prices[0], prices, threshold, letter)
         self.events.append(event)
         if key is not None:
             self.latest[key] = event

@@ -253,6 +253,11 @@ class Past:
         index = self.standing_index(at)
         return self.ticks[index] if index >= 0 else None
 
+    def tick_at_position(self, position: int) -> int | None:
+        """Return the tick as known before a place in the stream."""
+        index = bisect_left(self.quote_positions, position) - 1
+        return self.ticks[index] if index >= 0 else None
+
     @cached_property
     def stretches(self) -> list[Stretch]:
         """The records cut where 300 s without one put the ticker to sleep."""

@@ -214,6 +214,7 @@ class Scales:
         self.named["spread"] = Scale(unit=FINEST_UNITS)
         self.named["recent_spread"] = Scale(RECENT_HALF_LIFE, FINEST_UNITS)
         self.named["jump"] = Scale(unit=FINEST_UNITS)
+        self.named["move_30s"] = Scale(unit=FINEST_UNITS)
         self.impact: list[tuple[int, float, float]] = []
         self.drift: list[tuple[int, float]] = []
         self.one_tick: list[tuple[int, float]] = []
@@ -276,6 +277,10 @@ class Scales:
             return
         named["flow"].sample(at, abs(taker_flow(past, at, 30)), number)
         named["taker_flow"].sample(at, abs(taker_flow(past, at, 10)), number)
+        mid, mid_before = past.mid_at(at), past.mid_at(at - 30_000)
+        is_long_ago = at - 30_000 < second.stretch.first_second
+        if mid is not None and mid_before is not None and not is_long_ago:
+            named["move_30s"].sample(at, abs(mid - mid_before), number)
         mid, mid_before = past.mid_at(at), past.mid_at(at - 1000)
         first = at == second.stretch.first_second
         if mid is not None and mid_before is not None and not first:

@@ -12,7 +12,6 @@ from app.analysis.quantiles import (
     IntArray,
     float_array,
     int_array,
-    unsigned_array,
 )
 from app.analysis.records import BID, UNSIGNED, Trade
 from app.analysis.standing_quote import TradeSign
@@ -22,19 +21,24 @@ FLOW_SECONDS: Final = 30
 MIN_FLOW_RATIO: Final = 1.5
 FADED_FLOW_RATIO: Final = 0.75
 MAX_MOVE_RATIO: Final = 0.25
+MIN_USUAL_MOVE_RATIO: Final = 0.5
 MIN_LEVEL_SHARE: Final = 0.7
 MIN_LEVEL_MEDIANS: Final = 3.0
 
 
 @dataclass(slots=True)
 class TakerFlow:
-    """Signed taker volume of the last 30 s, its usual size, and its expected and actual move."""
+    """Signed taker volume of the last 30 s, its usual size, and its expected and actual move.
+
+    `usual_move` is the median move of 30 s, whatever was traded.
+    """
 
     shares: float
     usual_shares: float
     direction: int
     expected_move: float
     actual_move: float
+    usual_move: float
     level_price: int
     level_shares: float
     taken_shares: float
@@ -42,9 +46,10 @@ class TakerFlow:
 
     @property
     def is_absorbed(self) -> bool:
-        """Return whether the price moved little and most of the volume traded at one price."""
+        """Return whether a move was due and did not come, and most volume traded at one price."""
         return (
-            self.actual_move <= MAX_MOVE_RATIO * self.expected_move
+            self.expected_move >= MIN_USUAL_MOVE_RATIO * self.usual_move
+            and self.actual_move <= MAX_MOVE_RATIO * self.expected_move
             and self.level_shares >= MIN_LEVEL_SHARE * self.taken_shares
         )
 
@@ -55,6 +60,7 @@ class TakerFlow:
             "usual_flow_shares": self.usual_shares,
             "expected_ticks": self.expected_move / tick,
             "moved_ticks": self.actual_move / tick,
+            "usual_move_ticks": self.usual_move / tick,
             "level_shares": self.level_shares,
             "level_share": self.level_shares / self.taken_shares,
             "displayed_shares": self.displayed_shares,
@@ -85,13 +91,12 @@ class Absorption(Detector):
     `second_volume` is the current second's taker volume by signed price: negative for sell
     aggressors. `volume_by_price` is that of the last 30 s, as alternating signed prices and shares;
     `prices_per_second` is how many pairs each second has, `given_by_second` whether the feed gave
-    all its aggressors. `mids` are twice the mid at each second's end.
+    all its aggressors.
     """
 
     second_volume: dict[int, float] = field(default_factory=dict)
     volume_by_price: FloatArray = field(default_factory=float_array)
     prices_per_second: IntArray = field(default_factory=int_array)
-    mids: IntArray = field(default_factory=unsigned_array)
     second_is_given: bool = True
     given_by_second: IntArray = field(default_factory=int_array)
     run: Run | None = None
@@ -117,7 +122,7 @@ class Absorption(Detector):
 
     def on_second(self, context: DetectorContext, end: int) -> None:
         """Update the candidate, then close, update or open events."""
-        self._shift_second(_mid2(context))
+        self._shift_second()
         shares = context.baselines.flow_30s
         direction = (shares > 0) - (shares < 0)
         self._follow_run(context, end, shares, direction)
@@ -127,19 +132,16 @@ class Absorption(Detector):
             if direction == (-1 if side == BID else 1):
                 self._open_if_absorbed(context, side, end, shares, direction)
 
-    def _shift_second(self, mid2: int) -> None:
-        """Move the current second's volume and mid into the last 30 s."""
+    def _shift_second(self) -> None:
+        """Move the current second's volume into the last 30 s."""
         for signed_price, size in self.second_volume.items():
             self.volume_by_price.extend((signed_price, size))
         self.prices_per_second.append(len(self.second_volume))
         self.given_by_second.append(self.second_is_given)
         self.second_volume, self.second_is_given = {}, True
-        self.mids.append(mid2)
         if len(self.prices_per_second) > FLOW_SECONDS:
             del self.volume_by_price[: 2 * self.prices_per_second[0]]
             del self.prices_per_second[0], self.given_by_second[0]
-        if len(self.mids) > FLOW_SECONDS + 1:
-            del self.mids[0]
 
     def _follow_run(
         self, context: DetectorContext, end: int, shares: float, direction: int
@@ -215,7 +217,7 @@ class Absorption(Detector):
                 evidence=flow.evidence(context.tick_size.size),
                 price_low=flow.level_price,
                 price_high=flow.level_price,
-                key=SIDE_NAMES[side],
+                is_of_peak=True,
             )
         )
 
@@ -230,13 +232,14 @@ class Absorption(Detector):
         """Return the flow at a side's best price, None while a part of it is unknown."""
         impact = context.thresholds.impact
         visit = context.visits[side]
-        is_move_unknown = len(self.mids) <= FLOW_SECONDS or not self.mids[0] or not self.mids[-1]
+        move, usual_move = context.baselines.mid_move(FLOW_SECONDS), context.thresholds.move_30s
         if (
             not impact
             or impact < 0
             or not context.tick_size.size
             or visit is None
-            or is_move_unknown
+            or move is None
+            or usual_move is None
         ):
             return None
         level_shares = all_shares = 0.0
@@ -253,14 +256,10 @@ class Absorption(Detector):
             usual_shares=usual_shares,
             direction=direction,
             expected_move=impact * abs(shares),
-            actual_move=(self.mids[-1] - self.mids[0]) / 2 * direction,
+            actual_move=move * direction,
+            usual_move=usual_move,
             level_price=visit.price,
             level_shares=level_shares,
             taken_shares=all_shares,
             displayed_shares=visit.size,
         )
-
-
-def _mid2(context: DetectorContext) -> int:
-    valid = context.standing_quote.valid
-    return 0 if valid is None else valid.bid_price + valid.ask_price

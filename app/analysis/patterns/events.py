@@ -74,7 +74,11 @@ PUBLISHED_FIELDS = tuple(_EVENT_FIELDS[: _EVENT_FIELDS.index("evidence") + 1])
 
 @dataclass(slots=True)
 class Opening:
-    """An opening condition that came true: what an event is made from; prices in price units."""
+    """An opening condition that came true: what an event is made from; prices in price units.
+
+    `is_of_peak`: the evidence belongs to the statistic, so that an event that goes on with a lower
+    one keeps both.
+    """
 
     type: str
     side: str
@@ -87,6 +91,7 @@ class Opening:
     price_low: int | None = None
     price_high: int | None = None
     key: str = ""
+    is_of_peak: bool = False
 
 
 class Candidates:
@@ -162,8 +167,9 @@ class Events:
             event = self.live[key] = self._new_event(opening, key)
         elif event.closing_at is not None:
             event.closing_at = None
-            self.lower_evidence_class(event, opening.completed_at, opening.evidence_class)
-            self.update(event, opening.completed_at, opening.statistic, opening.evidence)
+            if opening.statistic > event.statistic or not opening.is_of_peak:
+                self.lower_evidence_class(event, opening.completed_at, opening.evidence_class)
+                self.update(event, opening.completed_at, opening.statistic, opening.evidence)
         return event
 
     def _new_event(self, opening: Opening, key: str) -> Event:
@@ -246,6 +252,17 @@ class Events:
         event.evidence = evidence
         event.updated_at = max(event.updated_at, whole_second(at))
         event.is_changed = True
+
+    def widen(self, event: Event, at: float, low: int, high: int) -> None:
+        """Extend an event's price range to prices from `low` to `high`."""
+        lowest, highest = _price(low, self.digits), _price(high, self.digits)
+        if event.price_low is None or lowest is None or event.price_high is None or highest is None:
+            return
+        if lowest < event.price_low or highest > event.price_high:
+            event.price_low = min(lowest, event.price_low)
+            event.price_high = max(highest, event.price_high)
+            event.updated_at = max(event.updated_at, whole_second(at))
+            event.is_changed = True
 
     def lower_evidence_class(self, event: Event, at: float, evidence_class: str) -> None:
         """Lower an event's evidence class from A to B."""

@@ -16,8 +16,16 @@ MIN_PRINTS: Final = 3
 
 @dataclass(slots=True)
 class Cluster:
-    """Inside trades at one price and side; `total_volume_before` is all volume before the first."""
+    """Inside trades of one side at `price`; after the third also at adjacent prices, low to high.
 
+    `floor` is the volume that it has to reach, `total_volume_before` all volume before its first
+    trade.
+    """
+
+    price: int
+    low: int
+    high: int
+    floor: float
     first: float
     last: float
     total_volume_before: float
@@ -25,10 +33,43 @@ class Cluster:
     volume: float = 0.0
     is_given: bool = True
 
+    @property
+    def statistic(self) -> float:
+        """Return the volume in units of the volume that it has to reach."""
+        return self.volume / self.floor
+
+    def add_print(self, trade: Trade, sign: TradeSign) -> None:
+        """Add a trade."""
+        self.last = trade.stamp
+        self.prints += 1
+        self.volume += trade.size
+        self.is_given = self.is_given and sign.is_given
+
+    def includes(self, price: int) -> bool:
+        """Return whether a trade at a price belongs to it."""
+        return self.prints >= MIN_PRINTS and self.low <= price <= self.high
+
+    def is_adjacent(self, price: int, tick: int) -> bool:
+        """Return whether a price is at most a tick away from its prices."""
+        return self.prints >= MIN_PRINTS and self.low - tick <= price <= self.high + tick
+
+    def absorb(self, other: "Cluster") -> None:
+        """Add the trades of a cluster at an adjacent price."""
+        self.low, self.high = min(self.low, other.low), max(self.high, other.high)
+        self.prints += other.prints
+        self.volume += other.volume
+        self.last = max(self.last, other.last)
+        self.is_given = self.is_given and other.is_given
+        if other.total_volume_before < self.total_volume_before:  # it began earlier
+            self.first, self.total_volume_before = other.first, other.total_volume_before
+
 
 @dataclass(slots=True)
 class HiddenPrints(Detector):
-    """Clusters inside trades by price and side, and opens an event for each large cluster."""
+    """Clusters inside trades by price and side, and opens an event for each large cluster.
+
+    `clusters` are by side and by the price at which they began, the oldest first.
+    """
 
     total_volume: float = 0.0
     clusters: list[dict[int, Cluster]] = field(default_factory=lambda: [{}, {}])
@@ -45,18 +86,49 @@ class HiddenPrints(Detector):
         if sign.aggressor == UNSIGNED or not sign.is_inside:
             return
         side = resting_side(sign.aggressor)
-        cluster = self.clusters[side].get(trade.price)
+        cluster = self._find(side, trade.price)
         if cluster is None:
+            floor = context.thresholds.order_size
+            if not floor:
+                return
             cluster = self.clusters[side][trade.price] = Cluster(
-                trade.stamp, trade.stamp, volume_before
+                trade.price,
+                trade.price,
+                trade.price,
+                floor,
+                trade.stamp,
+                trade.stamp,
+                volume_before,
             )
-        cluster.last = trade.stamp
-        cluster.prints += 1
-        cluster.volume += trade.size
-        cluster.is_given = cluster.is_given and sign.is_given
+        cluster.add_print(trade, sign)
         self.request_timer(context, trade.stamp + SILENCE_MS)
-        if cluster.prints >= MIN_PRINTS:
+        if cluster.prints == MIN_PRINTS:
+            cluster = self._merged(context, side, cluster)
+        if cluster.prints >= MIN_PRINTS and cluster.volume >= cluster.floor:
             self._open_or_update(context, side, trade, cluster)
+
+    def _find(self, side: int, price: int) -> Cluster | None:
+        """Return the cluster that a trade at a price belongs to."""
+        clusters = self.clusters[side]
+        for cluster in clusters.values():
+            if cluster.includes(price):
+                return cluster
+        return clusters.get(price)
+
+    def _merged(self, context: DetectorContext, side: int, cluster: Cluster) -> Cluster:
+        """Add a cluster that has its third trade to the oldest at adjacent prices, if there is one.
+
+        With fewer trades, inside trades of different orders would become one cluster.
+        """
+        tick = context.tick_size.size
+        if not tick:
+            return cluster
+        for other in self.clusters[side].values():
+            if other is not cluster and other.is_adjacent(cluster.price, tick):
+                del self.clusters[side][cluster.price]
+                other.absorb(cluster)
+                return other
+        return cluster
 
     def _open_or_update(
         self, context: DetectorContext, side: int, trade: Trade, cluster: Cluster
@@ -65,28 +137,30 @@ class HiddenPrints(Detector):
         evidence: Evidence = {
             "prints": cluster.prints,
             "volume_shares": cluster.volume,
+            "floor_shares": cluster.floor,
             "volume_share": cluster.volume / (self.total_volume - cluster.total_volume_before),
         }
+        evidence_class = "A" if cluster.is_given else "B"
         event = context.events.open_or_extend(
             Opening(
                 type="hidden_print",
                 side=SIDE_NAMES[side],
                 opened_at=cluster.first,
                 completed_at=trade.stamp,
-                statistic=cluster.prints,
-                threshold=MIN_PRINTS,
-                evidence_class="A" if cluster.is_given else "B",
+                statistic=cluster.statistic,
+                threshold=1.0,
+                evidence_class=evidence_class,
                 evidence=evidence,
-                price_low=trade.price,
-                price_high=trade.price,
-                key=f"{SIDE_NAMES[side]}:{trade.price}",
+                price_low=cluster.low,
+                price_high=cluster.high,
+                key=f"{SIDE_NAMES[side]}:{cluster.price}",
+                is_of_peak=True,
             )
         )
-        if cluster.prints > MIN_PRINTS:
-            context.events.lower_evidence_class(
-                event, trade.stamp, "A" if cluster.is_given else "B"
-            )
-            context.events.update(event, trade.stamp, cluster.prints, evidence)
+        if cluster.statistic > event.statistic:
+            context.events.lower_evidence_class(event, trade.stamp, evidence_class)
+            context.events.update(event, trade.stamp, cluster.statistic, evidence)
+        context.events.widen(event, trade.stamp, cluster.low, cluster.high)
 
     def on_timer(self, context: DetectorContext, at: float) -> None:
         """End clusters without a trade for 10 s."""
@@ -98,7 +172,7 @@ class HiddenPrints(Detector):
                     self.request_timer(context, due)
                     continue
                 del clusters[price]
-                context.events.candidates_of("hidden_print").add_candidate(due, cluster.prints)
+                context.events.candidates_of("hidden_print").add_candidate(due, cluster.statistic)
                 event = context.events.find("hidden_print", f"{SIDE_NAMES[side]}:{price}")
                 if event is not None:
                     context.events.schedule_close(event, due, "silence")

@@ -7,7 +7,7 @@ from typing import Final
 from app.analysis.detector_context import DetectorContext
 from app.analysis.patterns.detector import Detector
 from app.analysis.patterns.events import Evidence, Opening
-from app.analysis.records import UNSIGNED, Trade
+from app.analysis.records import UNSIGNED, Quote, Trade
 from app.analysis.standing_quote import TradeSign
 from app.analysis.touch import SIDE_NAMES, Visit, is_better, resting_side
 
@@ -19,6 +19,7 @@ MIN_REFILLS: Final = 3
 SAME_SIZE_TOLERANCE: Final = 0.1
 MIN_NATIVE_MEDIANS: Final = 0.2
 MIN_LATER_MEDIANS: Final = 0.7
+MIN_EXECUTED_MEDIANS: Final = 0.5
 
 
 @dataclass(slots=True)
@@ -31,15 +32,13 @@ class Depletion:
     is_given: bool
     visit_start_size: float = 0.0
 
-    def is_refilled_by(self, size: float, delay: float, median_size: float | None) -> bool:
+    def is_refilled_by(self, size: float, delay: float, median_size: float) -> bool:
         """Return whether a size that came back is a refill and not another order.
 
         Within 1 ms, half of the displayed size is enough, if it is at least 0.2 of the side's
         median size. Later, others may have joined: it must be within 10 % of the size displayed
         last or at the visit's start, and at least 0.7 of that median.
         """
-        if median_size is None:
-            return False
         if delay <= NATIVE_REFILL_MS:
             return size >= self.displayed / 2 and size >= MIN_NATIVE_MEDIANS * median_size
         is_same_size = any(
@@ -51,7 +50,7 @@ class Depletion:
 
 @dataclass(slots=True)
 class Refill:
-    """One refill; `is_through` if it came within the stamp of the trades that took the size."""
+    """One refill; `is_through` if one trade took more than was displayed before it."""
 
     at: float
     delay: float
@@ -62,11 +61,13 @@ class Refill:
 class IcebergCandidate:
     """A price with refills, until the level is lost or silent; sizes in shares.
 
-    `peak` is the greatest ratio of executed to displayed size. `lost_at` is when a worse price
-    became best, 0 while none is. `opened_through`: a through refill opened the event.
+    `displayed` is the size before the first refill, `median` the side's median size then. `peak` is
+    the greatest ratio of executed size to it. `lost_at` is when a worse price became best, 0 while
+    none is.
     """
 
     price: int
+    median: float
     displayed: float
     executed: float
     refills: list[Refill] = field(default_factory=list)
@@ -76,8 +77,12 @@ class IcebergCandidate:
     peak: float = 0.0
     lost_at: float = 0.0
     is_given: bool = True
-    opened_through: bool = False
     is_open: bool = False
+
+    @property
+    def statistic(self) -> float:
+        """Return the executed size in median sizes."""
+        return self.executed / self.median
 
     @property
     def silent_at(self) -> float:
@@ -87,10 +92,13 @@ class IcebergCandidate:
 
 @dataclass(slots=True)
 class ThroughPrice:
-    """Trades of one stamp at the price that was best before the first of them."""
+    """Trades of one stamp at the price that was best before the first of them.
+
+    `exceeded` is the displayed size that the first trade larger than it met, 0 while there is none.
+    """
 
     price: int
-    displayed: float
+    exceeded: float = 0.0
     printed: float = 0.0
     is_given: bool = True
 
@@ -122,24 +130,27 @@ class Icebergs(Detector):
             candidate.executed += trade.size
             candidate.is_given = candidate.is_given and sign.is_given
             self._update_event(context, side, candidate, trade.stamp)
+        visit = context.visits[side]
+        is_best = visit is not None and visit.price == trade.price
         prints = self.through_prices[side].get(trade.price)
         if prints is None:
-            visit = context.visits[side]
-            if visit is None or visit.price != trade.price:
+            if not is_best:
                 return
-            prints = self.through_prices[side][trade.price] = ThroughPrice(trade.price, visit.size)
+            prints = self.through_prices[side][trade.price] = ThroughPrice(trade.price)
+        if visit is not None and is_best and not prints.exceeded and trade.size > visit.size:
+            prints.exceeded = visit.size
         prints.printed += trade.size
         prints.is_given = prints.is_given and sign.is_given
 
     def on_stamp_complete(self, context: DetectorContext, stamp: float) -> None:
-        """Find prices that traded more than they displayed and are still best."""
+        """Find prices at which one trade took more than was displayed, and that are still best."""
         for side in (0, 1):
             for prints in self.through_prices[side].values():
                 visit = context.visits[side]
                 if visit is None or visit.price != prints.price:
                     continue
-                if prints.printed > prints.displayed:
-                    depletion = Depletion(stamp, prints.displayed, prints.printed, prints.is_given)
+                if prints.exceeded:
+                    depletion = Depletion(stamp, prints.exceeded, prints.printed, prints.is_given)
                     refill = Refill(stamp, 0.0, is_through=True)
                     self._add_refill(context, side, prints.price, depletion, refill, visit.size)
             self.through_prices[side].clear()
@@ -167,6 +178,25 @@ class Icebergs(Detector):
                 candidate.lost_at = 0.0
         self._check_return(context, side, visit, visit.since)
 
+    def on_quote(self, context: DetectorContext, quote: Quote) -> None:
+        """End reserves that the other side's best price reached: they would have traded."""
+        for side in (0, 1):
+            if self.candidates[side] or self.depletions[side]:
+                other = context.visits[1 - side]
+                if other is not None:
+                    self._end_reached(context, side, other.price, quote.stamp)
+
+    def _end_reached(
+        self, context: DetectorContext, side: int, other_price: int, stamp: float
+    ) -> None:
+        """End what waits or lives at prices of a side that the other side's price reached."""
+        for price in list(self.depletions[side]):
+            if not is_better(side, other_price, price):
+                del self.depletions[side][price]
+        for candidate in list(self.candidates[side].values()):
+            if not is_better(side, other_price, candidate.price):
+                self._end(context, side, candidate, stamp, "crossed")
+
     def on_resize(
         self, context: DetectorContext, side: int, visit: Visit, stamp: float, before: float
     ) -> None:
@@ -183,7 +213,11 @@ class Icebergs(Detector):
             return
         delay = stamp - depletion.at
         median_size = context.thresholds.median_size[side]
-        if delay <= REFILL_MS and depletion.is_refilled_by(visit.size, delay, median_size):
+        if (
+            delay <= REFILL_MS
+            and median_size
+            and depletion.is_refilled_by(visit.size, delay, median_size)
+        ):
             del self.depletions[side][visit.price]
             refill = Refill(stamp, delay, is_through=False)
             self._add_refill(context, side, visit.price, depletion, refill, visit.size)
@@ -199,8 +233,12 @@ class Icebergs(Detector):
     ) -> None:
         """Add a refill to the price's candidate, and open or update its event."""
         candidate = self.candidates[side].get(price)
+        median_size = context.thresholds.median_size[side]
         if candidate is None:
-            candidate = IcebergCandidate(price, depletion.displayed, depletion.printed)
+            if not median_size:
+                return
+            displayed, printed = depletion.displayed, depletion.printed
+            candidate = IcebergCandidate(price, median_size, displayed, printed)
             candidate.is_given = depletion.is_given
             self.candidates[side][price] = candidate
         candidate.refills.append(refill)
@@ -209,7 +247,7 @@ class Icebergs(Detector):
         candidate.largest_refill = max(candidate.largest_refill, size)
         self.request_timer(context, candidate.silent_at)
         first = _opening_refill(candidate.refills)
-        if first is not None:
+        if first is not None and candidate.statistic >= MIN_EXECUTED_MEDIANS:
             self._open(context, side, candidate, first, refill.at)
         self._update_event(context, side, candidate, refill.at)
 
@@ -221,8 +259,6 @@ class Icebergs(Detector):
         first: Refill,
         at: float,
     ) -> None:
-        if not candidate.is_open:
-            candidate.opened_through = first.is_through
         candidate.is_open = True
         context.events.open_or_extend(
             Opening(
@@ -230,8 +266,8 @@ class Icebergs(Detector):
                 side=SIDE_NAMES[side],
                 opened_at=first.at,
                 completed_at=at,
-                statistic=candidate.executed / candidate.displayed,
-                threshold=1.0,
+                statistic=candidate.statistic,
+                threshold=MIN_EXECUTED_MEDIANS,
                 evidence_class="A" if candidate.is_given else "B",
                 evidence=_evidence(candidate),
                 price_low=candidate.price,
@@ -244,7 +280,7 @@ class Icebergs(Detector):
         self, context: DetectorContext, side: int, candidate: IcebergCandidate, at: float
     ) -> None:
         """Update the candidate's peak and its event."""
-        candidate.peak = max(candidate.peak, candidate.executed / candidate.displayed)
+        candidate.peak = max(candidate.peak, candidate.statistic)
         if not candidate.is_open:
             return
         event = context.events.find("iceberg", _key(side, candidate.price))
@@ -317,13 +353,14 @@ def _opening_refill(refills: list[Refill]) -> Refill | None:
 
 def _evidence(candidate: IcebergCandidate) -> Evidence:
     delays = [refill.delay for refill in candidate.refills if not refill.is_through]
-    kind = "through" if candidate.opened_through else "synthetic"
+    is_native = candidate.through_refills > 0 or candidate.native_refills >= MIN_REFILLS
     evidence: Evidence = {
-        "kind": "native" if candidate.native_refills >= MIN_REFILLS else kind,
+        "kind": "native" if is_native else "synthetic",
         "refills": len(candidate.refills),
         "native_refills": candidate.native_refills,
         "through_refills": candidate.through_refills,
         "displayed_shares": candidate.displayed,
+        "median_shares": candidate.median,
         "executed_shares": candidate.executed,
         "largest_refill_shares": candidate.largest_refill,
     }

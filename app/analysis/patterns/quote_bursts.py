@@ -20,6 +20,8 @@ class BurstRun:
 class QuoteBursts(Detector):
     """Finds seconds with far more quotes than usual, few trades, and flickering prices.
 
+    Few are as many as in three quarters of the seconds: where prints are rare that is none.
+
     `run` is the candidate, `open_run` that of the open event.
     """
 
@@ -55,12 +57,12 @@ class QuoteBursts(Detector):
             context.events.update(event, end, count / self.open_run.quote_rate_q99, evidence)
 
     def _is_flickering(self, context: DetectorContext) -> bool:
-        """Return whether prices flicker unusually much, with unusually few trades."""
+        """Return whether prices flicker unusually much, with no more trades than usual."""
         sample, thresholds = context.second_sample, context.thresholds
         if sample is None or sample.flicker_share is None or thresholds.flicker is None:
             return False
         if context.trades_seen and (
-            thresholds.trade_rate_q75 is None or sample.trade_count >= thresholds.trade_rate_q75
+            thresholds.trade_rate_q75 is None or sample.trade_count > thresholds.trade_rate_q75
         ):
             return False
         return sample.flicker_share > 0 and sample.flicker_share >= thresholds.flicker
@@ -105,6 +107,6 @@ class QuoteBursts(Detector):
                 threshold=1.0,
                 evidence_class="C",
                 evidence=evidence,
-                key="both",
+                is_of_peak=True,
             )
         )

@@ -144,14 +144,14 @@ class SpreadRegimes(Detector):
         context.events.open_or_extend(
             Opening(
                 type="spread_regime",
-                side="both",
+                side=regime.name,
                 opened_at=regime.since,
                 completed_at=due,
                 statistic=regime.peak_ratio,
                 threshold=WIDE_RATIO,
                 evidence_class="C",
                 evidence=_evidence(context, regime, regime.farthest_spread),
-                key=regime.name,
+                is_of_peak=True,
             )
         )
 
@@ -187,8 +187,7 @@ def _is_in_regime(regime: Regime, spread: int) -> bool:
 
 def _evidence(context: DetectorContext, regime: Regime, spread: int) -> Evidence:
     evidence: Evidence = {
-        "regime": regime.name,
-        "ratio": spread / regime.median,
+        "ratio": regime.distance(spread),
         "median_spread": regime.median / context.units_per_one,
     }
     if context.tick_size.size:

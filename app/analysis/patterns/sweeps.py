@@ -102,7 +102,7 @@ class Sweeps(Detector):
         if sign.is_inside:
             self._add_inside_print(trade, sign.aggressor)
             return
-        self._count_walking_pair(context, trade, sign.aggressor)
+        self._count_pair(context, trade, sign.aggressor)
         spans_stamps = context.baselines.orders_span_stamps
         order = self.order
         if order is None or order.aggressor != sign.aggressor or not order.includes(trade.stamp):
@@ -115,12 +115,15 @@ class Sweeps(Detector):
         if order.spans_stamps:
             self.request_timer(context, order.last_stamp + MAX_PRINT_GAP_MS)
 
-    def _count_walking_pair(self, context: DetectorContext, trade: Trade, aggressor: int) -> None:
-        """Count this trade and the last one, if one taker went further along within 5 ms."""
-        is_further = aggressor * (trade.price - self.last_price) > 0
+    def _count_pair(self, context: DetectorContext, trade: Trade, aggressor: int) -> None:
+        """Count this trade and the last one, if one taker stayed or went further within 5 ms."""
+        further = aggressor * (trade.price - self.last_price)
         gap_ms = trade.stamp - self.last_stamp
-        if aggressor == self.last_aggressor and is_further and gap_ms <= MAX_PAIR_GAP_MS:
-            context.baselines.count_walking_pair(is_same_stamp=gap_ms == 0)
+        if aggressor == self.last_aggressor and gap_ms <= MAX_PAIR_GAP_MS:
+            if further > 0:
+                context.baselines.count_walking_pair(is_same_stamp=gap_ms == 0)
+            elif further == 0:
+                context.baselines.count_level_pair(is_same_stamp=gap_ms == 0)
         self.last_aggressor, self.last_stamp = aggressor, trade.stamp
         self.last_price = trade.price
 

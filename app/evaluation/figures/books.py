@@ -2,9 +2,9 @@
 
 import numpy as np
 
-from app.evaluation.figures.tape_tables import Flags, Floats, Quotes, TapeTables
+from app.evaluation.figures.tape_tables import Flags, Floats, Quotes, TapeTables, Whole
 
-SECOND_MS = 1000.0
+SEED = 5
 BUY, SELL = 1.0, -1.0
 
 
@@ -24,8 +24,9 @@ def trade_share_of_lost_levels(day: TapeTables) -> float:
 def _trade_share(day: TapeTables, bid: Flags, ask: Flags) -> float:
     traded_bid = _was_traded(day, SELL, day.quotes.bid) & bid
     traded_ask = _was_traded(day, BUY, day.quotes.ask) & ask
-    losses = int(bid.sum() + ask.sum())
-    return float((traded_bid.sum() + traded_ask.sum()) / losses) if losses else float("nan")
+    losses, traded = int(bid.sum() + ask.sum()), int(traded_bid.sum() + traded_ask.sum())
+    # Where no loss follows its trade directly, the feed's order does not tell which are trades.
+    return traded / losses if traded else float("nan")
 
 
 def _was_traded(day: TapeTables, sign: float, best: Floats) -> Flags:
@@ -38,32 +39,32 @@ def _was_traded(day: TapeTables, sign: float, best: Floats) -> Flags:
 
 
 def queue_imbalance_auc(day: TapeTables) -> float:
-    """Return the AUC of queue imbalance, sampled each second, for the next mid move."""
+    """Return the AUC of queue imbalance for the next mid move (Gould, Bonart 2016).
+
+    Between each two successive moves of the mid the imbalance is looked at once, at a moment that
+    is drawn at random: so each move counts once, however long it was waited for.
+    """
     quotes = day.quotes
+    moves = _mid_moves(quotes)
+    starts, ends = quotes.stamp[moves[:-1]], quotes.stamp[moves[1:]]
+    moments = starts + np.random.default_rng(SEED).random(len(starts)) * (ends - starts)
+    standing = np.searchsorted(quotes.stamp, moments, side="right") - 1
+    # Where two moves share a stamp, no time lies between them; nor does a moment at a move's stamp.
+    between = (standing >= moves[:-1]) & (standing < moves[1:])
     imbalance = (quotes.bid_size - quotes.ask_size) / (quotes.bid_size + quotes.ask_size)
-    seconds = np.arange(
-        np.ceil(quotes.stamp[0] / SECOND_MS) * SECOND_MS, quotes.stamp[-1], SECOND_MS
-    )
-    looked = np.searchsorted(quotes.stamp, seconds, side="right") - 1
-    goes_up, is_known = _next_moves(quotes)
-    looked = looked[is_known[looked]]
-    return _auc(imbalance[looked], goes_up[looked])
+    goes_up = quotes.mid[moves[1:]] > quotes.mid[moves[1:] - 1]
+    return _auc(imbalance[standing[between]], goes_up[between])
 
 
-def _next_moves(quotes: Quotes) -> tuple[Flags, Flags]:
-    """Tell for each quote whether the mid's next move is up, and whether there is one."""
-    steps = np.diff(quotes.mid)
-    moves = np.flatnonzero(np.abs(steps) > quotes.tick / 100)
-    nexts = np.searchsorted(moves, np.arange(len(quotes.mid)))
-    is_known = nexts < len(moves)
-    goes_up = np.zeros(len(quotes.mid), dtype=bool)
-    goes_up[is_known] = steps[moves[nexts[is_known]]] > 0
-    return goes_up, is_known
+def _mid_moves(quotes: Quotes) -> Whole:
+    """Return the places of the quotes at which the mid moved."""
+    found: Whole = np.flatnonzero(np.abs(np.diff(quotes.mid)) > quotes.tick / 100) + 1
+    return found
 
 
 def _auc(scores: Floats, truths: Flags) -> float:
     """Return the share of true-false pairs that the score ranks correctly, ties counted half."""
-    if truths.all() or not truths.any():
+    if not len(truths) or truths.all() or not truths.any():
         return float("nan")
     others = np.sort(scores[~truths])
     below = np.searchsorted(others, scores[truths], side="left")

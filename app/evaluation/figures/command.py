@@ -1,6 +1,5 @@
 """`orderflow figures`: descriptive statistics of a tape."""
 
-import math
 from pathlib import Path
 
 import click
@@ -14,14 +13,13 @@ _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 
 @click.command()
 @click.option("--quotes", type=_FILE, required=True, help="Tape of quotes, .csv or .csv.gz.")
-@click.option("--trades", type=_FILE, required=True, help="Tape of trades.")
-def figures(quotes: Path, trades: Path) -> None:
-    """Print figures that tell what a tape is like."""
+@click.option("--trades", type=_FILE, help="Tape of trades.")
+def figures(quotes: Path, trades: Path | None) -> None:
+    """Print figures that tell what a tape is like, those that its rows tell."""
     try:
         found = compute_figures(read_tape_tables(quotes, trades))
     except OrderFlowError as error:
         raise click.ClickException(str(error)) from None
-    width = max(len(figure.name) for figure in found)
+    width = max((len(figure.name) for figure in found), default=0)
     for figure in found:
-        value = "-" if math.isnan(figure.value) else f"{figure.value:.4f}"
-        click.echo(f"{figure.name:{width}}  {value:>9}")
+        click.echo(f"{figure.name:{width}}  {figure.value:>9.4f}")

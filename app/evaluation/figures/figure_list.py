@@ -1,5 +1,6 @@
 """All figures of a tape, by name."""
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,15 +11,16 @@ from app.evaluation.figures.tape_tables import TapeTables
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """A named figure of a tape; NaN where the tape lacks the rows for it."""
+    """A named figure of a tape."""
 
     name: str
     value: float
 
 
 def compute_figures(day: TapeTables) -> list[Figure]:
-    """Compute every figure, in the order of the table."""
-    return [*_of_hidden(day), *_of_flows(day), *_of_prints(day), *_of_book(day)]
+    """Compute the figures that the tape's rows tell, in the order of the table."""
+    found = [*_of_hidden(day), *_of_flows(day), *_of_prints(day), *_of_book(day)]
+    return [figure for figure in found if not math.isnan(figure.value)]
 
 
 def _of_hidden(day: TapeTables) -> list[Figure]:

@@ -81,11 +81,12 @@ def _explained(quotes: Quotes, edges: Floats, flows: Floats) -> tuple[float, flo
         _r_squared(flows[i : i + WINDOWS_IN_HALF_HOUR], moves[i : i + WINDOWS_IN_HALF_HOUR])
         for i in starts
     ]
-    return _r_squared(flows, moves), float(np.nanmean(parts))
+    known = [part for part in parts if np.isfinite(part)]
+    return _r_squared(flows, moves), float(np.mean(known)) if known else float("nan")
 
 
 def _r_squared(x: Floats, y: Floats) -> float:
     known = np.isfinite(x) & np.isfinite(y)
-    if known.sum() < MIN_WINDOWS or not x[known].any() or not y[known].any():
+    if known.sum() < MIN_WINDOWS or not np.ptp(x[known]) or not np.ptp(y[known]):
         return float("nan")
     return float(np.corrcoef(x[known], y[known])[0, 1] ** 2)

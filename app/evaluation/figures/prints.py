@@ -9,9 +9,9 @@ SWEPT_PRICES = 2
 
 
 def hidden_share(day: TapeTables) -> float:
-    """Return the share of traded volume that met hidden orders."""
-    sizes = day.trades.size
-    return float(sizes[day.trades.hidden].sum() / sizes.sum())
+    """Return the share of traded volume that met hidden orders, NaN where none is marked."""
+    sizes, hidden = day.trades.size, day.trades.hidden
+    return float(sizes[hidden].sum() / sizes.sum()) if hidden.any() else float("nan")
 
 
 def unmarked_hidden_share(day: TapeTables) -> float:
@@ -52,15 +52,21 @@ def time_weighted_spread_ticks(day: TapeTables) -> float:
     """Return the mean spread over time, in ticks."""
     quotes = day.quotes
     spread = quotes.ask - quotes.bid
+    if quotes.stamp[-1] == quotes.stamp[0]:
+        return float("nan")
     return float(np.average(spread[:-1], weights=np.diff(quotes.stamp)) / quotes.tick)
 
 
 def multi_price_order_share(day: TapeTables) -> float:
     """Return the share of market orders with visible trades at two or more prices.
 
-    A market order is a run of trades with one aggressor and one stamp.
+    A market order is a run of trades with one aggressor and one stamp. NaN where no two trades of
+    an aggressor share one: such a feed stamps the trades of an order apart.
     """
     trades = day.trades
+    is_same = (np.diff(trades.stamp) == 0) & (np.diff(trades.sign) == 0) & (trades.sign[1:] != 0)
+    if not (is_same & (np.diff(trades.price) != 0)).any():
+        return float("nan")
     begins = np.ones(len(trades.stamp), dtype=bool)
     begins[1:] = (np.diff(trades.stamp) != 0) | (np.diff(trades.sign) != 0)
     orders = np.cumsum(begins)

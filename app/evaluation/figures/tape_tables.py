@@ -36,7 +36,7 @@ class Quotes:
     @cached_property
     def tick(self) -> float:
         """Least difference between two quoted prices."""
-        steps = np.diff(np.unique(np.round(self.bid, 8)))
+        steps = np.diff(np.unique(np.round(np.concatenate([self.bid, self.ask]), 8)))
         return float(steps.min()) if len(steps) else float("nan")
 
 
@@ -64,14 +64,17 @@ class TapeTables:
     trades: Trades
 
 
-def read_tape_tables(quotes_path: Path, trades_path: Path) -> TapeTables:
-    """Read both files of a tape.
+def read_tape_tables(quotes_path: Path, trades_path: Path | None = None) -> TapeTables:
+    """Read both files of a tape, or that of its quotes.
 
     Unless both have `seq`, the order is by stamp, trades before quotes.
 
     Raises `TapeError` where a file is no tape or has no valid quote.
     """
-    quotes, trades = _table(quotes_path, QUOTE_COLUMNS), _table(trades_path, TRADE_COLUMNS)
+    quotes = _table(quotes_path, QUOTE_COLUMNS)
+    trades = pd.DataFrame(columns=[*TRADE_COLUMNS, "seq"], dtype=np.float64)
+    if trades_path is not None:
+        trades = _table(trades_path, TRADE_COLUMNS)
     _number(quotes, trades)
     valid = (quotes["bid_size"] > 0) & (quotes["ask_size"] > 0)
     valid &= quotes["bid_price"] < quotes["ask_price"]
@@ -115,7 +118,12 @@ def _trades(table: pd.DataFrame, before: Whole) -> Trades:
         table["seq"].to_numpy(np.int64),
         _floats(table, "price"),
         _floats(table, "size"),
-        aggressors.str.lower().map(AGGRESSORS).fillna(0.0).to_numpy().astype(np.float64),
+        aggressors.astype("str")
+        .str.lower()
+        .map(AGGRESSORS)
+        .fillna(0.0)
+        .to_numpy()
+        .astype(np.float64),
         hidden.to_numpy(np.bool_),
         before,
     )

@@ -79,6 +79,28 @@ def find_events(records: Sequence[Record]) -> Findings:
     return Findings(found, (last - first) / 3.6e6)
 
 
+def find_events_with_impact_of(real: Sequence[Record], records: Sequence[Record]) -> Findings:
+    """Fold records as `find_events` does, with the price impact of a real tape of the same time.
+
+    So a null tape whose flow is not tied to the price keeps what real flow usually moves.
+    """
+    first, last = whole_second(records[0].stamp), whole_second(records[-1].stamp)
+    source, engine = Engine.new("SCORE"), Engine.new("SCORE")
+
+    def folded() -> Iterator[TickResult]:
+        both = zip(
+            fold_ticks(source, real, first, last),
+            fold_ticks(engine, records, first, last),
+            strict=True,
+        )
+        for _, analysis in both:
+            thresholds = source.state.context.baselines.thresholds
+            engine.state.context.baselines.thresholds.impact = thresholds.impact
+            yield analysis
+
+    return Findings(_newest_events(folded()), (last - first) / 3.6e6)
+
+
 def fold_ticks(
     engine: Engine, records: Sequence[Record], first: int, last: int
 ) -> Iterator[TickResult]:

@@ -28,10 +28,15 @@ class TrueEvent:
         end = event.closed_at if event.closed_at is not None else float(event.updated_at)
         return (
             (not self.side or self.side == event.side)
-            and (self.price is None or self.price == price_units(event.price_low))
+            and (self.price is None or _is_in_range(self.price, event))
             and event.opened_at <= self.end_ms + grace_ms + SLACK_MS
             and max(end, event.noticed_at) >= self.start_ms - SLACK_MS
         )
+
+
+def _is_in_range(price: int, event: Event) -> bool:
+    low, high = price_units(event.price_low), price_units(event.price_high)
+    return low is not None and high is not None and low <= price <= high
 
 
 def price_units(price: float | None, digits: int = DEFAULT_DIGITS) -> int | None:

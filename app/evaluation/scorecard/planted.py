@@ -59,7 +59,7 @@ def score_plantings(tape: PlantingTape, kind: PlantingKind, strength: float) -> 
 
 
 def _is_of_form(event: Event, kind: PlantingKind) -> bool:
-    return kind.pattern != "spread_regime" or event.evidence.get("regime") == kind.form
+    return kind.pattern != "spread_regime" or event.side == kind.form
 
 
 def _only_planted(

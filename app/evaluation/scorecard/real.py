@@ -16,7 +16,6 @@ from app.feeds.tape_clock import read_usable_tape
 
 CHAIN_REFILLS = 3
 SWEPT_PRICES = 2
-MAX_COMPARED_SWEEPS = 10
 SWEEP_CLOSE_MS = 1000.0
 """Time from a sweep's last trade to its close."""
 LABELS = ("hidden_clusters", "market_orders", "reserve_refills")
@@ -47,6 +46,27 @@ def hidden_clusters(labels: pd.DataFrame, digits: int) -> list[TrueEvent]:
             *(labels[name] for name in ("resting_side", "start_ms", "end_ms", "price")), strict=True
         )
     ]
+
+
+def score_hidden_prints(
+    events: Sequence[Event], labels: pd.DataFrame, hours: float, digits: int
+) -> PrecisionRecall:
+    """Score hidden prints: precision against all labelled clusters, recall of the large ones.
+
+    Large is at or above the floor in the evidence of the newest event that opened by then.
+    """
+    truths = hidden_clusters(labels, digits)
+    by_stamp = sorted(events, key=lambda event: event.opened_at)
+    stamps = np.array([event.opened_at for event in by_stamp])
+    newest = np.searchsorted(stamps, labels["end_ms"].to_numpy(), side="right") - 1
+    large = [
+        truth
+        for truth, size, place in zip(truths, labels["size"], newest.tolist(), strict=True)
+        if place >= 0 and size >= float(by_stamp[place].evidence["floor_shares"])
+    ]
+    by_large = match_events(events, large, hours)
+    precision = match_events(events, truths, hours).precision
+    return PrecisionRecall(precision, by_large.recall, by_large.delays_seconds, hours)
 
 
 def refill_chains(refills: pd.DataFrame, digits: int) -> list[TrueEvent]:
@@ -87,34 +107,39 @@ def score_native_icebergs(
 def score_sweeps(events: Sequence[Event], orders: pd.DataFrame, hours: float) -> PrecisionRecall:
     """Score sweeps against market orders that took two or more visible prices.
 
+    The labels are all market orders, one after another: an order lasts until the next begins.
     Only orders at or above the detector's size floor count. The floor is the one in the newest
     sweep's evidence, so that no order before the first sweep counts.
     """
-    taken = orders[orders["visible_prices"] >= SWEPT_PRICES]
-    order_stamps = taken["ts_ms"].to_numpy()
-    order_sides = taken["aggressor"].map(TAKEN_SIDE).to_numpy()
-    sizes = (taken["size"] - taken["hidden_size"]).to_numpy()
+    starts = orders["ts_ms"].to_numpy()
+    sides = orders["aggressor"].map(TAKEN_SIDE).to_numpy()
+    is_swept = orders["visible_prices"].to_numpy() >= SWEPT_PRICES
+    sizes = (orders["size"] - orders["hidden_size"]).to_numpy()
     by_stamp = sorted(events, key=lambda event: event.opened_at)
+    floors: dict[int, float] = {}
+    right = 0
+    for event in by_stamp:
+        first, last = np.searchsorted(starts, _ends_of(event), side="right") - 1
+        met = [i for i in range(max(0, first), last + 1) if is_swept[i] and sides[i] == event.side]
+        right += bool(met)
+        floors |= dict.fromkeys(met, float(event.evidence["floor_shares"]))
     stamps = np.array([event.opened_at for event in by_stamp])
-    right: set[int] = set()
     known = hit = 0
-    for stamp, side, size in zip(order_stamps, order_sides, sizes, strict=True):
-        upto = int(np.searchsorted(stamps, stamp + SLACK_MS, side="right"))
-        near = range(max(0, upto - MAX_COMPARED_SWEEPS), upto)
-        matched = [i for i in near if by_stamp[i].side == side and _lasts(by_stamp[i], stamp)]
-        right.update(matched)
-        earlier = int(np.searchsorted(stamps, stamp)) - 1
-        newest = matched[0] if matched else earlier
-        if newest >= 0 and size >= float(by_stamp[newest].evidence["floor_shares"]):
-            known += 1
-            hit += bool(matched)
-    return PrecisionRecall(Proportion(len(right), len(events)), Proportion(hit, known), [], hours)
+    for i in np.flatnonzero(is_swept).tolist():
+        earlier = int(np.searchsorted(stamps, starts[i])) - 1
+        if i not in floors and earlier < 0:
+            continue
+        floor = floors.get(i, float(by_stamp[earlier].evidence["floor_shares"]))
+        is_large = bool(sizes[i] >= floor)
+        known += is_large
+        hit += i in floors and is_large
+    return PrecisionRecall(Proportion(right, len(events)), Proportion(hit, known), [], hours)
 
 
-def _lasts(sweep: Event, stamp: float) -> bool:
-    """Tell whether a sweep's trades last until `stamp`: feeds merge orders a few ms apart."""
+def _ends_of(sweep: Event) -> tuple[float, float]:
+    """Return the stamps of a sweep's first and last trade, as label files round them."""
     end = sweep.closed_at if sweep.closed_at is not None else sweep.opened_at + SWEEP_CLOSE_MS
-    return stamp <= end - SWEEP_CLOSE_MS + SLACK_MS
+    return sweep.opened_at + SLACK_MS, end - SWEEP_CLOSE_MS + SLACK_MS
 
 
 def score_labelled_tape(
@@ -130,10 +155,11 @@ def score_labelled_tape(
         rows.append(("prints inside the quote", score_inside_prints(tape.records, flags.tolist())))
     labels = {name: folder / f"{stem}.{name}.csv.gz" for name in LABELS}
     if labels["hidden_clusters"].exists():
-        truths = hidden_clusters(pd.read_csv(labels["hidden_clusters"]), tape.digits)
-        rows.append(
-            ("hidden_print", match_events(found.of_type("hidden_print"), truths, found.hours))
+        clusters = pd.read_csv(labels["hidden_clusters"])
+        hidden = score_hidden_prints(
+            found.of_type("hidden_print"), clusters, found.hours, tape.digits
         )
+        rows.append(("hidden_print", hidden))
     if labels["market_orders"].exists():
         orders = pd.read_csv(labels["market_orders"])
         rows.append(("sweep", score_sweeps(found.of_type("sweep"), orders, found.hours)))

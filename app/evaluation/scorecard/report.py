@@ -31,11 +31,17 @@ NULLS = """## Null tapes
 
 On tapes without the pattern, each event is a false alarm. At most 5 an hour are allowed; of
 icebergs, hidden prints and sweeps 1.
+
+Absorption has two nulls on a real tape. Where the takers of random blocks of 10 s are swapped, flow
+no longer moves the price, and the impact that the detector measures is near 0. The harder one keeps
+the impact of the real tape. Against the natural rate they tell how much of it is chance: an
+absorption says that flow that usually moves the price did not, and no more.
 """
 REAL = """## Real truth
 
 Labelled real tapes, which are not part of the project. Sweeps: market orders over two or more
-visible prices, at least as large as the floor in the evidence of the newest sweep. Icebergs:
+visible prices, at least as large as the floor in the evidence of the newest sweep. Hidden prints:
+likewise clusters of three or more; precision against all of these. Icebergs:
 exchange-native ones; precision against any labelled refill in them, recall of chains of three
 or more.
 """

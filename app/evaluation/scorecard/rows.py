@@ -8,7 +8,7 @@ from app.analysis.records import Record
 from app.evaluation.scorecard import nulls
 from app.evaluation.scorecard.agreement import ReferenceFactory, score_agreement
 from app.evaluation.scorecard.calibration import Calibration, calibrate
-from app.evaluation.scorecard.folding import Findings, find_events
+from app.evaluation.scorecard.folding import Findings, find_events, find_events_with_impact_of
 from app.evaluation.scorecard.planted import PlantingTape, score_plantings
 from app.evaluation.scorecard.planting import KINDS, PlantingKind
 from app.evaluation.scorecard.precision_recall import PrecisionRecall, Proportion
@@ -188,8 +188,15 @@ def score_nulls_of_tape(name: str, records: list[Record], scorecard: Scorecard) 
     """Count false alarms on a real tape with randomised signs."""
     shuffled = find_events(nulls.sign_randomised(records, FULL.seed))
     scorecard.nulls.append(_null_row("momentum_shift", f"{name}, signs randomised", shuffled))
-    untied = find_events(nulls.takers_randomised(records, FULL.seed))
-    scorecard.nulls.append(_null_row("absorption", f"{name}, takers randomised", untied))
+    untied = nulls.takers_randomised(records, FULL.seed)
+    scorecard.nulls += [
+        _null_row("absorption", f"{name}, takers randomised", find_events(untied)),
+        _null_row(
+            "absorption",
+            f"{name}, takers randomised, impact of the real tape",
+            find_events_with_impact_of(records, untied),
+        ),
+    ]
 
 
 def _null_row(kind: str, tape: str, found: Findings) -> ScoreRow:

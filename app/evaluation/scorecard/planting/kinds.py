@@ -56,6 +56,9 @@ KINDS = (
         "absorption", trade_plantings.absorption, (1.25, 2.0, 4.0), "x threshold flow", 30_000.0
     ),
     PlantingKind(
+        "trade_burst", trade_plantings.trade_burst, (1.15, 1.5, 3.0), "x q99 of 10 s", 10_000.0
+    ),
+    PlantingKind(
         "hidden_print", trade_plantings.hidden_prints, (3, 5, 10), "prints", 0.0, is_natural=False
     ),
     PlantingKind(

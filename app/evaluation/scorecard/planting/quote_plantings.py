@@ -44,9 +44,7 @@ def _spread(site: PlantingSite, ticks: int, regime: str) -> TapeEdit | None:
     records = change_quotes([first, *section.between(start + 1, end)], change, keep_trades=False)
     after = section.standing_quote(end)
     records.append(with_side(after, end, BID, after.bid_price, after.bid_size))
-    return TapeEdit(
-        start, end, records, [TrueEvent("spread_regime", "", start + 1, end, form=regime)]
-    )
+    return TapeEdit(start, end, records, [TrueEvent("spread_regime", regime, start + 1, end)])
 
 
 def _recent_spread(site: PlantingSite) -> float:

@@ -135,11 +135,20 @@ class TapeSection:
     @cached_property
     def median_flow_30s(self) -> float:
         """Median of the absolute signed volume of 30 seconds."""
+        return float(np.median(self._flows(30)))
+
+    @cached_property
+    def flow_10s_q99(self) -> float:
+        """99 % quantile of the absolute signed volume of 10 seconds."""
+        return float(np.quantile(self._flows(10), 0.99))
+
+    def _flows(self, seconds: int) -> Floats:
+        """Return the absolute signed volumes of so many seconds, by the second."""
         flow = np.zeros(len(self.baseline_seconds) + 1)
         for trade in self._baseline_trades:
             place = np.searchsorted(self.baseline_seconds, trade.stamp)
             flow[place] += trade.size * trade.aggressor
-        return float(np.median(np.abs(np.convolve(flow, np.ones(30), "valid"))))
+        return np.abs(np.convolve(flow, np.ones(seconds), "valid"))
 
     @cached_property
     def quotes_per_second_q99(self) -> float:

@@ -17,6 +17,7 @@ SWEEP_OVER_Q75 = 1.5
 FLOW_MEDIANS = 1.5
 TOUCH_MEDIANS = 2.0
 MIN_RESTING_MEDIANS = 2.0
+BURST_PRINTS = 8
 
 
 def sweep(site: PlantingSite) -> TapeEdit | None:
@@ -104,6 +105,25 @@ def absorption(site: PlantingSite) -> TapeEdit | None:
         script.show(at, price, size)
     truth = TrueEvent("absorption", SIDE_NAMES[side], start + 1, min(at, end), price)
     return TapeEdit(start, end, play_script(section, script, start, end), [truth])
+
+
+def trade_burst(site: PlantingSite) -> TapeEdit | None:
+    """Trade at one side's best prices only, `strength` times the q99 of 10 s, within 6 s.
+
+    Its 10 s have no other trades; the quotes stay as they are.
+    """
+    section, draw, side = site.section, site.draw, site.draw.randrange(2)
+    start, end = site.at_ms, site.at_ms + 12_000.0
+    quotes = [one for one in section.between(start, end) if isinstance(one, Quote)]
+    if not all(quote.is_valid for quote in [section.standing_quote(start), *quotes]):
+        return None
+    size = round_size(section, site.strength * section.flow_10s_q99 / BURST_PRINTS)
+    stamps = sorted(draw.uniform(start + 4000.0, end - 2000.0) for _ in range(BURST_PRINTS))
+    prints: list[Record] = [
+        Trade(at, 0, price_of(section.standing_quote(at), side), size, TAKER[side]) for at in stamps
+    ]
+    truth = TrueEvent("trade_burst", SIDE_NAMES[side], stamps[0], stamps[-1])
+    return TapeEdit(start, end, merge_by_stamp(prints, quotes), [truth])
 
 
 def hidden_prints(site: PlantingSite) -> TapeEdit | None:
