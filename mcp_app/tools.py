@@ -173,10 +173,11 @@ TOOL_SPECS: Sequence[ToolSpec] = (
 
 def tools() -> list[Tool]:
     """Return the tools."""
-    return [_tool(offer) for offer in TOOL_SPECS]
+    return [make_tool(spec) for spec in TOOL_SPECS]
 
 
-def _tool(spec: ToolSpec) -> Tool:
+def make_tool(spec: ToolSpec) -> Tool:
+    """Return a tool that only reads."""
     return StrictTool.from_function(
         spec.fn,
         name=spec.name,

@@ -21,6 +21,7 @@ CALLS: Mapping[str, Mapping[str, Any]] = {
     "order_flow_series": {"ticker": "SPY", "fields": ["mid", "ofi"]},
     "order_flow_chart": {"ticker": "SPY"},
     "order_flow_page": {"ticker": "SPY"},
+    "wait_for": {"tickers": ["SPY"], "timeout": "0"},
 }
 
 

@@ -1,0 +1,157 @@
+"""The answer of a wait: what met the condition, or that nothing did."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Annotated
+
+from pydantic import Field
+
+from app.answers.durations import age, since
+from app.answers.schema import AnswerModel, Known, Number, Reply, rounded, significant
+from app.answers.ticker_answer import EventFacts, event_facts
+from app.answers.ticker_text import event_line, id_line, plain
+from app.waiting.condition import Condition
+from app.waiting.watch import Matches, NumberMatch, TickerCursor
+
+STALE_INTERVALS = 3
+
+
+class WaitedEvent(EventFacts):
+    """An event that newly meets the condition."""
+
+    ticker: str
+    noticed_at: Annotated[int, Field(description="epoch ms")]
+    return_minutes: Annotated[
+        Known, Field(description="one so strong comes once in so many minutes; absent: unknown")
+    ] = None
+
+
+class WaitedNumber(AnswerModel):
+    """A number whose rank newly meets the condition."""
+
+    ticker: str
+    metric: str
+    window: str
+    rank: Annotated[Number, Field(description="0..1 in the ticker's own past")]
+    value: Known = None
+    as_of: Annotated[int, Field(description="epoch ms")]
+
+
+class WaitAnswer(Reply):
+    """What was waited for; pass answer_id as `since` to go on behind it."""
+
+    now: Annotated[int, Field(description="epoch ms")]
+    tickers: list[str]
+    condition: str
+    waited_seconds: Number
+    nothing: Annotated[bool, Field(description="nothing met the condition in that time")] = False
+    events: list[WaitedEvent] = []
+    numbers: list[WaitedNumber] = []
+    looked_until: Annotated[dict[str, int], Field(description="newest tick, epoch ms")] = {}
+    note: str | None = None
+
+    def as_text(self) -> str:
+        """Return a line for each event and number."""
+        waited = age(float(self.waited_seconds))
+        head = f"{', '.join(self.tickers)}: waited {waited} for {self.condition}"
+        return "\n".join(
+            [
+                head,
+                *([f"note: {self.note}"] if self.note else []),
+                *(["nothing"] if self.nothing else []),
+                *(f"- {event_text(event, self.now)}" for event in self.events),
+                *(f"- {number_text(number)}" for number in self.numbers),
+                *id_line(self.answer_id),
+            ]
+        )
+
+
+def event_text(event: WaitedEvent, now_ms: int) -> str:
+    """Return an event that was waited for as one line."""
+    minutes = event.return_minutes
+    rarity = "" if minutes is None else f", once in {plain(minutes)} min"
+    return f"{event.ticker} {event_line(event, now_ms)}{rarity}"
+
+
+def number_text(number: WaitedNumber) -> str:
+    """Return a number that was waited for as one line.
+
+    >>> found = WaitedNumber(ticker="SPY", metric="ofi", window="1min", rank=0.97, value=9, as_of=0)
+    >>> number_text(found)
+    'SPY ofi 9, rank 0.97 in 1min'
+    """
+    value = "" if number.value is None else f" {plain(number.value)}"
+    return f"{number.ticker} {number.metric}{value}, rank {number.rank} in {number.window}"
+
+
+def waited_facts(
+    matches: Iterable[Matches],
+) -> tuple[list[WaitedEvent], list[WaitedNumber]]:
+    """Return what met a condition in the published form, events as they were noticed."""
+    events: list[WaitedEvent] = []
+    numbers: list[WaitedNumber] = []
+    for of_ticker in matches:
+        events += [
+            WaitedEvent(
+                **event_facts(event).model_dump(exclude=_ADDED),
+                ticker=of_ticker.ticker,
+                noticed_at=round(event.noticed_at),
+                return_minutes=significant(event.return_minutes, 3),
+            )
+            for event in of_ticker.events
+        ]
+        numbers += [_number_facts(of_ticker.ticker, one) for one in of_ticker.numbers]
+    return sorted(events, key=lambda event: event.noticed_at), numbers
+
+
+# Declared here; should `EventFacts` hold them too, these are the ones that count.
+_ADDED = {"ticker", "noticed_at", "return_minutes"}
+
+
+def _number_facts(ticker: str, match: NumberMatch) -> WaitedNumber:
+    metric = match.condition.metric
+    value = None if match.value is None else rounded(metric, match.value)
+    return WaitedNumber(
+        ticker=ticker,
+        metric=metric,
+        window=match.condition.window,
+        rank=significant(match.rank, 3) or 0,
+        value=None if isinstance(value, str) else value,
+        as_of=match.as_of_ms,
+    )
+
+
+def build_wait_answer(  # noqa: PLR0913 - what a wait found
+    condition: Condition,
+    tickers: Iterable[str],
+    cursors: Mapping[str, TickerCursor],
+    matches: Iterable[Matches],
+    *,
+    now_ms: float,
+    waited_seconds: float,
+    interval_ms: int,
+) -> WaitAnswer:
+    """Return the answer of a wait that found something, or whose time is over."""
+    names = list(tickers)
+    events, numbers = waited_facts(matches)
+    ticked = {name: cursors[name].until_ms for name in names if name in cursors}
+    return WaitAnswer(
+        now=round(now_ms),
+        tickers=names,
+        condition=str(condition),
+        waited_seconds=round(waited_seconds, 1),
+        nothing=not events and not numbers,
+        events=events,
+        numbers=numbers,
+        looked_until=ticked,
+        note="; ".join(_notes(names, ticked, now_ms, interval_ms)) or None,
+    )
+
+
+def _notes(
+    names: Iterable[str], ticked: Mapping[str, int], now_ms: float, interval_ms: int
+) -> Iterator[str]:
+    for name in names:
+        if name not in ticked:
+            yield f"{name}: no tick yet"
+        elif now_ms - ticked[name] > STALE_INTERVALS * interval_ms:
+            yield f"{name}: newest tick {since(ticked[name], now_ms)}"
