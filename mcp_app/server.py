@@ -50,7 +50,7 @@ def make_server(settings: Settings, extra_tools: Sequence[Tool] = ()) -> MCPServ
         finally:
             reader.close()
 
-    all_tools = [*tools(), wait_tool(WaitRoom(looks), settings), *extra_tools]
+    all_tools = [*tools(), wait_tool(WaitRoom(looks)), *extra_tools]
     names = frozenset(tool.name for tool in all_tools)
     server = MCPServer(
         "orderflow",

@@ -12,7 +12,6 @@ from pydantic import Field
 from app.core import clock
 from app.core.arguments import parse_seconds
 from app.core.errors import BadQuestion, OrderFlowError
-from app.core.settings import Settings
 from app.waiting.condition import DEFAULT_CONDITION
 from app.waiting.questions import archive_wait, prepare_watch
 from app.waiting.wait_answer import WaitAnswer, build_wait_answer
@@ -28,7 +27,7 @@ MAX_SECONDS = 55
 _MARGIN_SECONDS = 6.0
 
 
-def wait_tool(room: WaitRoom, settings: Settings) -> Tool:
+def wait_tool(room: WaitRoom) -> Tool:
     """Return the tool; its waits are in a room."""
 
     async def wait_for(
@@ -46,7 +45,7 @@ def wait_tool(room: WaitRoom, settings: Settings) -> Tool:
         began = time.monotonic()
         watch = await run_with_deadline(lambda: prepare_watch(reader, tickers, condition, since))
         found = await _waited(room, watch, seconds, _client_of(context))
-        reply = _reply(watch, found, time.monotonic() - began, settings.interval_ms)
+        reply = _reply(watch, found, time.monotonic() - began)
         return tool_result(await run_with_deadline(lambda: archive_wait(reader, watch, reply)))
 
     return make_tool(
@@ -67,9 +66,7 @@ async def _waited(room: WaitRoom, watch: Watch, seconds: float, client: str) -> 
         raise ToolError(str(error)) from error
 
 
-def _reply(
-    watch: Watch, found: Sequence[Matches], waited_seconds: float, interval_ms: int
-) -> WaitAnswer:
+def _reply(watch: Watch, found: Sequence[Matches], waited_seconds: float) -> WaitAnswer:
     return build_wait_answer(
         watch.condition,
         watch.tickers,
@@ -77,7 +74,6 @@ def _reply(
         found,
         now_ms=clock.now_ms(),
         waited_seconds=waited_seconds,
-        interval_ms=interval_ms,
     )
 
 

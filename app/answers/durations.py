@@ -57,3 +57,12 @@ def since(stamp_ms: float, now_ms: float) -> str:
     moment = datetime.fromtimestamp(stamp_ms / 1000, UTC)
     form = "%H:%M:%S UTC" if now_ms - stamp_ms < TODAY_MS else "%Y-%m-%d %H:%M:%S UTC"
     return f"{moment.strftime(form)} ({ago(stamp_ms, now_ms)})"
+
+
+def once_in(return_minutes: float | None) -> str:
+    """Return how often something comes, to follow a comma; nothing where that is not known.
+
+    >>> once_in(34), once_in(None)
+    (', once in 34 min', '')
+    """
+    return "" if return_minutes is None else f", once in {return_minutes:.15g} min"

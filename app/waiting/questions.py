@@ -1,11 +1,12 @@
 """Prepare a wait from the arguments as typed, and archive its answer with where it stopped."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 from app.answers.reader import Reader
 from app.answers.rendering import RenderedReply, SentReply, render
 from app.core import clock
 from app.core.arguments import check_count
+from app.core.errors import NoAnswer
 from app.core.tickers import distinct_names, match_ticker
 from app.storage.answer_archive import new_id
 from app.waiting.condition import parse_condition
@@ -40,7 +41,13 @@ def _ticker_meant(reader: Reader, typed: str, active: list[str]) -> str:
 
 
 def archive_wait(reader: Reader, watch: Watch, answer: WaitAnswer) -> SentReply:
-    """Archive an answer together with where it stopped, so that its id continues it."""
+    """Archive an answer together with where it stopped, so that its id continues it.
+
+    Where nothing was found, it says what keeps the tickers from meeting the condition.
+    """
+    if answer.nothing:
+        note = "; ".join(_hindrances(reader, watch)) or None
+        answer = answer.model_copy(update={"note": note})
     answer_id = new_id()
     rendered = render(answer.with_id(answer_id))
     renderings = {
@@ -50,6 +57,20 @@ def archive_wait(reader: Reader, watch: Watch, answer: WaitAnswer) -> SentReply:
     }
     kept = reader.archive(answer_id, renderings)
     return _sent(rendered if kept else render(answer))
+
+
+def _hindrances(reader: Reader, watch: Watch) -> Iterator[str]:
+    """Yield why nothing came of tickers, as far as that is no lack of events."""
+    for name in watch.tickers:
+        try:
+            snapshot = reader.snapshot(name, _PROBED_SECONDS)
+        except NoAnswer as error:
+            yield str(error)
+            continue
+        if snapshot.cause is not None:
+            yield f"{name}: {snapshot.cause}"
+        elif watch.condition.ranks and not snapshot.ranks:
+            yield f"{name}: too young for ranks, which need 20 min of its past"
 
 
 def _sent(rendered: RenderedReply) -> SentReply:

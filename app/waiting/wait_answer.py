@@ -1,18 +1,16 @@
 """The answer of a wait: what met the condition, or that nothing did."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from typing import Annotated
 
 from pydantic import Field
 
-from app.answers.durations import age, since
+from app.answers.durations import age, once_in
 from app.answers.schema import AnswerModel, Known, Number, Reply, rounded, significant
 from app.answers.ticker_answer import EventFacts, event_facts
 from app.answers.ticker_text import event_line, id_line, plain
 from app.waiting.condition import Condition
 from app.waiting.watch import Matches, NumberMatch, TickerCursor
-
-STALE_INTERVALS = 3
 
 
 class WaitedEvent(EventFacts):
@@ -67,9 +65,7 @@ class WaitAnswer(Reply):
 
 def event_text(event: WaitedEvent, now_ms: int) -> str:
     """Return an event that was waited for as one line."""
-    minutes = event.return_minutes
-    rarity = "" if minutes is None else f", once in {plain(minutes)} min"
-    return f"{event.ticker} {event_line(event, now_ms)}{rarity}"
+    return f"{event.ticker} {event_line(event, now_ms)}{once_in(event.return_minutes)}"
 
 
 def number_text(number: WaitedNumber) -> str:
@@ -128,12 +124,10 @@ def build_wait_answer(  # noqa: PLR0913 - what a wait found
     *,
     now_ms: float,
     waited_seconds: float,
-    interval_ms: int,
 ) -> WaitAnswer:
     """Return the answer of a wait that found something, or whose time is over."""
     names = list(tickers)
     events, numbers = waited_facts(matches)
-    ticked = {name: cursors[name].until_ms for name in names if name in cursors}
     return WaitAnswer(
         now=round(now_ms),
         tickers=names,
@@ -142,16 +136,5 @@ def build_wait_answer(  # noqa: PLR0913 - what a wait found
         nothing=not events and not numbers,
         events=events,
         numbers=numbers,
-        looked_until=ticked,
-        note="; ".join(_notes(names, ticked, now_ms, interval_ms)) or None,
+        looked_until={name: cursors[name].until_ms for name in names if name in cursors},
     )
-
-
-def _notes(
-    names: Iterable[str], ticked: Mapping[str, int], now_ms: float, interval_ms: int
-) -> Iterator[str]:
-    for name in names:
-        if name not in ticked:
-            yield f"{name}: no tick yet"
-        elif now_ms - ticked[name] > STALE_INTERVALS * interval_ms:
-            yield f"{name}: newest tick {since(ticked[name], now_ms)}"

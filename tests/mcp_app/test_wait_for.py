@@ -167,14 +167,13 @@ def test_what_can_not_be_waited_for_is_refused_in_a_line(
     assert "\n" not in text_of(result)
 
 
-def test_a_wait_over_silent_ticks_says_so(
-    settings: Settings, market: Market, redis_client: redis.Redis
-) -> None:
-    redis_client.hset("orderflow:state:SPY", "as_of", market.as_of - 20_000)
+def test_a_wait_in_vain_says_what_is_in_its_way(settings: Settings, market: Market) -> None:
+    assert market.as_of
+    healthy = said(call(settings, TOOL, tickers=["SPY"], timeout=0))
+    young = said(call(settings, TOOL, tickers=["SPY"], condition="ofi p95", timeout=0))
 
-    answer = said(call(settings, TOOL, tickers=["SPY"], timeout=0))
-
-    assert answer["note"].startswith("SPY: newest tick ")
+    assert "note" not in healthy
+    assert young["note"] == "SPY: too young for ranks, which need 20 min of its past"
 
 
 @pytest.mark.usefixtures("market")
