@@ -92,11 +92,13 @@ def shown_over(ticker: str, tape: Tape, every_seconds: int) -> Iterator[ShownFir
         yield ShownFirst(one.as_of_ms, [event["id"] for event in events[:SHOWN]])
 
 
-def report(ticker: str, tape: Tape, planted: Sequence[Planted], every_seconds: int) -> list[str]:
+def report(
+    ticker: str, tape: Tape, planted: Sequence[Planted], every_seconds: int, warm_seconds: int
+) -> list[str]:
     """Return the lines of a tape's figures."""
     shown = list(shown_over(ticker, tape, every_seconds))
     hindsight = Hindsight.of(ticker, tape)
-    warm_ms = tape.records[0].stamp + WARM_SECONDS * SECOND_MS
+    warm_ms = tape.records[0].stamp + warm_seconds * SECOND_MS
     lines = [f"{ticker}: {len(shown)} answers, {len(hindsight.events)} events"]
     for size in dict.fromkeys(one.size for one in planted):
         truths = [one for one in planted if one.size == size]
@@ -130,6 +132,9 @@ _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 @click.option("--seed", default=1, show_default=True)
 @click.option("--seconds", type=int, help="Only so much of the tape, from its start.")
 @click.option("--every", default=5, show_default=True, help="Seconds from answer to answer.")
+@click.option(
+    "--warm", default=WARM_SECONDS, show_default=True, help="Seconds of past before any counts."
+)
 @click.option("--plain", is_flag=True, help="Plant nothing.")
 def main(  # noqa: PLR0913, PLR0917 - the options
     quotes: Path | None,
@@ -139,6 +144,7 @@ def main(  # noqa: PLR0913, PLR0917 - the options
     seed: int,
     seconds: int | None,
     every: int,
+    warm: int,
     *,
     plain: bool,
 ) -> None:
@@ -152,7 +158,7 @@ def main(  # noqa: PLR0913, PLR0917 - the options
     planted: list[Planted] = []
     if not plain:
         tape, planted = plant_throughout(tape, PLANTED_EVERY_SECONDS)
-    for line in report(ticker, tape, planted, every):
+    for line in report(ticker, tape, planted, every, warm):
         click.echo(line)
 
 

@@ -1,8 +1,9 @@
 """The tool `wait_for`: the first event or number that meets a condition, or nothing."""
 
+import asyncio
 import time
-from collections.abc import Sequence
-from typing import Annotated
+from collections.abc import Coroutine, Sequence
+from typing import Annotated, Any
 
 from mcp.server.mcpserver.exceptions import ToolError
 from mcp.server.mcpserver.tools import Tool
@@ -25,6 +26,8 @@ from mcp_app.wait_room import WaitRoom
 MAX_SECONDS = 55
 # Beside the wait itself: to read its arguments, and to archive its answer.
 _MARGIN_SECONDS = 6.0
+# How often a wait finds out whether its client is still there.
+_CONNECTION_SECONDS = 1.0
 
 
 def wait_tool(room: WaitRoom) -> Tool:
@@ -44,7 +47,7 @@ def wait_tool(room: WaitRoom) -> Tool:
         _allow_time(context, seconds)
         began = time.monotonic()
         watch = await run_with_deadline(lambda: prepare_watch(reader, tickers, condition, since))
-        found = await _waited(room, watch, seconds, _client_of(context))
+        found = await _waited(room.wait(watch, seconds, _client_of(context)), context)
         reply = _reply(watch, found, time.monotonic() - began)
         return tool_result(await run_with_deadline(lambda: archive_wait(reader, watch, reply)))
 
@@ -59,11 +62,27 @@ def wait_tool(room: WaitRoom) -> Tool:
     )
 
 
-async def _waited(room: WaitRoom, watch: Watch, seconds: float, client: str) -> list[Matches]:
+async def _waited(wait: Coroutine[Any, Any, list[Matches]], context: ToolContext) -> list[Matches]:
+    """Return what a wait finds, or end it when its client has gone."""
+    waiting = asyncio.create_task(wait)
+    gone = asyncio.create_task(_client_gone(context))
     try:
-        return await room.wait(watch, seconds, client)
+        await asyncio.wait({waiting, gone}, return_when=asyncio.FIRST_COMPLETED)
+        if not waiting.done():
+            raise ToolError("the client has gone")
+        return waiting.result()
     except OrderFlowError as error:
         raise ToolError(str(error)) from error
+    finally:
+        waiting.cancel()
+        gone.cancel()
+
+
+async def _client_gone(context: ToolContext) -> None:
+    """Return once the connection of an HTTP request is lost; the SDK does not tell."""
+    request = context.request_context.request
+    while request is None or not await request.is_disconnected():  # noqa: ASYNC110 - no event
+        await asyncio.sleep(_CONNECTION_SECONDS)
 
 
 def _reply(watch: Watch, found: Sequence[Matches], waited_seconds: float) -> WaitAnswer:

@@ -12,6 +12,7 @@ from mcp import Client
 
 from mcp_app.http import STOP_SECONDS
 from mcp_app.limits import ANSWER_SECONDS
+from mcp_app.wait_tool import MAX_SECONDS
 from tests.key_writer import KeyWriter
 from tests.mcp_app.market import Market
 from tests.processes import BOUND_SECONDS, Start, wait_until
@@ -100,18 +101,38 @@ def test_a_wait_survives_the_loss_of_its_connections_to_redis(
     assert [event["id"] for event in answer["events"]] == noticed
 
 
-@pytest.mark.usefixtures("market")
-def test_a_server_that_stops_does_not_stay_for_a_wait(
-    start: Start, redis_client: redis.Redis
-) -> None:
-    served = Served(start)
+def request_of(served: Served) -> bytes:
+    """Return the request of a wait, in a session of protocol 2025."""
     asked = {"name": TOOL, "arguments": {"tickers": ["SPY"]}}
     body = json.dumps({"jsonrpc": "2.0", "id": 2, "method": "tools/call", "params": asked})
     head = {**HEADERS, "Host": "localhost", "Mcp-Session-Id": served.session()}
     lines = [f"{name}: {text}\r\n" for name, text in head.items()]
     sent = f"POST /mcp HTTP/1.1\r\n{''.join(lines)}Content-Length: {len(body)}\r\n\r\n{body}"
+    return sent.encode()
 
-    with served.wire(sent.encode()):
+
+def test_a_wait_ends_when_its_client_goes(
+    start: Start, market: Market, redis_client: redis.Redis
+) -> None:
+    served = Served(start)
+    with served.wire(request_of(served)):
+        wait_until(lambda: redis_client.pubsub_numpat() == 1, "the server listens")
+        began = time.monotonic()
+
+    def nobody_listens() -> bool:
+        market.tick()
+        return redis_client.pubsub_numpat() == 0
+
+    assert_within(20, wait_until(nobody_listens, "the server listens no more"))
+    assert time.monotonic() - began < MAX_SECONDS
+
+
+@pytest.mark.usefixtures("market")
+def test_a_server_that_stops_does_not_stay_for_a_wait(
+    start: Start, redis_client: redis.Redis
+) -> None:
+    served = Served(start)
+    with served.wire(request_of(served)):
         wait_until(lambda: redis_client.pubsub_numpat() == 1, "the server listens")
         began = time.monotonic()
         served.running.end()
