@@ -43,11 +43,10 @@ def _ticker_meant(reader: Reader, typed: str, active: list[str]) -> str:
 def archive_wait(reader: Reader, watch: Watch, answer: WaitAnswer) -> SentReply:
     """Archive an answer together with where it stopped, so that its id continues it.
 
-    Where nothing was found, it says what keeps the tickers from meeting the condition.
+    It says what keeps tickers from meeting the condition, as far as that is no lack of events.
     """
-    if answer.nothing:
-        note = "; ".join(_hindrances(reader, watch)) or None
-        answer = answer.model_copy(update={"note": note})
+    note = "; ".join(_hindrances(reader, watch)) or None
+    answer = answer.model_copy(update={"note": note})
     answer_id = new_id()
     rendered = render(answer.with_id(answer_id))
     renderings = {
@@ -60,7 +59,7 @@ def archive_wait(reader: Reader, watch: Watch, answer: WaitAnswer) -> SentReply:
 
 
 def _hindrances(reader: Reader, watch: Watch) -> Iterator[str]:
-    """Yield why nothing came of tickers, as far as that is no lack of events."""
+    """Yield why nothing can come of a ticker."""
     for name in watch.tickers:
         try:
             snapshot = reader.snapshot(name, _PROBED_SECONDS)

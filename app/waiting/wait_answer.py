@@ -1,12 +1,12 @@
 """The answer of a wait: what met the condition, or that nothing did."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Annotated
 
 from pydantic import Field
 
-from app.answers.durations import age, once_in
-from app.answers.schema import AnswerModel, Known, Number, Reply, rounded, significant
+from app.answers.durations import age, ago, once_in
+from app.answers.schema import AnswerModel, EpochMs, Known, Number, Reply, rounded, significant
 from app.answers.ticker_answer import EventFacts, event_facts
 from app.answers.ticker_text import event_line, id_line, plain
 from app.waiting.condition import Condition
@@ -34,23 +34,29 @@ class WaitedNumber(AnswerModel):
     as_of: Annotated[int, Field(description="epoch ms")]
 
 
+class WaitedTicker(AnswerModel):
+    """A ticker that was watched, up to its newest tick; that is absent before the first."""
+
+    ticker: str
+    as_of: EpochMs = None
+
+
 class WaitAnswer(Reply):
     """What was waited for; pass answer_id as `since` to go on behind it."""
 
     now: Annotated[int, Field(description="epoch ms")]
-    tickers: list[str]
+    tickers: list[WaitedTicker]
     condition: str
     waited_seconds: Number
     nothing: Annotated[bool, Field(description="nothing met the condition in that time")] = False
     events: list[WaitedEvent] = []
     numbers: list[WaitedNumber] = []
-    looked_until: Annotated[dict[str, int], Field(description="newest tick, epoch ms")] = {}
     note: str | None = None
 
     def as_text(self) -> str:
         """Return a line for each event and number."""
         waited = age(float(self.waited_seconds))
-        head = f"{', '.join(self.tickers)}: waited {waited} for {self.condition}"
+        head = f"{', '.join(self._tickers())}: waited {waited} for {self.condition}"
         return "\n".join(
             [
                 head,
@@ -61,6 +67,11 @@ class WaitAnswer(Reply):
                 *id_line(self.answer_id),
             ]
         )
+
+    def _tickers(self) -> Iterator[str]:
+        for one in self.tickers:
+            tick = "no tick yet" if one.as_of is None else f"as of {ago(one.as_of, self.now)}"
+            yield f"{one.ticker} {tick}"
 
 
 def event_text(event: WaitedEvent, now_ms: int) -> str:
@@ -126,15 +137,17 @@ def build_wait_answer(  # noqa: PLR0913 - what a wait found
     waited_seconds: float,
 ) -> WaitAnswer:
     """Return the answer of a wait that found something, or whose time is over."""
-    names = list(tickers)
     events, numbers = waited_facts(matches)
     return WaitAnswer(
         now=round(now_ms),
-        tickers=names,
+        tickers=[WaitedTicker(ticker=name, as_of=_as_of(cursors.get(name))) for name in tickers],
         condition=str(condition),
         waited_seconds=round(waited_seconds, 1),
         nothing=not events and not numbers,
         events=events,
         numbers=numbers,
-        looked_until={name: cursors[name].until_ms for name in names if name in cursors},
     )
+
+
+def _as_of(cursor: TickerCursor | None) -> int | None:
+    return None if cursor is None else cursor.until_ms

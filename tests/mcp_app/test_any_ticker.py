@@ -63,8 +63,8 @@ async def ask_everything(settings: Settings, tickers: list[str]) -> None:
                 assert result.structured_content is not None
                 one = result.structured_content
                 if tool != "scan_order_flow":
-                    rows = one.get("tickers", [one])
-                    assert ticker in [it if isinstance(it, str) else it["ticker"] for it in rows]
+                    told = [row["ticker"] for row in one.get("tickers", [one])]
+                    assert ticker in told
                 if "SPY" in str(given):
                     assert ticker in text_of(result)
                 assert all(line.isprintable() for line in text_of(result).splitlines())

@@ -110,7 +110,7 @@ def test_nothing_is_said_once_the_time_is_over(settings: Settings, market: Marke
     assert time.monotonic() - began >= 1
     assert said(result)["nothing"] is True
     assert "\nnothing\n" in text_of(result)
-    assert said(result)["looked_until"] == {"SPY": market.as_of}
+    assert said(result)["tickers"] == [{"ticker": "SPY", "as_of": market.as_of}]
 
 
 def test_a_wait_goes_on_behind_the_answer_before_without_a_gap_or_a_double(
