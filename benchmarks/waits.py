@@ -2,8 +2,8 @@
 
     python -m benchmarks.waits
 
-One server over HTTP, waits of several clients on the same and on other tickers, an event a second
-in each ticker in turn. A wait's time is from the notice of the tick to the client's answer.
+One server over HTTP, waits of several clients on the same and on other tickers, four events a second
+in the tickers in turn. A wait's time is from the notice of the tick to the client's answer.
 """
 
 import asyncio
@@ -22,6 +22,7 @@ from benchmarks.harness import Server, free_port, private_redis, process, quanti
 
 _TICKERS = [f"T{number}" for number in range(20)]
 _CLIENTS = (1, 20, 100)
+_A_SECOND = 4
 
 
 class Notices:
@@ -45,7 +46,9 @@ class Notices:
         event |= {"opened_at": as_of - 1000, "noticed_at": as_of, "updated_at": as_of}
         event |= {"evidence_class": "A", "statistic": 2.0, "threshold": 1.0, "evidence": {}}
         line = json.dumps(event)
+        quote = {"bid_price": 10, "bid_size": 5, "ask_price": 10.01, "ask_size": 6, "seq": as_of}
         pipe = self._redis.pipeline(transaction=True)
+        pipe.zadd(f"orderflow:quotes:{ticker}", {json.dumps(quote): as_of - 500})
         pipe.zadd(f"orderflow:patterns:{ticker}", {line: as_of - 1000})
         pipe.hset(f"orderflow:state:{ticker}", mapping={"as_of": as_of, "open": line})
         pipe.publish(f"{ticked_channels(0)}{ticker}", str(as_of))
@@ -84,11 +87,10 @@ async def _measured(notices: Notices, port: int, clients: int, rounds: int) -> l
         asyncio.create_task(_wait_on(port, _TICKERS[number % len(_TICKERS)], notices, took, over))
         for number in range(clients)
     ]
-    await asyncio.sleep(2)
-    for _ in range(rounds):
-        for ticker in _TICKERS[:clients]:
-            await asyncio.to_thread(notices.notice, ticker)
-        await asyncio.sleep(1)
+    await asyncio.sleep(5)
+    for number in range(rounds * _A_SECOND):
+        await asyncio.to_thread(notices.notice, _TICKERS[number % min(clients, len(_TICKERS))])
+        await asyncio.sleep(1 / _A_SECOND)
     over.set()
     await asyncio.gather(*waiters)
     return took
@@ -98,11 +100,14 @@ async def _wait_on(
     port: int, ticker: str, notices: Notices, took: list[float], over: asyncio.Event
 ) -> None:
     """Wait again and again, each time behind the answer before."""
-    async with Client(f"http://127.0.0.1:{port}/mcp") as client:
+    # Sessions: without them, all clients of an address would count as one.
+    async with Client(f"http://127.0.0.1:{port}/mcp", mode="legacy") as client:
         asked: dict[str, Any] = {"tickers": [ticker], "condition": "iceberg", "timeout": 3}
         while not over.is_set():
             result = await client.call_tool("wait_for", asked)
-            now, said = time.perf_counter(), result.structured_content or {}
+            now, said = time.perf_counter(), result.structured_content
+            if result.is_error or said is None:
+                raise click.ClickException(str(result.content))
             took += [now - notices.sent_at[event["id"]] for event in said.get("events", ())]
             asked["since"] = said["answer_id"]
 
