@@ -2,8 +2,8 @@
 
     python -m benchmarks.waits
 
-One server over HTTP, waits of several clients on the same and on other tickers, four events a second
-in the tickers in turn. A wait's time is from the notice of the tick to the client's answer.
+One server over HTTP, waits of several clients on the same and on other tickers, four events a
+second in the tickers in turn. A wait's time is from the notice of the tick to the client's answer.
 """
 
 import asyncio
@@ -82,12 +82,15 @@ async def _rows(notices: Notices, port: int, rounds: int) -> list[tuple[str, ...
 
 async def _measured(notices: Notices, port: int, clients: int, rounds: int) -> list[float]:
     took: list[float] = []
-    over = asyncio.Event()
+    over, began = asyncio.Event(), asyncio.Semaphore(0)
     waiters = [
-        asyncio.create_task(_wait_on(port, _TICKERS[number % len(_TICKERS)], notices, took, over))
+        asyncio.create_task(
+            _wait_on(port, _TICKERS[number % len(_TICKERS)], notices, took, began, over)
+        )
         for number in range(clients)
     ]
-    await asyncio.sleep(5)
+    for _ in range(clients):
+        await began.acquire()
     for number in range(rounds * _A_SECOND):
         await asyncio.to_thread(notices.notice, _TICKERS[number % min(clients, len(_TICKERS))])
         await asyncio.sleep(1 / _A_SECOND)
@@ -96,20 +99,27 @@ async def _measured(notices: Notices, port: int, clients: int, rounds: int) -> l
     return took
 
 
-async def _wait_on(
-    port: int, ticker: str, notices: Notices, took: list[float], over: asyncio.Event
+async def _wait_on(  # noqa: PLR0913, PLR0917 - one client and what all share
+    port: int,
+    ticker: str,
+    notices: Notices,
+    took: list[float],
+    began: asyncio.Semaphore,
+    over: asyncio.Event,
 ) -> None:
     """Wait again and again, each time behind the answer before."""
     # Sessions: without them, all clients of an address would count as one.
     async with Client(f"http://127.0.0.1:{port}/mcp", mode="legacy") as client:
-        asked: dict[str, Any] = {"tickers": [ticker], "condition": "iceberg", "timeout": 3}
+        asked: dict[str, Any] = {"tickers": [ticker], "condition": "iceberg", "timeout": 0}
         while not over.is_set():
             result = await client.call_tool("wait_for", asked)
             now, said = time.perf_counter(), result.structured_content
             if result.is_error or said is None:
                 raise click.ClickException(str(result.content))
             took += [now - notices.sent_at[event["id"]] for event in said.get("events", ())]
-            asked["since"] = said["answer_id"]
+            if "since" not in asked:
+                began.release()
+            asked |= {"since": said["answer_id"], "timeout": 3}
 
 
 @click.command()

@@ -27,7 +27,7 @@ RETRY_SECONDS = 1.0
 # half dead tells of nothing.
 SILENT_SECONDS = 5.0
 # Between two looks of a ticker: other databases' and doubled notices cost no more than that.
-_PAUSE_SECONDS = 0.02
+_PAUSE_SECONDS = 0.005
 
 _log = structlog.get_logger()
 
