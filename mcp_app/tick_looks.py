@@ -161,6 +161,10 @@ class TickLooks:
                 self._due = due | self._due
                 await asyncio.sleep(RETRY_SECONDS)
                 self._is_due.set()
+            except Exception:  # noqa: BLE001 - told, and the others go on
+                # One look that fails must not end those of all others.
+                _log.exception("look_failed")
+                await asyncio.sleep(RETRY_SECONDS)
             await asyncio.sleep(_PAUSE_SECONDS)
 
     async def _look_at(self, names: Sequence[str]) -> None:
