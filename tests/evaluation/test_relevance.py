@@ -1,7 +1,5 @@
 """What was rarest is found in hindsight, and whether it was shown first is counted."""
 
-from typing import Any
-
 from app.analysis.patterns.events import Event
 from app.evaluation.relevance import (
     Hindsight,
@@ -17,10 +15,26 @@ HOUR_MINUTES = 60.0
 
 def past(name: str, noticed: int, *statistics: float, kind: str = "wall") -> PastEvent:
     """Return an event noticed at a second, whose statistic grew each second from then on."""
-    fields: dict[str, Any] = dict.fromkeys(Event.__dataclass_fields__, None)
-    fields |= {"id": name, "type": kind, "noticed_at": noticed * 1000, "statistic": statistics[-1]}
     changed = [(noticed + i) * 1000 for i in range(len(statistics))]
-    return PastEvent(Event(**fields), changed, [*statistics])
+    event = Event(
+        id=name,
+        type=kind,
+        side="bid",
+        status="open",
+        opened_at=noticed * 1000.0,
+        noticed_at=noticed * 1000,
+        updated_at=changed[-1],
+        closed_at=None,
+        close_reason=None,
+        price_low=None,
+        price_high=None,
+        strength=None,
+        evidence_class="A",
+        statistic=statistics[-1],
+        threshold=1.0,
+        evidence={},
+    )
+    return PastEvent(event, changed, [*statistics])
 
 
 def hindsight(*events: PastEvent) -> Hindsight:
