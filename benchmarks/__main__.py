@@ -21,6 +21,7 @@ _MODULES = {
     "memory": "benchmarks.memory",
     "answer": "benchmarks.answer",
     "asked": "benchmarks.tools_under_load",
+    "waits": "benchmarks.waits",
     "tape": "benchmarks.tape_speed",
 }
 _HEAD = """# Measurements

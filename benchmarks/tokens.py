@@ -30,7 +30,7 @@ from app.storage.answer_archive import new_id
 from benchmarks.busiest import busiest_moment
 from mcp_app.server import make_server
 
-MAX_TOOL_LIST_TOKENS = 1100
+MAX_TOOL_LIST_TOKENS = 1300
 MAX_OUTPUT_SCHEMA_TOKENS = 2500
 
 

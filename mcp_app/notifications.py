@@ -1,77 +1,56 @@
-"""Notify subscribed clients of the resources that ticks changed, at most once a second.
+"""Notify subscribed clients of what changed in tickers, at most once a second.
+
+A change is what somebody would want to be told of: an event that opened or closed, one whose
+statistic grew, a ticker that is new. That a tick renewed the numbers is none.
 
 Clients of protocol 2025 subscribe by `resources/subscribe`; those of 2026 listen to the SDK's bus.
-
-Without subscribers the server does not subscribe to Redis: 1,500 ticks a second take 4 % of a core
-in every server, and over stdio each client has a server of its own.
 """
 
 import asyncio
-from collections import defaultdict
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections import Counter, defaultdict
+from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager, suppress
 
-import redis
-import redis.asyncio
-import structlog
 from mcp.server import MCPServer
 from mcp.server.connection import Connection
 from mcp.server.context import ServerRequestContext
-from mcp.server.subscriptions import InMemorySubscriptionBus, ResourceUpdated, ServerEvent
+from mcp.server.subscriptions import InMemorySubscriptionBus, ResourceUpdated
 from mcp.types import EmptyResult, SubscribeRequestParams, UnsubscribeRequestParams
 
 from app.answers.reader import Reader
-from app.core.settings import Settings
-from app.core.tickers import is_ticker
-from app.storage.keys import ticked_channels
-from mcp_app.resource_addresses import TICKERS, known_uri, resource_uris
+from app.core import clock
+from app.core.errors import StoreUnavailable
+from app.waiting.changes import ChangeFinder
+from app.waiting.looks import TickerLook
+from mcp_app.resource_addresses import TICKERS, known_uri, resource_uris, ticker_of
 from mcp_app.sdk_seam import add_request_handler, connection_of, end_session
 from mcp_app.subscription_bounds import SubscriptionBounds
+from mcp_app.tick_looks import TickLooks
 from mcp_app.watchers import Watcher
 
 MIN_INTERVAL_SECONDS = 1.0
-RETRY_SECONDS = 2.0
-
-_log = structlog.get_logger()
-
-
-class ListenerCountingBus(InMemorySubscriptionBus):
-    """The SDK's bus, which also reports whether it has listeners."""
-
-    def __init__(self, on_subscribe: Callable[[], None]) -> None:
-        super().__init__()
-        self._on_subscribe = on_subscribe
-        self._subscriptions: set[object] = set()
-
-    @property
-    def has_listeners(self) -> bool:
-        """Return whether there are listeners."""
-        return bool(self._subscriptions)
-
-    def subscribe(self, listener: Callable[[ServerEvent], None]) -> Callable[[], None]:
-        """Add a listener; return a function that removes it."""
-        remove, subscription = super().subscribe(listener), object()
-        self._subscriptions.add(subscription)
-        self._on_subscribe()
-
-        def unsubscribe() -> None:
-            self._subscriptions.discard(subscription)
-            remove()
-
-        return unsubscribe
+FIRST_LOOK_SECONDS = 1.0
 
 
 class ResourceNotifier:
     """Hold the subscriptions to resources, and notify their clients of changes."""
 
-    def __init__(self, settings: Settings) -> None:
-        self._subscribed = asyncio.Event()
-        self.bus = ListenerCountingBus(self._subscribed.set)
-        self.bounds = SubscriptionBounds(self._other_uris)
-        self._settings = settings
+    windows: Sequence[str] = ()
+
+    def __init__(self, looks: TickLooks) -> None:
+        self.bus = InMemorySubscriptionBus()
+        self.bounds = SubscriptionBounds(self._other_uris, self._streaming)
+        self._looks = looks
         self._server: MCPServer[Reader] | None = None
         self._watchers: dict[Connection, Watcher] = {}
         self._watchers_of: defaultdict[str, dict[Watcher, None]] = defaultdict(dict)
+        self._subscriptions: Counter[str] = Counter()
+        """How many clients want each resource."""
+        self._found = ChangeFinder()
+        self._looked = asyncio.Event()
+        """Set, and replaced by another, with each look."""
+        self._changed: dict[str, None] = {}
+        self._has_changed = asyncio.Event()
 
     def add_handlers(self, server: MCPServer[Reader]) -> None:
         """Handle `resources/subscribe` and `resources/unsubscribe`."""
@@ -94,9 +73,10 @@ class ResourceNotifier:
         watcher = self._watcher_of(connection_of(ctx))
         if uri not in watcher.uris:
             self.bounds.add(1, len(watcher.uris))
+            self._begin(uri)
         watcher.uris[uri] = written
         self._watchers_of[uri][watcher] = None
-        self._subscribed.set()
+        await self._first_looks([uri])
         return EmptyResult()
 
     def _watcher_of(self, connection: Connection) -> Watcher:
@@ -132,13 +112,83 @@ class ResourceNotifier:
         if watcher.uris.pop(uri, None) is None:
             return
         self.bounds.remove(1)
+        self._end(uri)
         self._watchers_of[uri].pop(watcher, None)
         if not self._watchers_of[uri]:
             del self._watchers_of[uri]
 
     @asynccontextmanager
+    async def _streaming(self, uris: Iterable[str]) -> AsyncIterator[None]:
+        """Watch the resources of a stream as long as the context lasts."""
+        usual = [known_uri(uri) or uri for uri in uris]
+        for uri in usual:
+            self._begin(uri)
+        try:
+            await self._first_looks(usual)
+            yield
+        finally:
+            for uri in usual:
+                self._end(uri)
+
+    async def _first_looks(self, uris: Iterable[str]) -> None:
+        """Wait until the tickers of resources were looked at: later changes are all told.
+
+        Where Redis does not answer, what it tells once it does is compared with nothing.
+        """
+        waiting = {ticker for uri in uris if (ticker := ticker_of(uri)) is not None}
+        with suppress(TimeoutError):
+            async with asyncio.timeout(FIRST_LOOK_SECONDS):
+                while not self._found.knows(waiting):
+                    await self._looked.wait()
+
+    def _begin(self, uri: str) -> None:
+        self._subscriptions[uri] += 1
+        if self._subscriptions[uri] > 1:
+            return
+        ticker = ticker_of(uri)
+        if ticker is not None:
+            self._looks.add(self, [ticker])
+        elif uri == TICKERS:
+            self._looks.add_to_all(self)
+
+    def _end(self, uri: str) -> None:
+        self._subscriptions[uri] -= 1
+        if self._subscriptions[uri] > 0:
+            return
+        del self._subscriptions[uri]
+        ticker = ticker_of(uri)
+        if ticker is None:
+            self._looks.remove_from_all(self)
+        elif not any(other in self._subscriptions for other in resource_uris(ticker)):
+            self._looks.remove(self, [ticker])
+        if not self._subscriptions:
+            self._found.forget()
+
+    def oldest_ms(self, ticker: str, now_ms: float) -> float:
+        """Return the opening from which on a ticker's events are needed."""
+        return self._found.oldest_ms(ticker, now_ms)
+
+    def take(self, looks: Sequence[TickerLook]) -> None:
+        """Find out what changed."""
+        now_ms = clock.now_ms()
+        for look in looks:
+            change = self._found.change(look, now_ms)
+            if change.is_new or change.has_opened_or_closed:
+                self._changed[TICKERS] = None
+            if change.has_changed:
+                self._changed |= dict.fromkeys(resource_uris(look.ticker))
+        self._changed = {uri: None for uri in self._changed if uri in self._subscriptions}
+        self._looked.set()
+        self._looked = asyncio.Event()
+        if self._changed:
+            self._has_changed.set()
+
+    def fail(self, error: StoreUnavailable | None) -> None:
+        """Wait until Redis answers again: what changed meanwhile is found then."""
+
+    @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
-        """Notify clients of ticks as long as the context lasts."""
+        """Notify clients of changes as long as the context lasts."""
         task = asyncio.create_task(self._run())
         try:
             yield
@@ -149,44 +199,11 @@ class ResourceNotifier:
 
     async def _run(self) -> None:
         while True:
-            await self._subscribed.wait()
-            self._subscribed.clear()
-            try:
-                await self._notify_while_subscribed()
-            except (redis.RedisError, OSError) as error:
-                # Tools report that Redis is away; here it is enough to try again.
-                _log.debug("updates_wait_for_redis", error=type(error).__name__)
-                await asyncio.sleep(RETRY_SECONDS)
-                self._subscribed.set()
-
-    def _has_subscribers(self) -> bool:
-        return bool(self._watchers_of) or self.bus.has_listeners
-
-    async def _notify_while_subscribed(self) -> None:
-        """Notify clients of ticks until there are no subscribers."""
-        channels = ticked_channels(self._settings.redis_database)
-        client = redis.asyncio.Redis.from_url(self._settings.redis_url, socket_timeout=None)
-        async with client, client.pubsub() as channel:
-            await channel.psubscribe(f"{channels}*")
-            while self._has_subscribers():
-                await self._notify(await _next_ticked(channel, channels))
-                await asyncio.sleep(MIN_INTERVAL_SECONDS)
-
-    async def _notify(self, tickers: Iterable[str]) -> None:
-        names = {uri for ticker in tickers for uri in resource_uris(ticker)}
-        for uri in names | {TICKERS} if names else names:
-            await self.bus.publish(ResourceUpdated(uri))
-            for watcher in self._watchers_of.get(uri, ()):
-                watcher.tell(uri)
-
-
-async def _next_ticked(channel: "redis.asyncio.client.PubSub", channels: str) -> set[str]:
-    """Wait for a tick; return the tickers of all ticks received by then."""
-    tickers: set[str] = set()
-    message = await channel.get_message(ignore_subscribe_messages=True, timeout=None)
-    while message is not None:
-        name = message["channel"].decode("ascii", "replace").removeprefix(channels)
-        if is_ticker(name):
-            tickers.add(name)
-        message = await channel.get_message(ignore_subscribe_messages=True, timeout=0)
-    return tickers
+            await self._has_changed.wait()
+            self._has_changed.clear()
+            changed, self._changed = self._changed, {}
+            for uri in changed:
+                await self.bus.publish(ResourceUpdated(uri))
+                for watcher in self._watchers_of.get(uri, ()):
+                    watcher.tell(uri)
+            await asyncio.sleep(MIN_INTERVAL_SECONDS)

@@ -9,13 +9,12 @@ from mcp.types import CallToolResult
 from app.answers.history_argument import DEFAULT_HISTORY, parse_history
 from app.answers.reader import Reader
 from app.answers.rendering import SentReply
-from app.answers.series import Series, series
+from app.answers.series import DEFAULT_FIELDS, Series, series
 from app.answers.ticker_answer import open_patterns
 from mcp_app.deadlines import ToolContext, reader_of, run_with_deadline, tool_result
 
 PAGE_URI = "ui://orderflow/live.html"
 POINTS = 60
-FIELDS = ["mid", "spread_bps", "avg_bid_size", "avg_ask_size", "ofi"]
 
 
 class PageData(Series):
@@ -33,7 +32,7 @@ async def order_flow_page(
 
 
 def _page_data(reader: Reader, ticker: str, history: str) -> SentReply:
-    drawn = series(reader, ticker, FIELDS, history, POINTS)
+    drawn = series(reader, ticker, DEFAULT_FIELDS, history, POINTS)
     snapshot = reader.snapshot(drawn.ticker, parse_history(history))
     data = PageData(**drawn.model_dump(), open_patterns=open_patterns(snapshot.events or ()))
     return SentReply(data.as_text(), data.as_json())

@@ -36,3 +36,16 @@ def known_uri(uri: str) -> str | None:
             if is_ticker(ticker):
                 return resource_uris(ticker)[number]
     return None
+
+
+def ticker_of(uri: str) -> str | None:
+    """Return the ticker that a URI in its usual form names, None for other resources.
+
+    >>> ticker_of("orderflow://BTC%2FUSDT/patterns"), ticker_of(TICKERS)
+    ('BTC/USDT', None)
+    """
+    for form in (SNAPSHOT, PATTERNS):
+        head, tail = form.split("{ticker}")
+        if uri.startswith(head) and uri.endswith(tail):
+            return unquote(uri[len(head) : -len(tail)])
+    return None

@@ -18,9 +18,12 @@ from mcp_app.notifications import ResourceNotifier
 from mcp_app.page import page_extension
 from mcp_app.prompts import add_prompts
 from mcp_app.resources import add_resources
+from mcp_app.tick_looks import TickLooks
 from mcp_app.tool_metrics import time_tools
 from mcp_app.tools import tools
 from mcp_app.unknown_tools import reject_unknown_tools
+from mcp_app.wait_room import WaitRoom
+from mcp_app.wait_tool import wait_tool
 
 INSTRUCTIONS = (
     "Facts about the order flow of tickers, measured each second from quotes and trades. "
@@ -36,17 +39,18 @@ def make_server(settings: Settings, extra_tools: Sequence[Tool] = ()) -> MCPServ
     """Return the server; it connects to nothing before it runs. `extra_tools` are for tests."""
     # Connects at the first question.
     reader = Reader.from_settings(settings)
-    notifier = ResourceNotifier(settings)
+    looks = TickLooks(settings)
+    notifier = ResourceNotifier(looks)
 
     @contextlib.asynccontextmanager
     async def lifespan(_: MCPServer[Reader]) -> AsyncIterator[Reader]:
         try:
-            async with notifier.running(), _preloading_matplotlib():
+            async with looks.running(), notifier.running(), _preloading_matplotlib():
                 yield reader
         finally:
             reader.close()
 
-    all_tools = [*tools(), *extra_tools]
+    all_tools = [*tools(), wait_tool(WaitRoom(looks)), *extra_tools]
     names = frozenset(tool.name for tool in all_tools)
     server = MCPServer(
         "orderflow",

@@ -1,7 +1,7 @@
 """Bound subscriptions: to resources that there can be, by number in a session and in all."""
 
-from collections.abc import Awaitable, Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
+from contextlib import AbstractAsyncContextManager, contextmanager
 from typing import Any
 
 from mcp.server.context import CallNext, HandlerResult, ServerMiddleware, ServerRequestContext
@@ -21,11 +21,17 @@ _LISTEN = "subscriptions/listen"
 class SubscriptionBounds:
     """Count the subscriptions of a server, and refuse those above the bounds.
 
-    `other_uris` returns the URIs of resources that are not tickers'.
+    `other_uris` returns the URIs of resources that are not tickers'; `streaming` watches resources
+    as long as a stream lasts.
     """
 
-    def __init__(self, other_uris: Callable[[], Awaitable[frozenset[str]]]) -> None:
+    def __init__(
+        self,
+        other_uris: Callable[[], Awaitable[frozenset[str]]],
+        streaming: Callable[[Iterable[str]], AbstractAsyncContextManager[None]],
+    ) -> None:
         self._other_uris = other_uris
+        self._streaming = streaming
         self._in_all = 0
 
     async def usual_form(self, uri: str) -> str:
@@ -75,7 +81,8 @@ class SubscriptionBounds:
             if len(uris) <= MAX_A_SESSION:
                 await self._check_all(uris)
             with self.counted(len(uris)):
-                return await call_next(ctx)
+                async with self._streaming(uris):
+                    return await call_next(ctx)
 
         return bound_stream
 

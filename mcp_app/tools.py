@@ -15,9 +15,9 @@ from app.answers.compare import Comparison, compare
 from app.answers.event_selection import MIN_RETURN_MINUTES
 from app.answers.explain import Explanation, explain
 from app.answers.history_argument import DEFAULT_HISTORY
-from app.answers.list_tickers import Listing, list_tickers
-from app.answers.scan import Scan, scan
-from app.answers.series import Series, series
+from app.answers.list_tickers import DEFAULT_ROWS, Listing, list_tickers
+from app.answers.scan import ANY, RAREST, Scan, scan
+from app.answers.series import DEFAULT_FIELDS, Series, series
 from mcp_app.deadlines import ToolContext, answer, answer_rendered, answer_with_picture
 from mcp_app.page import PAGE_URI, order_flow_page
 from mcp_app.strict_tools import StrictTool
@@ -32,7 +32,7 @@ async def analyze_order_flow_tool(  # noqa: PLR0913, PLR0917 - the contract's ar
     history: History = DEFAULT_HISTORY,
     include_patterns: bool = True,  # noqa: FBT001, FBT002
     detail: Detail = "full",
-    as_of: Annotated[str, Field(description="earlier moment: ISO 8601, epoch ms")] = "",
+    as_of: Annotated[str, Field(description="earlier: 10 min ago, 09:45 ET, ISO 8601, epoch")] = "",
     min_return_minutes: Annotated[
         float, Field(description="count events that come more often")
     ] = MIN_RETURN_MINUTES,
@@ -52,22 +52,36 @@ async def analyze_order_flow_tool(  # noqa: PLR0913, PLR0917 - the contract's ar
     )
 
 
-async def list_tickers_tool(context: ToolContext) -> Annotated[CallToolResult, Listing]:
+async def list_tickers_tool(
+    context: ToolContext, limit: int = DEFAULT_ROWS
+) -> Annotated[CallToolResult, Listing]:
     """List the active tickers."""
-    return await answer(context, list_tickers)
+    return await answer(context, functools.partial(list_tickers, limit=limit))
 
 
-async def scan_order_flow(
+async def scan_order_flow(  # noqa: PLR0913, PLR0917 - the tool's arguments
     context: ToolContext,
-    pattern: Annotated[str, Field(description="e.g. absorption, iceberg, sweep, wall")] = "any",
-    side: Annotated[str, Field(description="bid, ask, up, down, both, any")] = "any",
+    pattern: Annotated[str, Field(description="e.g. iceberg, sweep")] = ANY,
+    side: Annotated[str, Field(description="bid, ask, up, down, both, any")] = ANY,
     min_strength: Annotated[float, Field(description="0..1")] = 0,
     limit: int = 10,
+    tickers: Annotated[list[str], Field(description="empty: all")] = [],  # noqa: B006
+    sort: Annotated[str, Field(description="rarest, strongest, newest")] = RAREST,
+    min_return_minutes: float = MIN_RETURN_MINUTES,
 ) -> Annotated[CallToolResult, Scan]:
-    """Find pattern events of now in all tickers."""
+    """Find pattern events of now in all tickers, or in some."""
     return await answer(
         context,
-        functools.partial(scan, pattern=pattern, side=side, min_strength=min_strength, limit=limit),
+        functools.partial(
+            scan,
+            pattern=pattern,
+            side=side,
+            min_strength=min_strength,
+            limit=limit,
+            tickers=tickers,
+            sort=sort,
+            min_return_minutes=min_return_minutes,
+        ),
     )
 
 
@@ -91,7 +105,7 @@ async def explain_pattern(
 async def order_flow_series(
     context: ToolContext,
     ticker: Ticker,
-    fields: Annotated[list[str], Field(description="mid or metrics, e.g. ofi, avg_bid_size")],
+    fields: Annotated[list[str], Field(description="mid or metrics")] = [*DEFAULT_FIELDS],  # noqa: B006
     history: History = DEFAULT_HISTORY,
     points: Annotated[int, Field(description="2 to 60")] = 12,
 ) -> Annotated[CallToolResult, Series]:
@@ -140,7 +154,7 @@ TOOL_SPECS: Sequence[ToolSpec] = (
         scan_order_flow,
         "scan_order_flow",
         "Pattern events now",
-        "Pattern events open or new now across all tickers, strongest first.",
+        "Pattern events open or new now, rarest first; frequent ones are counted.",
     ),
     ToolSpec(
         compare_order_flow,
@@ -179,10 +193,11 @@ TOOL_SPECS: Sequence[ToolSpec] = (
 
 def tools() -> list[Tool]:
     """Return the tools."""
-    return [_tool(offer) for offer in TOOL_SPECS]
+    return [make_tool(spec) for spec in TOOL_SPECS]
 
 
-def _tool(spec: ToolSpec) -> Tool:
+def make_tool(spec: ToolSpec) -> Tool:
+    """Return a tool that only reads."""
     return StrictTool.from_function(
         spec.fn,
         name=spec.name,

@@ -1,46 +1,129 @@
 """An earlier moment of the last hour, as people and models type it."""
 
 import math
-from datetime import UTC, datetime
+import re
+from datetime import UTC, datetime, time, timedelta, tzinfo
+from zoneinfo import ZoneInfo
 
 from app.analysis.bars import SECOND_MS
+from app.answers.durations import age
+from app.core.arguments import parse_seconds
 from app.core.errors import BadMoment
 
-MAX_DIGITS = 20
+MAX_CHARACTERS = 40
 PAST_MS = 3600 * SECOND_MS
 # The clocks of client and server may differ by so much.
 AHEAD_MS = 1000
-ACCEPTED = "ISO 8601 such as 2026-11-23T14:30:00Z (UTC where no zone is given), or epoch ms"
+ACCEPTED = (
+    "10 minutes ago, -10m, now, 19:50 (UTC), 09:45 ET, ISO 8601 such as 2026-11-23T14:30:00Z "
+    "(UTC where no zone is given), epoch seconds or ms"
+)
+# Epoch seconds reach so far until the year 5138, and epoch milliseconds begin in 1973.
+_MOST_SECONDS = 1e11
+_MOST_MS = 1e14
+_NOW = frozenset(("now", "latest", "current", "newest"))
+_ZONES = {
+    **dict.fromkeys(("z", "utc", "gmt"), "UTC"),
+    **dict.fromkeys(("et", "est", "edt"), "America/New_York"),
+    **dict.fromkeys(("ct", "cst", "cdt"), "America/Chicago"),
+    **dict.fromkeys(("mt", "mst", "mdt"), "America/Denver"),
+    **dict.fromkeys(("pt", "pst", "pdt"), "America/Los_Angeles"),
+}
+_AGO = re.compile(r"(?:-|minus )\s*(.+)|(.+?) (?:ago|earlier|back)")
+_NUMBER = re.compile(r"[0-9]{1,16}(\.[0-9]{1,9})?")
+_WITH_ZONE = re.compile(r"(.*[0-9](?: ?[ap]m)?) ?([a-z]{1,3})")
+_CLOCK = re.compile(r"([0-9]{1,2}):([0-9]{2})(?::([0-9]{2})(?:\.[0-9]{1,6})?)?\s*(am|pm)?")
+_NOON = 12
 
 
-def parse_moment(text: str, now_ms: float) -> int | None:
-    """Return the whole second at or before the moment `text` in epoch ms, None where it is empty.
+def parse_moment(text: str, now_ms: float, argument: str = "as_of") -> int | None:
+    """Return the whole second at or before the moment `text` in epoch ms.
 
-    Raises `BadMoment`, which lists the accepted forms, for anything else.
+    None stands for now, and for an empty text. Raises `BadMoment`, which lists the accepted forms
+    or says how far the moment lies from the last hour, for anything else.
 
-    >>> parse_moment("1340285400123", 1340285401000), parse_moment("", 0)
-    (1340285400000, None)
-    >>> parse_moment("2012-06-21T13:30:00Z", 1340285401000)
-    1340285400000
+    >>> [parse_moment(text, 1340285401000) for text in ("", "now", "-10m", "13:29:59")]
+    [None, None, 1340284801000, 1340285399000]
+    >>> [parse_moment(text, 1340285401000) for text in ("1340285400123", "1340285400")]
+    [1340285400000, 1340285400000]
+    >>> parse_moment("2012-06-21T13:30:00Z", 1340285401000), parse_moment("9:30 ET", 1340285401000)
+    (1340285400000, 1340285400000)
     """
-    if not text.strip():
+    written = " ".join(text.lower().split())
+    if not written or written in _NOW:
         return None
-    stamp_ms = _stamp_of(text.strip())
+    stamp_ms = _stamp_of(written, now_ms) if len(written) <= MAX_CHARACTERS else None
     if stamp_ms is None:
-        raise BadMoment(f"as_of {text[:40]!r} is not understood; accepted: {ACCEPTED}")
-    if not now_ms - PAST_MS <= stamp_ms <= now_ms + AHEAD_MS:
+        raise BadMoment(f"{argument} {text[:40]!r} is not understood; accepted: {ACCEPTED}")
+    late_ms = now_ms - stamp_ms
+    if not -AHEAD_MS <= late_ms <= PAST_MS:
         raise BadMoment(
-            f"as_of {text[:40]!r} lies outside the last hour, which is what is kept; "
-            f"now is {round(now_ms)} epoch ms"
+            f"{argument} {text[:40]!r} lies {_distance(late_ms)}, outside the last hour, which is "
+            f"what is kept: it is {_clock_text(stamp_ms)}, now is {_clock_text(now_ms)}"
         )
     return math.floor(stamp_ms / SECOND_MS) * SECOND_MS
 
 
-def _stamp_of(text: str) -> float | None:
-    if text.isascii() and text.replace(".", "", 1).isdecimal():
-        return float(text) if len(text) <= MAX_DIGITS else None
+def _distance(late_ms: float) -> str:
+    if late_ms < 0:
+        return f"{age(-late_ms / SECOND_MS)} ahead of now"
+    return f"{age(late_ms / SECOND_MS)} ago"
+
+
+def _clock_text(stamp_ms: float) -> str:
     try:
-        moment = datetime.fromisoformat(text)
-        return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp() * 1000
+        return datetime.fromtimestamp(stamp_ms / 1000, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+    except (ValueError, OverflowError, OSError):
+        return f"{stamp_ms:.0f} epoch ms"
+
+
+def _stamp_of(text: str, now_ms: float) -> float | None:
+    """Return the epoch ms of a text in lower case with single spaces."""
+    if not text.isascii():
+        return None
+    if _NUMBER.fullmatch(text):
+        return _epoch_ms(float(text))
+    if found := _AGO.fullmatch(text):
+        seconds = parse_seconds(found[1] or found[2])
+        return None if seconds is None else now_ms - seconds * SECOND_MS
+    zone: tzinfo = UTC
+    found = _WITH_ZONE.fullmatch(text)
+    if found and found[2] in _ZONES:
+        text, zone = found[1].strip(), ZoneInfo(_ZONES[found[2]])
+    return _clock_stamp(text, zone, now_ms) or _iso_stamp(text, zone)
+
+
+def _epoch_ms(number: float) -> float | None:
+    if number < _MOST_SECONDS:
+        return number * SECOND_MS
+    return number if number < _MOST_MS else None
+
+
+def _clock_stamp(text: str, zone: tzinfo, now_ms: float) -> float | None:
+    """Return the time of day that is nearest to now."""
+    found = _CLOCK.fullmatch(text)
+    if found is None:
+        return None
+    hour = int(found[1])
+    if found[4]:
+        if not 1 <= hour <= _NOON:
+            return None
+        hour = hour % _NOON + (_NOON if found[4] == "pm" else 0)
+    here = datetime.fromtimestamp(now_ms / 1000, zone)
+    try:
+        wanted = time(hour, int(found[2]), int(found[3] or 0))
+    except ValueError:
+        return None
+    days = (here.date() + timedelta(days) for days in (-1, 0, 1))
+    moments = (datetime.combine(day, wanted, here.tzinfo).timestamp() * 1000 for day in days)
+    return min(moments, key=lambda moment: abs(moment - now_ms))
+
+
+def _iso_stamp(text: str, zone: tzinfo) -> float | None:
+    try:
+        moment = datetime.fromisoformat(text.upper())
+        if moment.tzinfo is None:
+            moment = moment.replace(tzinfo=zone)
+        return moment.timestamp() * 1000
     except (ValueError, OverflowError):
         return None

@@ -23,5 +23,6 @@ def parse_history(text: str) -> int:
     if seconds is None:
         raise BadHistory(f"history {text[:40]!r} is not understood; accepted: {ACCEPTED}")
     if not MIN_SECONDS <= seconds <= MAX_SECONDS:
-        raise BadHistory(f"history {text[:40]!r} is {seconds} s; accepted: {ACCEPTED}")
+        bound = "the last 1 h is kept" if seconds > MAX_SECONDS else "at least 10 s"
+        raise BadHistory(f"history {text[:40]!r} is {seconds} s: {bound}; accepted: {ACCEPTED}")
     return seconds

@@ -6,7 +6,7 @@ from typing import Annotated, Self
 from pydantic import Field
 
 from app.answers.durations import age, ago, lag
-from app.answers.overview import Overview, TickerSummary
+from app.answers.overview import MAX_TICKERS_READ, Overview, TickerSummary
 from app.answers.reader import Reader
 from app.answers.rejected_records import flag_texts, rejected_facts
 from app.answers.schema import (
@@ -22,9 +22,12 @@ from app.answers.schema import (
 )
 from app.answers.ticker_answer import open_patterns
 from app.answers.ticker_text import id_line
+from app.core.arguments import check_range
 from app.storage.published import EvidenceClass
 
-MAX_ROWS = 40
+DEFAULT_ROWS = 40
+# As many as are read at once.
+MAX_ROWS = MAX_TICKERS_READ
 MAX_PATTERNS = 3
 
 
@@ -38,7 +41,9 @@ class ReplyHeader(Reply):
     active: Annotated[
         int, Field(description="tickers with a quote or arriving records in the last 300 s")
     ]
-    left_out: Annotated[int | None, Field(description="active tickers not told of")] = None
+    left_out: Annotated[
+        int | None, Field(description="active tickers not told of; to reach by limit")
+    ] = None
 
     def heading(self) -> Iterator[str]:
         """Yield the lines that state the age of the data and any problem."""
@@ -132,14 +137,15 @@ def reply_header(overview: Overview, left_out: int) -> dict[str, object]:
     }
 
 
-def list_tickers(reader: Reader) -> Listing:
+def list_tickers(reader: Reader, limit: int = DEFAULT_ROWS) -> Listing:
     """Return the active tickers, those with most quotes first.
 
-    Raises `NoAnswer` if none is active, or `StoreUnavailable`.
+    Raises `NoAnswer` if none is active; `BadQuestion` or `StoreUnavailable`.
     """
+    check_range("limit", limit, 1, MAX_ROWS)
     overview = reader.overview()
     ranked = sorted(overview.tickers, key=_by_rate)
-    rows = [ListedTicker.from_summary(summary, overview.now_ms) for summary in ranked[:MAX_ROWS]]
+    rows = [ListedTicker.from_summary(summary, overview.now_ms) for summary in ranked[:limit]]
     left_out = len(overview.tickers) - len(rows) + overview.not_read
     return Listing.model_validate({**reply_header(overview, left_out), "tickers": rows})
 

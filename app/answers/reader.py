@@ -294,6 +294,11 @@ class Reader:
         """Archive an answer for an hour; return whether Redis stored it."""
         return self._archive.keep(answer_id, renderings)
 
+    def archived(self, answer_id: str) -> dict[str, bytes]:
+        """Return an archived answer's renderings; raises `UnknownAnswer`."""
+        with store_errors(self._redis):
+            return self._archive.find(answer_id)
+
     def active(self, now_ms: float) -> list[str]:
         """Return the tickers that were active in the last 300 s, as discovery found them.
 

@@ -1,23 +1,37 @@
-"""Find the current pattern events of all active tickers."""
+"""Find the current pattern events of all active tickers, or of some."""
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Annotated
 
 from pydantic import Field
 
 from app.analysis.pattern_table import PATTERN_SIDES, PATTERN_TYPES
 from app.answers.event_facts import EventFacts, event_facts
+from app.answers.event_selection import MIN_RETURN_MINUTES, is_routine, rarity
 from app.answers.list_tickers import ReplyHeader, reply_header
 from app.answers.overview import RECENT_EVENT_MS, Overview, TickerSummary
 from app.answers.reader import Reader
 from app.answers.schema import Flags
 from app.answers.ticker_text import EVENT_COLUMNS, event_line, id_line, shown
-from app.core.arguments import check_range, check_word
+from app.core.arguments import check_range
+from app.core.errors import BadQuestion, UnknownTicker
+from app.core.tickers import distinct_names, match_ticker
+from app.core.words import find_name, parse_names
 from app.storage.published import EventRecord, EvidenceClass
 
 ANY = "any"
-MAX_LIMIT = 40
+MAX_LIMIT = 100
+RAREST, STRONGEST, NEWEST = "rarest", "strongest", "newest"
+SORTS = {
+    **dict.fromkeys((RAREST, "rarity", "rare", "return_minutes"), RAREST),
+    **dict.fromkeys((STRONGEST, "strength", "strong"), STRONGEST),
+    **dict.fromkeys((NEWEST, "new", "recent", "time"), NEWEST),
+}
+# Unless tickers are named, one takes at most this part of the rows.
+_SHARE = 3
+
+Found = tuple[EventRecord, TickerSummary]
 
 
 class FoundEvent(EventFacts):
@@ -28,10 +42,15 @@ class FoundEvent(EventFacts):
 
 
 class Scan(ReplyHeader):
-    """Events that are open now, or opened in the last 10 s, strongest first."""
+    """Events that are open now, or opened in the last 10 s."""
 
     events: list[FoundEvent]
-    events_left_out: int | None = None
+    events_left_out: Annotated[
+        int | None, Field(description="to reach by limit, tickers, pattern, side")
+    ] = None
+    routine: Annotated[
+        dict[str, int], Field(description="under min_return_minutes, by type and side")
+    ] = {}
     evidence: Annotated[
         dict[EvidenceClass, int],
         Field(description="active tickers by class: A aggressors given, B inferred, C quotes only"),
@@ -52,6 +71,7 @@ class Scan(ReplyHeader):
                 f"tickers: {', '.join(self._tickers())}",
                 head.rstrip(),
                 *(f"- {self._line(event)}" for event in self.events),
+                *self._routine(),
                 *id_line(self.answer_id),
             ]
         )
@@ -72,44 +92,102 @@ class Scan(ReplyHeader):
         flags = "".join(f", {flag.upper()}" for flag in event.flags)
         return f"{event.ticker} {event_line(event, self.now)}{flags}"
 
+    def _routine(self) -> Iterator[str]:
+        if self.routine:
+            counts = ", ".join(f"{count} {name}" for name, count in self.routine.items())
+            yield f"more often than asked for: {counts}"
 
-def scan(
-    reader: Reader, pattern: str = ANY, side: str = ANY, min_strength: float = 0, limit: int = 10
+
+def scan(  # noqa: PLR0913 - the tool's arguments
+    reader: Reader,
+    pattern: str = ANY,
+    side: str = ANY,
+    min_strength: float = 0,
+    limit: int = 10,
+    *,
+    tickers: Sequence[str] = (),
+    sort: str = RAREST,
+    min_return_minutes: float = MIN_RETURN_MINUTES,
 ) -> Scan:
-    """Return the current events, strongest first; unknown strength counts as 0.
+    """Return the current events in an order; those known to be frequent are only counted.
 
-    Raises `BadQuestion`, `NoAnswer` or `StoreUnavailable`.
+    No ticker takes more than a third of the rows, unless tickers are named. Unknown strength counts
+    as 0. Raises `BadQuestion`, `NoAnswer` or `StoreUnavailable`.
     """
-    check_word("pattern", pattern, (ANY, *PATTERN_TYPES))
-    check_word("side", side, (ANY, *PATTERN_SIDES))
+    types = parse_names("pattern", pattern, PATTERN_TYPES)
+    sides = parse_names("side", side, PATTERN_SIDES)
+    order = _sort_order(sort)
     check_range("min_strength", min_strength, 0, 1)
     check_range("limit", limit, 1, MAX_LIMIT)
+    check_range("min_return_minutes", min_return_minutes, 0, 1e6)
     overview = reader.overview()
+    names = _names_meant(overview, tickers)
     found = [
         (event, summary)
         for event, summary in _current_events(overview)
-        if pattern in (ANY, event.type)
-        and side in (ANY, event.side)
+        if (not types or event.type in types)
+        and (not sides or event.side in sides)
+        and (not names or summary.ticker in names)
         and (event.strength or 0) >= min_strength
     ]
-    found.sort(key=lambda row: strength_rank(row[0]), reverse=True)
-    rows = [
-        FoundEvent(
-            **event_facts(event).model_dump(), ticker=summary.ticker, flags=list(summary.flags)
-        )
-        for event, summary in found[:limit]
-    ]
+    routine = [it for it in found if is_routine(it[0], min_return_minutes)]
+    rare = [it for it in found if not is_routine(it[0], min_return_minutes)]
+    rare.sort(key=lambda it: (_KEYS[order](it[0], overview.now_ms), it[0].id), reverse=True)
+    rows = [_found_event(*it) for it in _shared_out(rare, limit, is_asked=bool(names))]
+    counts = Counter(f"{event.type} {event.side}" for event, _ in routine)
     return Scan.model_validate(
         {
             **reply_header(overview, overview.not_read),
             "events": rows,
-            "events_left_out": len(found) - len(rows) or None,
+            "events_left_out": len(rare) - len(rows) or None,
+            "routine": dict(counts.most_common()),
             **_tickers(overview),
         }
     )
 
 
-def _current_events(overview: Overview) -> Iterator[tuple[EventRecord, TickerSummary]]:
+def _sort_order(typed: str) -> str:
+    name = find_name(typed, SORTS)
+    if name is None:
+        accepted = f"{RAREST}, {STRONGEST}, {NEWEST}"
+        raise BadQuestion(f"sort {typed[:40]!r} is not known; accepted: {accepted}")
+    return SORTS[name]
+
+
+def _names_meant(overview: Overview, typed: Sequence[str]) -> set[str]:
+    """Return the active tickers that typed names mean; raise `UnknownTicker` if one means none."""
+    active = [summary.ticker for summary in overview.tickers]
+    names = set()
+    for name in distinct_names(typed):
+        found = name if name in active else match_ticker(name, active)
+        if found is None:
+            raise UnknownTicker(f"ticker {name[:40]!r} is not active; list_tickers names those")
+        names.add(found)
+    return names
+
+
+def _shared_out(ranked: Sequence[Found], limit: int, *, is_asked: bool) -> list[Found]:
+    """Return the first `limit` events, of no ticker more than its share where others have some."""
+    is_alone = len({summary.ticker for _, summary in ranked}) == 1
+    most = limit if is_asked or is_alone else max(1, limit // _SHARE)
+    rows: list[Found] = []
+    taken: Counter[str] = Counter()
+    for event, summary in ranked:
+        if len(rows) < limit and taken[summary.ticker] < most:
+            taken[summary.ticker] += 1
+            rows.append((event, summary))
+    return rows
+
+
+def _found_event(event: EventRecord, summary: TickerSummary) -> FoundEvent:
+    return FoundEvent(
+        **event_facts(event).model_dump(),
+        ticker=summary.ticker,
+        flags=list(summary.flags),
+    )
+
+
+def _current_events(overview: Overview) -> Iterator[Found]:
     for summary in overview.tickers:
         for event in summary.events:
             # A feed that is behind tells of its newest events later.
@@ -117,10 +195,20 @@ def _current_events(overview: Overview) -> Iterator[tuple[EventRecord, TickerSum
                 yield event, summary
 
 
-def strength_rank(event: EventRecord) -> tuple[float, bool, float]:
-    """Return a sort key for events of different tickers; strengths are ranks within a ticker."""
+def _rarity(event: EventRecord, now_ms: float) -> tuple[float, ...]:
+    return rarity(event, now_ms)
+
+
+def _strength(event: EventRecord, _now_ms: float) -> tuple[float, ...]:
     strength = -1.0 if event.strength is None else event.strength
     return strength, event.status == "open", event.opened_at
+
+
+def _newness(event: EventRecord, _now_ms: float) -> tuple[float, ...]:
+    return event.noticed_at, event.opened_at
+
+
+_KEYS = {RAREST: _rarity, STRONGEST: _strength, NEWEST: _newness}
 
 
 def is_current(event: EventRecord, now_ms: float) -> bool:

@@ -1,5 +1,6 @@
 """Measure changes over a history: columns of numbers, oldest first."""
 
+from collections.abc import Sequence
 from typing import Annotated, Any
 
 from pydantic import Field
@@ -24,10 +25,12 @@ from app.answers.ticker_read import SecondTable
 from app.answers.ticker_text import id_line, nothing_odd, plain
 from app.core.arguments import check_range, check_words
 from app.core.errors import NoAnswer
+from app.core.words import distinct, find_name
 from app.storage.published import EvidenceClass, Value
 
 MIN_POINTS, MAX_POINTS = 2, 60
 MAX_FIELDS = 8
+DEFAULT_FIELDS = (MID, "spread_bps", "avg_bid_size", "avg_ask_size", "ofi")
 FIELDS = (MID, *(row.name for row in SHOWN if not row.words))
 
 Column = Annotated[
@@ -86,12 +89,17 @@ def _number_text(value: Number | None) -> str:
 
 
 def series(
-    reader: Reader, ticker: str, fields: list[str], history: str = DEFAULT_HISTORY, points: int = 12
+    reader: Reader,
+    ticker: str,
+    fields: Sequence[str] = DEFAULT_FIELDS,
+    history: str = DEFAULT_HISTORY,
+    points: int = 12,
 ) -> Series:
     """Measure `fields` over each of about `points` equal steps of the last `history`.
 
     Raises `BadQuestion`, `BadTicker`, `BadHistory`, `NoAnswer` or `StoreUnavailable`.
     """
+    fields = distinct(find_name(field, FIELDS) or field for field in fields) or DEFAULT_FIELDS
     check_words("fields", fields, FIELDS, MAX_FIELDS)
     check_range("points", points, MIN_POINTS, MAX_POINTS)
     snapshot = reader.snapshot(ticker, parse_history(history))

@@ -19,6 +19,8 @@ _UNIT_SECONDS = {
     **dict.fromkeys(("", "s", "sec", "secs", "second", "seconds"), 1),
     **dict.fromkeys(("m", "min", "mins", "minute", "minutes"), 60),
     **dict.fromkeys(("h", "hr", "hrs", "hour", "hours"), 3600),
+    **dict.fromkeys(("d", "day", "days"), 86400),
+    **dict.fromkeys(("week", "weeks"), 7 * 86400),
 }
 _NUMBERS = {
     **dict.fromkeys(("a", "an", "one"), 1),
@@ -52,8 +54,8 @@ _IN_WORDS = re.compile(rf"(?:({'|'.join(sorted(_NUMBERS, reverse=True))}) )?([a-
 def parse_seconds(text: str) -> int | None:
     """Return the whole seconds of a duration, None where `text` is none.
 
-    >>> [parse_seconds(text) for text in ("90", "5mins", "10 minutes", "1h", "5 days")]
-    [90, 300, 600, 3600, None]
+    >>> [parse_seconds(text) for text in ("90", "5mins", "10 minutes", "1h", "2 days")]
+    [90, 300, 600, 3600, 172800]
     >>> [parse_seconds(text) for text in ("last hour", "five minutes", "half an hour", "300.0")]
     [3600, 300, 1800, 300]
     """

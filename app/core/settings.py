@@ -94,6 +94,12 @@ class Settings(BaseSettings):
     mcp_connections: int = Field(
         800, ge=4, le=100_000, validation_alias=_env("ORDERFLOW_MCP_CONNECTIONS")
     )
+    webhook_secret: SecretStr | None = Field(
+        None,
+        min_length=MIN_TOKEN_LENGTH,
+        max_length=1024,
+        validation_alias=_env("ORDERFLOW_WEBHOOK_SECRET"),
+    )
     flower_host: str = Field(
         default_factory=loopback, validation_alias=_env("ORDERFLOW_FLOWER_HOST")
     )

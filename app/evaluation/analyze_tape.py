@@ -155,6 +155,11 @@ _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 @click.option(
     "--interval", type=Seconds(*INTERVAL_SECONDS), default=1, help="Seconds from tick to tick."
 )
+@click.option(
+    "--answers",
+    type=Seconds(1, 3600),
+    help="Write what the tool would have answered, every so many seconds.",
+)
 @stamps_option
 def analyze(  # noqa: PLR0913, PLR0917 - one parameter an option
     quotes: Path,
@@ -163,14 +168,20 @@ def analyze(  # noqa: PLR0913, PLR0917 - one parameter an option
     out: Path,
     shift_ms: int,
     interval: int,
+    answers: int | None,
     stamps: str | None,
 ) -> None:
-    """Analyse a tape, without Redis, as the ticks would have."""
+    """Analyse a tape, without Redis, as the ticks would have; answers use a private one."""
     try:
         name = parse_ticker(ticker)
         tape = read_usable_tape(quotes, trades, shift_ms, stamps)
         hours = hours_of(name, settings().calendars)
         ticks = analyze_tape(name, tape, out, interval * SECOND_MS, hours)
+        if answers is not None:
+            # Compiling the answers' models takes a while, which others need not wait for.
+            from app.evaluation.tape_answers import write_answers  # noqa: PLC0415
+
+            write_answers(name, tape, out, settings(), answers)
     except OrderFlowError as error:
         raise click.ClickException(str(error)) from None
     click.echo(f"{len(tape.records)} records, {ticks} ticks -> {out}", err=True)

@@ -45,7 +45,7 @@ def test_what_clients_are_told_is_what_was_reviewed() -> None:
 def test_every_tool_of_the_snapshot_only_reads() -> None:
     tools = json.loads(SNAPSHOT.read_text(encoding="utf-8"))["tools"]
 
-    assert len(tools) == 8
+    assert len(tools) == 9
     for tool in tools:
         hints = tool["annotations"]
         assert hints["readOnlyHint"] is True, tool["name"]

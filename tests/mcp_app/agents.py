@@ -21,6 +21,12 @@ CALLS: Mapping[str, Mapping[str, Any]] = {
     "order_flow_series": {"ticker": "SPY", "fields": ["mid", "ofi"]},
     "order_flow_chart": {"ticker": "SPY"},
     "order_flow_page": {"ticker": "SPY"},
+    "wait_for": {
+        "tickers": ["SPY"],
+        "condition": "any",
+        "timeout": "0",
+        "since": "10 minutes ago",
+    },
 }
 
 

@@ -14,17 +14,20 @@ from mcp.types import ResourceUpdatedNotification
 from app.core.settings import Settings
 from app.storage.keys import ticked_channels
 from mcp_app.server import make_server
-from tests.processes import BOUND_SECONDS
+from tests.key_writer import KeyWriter
+from tests.mcp_app.market import Market
+from tests.processes import BOUND_SECONDS, wait_until
 
 ADDRESS = "orderflow://BTC%2FUSDT/patterns"
 LEFT = "orderflow://BTC%2FUSDT/snapshot"
 Watching = Callable[[Client], AbstractAsyncContextManager[None]]
 
 
-async def tick_until(seen: asyncio.Event, redis_client: redis.Redis) -> None:
-    """Publish ticks until one is seen: the server may not have subscribed yet."""
+async def change_until(seen: asyncio.Event, redis_client: redis.Redis) -> None:
+    """Notice an event with each tick until one is seen: the server may not have looked yet."""
+    market = Market(redis_client, KeyWriter(redis_client))
     while not seen.is_set():
-        redis_client.publish(f"{ticked_channels(0)}BTC/USDT", "1")
+        market.notice(ticker="BTC/USDT")
         await asyncio.sleep(0.05)
 
 
@@ -39,7 +42,7 @@ def test_a_client_of_2025_is_told(settings: Settings, redis_client: redis.Redis)
 
         async with Client(make_server(settings), mode="legacy", message_handler=noticed) as client:
             await client.subscribe_resource(ADDRESS)
-            await asyncio.wait_for(tick_until(seen, redis_client), BOUND_SECONDS)
+            await asyncio.wait_for(change_until(seen, redis_client), BOUND_SECONDS)
 
     asyncio.run(session())
 
@@ -51,7 +54,7 @@ def test_a_client_of_2026_is_told(settings: Settings, redis_client: redis.Redis)
             client.listen(resource_subscriptions=[ADDRESS]) as heard,
         ):
             seen = asyncio.Event()
-            ticking = asyncio.create_task(tick_until(seen, redis_client))
+            ticking = asyncio.create_task(change_until(seen, redis_client))
             try:
                 async with asyncio.timeout(BOUND_SECONDS):
                     async for event in heard:
@@ -125,7 +128,7 @@ def test_who_unsubscribed_is_told_no_more_and_who_watches_at_most_once_a_second(
             await client.subscribe_resource(ADDRESS)
             await client.subscribe_resource(LEFT)
             await client.unsubscribe_resource(LEFT)
-            await asyncio.wait_for(tick_until(enough, redis_client), BOUND_SECONDS)
+            await asyncio.wait_for(change_until(enough, redis_client), BOUND_SECONDS)
         return times, told
 
     times, told = asyncio.run(session())
@@ -133,3 +136,66 @@ def test_who_unsubscribed_is_told_no_more_and_who_watches_at_most_once_a_second(
     assert set(told) == {ADDRESS}
     # Three seconds apart when they are sent; on a busy machine the first may be seen late.
     assert times[3] - times[0] > 2
+
+
+@pytest.mark.parametrize("uri", ["orderflow://SPY/snapshot", "orderflow://tickers"])
+def test_a_tick_that_changes_no_event_is_told_to_nobody(
+    settings: Settings, redis_client: redis.Redis, uri: str
+) -> None:
+    writer = KeyWriter(redis_client)
+    writer.healthy_ticker()
+    market = Market(redis_client, writer)
+    told: list[float] = []
+
+    async def session() -> None:
+        async with (
+            Client(make_server(settings)) as client,
+            client.listen(resource_subscriptions=[uri]) as heard,
+            asyncio.timeout(BOUND_SECONDS),
+        ):
+            await asyncio.to_thread(
+                wait_until, lambda: redis_client.pubsub_numpat() == 1, "the server listens"
+            )
+            # What is told first is that the ticker is new to the server, or that the event is.
+            market.notice()
+            async for _ in heard:
+                told.append(market.as_of)
+                if len(told) == 1:
+                    for _ in range(3):
+                        market.tick(ranks="{}")
+                        await asyncio.sleep(0.05)
+                    market.notice()
+                else:
+                    break
+
+    ticking = market.as_of
+    asyncio.run(session())
+    assert told[1] - ticking >= 4000
+
+
+def test_an_event_that_grows_or_closes_is_told(
+    settings: Settings, redis_client: redis.Redis
+) -> None:
+    writer = KeyWriter(redis_client)
+    writer.healthy_ticker()
+    market = Market(redis_client, writer)
+    told: list[str] = []
+
+    async def session() -> None:
+        async with (
+            Client(make_server(settings)) as client,
+            client.listen(resource_subscriptions=["orderflow://SPY/patterns"]) as heard,
+            asyncio.timeout(BOUND_SECONDS),
+        ):
+            begun = await client.read_resource("orderflow://SPY/patterns")
+            assert begun.contents
+            event_id = market.notice()
+            changes = [{"statistic": 3.5}, {"status": "closed", "closed_at": market.as_of}]
+            async for event in heard:
+                told.append(str(event.uri))
+                if not changes:
+                    break
+                market.change(event_id, **changes.pop(0))
+
+    asyncio.run(session())
+    assert told == ["orderflow://SPY/patterns"] * 3

@@ -4,17 +4,20 @@ from typing import Any
 
 import pytest
 
+from app.answers.series import DEFAULT_FIELDS
 from app.core.settings import Settings
 from tests.key_writer import KeyWriter
 from tests.mcp_app.agents import CALLS, call, text_of
 from tests.mcp_app.test_tools import bars_of
+from tests.processes import BOUND_SECONDS
 
 FULL = "analyze_order_flow_tool"
 OPTIONAL = {
+    "list_tickers": ("limit",),
     FULL: ("history", "include_patterns", "detail", "as_of", "min_return_minutes"),
-    "scan_order_flow": ("pattern", "side", "min_strength", "limit"),
+    "scan_order_flow": ("pattern", "side", "min_strength", "limit", "tickers", "sort"),
     "compare_order_flow": ("history",),
-    "order_flow_series": ("history", "points"),
+    "order_flow_series": ("history", "points", "fields"),
     "order_flow_chart": ("history",),
     "order_flow_page": ("history",),
 }
@@ -44,8 +47,9 @@ def answered(settings: Settings, tool: str, **arguments: Any) -> dict[str, Any]:
 def test_no_value_stands_for_the_default(
     settings: Settings, tool: str, name: str, nothing: object
 ) -> None:
-    usual = answered(settings, tool, **CALLS[tool])
-    said = answered(settings, tool, **CALLS[tool], **{name: nothing})
+    asked = {key: value for key, value in CALLS[tool].items() if key != name}
+    usual = answered(settings, tool, **asked)
+    said = answered(settings, tool, **asked, **{name: nothing})
 
     # What depends on the time that passed between the two is not compared.
     for field in TOLD_BY_ARGUMENTS:
@@ -144,14 +148,108 @@ def test_a_ticker_of_digits_may_be_a_number(
     assert answered(settings, FULL, ticker=ticker)["ticker"] == "7203"
 
 
-@pytest.mark.parametrize(
-    "arguments",
-    [{"random_string": "x"}, {"ticker": "SPY"}, {"": None}, {"filter": {"a": [1]}}, {}],
-)
-def test_a_tool_without_arguments_ignores_what_comes(
+@pytest.mark.parametrize("arguments", [{"random_string": "x"}, {"dummy": 1}, {"": None}, {}])
+def test_what_stands_for_no_argument_is_ignored(
     settings: Settings, arguments: dict[str, object]
 ) -> None:
     assert answered(settings, "list_tickers", **arguments)["active"] == 2
+    assert answered(settings, "scan_order_flow", **arguments)["active"] == 2
+
+
+@pytest.mark.parametrize(
+    ("tool", "arguments"),
+    [
+        (FULL, {"symbol": "SPY"}),
+        ("order_flow_series", {"symbol": "spy"}),
+        ("explain_pattern", {"event_id": "SPY~k3f9x2ab"}),
+        ("compare_order_flow", {"symbols": "SPY"}),
+        ("compare_order_flow", {"ticker": ["SPY"]}),
+        ("compare_order_flow", {"symbol": "SPY"}),
+    ],
+)
+def test_an_argument_may_have_its_other_name(
+    settings: Settings, tool: str, arguments: dict[str, object]
+) -> None:
+    said = answered(settings, tool, **arguments)
+
+    assert "SPY" in (said.get("ticker"), *(row["ticker"] for row in said.get("tickers", ())))
+
+
+def test_two_names_of_one_argument_are_one_too_many(settings: Settings) -> None:
+    result = call(settings, FULL, ticker="SPY", symbol="QQQ")
+
+    assert result.is_error
+    assert "unknown argument 'symbol'" in text_of(result)
+
+
+@pytest.mark.parametrize(
+    ("asked", "types"),
+    [
+        ({"pattern": "Walls"}, {"wall"}),
+        ({"pattern": "absorption, WALL"}, {"absorption", "wall"}),
+        ({"pattern": ["absorption", "walls"]}, {"absorption", "wall"}),
+        ({"types": "wall", "sides": "Bids"}, {"wall"}),
+        ({"pattern": "hidden prints"}, set()),
+        ({"side": "bid,ask"}, {"absorption", "wall"}),
+        ({"side": "UP"}, set()),
+        ({"pattern": "all", "side": "*"}, {"absorption", "wall"}),
+    ],
+)
+def test_patterns_and_sides_may_be_in_any_case_plural_and_several(
+    writer: KeyWriter, settings: Settings, asked: dict[str, object], types: set[str]
+) -> None:
+    writer.event("QQQ", id="QQQ~wwwwwww2", type="wall", side="bid")
+
+    said = answered(settings, "scan_order_flow", **asked)
+
+    assert {event["type"] for event in said["events"]} == types
+
+
+@pytest.mark.parametrize(
+    ("tool", "asked", "accepted"),
+    [
+        ("scan_order_flow", {"pattern": "avalanche"}, "accepted: any, absorption, "),
+        ("scan_order_flow", {"side": "left"}, "accepted: any, bid, ask, "),
+        ("scan_order_flow", {"sort": "size"}, "accepted: rarest, strongest, newest"),
+        ("scan_order_flow", {"tickers": "SPX"}, "ticker 'SPX' is not active"),
+        ("scan_order_flow", {"limit": 101}, "limit lies from 1 to 100"),
+        ("list_tickers", {"limt": 5}, "unknown argument 'limt'. Arguments: limit"),
+        (FULL, {"ticker": "SPY", "history": "1 day"}, "86400 s: the last 1 h is kept; accepted: "),
+        (FULL, {"ticker": "SPY", "as_of": "in an hour"}, "accepted: 10 minutes ago, "),
+        ("order_flow_series", {"ticker": "SPY", "fields": "speed"}, "1 to 8 of: mid, "),
+    ],
+)
+def test_what_stays_unknown_is_refused_with_what_is_accepted(
+    settings: Settings, tool: str, asked: dict[str, object], accepted: str
+) -> None:
+    result = call(settings, tool, **asked)
+
+    assert result.is_error
+    assert accepted in text_of(result)
+    assert "\n" not in text_of(result)
+
+
+def test_a_series_has_fields_of_its_own_accord(settings: Settings) -> None:
+    columns = answered(settings, "order_flow_series", ticker="SPY")["columns"]
+    renamed = answered(settings, "order_flow_series", ticker="SPY", fields="Spread BPS, OFI")
+
+    assert list(columns) == [*DEFAULT_FIELDS]
+    assert list(renamed["columns"]) == ["spread_bps", "ofi"]
+
+
+def test_an_earlier_moment_may_be_words(settings: Settings, writer: KeyWriter) -> None:
+    said = answered(settings, FULL, ticker="SPY", as_of="2 minutes ago")
+
+    # A busy machine takes a while from reading the argument to answering.
+    assert 120_000 <= said["now"] - said["as_of"] < 121_000 + BOUND_SECONDS * 1000
+    assert answered(settings, FULL, ticker="SPY", as_of="now")["as_of"] == writer.as_of
+
+
+def test_a_listing_tells_of_as_many_tickers_as_asked_for(settings: Settings) -> None:
+    one = answered(settings, "list_tickers", limit=1)
+
+    assert (len(one["tickers"]), one["left_out"]) == (1, 1)
+    assert len(answered(settings, "list_tickers", limit="2")["tickers"]) == 2
 
 
 @pytest.mark.parametrize(

@@ -101,6 +101,63 @@ def test_a_scan_finds_the_strongest_events_of_all_tickers(
     assert found(min_strength=0.9, limit=1) == ["QQQ~aaaaaaa2"]
 
 
+def test_a_scan_puts_the_rarest_first_and_counts_the_frequent_ones(
+    whole: KeyWriter, settings: Settings
+) -> None:
+    ended = {"status": "closed", "closed_at": whole.now - 4000}
+    closed = ended | {"opened_age_seconds": 5}
+    rare = {"SPY~aaaaaaa2": 12.0, "SPY~aaaaaaa3": 90.0}
+    for name, minutes in rare.items():
+        whole.event(id=name, type="wall", return_minutes=minutes)
+    # A closed event comes before open ones only if it is over twice as rare.
+    whole.event(id="SPY~aaaaaaa4", type="sweep", return_minutes=150.0, **closed)
+    whole.event(id="SPY~aaaaaaa5", type="sweep", return_minutes=200.0, **closed)
+    for number in range(3):
+        whole.event(id=f"SPY~bbbbbbb{number}", type="hidden_print", return_minutes=0.5)
+
+    result = call(settings, "scan_order_flow")
+    said = result.structured_content
+
+    assert said is not None
+    # The event of unknown rarity stands where those begin that are told of.
+    assert [event["id"] for event in said["events"]] == [
+        "SPY~aaaaaaa5",
+        "SPY~aaaaaaa3",
+        "SPY~aaaaaaa4",
+        "SPY~aaaaaaa2",
+        EVENT_ID,
+    ]
+    assert said["routine"] == {"hidden_print bid": 3}
+    assert "more often than asked for: 3 hidden_print bid" in text_of(result)
+    assert "once in 200 min" in text_of(result)
+    every = call(settings, "scan_order_flow", min_return_minutes=0).structured_content
+    assert every is not None
+    assert len(every["events"]) == 8
+    newest = call(settings, "scan_order_flow", sort="Newest", limit=1).structured_content
+    assert newest is not None
+    assert newest["events"][0]["id"] in {"SPY~aaaaaaa4", "SPY~aaaaaaa5"}
+
+
+def test_no_ticker_takes_more_than_a_third_of_a_scan_unless_asked_for(
+    whole: KeyWriter, settings: Settings
+) -> None:
+    whole.quote("QQQ")
+    whole.tick("QQQ")
+    whole.discovered("SPY", "QQQ")
+    for number in range(8):
+        whole.event(id=f"SPY~aaaaaaa{number}", type="wall", return_minutes=60.0 + number)
+    whole.event("QQQ", id="QQQ~aaaaaaa2", type="wall", return_minutes=11.0)
+
+    def tickers(**asked: Any) -> list[str]:
+        said = call(settings, "scan_order_flow", **asked).structured_content
+        assert said is not None
+        return [event["ticker"] for event in said["events"]]
+
+    assert tickers(limit=9) == ["SPY"] * 3 + ["QQQ"]
+    assert tickers(limit=9, tickers="spy") == ["SPY"] * 9
+    assert tickers(tickers=["SPY", "QQQ"]) == ["SPY"] * 8 + ["QQQ", "SPY"]
+
+
 def test_a_scan_says_how_many_events_it_leaves_out(whole: KeyWriter, settings: Settings) -> None:
     for i in range(3):
         whole.event(id=f"SPY~aaaaaaa{i + 2}", type="wall", strength=0.5)

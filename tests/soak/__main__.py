@@ -105,7 +105,7 @@ class _Soak:
         click.echo(size_table(self.before, self.after, minutes))
         click.echo(
             f"\nRedis was killed {self._system.kills} times. {len(watching)} clients were told "
-            f"{sum(told):,} times of ticks; one slept, in {sleeping.served} sessions; "
+            f"{sum(told):,} times of changes; one slept, in {sleeping.served} sessions; "
             f"{asking.served} of {asking.served + asking.failed} questions were answered."
         )
         for line in wrong:

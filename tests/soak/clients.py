@@ -58,7 +58,7 @@ class Client(threading.Thread):
 
 
 class Watcher(Client):
-    """Reads of each tick of its tickers; `served` counts the notifications."""
+    """Reads of changes of its tickers; `served` counts the notifications."""
 
     def use(self) -> None:
         """Read the stream."""

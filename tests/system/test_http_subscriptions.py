@@ -14,6 +14,7 @@ import redis
 from app.storage.keys import ticked_channels
 from mcp_app.resource_addresses import resource_uris
 from mcp_app.subscription_bounds import MAX_A_SESSION
+from tests.key_writer import EVENT
 from tests.processes import BOUND_SECONDS, Start
 from tests.system.serving import HEADERS, Served
 from tests.timing import assert_within
@@ -150,8 +151,16 @@ def sleeping_stream(served: Served, session: Session) -> socket.socket:
 
 
 def publish_ticks(client: redis.Redis, tickers: list[str]) -> None:
+    """Tick with an event that grew in each ticker."""
+    as_of = int(time.time() * 1000)
+    pipe = client.pipeline(transaction=False)
     for ticker in tickers:
-        client.publish(f"{ticked_channels(0)}{ticker}", "1")
+        event = EVENT | dict.fromkeys(("opened_at", "noticed_at", "updated_at"), as_of)
+        grown = event | {"id": f"{ticker}~aaaaaaa2", "statistic": as_of % 100_000}
+        fields = {"as_of": as_of, "open": json.dumps(grown)}
+        pipe.hset(f"orderflow:state:{ticker}", mapping=fields)
+        pipe.publish(f"{ticked_channels(0)}{ticker}", str(as_of))
+    pipe.execute()
     time.sleep(0.2)
 
 

@@ -1,0 +1,146 @@
+"""How often answers show first what was rarest, by a ranking that is made in hindsight.
+
+An event's rarity at a moment is by the statistic that it had by then, among the peaks of all
+events of its type on the whole tape: tape's minutes/(greater ones + half the equal ones + ½).
+"""
+
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from app.analysis.bars import SECOND_MS
+from app.analysis.engine import Engine
+from app.analysis.patterns.events import Event
+from app.evaluation.analyze_tape import Ticks, tick_results
+from app.feeds.tape import Tape
+
+SHOWN = 3
+WINDOW_MS = 300 * SECOND_MS
+SOON_MS = 10 * SECOND_MS
+_MINUTE_MS = 60 * SECOND_MS
+
+
+@dataclass(slots=True)
+class PastEvent:
+    """An event in its final form, and its statistic from each tick on that changed it."""
+
+    event: Event
+    changed_at: list[int] = field(default_factory=list)
+    statistics: list[float] = field(default_factory=list)
+
+    def statistic_at(self, moment_ms: int) -> float:
+        """Return the statistic as known at a moment at or after its noticing."""
+        place = bisect_right(self.changed_at, moment_ms) - 1
+        return self.statistics[max(0, place)]
+
+
+class Hindsight:
+    """All events of a tape."""
+
+    def __init__(self, events: Mapping[str, PastEvent], minutes: float) -> None:
+        self.events = sorted(events.values(), key=lambda it: it.event.noticed_at)
+        self._noticed = [it.event.noticed_at for it in self.events]
+        self._minutes = minutes
+        self._peaks: dict[str, list[float]] = {}
+        for it in self.events:
+            self._peaks.setdefault(it.event.type, []).append(it.event.statistic)
+        for peaks in self._peaks.values():
+            peaks.sort()
+
+    @classmethod
+    def of(cls, ticker: str, tape: Tape) -> "Hindsight":
+        """Fold a tape and remember how its events grew."""
+        events: dict[str, PastEvent] = {}
+        ticks = Ticks.of(tape, SECOND_MS)
+        for result in tick_results(Engine.new(ticker), tape, ticks):
+            for event in result.changed_events:
+                past = events.setdefault(event.id, PastEvent(event))
+                past.event = event
+                past.changed_at.append(result.as_of)
+                past.statistics.append(event.statistic)
+        return cls(events, (ticks.last - ticks.first) / _MINUTE_MS)
+
+    def return_minutes(self, it: PastEvent, moment_ms: int) -> float:
+        """Return an event's rarity by the statistic that it had at a moment."""
+        peaks, statistic = self._peaks[it.event.type], it.statistic_at(moment_ms)
+        equal = bisect_right(peaks, statistic) - bisect_left(peaks, statistic)
+        greater = len(peaks) - bisect_right(peaks, statistic)
+        # Itself is one of them.
+        is_equal = it.event.statistic == statistic
+        others = greater + (equal - 1) / 2 if is_equal else greater - 1 + equal / 2
+        return self._minutes / (others + 0.5)
+
+    def noticed_between(self, after_ms: float, until_ms: float) -> Sequence[PastEvent]:
+        """Return the events noticed in (after, until]."""
+        return self.events[
+            bisect_right(self._noticed, after_ms) : bisect_right(self._noticed, until_ms)
+        ]
+
+    def rarest(self, moment_ms: int) -> PastEvent | None:
+        """Return the rarest event noticed in the five minutes up to a moment."""
+        found = self.noticed_between(moment_ms - WINDOW_MS, moment_ms)
+        return max(found, key=lambda it: self.return_minutes(it, moment_ms), default=None)
+
+
+@dataclass(frozen=True, slots=True)
+class ShownFirst:
+    """The ids of the events that an answer showed first."""
+
+    as_of_ms: int
+    ids: Sequence[str]
+
+
+@dataclass(slots=True)
+class Share:
+    """So many of so many."""
+
+    hits: int = 0
+    of: int = 0
+
+    def count(self, *, is_hit: bool) -> None:
+        """Count one."""
+        self.hits += is_hit
+        self.of += 1
+
+    def __str__(self) -> str:
+        return f"{self.hits} of {self.of}" + (f", {self.hits / self.of:.1%}" if self.of else "")
+
+
+def share_of_events(
+    shown: Sequence[ShownFirst], events: Iterable[Event], from_ms: float = 0
+) -> Share:
+    """Count the events that an answer showed first within 10 s of their noticing."""
+    moments = [one.as_of_ms for one in shown]
+    share = Share()
+    for event in events:
+        noticed = event.noticed_at
+        soon = shown[bisect_left(moments, noticed) : bisect_right(moments, noticed + SOON_MS)]
+        if soon and noticed > from_ms:
+            share.count(is_hit=any(event.id in one.ids for one in soon))
+    return share
+
+
+def rarest_events(
+    shown: Sequence[ShownFirst], hindsight: Hindsight, from_ms: float = 0
+) -> Iterator[Event]:
+    """Yield the events that were the rarest of five minutes within 10 s of their noticing."""
+    told: set[str] = set()
+    for one in shown:
+        found = hindsight.rarest(one.as_of_ms)
+        if found is None or found.event.id in told or one.as_of_ms <= from_ms:
+            continue
+        if one.as_of_ms - found.event.noticed_at <= SOON_MS:
+            told.add(found.event.id)
+            yield found.event
+
+
+def share_of_moments(
+    shown: Sequence[ShownFirst], hindsight: Hindsight, from_ms: float = 0
+) -> Share:
+    """Count the answers that show first the rarest event noticed in their last five minutes."""
+    share = Share()
+    for one in shown:
+        found = hindsight.rarest(one.as_of_ms)
+        if found is not None and one.as_of_ms > from_ms:
+            share.count(is_hit=found.event.id in one.ids)
+    return share

@@ -1,0 +1,173 @@
+"""Measure what answers show first against what was rarest, or planted.
+
+    python -m benchmarks.relevance --quotes Q.csv.gz --trades T.csv.gz --ticker AAPL
+    python -m benchmarks.relevance --simulated SPY --seed 1
+
+Every few seconds of the tape the tool is asked as it would have been then. Printed are the shares
+of events that were among the first three shown within 10 s of being noticed: of those that were
+planted (medium and large, into the tape, every ten minutes) and found, and of those that were the
+rarest of their five minutes by a ranking in hindsight; and the share of answers that show first the
+rarest event of their last five minutes.
+"""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from random import Random
+from typing import Any, NamedTuple
+
+import click
+
+from app.analysis.bars import SECOND_MS
+from app.analysis.records import Quote, Record
+from app.core.settings import Settings
+from app.evaluation.relevance import (
+    SHOWN,
+    Hindsight,
+    ShownFirst,
+    rarest_events,
+    share_of_events,
+    share_of_moments,
+)
+from app.evaluation.scorecard.ground_truth import TrueEvent
+from app.evaluation.scorecard.planting import KINDS, PlantingKind, TapeSection, plant
+from app.evaluation.scorecard.planting.planter import shift_prices
+from app.evaluation.scorecard.simulated_books import simulated_day
+from app.evaluation.tape_answers import answers_over
+from app.feeds.tape import Tape, read_tape
+
+WARM_SECONDS = 1800
+"""From here on return periods are known."""
+PLANTED_EVERY_SECONDS = 600
+TAIL_MS = 12_000.0
+
+
+class Planted(NamedTuple):
+    """A true event that was planted, and the kind that it is of."""
+
+    kind: PlantingKind
+    size: str
+    truth: TrueEvent
+
+
+def plant_throughout(tape: Tape, every_seconds: int) -> tuple[Tape, list[Planted]]:
+    """Plant all kinds in turn, medium and large, into a tape from its warm part on."""
+    draw = Random("relevance")  # noqa: S311 - a market, no secret
+    records, planted = list(tape.records), []
+    at_ms = int(records[0].stamp // SECOND_MS + WARM_SECONDS) * SECOND_MS
+    turns = [(kind, size) for size in ("medium", "large") for kind in KINDS if kind.needs_trades]
+    turn = 0
+    while at_ms + every_seconds * SECOND_MS < records[-1].stamp:
+        kind, size = turns[turn % len(turns)]
+        turn += 1
+        section = TapeSection(records, at_ms)
+        strength = kind.strengths[("small", "medium", "large").index(size)]
+        found = plant(section, kind.planter, strength, draw, float(at_ms), TAIL_MS)
+        if found is not None:
+            planted += [Planted(kind, size, truth) for truth in found.truths]
+            records = _stitched(section, records, float(at_ms), found.records, found.end_ms)
+        at_ms += every_seconds * SECOND_MS
+    return Tape(records, list(tape.faults), tape.digits), planted
+
+
+def _stitched(
+    section: TapeSection,
+    records: Sequence[Record],
+    from_ms: float,
+    planted: Sequence[Record],
+    end_ms: float,
+) -> list[Record]:
+    """Replace a section; prices behind it move as the section's last price did."""
+    last = next(it for it in reversed(planted) if isinstance(it, Quote))
+    shift = last.bid_price - section.standing_quote(end_ms).bid_price
+    before = [it for it in records if it.stamp <= from_ms]
+    after = [shift_prices(it, shift) for it in records if it.stamp > end_ms]
+    return [*before, *planted, *after]
+
+
+def shown_over(ticker: str, tape: Tape, every_seconds: int) -> Iterator[ShownFirst]:
+    """Yield the events that each answer over a tape shows first."""
+    for one in answers_over(ticker, tape, Settings(), every_seconds):
+        said = {} if one.reply is None else one.reply.structured_content
+        events = said.get("events") or []
+        yield ShownFirst(one.as_of_ms, [event["id"] for event in events[:SHOWN]])
+
+
+def report(
+    ticker: str, tape: Tape, planted: Sequence[Planted], every_seconds: int, warm_seconds: int
+) -> list[str]:
+    """Return the lines of a tape's figures."""
+    shown = list(shown_over(ticker, tape, every_seconds))
+    hindsight = Hindsight.of(ticker, tape)
+    warm_ms = tape.records[0].stamp + warm_seconds * SECOND_MS
+    lines = [f"{ticker}: {len(shown)} answers, {len(hindsight.events)} events"]
+    for size in dict.fromkeys(one.size for one in planted):
+        truths = [one for one in planted if one.size == size]
+        found = {it.event.id: it.event for one in truths for it in _explained(hindsight, one)}
+        share = share_of_events(shown, found.values(), warm_ms)
+        lines.append(f"{size} planted, found: {share} ({len(truths)} planted)")
+        missed = [e for e in found.values() if not share_of_events(shown, [e], warm_ms).hits]
+        lines += [f"  not shown first: {event.type} {event.side} {event.id}" for event in missed]
+    rarest = list(rarest_events(shown, hindsight, warm_ms))
+    lines.append(f"rarest in hindsight: {share_of_events(shown, rarest, warm_ms)}")
+    lines.append(f"answers with the rarest first: {share_of_moments(shown, hindsight, warm_ms)}")
+    return lines
+
+
+def _explained(hindsight: Hindsight, one: Planted) -> list[Any]:
+    return [
+        it
+        for it in hindsight.events
+        if it.event.type == one.kind.pattern and one.truth.explains(it.event, one.kind.grace_ms)
+    ][:1]
+
+
+_FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
+
+
+@click.command()
+@click.option("--quotes", type=_FILE, help="Tape of quotes.")
+@click.option("--trades", type=_FILE, help="Its trades.")
+@click.option("--ticker", default="TAPE", show_default=True)
+@click.option("--simulated", help="Instead of a tape: a simulated ticker.")
+@click.option("--seed", default=1, show_default=True)
+@click.option("--seconds", type=int, help="Only so much of the tape, from its start.")
+@click.option("--every", default=5, show_default=True, help="Seconds from answer to answer.")
+@click.option(
+    "--warm", default=WARM_SECONDS, show_default=True, help="Seconds of past before any counts."
+)
+@click.option("--plain", is_flag=True, help="Plant nothing.")
+def main(  # noqa: PLR0913, PLR0917 - the options
+    quotes: Path | None,
+    trades: Path | None,
+    ticker: str,
+    simulated: str | None,
+    seed: int,
+    seconds: int | None,
+    every: int,
+    warm: int,
+    *,
+    plain: bool,
+) -> None:
+    """Print how often what is rarest, or planted, is among the first three events shown."""
+    if simulated is not None:
+        ticker, tape = simulated, Tape(simulated_day(simulated, seed, seconds or 23_400), [])
+    elif quotes is not None:
+        tape = _first(read_tape(quotes, trades), seconds)
+    else:
+        raise click.UsageError("give --quotes or --simulated")
+    planted: list[Planted] = []
+    if not plain:
+        tape, planted = plant_throughout(tape, PLANTED_EVERY_SECONDS)
+    for line in report(ticker, tape, planted, every, warm):
+        click.echo(line)
+
+
+def _first(tape: Tape, seconds: int | None) -> Tape:
+    if seconds is None:
+        return tape
+    end_ms = tape.records[0].stamp + seconds * SECOND_MS
+    return Tape([it for it in tape.records if it.stamp <= end_ms], [], tape.digits)
+
+
+if __name__ == "__main__":
+    main()
