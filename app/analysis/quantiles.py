@@ -129,8 +129,8 @@ class DecayedHistogram:
     votes: IntArray = field(default_factory=_bin_votes)
     values: FloatArray = field(default_factory=float_array)
     scale: float = field(default=1.0, init=False)
-    last_place: int = field(default=-1, init=False)
-    """The place of the newest sample, -1 where it may have moved: many samples repeat the last."""
+    last_place: int = field(default=-1, init=False, compare=False)
+    """The place of the newest sample, -1 where it is not known: many samples repeat the last."""
 
     def add(self, x: float, clock: DecayClock) -> None:
         """Add a sample, which must not be negative."""
@@ -211,7 +211,6 @@ class DecayedHistogram:
     def multiply_samples(self, factor: float) -> None:
         """Multiply all samples by a power of ten that their `scale` is then divided by."""
         self.values = array("d", [value * factor for value in self.values])
-        self.last_place = -1
 
     def quantile(self, number: int) -> float | None:
         """Return the tracked quantile at index `number`, None while warming."""

@@ -196,7 +196,9 @@ def _current_events(overview: Overview) -> Iterator[Found]:
 
 
 def _rarity(event: EventRecord, now_ms: float) -> tuple[float, ...]:
-    return rarity(event, now_ms)
+    """Return a sort key: rarest first, of equally rare ones the strongest for its ticker."""
+    *how_rare, _ = rarity(event, now_ms)
+    return *how_rare, *_strength(event, now_ms)
 
 
 def _strength(event: EventRecord, _now_ms: float) -> tuple[float, ...]:

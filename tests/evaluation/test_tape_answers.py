@@ -30,7 +30,7 @@ def test_each_answer_is_of_its_own_moment() -> None:
         said = one.reply.structured_content
         assert (said["as_of"], said["ticker"]) == (one.as_of_ms, "AAPL")
         assert said["age_seconds"] == 0.3
-        assert one.reply.text.startswith("AAPL: last 30 s")
+        assert "\nlast 30 s, covered " in one.reply.text
         quotes = [it for it in tape.records if it.stamp <= one.as_of_ms and hasattr(it, "bid_size")]
         assert said["metrics"]["bid_size"] == quotes[-1].bid_size
 
@@ -59,4 +59,4 @@ def test_the_command_writes_text_and_json(tmp_path: Path) -> None:
     text = (tmp_path / "out" / "answers.txt").read_text()
     assert len(lines) in (3, 4)
     assert [json.loads(line)["answer"]["ticker"] for line in lines] == ["SPY"] * len(lines)
-    assert text.count("SPY: last 300 s") == len(lines)
+    assert text.count("\nlast 300 s, covered ") == len(lines)

@@ -109,7 +109,6 @@ def test_a_scan_puts_the_rarest_first_and_counts_the_frequent_ones(
     rare = {"SPY~aaaaaaa2": 12.0, "SPY~aaaaaaa3": 90.0}
     for name, minutes in rare.items():
         whole.event(id=name, type="wall", return_minutes=minutes)
-    # A closed event comes before open ones only if it is over twice as rare.
     whole.event(id="SPY~aaaaaaa4", type="sweep", return_minutes=150.0, **closed)
     whole.event(id="SPY~aaaaaaa5", type="sweep", return_minutes=200.0, **closed)
     for number in range(3):
@@ -119,11 +118,11 @@ def test_a_scan_puts_the_rarest_first_and_counts_the_frequent_ones(
     said = result.structured_content
 
     assert said is not None
-    # The event of unknown rarity stands where those begin that are told of.
+    # One noticed a moment ago is as current as an open one; unknown rarity ranks last.
     assert [event["id"] for event in said["events"]] == [
         "SPY~aaaaaaa5",
-        "SPY~aaaaaaa3",
         "SPY~aaaaaaa4",
+        "SPY~aaaaaaa3",
         "SPY~aaaaaaa2",
         EVENT_ID,
     ]

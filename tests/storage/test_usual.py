@@ -59,11 +59,14 @@ def ranks_of(client: redis.Redis) -> Ranks:
 
 def past_of(ranks: Ranks) -> list[list[tuple[int, float]]]:
     """Return what was added up to the newest second, that one left out."""
-    return [
-        list(zip(histogram.bins, histogram.weights, strict=True))
-        for window in ranks.windows
-        for histogram in window.histograms
-    ]
+    past = []
+    for window in ranks.windows:
+        for histogram in window.histograms:
+            if histogram.gathered:
+                histogram.is_waiting = False
+                histogram.move_to(histogram.bin + 1)  # puts what was gathered into its cell
+            past.append(list(zip(histogram.bins, histogram.weights, strict=True)))
+    return past
 
 
 def whole_state(client: redis.Redis) -> dict[bytes, bytes]:
