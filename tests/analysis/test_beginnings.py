@@ -69,7 +69,8 @@ def with_first_sizes(records: Sequence[Record], sizes: Sequence[float]) -> list[
 
 
 TAPES: dict[str, tuple[Callable[[], Sequence[Record]], int]] = {
-    "AAPL": (lambda: real("AAPL_2012-06-21", 90), 60),
+    # In the first half hour after the first hour 4 of 197 events are others, later none.
+    "AAPL": (lambda: real("AAPL_2012-06-21", 150), 60),
     # Six minutes have no first hour; by the fifth, all scales but q99 are known in each case.
     "bitcoin": (lambda: real("BTCUSDT-PERP_2024-08-08", 6), 5),
     "simulated": (lambda: simulated("NVDA", 75), 60),
