@@ -20,9 +20,10 @@ from app.answers.schema import (
     Reply,
     flags_of,
     metric_fields,
+    plain,
 )
 from app.answers.ticker_answer import build_brief
-from app.answers.ticker_text import id_line, plain
+from app.answers.ticker_text import id_line
 from app.core import clock
 from app.core.arguments import check_count
 from app.core.errors import BadTicker, NoAnswer

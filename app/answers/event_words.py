@@ -6,11 +6,12 @@ out, so that an event of an older or newer form is still told.
 
 import re
 from collections.abc import Iterator, Mapping
+from decimal import Decimal
 from typing import Final, NamedTuple
 
-from app.analysis.pattern_table import POINT_TYPES
+from app.analysis.pattern_table import POINT_TYPES, TIGHT_AND_WIDE, UP_AND_DOWN
 from app.analysis.touch import SIDE_NAMES
-from app.answers.schema import short
+from app.answers.schema import Number, plain, short, whole
 from app.answers.utc_times import utc_clock
 from app.storage.published import EventRecord
 
@@ -57,7 +58,7 @@ TEMPLATES: Final[Mapping[str, tuple[str, ...]]] = {
     "spread_regime": (
         "spread regime {regime}",
         "{spread_ticks} ticks",
-        "usual {median_spread}",
+        "usual spread {median_spread} in price",
     ),
     "quote_burst": (
         "quote burst",
@@ -76,19 +77,21 @@ TEMPLATES: Final[Mapping[str, tuple[str, ...]]] = {
     ),
     "absorption_suspected": (
         "absorption suspected (quotes only)",
-        "{decreased_shares} went",
-        "{increased_shares} came in {age_seconds} s",
+        "size fell by {decreased_shares}",
+        "rose by {increased_shares} within {age_seconds} s",
     ),
     "refill_suspected": (
         "refill suspected (quotes only)",
         "size came back {recoveries} times",
-        "from up to {dip_shares}",
+        "up to {dip_shares} shown",
     ),
 }
 """What each pattern's event says, from its evidence; `taken`, `takers` follow from its side."""
 
 REASONS: Final[Mapping[str, str]] = {
-    "silence": "silence since",
+    "silence": "ended by silence",
+    "elapsed": "time elapsed",
+    "crossed": "price crossed",
     "gap": "cut by a gap",
     "broke": "price broke",
     "turned": "flow turned",
@@ -102,7 +105,7 @@ REASONS: Final[Mapping[str, str]] = {
 }
 """Close reasons that do not speak for themselves; others are said as they are."""
 
-_ONE_OF_MANY = re.compile(r"\b1 (tick|refill|price|print|time)s\b")
+_ONE_OF_MANY = re.compile(r"(?<![\d.,-])1 (tick|refill|price|print|time)s\b")
 _FIELD = re.compile(r"\{(\w+)\}")
 
 
@@ -128,15 +131,22 @@ SIGNIFICANT_DIGITS: Final = 3
 
 def what_happened(event: EventRecord, most_parts: int | None = None) -> str:
     """Return where and what, as in `ask 224.39: absorbed 937 bought in 30 s`."""
-    name = event.type.replace("_", " ")
-    said = ", ".join(_filled(_PARTS.get(event.type, ())[:most_parts], event)) or name
+    said = ", ".join(_filled(_PARTS.get(event.type, ())[:most_parts], event))
     said = _ONE_OF_MANY.sub(r"1 \1", said)
     where = _where(event)
     return f"{where}: {said}" if where else said
 
 
+def _name(event: EventRecord) -> str:
+    """Return what an event is called where its first part is not said."""
+    name = event.type.replace("_", " ")
+    return f"{name} {event.side}" if event.side in (*UP_AND_DOWN, *TIGHT_AND_WIDE) else name
+
+
 def _filled(parts: tuple[_Part, ...], event: EventRecord) -> Iterator[str]:
     known = {**event.evidence, "side": event.side, **_WORD_OF_SIDE.get(event.side, {})}
+    if not parts or not all(name in known for name in parts[0].fields):
+        yield _name(event)
     for part in parts:
         if all(name in known for name in part.fields):
             yield part.text.format_map(
@@ -159,13 +169,8 @@ def price_range(low: float, high: float | None) -> str:
     >>> price_range(585.3, 585.31), price_range(100.0, 100.0)
     ('585.3..585.31', '100')
     """
-    return _plain(low) if high in (None, low) else f"{_plain(low)}..{_plain(high)}"
-
-
-def _plain(price: float | None) -> str:
-    text = f"{price}"
-    text = f"{price:.16f}" if "e-" in text else text
-    return text.rstrip("0").rstrip(".") if "." in text else text
+    least = plain(whole(low))
+    return least if high is None or high == low else f"{least}..{plain(whole(high))}"
 
 
 def evidence_text(name: str, value: object) -> str:
@@ -176,7 +181,7 @@ def evidence_text(name: str, value: object) -> str:
     """
     if not isinstance(value, (int, float)):
         return str(value).replace("_", " ")
-    return size_text(abs(value)) if name.endswith("_shares") else f"{short(value, 3):,}"
+    return size_text(abs(value)) if name.endswith("_shares") else _with_commas(short(value, 3))
 
 
 def size_text(size: float) -> str:
@@ -186,8 +191,11 @@ def size_text(size: float) -> str:
     ('1,200', '0.0123', '18.5')
     """
     rounded = short(size, SIGNIFICANT_DIGITS) if size < 100 else round(size)  # noqa: PLR2004
-    text = f"{rounded:,}"
-    return f"{rounded:.12f}".rstrip("0") if "e" in text else text
+    return _with_commas(rounded)
+
+
+def _with_commas(number: Number) -> str:
+    return f"{Decimal(str(number)):,f}"
 
 
 def how_rare(event: EventRecord) -> str:

@@ -20,12 +20,13 @@ from app.answers.schema import (
     Number,
     Reply,
     flags_of,
+    plain,
     seconds_of,
     short,
     significant,
     whole,
 )
-from app.answers.ticker_text import EVENT_COLUMNS, event_line, id_line, nothing_odd, plain
+from app.answers.ticker_text import EVENT_COLUMNS, event_line, id_line, nothing_odd
 from app.core import clock
 from app.core.errors import BadQuestion, UnknownEvent
 from app.storage.published import EventRecord, Value

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Iterable
+from decimal import Decimal
 from typing import Annotated, Any, Literal, Self, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
@@ -142,6 +143,16 @@ def whole(value: float) -> Number:
     (200, 0.5)
     """
     return int(value) if float(value).is_integer() else value
+
+
+def plain(value: object) -> str:
+    """Write a number without an exponent, which people read badly and tokenizers split.
+
+    >>> plain(0.00000123), plain(12), plain(-0.5), plain("STABLE")
+    ('0.00000123', '12', '-0.5', 'STABLE')
+    """
+    said = str(value)
+    return format(Decimal(said), "f") if isinstance(value, float) and "e" in said else said
 
 
 def seconds_of(ms: float) -> Number:

@@ -17,12 +17,13 @@ from app.answers.schema import (
     Number,
     Reply,
     flags_of,
+    plain,
     rounded,
     seconds_of,
     significant,
 )
 from app.answers.ticker_read import SecondTable
-from app.answers.ticker_text import id_line, nothing_odd, plain
+from app.answers.ticker_text import id_line, nothing_odd
 from app.core.arguments import check_range, check_words
 from app.core.errors import NoAnswer
 from app.core.words import distinct, find_name

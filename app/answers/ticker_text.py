@@ -4,7 +4,6 @@
 """
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from decimal import Decimal
 
 from app.analysis.behavior_table import BEHAVIORS, DIRECTION_OF
 from app.analysis.metric_table import BOOK_LINE, NOW_LINE, text_lines
@@ -14,7 +13,7 @@ from app.answers.durations import age, ago, lag
 from app.answers.event_facts import EventFacts
 from app.answers.headline import percent
 from app.answers.rejected_records import rejected_text
-from app.answers.schema import Flag
+from app.answers.schema import Flag, plain
 from app.answers.ticker_facts import LevelFacts
 from app.answers.utc_times import utc_clock
 from app.storage.feed_lags import is_delayed
@@ -173,16 +172,6 @@ def _joined(fields: Sequence[str], known: Mapping[str, object], ranks: Mapping[s
         else plain(known.get(field, "-"))
         for field in fields
     )
-
-
-def plain(value: object) -> str:
-    """Write a number without an exponent, which people read badly and tokenizers split.
-
-    >>> plain(0.00000123), plain(12), plain(-0.5), plain("STABLE")
-    ('0.00000123', '12', '-0.5', 'STABLE')
-    """
-    said = str(value)
-    return format(Decimal(said), "f") if isinstance(value, float) and "e" in said else said
 
 
 def _behaviors(behaviors: Mapping[str, str]) -> Iterator[str]:

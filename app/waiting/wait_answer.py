@@ -7,8 +7,17 @@ from pydantic import Field
 
 from app.answers.durations import age, ago
 from app.answers.event_facts import EventFacts, event_facts
-from app.answers.schema import AnswerModel, EpochMs, Known, Number, Reply, rounded, significant
-from app.answers.ticker_text import event_line, id_line, plain
+from app.answers.schema import (
+    AnswerModel,
+    EpochMs,
+    Known,
+    Number,
+    Reply,
+    plain,
+    rounded,
+    significant,
+)
+from app.answers.ticker_text import event_line, id_line
 from app.waiting.condition import Condition
 from app.waiting.watch import Matches, NumberMatch, TickerCursor
 

@@ -83,7 +83,7 @@ def test_a_spread_regime_tells_its_side_whatever_its_form(side: str) -> None:
     told = what_happened(event(type="spread_regime", side=side, price_low=None, evidence=evidence))
 
     regime = "tight" if side == "tight" else "wide"
-    assert told == f"spread regime {regime}, 1 tick, usual 0.03"
+    assert told == f"spread regime {regime}, 1 tick, usual spread 0.03 in price"
 
 
 def test_how_rare_an_event_is_or_that_it_can_not_be_told() -> None:
@@ -143,3 +143,48 @@ def test_tiny_prices_and_sizes_are_written_without_exponents() -> None:
     )
 
     assert told == "ask 0.00000123: iceberg, 3 refills, 0.0000045 shown first, 12,345,679 executed"
+
+
+@pytest.mark.parametrize(
+    ("ticks", "said"),
+    [(2.1, "2.1 ticks"), (0.1, "0.1 ticks"), (1, "1 tick"), (1_001, "1,001 ticks")],
+)
+def test_only_one_whole_tick_is_a_single_one(ticks: float, said: str) -> None:
+    evidence = {"level_shares": 937.0, "moved_ticks": 0, "expected_ticks": ticks}
+
+    assert f"of usual {said}" in f"{what_happened(event(evidence=evidence))}"
+
+
+def test_an_event_is_named_where_its_main_number_is_missing() -> None:
+    told = what_happened(event(evidence={"moved_ticks": 0, "expected_ticks": 4}))
+
+    assert told == "ask 224.39: absorption, price moved 0 of usual 4 ticks"
+
+
+@pytest.mark.parametrize(
+    ("kind", "side", "said"),
+    [
+        ("momentum_shift", "down", "momentum shift down"),
+        ("spread_regime", "wide", "spread regime wide"),
+        ("quote_burst", "both", "quote burst"),
+    ],
+)
+def test_the_shortest_form_keeps_the_direction(kind: str, side: str, said: str) -> None:
+    assert what_happened(event(type=kind, side=side, price_low=None), most_parts=0) == said
+
+
+@pytest.mark.parametrize("size", [1e-13, 0.0000045, 1e17])
+def test_no_size_or_move_is_written_with_an_exponent(size: float) -> None:
+    told = what_happened(event(type="trade_burst", evidence={"mid_move": size}))
+
+    assert float(told.split()[-1].replace(",", "")) == size
+    assert "e" not in told.split()[-1]
+
+
+def test_a_silence_is_told_as_over_when_the_event_ended_not_as_begun_then() -> None:
+    # An iceberg closes 60 s after its newest refill: the silence began before its end.
+    ended = event(
+        type="iceberg", status="closed", closed_at=NOTICED + 60_000, close_reason="silence"
+    )
+
+    assert when(ended) == "noticed 13:30:13, ended by silence 13:31:13"

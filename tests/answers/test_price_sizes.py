@@ -10,8 +10,8 @@ import redis
 from app.answers.ask import ask
 from app.answers.explain import explain
 from app.answers.reader import Reader
+from app.answers.schema import plain
 from app.answers.series import series
-from app.answers.ticker_text import plain
 from app.core.clock import now_ms
 from app.core.settings import Settings
 from app.storage.tick_store import TickStore
