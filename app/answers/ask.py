@@ -4,16 +4,14 @@ from typing import Literal, NamedTuple
 
 from app.answers.answer_model import Answer
 from app.answers.as_of_argument import parse_moment
-from app.answers.event_selection import MIN_RETURN_MINUTES
+from app.answers.event_selection import MIN_RETURN_MINUTES, check_return_minutes
 from app.answers.history_argument import DEFAULT_HISTORY, parse_history
 from app.answers.reader import Reader
 from app.answers.rendering import RenderedReply, render
 from app.answers.ticker_answer import fit_brief_to_budget, fit_to_budget
 from app.answers.token_estimate import tokens_at_most
 from app.core import clock
-from app.core.arguments import check_range
 
-MAX_RETURN_MINUTES = 1440
 Detail = Literal["full", "brief"]
 
 MAX_TEXT_TOKENS = 900
@@ -47,7 +45,7 @@ def ask(  # noqa: PLR0913 - the contract's arguments
     `BadTicker`, `BadHistory`, `BadMoment`, `BadQuestion`, `NoAnswer` or `StoreUnavailable`, each
     with a message for people.
     """
-    check_range("min_return_minutes", min_return_minutes, 0, MAX_RETURN_MINUTES)
+    check_return_minutes(min_return_minutes)
     snapshot = reader.snapshot(
         ticker,
         parse_history(history),

@@ -4,11 +4,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Final, NamedTuple
 
 from app.answers.event_words import over_threshold
+from app.core.arguments import check_range
 from app.storage.published import EventRecord
 
 MAX_EVENTS: Final = 5
 MIN_RETURN_MINUTES: Final = 10.0
 """Events that come more often are routine: they are counted, not shown."""
+MAX_RETURN_MINUTES: Final = 1440
 CURRENT_FACTOR: Final = 2.0
 """A current event stands before a past one that is up to this much rarer."""
 RECENT_MS: Final = 10_000
@@ -57,6 +59,11 @@ def select_events(
     shown = tuple([*older, *newer][:most])
     others = (event for event in events if not any(event is one for one in shown))
     return Selection(shown, tuple(others))
+
+
+def check_return_minutes(minutes: float) -> None:
+    """Raise `BadQuestion` unless `min_return_minutes`, as asked, lies within its bounds."""
+    check_range("min_return_minutes", minutes, 0, MAX_RETURN_MINUTES)
 
 
 def is_routine(event: EventRecord, min_return_minutes: float = MIN_RETURN_MINUTES) -> bool:

@@ -8,7 +8,12 @@ from pydantic import Field
 
 from app.analysis.pattern_table import PATTERN_SIDES, PATTERN_TYPES
 from app.answers.event_facts import EventFacts, event_facts
-from app.answers.event_selection import MIN_RETURN_MINUTES, is_routine, rarity
+from app.answers.event_selection import (
+    MIN_RETURN_MINUTES,
+    check_return_minutes,
+    is_routine,
+    rarity,
+)
 from app.answers.list_tickers import ReplyHeader, reply_header
 from app.answers.overview import RECENT_EVENT_MS, Overview, TickerSummary
 from app.answers.reader import Reader
@@ -119,7 +124,7 @@ def scan(  # noqa: PLR0913 - the tool's arguments
     order = _sort_order(sort)
     check_range("min_strength", min_strength, 0, 1)
     check_range("limit", limit, 1, MAX_LIMIT)
-    check_range("min_return_minutes", min_return_minutes, 0, 1e6)
+    check_return_minutes(min_return_minutes)
     overview = reader.overview()
     names = _names_meant(overview, tickers)
     found = [

@@ -10,6 +10,7 @@ from typing import Final
 
 from app.analysis.behavior_table import BEHAVIORS, DIRECTION_OF
 from app.analysis.metric_table import BRIEF, BRIEF_DIGITS, DETAILS, RANKED
+from app.analysis.windows import WEAK_EVENT_SECONDS
 from app.answers.answer_model import Answer, Metrics
 from app.answers.answer_parts import (
     BRIEF_SIZES,
@@ -102,7 +103,11 @@ def build_brief(
     )
     answer = _answer(shortened, size.parts(), min_return_minutes)
     metrics = {n: rounded(n, _brief(n, v)) for n, v in snapshot.metrics.items() if n in names}
-    named = None if snapshot.events is None else open_patterns(snapshot.events, size.open)
+    named = (
+        None
+        if snapshot.events is None
+        else open_patterns(snapshot.events, size.open, min_return_minutes)
+    )
     left_out = dict.fromkeys(
         (
             "newest_quote_at",
@@ -158,10 +163,17 @@ def _brief(name: str, value: Value) -> Value:
     return value if digits is None or isinstance(value, str) else short(value, digits)
 
 
-def open_patterns(events: Iterable[EventRecord], most: int = MAX_EVENTS) -> list[str]:
-    """List the rarest open events as type, side and, if known, how rare; and how many more."""
+def open_patterns(
+    events: Iterable[EventRecord],
+    most: int = MAX_EVENTS,
+    min_return_minutes: float = MIN_RETURN_MINUTES,
+) -> list[str]:
+    """List the rarest open events as type, side and, if known, how rare; and how many more.
+
+    Routine ones come last, also behind those that are not ranked.
+    """
     found = [event for event in events if event.status == "open"]
-    ranked = by_rarity(found, 0.0)
+    ranked = sorted(by_rarity(found, 0.0), key=lambda event: is_routine(event, min_return_minutes))
     named = [_named(event) for event in ranked[:most]]
     more = len(ranked) - len(named)
     if not more:
@@ -294,8 +306,13 @@ def _levels(snapshot: TickerSnapshot, parts: AnswerParts) -> dict[str, object]:
 
 
 def _usual(snapshot: TickerSnapshot, kind: tuple[str, str]) -> list[Number]:
-    """Return the usual number of events of a kind in such a history, if the past tells it."""
+    """Return the usual number of events of a kind in the covered seconds, if the past tells it.
+
+    Weak events are kept for 10 min only: of a longer history their number is not known.
+    """
     past = snapshot.followed.get(kind)
-    if past is None or not past.baseline_n:
+    seconds = snapshot.metrics.get("covered_seconds")
+    if past is None or not past.baseline_n or snapshot.history_seconds > WEAK_EVENT_SECONDS:
         return []
-    return [short(past.n * snapshot.history_seconds / past.baseline_n, 2)]
+    covered = seconds if isinstance(seconds, (int, float)) else snapshot.history_seconds
+    return [short(past.n * covered / past.baseline_n, 2)]

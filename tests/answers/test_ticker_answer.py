@@ -461,3 +461,26 @@ def test_events_left_out_are_counted_by_type_and_side_beside_their_usual_number(
     assert answer.events_left_out == 7
     assert answer.other_events == {"hidden_print bid": [7, 9]}
     assert "left out: 7 hidden_print bid (usual 9)" in as_text(answer)
+
+
+def test_the_usual_number_is_of_the_time_that_is_known() -> None:
+    routine = event(type="hidden_print", return_minutes=2.0)
+    past = FollowedRecord(n=700, mean_bps=0.0, low_bps=0.0, high_bps=0.0, baseline_n=23_400)
+    known = {"events": (routine,), "followed": {("hidden_print", "bid"): past}}
+
+    covered_half = build_answer(snapshot(metrics={"covered_seconds": 150.0}, **known))
+    an_hour = build_answer(snapshot(history_seconds=3600, **known))
+
+    assert covered_half.other_events == {"hidden_print bid": [1, 4.5]}
+    # Weak events of over 10 min ago are no longer kept: their number can't be compared.
+    assert an_hour.other_events == {"hidden_print bid": [1]}
+
+
+def test_a_brief_answer_never_lists_a_routine_event_before_one_not_yet_ranked() -> None:
+    routine = [event(id=f"SPY~routin{i:02}", type="wall", return_minutes=2.0) for i in range(6)]
+    new = event(id="SPY~newnew22", type="iceberg", return_minutes=None)
+
+    brief = build_brief(snapshot(events=(*routine, new)))
+
+    assert brief.open_patterns is not None
+    assert brief.open_patterns[0] == "iceberg bid"
