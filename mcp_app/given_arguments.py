@@ -14,7 +14,7 @@ _NO_VALUE = frozenset(("", "null", "none"))
 OTHER_NAMES: Mapping[str, tuple[str, ...]] = {
     "ticker": ("symbol",),
     "tickers": ("symbols", "ticker", "symbol"),
-    "id": ("event_id",),
+    "id": ("event_id", "pattern_id"),
     "pattern": ("patterns", "types", "type"),
     "side": ("sides",),
     "fields": ("field", "metrics"),

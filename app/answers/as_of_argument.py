@@ -21,17 +21,18 @@ ACCEPTED = (
 # Epoch seconds reach so far until the year 5138, and epoch milliseconds begin in 1973.
 _MOST_SECONDS = 1e11
 _MOST_MS = 1e14
-_NOW = frozenset(("now", "latest", "current", "newest"))
+_NOW = frozenset(("now", "right now", "latest", "current", "newest"))
 _ZONES = {
     **dict.fromkeys(("z", "utc", "gmt"), "UTC"),
-    **dict.fromkeys(("et", "est", "edt"), "America/New_York"),
+    **dict.fromkeys(("et", "est", "edt", "eastern"), "America/New_York"),
     **dict.fromkeys(("ct", "cst", "cdt"), "America/Chicago"),
     **dict.fromkeys(("mt", "mst", "mdt"), "America/Denver"),
     **dict.fromkeys(("pt", "pst", "pdt"), "America/Los_Angeles"),
 }
-_AGO = re.compile(r"(?:-|minus )\s*(.+)|(.+?) (?:ago|earlier|back)")
+_AGO = re.compile(r"(?:now ?)?(?:-|minus )\s*(.+)|(.+?) (?:ago|earlier|back|before now)")
+_AHEAD = re.compile(r"(?:(?:now ?)?\+|in )\s*(.+)|(.+?) (?:from now|ahead|later)")
 _NUMBER = re.compile(r"[0-9]{1,16}(\.[0-9]{1,9})?")
-_WITH_ZONE = re.compile(r"(.*[0-9](?: ?[ap]m)?) ?([a-z]{1,3})")
+_WITH_ZONE = re.compile(r"(.*[0-9](?: ?[ap]m)?) ?([a-z]{1,7})")
 _CLOCK = re.compile(r"([0-9]{1,2}):([0-9]{2})(?::([0-9]{2})(?:\.[0-9]{1,6})?)?\s*(am|pm)?")
 _NOON = 12
 
@@ -49,7 +50,7 @@ def parse_moment(text: str, now_ms: float, argument: str = "as_of") -> int | Non
     >>> parse_moment("2012-06-21T13:30:00Z", 1340285401000), parse_moment("9:30 ET", 1340285401000)
     (1340285400000, 1340285400000)
     """
-    written = " ".join(text.lower().split())
+    written = " ".join(text.lower().split()).removeprefix("at ")
     if not written or written in _NOW:
         return None
     stamp_ms = _stamp_of(written, now_ms) if len(written) <= MAX_CHARACTERS else None
@@ -84,13 +85,20 @@ def _stamp_of(text: str, now_ms: float) -> float | None:
     if _NUMBER.fullmatch(text):
         return _epoch_ms(float(text))
     if found := _AGO.fullmatch(text):
-        seconds = parse_seconds(found[1] or found[2])
-        return None if seconds is None else now_ms - seconds * SECOND_MS
+        return _at_distance(found, -1, now_ms)
+    if found := _AHEAD.fullmatch(text):
+        return _at_distance(found, 1, now_ms)
     zone: tzinfo = UTC
     found = _WITH_ZONE.fullmatch(text)
     if found and found[2] in _ZONES:
         text, zone = found[1].strip(), ZoneInfo(_ZONES[found[2]])
     return _clock_stamp(text, zone, now_ms) or _iso_stamp(text, zone)
+
+
+def _at_distance(found: re.Match[str], sign: int, now_ms: float) -> float | None:
+    """Return the moment at a matched duration from now, None where that is none."""
+    seconds = parse_seconds(next(filter(None, found.groups())))
+    return None if seconds is None else now_ms + sign * seconds * SECOND_MS
 
 
 def _epoch_ms(number: float) -> float | None:

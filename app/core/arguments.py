@@ -44,10 +44,13 @@ _NUMBERS = {
     "sixty": 60,
     "ninety": 90,
 }
-_HALF_AN_HOUR = re.compile(r"half (an )?hour")
-_LAST = re.compile(r"^(the )?(last|past) ")
+_PARTS_OF_AN_HOUR = {
+    **dict.fromkeys(("half hour", "half an hour"), 1800),
+    **dict.fromkeys(("quarter hour", "quarter of an hour", "a quarter of an hour"), 900),
+}
+_LAST = re.compile(r"^(in |over |for )?(the )?(last|past|previous)[ _-]")
 # Few digits: int() would take any length. Some models write a whole number as 300.0.
-_DURATION = re.compile(r"([0-9]{1,6})(?:\.0{1,6})? ?([a-z]*)")
+_DURATION = re.compile(r"([0-9]{1,6})(?:\.0{1,6})?[ -]?([a-z]*)")
 _IN_WORDS = re.compile(rf"(?:({'|'.join(sorted(_NUMBERS, reverse=True))}) )?([a-z]{{3,}})")
 
 
@@ -58,12 +61,14 @@ def parse_seconds(text: str) -> int | None:
     [90, 300, 600, 3600, 172800]
     >>> [parse_seconds(text) for text in ("last hour", "five minutes", "half an hour", "300.0")]
     [3600, 300, 1800, 300]
+    >>> [parse_seconds(text) for text in ("5-minute", "in the previous hour", "quarter of an hour")]
+    [300, 3600, 900]
     """
     if not text.isascii():
         return None
     words = re.sub(_LAST, "", " ".join(text.lower().split()))
-    if _HALF_AN_HOUR.fullmatch(words):
-        return 1800
+    if words in _PARTS_OF_AN_HOUR:
+        return _PARTS_OF_AN_HOUR[words]
     if found := _DURATION.fullmatch(words):
         return _times(int(found[1]), found[2])
     if found := _IN_WORDS.fullmatch(words):

@@ -14,10 +14,10 @@ def find_name(typed: str, names: Collection[str]) -> str | None:
     """Return the name that a typed text means, None where it means none.
 
     >>> names = ("absorption", "hidden_print", "bid", "min_spread")
-    >>> [find_name(typed, names) for typed in ("Absorptions", "hidden prints", "BIDS", "x")]
+    >>> [find_name(typed, names) for typed in ('["Absorptions"]', "hidden prints", "BIDS", "x")]
     ['absorption', 'hidden_print', 'bid', None]
     """
-    written = _BETWEEN_WORDS.sub("_", typed.strip().strip("'\"`").lower())
+    written = _BETWEEN_WORDS.sub("_", typed.strip().strip("'\"`[]").lower())
     forms = (written, written.removesuffix("s"), written.removesuffix("es"))
     return next((form for form in forms if form in names), None)
 

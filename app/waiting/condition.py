@@ -32,7 +32,8 @@ _ALTERNATIVES = re.compile(r"\bor\b|[;|]")
 _TOKEN = re.compile(r">=|<=|[<>=]|[^\s,:<>=]+")
 _LENGTH = re.compile(r"\b(?:in|over)(?: the)?(?: last)? ([0-9]{1,4}) ?([a-z]+)")
 _SYMBOLS = str.maketrans({"≥": ">=", "≤": "<="})
-_NUMBER = re.compile(r"p?([0-9]{1,6}(?:\.[0-9]{1,6})?)(%|th)?")
+_PERCENT = re.compile(r" %|(?:st|nd|rd|th)? percentile\b")
+_NUMBER = re.compile(r"p?([0-9]{1,6}(?:\.[0-9]{1,6})?|\.[0-9]{1,6})(%|st|nd|rd|th)?")
 _MINUTES = re.compile(r"([0-9]{1,6}(?:\.[0-9]{1,6})?)([a-z]*)")
 _AT_LEAST = frozenset((">=", ">", "above", "over", "least"))
 _AT_MOST = frozenset(("<=", "<", "below", "under", "most"))
@@ -41,6 +42,8 @@ _UNIT_MINUTES = {
     **dict.fromkeys(("", "m", "min", "mins", "minute", "minutes"), 1.0),
     **dict.fromkeys(("h", "hr", "hour", "hours"), 60.0),
 }
+# A rank under it without a sign may be meant either way.
+_MEDIAN_RANK = 0.5
 # Words without a meaning of their own here.
 _FILLERS = frozenset(
     (
@@ -69,6 +72,8 @@ _FILLERS = frozenset(
         "every",
         "=",
         "as",
+        "its",
+        "metric",
     )
 )
 
@@ -153,7 +158,7 @@ def parse_condition(text: str) -> Condition:
     if not 1 <= len(alternatives) <= MAX_ALTERNATIVES:
         raise _refused(f"{len(alternatives)} alternatives, 1 to {MAX_ALTERNATIVES} are accepted")
     for part in alternatives:
-        tokens = _TOKEN.findall(_LENGTH.sub(r"in \1\2", part))
+        tokens = _TOKEN.findall(_LENGTH.sub(r"in \1\2", _PERCENT.sub("%", part)))
         if _has_metric(tokens):
             ranks.append(_rank_condition(tokens))
         else:
@@ -202,7 +207,8 @@ def _event_condition(tokens: Sequence[str]) -> EventCondition:
 
 def _rarity(tokens: Sequence[str], place: int) -> tuple[float, int]:
     """Return the minutes of `>= 30 min` or `than 1 h`, and the place behind them."""
-    skipped = _FILLERS | _AT_LEAST | {"minutes"}
+    skipped = (_FILLERS | _AT_LEAST | _RARITY | {"minutes", "period"}) - {"a", "an"}
+    tokens = ["1" if token in ("a", "an", "one") else token for token in tokens]
     while place < len(tokens) and tokens[place] in skipped:
         place += 1
     found = _MINUTES.fullmatch(tokens[place]) if place < len(tokens) else None
@@ -215,7 +221,7 @@ def _rarity(tokens: Sequence[str], place: int) -> tuple[float, int]:
 
 
 def _rank_condition(tokens: Sequence[str]) -> RankCondition:
-    metric, window, share, is_at_least = "", DEFAULT_WINDOW, -1.0, True
+    metric, window, share, is_at_least = "", DEFAULT_WINDOW, -1.0, None
     place = 0
     while place < len(tokens):
         token = tokens[place]
@@ -236,7 +242,9 @@ def _rank_condition(tokens: Sequence[str]) -> RankCondition:
         place += 1
     if share < 0:
         raise _refused(f"{metric} has no rank")
-    return RankCondition(metric, window, share, is_at_least)
+    if is_at_least is None and share < _MEDIAN_RANK:
+        raise _refused(f"say {metric} rank <= {share:g}, or >= {share:g}")
+    return RankCondition(metric, window, share, is_at_least is not False)
 
 
 def _window(token: str) -> str | None:

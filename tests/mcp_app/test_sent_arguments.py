@@ -162,6 +162,7 @@ def test_what_stands_for_no_argument_is_ignored(
         (FULL, {"symbol": "SPY"}),
         ("order_flow_series", {"symbol": "spy"}),
         ("explain_pattern", {"event_id": "SPY~k3f9x2ab"}),
+        ("explain_pattern", {"pattern_id": "SPY~k3f9x2ab"}),
         ("compare_order_flow", {"symbols": "SPY"}),
         ("compare_order_flow", {"ticker": ["SPY"]}),
         ("compare_order_flow", {"symbol": "SPY"}),
@@ -215,7 +216,7 @@ def test_patterns_and_sides_may_be_in_any_case_plural_and_several(
         ("scan_order_flow", {"limit": 101}, "limit lies from 1 to 100"),
         ("list_tickers", {"limt": 5}, "unknown argument 'limt'. Arguments: limit"),
         (FULL, {"ticker": "SPY", "history": "1 day"}, "86400 s: the last 1 h is kept; accepted: "),
-        (FULL, {"ticker": "SPY", "as_of": "in an hour"}, "accepted: 10 minutes ago, "),
+        (FULL, {"ticker": "SPY", "as_of": "in an hour"}, "60 min ahead of now"),
         ("order_flow_series", {"ticker": "SPY", "fields": "speed"}, "1 to 8 of: mid, "),
     ],
 )
