@@ -87,5 +87,6 @@ def followed_words(past: FollowedRecord | None) -> str | None:
     if past is None or past.mean_bps is None or past.low_bps is None or past.high_bps is None:
         return None
     mean, low, high = (short(bps, 2) for bps in (past.mean_bps, past.low_bps, past.high_bps))
-    usual = "" if past.baseline_mean_bps is None else f", usual {short(past.baseline_mean_bps, 2)}"
-    return f"60 s after {past.n} such the mid had moved {mean} bp ({low}..{high}{usual})"
+    usual = "" if past.baseline_mean_bps is None else f"; usual {short(past.baseline_mean_bps, 2)}"
+    moved = f"{mean} bp on average (95 % interval {low}..{high}{usual})"
+    return f"60 s after {past.n} such, the mid had moved {moved}"

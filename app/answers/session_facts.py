@@ -145,7 +145,7 @@ class FeedFacts(AnswerModel):
         """Yield the parts of the feed's line of text."""
         if self.source is not None:
             yield self.source
-        if self.scope is not None:
+        if self.scope is not None and self.scope != self.source:
             yield _SCOPES[self.scope]
         if self.market_share is not None:
             yield f"{short(100 * self.market_share, 2)} % of the volume"

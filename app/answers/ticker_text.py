@@ -7,6 +7,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 
 from app.analysis.behavior_table import BEHAVIORS, DIRECTION_OF
 from app.analysis.metric_table import BOOK_LINE, NOW_LINE, text_lines
+from app.analysis.pattern_table import POINT_TYPES
 from app.analysis.touch import SIDE_NAMES
 from app.answers.answer_model import Answer
 from app.answers.durations import age, ago, lag
@@ -236,7 +237,8 @@ def shown(count: int, left_out: int | None) -> str:
 
 def event_line(event: EventFacts, now: int) -> str:
     """Return an event as one line of text."""
-    end = event.noticed_at if event.closed_at is None else event.closed_at
+    has_end = event.closed_at is not None and event.type not in POINT_TYPES
+    end = event.closed_at if has_end else event.noticed_at
     parts = [f"{event.words} ({ago(end, now)})"]
     if event.close_reason is not None and event.close_reason not in event.words:
         parts.append(f"ended: {event.close_reason}")

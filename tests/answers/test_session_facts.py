@@ -65,6 +65,13 @@ def test_without_a_phase_nothing_is_said() -> None:
     assert session_facts({"high": 586.25}, NOW) is None
 
 
+def test_a_scope_is_not_said_twice() -> None:
+    facts = feed_facts(FeedRecord("simulated", "simulated", "venue", 0, None, NOW - 1200), NOW)
+
+    assert facts is not None
+    assert [*facts.text_parts(NOW)][:2] == ["simulated", "no delay"]
+
+
 def test_a_feed_says_where_the_data_come_from() -> None:
     facts = feed_facts(FeedRecord("alpaca.iex", "venue", "venue", 0, 0.0213, NOW - 1200), NOW)
 

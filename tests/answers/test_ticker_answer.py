@@ -249,6 +249,16 @@ def test_text_and_json_carry_the_same_event() -> None:
     assert f"- {words} (11 s ago); SPY~k3f9x2ab" in as_text(answer).splitlines()
 
 
+def test_an_event_without_duration_is_as_old_as_its_notice() -> None:
+    sweep = event(
+        type="sweep", status="closed", closed_at=NOW - 29_000, close_reason="elapsed", evidence={}
+    )
+
+    text = as_text(build_answer(snapshot(events=(sweep,))))
+
+    assert "at 13:29:29 (30 s ago)" in text
+
+
 def test_what_followed_is_told_as_past_and_once() -> None:
     past = FollowedRecord(
         n=412, mean_bps=-0.123, low_bps=-0.5, high_bps=0.25, baseline_mean_bps=0.01
@@ -258,7 +268,10 @@ def test_what_followed_is_told_as_past_and_once() -> None:
     known = build_answer(snapshot(events=two, followed={("absorption", "bid"): past}))
     few = build_answer(snapshot(events=two, followed={("absorption", "bid"): FollowedRecord(n=29)}))
 
-    said = "60 s after 412 such the mid had moved -0.12 bp (-0.5..0.25, usual 0.01)"
+    said = (
+        "60 s after 412 such, the mid had moved -0.12 bp on average "
+        "(95 % interval -0.5..0.25; usual 0.01)"
+    )
     assert [shown.followed for shown in known.events or ()] == [said, None]
     assert as_text(known).count(said) == 1
     assert [shown.followed for shown in few.events or ()] == [None, None]
