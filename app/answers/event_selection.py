@@ -48,7 +48,8 @@ def select_events(
     it is rarer than all that are current or newer.
     """
     events = tuple(events)
-    ranked = [e for e in by_rarity(events, history.end_ms) if not is_routine(e, min_return_minutes)]
+    rare = (event for event in events if not is_routine(event, min_return_minutes))
+    ranked = by_rarity(rare, history.end_ms, min_return_minutes)
     newer = [event for event in ranked if _ended_after(event, history.middle_ms)]
     rarest = rarity(newer[0], history.end_ms) if newer else _LEAST
     older = [
@@ -71,9 +72,15 @@ def is_routine(event: EventRecord, min_return_minutes: float = MIN_RETURN_MINUTE
     return event.return_minutes is not None and event.return_minutes < min_return_minutes
 
 
-def by_rarity(events: Iterable[EventRecord], now_ms: float) -> list[EventRecord]:
-    """Return events rarest first; see `rarity`."""
-    return sorted(events, key=lambda event: rarity(event, now_ms), reverse=True)
+def by_rarity(
+    events: Iterable[EventRecord], now_ms: float, min_return_minutes: float = MIN_RETURN_MINUTES
+) -> list[EventRecord]:
+    """Return events rarest first, routine ones last, also behind unranked ones; see `rarity`."""
+
+    def place(event: EventRecord) -> tuple[bool, Rarity]:
+        return not is_routine(event, min_return_minutes), rarity(event, now_ms)
+
+    return sorted(events, key=place, reverse=True)
 
 
 Rarity = tuple[bool, float, float, float]

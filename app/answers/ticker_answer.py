@@ -168,12 +168,9 @@ def open_patterns(
     most: int = MAX_EVENTS,
     min_return_minutes: float = MIN_RETURN_MINUTES,
 ) -> list[str]:
-    """List the rarest open events as type, side and, if known, how rare; and how many more.
-
-    Routine ones come last, also behind those that are not ranked.
-    """
+    """List the rarest open events as type, side and, if known, how rare; and how many more."""
     found = [event for event in events if event.status == "open"]
-    ranked = sorted(by_rarity(found, 0.0), key=lambda event: is_routine(event, min_return_minutes))
+    ranked = by_rarity(found, 0.0, min_return_minutes)
     named = [_named(event) for event in ranked[:most]]
     more = len(ranked) - len(named)
     if not more:

@@ -131,6 +131,11 @@ class Condition(NamedTuple):
         return any(one.holds(event) for one in self.events)
 
     @property
+    def asks_rarity(self) -> bool:
+        """Return whether an alternative asks for a return period."""
+        return any(one.min_return_minutes for one in self.events)
+
+    @property
     def windows(self) -> tuple[str, ...]:
         """Return the windows whose ranks are waited for."""
         return tuple(dict.fromkeys(one.window for one in self.ranks))

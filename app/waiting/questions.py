@@ -59,7 +59,11 @@ def archive_wait(reader: Reader, watch: Watch, answer: WaitAnswer) -> SentReply:
 
 
 def _hindrances(reader: Reader, watch: Watch) -> Iterator[str]:
-    """Yield why nothing can come of a ticker."""
+    """Yield why nothing can come of a ticker, or not all that was asked for."""
+    needs = [
+        *(["ranks, which need 20 min"] if watch.condition.ranks else []),
+        *(["return periods, which need 30 min"] if watch.condition.asks_rarity else []),
+    ]
     for name in watch.tickers:
         try:
             snapshot = reader.snapshot(name, _PROBED_SECONDS)
@@ -68,8 +72,8 @@ def _hindrances(reader: Reader, watch: Watch) -> Iterator[str]:
             continue
         if snapshot.cause is not None:
             yield f"{name}: {snapshot.cause}"
-        elif watch.condition.ranks and not snapshot.ranks:
-            yield f"{name}: too young for ranks, which need 20 min of its past"
+        elif needs and not snapshot.ranks:
+            yield f"{name}: too young for {' and '.join(needs)} of its past"
 
 
 def _sent(rendered: RenderedReply) -> SentReply:

@@ -5,7 +5,13 @@ from dataclasses import dataclass
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.answers.event_selection import HistoryBounds, Selection, count_by_kind, select_events
+from app.answers.event_selection import (
+    HistoryBounds,
+    Selection,
+    by_rarity,
+    count_by_kind,
+    select_events,
+)
 from app.storage.published import EventRecord
 
 END = 1_340_285_400_000.0
@@ -163,3 +169,13 @@ def test_events_of_a_young_ticker_stand_by_statistic_over_threshold() -> None:
     selected = select_events((small, routine, great, rare), HISTORY)
 
     assert ids(selected) == ["4", "2", "1"]
+
+
+@given(events)
+def test_no_list_sinks_an_unranked_event_below_a_routine_one(
+    found: tuple[EventRecord, ...],
+) -> None:
+    listed = [one.return_minutes for one in by_rarity(found, END)]
+
+    routine = [minutes is not None and minutes < 10 for minutes in listed]
+    assert routine == sorted(routine)

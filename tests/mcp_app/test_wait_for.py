@@ -169,11 +169,19 @@ def test_what_can_not_be_waited_for_is_refused_in_a_line(
 
 def test_a_wait_in_vain_says_what_is_in_its_way(settings: Settings, market: Market) -> None:
     assert market.as_of
-    healthy = said(call(settings, TOOL, tickers=["SPY"], timeout=0))
+    healthy = said(call(settings, TOOL, tickers=["SPY"], condition="iceberg", timeout=0))
     young = said(call(settings, TOOL, tickers=["SPY"], condition="ofi p95", timeout=0))
 
     assert "note" not in healthy
     assert young["note"] == "SPY: too young for ranks, which need 20 min of its past"
+
+
+@pytest.mark.usefixtures("market")
+def test_a_young_ticker_says_that_its_events_are_not_ranked_yet(settings: Settings) -> None:
+    # By default one waits for rare events, which nobody can tell of a ticker just seen.
+    waited = said(call(settings, TOOL, tickers=["SPY"], timeout=0))
+
+    assert waited["note"] == "SPY: too young for return periods, which need 30 min of its past"
 
 
 @pytest.mark.usefixtures("market")
