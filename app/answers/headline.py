@@ -47,9 +47,13 @@ def headline(  # noqa: PLR0913 - what there is to say, and how much of it
     is_past: bool,
     most_numbers: int = MOST_NUMBERS,
     most_parts: int = MOST_PARTS,
+    window: str | None = None,
 ) -> str:
-    """Return the two or three facts farthest from usual, or that there are none."""
-    said = [*_rarest(shown, most_parts), *_far_numbers(metrics, ranks, most_numbers)]
+    """Return the two or three facts farthest from usual, or that there are none.
+
+    `window` is given where metrics and ranks are of another time than the answer's history.
+    """
+    said = [*_rarest(shown, most_parts), *_far_numbers(metrics, ranks, most_numbers, window)]
     if said:
         return "; ".join(said)
     if ranks:
@@ -66,9 +70,10 @@ def _rarest(shown: Sequence[EventRecord], most_parts: int) -> Iterator[str]:
 
 
 def _far_numbers(
-    metrics: Mapping[str, Value], ranks: Mapping[str, float], most: int
+    metrics: Mapping[str, Value], ranks: Mapping[str, float], most: int, window: str | None
 ) -> Iterator[str]:
     left = most
+    when = "" if window is None else f" in the last {window}"
     told: set[str] = set()
     for name in sorted(ranks, key=lambda name: -abs(ranks[name] - 0.5)):
         rank, value = ranks[name], metrics.get(name)
@@ -78,7 +83,7 @@ def _far_numbers(
             continue
         left -= 1
         told |= next((group for group in GROUPS if name in group), {name})
-        yield f"{_said(name, metrics)} {rank_words(rank)}"
+        yield f"{_said(name, metrics)}{when} {rank_words(rank)}"
 
 
 def _said(name: str, metrics: Mapping[str, Value]) -> str:

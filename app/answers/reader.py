@@ -109,6 +109,8 @@ class TickerSnapshot:
     why the snapshot is stale or quiet; `events` is None if they were not requested. `ahead`: the
     newest tick lies ahead of the clock that reads it.
 
+    `ranked_metrics` are those of `ranks_window`, where the history is another one.
+
     `ranks`, 0 to 1 by metric, are those of the published window `ranks_window`, the nearest to the
     history; `rank_windows` is from how many independent windows they come. `followed` is what
     followed earlier events within a minute, by type and side. `asked_at_ms` is set for an earlier
@@ -138,6 +140,7 @@ class TickerSnapshot:
     ranks: Mapping[str, float] = field(default_factory=dict)
     ranks_window: str | None = None
     rank_windows: float | None = None
+    ranked_metrics: Mapping[str, Value] = field(default_factory=dict)
     ahead: bool = False
     session: Mapping[str, Value] = field(default_factory=dict)
     followed: Mapping[tuple[str, str], FollowedRecord] = field(default_factory=dict)
@@ -490,6 +493,7 @@ class Reader:
             ranks=read_ranks(ranked.get(b"ranks")),
             ranks_window=nearest_window(seconds),
             rank_windows=read_number(ranked.get(b"rank_windows")),
+            ranked_metrics={} if seconds in WINDOW_OF_SECONDS else read_metrics(ranked),
             ahead=ahead,
             session=replies.session_numbers(),
             followed=replies.followed({(event.type, event.side) for event in events}),

@@ -251,12 +251,13 @@ def _numbers(
     windows = snapshot.rank_windows if ranks else None
     return {
         "headline": headline(
-            metrics,
+            snapshot.ranked_metrics or metrics,
             ranks,
             selected.shown,
             is_past=snapshot.past,
             most_numbers=parts.headline_numbers,
             most_parts=parts.headline_parts,
+            window=snapshot.ranks_window if snapshot.ranked_metrics else None,
         ),
         "session": session_facts(snapshot.session, snapshot.now_ms, in_detail=parts.has_details),
         "standing": standing_facts(snapshot.metrics, mid_of(snapshot.metrics)),

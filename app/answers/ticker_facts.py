@@ -98,8 +98,13 @@ def level_facts(level: LevelRecord, mid: float | None, as_of_ms: float) -> Level
         held=level.held,
         broke=level.broke,
         unseen_seconds=seconds_of(as_of_ms - level.last_seen),
-        distance_bps=None if mid is None else short((level.price / mid - 1) * 1e4, 3),
+        distance_bps=None if mid is None else _distance_bps(level.price, mid),
     )
+
+
+def _distance_bps(price: float, mid: float) -> Number:
+    """Return how far a price lies above the mid; what floats leave of no distance is 0."""
+    return short(round((price / mid - 1) * 1e4, 6), 3)
 
 
 def quality_facts(quality: QualityRecord) -> QualityFacts:

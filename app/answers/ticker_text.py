@@ -9,6 +9,7 @@ from app.analysis.behavior_table import BEHAVIORS, DIRECTION_OF
 from app.analysis.metric_table import BOOK_LINE, NOW_LINE, text_lines
 from app.analysis.pattern_table import POINT_TYPES
 from app.analysis.touch import SIDE_NAMES
+from app.analysis.windows import WINDOWS
 from app.answers.answer_model import Answer
 from app.answers.durations import age, ago, lag
 from app.answers.event_facts import EventFacts
@@ -146,9 +147,12 @@ def _metrics(answer: Answer) -> Iterator[str]:
             BOOK_LINE: ("mid moved bp", book.mid_moved_bps),
         }
     )
+    # Ranks of another time stand apart: they are not those of the numbers.
+    is_own = WINDOWS.get(answer.ranks_window or "") == answer.history_seconds
+    beside = answer.ranks if is_own else {}
     for label, parts in _LINES:
         said = [
-            f"{name} {_joined(fields, known, answer.ranks)}"
+            f"{name} {_joined(fields, known, beside)}"
             for name, fields in parts
             if any(f in known for f in fields)
         ]
@@ -161,9 +165,20 @@ def _metrics(answer: Answer) -> Iterator[str]:
         yield f"metrics left out: {answer.metrics_left_out}; order_flow_series has them"
     if answer.warming_metrics:
         yield f"known only in part of the history: {', '.join(answer.warming_metrics)}"
-    if answer.ranks_window is not None:
-        apart = "" if answer.rank_windows is None else f", {answer.rank_windows} of them apart"
-        yield f"p91: 91 % of this ticker's past {answer.ranks_window} windows were below{apart}"
+    yield from _ranks(answer, is_own=is_own)
+
+
+def _ranks(answer: Answer, *, is_own: bool) -> Iterator[str]:
+    """Yield what the ranks mean, and the ranks themselves where no number stands beside them."""
+    if answer.ranks_window is None:
+        return
+    apart = "" if answer.rank_windows is None else f", {answer.rank_windows} of them apart"
+    meaning = f"p91: 91 % of this ticker's past {answer.ranks_window} windows were below{apart}"
+    if is_own:
+        yield meaning
+    else:
+        ranked = ", ".join(f"{name} {percent(rank)}" for name, rank in answer.ranks.items())
+        yield f"ranks of the last {answer.ranks_window} alone ({meaning}): {ranked}"
 
 
 def _joined(fields: Sequence[str], known: Mapping[str, object], ranks: Mapping[str, float]) -> str:
@@ -237,8 +252,8 @@ def shown(count: int, left_out: int | None) -> str:
 
 def event_line(event: EventFacts, now: int) -> str:
     """Return an event as one line of text."""
-    has_end = event.closed_at is not None and event.type not in POINT_TYPES
-    end = event.closed_at if has_end else event.noticed_at
+    is_point = event.type in POINT_TYPES
+    end = event.noticed_at if is_point or event.closed_at is None else event.closed_at
     parts = [f"{event.words} ({ago(end, now)})"]
     if event.close_reason is not None and event.close_reason not in event.words:
         parts.append(f"ended: {event.close_reason}")

@@ -372,6 +372,36 @@ RANKS = {"ofi": 0.97, "log_ofi": 0.99, "spread_bps": 0.04, "trade_imbalance": 0.
 NUMBERS = {"ofi": 9479.0, "log_ofi": 31.2, "spread_bps": 1.234, "trade_imbalance": 0.1}
 
 
+def test_a_rank_never_stands_beside_a_number_of_another_time() -> None:
+    # Over the hour the flow was negative; over the last five minutes it was unusually positive.
+    hour = snapshot(
+        history_seconds=3600,
+        metrics={"ofi": -4650.0},
+        ranks={"ofi": 0.97},
+        ranks_window="5min",
+        ranked_metrics={"ofi": 9479.0},
+    )
+
+    text = as_text(build_answer(hour))
+
+    assert build_answer(hour).headline == (
+        "order flow imbalance +9,479 in the last 5min above usual (p97)"
+    )
+    assert "ofi -4650 p" not in text
+    assert (
+        "ranks of the last 5min alone (p91: 91 % of this ticker's past 5min windows were below): "
+        "ofi p97"
+    ) in text.splitlines()
+
+
+def test_what_floats_leave_of_no_distance_is_none() -> None:
+    metrics = {"bid_price": 586.33, "ask_price": 586.47}
+
+    answer = build_answer(snapshot(metrics=metrics, levels=(level(price=586.4, side="ask"),)))
+
+    assert answer.levels[0].distance_bps == 0
+
+
 def test_ranks_stand_beside_their_numbers_in_both_forms() -> None:
     answer = build_answer(snapshot(metrics=NUMBERS, ranks=RANKS, ranks_window="5min"))
 
