@@ -255,8 +255,9 @@ def event_line(event: EventFacts, now: int) -> str:
     is_point = event.type in POINT_TYPES
     end = event.noticed_at if is_point or event.closed_at is None else event.closed_at
     parts = [f"{event.words} ({ago(end, now)})"]
-    if event.close_reason is not None and event.close_reason not in event.words:
-        parts.append(f"ended: {event.close_reason}")
+    reason = (event.close_reason or "").replace("_", " ")
+    if reason not in event.words:
+        parts.append(f"ended: {reason}")
     if event.opened_at is not None and event.opened_at < event.noticed_at:
         parts.append(f"opened {ago(event.opened_at, now)}")
     if event.followed is not None:

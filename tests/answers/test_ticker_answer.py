@@ -6,14 +6,17 @@ import re
 from dataclasses import replace
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from app.analysis.pattern_table import CLOSE_REASONS
 from app.answers.answer_model import Answer, Metrics
 from app.answers.diagnosis import TickFailures
+from app.answers.event_facts import event_facts
 from app.answers.reader import TickerSnapshot
 from app.answers.ticker_answer import build_answer, build_brief
-from app.answers.ticker_text import as_text
+from app.answers.ticker_text import as_text, event_line
 from app.storage.published import (
     BEHAVIORS,
     WORDS,
@@ -257,6 +260,13 @@ def test_an_event_without_duration_is_as_old_as_its_notice() -> None:
     text = as_text(build_answer(snapshot(events=(sweep,))))
 
     assert "at 13:29:29 (30 s ago)" in text
+
+
+@pytest.mark.parametrize("reason", sorted(CLOSE_REASONS))
+def test_a_reason_is_said_once(reason: str) -> None:
+    closed = event(status="closed", closed_at=NOW - 11_000, close_reason=reason)
+
+    assert "ended:" not in event_line(event_facts(closed), int(NOW))
 
 
 def test_what_followed_is_told_as_past_and_once() -> None:
