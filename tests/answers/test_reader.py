@@ -68,7 +68,7 @@ def test_a_history_has_the_ranks_of_the_nearest_window(
     writer.healthy_ticker()
     for number, name in enumerate(WINDOWS):
         ranks = {"ofi": number / 10, "spread_bps": 0.5}
-        fields = {"ranks": json.dumps(ranks), "rank_windows": 35.25 + number}
+        fields = {"ranks": json.dumps(ranks), "rank_windows": 35.25 + number, "ofi": 100 + number}
         redis_client.hset(f"orderflow:metrics:SPY:{name}", mapping=fields)
 
     snapshot = reader.snapshot("SPY", seconds)
@@ -77,6 +77,9 @@ def test_a_history_has_the_ranks_of_the_nearest_window(
     assert snapshot.ranks_window == window
     assert snapshot.ranks == {"ofi": place / 10, "spread_bps": 0.5}
     assert snapshot.rank_windows == 35.25 + place
+    # The ranked numbers, where they are others than those of the history.
+    ranked = snapshot.metrics if seconds in WINDOWS.values() else snapshot.ranked_metrics
+    assert ranked["ofi"] == 100 + place
 
 
 @pytest.mark.parametrize(
