@@ -42,7 +42,7 @@ GROUPS: Final[Sequence[frozenset[str]]] = (
 def headline(  # noqa: PLR0913 - what there is to say, and how much of it
     metrics: Mapping[str, Value],
     ranks: Mapping[str, float],
-    shown: Sequence[EventRecord],
+    shown: Sequence[EventRecord] | None,
     *,
     is_past: bool,
     most_numbers: int = MOST_NUMBERS,
@@ -51,15 +51,16 @@ def headline(  # noqa: PLR0913 - what there is to say, and how much of it
 ) -> str:
     """Return the two or three facts farthest from usual, or that there are none.
 
-    `window` is given where metrics and ranks are of another time than the answer's history.
+    `window` is given where metrics and ranks are of another time than the answer's history; of
+    events nothing is said where they were not asked for (None).
     """
-    said = [*_rarest(shown, most_parts), *_far_numbers(metrics, ranks, most_numbers, window)]
+    said = [*_rarest(shown or (), most_parts), *_far_numbers(metrics, ranks, most_numbers, window)]
     if said:
         return "; ".join(said)
     if ranks:
-        return "nothing far from usual"
+        return "no number far from usual" if shown is None else "nothing far from usual"
     if is_past:
-        return "no rare event kept of then; ranks are not kept"
+        return f"{'' if shown is None else 'no rare event kept of then; '}ranks are not kept"
     return "too early to say what is usual for this ticker"
 
 

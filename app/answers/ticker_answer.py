@@ -253,7 +253,7 @@ def _numbers(
         "headline": headline(
             snapshot.ranked_metrics or metrics,
             ranks,
-            selected.shown,
+            None if snapshot.events is None else selected.shown,
             is_past=snapshot.past,
             most_numbers=parts.headline_numbers,
             most_parts=parts.headline_parts,

@@ -437,6 +437,14 @@ def test_the_first_line_tells_the_rarest_event_and_the_farthest_numbers() -> Non
     assert usual.headline == "nothing far from usual"
 
 
+def test_nothing_is_said_of_events_that_were_not_asked_for() -> None:
+    usual = snapshot(metrics=NUMBERS, ranks={"ofi": 0.6}, events=None)
+    past = snapshot(events=None, asked_at_ms=NOW + 60_000)
+
+    assert build_answer(usual).headline == "no number far from usual"
+    assert build_answer(past).headline == "ranks are not kept"
+
+
 def test_who_pressed_is_said_with_both_volumes() -> None:
     metrics = {"trade_imbalance": 0.786, "buy_volume": 9108.0, "sell_volume": 1093.0}
 
