@@ -178,7 +178,7 @@ def test_a_wait_in_vain_says_what_is_in_its_way(settings: Settings, market: Mark
 
 @pytest.mark.usefixtures("market")
 def test_waits_of_a_client_are_bounded(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(wait_room, "MAX_A_CLIENT", 3)
+    monkeypatch.setattr(wait_room, "MAX_A_SESSION", 3)
 
     async def session() -> list[CallToolResult]:
         async with Client(make_server(settings)) as client:
