@@ -10,6 +10,7 @@ from mcp.types import INVALID_PARAMS
 from mcp_app.argument_bounds import ARGUMENT, DECLARATION, excess
 
 ID_CHARACTERS = 200
+METHOD_CHARACTERS = 200
 _LISTEN = "subscriptions/listen"
 # Each has its own check, with an answer that a model can read: see StrictTool, ResourceNotifier.
 _CHECKED_ELSEWHERE = frozenset(
@@ -37,6 +38,8 @@ def refuse_large_requests() -> ServerMiddleware[Any]:
 def _fault(method: str, params: Mapping[str, Any], request_id: object) -> str | None:
     if isinstance(request_id, str) and len(request_id) > ID_CHARACTERS:
         return f"an id of {len(request_id)} characters; allowed are {ID_CHARACTERS}"
+    if len(method) > METHOD_CHARACTERS:
+        return f"a method of {len(method)} characters; allowed are {METHOD_CHARACTERS}"
     if len(params) > ARGUMENT.items:
         return f"{method[:60]}: {len(params)} parameters; allowed are {ARGUMENT.items}"
     whole = {

@@ -157,9 +157,9 @@ class ResourceNotifier:
             return
         del self._subscriptions[uri]
         ticker = ticker_of(uri)
-        if ticker is None:
+        if uri == TICKERS:
             self._looks.remove_from_all(self)
-        elif not any(other in self._subscriptions for other in resource_uris(ticker)):
+        elif ticker is not None and self._subscriptions.keys().isdisjoint(resource_uris(ticker)):
             self._looks.remove(self, [ticker])
         if not self._subscriptions:
             self._found.forget()

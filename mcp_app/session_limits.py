@@ -124,13 +124,16 @@ class LimitSessions:
         await self._end_one_above(self._in_all, self._sessions)
 
     async def _make_room_for_bytes(self) -> None:
-        """End the longest idle of the sessions that keep more than their share of all bytes."""
+        """End the longest unused of the sessions that keep more than their share of all bytes.
+
+        Also those with an open stream: no request that is answered is as large as such a share.
+        """
         kept = sum(one.kept_bytes for one in self._sessions.values())
         if kept <= MAX_BYTES_IN_ALL:
             return
         share = MAX_BYTES_IN_ALL // self._in_all
         for session_id, one in list(self._sessions.items()):
-            if kept > MAX_BYTES_IN_ALL and one.kept_bytes > share and not one.requests:
+            if kept > MAX_BYTES_IN_ALL and one.kept_bytes > share:
                 kept -= one.kept_bytes
                 self._sessions.pop(session_id, None)
                 await self._end(session_id)

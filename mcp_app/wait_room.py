@@ -5,6 +5,7 @@ import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from typing import NamedTuple
 
 from app.core import clock
 from app.core.errors import BadQuestion, StoreUnavailable
@@ -12,10 +13,17 @@ from app.waiting.looks import TickerLook
 from app.waiting.watch import MAX_MATCHES, Matches, Watch
 from mcp_app.tick_looks import TickLooks
 
-MAX_A_CLIENT = 32
+MAX_A_SESSION = 32
 MAX_IN_ALL = 256
 # Also a wait of no time looks once.
 _LOOK_SECONDS = 1.5
+
+
+class Waiter(NamedTuple):
+    """Who waits: a session, the client's name where there is none, and the client's address."""
+
+    session: str
+    address: str
 
 
 class WaitRoom:
@@ -24,14 +32,15 @@ class WaitRoom:
     def __init__(self, looks: TickLooks) -> None:
         self._looks = looks
         self._waits_of: Counter[str] = Counter()
+        self._waits_from: Counter[str] = Counter()
 
-    async def wait(self, watch: Watch, seconds: float, client: str) -> list[Matches]:
+    async def wait(self, watch: Watch, seconds: float, waiter: Waiter) -> list[Matches]:
         """Return what newly meets the watch's condition; nothing once the time is over.
 
         Raises `BadQuestion` for a wait too many; `StoreUnavailable` if Redis did not answer at the
         end, and nothing was found.
         """
-        with self._counted(client):
+        with self._counted(waiter):
             one = _Wait(watch, seconds)
             self._looks.add(one, watch.tickers)
             try:
@@ -45,18 +54,24 @@ class WaitRoom:
             return one.found
 
     @contextmanager
-    def _counted(self, client: str) -> Iterator[None]:
-        if self._waits_of[client] >= MAX_A_CLIENT:
-            raise BadQuestion(f"{MAX_A_CLIENT} waits of this client are open; end one first")
+    def _counted(self, waiter: Waiter) -> Iterator[None]:
+        """Count a wait; an address may have half of all, so that it never keeps others out."""
+        if self._waits_of[waiter.session] >= MAX_A_SESSION:
+            raise BadQuestion(f"{MAX_A_SESSION} waits of this client are open; end one first")
+        if self._waits_from[waiter.address] >= MAX_IN_ALL // 2:
+            raise BadQuestion(f"{MAX_IN_ALL // 2} waits of this address are open; ask again later")
         if self._waits_of.total() >= MAX_IN_ALL:
             raise BadQuestion(f"all {MAX_IN_ALL} waits of this server are taken; ask again later")
-        self._waits_of[client] += 1
+        counts = ((self._waits_of, waiter.session), (self._waits_from, waiter.address))
+        for count, name in counts:
+            count[name] += 1
         try:
             yield
         finally:
-            self._waits_of[client] -= 1
-            if not self._waits_of[client]:
-                del self._waits_of[client]
+            for count, name in counts:
+                count[name] -= 1
+                if not count[name]:
+                    del count[name]
 
 
 class _Wait:

@@ -21,7 +21,7 @@ from mcp_app.deadlines import ToolContext, reader_of, run_with_deadline, tool_re
 from mcp_app.limits import allow_seconds, client_of
 from mcp_app.sdk_seam import connection_of
 from mcp_app.tools import ToolSpec, make_tool
-from mcp_app.wait_room import WaitRoom
+from mcp_app.wait_room import Waiter, WaitRoom
 
 MAX_SECONDS = 55
 # Beside the wait itself: to read its arguments, and to archive its answer.
@@ -47,7 +47,7 @@ def wait_tool(room: WaitRoom) -> Tool:
         _allow_time(context, seconds)
         began = time.monotonic()
         watch = await run_with_deadline(lambda: prepare_watch(reader, tickers, condition, since))
-        found = await _waited(room.wait(watch, seconds, _client_of(context)), context)
+        found = await _waited(room.wait(watch, seconds, _waiter_of(context)), context)
         reply = _reply(watch, found, time.monotonic() - began)
         return tool_result(await run_with_deadline(lambda: archive_wait(reader, watch, reply)))
 
@@ -110,8 +110,8 @@ def _allow_time(context: ToolContext, seconds: float) -> None:
         allow_seconds(request.scope, seconds + _MARGIN_SECONDS)
 
 
-def _client_of(context: ToolContext) -> str:
-    """Return the session, or where there is none the address, by which waits are counted."""
+def _waiter_of(context: ToolContext) -> Waiter:
+    """Return by whom waits are counted."""
     request = context.request_context.request
-    session_id = connection_of(context.request_context).session_id
-    return session_id or ("local" if request is None else client_of(request.scope))
+    address = "local" if request is None else client_of(request.scope)
+    return Waiter(connection_of(context.request_context).session_id or address, address)

@@ -8,7 +8,7 @@ from app.answers.durations import since
 from app.answers.freshness import is_ahead
 from app.core.settings import Settings
 from app.storage import keys
-from app.storage.published import Number, read_error_name, read_number
+from app.storage.published import Number, read_error_name, read_number, read_stamp
 
 MAX_TICKERS_NAMED = 8
 MIN_HEARTBEAT_TIMEOUT_MS = 5000
@@ -37,18 +37,18 @@ class Heartbeat:
     def from_fields(cls, fields: Mapping[bytes, bytes], now_ms: float) -> "Heartbeat":
         """Parse the fields of the heartbeat key."""
         fanout, tick, outdated = (
-            read_number(fields.get(name)) for name in (b"fanout", b"tick", b"outdated")
+            read_stamp(fields.get(name)) for name in (b"fanout", b"tick", b"outdated")
         )
         differing = {
             " and ".join(found.groups()): stamp
             for name, text in fields.items()
             if (found := keys.DIFFERING_SHARDS.fullmatch(name.decode("ascii", "replace")))
-            and (stamp := read_number(text)) is not None
+            and (stamp := read_stamp(text)) is not None
         }
         wrong_clocks = {
             process: stamp
             for process, name in keys.WRONG_CLOCKS.items()
-            if (stamp := read_number(fields.get(name.encode()))) is not None
+            if (stamp := read_stamp(fields.get(name.encode()))) is not None
         }
         return cls(now_ms, fanout, tick, outdated, differing, wrong_clocks)
 
@@ -87,7 +87,7 @@ class TickFailures:
         if not count:
             return cls()
         return cls(
-            int(count), read_number(fields.get(b"as_of")), read_error_name(fields.get(b"error"))
+            int(count), read_stamp(fields.get(b"as_of")), read_error_name(fields.get(b"error"))
         )
 
 

@@ -229,7 +229,7 @@ class OverviewReader:
             return None
         as_of, covered, count, rate, quality, trades = row.metrics or [None] * len(_METRICS)
         _, state_as_of, quote_at, rejected = row.state or [None] * len(_STATE)
-        as_of_ms, covered_seconds = read_number(as_of or state_as_of), read_number(covered)
+        as_of_ms, covered_seconds = read_stamp(as_of or state_as_of), read_number(covered)
         newest = find_newest_quote(
             row.quote, as_of_ms, read_stamp(quote_at), read_rejected(rejected), covered_seconds
         )

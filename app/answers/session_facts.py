@@ -5,7 +5,7 @@ from typing import Annotated, Final, Literal
 
 from pydantic import Field
 
-from app.analysis.trading_hours import CONTINUOUS, PRE, REGULAR
+from app.analysis.trading_hours import PRE, REGULAR
 from app.answers.durations import ago
 from app.answers.schema import AnswerModel, EpochMs, Known, Number, seconds_of, short
 from app.answers.utc_times import local_clock, utc_clock
@@ -107,7 +107,7 @@ def session_facts(
         for name, value in session.items()
         if isinstance(value, (int, float)) and (in_detail or name not in _DETAILS)
     }
-    until = {REGULAR: "closes_at", CONTINUOUS: "closes_at", PRE: "opened_at"}.get(phase)
+    until = {REGULAR: "closes_at", PRE: "opened_at"}.get(phase)
     minutes = _minutes_until(numbers.get(until or ""), now_ms)
     since = numbers.get("since")
     return SessionFacts(

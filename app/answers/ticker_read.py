@@ -120,7 +120,7 @@ class TickerReplies(NamedTuple):
     def as_of_ms(self) -> int | None:
         """Return the time of the newest tick, None before the first."""
         for text in (self.five_minutes.get(b"as_of"), *self.state[:1]):
-            as_of = read_number(text)
+            as_of = read_stamp(text)
             if as_of is not None:
                 return int(as_of)
         return None

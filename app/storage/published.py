@@ -42,6 +42,7 @@ BookSide = Literal["bid", "ask"]
 OTHER = "other"
 _MAX_EPOCH_MS = 1e14
 _TIMES = "rebuilt_at", "clock_corrected_at"
+_SESSION_TIMES = "as_of", "opened_at", "closes_at", "since", "cvd_large_since"
 
 DIRECTIONS = tuple(DIRECTION_OF.values())
 _UNKNOWN_REASON = re.compile(
@@ -196,6 +197,9 @@ def read_event(member: bytes, ticker: str) -> EventRecord | None:
         return None
     if not event.id.startswith(ticker) or not _ID_END.fullmatch(event.id[len(ticker) :]):
         return None
+    closed_at = event.opened_at if event.closed_at is None else event.closed_at
+    if not all(map(is_epoch_ms, (event.opened_at, event.noticed_at, event.updated_at, closed_at))):
+        return None
     reason = event.close_reason
     return msgspec.structs.replace(
         event,
@@ -292,10 +296,14 @@ def read_quality(text: bytes | None, start_ms: float = 0) -> QualityRecord:
     return QualityRecord(
         read_counts(raw),
         tuple((max(gap[0], start_ms), gap[1]) for gap in gaps if gap and gap[1] > start_ms),
-        rebuilt_at if isinstance(rebuilt_at, (int, float)) else None,
+        _time(rebuilt_at),
         tuple(name for name in PATTERN_TYPES if name in failed),
-        corrected_at if isinstance(corrected_at, (int, float)) else None,
+        _time(corrected_at),
     )
+
+
+def _time(value: object) -> Number | None:
+    return value if isinstance(value, (int, float)) and is_epoch_ms(value) else None
 
 
 def read_rejected(text: bytes | None) -> RejectedRecords:
@@ -420,7 +428,7 @@ def read_session(fields: Mapping[bytes, bytes]) -> dict[str, Value]:
         name = key.decode("ascii", "replace")
         value: Value | None = None
         if name in SESSION_NUMBERS:
-            value = read_number(text)
+            value = read_stamp(text) if name in _SESSION_TIMES else read_number(text)
         elif name == "phase":
             value = _word(text, PHASES)
         elif name == "calendar":

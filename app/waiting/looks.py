@@ -8,7 +8,14 @@ import redis
 from app.answers.reader import TIMEOUT_SECONDS, store_errors
 from app.core.settings import Settings
 from app.storage import keys
-from app.storage.published import EventRecord, Number, read_events, read_number, read_ranks
+from app.storage.published import (
+    EventRecord,
+    Number,
+    read_events,
+    read_number,
+    read_ranks,
+    read_stamp,
+)
 from app.storage.redis_client import connect
 
 ALL_KEPT = float("-inf")
@@ -112,7 +119,7 @@ def _look(
     members: Sequence[bytes],
     hashes: Mapping[str, Mapping[bytes, bytes]],
 ) -> TickerLook:
-    as_of_ms = read_number(as_of)
+    as_of_ms = read_stamp(as_of)
     if as_of_ms is None:
         return TickerLook(ticker)
     # By id: of an event that is read twice, the form that was read later counts.

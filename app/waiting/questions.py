@@ -2,8 +2,10 @@
 
 from collections.abc import Iterable, Iterator
 
+from app.answers.durations import ago
 from app.answers.reader import Reader
 from app.answers.rendering import RenderedReply, SentReply, render
+from app.answers.session_facts import feed_facts
 from app.core import clock
 from app.core.arguments import check_count
 from app.core.errors import NoAnswer
@@ -16,6 +18,7 @@ from app.waiting.watch import Watch
 
 MAX_TICKERS = 10
 _PROBED_SECONDS = 10
+_RARITY_SECONDS = 1800
 
 
 def prepare_watch(reader: Reader, tickers: Iterable[str], condition: str, since: str = "") -> Watch:
@@ -59,21 +62,26 @@ def archive_wait(reader: Reader, watch: Watch, answer: WaitAnswer) -> SentReply:
 
 
 def _hindrances(reader: Reader, watch: Watch) -> Iterator[str]:
-    """Yield why nothing can come of a ticker, or not all that was asked for."""
-    needs = [
-        *(["ranks, which need 20 min"] if watch.condition.ranks else []),
-        *(["return periods, which need 30 min"] if watch.condition.asks_rarity else []),
-    ]
+    """Yield why nothing can come of a ticker, or of a part of the condition."""
+    needs_rarity = watch.condition.asks_rarity
+    seconds = _RARITY_SECONDS if needs_rarity else _PROBED_SECONDS
     for name in watch.tickers:
         try:
-            snapshot = reader.snapshot(name, _PROBED_SECONDS)
+            snapshot = reader.snapshot(name, seconds)
         except NoAnswer as error:
             yield str(error)
             continue
         if snapshot.cause is not None:
             yield f"{name}: {snapshot.cause}"
-        elif needs and not snapshot.ranks:
-            yield f"{name}: too young for {' and '.join(needs)} of its past"
+        feed = feed_facts(snapshot.feed, snapshot.now_ms)
+        if feed is not None and feed.down and feed.alive_at is not None:
+            yield f"{name}: its feed is down, last sign of it {ago(feed.alive_at, snapshot.now_ms)}"
+        if needs_rarity and snapshot.warming:
+            yield f"{name}: too young for return periods, which need 30 min of its past"
+        if watch.condition.ranks and not snapshot.ranks:
+            yield f"{name}: too young for ranks, which need 20 min of its past"
+        elif missing := watch.without_rank.get(name):
+            yield f"{name}: no rank is known of {', '.join(missing)}"
 
 
 def _sent(rendered: RenderedReply) -> SentReply:

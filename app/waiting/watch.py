@@ -62,6 +62,8 @@ class Watch:
         self._seen = SeenTicks()
         self._more: dict[str, bool] = {}
         """Whether the newest look held more that is new than was taken."""
+        self.without_rank: dict[str, list[str]] = {}
+        """By ticker: the metrics that are waited for, and had no rank in the newest look."""
 
     def oldest_ms(self, ticker: str, now_ms: float) -> float:
         """Return the opening from which on events have to be read for the next look."""
@@ -75,6 +77,11 @@ class Watch:
             return Matches(look.ticker)
         self._seen.note(look, now_ms)
         cursor = _usable(self.condition, look, self.cursors.get(look.ticker))
+        self.without_rank[look.ticker] = [
+            f"{one.metric} in {one.window}"
+            for one in self.condition.ranks
+            if one.metric not in look.ranks.get(one.window, {})
+        ]
         numbers = [*_new_numbers(self.condition, look, as_of_ms, cursor)]
         new = sorted(_new_events(self.condition, look, cursor), key=_in_order)
         self._more[look.ticker] = len(new) > most

@@ -55,15 +55,15 @@ class Run:
         self.bars: list[bytes] = []
         folded, changes = 0, dict(changes)
         for batch, end in pieces(records, ends):
-            for place, record in enumerate(batch.records):
-                digits = changes.pop(folded + place, None)
-                if digits is not None:
-                    # As the engine does it: after the seconds that ended before the record.
-                    self._fold(batch.records[:place], batch.records[0].stamp, record.stamp)
-                    finer_from(self.engine, digits)
-                    batch.records = batch.records[place:]
-                    folded += place
-                    break
+            while found := [
+                place for place in range(len(batch.records)) if folded + place in changes
+            ]:
+                place = found[0]
+                # As the engine does it: after the seconds that ended before the record.
+                self._fold(batch.records[:place], batch.records[place].stamp)
+                finer_from(self.engine, changes.pop(folded + place))
+                batch.records = batch.records[place:]
+                folded += place
             folded += len(batch.records)
             digits = self.engine.state.digits
             finer = [in_unit(one, digits) for one in batch.records]
@@ -72,7 +72,7 @@ class Run:
             self.bars += [codec.encode_bar(bar) for bar in result.final_bars]
         self.said = heard.said()
 
-    def _fold(self, records: list[Record], _first: float, stamp: float) -> None:
+    def _fold(self, records: list[Record], stamp: float) -> None:
         digits = self.engine.state.digits
         state = self.engine.state
         finer = [in_unit(one, digits) for one in records]

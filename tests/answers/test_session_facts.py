@@ -49,12 +49,12 @@ def test_before_the_open_the_minutes_to_it_are_told() -> None:
     assert facts.closes_in_minutes is None
 
 
-def test_a_session_of_utc_days_has_no_other_local_time() -> None:
+def test_a_market_without_hours_has_no_local_time_and_never_closes() -> None:
     facts = session_facts(session(calendar="24/7", phase="continuous"), NOW)
 
     assert facts is not None
     assert facts.local_time is None
-    assert facts.closes_in_minutes == 145
+    assert facts.closes_in_minutes is None
 
 
 def test_a_session_seen_only_in_part_says_since_when() -> None:

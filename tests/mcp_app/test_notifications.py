@@ -13,6 +13,7 @@ from mcp.types import ResourceUpdatedNotification
 
 from app.core.settings import Settings
 from app.storage.keys import ticked_channels
+from mcp_app.resource_addresses import TICKERS
 from mcp_app.server import make_server
 from tests.key_writer import KeyWriter
 from tests.mcp_app.market import Market
@@ -199,3 +200,25 @@ def test_an_event_that_grows_or_closes_is_told(
 
     asyncio.run(session())
     assert told == ["orderflow://SPY/patterns"] * 3
+
+
+@pytest.mark.filterwarnings("ignore::mcp.shared.exceptions.MCPDeprecationWarning")
+def test_who_watches_the_tickers_is_told_though_others_leave_another_resource(
+    settings: Settings, redis_client: redis.Redis
+) -> None:
+    async def session() -> None:
+        seen = asyncio.Event()
+
+        async def noticed(message: Any) -> None:
+            if isinstance(message, ResourceUpdatedNotification) and message.params.uri == TICKERS:
+                seen.set()
+
+        async with Client(make_server(settings), mode="legacy", message_handler=noticed) as client:
+            others = {str(one.uri) for one in (await client.list_resources()).resources}
+            [other] = others - {TICKERS}
+            for uri in (TICKERS, other):
+                await client.subscribe_resource(uri)
+            await client.unsubscribe_resource(other)
+            await asyncio.wait_for(change_until(seen, redis_client), BOUND_SECONDS)
+
+    asyncio.run(session())

@@ -17,6 +17,7 @@ from mcp_app.server import make_server
 from tests.key_writer import KeyWriter
 from tests.mcp_app.agents import call, text_of
 from tests.mcp_app.market import Market
+from tests.mcp_app.test_tools import bars_of
 from tests.processes import BOUND_SECONDS, wait_until
 
 TOOL = "wait_for"
@@ -176,6 +177,42 @@ def test_a_wait_in_vain_says_what_is_in_its_way(settings: Settings, market: Mark
     assert young["note"] == "SPY: too young for ranks, which need 20 min of its past"
 
 
+def test_a_wait_says_that_a_young_ticker_has_no_return_periods(
+    settings: Settings, redis_client: redis.Redis, market: Market, writer: KeyWriter
+) -> None:
+    assert market.as_of
+    answers = []
+    for seconds in (1500, 1800):
+        redis_client.delete("orderflow:bars:SPY")
+        writer.bars(bars_of(writer.as_of, seconds))
+        answers.append(said(call(settings, TOOL, tickers=["SPY"], timeout=0)))
+
+    notes = [answer.get("note") for answer in answers]
+    assert notes == ["SPY: too young for return periods, which need 30 min of its past", None]
+
+
+def test_a_wait_says_that_a_feed_is_down(
+    settings: Settings, market: Market, redis_client: redis.Redis
+) -> None:
+    for age_ms, is_down in ((5_000, False), (40_000, True)):
+        redis_client.hset("orderflow:feed:SPY", "alive_at", market.as_of - age_ms)
+        answer = said(call(settings, TOOL, tickers=["SPY"], condition="sweep", timeout=0))
+        assert answer.get("note", "").startswith("SPY: its feed is down") == is_down
+
+
+def test_a_wait_names_the_metrics_that_have_no_rank(
+    settings: Settings, market: Market, redis_client: redis.Redis
+) -> None:
+    assert market.as_of
+    for window in ("10s", "1min"):
+        redis_client.hset(f"orderflow:metrics:SPY:{window}", "ranks", json.dumps({"ofi": 0.5}))
+
+    asked = {"tickers": ["SPY"], "condition": "ofi p95 or trade_imbalance p95", "timeout": 0}
+    answer = said(call(settings, TOOL, **asked))
+
+    assert answer["note"] == "SPY: no rank is known of trade_imbalance in 1min"
+
+
 @pytest.mark.usefixtures("market")
 def test_a_young_ticker_says_that_its_events_are_not_ranked_yet(settings: Settings) -> None:
     # By default one waits for rare events, which nobody can tell of a ticker just seen.
@@ -186,7 +223,7 @@ def test_a_young_ticker_says_that_its_events_are_not_ranked_yet(settings: Settin
 
 @pytest.mark.usefixtures("market")
 def test_waits_of_a_client_are_bounded(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(wait_room, "MAX_A_CLIENT", 3)
+    monkeypatch.setattr(wait_room, "MAX_A_SESSION", 3)
 
     async def session() -> list[CallToolResult]:
         async with Client(make_server(settings)) as client:

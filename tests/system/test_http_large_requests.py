@@ -26,6 +26,7 @@ REQUESTS: dict[str, tuple[str, dict[str, Any]]] = {
     ),
     "prompt": ("prompts/get", {"name": "brief_ticker", "arguments": {"ticker": LONG}}),
     "name of a tool": ("tools/call", {"name": LONG, "arguments": {}}),
+    "name of a method": (LONG, {}),
     "cursor": ("tools/list", {"cursor": LONG}),
     "meta": ("tools/list", {"_meta": {"example.com/a": LONG}}),
     "meta of a call": (

@@ -119,6 +119,23 @@ def test_large_requests_in_many_sessions_take_bounded_memory(
     assert not client.is_alive(sessions[0])
 
 
+def test_an_open_stream_lets_no_session_keep_large_requests(served: Served, client: Client) -> None:
+    params = {"name": "list_tickers", "arguments": {"a": [{}] * 80_000}}
+    message = {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": params}
+    sessions = [client.session() for _ in range(100)]
+    before = served.resident_mib()
+
+    with ExitStack() as stack:
+        for session in sessions:
+            headers = {"Mcp-Session-Id": session}
+            stack.enter_context(client.http.stream("GET", "/mcp", headers=headers))
+            client.http.post("/mcp", json=message, headers=headers)
+
+        assert served.resident_mib() - before < 4 * MOST_MIB
+        assert client.is_alive(sessions[-1])
+        assert not client.is_alive(sessions[0])
+
+
 def test_a_session_in_use_is_never_ended_for_a_new_one(
     served: Served, client: Client, other: Client
 ) -> None:

@@ -4,6 +4,7 @@ import asyncio
 import json
 import threading
 import time
+from contextlib import ExitStack
 from typing import Any
 
 import pytest
@@ -12,6 +13,7 @@ from mcp import Client
 
 from mcp_app.http import STOP_SECONDS
 from mcp_app.limits import ANSWER_SECONDS
+from mcp_app.wait_room import MAX_A_SESSION, MAX_IN_ALL
 from mcp_app.wait_tool import MAX_SECONDS
 from tests.key_writer import KeyWriter
 from tests.mcp_app.market import Market
@@ -101,14 +103,31 @@ def test_a_wait_survives_the_loss_of_its_connections_to_redis(
     assert [event["id"] for event in answer["events"]] == noticed
 
 
-def request_of(served: Served) -> bytes:
-    """Return the request of a wait, in a session of protocol 2025."""
-    asked = {"name": TOOL, "arguments": {"tickers": ["SPY"]}}
+def request_of(served: Served, *, closes: bool = False, **asked_too: Any) -> bytes:
+    """Return the request of a wait, in a new session of protocol 2025."""
+    asked = {"name": TOOL, "arguments": {"tickers": ["SPY"]} | asked_too}
     body = json.dumps({"jsonrpc": "2.0", "id": 2, "method": "tools/call", "params": asked})
     head = {**HEADERS, "Host": "localhost", "Mcp-Session-Id": served.session()}
+    head |= {"Connection": "close"} if closes else {}
     lines = [f"{name}: {text}\r\n" for name, text in head.items()]
     sent = f"POST /mcp HTTP/1.1\r\n{''.join(lines)}Content-Length: {len(body)}\r\n\r\n{body}"
     return sent.encode()
+
+
+@pytest.mark.usefixtures("market")
+def test_one_address_never_takes_all_waits_however_many_sessions_it_has(start: Start) -> None:
+    served = Served(start, ORDERFLOW_MCP_REQUESTS_PER_MINUTE="10000")
+
+    with ExitStack() as open_waits:
+        for _ in range(MAX_IN_ALL // 2 // MAX_A_SESSION):
+            request = request_of(served)
+            for _ in range(MAX_A_SESSION):
+                open_waits.enter_context(served.wire(request))
+        last = request_of(served, timeout=0, closes=True)
+        wait_until(lambda: b"waits of this address are open" in served.raw(last), "all are taken")
+        others = served.raw(request_of(served, timeout=0, closes=True), "127.0.0.2")
+
+    assert b'"nothing":true' in others
 
 
 def test_a_wait_ends_when_its_client_goes(
