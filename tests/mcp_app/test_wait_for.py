@@ -214,14 +214,6 @@ def test_a_wait_names_the_metrics_that_have_no_rank(
 
 
 @pytest.mark.usefixtures("market")
-def test_a_young_ticker_says_that_its_events_are_not_ranked_yet(settings: Settings) -> None:
-    # By default one waits for rare events, which nobody can tell of a ticker just seen.
-    waited = said(call(settings, TOOL, tickers=["SPY"], timeout=0))
-
-    assert waited["note"] == "SPY: too young for return periods, which need 30 min of its past"
-
-
-@pytest.mark.usefixtures("market")
 def test_waits_of_a_client_are_bounded(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(wait_room, "MAX_A_SESSION", 3)
 
