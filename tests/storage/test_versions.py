@@ -133,11 +133,11 @@ def test_a_state_of_before_layouts_had_numbers_goes_on(
 def test_an_older_worker_does_not_move_a_newer_ones_ticker_to_its_shard(
     redis_client: redis.Redis, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    as_of = int(clock.now_ms() // 1000) * 1000
+    as_of = int(clock.now_ms() // 1000 - 1) * 1000
     older = TickStore(settings)
     monkeypatch.setattr(ticks, "store", lambda: older)
     monkeypatch.setattr(ticks.counters, "_flushed_at", time.monotonic())
-    KeyWriter(redis_client).quote(TICKER, age_seconds=1.5)
+    KeyWriter(redis_client).quote(TICKER, age_seconds=2.5)
     TickStore(settings).run_tick(TICKER, as_of)
     rewrite(redis_client, NEWER[0])
     pending = ticks.PendingTick(TICKER, as_of + 1000)
