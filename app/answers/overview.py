@@ -237,21 +237,12 @@ class OverviewReader:
         has_recent_tick = as_of_ms is not None and now_ms - as_of_ms <= ACTIVE_MS
         members = [*row.members(), *all_events] if has_recent_tick else []
         events = events_after(members, name, now_ms - RECENT_EVENT_MS)
-        is_stale = (
-            as_of_ms is None or now_ms - as_of_ms > STALE_INTERVALS * self._settings.interval_ms
-        )
         flags = {
-            "stale": is_stale,
             "quiet": usable_ms is not None and is_quiet(now_ms - usable_ms, count, covered),
             "warming": usable_ms is not None
             and (covered_seconds is None or covered_seconds < WINDOW_SECONDS - 1),
             "rejected": bool(newest.rejected),
-            "lagging": feed_lag_seconds > 0 and not is_delayed(feed_lag_seconds),
-            "delayed": is_delayed(feed_lag_seconds),
-            # Against the reader's clock: `now_ms` is earlier here by the lag.
-            "ahead": is_ahead(
-                as_of_ms, now_ms + feed_lag_seconds * SECOND_MS, self._settings.interval_ms
-            ),
+            **self._clock_flags(as_of_ms, now_ms, feed_lag_seconds),
         }
         return TickerSummary(
             ticker=name,
@@ -269,6 +260,19 @@ class OverviewReader:
             events=[*{event.id: event for event in events}.values()],
             feed_lag_seconds=feed_lag_seconds,
         )
+
+    def _clock_flags(
+        self, as_of_ms: float | None, now_ms: float, feed_lag_seconds: int
+    ) -> dict[str, bool]:
+        """Return the flags that compare a tick with the clock, from which a lag is subtracted."""
+        interval_ms = self._settings.interval_ms
+        return {
+            "stale": as_of_ms is None or now_ms - as_of_ms > STALE_INTERVALS * interval_ms,
+            "lagging": feed_lag_seconds > 0 and not is_delayed(feed_lag_seconds),
+            "delayed": is_delayed(feed_lag_seconds),
+            # Against the reader's clock, without the lag.
+            "ahead": is_ahead(as_of_ms, now_ms + feed_lag_seconds * SECOND_MS, interval_ms),
+        }
 
 
 def _ahead_of_all(tickers: Sequence[TickerSummary], now_ms: float) -> str | None:

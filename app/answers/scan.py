@@ -135,20 +135,24 @@ def scan(  # noqa: PLR0913 - the tool's arguments
         and (not names or summary.ticker in names)
         and (event.strength or 0) >= min_strength
     ]
-    routine = [it for it in found if is_routine(it[0], min_return_minutes)]
     rare = [it for it in found if not is_routine(it[0], min_return_minutes)]
     rare.sort(key=lambda it: (_KEYS[order](it[0], overview.now_ms), it[0].id), reverse=True)
     rows = [_found_event(*it) for it in _shared_out(rare, limit, is_asked=bool(names))]
-    counts = Counter(f"{event.type} {event.side}" for event, _ in routine)
     return Scan.model_validate(
         {
             **reply_header(overview, overview.not_read),
             "events": rows,
             "events_left_out": len(rare) - len(rows) or None,
-            "routine": dict(counts.most_common()),
+            "routine": _routine_counts(found, min_return_minutes),
             **_tickers(overview),
         }
     )
+
+
+def _routine_counts(found: Sequence[Found], min_return_minutes: float) -> dict[str, int]:
+    """Return how many routine events there are of each type and side, most first."""
+    kinds = (f"{it.type} {it.side}" for it, _ in found if is_routine(it, min_return_minutes))
+    return dict(Counter(kinds).most_common())
 
 
 def _sort_order(typed: str) -> str:
