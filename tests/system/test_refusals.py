@@ -93,8 +93,9 @@ def refuse_for_a_while(
     """Let Redis refuse commands, and check what is said of it, and that all goes on."""
     refusal = REFUSALS[name]
     refusal.begin(server)
-    # Out of memory, or with a script, a server still lets a worker wait for messages.
-    told = (beat,) if name in {"OOM", "BUSY"} else (worker, beat)
+    # A worker that waits for messages meanwhile is refused nothing: a server that is out of memory
+    # or runs a script lets it wait, and one that loads keeps who waits already.
+    told = (beat,) if name in {"OOM", "BUSY", "LOADING"} else (worker, beat)
     for log in told:
         wait_until(lambda it=log: SAID in it.said(), f"it says that Redis refuses: {name}", 20)
     time.sleep(LASTS_SECONDS)
