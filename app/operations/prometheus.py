@@ -24,6 +24,7 @@ from app.answers.reader import store_errors
 from app.core import clock
 from app.core.errors import StoreUnavailable
 from app.core.settings import Settings
+from app.operations.status import HealthInspector
 from app.storage import keys
 from app.storage.active_tickers import ACTIVE_MS
 from app.storage.counters import LAG_BOUNDS_SECONDS, LAG_COUNTERS, LAG_SUM_COUNTER
@@ -50,6 +51,7 @@ class AnalysisCollector(Collector):
         # `Any`: redis-py's return types include an awaitable.
         self._redis: Any = client
         self._settings = settings
+        self._inspector = HealthInspector(client, settings)
 
     def describe(self) -> list[Metric]:
         """Return no descriptions, since registering must not read from Redis."""
@@ -77,6 +79,11 @@ class AnalysisCollector(Collector):
         return [
             _gauge("orderflow_redis_up", "Whether Redis answers.", 1),
             _gauge("orderflow_active_tickers", "Tickers active in the last 300 s.", active),
+            _gauge(
+                "orderflow_stuck_tickers",
+                "Active tickers without a fresh tick.",
+                len(self._inspector.stale_tickers()),
+            ),
             _gauge(
                 "orderflow_lagging_tickers",
                 "Tickers whose records keep coming late, by up to 30 s.",

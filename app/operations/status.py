@@ -171,6 +171,16 @@ class HealthInspector:
         idle = tuple(_stopped_components(pulse, active, refusal, self._settings))
         return Readiness(address, pulse, active, refusal, idle)
 
+    def stale_tickers(self) -> list[str]:
+        """Return the active tickers without a fresh tick, in a few round trips.
+
+        Raises `StoreUnavailable` without Redis.
+        """
+        with store_errors(self._client):
+            now_ms = clock.now_ms()
+            ticks = self._ticks(self._active_tickers(now_ms))
+            return self._stale_tickers(ticks, now_ms, FeedLags(self._redis).all())
+
     def _active_tickers(self, now_ms: float) -> list[str]:
         found = self._redis.zrangebyscore(keys.TICKERS, now_ms - ACTIVE_MS, "+inf")
         names = (name.decode("ascii", "replace") for name in found)

@@ -52,7 +52,15 @@ PIP_OPTIONS = (
     *("--retries", "1", "--timeout", "15"),
 )
 # What takes longest to install comes last.
-ORDER = ("test_conformance", "test_inspector", "test_bundle", "test_app", "test_clients")
+ORDER = (
+    "test_alert_rules",
+    "test_conformance",
+    "test_inspector",
+    "test_bundle",
+    "test_app",
+    "test_clients",
+    "test_alerts",
+)
 # Scripts for other environments: what they import is not in this one.
 collect_ignore_glob = ["clients/*"]
 Node = Callable[..., subprocess.CompletedProcess[str]]
@@ -169,6 +177,23 @@ def chromium() -> Path:
     if found is None:
         _skip("chromium is not on the PATH: on Debian, apt install chromium")
     return Path(found)
+
+
+@pytest.fixture(scope="session")
+def prometheus(installed: Path) -> Path:
+    """Give the directory with `prometheus` and `promtool`, from the PATH or Debian's package."""
+    found = shutil.which("promtool")
+    if found is not None and shutil.which("prometheus") is not None:
+        return Path(found).parent
+    if shutil.which("apt-get") is None or shutil.which("dpkg") is None:
+        _skip("prometheus is not on the PATH: on Debian, apt install prometheus")
+    home = installed / "prometheus"
+    programs = home / "usr" / "bin"
+    if not (programs / "promtool").exists():
+        _install("prometheus", "apt-get", "download", "prometheus", home=home)
+        [package] = home.glob("prometheus_*.deb")
+        _install("prometheus", "dpkg", "-x", str(package), ".", home=home)
+    return programs
 
 
 @pytest.fixture(scope="session")
