@@ -1,5 +1,6 @@
 """Let a worker connect again at most once a second, and keep nothing of its ended connections."""
 
+import gc
 import time
 
 from celery.bootsteps import RUN, StartStopStep
@@ -23,6 +24,13 @@ class PacedRestart(StartStopStep):
         super().__init__(parent, **options)
         self._stopped_at = -_PERIOD_SECONDS
         bound_expired_ids()
+
+    def start(self, parent: Consumer) -> None:  # noqa: ARG002 - Celery's form
+        """Free what the ended connection left in reference cycles, some 90 KB.
+
+        Python itself searches for cycles too rarely in a worker (`tasks.ticks.store`).
+        """
+        gc.collect()
 
     def stop(self, parent: Consumer) -> None:
         """Wait until a second after the last stop, unless the worker ends."""

@@ -1,12 +1,15 @@
 """What a worker keeps of expired messages and ended connections is bounded."""
 
+import gc
+import weakref
 from collections.abc import Iterator
+from types import SimpleNamespace
 
 import pytest
 from celery.worker import state
 from kombu.asynchronous import Hub
 
-from tasks.worker_restarts import bound_expired_ids, forget_ended_connections
+from tasks.worker_restarts import PacedRestart, bound_expired_ids, forget_ended_connections
 
 
 @pytest.fixture
@@ -44,3 +47,24 @@ def test_callbacks_of_others_than_kombus_transport_stay() -> None:
 
     assert hub.on_tick == {of_a_pool}
     hub.close()
+
+
+class Ended:
+    """What keeps itself, as the parts of a connection keep each other."""
+
+    def __init__(self) -> None:
+        self.itself = self
+
+
+@pytest.mark.usefixtures("_usual_bound")
+def test_cycles_of_an_ended_connection_are_freed_at_the_next_start() -> None:
+    gc.disable()
+    try:
+        ended = Ended()
+        left = weakref.ref(ended)
+        del ended
+        assert left() is not None
+        PacedRestart(SimpleNamespace()).start(SimpleNamespace())
+        assert left() is None
+    finally:
+        gc.enable()
