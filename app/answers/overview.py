@@ -73,8 +73,8 @@ class TickerSummary:
     `newest_quote_ms` is the stamp of its newest usable quote, None if all are rejected,
     `newest_member_ms` that of its newest, usable or not. `events` are open or closed in the last
     10 s; there are none if the newest tick is older than an active ticker's newest quote may be. Of
-    a feed that is behind, all is so much older, but `ticked_at_ms`: when the newest tick was, by its
-    clock.
+    a feed that is behind, all is so much older, but `ticked_at_ms`: when, by its clock, the newest
+    tick was.
     """
 
     ticker: str

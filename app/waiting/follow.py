@@ -27,7 +27,7 @@ class Teller(Protocol):
         """Tell why Redis can't be asked, and None once it can."""
 
     def ticks(self, change: TickChange) -> None:
-        """Tell that ticks of a ticker stopped, or come again. """
+        """Tell that ticks of a ticker stopped, or come again."""
 
 
 def follow(settings: Settings, watch: Watch, teller: Teller) -> Iterator[list[Matches]]:
