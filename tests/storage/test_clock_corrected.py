@@ -112,6 +112,28 @@ def test_of_a_delayed_feed_what_is_published_is_what_a_right_clock_would_have_pu
     assert lasting(found) == lasting(calm)
 
 
+@pytest.mark.parametrize("delay", [0, 900])
+def test_ticks_ahead_are_taken_back_with_the_longest_interval(
+    redis_client: redis.Redis, settings: Settings, now: int, delay: int
+) -> None:
+    configured = settings.model_copy(update={"interval_seconds": 30})
+    due = now - (START_MS // 1000 + now) % 30
+
+    def run(wrong: list[int]) -> dict[str, Any]:
+        redis_client.flushall()
+        if delay:
+            redis_client.hset(keys.LAGS, TICKER, delay)
+        publish(redis_client, TICKER, steady(due - delay - 240, 239))
+        ticked(TickStore(configured), *range(due - 180, due - 30, 30), *wrong)
+        assert ticked(TickStore(configured), due - 30, due) == ["written", "written"]
+        assert stored_as_of(redis_client) == second(due - delay)
+        return published(redis_client)
+
+    calm, found = run([]), run([due + 120, due + 150])
+    assert quality(redis_client)["clock_corrected_at"] == second(due - 30)
+    assert lasting(found) == lasting(calm)
+
+
 def test_as_of_goes_back_once_and_then_only_forward(
     redis_client: redis.Redis, settings: Settings, now: int
 ) -> None:
