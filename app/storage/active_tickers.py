@@ -113,9 +113,8 @@ class ActiveTickers:
         is_whole_pass = is_first_slice and scan.is_over
         admitted = self.newcomers.admitted(seen, now_ms, ACTIVE_MS, is_whole_pass=is_whole_pass)
         seen = {ticker: it for ticker, it in seen.items() if ticker in admitted}
-        # A record that came while this was read is so much further behind.
-        read_ms = now_ms + (self._stopwatch_seconds() - began_seconds) * SECOND_MS
-        active = self._first_lags.release(seen, read_ms, ACTIVE_MS)
+        reading_ms = (self._stopwatch_seconds() - began_seconds) * SECOND_MS
+        active = self._first_lags.release(seen, now_ms, ACTIVE_MS, reading_ms)
         self._save(scan, active, now_ms)
         return len(active)
 
