@@ -38,7 +38,7 @@ def _discover() -> None:
         now_ms = agreed_now_ms()
         phase_ms = discovery_phase_ms(settings().settle_ms)
         if claim(newest_beat_ms(now_ms, DISCOVERY_INTERVAL_MS, phase_ms), _NO_SHARD):
-            active_tickers().scan_slice(now_ms)
+            active_tickers().scan_slice(agreed_now_ms())
             counters.count("tickers_waited", active_tickers().newcomers.newly_waiting)
             for name, number in record_trimmer().trim_slice(now_ms).items():
                 counters.count(f"records_{name}", number)

@@ -1,6 +1,7 @@
 """Turn the sums of what followed events into means, shares and their 95 % intervals."""
 
 import math
+from array import array
 from dataclasses import dataclass
 from typing import Final
 
@@ -13,9 +14,14 @@ from app.analysis.outcomes import (
     EVENT_SUMS,
     HORIZON_SECONDS,
     KEY_SEPARATOR,
+    NC,
     NN,
+    NT,
+    SC,
+    SHARED_SUMS,
     SN,
     SS,
+    ST,
     SUM,
     UD,
     UN,
@@ -66,7 +72,11 @@ def _row(sums: EventSums, horizon: int, baseline: FloatArray) -> Row:
         row["insufficient"] = True
         return row
     mean = own[SUM] / n
-    margin = t_975(int(blocks) - 1) * math.sqrt(_variance(mean, own[SS], own[SN], own))
+    shared = sums.shared[horizon * SHARED_SUMS : (horizon + 1) * SHARED_SUMS]
+    # As many blocks with the same number of moves each would tell as much.
+    effective = n * n / own[NN]
+    variance = _difference_variance(own, shared, baseline) * effective / (effective - 1)
+    margin = t_975(max(1, int(effective) - 1)) * math.sqrt(variance)
     row["mean_bps"], row["low_bps"], row["high_bps"] = mean, mean - margin, mean + margin
     up, down = own[UP], own[DOWN]
     _add_share(row, "up", up / n, own[UU], own[UN], own)
@@ -76,6 +86,23 @@ def _row(sums: EventSums, horizon: int, baseline: FloatArray) -> Row:
     _add_share(row, "down", down / n, own[DD], own[DN], own)
     _add_baseline(row, sums, horizon, baseline)
     return row
+
+
+def _difference_variance(own: FloatArray, shared: FloatArray, baseline: FloatArray) -> float:
+    """Return the variance of the mean's difference from that of all whole seconds.
+
+    Of each block, the events' moves less their mean, less as many of the baseline's less theirs:
+    the day's moves, which both contain, are no error of the difference.
+    """
+    every = array("d", bytes(8 * BASELINE_SUMS))
+    for place, amount in enumerate(baseline):
+        every[place % BASELINE_SUMS] += amount
+    n, mean, usual = own[N], own[SUM] / own[N], every[SUM] / every[N]
+    events = own[SS] - 2 * mean * own[SN] + mean * mean * own[NN]
+    both = shared[ST] - usual * shared[SC] - mean * (shared[NT] - usual * shared[NC])
+    seconds = every[SS] - 2 * usual * every[SN] + usual * usual * every[NN]
+    share = n / every[N]
+    return max(0.0, events - 2 * share * both + share * share * seconds) / (n * n)
 
 
 def _variance(mean: float, squares: float, products: float, own: FloatArray) -> float:

@@ -31,6 +31,10 @@ N, SUM, UP, DOWN, BLOCKS, SS, SN, NN, UU, UN, DD, DN, UD = range(13)
 EVENT_SUMS: Final = 13
 BASELINE_SUMS: Final = 8
 """`UU` and what follows it are of events only."""
+# Places in the sums of what a block's events and its baseline share: products of s and n of the
+# events with the sum (t) and number (c) of the baseline's moves that began in the same block.
+ST, SC, NT, NC = range(4)
+SHARED_SUMS: Final = 4
 
 
 def _zeros(count: int) -> FloatArray:
@@ -58,9 +62,13 @@ class RunningBlock:
 
 @dataclass(slots=True)
 class EventSums:
-    """The closed blocks of one type and side: sums by horizon, numbers by half hour and horizon."""
+    """The closed blocks of one type and side: sums by horizon, numbers by half hour and horizon.
+
+    `shared` are sums by horizon, too: of what the events' moves have in common with the baseline's.
+    """
 
     sums: FloatArray = field(default_factory=lambda: _zeros(len(HORIZON_SECONDS) * EVENT_SUMS))
+    shared: FloatArray = field(default_factory=lambda: _zeros(len(HORIZON_SECONDS) * SHARED_SUMS))
     counts: IntArray = field(default_factory=lambda: array("I"))
 
     def count(self, horizon: int, slot: int) -> int:
@@ -68,8 +76,8 @@ class EventSums:
         place = slot * len(HORIZON_SECONDS) + horizon
         return self.counts[place] if place < len(self.counts) else 0
 
-    def add(self, horizon: int, block: RunningBlock, slot: int) -> None:
-        """Add a closed block."""
+    def add(self, horizon: int, block: RunningBlock, baseline: RunningBlock, slot: int) -> None:
+        """Add a closed block, and what its moves share with those of all its seconds."""
         _add_block(self.sums, horizon * EVENT_SUMS, block)
         n, up, down = float(block.n), float(block.up), float(block.down)
         first = horizon * EVENT_SUMS
@@ -78,6 +86,11 @@ class EventSums:
         self.sums[first + DD] += down * down
         self.sums[first + DN] += down * n
         self.sums[first + UD] += up * down
+        first = horizon * SHARED_SUMS
+        self.shared[first + ST] += block.total * baseline.total
+        self.shared[first + SC] += block.total * baseline.n
+        self.shared[first + NT] += n * baseline.total
+        self.shared[first + NC] += n * baseline.n
         place = slot * len(HORIZON_SECONDS) + horizon
         if place >= len(self.counts):
             self.counts.extend([0] * (place + 1 - len(self.counts)))
@@ -119,12 +132,14 @@ class OutcomeTotals:
     )
     stored_revision: int = field(default=0, init=False)
 
-    def add_event_block(self, key: str, horizon: int, block: RunningBlock, slot: int) -> None:
-        """Add a closed block of events."""
+    def add_event_block(
+        self, key: str, horizon: int, block: RunningBlock, baseline: RunningBlock, slot: int
+    ) -> None:
+        """Add a closed block of events; `baseline` is that of all its whole seconds."""
         sums = self.events.get(key)
         if sums is None:
             sums = self.events[key] = EventSums()
-        sums.add(horizon, block, slot)
+        sums.add(horizon, block, baseline, slot)
 
     def add_baseline_block(self, horizon: int, block: RunningBlock, slot: int) -> None:
         """Add a closed block of all whole seconds."""
@@ -231,7 +246,8 @@ class Outcomes:
             totals.until[place] = horizon.block_end
             totals.add_baseline_block(place, horizon.baseline, horizon.slot)
             for key in sorted(horizon.events):
-                totals.add_event_block(key, place, horizon.events[key], horizon.slot)
+                block = horizon.events[key]
+                totals.add_event_block(key, place, block, horizon.baseline, horizon.slot)
             horizon.baseline, horizon.events = RunningBlock(), {}
 
     def close_blocks(self) -> None:

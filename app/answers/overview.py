@@ -42,6 +42,7 @@ from app.storage.published import (
     read_quality,
     read_rejected,
     read_stamp,
+    read_ticked_at,
 )
 from app.storage.write_probe import find_refusal
 
@@ -54,7 +55,7 @@ MAX_EVENTS_A_TICKER = 500
 # How long an event without duration, such as a sweep, counts as current.
 RECENT_EVENT_MS = 10_000
 _BATCH = 100
-_STATE = (keys.OPEN_EVENTS, "as_of", keys.QUOTE_AT, keys.REJECTED)
+_STATE = (keys.OPEN_EVENTS, "as_of", keys.QUOTE_AT, keys.REJECTED, "version")
 _METRICS = (
     "as_of",
     "covered_seconds",
@@ -72,13 +73,15 @@ class TickerSummary:
     `newest_quote_ms` is the stamp of its newest usable quote, None if all are rejected,
     `newest_member_ms` that of its newest, usable or not. `events` are open or closed in the last
     10 s; there are none if the newest tick is older than an active ticker's newest quote may be. Of
-    a feed that is behind, all is so much older.
+    a feed that is behind, all is so much older, but `ticked_at_ms`: when, by its clock, the newest
+    tick was.
     """
 
     ticker: str
     newest_quote_ms: Number | None
     newest_member_ms: float
     as_of_ms: int | None
+    ticked_at_ms: int | None
     covered_seconds: Number | None
     quotes_per_second: Number | None
     evidence_class: EvidenceClass
@@ -228,8 +231,9 @@ class OverviewReader:
         if not row.quote:
             return None
         as_of, covered, count, rate, quality, trades = row.metrics or [None] * len(_METRICS)
-        _, state_as_of, quote_at, rejected = row.state or [None] * len(_STATE)
+        _, state_as_of, quote_at, rejected, version = row.state or [None] * len(_STATE)
         as_of_ms, covered_seconds = read_stamp(as_of or state_as_of), read_number(covered)
+        ticked_at_ms = max(filter(None, (as_of_ms, read_ticked_at(version))), default=None)
         newest = find_newest_quote(
             row.quote, as_of_ms, read_stamp(quote_at), read_rejected(rejected), covered_seconds
         )
@@ -242,13 +246,14 @@ class OverviewReader:
             "warming": usable_ms is not None
             and (covered_seconds is None or covered_seconds < WINDOW_SECONDS - 1),
             "rejected": bool(newest.rejected),
-            **self._clock_flags(as_of_ms, now_ms, feed_lag_seconds),
+            **self._clock_flags(as_of_ms, ticked_at_ms, now_ms, feed_lag_seconds),
         }
         return TickerSummary(
             ticker=name,
             newest_quote_ms=usable_ms,
             newest_member_ms=row.quote[0][1],
             as_of_ms=None if as_of_ms is None else int(as_of_ms),
+            ticked_at_ms=None if ticked_at_ms is None else int(ticked_at_ms),
             covered_seconds=covered_seconds,
             quotes_per_second=read_number(rate),
             evidence_class=evidence_class_of(row.trade or (), has_trades=trades is not None),
@@ -262,7 +267,11 @@ class OverviewReader:
         )
 
     def _clock_flags(
-        self, as_of_ms: float | None, now_ms: float, feed_lag_seconds: int
+        self,
+        as_of_ms: float | None,
+        ticked_at_ms: float | None,
+        now_ms: float,
+        feed_lag_seconds: int,
     ) -> dict[str, bool]:
         """Return the flags that compare a tick with the clock, from which a lag is subtracted."""
         interval_ms = self._settings.interval_ms
@@ -271,12 +280,12 @@ class OverviewReader:
             "lagging": feed_lag_seconds > 0 and not is_delayed(feed_lag_seconds),
             "delayed": is_delayed(feed_lag_seconds),
             # Against the reader's clock, without the lag.
-            "ahead": is_ahead(as_of_ms, now_ms + feed_lag_seconds * SECOND_MS, interval_ms),
+            "ahead": is_ahead(ticked_at_ms, now_ms + feed_lag_seconds * SECOND_MS, interval_ms),
         }
 
 
 def _ahead_of_all(tickers: Sequence[TickerSummary], now_ms: float) -> str | None:
-    ahead = [it.as_of_ms for it in tickers if "ahead" in it.flags and it.as_of_ms is not None]
+    ahead = [it.ticked_at_ms for it in tickers if "ahead" in it.flags and it.ticked_at_ms]
     return describe_ahead(max(ahead), now_ms) if ahead else None
 
 

@@ -459,11 +459,12 @@ class Reader:
         start_ms = as_of_ms - seconds * SECOND_MS
         events = events_after(replies.events, request.ticker, start_ms)
         failures = TickFailures.from_fields(replies.failures)
-        ahead = is_ahead(as_of_ms, request.now_ms, self._settings.interval_ms)
+        ticked_at_ms = replies.ticked_at_ms or as_of_ms
+        ahead = is_ahead(ticked_at_ms, request.now_ms, self._settings.interval_ms)
         quiet = _is_quiet(request.now_ms - replies.feed_lag_ms - quote_ms, replies)
         cause = None
         if ahead:
-            cause = describe_ahead(as_of_ms, request.now_ms)
+            cause = describe_ahead(ticked_at_ms, request.now_ms)
         elif stale:
             cause = self._why_stale(request, failures)
         elif quiet:

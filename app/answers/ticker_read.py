@@ -41,6 +41,7 @@ from app.storage.published import (
     read_rejected,
     read_session,
     read_stamp,
+    read_ticked_at,
 )
 from app.storage.tick.codec import decode_bar, decode_bars
 
@@ -49,7 +50,7 @@ MAX_EVENTS_READ = 2000
 # The newest trades read: one that can't be used says nothing of the evidence.
 NEWEST_TRADES = 5
 TRADE_COUNT = b"trade_count"
-_STATE_FIELDS = ("as_of", "recent", TICK_SIZE, PRICE_DIGITS, QUOTE_AT, REJECTED)
+_STATE_FIELDS = ("as_of", "recent", TICK_SIZE, PRICE_DIGITS, QUOTE_AT, REJECTED, "version")
 FOLLOWED_SECONDS = 60
 """The horizon of what an answer says that followed events."""
 _KINDS = tuple((row.type, side) for row in PATTERNS for side in row.sides)
@@ -124,6 +125,12 @@ class TickerReplies(NamedTuple):
             if as_of is not None:
                 return int(as_of)
         return None
+
+    @property
+    def ticked_at_ms(self) -> int | None:
+        """Return when the newest tick was, by its clock: after its `as_of` for a delayed feed."""
+        stamps = self.as_of_ms, read_ticked_at(self._state_field("version"))
+        return max((int(stamp) for stamp in stamps if stamp is not None), default=None)
 
     @property
     def newest_quote_ms(self) -> float | None:

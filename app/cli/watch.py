@@ -7,18 +7,22 @@ from typing import NamedTuple
 
 import click
 
+from app.answers.durations import age
 from app.answers.reader import Reader
 from app.answers.rendering import compact
 from app.core import clock
-from app.core.errors import OrderFlowError, SettingError
+from app.core.errors import NoAnswer, OrderFlowError, SettingError, StoreUnavailable
 from app.core.settings import Settings, settings
 from app.waiting.condition import DEFAULT_CONDITION
 from app.waiting.follow import follow
 from app.waiting.questions import prepare_watch
+from app.waiting.silences import TickChange
 from app.waiting.since import pack_cursors, unpack_cursors
 from app.waiting.wait_answer import event_text, number_text, waited_facts
 from app.waiting.watch import Matches, Watch
 from app.waiting.webhook import Webhook
+
+_PROBED_SECONDS = 10
 
 
 class Fact(NamedTuple):
@@ -61,8 +65,9 @@ def watch(  # noqa: PLR0913 - one parameter an option
         click.echo(f"orderflow: {error}", err=True)
         sys.exit(1)
     click.echo(f"watching {', '.join(watched.tickers)}: {watched.condition}", err=True)
+    teller = _StderrTeller(Reader.from_settings(chosen))
     try:
-        for found in follow(chosen, watched, _Trouble().tell):
+        for found in follow(chosen, watched, teller):
             for fact in facts_of(found):
                 click.echo(fact.json if as_json else fact.text)
                 if hook is not None and (fault := hook.post(fact.id, fact.json.encode())):
@@ -71,6 +76,7 @@ def watch(  # noqa: PLR0913 - one parameter an option
     except KeyboardInterrupt:
         _keep(resume, watched)
     finally:
+        teller.close()
         if hook is not None:
             hook.close()
 
@@ -119,16 +125,37 @@ def facts_of(found: list[Matches]) -> Iterator[Fact]:
         yield Fact(name, number_text(number), said)
 
 
-class _Trouble:
-    """Say once that Redis can't be asked, and once that it can again."""
+class _StderrTeller:
+    """Say on stderr, once each, what keeps events from being found, and that it is over."""
 
-    def __init__(self) -> None:
+    def __init__(self, reader: Reader) -> None:
+        self._reader = reader
         self._is_told = False
 
-    def tell(self, trouble: str | None) -> None:
-        """Say what is new."""
-        if trouble is not None and not self._is_told:
-            click.echo(f"orderflow: {trouble}; trying again", err=True)
-        elif trouble is None and self._is_told:
+    def close(self) -> None:
+        """Close the connections."""
+        self._reader.close()
+
+    def trouble(self, cause: str | None) -> None:
+        """Say what is new of Redis."""
+        if cause is not None and not self._is_told:
+            click.echo(f"orderflow: {cause}; trying again", err=True)
+        elif cause is None and self._is_told:
             click.echo("orderflow: Redis answers again", err=True)
-        self._is_told = trouble is not None
+        self._is_told = cause is not None
+
+    def ticks(self, change: TickChange) -> None:
+        """Say that ticks of a ticker stopped, and why, or that they come again."""
+        start = f"orderflow: {change.ticker}:"
+        if change.has_stopped:
+            why = self._why_silent(change.ticker)
+            click.echo(f"{start} no tick for {age(change.seconds)}{why}", err=True)
+        else:
+            click.echo(f"{start} ticks again, after {age(change.seconds)}", err=True)
+
+    def _why_silent(self, ticker: str) -> str:
+        try:
+            cause = self._reader.snapshot(ticker, _PROBED_SECONDS).cause
+        except (NoAnswer, StoreUnavailable) as error:
+            return f": {error}"
+        return "" if cause is None else f": {cause}"

@@ -30,7 +30,7 @@ from app.storage.active_tickers import ACTIVE_MS, AHEAD_MS, SCAN_COUNT
 from app.storage.feed_lags import FeedLags, is_delayed
 from app.storage.mis_stamped import NO_UNIT, unit_of_score
 from app.storage.newcomers import Waiting, read_waiting
-from app.storage.published import RejectedRecords, read_number, read_rejected
+from app.storage.published import RejectedRecords, read_number, read_rejected, read_ticked_at
 from app.storage.redis_client import address_of
 from app.storage.tick.read import NEWEST_MS
 from app.storage.write_probe import find_refusal
@@ -90,20 +90,25 @@ class Status:
 
 @dataclass(frozen=True, slots=True)
 class _NewestTick:
-    """A ticker's newest tick: its `as_of`, 0 without any, and what it found to be rejected."""
+    """A ticker's newest tick: its `as_of`, 0 without any, and what it found to be rejected.
+
+    `ticked_at_ms` is when it was, by its clock: after its `as_of` where a feed is behind.
+    """
 
     as_of_ms: float
+    ticked_at_ms: float
     rejected: RejectedRecords
 
     @classmethod
     def of(cls, published_as_of: object, state: object) -> "_NewestTick":
         """Read a tick from Redis's replies, which are errors for keys of a wrong type."""
-        as_of, quote_at, found = state if isinstance(state, list) else (None, None, None)
+        as_of, quote_at, found, version = state if isinstance(state, list) else [None] * 4
         rejected = read_rejected(found)
         # Before the first usable record there are no metrics.
         in_state = as_of if rejected and quote_at is None else None
         published = published_as_of if isinstance(published_as_of, bytes) else in_state
-        return cls(read_number(published) or 0, rejected)
+        as_of_ms = read_number(published) or 0
+        return cls(as_of_ms, max(as_of_ms, read_ticked_at(version) or 0), rejected)
 
 
 class HealthInspector:
@@ -150,7 +155,7 @@ class HealthInspector:
                 ticks_ahead=[
                     ticker
                     for ticker, tick in ticks.items()
-                    if is_ahead(tick.as_of_ms, now_ms, self._settings.interval_ms)
+                    if is_ahead(tick.ticked_at_ms, now_ms, self._settings.interval_ms)
                 ],
                 refusal=find_refusal(self._client),
                 waiting=read_waiting(self._client, MAX_WAITING_NAMES),
@@ -192,7 +197,7 @@ class HealthInspector:
             active,
             lambda pipe, ticker: pipe.hget(self._keys.metrics(ticker, LASTING_WINDOW), "as_of"),
         )
-        fields = "as_of", keys.QUOTE_AT, keys.REJECTED
+        fields = "as_of", keys.QUOTE_AT, keys.REJECTED, "version"
         states = self._ask_each(
             active, lambda pipe, ticker: pipe.hmget(self._keys.state(ticker), *fields)
         )

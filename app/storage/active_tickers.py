@@ -1,11 +1,13 @@
 """Discover active tickers from the quote keys alone: a broker only has to ZADD."""
 
-from collections.abc import Iterable, Iterator
+import time
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import msgspec
 import redis
 
+from app.analysis.bars import SECOND_MS
 from app.core.tickers import is_ticker
 from app.storage import keys
 from app.storage.arrivals import ArrivalDetector
@@ -82,9 +84,15 @@ class ActiveTickers:
     That is the stamp of its newest quote or, where that is old, when its records last arrived.
     """
 
-    def __init__(self, client: redis.Redis, names: Keys) -> None:
+    def __init__(
+        self,
+        client: redis.Redis,
+        names: Keys,
+        stopwatch_seconds: Callable[[], float] = time.monotonic,
+    ) -> None:
         # `Any`: redis-py annotates every reply as possibly awaitable.
         self._redis: Any = client
+        self._stopwatch_seconds = stopwatch_seconds
         self._is_cluster = not isinstance(client, redis.Redis)
         self._names = names
         self._newest_script = self._redis.register_script(NEWEST_SCRIPT)
@@ -94,6 +102,7 @@ class ActiveTickers:
 
     def scan_slice(self, now_ms: float) -> int:
         """Scan the next slice of the keys, and store and count the active tickers in it."""
+        began_seconds = self._stopwatch_seconds()
         self._repair_keys()
         scan = self._load_scan()
         is_first_slice = scan.is_over
@@ -104,7 +113,8 @@ class ActiveTickers:
         is_whole_pass = is_first_slice and scan.is_over
         admitted = self.newcomers.admitted(seen, now_ms, ACTIVE_MS, is_whole_pass=is_whole_pass)
         seen = {ticker: it for ticker, it in seen.items() if ticker in admitted}
-        active = self._first_lags.release(seen, now_ms, ACTIVE_MS)
+        reading_ms = (self._stopwatch_seconds() - began_seconds) * SECOND_MS
+        active = self._first_lags.release(seen, now_ms, ACTIVE_MS, reading_ms)
         self._save(scan, active, now_ms)
         return len(active)
 

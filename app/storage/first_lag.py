@@ -51,10 +51,16 @@ class WithheldTicker(msgspec.Struct, array_like=True):
         return math.ceil(self.behind_ms / SECOND_MS) if self.has_arrived else 0
 
 
-def measure(ticker: Seen, known: WithheldTicker | None, now_ms: float) -> WithheldTicker | int:
-    """Return a new ticker's settle time in seconds, or what to remember while it waits."""
+def measure(
+    ticker: Seen, known: WithheldTicker | None, now_ms: float, reading_ms: float = 0.0
+) -> WithheldTicker | int:
+    """Return a new ticker's settle time in seconds, or what to remember while it waits.
+
+    `reading_ms` is how long it took from `now_ms` on to read the stamps: a record that came
+    meanwhile is so much further behind.
+    """
     newest, score, has_arrived = ticker
-    behind_ms = now_ms - newest
+    behind_ms = now_ms + reading_ms - newest
     if known is None:
         return WithheldTicker(now_ms, now_ms, newest, score, behind_ms, has_arrived)
     if behind_ms <= max(IN_TIME_MS, now_ms - known.looked + SECOND_MS):
@@ -77,11 +83,12 @@ class FirstLags:
         self._redis = client
 
     def release(
-        self, seen: Mapping[str, Seen], now_ms: float, active_ms: float
+        self, seen: Mapping[str, Seen], now_ms: float, active_ms: float, reading_ms: float = 0.0
     ) -> dict[str, float]:
         """Return the scores of the tickers that are active now; new ones may have to wait.
 
-        Stores the settle times of those that were found to be behind.
+        Stores the settle times of those that were found to be behind. `reading_ms`, as in
+        `measure`.
         """
         withheld, lagging = self._stored()
         behind = {t for t, it in seen.items() if it.newest and now_ms - it.newest > IN_TIME_MS}
@@ -90,7 +97,7 @@ class FirstLags:
         lags: dict[str, int] = {}
         waiting: dict[str, WithheldTicker] = {}
         for ticker in behind & new:
-            found = measure(seen[ticker], withheld.get(ticker), now_ms)
+            found = measure(seen[ticker], withheld.get(ticker), now_ms, reading_ms)
             if isinstance(found, WithheldTicker):
                 waiting[ticker] = found
                 del active[ticker]

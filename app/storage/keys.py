@@ -19,7 +19,9 @@ Written by a tick (lifetimes in seconds beside the names below):
                                                 `digits`: the unit is 10^-digits, 1e-8 if absent,
                                                 `quote_at`: stamp of the quote in the windows,
                                                 `rejected`: JSON, which newest records were rejected
-                                                `corrected_at`: when ticks ahead were taken back
+                                                `corrected_at`: when ticks ahead were taken back;
+                                                `version` begins with the newest tick's time, by its
+                                                clock, of a delayed feed after `as_of`
     HASH   orderflow:kept:{ticker}              the state before a tick that was far ahead of it
 
     HASH   orderflow:session:{ticker}           the market's session so far, and its bounds

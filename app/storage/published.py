@@ -331,6 +331,17 @@ def read_stamp(text: bytes | None) -> Number | None:
     return stamp if stamp is not None and is_epoch_ms(stamp) else None
 
 
+def read_ticked_at(version: bytes | None) -> Number | None:
+    """Read from a state's version the time (epoch ms) of the tick that wrote it, by its clock.
+
+    That of a delayed feed folded to an `as_of` before it.
+
+    >>> read_ticked_at(b"1700000000000-5f-7"), read_ticked_at(b"theirs"), read_ticked_at(None)
+    (1700000000000, None, None)
+    """
+    return read_stamp((version or b"").partition(b"-")[0])
+
+
 def read_counts(raw: Mapping[str, Any]) -> dict[str, int]:
     """Take counts by name, nested ones too; an unknown name counts as other."""
     counts: dict[str, int] = {}

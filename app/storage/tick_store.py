@@ -28,7 +28,7 @@ from app.storage.data_loss import POSSIBLE_LOSS_MS, DataLossDetector
 from app.storage.feed_lags import FeedLags
 from app.storage.keys import Keys
 from app.storage.newer_states import NewerStates
-from app.storage.published import read_stamp
+from app.storage.published import read_stamp, read_ticked_at
 from app.storage.record_reads import read_all
 from app.storage.redis_client import connect
 from app.storage.scripts import COUNT_RECORDS, KEEP_STATE, READ_RECORDS, STEP_BACK
@@ -86,8 +86,7 @@ class TickJob(msgspec.Struct):
     """One tick: its connection, the ticker's keys, and the callback for its report.
 
     `clock_as_of` is the tick's time; it folds up to `as_of`, which is earlier by the settle time of
-    a ticker whose feed is behind. `set_back_lag_ms` is that settle time where the clock was set
-    back just before, else 0. `outcome` is that of a tick which gets no engine.
+    a ticker whose feed is behind. `outcome` is that of a tick which gets no engine.
     """
 
     ticker: str
@@ -96,13 +95,14 @@ class TickJob(msgspec.Struct):
     names: list[str]
     report_to: ReportCallback
     as_of: int = 0
-    set_back_lag_ms: int = 0
     outcome: str = "overtaken"
 
 
 class WarmTicker(msgspec.Struct):
     """A ticker's engine as of a version of its stored state, and what its keys publish.
 
+    `ticked_at` is the time of the tick that wrote the version, by its clock: `as_of` is earlier
+    where the feed is behind.
     Until `possible_loss_until` (ms) another process may still report that earlier data were lost.
     `journal` is None if this worker did not write the stored state. `corrected_at` is when ticks
     ahead were last taken back, 0 if never.
@@ -112,6 +112,7 @@ class WarmTicker(msgspec.Struct):
     engine: Engine
     published: PublishedKeys
     key_check: KeyCheck
+    ticked_at: int = 0
     possible_loss_until: int = 0
     journal: Journal | None = None
     lag: ArrivalLag | None = None
@@ -124,6 +125,7 @@ class TickStore:
     def __init__(self, settings: Settings, client: redis.Redis | None = None) -> None:
         self._settings = settings
         self._records_read = min(MAX_RECORDS_READ * settings.interval_seconds, MOST_RECORDS_READ)
+        self._believed_ahead_ms = BELIEVED_AHEAD_INTERVALS * settings.interval_ms
         self._limits = RecordLimits(settings.retention_seconds, settings.max_records)
         self._redis: Any = client or connect(settings)
         self._keys = Keys(cluster=settings.cluster)
@@ -175,7 +177,6 @@ class TickStore:
         known = self._warm.pop(tick.ticker, None)
         lag = self._lag_of(tick, known)
         tick.as_of = lag.as_of(tick.clock_as_of)
-        tick.set_back_lag_ms = tick.clock_as_of - tick.as_of if lag.is_set_back else 0
         reading = None
         if known is not None and not self._is_housekeeping_turn(tick.ticker, tick.as_of):
             reading = self._read_new_records(tick, known.engine.state.as_of, known.key_check)
@@ -184,7 +185,7 @@ class TickStore:
         warm = known
         if reading is None:
             reading, warm = self._take_over(tick, known)
-        if warm is not None and self._is_ahead(warm.engine.state.as_of, tick):
+        if warm is not None and self._is_ahead(warm.ticked_at, tick):
             reading, warm = self._step_back(tick, reading, warm, lag)
         if warm is not None:
             self._follow_lag(tick, reading, warm, lag)
@@ -199,18 +200,15 @@ class TickStore:
         else:
             self._fold_and_write(tick, reading, warm)
 
-    def _is_ahead(self, as_of: int, tick: TickJob) -> bool:
-        """Return whether a published `as_of` is ahead of the clock, by over two intervals.
+    def _is_ahead(self, ticked_at: int, tick: TickJob) -> bool:
+        """Return whether the time of an earlier tick is ahead of the clock by over two intervals.
 
         Redis's clock has to bear that out: by a host's clock that is behind, all is ahead.
         """
-        if as_of <= tick.as_of:
+        if ticked_at <= tick.clock_as_of:
             return False
-        believed_ms = as_of - self._believed_ahead_ms(tick)
+        believed_ms = ticked_at - self._believed_ahead_ms
         return clock.now_ms() < believed_ms and self._server_clock.now_ms() < believed_ms
-
-    def _believed_ahead_ms(self, tick: TickJob) -> int:
-        return BELIEVED_AHEAD_INTERVALS * self._settings.interval_ms - tick.set_back_lag_ms
 
     def _step_back(
         self, tick: TickJob, reading: TickRead, warm: WarmTicker, lag: ArrivalLag
@@ -224,7 +222,7 @@ class TickStore:
         words = (
             reading.version,
             tick.as_of,
-            self._believed_ahead_ms(tick),
+            self._believed_ahead_ms,
             reading.start,
             keys.STATE_LIFETIME_SECONDS,
             self._new_version(tick.clock_as_of),
@@ -238,10 +236,12 @@ class TickStore:
         if corrected is not None:
             corrected.corrected_at = tick.clock_as_of
             corrected.lag = lag
+            # What the keys hold is that of the ticks ahead, and to be replaced.
+            corrected.published = PublishedKeys()
         return reading, corrected
 
-    def _new_version(self, as_of: int) -> str:
-        return f"{as_of}-{self._nonce}-{next(self._writes)}"
+    def _new_version(self, ticked_at: int) -> str:
+        return f"{ticked_at}-{self._nonce}-{next(self._writes)}"
 
     def _lag_of(self, tick: TickJob, known: WarmTicker | None) -> ArrivalLag:
         """Return how far a ticker's feed is behind, as this worker or another one measured it."""
@@ -264,6 +264,9 @@ class TickStore:
                 now = tick.clock_as_of
                 lag.adopt(self._lags.seconds_of(tick.ticker, now), now)
         if reading.late_records <= 0 and not lag.is_watching(tick.clock_as_of):
+            return
+        if tick.clock_as_of - self._believed_ahead_ms > self._server_clock.now_ms():
+            lag.distrust(tick.clock_as_of)
             return
         newest_counted = lag.newest_counted(tick.clock_as_of)
         words = (*tick.names[1:3], tick.clock_as_of, newest_counted, COUNTED_SECONDS)
@@ -302,7 +305,7 @@ class TickStore:
         if not self._read_missing(tick, reading, folded_to):
             tick.report_to(TickReport("overtaken"), None)
             return
-        is_leap = as_of - folded_to > (BELIEVED_AHEAD_INTERVALS + 1) * self._settings.interval_ms
+        is_leap = as_of - folded_to > self._believed_ahead_ms + self._settings.interval_ms
         # Before the first usable record the whole state is small, and stored each time.
         is_replayable = engine.state.has_records and _is_replayable(engine.state, reading)
         # Thread time: by the clock, ticks on a busy machine would be cut short and backlogs grow.
@@ -320,7 +323,7 @@ class TickStore:
         journal = None if is_housekeeping or not is_replayable else warm.journal
         if journal is not None:
             journal.append(folded_to, result.as_of, (reading.quotes, reading.trades))
-        version = self._new_version(result.as_of)
+        version = self._new_version(tick.clock_as_of)
         tick_write = TickWrite(
             tick.names,
             self._limits,
@@ -335,7 +338,7 @@ class TickStore:
             commands[-1:-1] = [("HSET", tick.names[0], keys.CORRECTED_AT, warm.corrected_at)]
 
         def note_written() -> None:
-            warm.version = version
+            warm.version, warm.ticked_at = version, tick.clock_as_of
             warm.journal = journal or Journal(result.as_of)
             self._store_warm(tick.ticker, warm)
 
@@ -511,7 +514,14 @@ class TickStore:
             engine = self._restore_engine(tick.ticker, stored_ticker.fields)
             published = PublishedKeys(as_of=self._believed(tick, stored_ticker))
             corrected_at = int(read_stamp(stored_ticker.fields.get(keys.CORRECTED_AT)) or 0)
-            return WarmTicker(version, engine, published, key_check, corrected_at=corrected_at)
+            return WarmTicker(
+                version,
+                engine,
+                published,
+                key_check,
+                ticked_at=int(read_ticked_at(stored_ticker.fields["version"]) or 0),
+                corrected_at=corrected_at,
+            )
         except StateUnreadable as error:
             fault = str(error)[:200]
             _log.warning("state unreadable, rebuilding", ticker=tick.ticker, error=fault)

@@ -1,16 +1,18 @@
 """Follow tickers without end: yield what newly meets a condition, as soon as a tick tells it."""
 
 import time
-from collections.abc import Callable, Iterable, Iterator
-from typing import Any
+from collections.abc import Iterable, Iterator
+from typing import Any, Protocol
 
 import redis
 
+from app.answers.freshness import STALE_INTERVALS
 from app.core import clock
 from app.core.errors import StoreUnavailable
 from app.core.settings import Settings
 from app.storage.keys import ticked_channels
-from app.waiting.looks import LookReader
+from app.waiting.looks import LookReader, TickerLook
+from app.waiting.silences import Silences, TickChange
 from app.waiting.watch import Matches, Watch
 
 RETRY_SECONDS = 2.0
@@ -18,21 +20,30 @@ RETRY_SECONDS = 2.0
 SILENT_SECONDS = 5.0
 
 
-def follow(
-    settings: Settings, watch: Watch, tell_trouble: Callable[[str | None], None]
-) -> Iterator[list[Matches]]:
+class Teller(Protocol):
+    """Tells whoever follows tickers why nothing can be found."""
+
+    def trouble(self, cause: str | None) -> None:
+        """Tell why Redis can't be asked, and None once it can."""
+
+    def ticks(self, change: TickChange) -> None:
+        """Tell that ticks of a ticker stopped, or come again."""
+
+
+def follow(settings: Settings, watch: Watch, teller: Teller) -> Iterator[list[Matches]]:
     """Yield what newly meets the watch's condition; its cursors are behind it then.
 
-    `tell_trouble` is told why Redis can't be asked, and None once it can: nothing is lost meanwhile
-    that Redis keeps.
+    While Redis can't be asked, nothing is lost that it keeps.
     """
     looks = LookReader.from_settings(settings)
+    silent_seconds = max(SILENT_SECONDS, float(STALE_INTERVALS * settings.interval_seconds))
+    silences = Silences(watch.tickers, silent_seconds, time.monotonic())
     try:
         while True:
             try:
-                yield from _follow(settings, watch, looks, tell_trouble)
+                yield from _follow(settings, watch, looks, silences, teller)
             except (redis.RedisError, OSError, StoreUnavailable) as error:
-                tell_trouble(str(error))
+                teller.trouble(str(error))
                 time.sleep(RETRY_SECONDS)
     finally:
         looks.close()
@@ -42,27 +53,31 @@ def _follow(
     settings: Settings,
     watch: Watch,
     looks: LookReader,
-    tell_trouble: Callable[[str | None], None],
+    silences: Silences,
+    teller: Teller,
 ) -> Iterator[list[Matches]]:
     prefix = ticked_channels(settings.redis_database)
     with redis.Redis.from_url(settings.redis_url) as client, client.pubsub() as channel:
         channel.subscribe(*(prefix + name for name in watch.tickers))
         due: Iterable[str] = watch.tickers
+        silences.begin_again(time.monotonic())
         while True:
-            found = _look(watch, looks, due)
-            tell_trouble(None)
-            if found:
+            seen = _look(watch, looks, due)
+            teller.trouble(None)
+            for change in silences.note(seen, time.monotonic()):
+                teller.ticks(change)
+            taken = (watch.take(look, clock.now_ms()) for look in seen)
+            if found := [matches for matches in taken if matches]:
                 yield found
             else:
-                due = _next_ticked(channel, prefix) or watch.tickers
+                ticked = _next_ticked(channel, prefix)
+                due = ticked | silences.overdue(time.monotonic()) if ticked else watch.tickers
 
 
-def _look(watch: Watch, looks: LookReader, tickers: Iterable[str]) -> list[Matches]:
+def _look(watch: Watch, looks: LookReader, tickers: Iterable[str]) -> list[TickerLook]:
     now_ms = clock.now_ms()
     oldest = {name: watch.oldest_ms(name, now_ms) for name in tickers}
-    read = looks.read(oldest, watch.condition.windows)
-    found = [watch.take(look, clock.now_ms()) for look in read.values()]
-    return [matches for matches in found if matches]
+    return [*looks.read(oldest, watch.condition.windows).values()]
 
 
 def _next_ticked(channel: Any, prefix: str) -> set[str]:  # noqa: ANN401 - redis-py's, untyped

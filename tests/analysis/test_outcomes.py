@@ -120,8 +120,8 @@ def with_events(mids: list[int], is_noticed: Callable[[int], bool]) -> Outcomes:
 
 LEAST_HELD = {10: 0.87, 60: 0.87, 300: 0.87}
 """95 % less two and a half standard errors of 80 draws."""
-WIDTHS = {10: (0.8, 1.3), 60: (0.85, 1.5), 300: (0.9, 1.9)}
-"""Mean margin over 1.96 standard deviations of the means: longer moves share their spans."""
+WIDTHS = {10: (0.8, 1.3), 60: (0.8, 1.3), 300: (0.8, 1.3)}
+"""Mean margin over 1.96 standard deviations of the means."""
 
 
 def test_the_intervals_hold_the_baseline_where_events_fall_at_random() -> None:
@@ -194,7 +194,8 @@ def test_a_sleep_drops_what_it_cuts() -> None:
 
 def test_a_stored_state_goes_on_with_the_same_totals() -> None:
     engine = Engine.new("TEST")
-    engine.state.outcomes.totals.add_event_block("wall|bid", 1, RunningBlock(3, 1.5, 2, 1), 5)
+    block, baseline = RunningBlock(3, 1.5, 2, 1), RunningBlock(300, 12.5, 140, 100)
+    engine.state.outcomes.totals.add_event_block("wall|bid", 1, block, baseline, 5)
     engine.state.outcomes.totals.revision = 4
 
     whole = encode_state(engine.state)

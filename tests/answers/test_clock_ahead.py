@@ -1,5 +1,6 @@
 """What is said of ticks ahead of the reader's clock, whichever of the clocks is wrong."""
 
+import re
 import time
 from collections.abc import Iterator
 from contextlib import closing
@@ -70,6 +71,30 @@ def test_the_status_has_the_trouble_and_advises_on_clocks_not_on_starting(
     for troubles in (status.troubles, ready.troubles):
         assert "clocks differ" in troubles[0]
         assert not any("start `celery" in trouble for trouble in troubles)
+
+
+@pytest.mark.parametrize("delay_seconds", [10, 900])
+def test_a_tick_ahead_of_a_feed_that_is_behind_is_flagged_though_its_as_of_lies_before_the_clock(
+    redis_client: redis.Redis, settings: Settings, delay_seconds: int
+) -> None:
+    ahead_seconds = 8
+    ticked(redis_client, delay_seconds - ahead_seconds)
+    redis_client.hset(keys.LAGS, "SPY", delay_seconds)
+    ticked_at_ms = int(time.time() + ahead_seconds) * 1000
+    redis_client.hset("orderflow:state:SPY", "version", f"{ticked_at_ms}-5f-7")
+
+    with closing(Reader.from_settings(settings)) as reader:
+        answer = build_answer(reader.snapshot("SPY", 60))
+        overview = reader.overview()
+    status = HealthInspector(redis_client, settings).status()
+
+    assert answer.as_json()["ahead"] is True
+    assert answer.note is not None
+    assert re.match(r"the newest tick is \d\.\d s ahead of this clock", answer.note)
+    assert overview.tickers[0].flags[-1] == "ahead"
+    assert overview.cause is not None
+    assert "clock" in overview.cause
+    assert list(status.ticks_ahead) == ["SPY"]
 
 
 @pytest.mark.parametrize("age_seconds", [-1, 0, 1])

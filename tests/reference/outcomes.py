@@ -71,8 +71,11 @@ def row(
     found: dict[str, float] = {"n": n, "blocks": len(blocks)}
     if n < MIN_N or len(blocks) < MIN_BLOCKS:
         return found | {"insufficient": True}
-    mean, error = mean_and_error([move.bps for move in own], own)
-    margin = t_975(len(blocks) - 1) * error
+    mean = fmean(move.bps for move in own)
+    counts = [sum(move.block == block for move in own) for block in blocks]
+    effective = n**2 / sum(count**2 for count in counts)
+    error = difference_error(own, list(after.values())) * math.sqrt(effective / (effective - 1))
+    margin = t_975(max(1, math.floor(effective) - 1)) * error
     found |= {"mean_bps": mean, "low_bps": mean - margin, "high_bps": mean + margin}
     for name, sign in (("up", 1), ("unchanged", 0), ("down", -1)):
         is_so = [float(_sign(move.bps) == sign) for move in own]
@@ -80,7 +83,7 @@ def row(
         if 0 < share < 1:
             effect = max(1.0, error**2 / (share * (1 - share) / n))
         else:
-            effect = sum(sum(m.block == block for m in own) ** 2 for block in blocks) / n
+            effect = sum(count**2 for count in counts) / n
         low, high = wilson(share, n / effect)
         found |= {name: share, f"{name}_low": low, f"{name}_high": high}
     return found | baseline(own, after, t_975)
@@ -110,6 +113,20 @@ def baseline(
         found["baseline_low_bps"] = found["baseline_mean_bps"] - margin
         found["baseline_high_bps"] = found["baseline_mean_bps"] + margin
     return found
+
+
+def difference_error(own: list[Move], every: list[Move]) -> float:
+    """Return the standard error of how far the mean of `own` lies from that of `every` move.
+
+    What a block holds counts as one draw: its own moves, and all of its moves to compare with, each
+    less their mean and over their number.
+    """
+    draws: dict[tuple[int, int], float] = defaultdict(float)
+    for sign, moves_of in ((1.0, own), (-1.0, every)):
+        mean = fmean(move.bps for move in moves_of)
+        for move in moves_of:
+            draws[move.block] += sign * (move.bps - mean) / len(moves_of)
+    return math.hypot(*draws.values())
 
 
 def mean_and_error(values: list[float], own: list[Move]) -> tuple[float, float]:

@@ -89,8 +89,9 @@ def test_what_is_published_is_what_a_right_clock_would_have_published(
 
 
 @pytest.mark.parametrize("ahead", [4, 120, 3600, 86_400])
+@pytest.mark.parametrize("is_taken_over", [False, True], ids=["same worker", "another worker"])
 def test_of_a_delayed_feed_what_is_published_is_what_a_right_clock_would_have_published(
-    redis_client: redis.Redis, settings: Settings, now: int, ahead: int
+    redis_client: redis.Redis, settings: Settings, now: int, ahead: int, *, is_taken_over: bool
 ) -> None:
     delay = 900
 
@@ -100,13 +101,36 @@ def test_of_a_delayed_feed_what_is_published_is_what_a_right_clock_would_have_pu
         publish(redis_client, TICKER, steady(now - delay - 60, 59))
         store = TickStore(settings)
         ticked(store, *range(now - 59, now - 8), *wrong)
-        assert set(ticked(store, *range(now - 5, now))) == {"written"}
+        then = TickStore(settings) if is_taken_over else store
+        assert set(ticked(then, *range(now - 5, now))) == {"written"}
         assert stored_as_of(redis_client) == second(now - delay - 1)
         return published(redis_client)
 
     calm, found = run([]), run([now + ahead, now + ahead + 1, now + ahead + 2])
     assert quality(redis_client)["clock_corrected_at"] == second(now - 5)
     assert redis_client.hget(keys.LAGS, TICKER) == str(delay).encode()
+    assert lasting(found) == lasting(calm)
+
+
+@pytest.mark.parametrize("delay", [0, 900])
+def test_ticks_ahead_are_taken_back_with_the_longest_interval(
+    redis_client: redis.Redis, settings: Settings, now: int, delay: int
+) -> None:
+    configured = settings.model_copy(update={"interval_seconds": 30})
+    due = now - (START_MS // 1000 + now) % 30
+
+    def run(wrong: list[int]) -> dict[str, Any]:
+        redis_client.flushall()
+        if delay:
+            redis_client.hset(keys.LAGS, TICKER, delay)
+        publish(redis_client, TICKER, steady(due - delay - 240, 239))
+        ticked(TickStore(configured), *range(due - 180, due - 30, 30), *wrong)
+        assert ticked(TickStore(configured), due - 30, due) == ["written", "written"]
+        assert stored_as_of(redis_client) == second(due - delay)
+        return published(redis_client)
+
+    calm, found = run([]), run([due + 120, due + 150])
+    assert quality(redis_client)["clock_corrected_at"] == second(due - 30)
     assert lasting(found) == lasting(calm)
 
 
@@ -156,6 +180,35 @@ def test_two_jumps_ahead_are_taken_back_to_before_the_first(
 
     assert ticked(store, now - 1) == ["written"]
     assert "rebuilt_at" not in quality(redis_client)
+
+
+def test_two_jumps_ahead_of_a_delayed_feed_are_taken_back_to_before_the_first(
+    redis_client: redis.Redis, settings: Settings, now: int
+) -> None:
+    delay = 900
+    redis_client.hset(keys.LAGS, TICKER, delay)
+    publish(redis_client, TICKER, steady(now - delay - 60, 59))
+    ticked(TickStore(settings), *range(now - 30, now - 8), now + 120, now + 121)
+    ticked(TickStore(settings), now + 400, now + 401)
+
+    assert ticked(TickStore(settings), now - 1) == ["written"]
+    assert stored_as_of(redis_client) == second(now - 1 - delay)
+    assert "rebuilt_at" not in quality(redis_client)
+
+
+def test_a_worker_that_begins_while_clocks_are_ahead_learns_no_lag_from_them(
+    redis_client: redis.Redis, settings: Settings, now: int
+) -> None:
+    delay, ahead = 900, 120
+    redis_client.hset(keys.LAGS, TICKER, delay)
+    publish(redis_client, TICKER, steady(now - delay - 60, 59))
+    ticked(TickStore(settings), *range(now - 30, now - 8))
+    beginner = TickStore(settings)
+    for step in range(8):
+        publish(redis_client, TICKER, steady(now - delay + step, 1))
+        ticked(beginner, now + ahead + step)
+
+    assert redis_client.hget(keys.LAGS, TICKER) == str(delay).encode()
 
 
 @pytest.mark.parametrize("behind_seconds", [10, 120, 3600])

@@ -1,5 +1,6 @@
 """Tickers whose records keep coming late, or delayed: what ticks publish of them."""
 
+import itertools
 import json
 import random
 from collections.abc import Callable
@@ -14,7 +15,7 @@ from app.storage import keys
 from app.storage.active_tickers import ActiveTickers
 from app.storage.tick_store import TickStore
 from tests.broker import publish
-from tests.builders import START_MS
+from tests.builders import START_MS, quote
 from tests.storage.test_tick_store import Records, busy_feed, published
 
 TICKER = "SPY"
@@ -153,7 +154,7 @@ def test_a_ticker_found_by_discovery_gives_what_the_feed_in_time_gives(
 ) -> None:
     records = busy_feed(15, 500)
     shift = int(lag) * 1000
-    discovery, store = ActiveTickers(redis_client, keys.Keys()), new_store()
+    discovery, store = ActiveTickers(redis_client, keys.Keys(), lambda: 0.0), new_store()
     coming = sorted(records, key=lambda record: -record.stamp)
     clock = [as_of + shift for as_of in ticks_of(records, after_seconds=0)]
     for now in clock:
@@ -172,6 +173,21 @@ def test_a_ticker_found_by_discovery_gives_what_the_feed_in_time_gives(
     ticks = range(ticks_of(records, after_seconds=0).start, newest + 1, 1000)
     replay(redis_client, records, ticks, lambda _: in_time)
     assert found == results(redis_client)
+
+
+def test_a_record_that_came_while_discovery_read_is_as_late_as_it_was_read(
+    redis_client: redis.Redis,
+) -> None:
+    delay_ms, reading_seconds = 900_000, 0.15
+    stopwatch = itertools.count()
+    discovery = ActiveTickers(redis_client, keys.Keys(), lambda: next(stopwatch) * reading_seconds)
+    for number in range(4):
+        now = START_MS + delay_ms + number * 1000
+        # It came 50 ms after discovery had asked for the time.
+        publish(redis_client, TICKER, [quote(at=number + 0.05)])
+        discovery.scan_slice(now)
+
+    assert stored_lag(redis_client) == b"901"
 
 
 def test_an_outage_of_the_broker_leaves_no_lag_behind(

@@ -7,7 +7,7 @@ import redis
 
 from app.core.errors import SettingError
 from app.core.settings import Settings, read_settings
-from app.storage.keys import Keys
+from app.storage.keys import LAGS, Keys
 from app.storage.tick_store import TickStore
 from app.storage.trimming import RecordTrimmer
 from tests.broker import publish
@@ -24,18 +24,23 @@ RATE = 5
 class Deployment:
     """A ticker that is fed, ticked and trimmed with the shortest retention."""
 
-    def __init__(self, client: redis.Redis, settings: Settings, interval: int) -> None:
+    def __init__(
+        self, client: redis.Redis, settings: Settings, interval: int, delay: int = 0
+    ) -> None:
         short = {"retention_seconds": 60, "interval_seconds": interval}
         self._client, self._step_ms = client, interval * 1000
         configured = settings.model_copy(update=short)
         self._store = TickStore(configured)
         self._trimmer = RecordTrimmer(client, Keys(), configured)
-        self._now = 0
+        self._now = self._delay = delay
+        if delay:
+            client.hset(LAGS, TICKER, delay)
 
     def run_until(self, end: int, *, ticks: bool = True) -> None:
         """Feed each second's records, and tick where a tick is due."""
         for number in range(self._now + 1, end + 1):
-            publish(self._client, TICKER, steady(number - 0.9, number + 0.11, RATE))
+            stamped = number - self._delay
+            publish(self._client, TICKER, steady(stamped - 0.9, stamped + 0.11, RATE))
             if not ticks:  # as its lifetime ends
                 self._client.delete(f"orderflow:metrics:{TICKER}:10s")
             self._trimmer.trim_slice(second(number))
@@ -62,6 +67,19 @@ def test_windows_longer_than_the_retention_are_whole(
 
     assert (count, covered, quality) == (300 * RATE, 300.0, {})
     assert redis_client.zcard(f"orderflow:quotes:{TICKER}") <= (60 + 2 * interval + 10) * RATE
+
+
+@pytest.mark.parametrize("interval", INTERVALS)
+def test_windows_of_a_feed_delayed_by_more_than_the_retention_are_whole(
+    redis_client: redis.Redis, settings: Settings, interval: int
+) -> None:
+    deployed = Deployment(redis_client, settings, interval, delay=900)
+    deployed.run_until(1300)
+
+    count, covered, quality = deployed.window()
+
+    assert (count, covered, quality) == (300 * RATE, 300.0, {})
+    assert redis_client.hget(LAGS, TICKER) == b"900"
 
 
 @pytest.mark.parametrize("interval", INTERVALS)

@@ -27,7 +27,14 @@ pytestmark = pytest.mark.redis
 FABRICATED = 0x12345678
 ASIDE = f"orderflow:bad:state:{TICKER}"
 # Raise LAYOUT_NUMBER with each change of what is packed, and write its fingerprint down here.
-FINGERPRINTS = {1: 0xFDF750AE, 2: 0xE6A81DFB, 3: 0x8B5D5CFD, 4: 0xFB7BBDBD, 5: 0x5376FB28}
+FINGERPRINTS = {
+    1: 0xFDF750AE,
+    2: 0xE6A81DFB,
+    3: 0x8B5D5CFD,
+    4: 0xFB7BBDBD,
+    5: 0x5376FB28,
+    6: 0x23503D89,
+}
 
 
 def test_a_change_of_the_layout_gets_a_number() -> None:
@@ -112,6 +119,20 @@ def test_a_state_of_an_unknown_older_layout_is_rebuilt_and_said(
     publish(redis_client, TICKER, steady(0, 60))
     ticked(TickStore(settings), *range(1, 41))
     rewrite(redis_client, written_by)
+
+    assert ticked(TickStore(settings), 41, 42, 43) == ["overtaken", "written", "written"]
+    assert rebuilt_at(redis_client) == second(42)
+    assert redis_client.exists(ASIDE)
+
+
+def test_a_state_of_which_a_part_has_an_unknown_layout_is_rebuilt_and_said(
+    redis_client: redis.Redis, settings: Settings
+) -> None:
+    publish(redis_client, TICKER, steady(0, 60))
+    ticked(TickStore(settings), *range(1, 41))
+    body = (redis_client.hget(STATE, "outcomes") or b"")[4:]
+    mark = state_packing._checksum(body, FABRICATED)  # noqa: SLF001
+    redis_client.hset(STATE, "outcomes", mark + body)
 
     assert ticked(TickStore(settings), 41, 42, 43) == ["overtaken", "written", "written"]
     assert rebuilt_at(redis_client) == second(42)

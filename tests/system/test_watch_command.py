@@ -81,6 +81,30 @@ def test_each_is_posted_and_posted_again_where_that_failed(start: Start, market:
     assert "secret" not in running.said()
 
 
+def test_ticks_that_stop_and_come_again_are_told_once_while_others_go_on(
+    start: Start, market: Market, writer: KeyWriter
+) -> None:
+    writer.quote("QQQ")
+    writer.discovered("QQQ")
+    writer.tick("QQQ")
+    running = start("app", "watch", "SPY", "QQQ", "--when", "icebergs")
+    wait_until(lambda: "watching SPY, QQQ" in running.said(), "the command watches")
+
+    def said_while_others_tick(line: str) -> bool:
+        market.tick("QQQ")
+        return line in running.said()
+
+    wait_until(lambda: said_while_others_tick("SPY: no tick for "), "it tells of the silence")
+    assert "start `celery" in running.said()
+    market.notice(ticker="QQQ", return_minutes=34.0)
+    wait_until(lambda: said_while_others_tick("once in 34 min"), "it goes on with others")
+    assert running.said().count("SPY: no tick for ") == 1
+    assert "orderflow: QQQ: " not in running.said()
+
+    market.tick("SPY")
+    wait_until(lambda: "orderflow: SPY: ticks again, after " in running.said(), "it tells of it")
+
+
 @pytest.mark.usefixtures("market")
 @pytest.mark.parametrize(
     ("options", "fault"),

@@ -1,7 +1,8 @@
--- Take back what ticks wrote whose `as_of` was ahead of the clock.
+-- Take back what ticks wrote whose clock was ahead.
 --
 -- The state as it was kept before them becomes the state again. If none was kept, or it is ahead too,
--- there is no state, and the ticker is built anew from its records.
+-- there is no state, and the ticker is built anew from its records. A version begins with the time of
+-- the tick that wrote it: the `as_of` of a delayed feed lies before that.
 --
 -- KEYS  1 state  2 kept state  3 bars  4 patterns
 -- ARGV  1 version of the state  2 `as_of` by the caller's clock  3 how far ahead is believed, in ms
@@ -10,18 +11,23 @@
 -- Returns 1 if that was done; 0 if the state is another one, or is not ahead by this server's clock:
 -- then it is the caller's clock that is wrong.
 
-local state = redis.call('HMGET', KEYS[1], 'version', 'as_of')
 local time = redis.call('TIME')
-local server_ms = time[1] * 1000 + math.floor(time[2] / 1000)
-if state[1] ~= ARGV[1] or tonumber(state[2]) <= server_ms + tonumber(ARGV[3]) then
+local believed_ms = time[1] * 1000 + math.floor(time[2] / 1000) + tonumber(ARGV[3])
+
+local function is_ahead(version)
+  local ticked_at = tonumber(string.match(version or '', '^%d+') or '')
+  return ticked_at and ticked_at > believed_ms
+end
+
+local version = redis.call('HGET', KEYS[1], 'version')
+if version ~= ARGV[1] or not is_ahead(version) then
   return 0
 end
 
-local as_of = tonumber(ARGV[2])
-local events_to, bars_to = as_of, tonumber(ARGV[4])
-local kept = redis.pcall('HMGET', KEYS[2], 'as_of', 'recent')
+local events_to, bars_to = tonumber(ARGV[2]), tonumber(ARGV[4])
+local kept = redis.pcall('HMGET', KEYS[2], 'as_of', 'recent', 'version')
 local kept_as_of = not kept.err and kept[1] and tonumber(kept[1])
-if kept_as_of and kept_as_of <= as_of then
+if kept_as_of and not is_ahead(kept[3]) then
   redis.call('RENAME', KEYS[2], KEYS[1])
   redis.call('HSET', KEYS[1], 'version', ARGV[6])
   redis.call('EXPIRE', KEYS[1], ARGV[5])

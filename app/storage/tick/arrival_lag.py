@@ -46,7 +46,7 @@ class ArrivalLag:
 
     All times are of ticks, in ms: the `as_of` by the clock, before a settle time is subtracted.
     `stored_seconds` is the settle time that Redis holds; `least_lag` the lag, in seconds, of the
-    newest second whose records are counted. `is_set_back`: the clock was set back before this tick.
+    newest second whose records are counted.
     """
 
     interval_ms: int
@@ -54,7 +54,6 @@ class ArrivalLag:
     stored_seconds: int
     ticked_at: int
     least_lag: int
-    is_set_back: bool
     _watch_until: int
     _clock_offset: int
     _untrusted_until: int
@@ -69,7 +68,6 @@ class ArrivalLag:
         self.settle_seconds = self.stored_seconds = self.ticked_at = self.least_lag = 0
         self._watch_until = self._kept_seconds = self._kept_until = self._counted_at = 0
         self._clock_offset = self._untrusted_until = 0
-        self.is_set_back = False
         self._counts = []
         self._arrivals = []
 
@@ -101,8 +99,7 @@ class ArrivalLag:
         has_learned = self.ticked_at >= self._untrusted_until
         self.ticked_at = now
         # A tick that is overtaken by the next one is no step of the clock.
-        self.is_set_back = ahead_ms > 2 * self.interval_ms
-        if not self.is_set_back:
+        if ahead_ms <= 2 * self.interval_ms:
             return
         ahead_seconds = ahead_ms // SECOND_MS if has_learned else 0
         self.settle_seconds = max(0, self.settle_seconds - ahead_seconds)
@@ -118,6 +115,11 @@ class ArrivalLag:
                 less = max(0, lag - ahead_seconds)
                 by_lag[less] = by_lag.get(less, 0) + count
             arrivals.by_lag = by_lag
+
+    def distrust(self, now: int) -> None:
+        """Learn nothing from a tick whose clock is ahead of another one: all seems late by it."""
+        self._untrusted_until = max(self._untrusted_until, now + 1)
+        self._counts = []
 
     def as_of(self, now: int) -> int:
         """Return up to where a tick folds: a whole multiple of the interval."""
