@@ -78,13 +78,18 @@ def _far_numbers(
     told: set[str] = set()
     for name in sorted(ranks, key=lambda name: -abs(ranks[name] - 0.5)):
         rank, value = ranks[name], metrics.get(name)
-        if not left or min(rank, 1 - rank) > FAR_SHARE:
+        if not left or not is_far(rank):
             return
         if name in told or name not in NAMES or not isinstance(value, (int, float)):
             continue
         left -= 1
         told |= next((group for group in GROUPS if name in group), {name})
         yield f"{_said(name, metrics)}{when} {rank_words(rank)}"
+
+
+def is_far(rank: float) -> bool:
+    """Return whether a number is far from usual."""
+    return min(rank, 1 - rank) <= FAR_SHARE
 
 
 def _said(name: str, metrics: Mapping[str, Value]) -> str:
