@@ -255,11 +255,11 @@ def test_an_hour_shows_no_fewer_events_than_five_minutes(
         events=(*(five_minutes.events or ()), *older),
     )
 
-    shown, shown_over_an_hour = (
-        len(fit_to_budget(one, by(excess_tokens)).events or ()) for one in (five_minutes, hour)
-    )
+    shown, of_an_hour = (fit_to_budget(one, by(excess_tokens)) for one in (five_minutes, hour))
 
-    assert shown_over_an_hour >= shown
+    assert len(of_an_hour.events or ()) >= len(shown.events or ())
+    assert len(of_an_hour.ranks) + (of_an_hour.ranks_left_out or 0) == len(shown.ranks)
+    assert tokens_of(of_an_hour)[0] <= MAX_TEXT_TOKENS
 
 
 def an_hour_ago(i: int) -> EventRecord:
