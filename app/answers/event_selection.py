@@ -17,7 +17,7 @@ CURRENT_FACTOR: Final = 2.0
 RECENT_MS: Final = 10_000
 """How recently a closed event was noticed to be current: points, such as sweeps, last 1 s."""
 LONGEST_NOTICE_MS: Final = 120_000
-"""How long after its opening an event is noticed at most."""
+"""The most time from an event's opening to its notice."""
 
 
 class Selection(NamedTuple):
