@@ -3,27 +3,32 @@
     python -m benchmarks.relevance --quotes Q.csv.gz --trades T.csv.gz --ticker AAPL
     python -m benchmarks.relevance --simulated SPY --seed 1
 
-Every few seconds of the tape the tool is asked as it would have been then. Printed are the shares
-of events that were among the first three shown within 10 s of being noticed: of those that were
-planted (medium and large, into the tape, every ten minutes) and found, and of those that were the
-rarest of their five minutes by a ranking in hindsight; and the share of answers that show first the
-rarest event of their last five minutes.
+Every few seconds of the tape the events are selected as for an answer of then. Printed are the
+shares of events that were among the first three within 10 s of being noticed: of those that were
+the rarest of their five minutes by a ranking in hindsight; and of those that were planted (medium
+and large, into the tape, every ten minutes) and found. Apart are those that are rare: that come
+less often than every ten minutes, by the ranking in hindsight, and as known within the 10 s; what
+comes more often is counted, not shown. Then the share of moments whose rarest event of the last
+five minutes is shown first. `--answers` asks the tool itself, over a private Redis.
 """
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from random import Random
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import click
 
 from app.analysis.bars import SECOND_MS
+from app.analysis.patterns.events import Event
 from app.analysis.records import Quote, Record
+from app.answers.event_selection import MIN_RETURN_MINUTES
 from app.core.settings import Settings
 from app.evaluation.relevance import (
     SHOWN,
     Hindsight,
     ShownFirst,
+    fold_events,
     rarest_events,
     share_of_events,
     share_of_moments,
@@ -49,11 +54,13 @@ class Planted(NamedTuple):
     truth: TrueEvent
 
 
-def plant_throughout(tape: Tape, every_seconds: int) -> tuple[Tape, list[Planted]]:
+def plant_throughout(
+    tape: Tape, every_seconds: int, from_seconds: int = WARM_SECONDS
+) -> tuple[Tape, list[Planted]]:
     """Plant all kinds in turn, medium and large, into a tape from its warm part on."""
     draw = Random("relevance")  # noqa: S311 - a market, no secret
     records, planted = list(tape.records), []
-    at_ms = int(records[0].stamp // SECOND_MS + WARM_SECONDS) * SECOND_MS
+    at_ms = int(records[0].stamp // SECOND_MS + from_seconds) * SECOND_MS
     turns = [(kind, size) for size in ("medium", "large") for kind in KINDS if kind.needs_trades]
     turn = 0
     while at_ms + every_seconds * SECOND_MS < records[-1].stamp:
@@ -93,29 +100,37 @@ def shown_over(ticker: str, tape: Tape, every_seconds: int) -> Iterator[ShownFir
 
 
 def report(
-    ticker: str, tape: Tape, planted: Sequence[Planted], every_seconds: int, warm_seconds: int
-) -> list[str]:
-    """Return the lines of a tape's figures."""
-    shown = list(shown_over(ticker, tape, every_seconds))
-    hindsight = Hindsight.of(ticker, tape)
-    warm_ms = tape.records[0].stamp + warm_seconds * SECOND_MS
-    lines = [f"{ticker}: {len(shown)} answers, {len(hindsight.events)} events"]
-    for size in dict.fromkeys(one.size for one in planted):
-        truths = [one for one in planted if one.size == size]
-        found = {it.event.id: it.event for one in truths for it in _explained(hindsight, one)}
-        share = share_of_events(shown, found.values(), warm_ms)
-        lines.append(f"{size} planted, found: {share} ({len(truths)} planted)")
-        missed = [e for e in found.values() if not share_of_events(shown, [e], warm_ms).hits]
-        lines += [f"  not shown first: {event.type} {event.side} {event.id}" for event in missed]
-    rarest = list(rarest_events(shown, hindsight, warm_ms))
-    lines.append(f"rarest in hindsight: {share_of_events(shown, rarest, warm_ms)}")
-    lines.append(f"answers with the rarest first: {share_of_moments(shown, hindsight, warm_ms)}")
-    return lines
+    hindsight: Hindsight, shown: Sequence[ShownFirst], planted: Sequence[Planted], warm_ms: float
+) -> Iterator[str]:
+    """Yield the lines of a tape's figures, and of each rare event that was not shown."""
+    yield f"{len(shown)} answers, {len(hindsight.events)} events"
+    rarest = [*rarest_events(shown, hindsight, warm_ms)]
+    yield from _shares("rarest in hindsight", rarest, hindsight, shown)
+    if planted:
+        found = {it.id: it for one in planted for it in _explained(hindsight, one)}.values()
+        yield f"planted: {len(planted)}"
+        yield from _shares("planted and found", [*found], hindsight, shown)
+    yield f"moments with the rarest first: {share_of_moments(shown, hindsight, warm_ms)}"
 
 
-def _explained(hindsight: Hindsight, one: Planted) -> list[Any]:
+def _shares(
+    name: str, events: Sequence[Event], hindsight: Hindsight, shown: Sequence[ShownFirst]
+) -> Iterator[str]:
+    past = [hindsight.past(event) for event in events]
+    rare = [it for it in past if hindsight.soon_return_minutes(it) >= MIN_RETURN_MINUTES]
+    known = [it for it in past if it.soon_known_minutes() >= MIN_RETURN_MINUTES]
+    for which, of_them in (("", past), (", rare in hindsight", rare), (", known rare", known)):
+        yield f"{name}{which}: {share_of_events(shown, [it.event for it in of_them])}"
+    for it in rare:
+        if not share_of_events(shown, [it.event]).hits:
+            minutes, then = hindsight.soon_return_minutes(it), it.soon_known_minutes()
+            kind = f"{it.event.type} {it.event.side}"
+            yield f"  not shown: {kind}, {minutes:.1f} min, then {then:.1f}"
+
+
+def _explained(hindsight: Hindsight, one: Planted) -> list[Event]:
     return [
-        it
+        it.event
         for it in hindsight.events
         if it.event.type == one.kind.pattern and one.truth.explains(it.event, one.kind.grace_ms)
     ][:1]
@@ -135,7 +150,14 @@ _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 @click.option(
     "--warm", default=WARM_SECONDS, show_default=True, help="Seconds of past before any counts."
 )
+@click.option(
+    "--plant-every",
+    default=PLANTED_EVERY_SECONDS,
+    show_default=True,
+    help="Seconds from planting to planting.",
+)
 @click.option("--plain", is_flag=True, help="Plant nothing.")
+@click.option("--answers", is_flag=True, help="Ask the tool itself.")
 def main(  # noqa: PLR0913, PLR0917 - the options
     quotes: Path | None,
     trades: Path | None,
@@ -145,8 +167,10 @@ def main(  # noqa: PLR0913, PLR0917 - the options
     seconds: int | None,
     every: int,
     warm: int,
+    plant_every: int,
     *,
     plain: bool,
+    answers: bool,
 ) -> None:
     """Print how often what is rarest, or planted, is among the first three events shown."""
     if simulated is not None:
@@ -157,9 +181,12 @@ def main(  # noqa: PLR0913, PLR0917 - the options
         raise click.UsageError("give --quotes or --simulated")
     planted: list[Planted] = []
     if not plain:
-        tape, planted = plant_throughout(tape, PLANTED_EVERY_SECONDS)
-    for line in report(ticker, tape, planted, every, warm):
-        click.echo(line)
+        tape, planted = plant_throughout(tape, plant_every, warm)
+    shown, hindsight = fold_events(ticker, tape, every)
+    if answers:
+        shown = [*shown_over(ticker, tape, every)]
+    for line in report(hindsight, shown, planted, tape.records[0].stamp + warm * SECOND_MS):
+        click.echo(f"{ticker}: {line}")
 
 
 def _first(tape: Tape, seconds: int | None) -> Tape:

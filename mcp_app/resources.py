@@ -20,6 +20,11 @@ from mcp_app.deadlines import run_with_deadline
 from mcp_app.resource_addresses import PATTERNS, SNAPSHOT, TICKERS
 
 MAX_EVENTS = 20
+MORE = (
+    'analyze_order_flow_tool with history="1h", min_return_minutes=0, limit=100; '
+    "earlier ones with as_of and a shorter history"
+)
+"""How what the resource leaves out is reached."""
 
 
 def add_resources(server: MCPServer[Reader], reader: Reader) -> None:
@@ -73,4 +78,6 @@ def _patterns(reader: Reader, ticker: str) -> str:
     lines += [f"note: {snapshot.cause}"] if snapshot.cause else []
     now = round(snapshot.now_ms)
     lines += [f"- {event_line(event_facts(event), now)}" for event in events[:MAX_EVENTS]]
+    if len(events) > MAX_EVENTS:
+        lines.append(f"more: {MORE}")
     return "\n".join(lines)

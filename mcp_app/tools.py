@@ -9,7 +9,7 @@ from mcp.types import CallToolResult, ToolAnnotations
 from pydantic import Field
 
 from app.answers.answer_model import Answer
-from app.answers.ask import Detail, ask
+from app.answers.ask import AS_FITS, Detail, ask
 from app.answers.chart import ChartFacts, chart
 from app.answers.compare import Comparison, compare
 from app.answers.event_selection import MIN_RETURN_MINUTES
@@ -36,6 +36,7 @@ async def analyze_order_flow_tool(  # noqa: PLR0913, PLR0917 - the contract's ar
     min_return_minutes: Annotated[
         float, Field(description="count events that come more often")
     ] = MIN_RETURN_MINUTES,
+    limit: Annotated[int, Field(description="events, levels a side; 0: what fits")] = AS_FITS,
 ) -> Annotated[CallToolResult, Answer]:
     """Tell what a ticker's order flow was over the last `history`."""
     return await answer_rendered(
@@ -48,6 +49,7 @@ async def analyze_order_flow_tool(  # noqa: PLR0913, PLR0917 - the contract's ar
             detail=detail,
             as_of=as_of,
             min_return_minutes=min_return_minutes,
+            limit=limit,
         ),
     )
 

@@ -74,7 +74,7 @@ class DetectorDispatcher:
                 self._restart_failed(detector, error)
 
     def on_jump(self, side: int, visit: Visit, jump: int, before: Visit) -> None:
-        """Call `on_jump`: the best price is `jump` price units from that of 5 ms ago."""
+        """Call `on_jump`: the best price is `jump` price units above that of 5 ms ago."""
         for detector in self._jump_detectors:
             try:
                 detector.on_jump(self._state.context, side, visit, jump, before)

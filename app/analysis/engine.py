@@ -313,7 +313,7 @@ class Engine:
         totals.changes += 1
         totals.reversals += changes.add_change(stamp, departed.price, price)
         jump = changes.jump(stamp, departed.price, price)
-        totals.max_jump = max(totals.max_jump, jump)
+        totals.max_jump = max(totals.max_jump, abs(jump))
         self._dispatcher.on_jump(side, visit, jump, departed)
 
     def _fold_trade(self, trade: Trade) -> None:

@@ -306,6 +306,7 @@ PATTERNS: Final[tuple[Pattern, ...]] = (
         {"elapsed": "1 s after the jump"},
         (
             Evidence("ticks", TICKS, "the jump"),
+            Evidence("direction", WORD, "whether the new best is higher or lower", UP_AND_DOWN),
             Evidence("size_before_shares", SHARES, "size shown in the quote before"),
             Evidence("size_after_shares", SHARES, "size shown after it"),
         ),

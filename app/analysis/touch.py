@@ -91,13 +91,13 @@ class BestPriceChanges:
         return is_reversal
 
     def jump(self, stamp: float, before: int, price: int) -> int:
-        """Return the distance from the price that stood 5 ms ago."""
+        """Return how far a price is above the one that stood 5 ms ago."""
         recent = self.recent
         while recent and recent[0].at <= stamp - JUMP_MS:
             del recent[0]
         base = recent[0].price if recent else before
         recent.append(DepartedPrice(stamp, before))
-        return abs(price - base)
+        return price - base
 
 
 @dataclass(slots=True)

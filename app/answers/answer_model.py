@@ -73,6 +73,7 @@ class Answer(Reply):
         list[str], Field(description="not known yet in part of the history")
     ] = []
     ranks: Annotated[dict[str, Number], Field(description="share of its past below, 0..1")] = {}
+    ranks_left_out: Annotated[int | None, Field(description="usual ones")] = None
     ranks_window: Annotated[str | None, Field(description="the window that is ranked")] = None
     rank_windows: Annotated[int | None, Field(description="independent ones in the past")] = None
     behaviors: Annotated[dict[str, str], Field(description="on, off, or unknown: reason")] = {}
@@ -82,7 +83,9 @@ class Answer(Reply):
     open_patterns: Annotated[
         list[str] | None, Field(description="brief: open events, rarest first")
     ] = None
-    events_left_out: int | None = None
+    events_left_out: Annotated[
+        int | None, Field(description="to reach by limit, min_return_minutes")
+    ] = None
     other_events: Annotated[
         dict[str, list[Number]],
         Field(description="by type and side: how many, usual number"),

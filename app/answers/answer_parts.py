@@ -15,24 +15,40 @@ FULL_FROM_EVENTS: Final = 2
 """With ranks, a session and so many events there is no room for details."""
 MAX_OTHER_KINDS: Final = 6
 MIN_OTHER_KINDS: Final = 3
+MAX_LIMIT: Final = 100
+"""The most events, and levels a side, that may be asked for."""
 
 
 class AnswerParts(NamedTuple):
-    """How much of what may be left out an answer shows."""
+    """How much of what may be left out an answer shows.
+
+    `has_usual_ranks`: where ranks are of another time than the history, also those not far from
+    usual. `events_first`: levels give way before any event; they are the same over any history.
+    `has_old_and_far`: also events that ended in the older half of the history, and levels far off.
+    """
 
     events: int = MAX_EVENTS
     levels_a_side: int = MAX_LEVELS_A_SIDE
     other_kinds: int = MAX_OTHER_KINDS
     has_details: bool = True
+    has_usual_ranks: bool = True
     has_followed: bool = True
     headline_numbers: int = MOST_NUMBERS
     headline_parts: int = MOST_PARTS
+    events_first: bool = False
+    has_old_and_far: bool = False
+
+    @classmethod
+    def up_to(cls, limit: int) -> "AnswerParts":
+        """Return parts with `limit` events and levels a side, and all else whole."""
+        return cls(events=limit, levels_a_side=limit, other_kinds=MAX_LIMIT, has_old_and_far=True)
 
     def less(self, excess: int) -> "AnswerParts | None":
         """Return parts that cost about `excess` tokens less; None if nothing is left to leave out.
 
-        Details of the session and of metrics go first, then kinds of others, then what followed;
-        then the least rare events, down to three, before levels, and levels before the rest.
+        Details of the session and of metrics go first, then usual ranks, kinds of others, and what
+        followed; then the least rare events, down to three, before levels, and levels before the
+        rest. With `events_first` levels and the counts of others go before any event.
         """
         parts, saved = self, 0
         while saved <= excess:
@@ -47,15 +63,26 @@ class AnswerParts(NamedTuple):
         """Return the parts with the next piece left out, and about what that saves."""
         if self.has_details:
             return self._replace(has_details=False), 120
+        if self.has_usual_ranks:
+            return self._replace(has_usual_ranks=False), 60
         if self.other_kinds > MIN_OTHER_KINDS:
             return self._replace(other_kinds=MIN_OTHER_KINDS), 30
         if self.has_followed:
             return self._replace(has_followed=False), 30
-        if self.events > MIN_EVENTS or (self.events and not self.levels_a_side):
+        return self._next_of_lists()
+
+    def _next_of_lists(self) -> "tuple[AnswerParts, int] | None":
+        if self.events and not self._are_events_kept():
             return self._replace(events=self.events - 1), 55
         if self.levels_a_side:
             return self._replace(levels_a_side=self.levels_a_side - 1), 50
         return (self._replace(other_kinds=0), 30) if self.other_kinds else None
+
+    def _are_events_kept(self) -> bool:
+        """Return whether all else gives way before the next event."""
+        if self.events_first:
+            return self.levels_a_side > 0 or self.other_kinds > 0
+        return self.levels_a_side > 0 and self.events <= MIN_EVENTS
 
 
 class BriefSize(NamedTuple):

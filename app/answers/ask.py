@@ -3,14 +3,16 @@
 from typing import Literal, NamedTuple
 
 from app.answers.answer_model import Answer
+from app.answers.answer_parts import MAX_LIMIT, AnswerParts, BriefSize
 from app.answers.as_of_argument import parse_moment
 from app.answers.event_selection import MIN_RETURN_MINUTES, check_return_minutes
 from app.answers.history_argument import DEFAULT_HISTORY, parse_history
 from app.answers.reader import Reader
 from app.answers.rendering import RenderedReply, render
-from app.answers.ticker_answer import fit_brief_to_budget, fit_to_budget
+from app.answers.ticker_answer import build_answer, build_brief, fit_brief_to_budget, fit_to_budget
 from app.answers.token_estimate import tokens_at_most
 from app.core import clock
+from app.core.arguments import check_range
 
 Detail = Literal["full", "brief"]
 
@@ -19,6 +21,10 @@ MAX_JSON_TOKENS = 1500
 MAX_BRIEF_TOKENS = 200
 # Model tokens that the answer's id adds to text or JSON.
 ID_TOKENS = 11
+
+
+AS_FITS = 0
+"""The `limit` of an answer that shows as much as its size allows."""
 
 
 class RenderedAnswer(NamedTuple):
@@ -37,15 +43,19 @@ def ask(  # noqa: PLR0913 - the contract's arguments
     detail: Detail = "full",
     as_of: str = "",
     min_return_minutes: float = MIN_RETURN_MINUTES,
+    limit: int = AS_FITS,
 ) -> RenderedAnswer:
     """Return the order flow of `ticker` over exactly the last `history`.
 
-    Events that come more often than every `min_return_minutes` are counted, not shown. The
+    Events that come more often than every `min_return_minutes` are counted, not shown. `limit` asks
+    for so many events, and levels a side, whatever they cost; without it an answer shows what fits.
+    The
     renderings are returned too: they were made to count the answer's model tokens. Raises
     `BadTicker`, `BadHistory`, `BadMoment`, `BadQuestion`, `NoAnswer` or `StoreUnavailable`, each
     with a message for people.
     """
     check_return_minutes(min_return_minutes)
+    check_range("limit", limit, 0, MAX_LIMIT)
     snapshot = reader.snapshot(
         ticker,
         parse_history(history),
@@ -53,6 +63,13 @@ def ask(  # noqa: PLR0913 - the contract's arguments
         at_ms=parse_moment(as_of, clock.now_ms()),
     )
     is_brief = detail == "brief"
+    if limit:
+        answer = (
+            build_brief(snapshot, min_return_minutes=min_return_minutes, size=BriefSize(open=limit))
+            if is_brief
+            else build_answer(snapshot, min_return_minutes, AnswerParts.up_to(limit))
+        )
+        return RenderedAnswer(answer, render(answer))
     fit = fit_brief_to_budget if is_brief else fit_to_budget
     excess_of = excess_brief_tokens if is_brief else excess_tokens
     candidates: list[RenderedAnswer] = []

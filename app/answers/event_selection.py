@@ -1,5 +1,6 @@
 """Select the events that an answer shows, rarest first, and count the others."""
 
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Final, NamedTuple
 
@@ -15,6 +16,8 @@ CURRENT_FACTOR: Final = 2.0
 """A current event stands before a past one that is up to this much rarer."""
 RECENT_MS: Final = 10_000
 """How recently a closed event was noticed to be current: points, such as sweeps, last 1 s."""
+LONGEST_NOTICE_MS: Final = 120_000
+"""The most time from an event's opening to its notice."""
 
 
 class Selection(NamedTuple):
@@ -41,25 +44,37 @@ def select_events(
     history: HistoryBounds,
     min_return_minutes: float = MIN_RETURN_MINUTES,
     most: int = MAX_EVENTS,
+    *,
+    has_old: bool = False,
 ) -> Selection:
-    """Return the events to show: see `rarity` for their order.
+    """Return the events to show: see `Ranking.rarity` for their order.
 
-    Routine events are never shown. One that ended in the older half of the history is shown only if
-    it is rarer than all that are current or newer.
+    Routine events are never shown. Unless `has_old`, one that ended in the older half of the
+    history is shown only if it is rarer than all that are current or newer.
     """
     events = tuple(events)
+    ranking = Ranking.of(events, history.end_ms)
     rare = (event for event in events if not is_routine(event, min_return_minutes))
-    ranked = by_rarity(rare, history.end_ms, min_return_minutes)
+    ranked = sorted(rare, key=ranking.rarity, reverse=True)
+    if not has_old:
+        ranked = _without_outshone(ranked, history, ranking)
+    shown = tuple(ranked[:most])
+    others = (event for event in events if not any(event is one for one in shown))
+    return Selection(shown, tuple(others))
+
+
+def _without_outshone(
+    ranked: Sequence[EventRecord], history: HistoryBounds, ranking: "Ranking"
+) -> list[EventRecord]:
+    """Leave out what ended in the older half of the history, unless rarer than all newer events."""
     newer = [event for event in ranked if _ended_after(event, history.middle_ms)]
-    rarest = rarity(newer[0], history.end_ms) if newer else _LEAST
+    rarest = ranking.rarity(newer[0]) if newer else _LEAST
     older = [
         event
         for event in ranked
-        if not _ended_after(event, history.middle_ms) and rarity(event, history.end_ms) > rarest
+        if not _ended_after(event, history.middle_ms) and ranking.rarity(event) > rarest
     ]
-    shown = tuple([*older, *newer][:most])
-    others = (event for event in events if not any(event is one for one in shown))
-    return Selection(shown, tuple(others))
+    return [*older, *newer]
 
 
 def check_return_minutes(minutes: float) -> None:
@@ -75,10 +90,12 @@ def is_routine(event: EventRecord, min_return_minutes: float = MIN_RETURN_MINUTE
 def by_rarity(
     events: Iterable[EventRecord], now_ms: float, min_return_minutes: float = MIN_RETURN_MINUTES
 ) -> list[EventRecord]:
-    """Return events rarest first, routine ones last, also behind unranked ones; see `rarity`."""
+    """Return events rarest first, routine ones last, also behind unranked ones."""
+    events = tuple(events)
+    ranking = Ranking.of(events, now_ms)
 
     def place(event: EventRecord) -> tuple[bool, Rarity]:
-        return not is_routine(event, min_return_minutes), rarity(event, now_ms)
+        return not is_routine(event, min_return_minutes), ranking.rarity(event)
 
     return sorted(events, key=place, reverse=True)
 
@@ -87,17 +104,48 @@ Rarity = tuple[bool, float, float, float]
 _LEAST: Final[Rarity] = (False, 0.0, 0.0, 0.0)
 
 
-def rarity(event: EventRecord, now_ms: float) -> Rarity:
-    """Return a sort key: return period, doubled while current, then statistic over threshold.
+class Ranking(NamedTuple):
+    """The order of one ticker's events by rarity, as of a moment.
 
-    An event without a return period, as of a young ticker, ranks behind those with one and by its
-    statistic over its threshold; of equal ones the newest is first.
+    `statistics` are those of its events by type, in their order; empty where all have a return
+    period.
     """
-    factor = CURRENT_FACTOR if is_current(event, now_ms) else 1.0
-    ratio = over_threshold(event) or 0.0
-    if event.return_minutes is None:
-        return False, factor * ratio, 0.0, event.noticed_at
-    return True, factor * event.return_minutes, ratio, event.noticed_at
+
+    now_ms: float
+    statistics: Mapping[str, Sequence[float]]
+
+    @classmethod
+    def of(cls, events: Sequence[EventRecord], now_ms: float) -> "Ranking":
+        """Return the ranking of some events among themselves."""
+        if all(event.return_minutes is not None for event in events):
+            return cls(now_ms, {})
+        statistics: dict[str, list[float]] = {}
+        for event in events:
+            if event.statistic is not None:
+                statistics.setdefault(event.type, []).append(event.statistic)
+        return cls(now_ms, {kind: sorted(found) for kind, found in statistics.items()})
+
+    def rarity(self, event: EventRecord) -> Rarity:
+        """Return a sort key: return period, doubled while current; of equal ones the newest first.
+
+        Events without a return period, as of a young ticker, rank behind those with one. As return
+        periods are, theirs is by how many of their type are greater, among the events at hand: so
+        the greatest of each type stand before the second of any, of rare types first.
+        """
+        factor = CURRENT_FACTOR if is_current(event, self.now_ms) else 1.0
+        if event.return_minutes is not None:
+            return (
+                True,
+                factor * event.return_minutes,
+                over_threshold(event) or 0.0,
+                event.noticed_at,
+            )
+        if event.statistic is None:
+            return False, 0.0, 0.0, event.noticed_at
+        alike = self.statistics[event.type]
+        greater = len(alike) - bisect_right(alike, event.statistic)
+        equal = len(alike) - greater - bisect_left(alike, event.statistic) - 1
+        return False, factor / (greater + equal / 2 + 0.5), -float(len(alike)), event.noticed_at
 
 
 def is_current(event: EventRecord, now_ms: float) -> bool:

@@ -5,13 +5,15 @@ from typing import Final
 
 from app.answers.event_words import how_rare, size_text, what_happened
 from app.answers.schema import short
+from app.answers.utc_times import utc_clock
 from app.storage.published import EventRecord, Value
 
 FAR_SHARE: Final = 0.1
 """A number is far from usual where at most this share of the past was as far on its side."""
 MOST_NUMBERS: Final = 2
 MOST_PARTS: Final = 2
-"""The first parts of an event's template are said here; with fewer, how rare it is is not."""
+"""The first parts of an event's template are said here; with fewer, how rare it is is not, and
+without any neither is when it was noticed."""
 
 NAMES: Final[Mapping[str, str]] = {
     "spread_bps": "mean spread {} bp",
@@ -66,8 +68,9 @@ def headline(  # noqa: PLR0913 - what there is to say, and how much of it
 
 def _rarest(shown: Sequence[EventRecord], most_parts: int) -> Iterator[str]:
     for event in shown[:1]:
-        rare = f" ({how_rare(event)})" if most_parts >= MOST_PARTS else ""
-        yield f"{what_happened(event, most_parts)}{rare}"
+        when = "open" if event.status == "open" else f"at {utc_clock(event.noticed_at)}"
+        rare = f"{how_rare(event)}, " if most_parts >= MOST_PARTS else ""
+        yield what_happened(event, most_parts) + (f" ({rare}{when})" if most_parts else "")
 
 
 def _far_numbers(
@@ -78,13 +81,18 @@ def _far_numbers(
     told: set[str] = set()
     for name in sorted(ranks, key=lambda name: -abs(ranks[name] - 0.5)):
         rank, value = ranks[name], metrics.get(name)
-        if not left or min(rank, 1 - rank) > FAR_SHARE:
+        if not left or not is_far(rank):
             return
         if name in told or name not in NAMES or not isinstance(value, (int, float)):
             continue
         left -= 1
         told |= next((group for group in GROUPS if name in group), {name})
         yield f"{_said(name, metrics)}{when} {rank_words(rank)}"
+
+
+def is_far(rank: float) -> bool:
+    """Return whether a number is far from usual."""
+    return min(rank, 1 - rank) <= FAR_SHARE
 
 
 def _said(name: str, metrics: Mapping[str, Value]) -> str:

@@ -17,17 +17,17 @@ def near_levels(
     mid: float | None,
     as_of_ms: float,
     most_a_side: int = MAX_LEVELS_A_SIDE,
+    *,
+    has_far: bool = False,
 ) -> list[LevelRecord]:
     """Return the levels of each side, bids first: newly tested ones, then the nearest to the mid.
 
-    Only levels that were the best price in the last 5 min, and older ones of the last 10 min
-    between the prices of those.
+    Unless `has_far`, only levels that were the best price in the last 5 min, and older ones of the
+    last 10 min between the prices of those.
     """
     found = list(levels)
     recent = [level.price for level in found if as_of_ms - level.last_seen <= RECENT_MS]
-    if not recent:
-        return []
-    low, high = min(recent), max(recent)
+    low, high = min(recent, default=0.0), max(recent, default=0.0)
 
     def is_near(level: LevelRecord) -> bool:
         unseen_ms = as_of_ms - level.last_seen
@@ -37,7 +37,7 @@ def near_levels(
         is_old = as_of_ms - level.last_seen > NEWLY_TESTED_MS
         return is_old, 0.0 if mid is None else abs(level.price - mid), -level.last_seen
 
-    ranked = sorted((level for level in found if is_near(level)), key=place)
+    ranked = sorted((level for level in found if has_far or is_near(level)), key=place)
     return [
         level
         for side in SIDE_NAMES

@@ -14,6 +14,7 @@ from app.answers.diagnosis import (
     describe_refused_writes,
     why_no_tick,
 )
+from app.answers.event_selection import LONGEST_NOTICE_MS, RECENT_MS
 from app.answers.freshness import (
     STALE_INTERVALS,
     describe_ahead,
@@ -52,8 +53,6 @@ WINDOW_SECONDS = WINDOWS[WINDOW]
 MAX_TICKERS_READ = 2000
 # The newest events read of a ticker whose state does not list the open ones.
 MAX_EVENTS_A_TICKER = 500
-# How long an event without duration, such as a sweep, counts as current.
-RECENT_EVENT_MS = 10_000
 _BATCH = 100
 _STATE = (keys.OPEN_EVENTS, "as_of", keys.QUOTE_AT, keys.REJECTED, "version")
 _METRICS = (
@@ -206,8 +205,8 @@ class OverviewReader:
             for key, most in of_kind:
                 pipe.zrevrangebyscore(key, newest_ms, "-inf", 0, most, withscores=True)
             pipe.hmget(self._keys.state(name), *_STATE)
-            recent_ms = now_ms - lags.get(name, 0) * SECOND_MS - RECENT_EVENT_MS
-            recent = (self._keys.patterns(name), "+inf", recent_ms, 0, MAX_EVENTS_A_TICKER)
+            opened_ms = now_ms - lags.get(name, 0) * SECOND_MS - RECENT_MS - LONGEST_NOTICE_MS
+            recent = (self._keys.patterns(name), "+inf", opened_ms, 0, MAX_EVENTS_A_TICKER)
             pipe.zrevrangebyscore(*recent)
         replies = iter(_execute(pipe))
         return [_Replies(*five) for five in zip(*[replies] * len(_Replies._fields), strict=True)]
@@ -240,7 +239,7 @@ class OverviewReader:
         usable_ms = newest.usable_ms
         has_recent_tick = as_of_ms is not None and now_ms - as_of_ms <= ACTIVE_MS
         members = [*row.members(), *all_events] if has_recent_tick else []
-        events = events_after(members, name, now_ms - RECENT_EVENT_MS)
+        events = events_after(members, name, now_ms - RECENT_MS)
         flags = {
             "quiet": usable_ms is not None and is_quiet(now_ms - usable_ms, count, covered),
             "warming": usable_ms is not None

@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from typing import Annotated
+from typing import Annotated, NamedTuple
 
 from pydantic import Field
 
@@ -10,12 +10,14 @@ from app.analysis.pattern_table import PATTERN_SIDES, PATTERN_TYPES
 from app.answers.event_facts import EventFacts, event_facts
 from app.answers.event_selection import (
     MIN_RETURN_MINUTES,
+    Ranking,
+    Rarity,
     check_return_minutes,
+    is_current,
     is_routine,
-    rarity,
 )
 from app.answers.list_tickers import ReplyHeader, reply_header
-from app.answers.overview import RECENT_EVENT_MS, Overview, TickerSummary
+from app.answers.overview import Overview, TickerSummary
 from app.answers.reader import Reader
 from app.answers.schema import Flags
 from app.answers.ticker_text import EVENT_COLUMNS, event_line, id_line, shown
@@ -36,7 +38,13 @@ SORTS = {
 # Unless tickers are named, one takes at most this part of the rows.
 _SHARE = 3
 
-Found = tuple[EventRecord, TickerSummary]
+
+class Found(NamedTuple):
+    """A current event, how rare it is, and its ticker."""
+
+    event: EventRecord
+    rarity: Rarity
+    summary: TickerSummary
 
 
 class FoundEvent(EventFacts):
@@ -47,7 +55,7 @@ class FoundEvent(EventFacts):
 
 
 class Scan(ReplyHeader):
-    """Events that are open now, or opened in the last 10 s."""
+    """Events that are open now, or were noticed in the last 10 s."""
 
     events: list[FoundEvent]
     events_left_out: Annotated[
@@ -128,16 +136,16 @@ def scan(  # noqa: PLR0913 - the tool's arguments
     overview = reader.overview()
     names = _names_meant(overview, tickers)
     found = [
-        (event, summary)
-        for event, summary in _current_events(overview)
-        if (not types or event.type in types)
-        and (not sides or event.side in sides)
-        and (not names or summary.ticker in names)
-        and (event.strength or 0) >= min_strength
+        it
+        for it in _current_events(overview)
+        if (not types or it.event.type in types)
+        and (not sides or it.event.side in sides)
+        and (not names or it.summary.ticker in names)
+        and (it.event.strength or 0) >= min_strength
     ]
-    rare = [it for it in found if not is_routine(it[0], min_return_minutes)]
-    rare.sort(key=lambda it: (_KEYS[order](it[0], overview.now_ms), it[0].id), reverse=True)
-    rows = [_found_event(*it) for it in _shared_out(rare, limit, is_asked=bool(names))]
+    rare = [it for it in found if not is_routine(it.event, min_return_minutes)]
+    rare.sort(key=lambda it: (_KEYS[order](it), it.event.id), reverse=True)
+    rows = [_found_event(it) for it in _shared_out(rare, limit, is_asked=bool(names))]
     return Scan.model_validate(
         {
             **reply_header(overview, overview.not_read),
@@ -151,7 +159,8 @@ def scan(  # noqa: PLR0913 - the tool's arguments
 
 def _routine_counts(found: Sequence[Found], min_return_minutes: float) -> dict[str, int]:
     """Return how many routine events there are of each type and side, most first."""
-    kinds = (f"{it.type} {it.side}" for it, _ in found if is_routine(it, min_return_minutes))
+    events = (it.event for it in found)
+    kinds = (f"{it.type} {it.side}" for it in events if is_routine(it, min_return_minutes))
     return dict(Counter(kinds).most_common())
 
 
@@ -177,54 +186,52 @@ def _names_meant(overview: Overview, typed: Sequence[str]) -> set[str]:
 
 def _shared_out(ranked: Sequence[Found], limit: int, *, is_asked: bool) -> list[Found]:
     """Return the first `limit` events, of no ticker more than its share where others have some."""
-    is_alone = len({summary.ticker for _, summary in ranked}) == 1
+    is_alone = len({it.summary.ticker for it in ranked}) == 1
     most = limit if is_asked or is_alone else max(1, limit // _SHARE)
     rows: list[Found] = []
     taken: Counter[str] = Counter()
-    for event, summary in ranked:
-        if len(rows) < limit and taken[summary.ticker] < most:
-            taken[summary.ticker] += 1
-            rows.append((event, summary))
+    for it in ranked:
+        if len(rows) < limit and taken[it.summary.ticker] < most:
+            taken[it.summary.ticker] += 1
+            rows.append(it)
     return rows
 
 
-def _found_event(event: EventRecord, summary: TickerSummary) -> FoundEvent:
+def _found_event(found: Found) -> FoundEvent:
     return FoundEvent(
-        **event_facts(event).model_dump(),
-        ticker=summary.ticker,
-        flags=list(summary.flags),
+        **event_facts(found.event).model_dump(),
+        ticker=found.summary.ticker,
+        flags=list(found.summary.flags),
     )
 
 
 def _current_events(overview: Overview) -> Iterator[Found]:
     for summary in overview.tickers:
+        # A feed that is behind tells of its newest events later.
+        now_ms = overview.now_ms - summary.feed_lag_ms
+        ranking = Ranking.of(summary.events, now_ms)
         for event in summary.events:
-            # A feed that is behind tells of its newest events later.
-            if is_current(event, overview.now_ms - summary.feed_lag_ms):
-                yield event, summary
+            if is_current(event, now_ms):
+                yield Found(event, ranking.rarity(event), summary)
 
 
-def _rarity(event: EventRecord, now_ms: float) -> tuple[float, ...]:
+def _rarity(found: Found) -> tuple[float, ...]:
     """Return a sort key: rarest first, of equally rare ones the strongest for its ticker."""
-    *how_rare, _ = rarity(event, now_ms)
-    return *how_rare, *_strength(event, now_ms)
+    *how_rare, _ = found.rarity
+    return *how_rare, *_strength(found)
 
 
-def _strength(event: EventRecord, _now_ms: float) -> tuple[float, ...]:
+def _strength(found: Found) -> tuple[float, ...]:
+    event = found.event
     strength = -1.0 if event.strength is None else event.strength
     return strength, event.status == "open", event.opened_at
 
 
-def _newness(event: EventRecord, _now_ms: float) -> tuple[float, ...]:
-    return event.noticed_at, event.opened_at
+def _newness(found: Found) -> tuple[float, ...]:
+    return found.event.noticed_at, found.event.opened_at
 
 
 _KEYS = {RAREST: _rarity, STRONGEST: _strength, NEWEST: _newness}
-
-
-def is_current(event: EventRecord, now_ms: float) -> bool:
-    """Return whether an event is open or opened in the last 10 s."""
-    return event.status == "open" or event.opened_at > now_ms - RECENT_EVENT_MS
 
 
 def _tickers(overview: Overview) -> dict[str, object]:

@@ -10,7 +10,7 @@ from typing import Final
 
 from app.analysis.behavior_table import BEHAVIORS, DIRECTION_OF
 from app.analysis.metric_table import BRIEF, BRIEF_DIGITS, DETAILS, RANKED
-from app.analysis.windows import WEAK_EVENT_SECONDS
+from app.analysis.windows import WEAK_EVENT_SECONDS, WINDOW_SECONDS
 from app.answers.answer_model import Answer, Metrics
 from app.answers.answer_parts import (
     BRIEF_SIZES,
@@ -30,7 +30,7 @@ from app.answers.event_selection import (
     select_events,
 )
 from app.answers.event_words import how_rare
-from app.answers.headline import headline
+from app.answers.headline import headline, is_far
 from app.answers.level_selection import near_levels
 from app.answers.reader import TickerSnapshot
 from app.answers.rejected_records import rejected_facts
@@ -53,10 +53,12 @@ _BRIEF_NEEDS: Final = ("covered_seconds", "buy_volume", "sell_volume", *RANKED)
 
 
 def build_answer(
-    snapshot: TickerSnapshot, min_return_minutes: float = MIN_RETURN_MINUTES
+    snapshot: TickerSnapshot,
+    min_return_minutes: float = MIN_RETURN_MINUTES,
+    parts: AnswerParts = AnswerParts(),  # noqa: B008 - immutable
 ) -> Answer:
     """Return a snapshot as an answer: rounded, with the rarest events and nearest levels only."""
-    return _answer(snapshot, AnswerParts(), min_return_minutes)
+    return _answer(snapshot, parts, min_return_minutes)
 
 
 def fit_to_budget(
@@ -71,7 +73,11 @@ def fit_to_budget(
     rare = sum(not is_routine(event, min_return_minutes) for event in snapshot.events or ())
     # With ranks, a session and two events there never was room for details.
     is_full = bool(snapshot.ranks) and bool(snapshot.session) and rare >= FULL_FROM_EVENTS
-    parts = AnswerParts(has_details=not is_full)
+    parts = AnswerParts(
+        has_details=not is_full,
+        has_usual_ranks=bool(snapshot.ranked_metrics) and not is_full,
+        events_first=snapshot.history_seconds > max(WINDOW_SECONDS),
+    )
     while True:
         answer = _answer(snapshot, parts, min_return_minutes)
         tokens = excess(answer)
@@ -185,7 +191,11 @@ def _named(event: EventRecord) -> str:
 
 def _answer(snapshot: TickerSnapshot, parts: AnswerParts, min_return_minutes: float) -> Answer:
     selected = select_events(
-        snapshot.events or (), snapshot.bounds, min_return_minutes, parts.events
+        snapshot.events or (),
+        snapshot.bounds,
+        min_return_minutes,
+        parts.events,
+        has_old=parts.has_old_and_far,
     )
     return Answer.model_validate(
         {
@@ -247,6 +257,8 @@ def _numbers(
         if name not in ("as_of", "covered_seconds")
     }
     ranks = {name: round(rank, 2) for name, rank in snapshot.ranks.items() if name in metrics}
+    are_usual_left_out = bool(snapshot.ranked_metrics) and not parts.has_usual_ranks
+    said = {name: rank for name, rank in ranks.items() if is_far(rank) or not are_usual_left_out}
     left_out = frozenset[str]() if parts.has_details else DETAILS
     windows = snapshot.rank_windows if ranks else None
     return {
@@ -264,7 +276,8 @@ def _numbers(
         "metrics": {name: value for name, value in metrics.items() if name not in left_out},
         "metrics_left_out": sum(name in left_out for name in metrics) or None,
         "warming_metrics": warming_metrics(snapshot.metrics),
-        "ranks": ranks,
+        "ranks": said,
+        "ranks_left_out": len(ranks) - len(said) or None,
         "ranks_window": snapshot.ranks_window if ranks else None,
         "rank_windows": round(windows) if windows else None,
         "behaviors": {name: behavior_state(state) for name, state in snapshot.behaviors.items()},
@@ -296,7 +309,9 @@ def _events(snapshot: TickerSnapshot, selected: Selection, parts: AnswerParts) -
 def _levels(snapshot: TickerSnapshot, parts: AnswerParts) -> dict[str, object]:
     """Return the levels shown, and how many others there are."""
     mid, end_ms = mid_of(snapshot.metrics), snapshot.bounds.end_ms
-    levels = near_levels(snapshot.levels, mid, end_ms, parts.levels_a_side)
+    levels = near_levels(
+        snapshot.levels, mid, end_ms, parts.levels_a_side, has_far=parts.has_old_and_far
+    )
     return {
         "levels": [level_facts(level, mid, end_ms) for level in levels],
         "levels_left_out": len(snapshot.levels) - len(levels) or None,

@@ -177,8 +177,10 @@ def _ranks(answer: Answer, *, is_own: bool) -> Iterator[str]:
     if is_own:
         yield meaning
     else:
-        ranked = ", ".join(f"{name} {percent(rank)}" for name, rank in answer.ranks.items())
-        yield f"ranks of the last {answer.ranks_window} alone ({meaning}): {ranked}"
+        ranked = [f"{name} {percent(rank)}" for name, rank in answer.ranks.items()]
+        if answer.ranks_left_out is not None:
+            ranked.append(f"{answer.ranks_left_out} usual ones left out")
+        yield f"ranks of the last {answer.ranks_window} alone ({meaning}): {', '.join(ranked)}"
 
 
 def _joined(fields: Sequence[str], known: Mapping[str, object], ranks: Mapping[str, float]) -> str:

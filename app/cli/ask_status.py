@@ -1,10 +1,12 @@
 """The commands `orderflow ask` and `orderflow status`."""
 
 import sys
-from typing import NoReturn
+from typing import NoReturn, get_args
 
 import click
 
+from app.answers.answer_parts import MAX_LIMIT
+from app.answers.ask import AS_FITS, Detail
 from app.answers.ask import ask as ask_ticker
 from app.answers.history_argument import DEFAULT_HISTORY
 from app.answers.reader import Reader
@@ -20,12 +22,24 @@ from app.storage.redis_client import connect
 @click.option(
     "--history", default=DEFAULT_HISTORY, show_default=True, help="10 s to 1 h: 30s, 5mins, 1h."
 )
+@click.option(
+    "--detail",
+    type=click.Choice(get_args(Detail)),
+    default="full",
+    show_default=True,
+    help="As much as 900 tokens hold, or the shortest form.",
+)
+@click.option(
+    "--limit",
+    type=click.IntRange(1, MAX_LIMIT),
+    help="So many events, and levels a side, instead of what fits.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print the structured form.")
-def ask(ticker: str, history: str, *, as_json: bool) -> None:
+def ask(ticker: str, history: str, detail: Detail, limit: int | None, *, as_json: bool) -> None:
     """Print what the MCP tool would answer about TICKER."""
     reader = Reader.from_settings(settings())
     try:
-        rendered = ask_ticker(reader, ticker, history).reply
+        rendered = ask_ticker(reader, ticker, history, detail=detail, limit=limit or AS_FITS).reply
     except OrderFlowError as error:
         _fail(error)
     finally:

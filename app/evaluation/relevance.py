@@ -11,8 +11,12 @@ from dataclasses import dataclass, field
 from app.analysis.bars import SECOND_MS
 from app.analysis.engine import Engine
 from app.analysis.patterns.events import Event
+from app.analysis.results import TickResult
+from app.answers.event_selection import HistoryBounds, select_events
 from app.evaluation.analyze_tape import Ticks, tick_results
 from app.feeds.tape import Tape
+from app.storage.published import EventRecord, read_event
+from app.storage.tick.codec import event_json
 
 SHOWN = 3
 WINDOW_MS = 300 * SECOND_MS
@@ -22,11 +26,24 @@ _MINUTE_MS = 60 * SECOND_MS
 
 @dataclass(slots=True)
 class PastEvent:
-    """An event in its final form, and its statistic from each tick on that changed it."""
+    """An event in its final form, and what it was known to be from each tick on that changed it."""
 
     event: Event
     changed_at: list[int] = field(default_factory=list)
     statistics: list[float] = field(default_factory=list)
+    return_minutes: list[float | None] = field(default_factory=list)
+
+    def add(self, event: Event, as_of_ms: int) -> None:
+        """Add what a tick changed."""
+        self.event = event
+        self.changed_at.append(as_of_ms)
+        self.statistics.append(event.statistic)
+        self.return_minutes.append(event.return_minutes)
+
+    def soon_known_minutes(self) -> float:
+        """Return the greatest return period known within 10 s of its noticing, 0 without any."""
+        until = bisect_right(self.changed_at, self.event.noticed_at + SOON_MS)
+        return max((minutes or 0.0 for minutes in self.return_minutes[:until]), default=0.0)
 
     def statistic_at(self, moment_ms: int) -> float:
         """Return the statistic as known at a moment at or after its noticing."""
@@ -47,19 +64,6 @@ class Hindsight:
         for peaks in self._peaks.values():
             peaks.sort()
 
-    @classmethod
-    def of(cls, ticker: str, tape: Tape) -> "Hindsight":
-        """Fold a tape and remember how its events grew."""
-        events: dict[str, PastEvent] = {}
-        ticks = Ticks.of(tape, SECOND_MS)
-        for result in tick_results(Engine.new(ticker), tape, ticks):
-            for event in result.changed_events:
-                past = events.setdefault(event.id, PastEvent(event))
-                past.event = event
-                past.changed_at.append(result.as_of)
-                past.statistics.append(event.statistic)
-        return cls(events, (ticks.last - ticks.first) / _MINUTE_MS)
-
     def return_minutes(self, it: PastEvent, moment_ms: int) -> float:
         """Return an event's rarity by the statistic that it had at a moment."""
         peaks, statistic = self._peaks[it.event.type], it.statistic_at(moment_ms)
@@ -69,6 +73,14 @@ class Hindsight:
         is_equal = it.event.statistic == statistic
         others = greater + (equal - 1) / 2 if is_equal else greater - 1 + equal / 2
         return self._minutes / (others + 0.5)
+
+    def soon_return_minutes(self, it: PastEvent) -> float:
+        """Return an event's rarity by the statistic that it had 10 s after its noticing."""
+        return self.return_minutes(it, it.event.noticed_at + SOON_MS)
+
+    def past(self, event: Event) -> PastEvent:
+        """Return an event with how it grew."""
+        return next(it for it in self.events if it.event.id == event.id)
 
     def noticed_between(self, after_ms: float, until_ms: float) -> Sequence[PastEvent]:
         """Return the events noticed in (after, until]."""
@@ -88,6 +100,47 @@ class ShownFirst:
 
     as_of_ms: int
     ids: Sequence[str]
+
+
+class PublishedEvents:
+    """A ticker's events as a reader finds them: open, or closed within the history of an answer."""
+
+    def __init__(self, ticker: str) -> None:
+        self._ticker = ticker
+        self._events: dict[str, EventRecord] = {}
+
+    def publish(self, result: TickResult) -> None:
+        """Publish what a tick changed."""
+        for event in result.changed_events:
+            published = read_event(event_json(event).encode(), self._ticker)
+            if published is not None:
+                self._events[event.id] = published
+
+    def first_shown(self, as_of_ms: int) -> ShownFirst:
+        """Return which events an answer would show first."""
+        history = HistoryBounds(as_of_ms - WINDOW_MS, as_of_ms)
+        self._events = {
+            name: event
+            for name, event in self._events.items()
+            if event.closed_at is None or event.closed_at > history.start_ms
+        }
+        newest_first = sorted(self._events.values(), key=lambda event: -event.opened_at)
+        shown = select_events(newest_first, history).shown
+        return ShownFirst(as_of_ms, [event.id for event in shown[:SHOWN]])
+
+
+def fold_events(ticker: str, tape: Tape, every_seconds: int) -> tuple[list[ShownFirst], Hindsight]:
+    """Fold a tape: return what answers would show first along it, and all of its events."""
+    events: dict[str, PastEvent] = {}
+    published, shown = PublishedEvents(ticker), []
+    ticks = Ticks.of(tape, SECOND_MS)
+    for result in tick_results(Engine.new(ticker), tape, ticks):
+        for event in result.changed_events:
+            events.setdefault(event.id, PastEvent(event)).add(event, result.as_of)
+        published.publish(result)
+        if result.as_of // SECOND_MS % every_seconds == 0:
+            shown.append(published.first_shown(result.as_of))
+    return shown, Hindsight(events, (ticks.last - ticks.first) / _MINUTE_MS)
 
 
 @dataclass(slots=True)

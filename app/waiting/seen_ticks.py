@@ -3,13 +3,12 @@
 from collections import OrderedDict
 
 from app.analysis.bars import SECOND_MS
+from app.answers.event_selection import LONGEST_NOTICE_MS
 from app.waiting.looks import ALL_KEPT, TickerLook
 
 # Ticks so near to one another leave no event that was noticed and closed between them unread:
-# all but point events close 5 s after their condition at the earliest.
+# all but point events, and those that a gap closed at once, close 5 s after their condition.
 NEAR_TICKS_MS = 4 * SECOND_MS
-# Point events, and those that a gap closed at once, opened at most so long before.
-RECENTLY_OPENED_MS = 120 * SECOND_MS
 MAX_TICKERS = 10_000
 
 
@@ -34,4 +33,4 @@ class SeenTicks:
         as_of_ms, seen_at = self._seen.get(ticker, (0, 0.0))
         if now_ms - seen_at > NEAR_TICKS_MS:
             return ALL_KEPT
-        return as_of_ms - RECENTLY_OPENED_MS
+        return as_of_ms - LONGEST_NOTICE_MS

@@ -446,6 +446,7 @@ def test_a_price_that_leaps_within_five_milliseconds_is_a_gap(analyse: Analyse) 
     assert (found["opened_at"], found["closed_at"]) == (second(1012.004), second(1013.004))
     assert found["statistic"] == pytest.approx(0.02 / 0.02)
     assert (found["price_low"], found["price_high"]) == pytest.approx((10.05, 10.08))
+    assert found["evidence"]["direction"] == "up"
 
 
 def test_silence_closes_what_is_open(analyse: Analyse) -> None:

@@ -219,6 +219,58 @@ def test_what_does_not_fit_is_cut_events_last_and_counted(known: TickerSnapshot)
         assert cut.metrics_left_out
 
 
+FEED = FeedRecord("alpaca.iex", "venue", "venue", 15_000, 0.0213, NOW - 1200)
+LONG_NUMBERS = {name: 12.3 * value for name, value in METRICS.items() if isinstance(value, float)}
+
+
+of_five_minutes = st.builds(
+    snapshot,
+    st.lists(st.booleans(), max_size=9).map(
+        lambda are_open: tuple(
+            replace_event(event(i, is_open=is_open, strength=0.9), i)
+            for i, is_open in enumerate(are_open)
+        )
+    ),
+    ranks=st.fixed_dictionaries(dict.fromkeys(RANKED, st.floats(0, 1))),
+    ranks_window=st.just("5min"),
+    rank_windows=st.just(9.0),
+    feed=st.sampled_from([None, FEED]),
+    session=st.sampled_from([{}, SESSION]),
+    cause=st.none() | st.just("its newest quote is 12 s old: check the broker"),
+)
+
+
+@settings(max_examples=100)
+@given(of_five_minutes, st.none() | st.floats(1, 2400))
+def test_an_hour_shows_no_fewer_events_than_five_minutes(
+    five_minutes: TickerSnapshot, ready_in_seconds: float | None
+) -> None:
+    older = (an_hour_ago(i) for i in range(20))
+    hour = replace(
+        five_minutes,
+        history_seconds=3600,
+        ready_in_seconds=ready_in_seconds,
+        metrics=METRICS | LONG_NUMBERS | {"covered_seconds": 3600 - (ready_in_seconds or 0)},
+        ranked_metrics=five_minutes.metrics,
+        events=(*(five_minutes.events or ()), *older),
+    )
+
+    shown, of_an_hour = (fit_to_budget(one, by(excess_tokens)) for one in (five_minutes, hour))
+
+    assert len(of_an_hour.events or ()) >= len(shown.events or ())
+    assert len(of_an_hour.ranks) + (of_an_hour.ranks_left_out or 0) == len(shown.ranks)
+    assert tokens_of(of_an_hour)[0] <= MAX_TEXT_TOKENS
+
+
+def an_hour_ago(i: int) -> EventRecord:
+    """Return an event of the older half of an hour."""
+    return msgspec.structs.replace(
+        event(20 + i, is_open=False, strength=0.9),
+        closed_at=NOW - 3_000_000,
+        return_minutes=11.0,
+    )
+
+
 def test_a_brief_answer_fits_with_open_events_named() -> None:
     three = tuple(event(i, is_open=True, strength=0.9) for i in range(3))
 

@@ -1,7 +1,9 @@
 """Which events an answer shows, against plain statements of what it may not do."""
 
 from dataclasses import dataclass
+from typing import Any
 
+import msgspec
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -140,6 +142,15 @@ def test_an_old_event_is_shown_only_if_it_is_rarer_than_all_newer_ones(
             assert (one.return_minutes or 0) >= factor * (other.return_minutes or 0)
 
 
+@given(events)
+def test_a_longer_history_shows_no_fewer_events(found: tuple[EventRecord, ...]) -> None:
+    long = HistoryBounds(END - 3_600_000, END)
+    short = HistoryBounds(END - 150_000, END)
+    within = [e for e in found if e.closed_at is None or e.closed_at > short.start_ms]
+
+    assert len(select_events(found, long).shown) >= len(select_events(within, short).shown)
+
+
 def ids(selected: Selection) -> list[str]:
     return [e.id[-1] for e in selected.shown]
 
@@ -162,13 +173,46 @@ def test_a_sweep_is_current_for_ten_seconds_after_it_was_noticed() -> None:
     assert ids(select_events((before, just_now), HISTORY)) == ["2", "4"]
 
 
-def test_events_of_a_young_ticker_stand_by_statistic_over_threshold() -> None:
+def test_unranked_events_stand_between_rare_and_routine_ones() -> None:
     small, great = event(1, statistic=1.5), event(2, statistic=9.0)
     routine, rare = event(3, return_minutes=2), event(4, return_minutes=12)
 
     selected = select_events((small, routine, great, rare), HISTORY)
 
     assert ids(selected) == ["4", "2", "1"]
+
+
+def test_a_type_with_many_events_of_a_young_ticker_leaves_places_to_others() -> None:
+    def of_type(kind: Any, number: int, statistic: float) -> EventRecord:
+        one = event(number, statistic=statistic, closed_ago=60 - number)
+        return msgspec.structs.replace(one, type=kind)
+
+    sweeps = [of_type("sweep", i, 10.0 + i) for i in range(5)]
+    wall = of_type("wall", 5, 1.2)
+    icebergs = [of_type("iceberg", 6, 3.0), of_type("iceberg", 7, 4.0)]
+
+    selected = select_events((*sweeps, wall, *icebergs), HISTORY)
+
+    assert ids(selected) == ["5", "7", "4", "6", "3"]
+
+
+def greater_of_its_type(one: EventRecord, found: tuple[EventRecord, ...]) -> float:
+    alike = [e.statistic or 0 for e in found if e.type == one.type and e is not one]
+    size = one.statistic or 0
+    return sum(it > size for it in alike) + sum(it == size for it in alike) / 2
+
+
+@given(events.map(lambda found: tuple(e for e in found if e.return_minutes is None)))
+def test_an_unranked_event_takes_no_place_of_one_that_fewer_of_its_type_exceed(
+    found: tuple[EventRecord, ...],
+) -> None:
+    shown, others = select_events(found, HISTORY)
+
+    for one in shown:
+        for other in others:
+            factor = 2 if is_current(one) and not is_current(other) else 1
+            rarer = greater_of_its_type(other, found) + 0.5
+            assert is_old(other) or greater_of_its_type(one, found) + 0.5 <= factor * rarer
 
 
 @given(events)

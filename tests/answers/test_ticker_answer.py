@@ -17,6 +17,7 @@ from app.answers.event_facts import event_facts
 from app.answers.reader import TickerSnapshot
 from app.answers.ticker_answer import build_answer, build_brief
 from app.answers.ticker_text import as_text, event_line
+from app.answers.utc_times import utc_clock
 from app.storage.published import (
     BEHAVIORS,
     WORDS,
@@ -431,10 +432,18 @@ def test_the_first_line_tells_the_rarest_event_and_the_farthest_numbers() -> Non
     usual = build_answer(snapshot(metrics=NUMBERS, ranks={"ofi": 0.6}))
 
     assert as_text(known).splitlines()[0] == (
-        "SPY: bid 585.3..585.31: absorbed 937 sold in 30 s (once in over 95 min); "
+        "SPY: bid 585.3..585.31: absorbed 937 sold in 30 s (once in over 95 min, open); "
         "log order flow imbalance +31.2 above usual (p99); mean spread 1.23 bp below usual (p04)"
     )
     assert usual.headline == "nothing far from usual"
+
+
+def test_the_first_line_says_when_a_past_event_was_noticed() -> None:
+    past = event(return_minutes=95.0, evidence={"level_shares": 937.0}, status="closed")
+
+    said = build_answer(snapshot(metrics=NUMBERS, events=(past,))).headline
+
+    assert f"(once in 95 min, at {utc_clock(past.noticed_at)})" in said
 
 
 def test_nothing_is_said_of_events_that_were_not_asked_for() -> None:

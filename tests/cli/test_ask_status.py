@@ -46,6 +46,15 @@ def test_asking_for_json_prints_the_structured_answer(writer: KeyWriter, run) ->
     assert (answer["ticker"], answer["as_of"]) == ("SPY", writer.as_of)
 
 
+def test_asking_takes_the_detail_and_a_limit(writer: KeyWriter, run) -> None:
+    writer.healthy_ticker()
+
+    brief, one = run("ask", "SPY", "--detail", "brief"), run("ask", "SPY", "--limit", "1")
+
+    assert "\nopen: absorption bid\n" in brief.output
+    assert "\nevents: 1 shown, 1 left out (" in one.output
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [

@@ -1,16 +1,23 @@
 """What was rarest is found in hindsight, and whether it was shown first is counted."""
 
+from dataclasses import replace
+
 from app.analysis.patterns.events import Event
 from app.evaluation.relevance import (
     Hindsight,
     PastEvent,
     ShownFirst,
+    fold_events,
     rarest_events,
     share_of_events,
     share_of_moments,
 )
+from app.evaluation.scorecard.simulated_books import simulated_day
+from app.feeds.tape import Tape
+from benchmarks.relevance import shown_over
 
 HOUR_MINUTES = 60.0
+EVERY_SECONDS = 20
 
 
 def past(name: str, noticed: int, *statistics: float, kind: str = "wall") -> PastEvent:
@@ -83,3 +90,24 @@ def test_an_event_shown_later_than_ten_seconds_does_not_count() -> None:
 
     assert share_of_events(answers, [past("a", 100, 1.0).event]).hits == 0
     assert share_of_events(answers, [past("a", 101, 1.0).event]).hits == 1
+
+
+def test_what_was_known_within_ten_seconds_is_not_what_came_later() -> None:
+    growing = past("a", 10, 1.0)
+    growing.return_minutes.append(5.0)
+    growing.add(replace(growing.event, statistic=2.0, return_minutes=12.0), 19_000)
+    growing.add(replace(growing.event, statistic=9.0, return_minutes=90.0), 21_000)
+
+    assert growing.soon_known_minutes() == 12.0
+    assert hindsight(growing, past("b", 0, 3.0)).soon_return_minutes(growing) == 60 / 1.5
+
+
+def test_what_is_selected_along_a_tape_is_what_answers_show_first() -> None:
+    tape = Tape(simulated_day("AAPL", 1, 400), [])
+
+    shown, found = fold_events("AAPL", tape, EVERY_SECONDS)
+
+    assert shown == [*shown_over("AAPL", tape, EVERY_SECONDS)]
+    told = {name for one in shown for name in one.ids}
+    assert len(told) > 3
+    assert told <= {it.event.id for it in found.events}

@@ -92,7 +92,7 @@ def test_a_scan_finds_the_strongest_events_of_all_tickers(
     )
 
     def found(**asked: Any) -> list[str]:
-        said = call(settings, "scan_order_flow", **asked).structured_content
+        said = call(settings, "scan_order_flow", sort="strongest", **asked).structured_content
         assert said is not None
         return [event["id"] for event in said["events"]]
 
@@ -157,6 +157,51 @@ def test_no_ticker_takes_more_than_a_third_of_a_scan_unless_asked_for(
     assert tickers(tickers=["SPY", "QQQ"]) == ["SPY"] * 8 + ["QQQ", "SPY"]
 
 
+def test_a_scan_tells_what_was_noticed_in_the_last_ten_seconds_when_ever_it_opened(
+    whole: KeyWriter, settings: Settings, redis_client: redis.Redis
+) -> None:
+    redis_client.hset("orderflow:state:SPY", "open", _open_events(redis_client))
+    for number, noticed_ago in ((2, 2), (3, 12)):
+        times = {"noticed_at": whole.now - noticed_ago * 1000, "closed_at": whole.now - 1000}
+        name = f"SPY~iiiiiii{number}"
+        whole.event(id=name, status="closed", opened_age_seconds=60, **times)
+
+    said = call(settings, "scan_order_flow").structured_content
+
+    assert said is not None
+    assert {event["id"] for event in said["events"]} == {EVENT_ID, "SPY~iiiiiii2"}
+
+
+def test_all_that_an_answer_leaves_out_is_reached_by_its_arguments(
+    whole: KeyWriter, settings: Settings
+) -> None:
+    old = {"status": "closed", "closed_at": whole.now - 290_000, "opened_age_seconds": 295}
+    for number in range(2, 8):
+        whole.event(id=f"SPY~aaaaaaa{number}", type="wall", return_minutes=30.0)
+        whole.event(id=f"SPY~bbbbbbb{number}", type="sweep", return_minutes=15.0, **old)
+        whole.event(id=f"SPY~ccccccc{number}", type="hidden_print", return_minutes=0.5)
+        whole.level(price=585.0 - number / 100)
+
+    def answer(**asked: Any) -> dict[str, Any]:
+        said = call(settings, "analyze_order_flow_tool", ticker="SPY", **asked).structured_content
+        assert said is not None
+        return said
+
+    usual, rare, every = answer(), answer(limit=50), answer(limit=50, min_return_minutes=0)
+
+    assert usual["events_left_out"] > 12
+    assert len(rare["events"]) == 14
+    assert rare["events_left_out"] == 6
+    assert len(every["events"]) == 20
+    assert "events_left_out" not in every
+    assert usual["levels_left_out"] == 5
+    assert "levels_left_out" not in every
+    assert len(answer(limit=1)["events"]) == 1
+    brief = answer(limit=50, detail="brief")["open_patterns"]
+    assert len(brief) == 13
+    assert "metrics_left_out" not in every
+
+
 def test_a_scan_says_how_many_events_it_leaves_out(whole: KeyWriter, settings: Settings) -> None:
     for i in range(3):
         whole.event(id=f"SPY~aaaaaaa{i + 2}", type="wall", strength=0.5)
@@ -199,10 +244,11 @@ def test_events_of_ticks_long_past_are_not_told_as_open(
     assert "open_patterns" not in spy
 
 
-@pytest.mark.parametrize("open_ids", [[EVENT_ID], []])
+@pytest.mark.parametrize("open_ids", [["SPY~wwwwwwww"], []])
 def test_a_scan_reads_the_open_events_where_the_state_names_them(
     whole: KeyWriter, settings: Settings, redis_client: redis.Redis, open_ids: list[str]
 ) -> None:
+    whole.event(id="SPY~wwwwwwww", type="wall", opened_age_seconds=3000)
     sweep = {"id": "SPY~sssssss2", "type": "sweep", "status": "closed", "strength": 0.5}
     whole.event(**sweep, opened_age_seconds=4, closed_at=whole.now - 4000, close_reason="elapsed")
     lines = _open_events(redis_client) if open_ids else b""
@@ -212,7 +258,8 @@ def test_a_scan_reads_the_open_events_where_the_state_names_them(
     said = call(settings, "scan_order_flow").structured_content
 
     assert said is not None
-    assert [event["id"] for event in said["events"]] == [*open_ids, "SPY~sssssss2"]
+    found = {event["id"] for event in said["events"]}
+    assert found == {*open_ids, EVENT_ID, "SPY~sssssss2"}
     assert "cmdstat_zrevrange" not in redis_client.info("commandstats")
 
 

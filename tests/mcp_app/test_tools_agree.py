@@ -95,7 +95,8 @@ def test_the_resource_of_patterns_says_how_many_it_leaves_out(
 
     first, *events = text.splitlines()
     assert "20 shown, 13 left out" in first
-    assert len(events) == 20
+    assert len(events) == 21
+    assert events[20].startswith('more: analyze_order_flow_tool with history="1h"')
     assert "iceberg" in events[0]
 
 

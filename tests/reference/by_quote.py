@@ -139,7 +139,7 @@ def price_gaps(past: Past, scales: Scales) -> Lives:
             usual = scales.named["jump"].before(past.quotes[index].stamp, 0.95)
             for side in (BID, ASK):
                 jump, tick = jump_of(past, stretch, side, index), past.ticks[index]
-                if usual is None or tick is None or jump is None or jump < 2 * tick:
+                if usual is None or tick is None or jump is None or abs(jump) < 2 * tick:
                     continue
                 _price_gap(past, lives, newest, (side, index), jump, usual)
     return lives
@@ -161,14 +161,15 @@ def _price_gap(  # noqa: PLR0913, PLR0917 - a jump and where it happened
     assert tick is not None
     at, moment = quote.stamp, (quote.stamp, RECORD, past.quote_positions[index] * 2 + side)
     floor = max(2 * tick, 1.5 * usual)
-    if jump > 1.5 * usual and not (side in newest and at - newest[side] <= GAP_MS):
+    if abs(jump) > 1.5 * usual and not (side in newest and at - newest[side] <= GAP_MS):
         newest[side] = at
         event = lives.open(None, side, at, at, (min(was, now), max(was, now)), 1.0, "C")
         evidence: Evidence = {
-            "ticks": jump / tick,
+            "ticks": abs(jump) / tick,
+            "direction": "up" if jump > 0 else "down",
             "size_before_shares": size_of(before, side),
             "size_after_shares": size_of(quote, side),
         }
-        event.show(moment, jump / floor, evidence)
+        event.show(moment, abs(jump) / floor, evidence)
         event.end(at + 1000, "elapsed", shown_at=at + 1000)
-    lives.candidate(moment, jump / floor)
+    lives.candidate(moment, abs(jump) / floor)

@@ -246,7 +246,7 @@ class Scales:
         )
         second.flicker_share = flicker_share(past, stretch, second.quotes)
         second.jump = max(
-            (jump_of(past, stretch, s, i) or 0 for i in second.quotes for s in (BID, ASK)),
+            (abs(jump_of(past, stretch, s, i) or 0) for i in second.quotes for s in (BID, ASK)),
             default=0,
         )
         self._sample_book(second)
@@ -428,7 +428,7 @@ def _removed(before: Quote, quote: Quote, side: int) -> float:
 
 
 def jump_of(past: Past, stretch: Stretch, side: int, index: int) -> int | None:
-    """Return how far a quote that changes a best is from where it came from in under 5 ms."""
+    """Return how far a quote that changes a best is above where it came from in under 5 ms."""
     change = price_change(past, stretch, side, index)
     if change is None:
         return None
@@ -437,7 +437,7 @@ def jump_of(past: Past, stretch: Stretch, side: int, index: int) -> int | None:
         if past.quotes[other].stamp <= past.quotes[index].stamp - JUMP_MS:
             break
         first = price_change(past, stretch, side, other) or first
-    return abs(change[1] - first[0])
+    return change[1] - first[0]
 
 
 def price_change(past: Past, stretch: Stretch, side: int, index: int) -> tuple[int, int] | None:

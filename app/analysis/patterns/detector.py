@@ -55,7 +55,7 @@ class Detector:
     def on_jump(
         self, context: DetectorContext, side: int, visit: Visit, jump: int, before: Visit
     ) -> None:
-        """Handle a best price that is `jump` price units from that of 5 ms ago."""
+        """Handle a best price that is `jump` price units above that of 5 ms ago."""
 
     def on_stamp_complete(self, context: DetectorContext, stamp: float) -> None:
         """Handle the end of a stamp that had a print: all its records are folded."""

@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from app.analysis.detector_context import DetectorContext
+from app.analysis.pattern_table import UP_AND_DOWN
 from app.analysis.patterns.detector import Detector
 from app.analysis.patterns.events import Opening
 from app.analysis.touch import SIDE_NAMES, Visit
@@ -31,13 +32,14 @@ class PriceGaps(Detector):
         """Check the distance of a new best price from that of 5 ms before."""
         tick = context.tick_size.size
         jump_q95 = context.thresholds.jump
-        if not tick or not jump_q95 or jump < MIN_TICKS * tick:
+        size = abs(jump)
+        if not tick or not jump_q95 or size < MIN_TICKS * tick:
             return
         threshold = max(MIN_TICKS * tick, MIN_JUMP_RATIO * jump_q95)
-        is_large = jump > MIN_JUMP_RATIO * jump_q95
+        is_large = size > MIN_JUMP_RATIO * jump_q95
         if is_large and visit.since - self.last_opened[side] > JUMP_MS:
             self._open(context, side, visit, jump, before, threshold)
-        context.events.candidates_of("price_gap").add_candidate(visit.since, jump / threshold)
+        context.events.candidates_of("price_gap").add_candidate(visit.since, size / threshold)
 
     def _open(  # noqa: PLR0913, PLR0917 - a jump and its threshold
         self,
@@ -56,11 +58,12 @@ class PriceGaps(Detector):
                 side=SIDE_NAMES[side],
                 opened_at=visit.since,
                 completed_at=visit.since,
-                statistic=jump / threshold,
+                statistic=abs(jump) / threshold,
                 threshold=1.0,
                 evidence_class="C",
                 evidence={
-                    "ticks": round(jump / context.tick_size.size),
+                    "ticks": round(abs(jump) / context.tick_size.size),
+                    "direction": UP_AND_DOWN[0 if jump > 0 else 1],
                     "size_before_shares": before.size,
                     "size_after_shares": visit.size,
                 },
