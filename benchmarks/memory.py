@@ -67,6 +67,7 @@ def _open_events_bytes() -> int:
             direction=-1,
             expected_move=4e6 + number,
             actual_move=0.5e6 + number,
+            usual_move=2e6 + number,
             level_price=10**10 + number,
             level_shares=2_500.5 + number,
             taken_shares=3_100.5 + number,

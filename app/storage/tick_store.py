@@ -40,16 +40,18 @@ from app.storage.tick.arrival_lag import COUNTED_SECONDS, ArrivalLag
 from app.storage.tick.fold import TickReport, analyse, fold
 from app.storage.tick.journal import Journal
 from app.storage.tick.read import (
-    AHEAD_MS,
     MARGIN_MS,
     MAX_RECORDS_READ,
     NEWEST_MS,
     OLDEST_MS,
+    PLAIN_READ_COMMAND_COUNT,
     READ_COMMAND_COUNT,
     KeyCheck,
+    PlainReads,
+    ReadRange,
     TickRead,
+    plain_read_commands,
     read_commands,
-    read_pairs,
 )
 from app.storage.tick.resp import Command
 from app.storage.tick.write import (
@@ -117,6 +119,7 @@ class WarmTicker(msgspec.Struct):
     journal: Journal | None = None
     lag: ArrivalLag | None = None
     corrected_at: int = 0
+    plain_reads: PlainReads = msgspec.field(default_factory=PlainReads)
 
 
 class TickStore:
@@ -179,7 +182,9 @@ class TickStore:
         tick.as_of = lag.as_of(tick.clock_as_of)
         reading = None
         if known is not None and not self._is_housekeeping_turn(tick.ticker, tick.as_of):
-            reading = self._read_new_records(tick, known.engine.state.as_of, known.key_check)
+            reading = self._read_new_records(
+                tick, known.engine.state.as_of, known.key_check, known.plain_reads
+            )
             if reading.version != known.version or reading.is_malformed:
                 reading = None
         warm = known
@@ -270,9 +275,9 @@ class TickStore:
             return
         newest_counted = lag.newest_counted(tick.clock_as_of)
         words = (*tick.names[1:3], tick.clock_as_of, newest_counted, COUNTED_SECONDS)
-        [counts] = tick.connection.read([("EVAL", COUNT_RECORDS, 2, *words)])
-        newest = self._newest_stamp(tick, reading)
-        lag.observe(tick.clock_as_of, counts, reading.late_records, newest)
+        [found] = tick.connection.read([("EVAL", COUNT_RECORDS, 2, *words)])
+        *counts, newest = found
+        lag.observe(tick.clock_as_of, counts, reading.late_records, float(newest or 0))
         settle = lag.settle_seconds
         # Once in a while, what is stored is renewed, with its lifetime.
         is_due = settle and self._is_housekeeping_turn(tick.ticker, tick.clock_as_of)
@@ -281,25 +286,10 @@ class TickStore:
             lag.stored_seconds = settle if is_stored else lag.stored_seconds
         tick.as_of = min(tick.as_of, lag.as_of(tick.clock_as_of))
 
-    @staticmethod
-    def _newest_stamp(tick: TickJob, reading: TickRead) -> float:
-        """Return the stamp of the newest record that is not ahead, 0 without one.
-
-        The newest scores may be ahead, or no milliseconds.
-        """
-        newest = reading.newest_scores
-        if any(score > tick.clock_as_of for score in newest):
-            words = (tick.clock_as_of, OLDEST_MS, "WITHSCORES", "LIMIT", 0, 1)
-            replies = tick.connection.read(
-                [("ZREVRANGEBYSCORE", name, *words) for name in tick.names[1:3]]
-            )
-            found = [read_pairs(reply) for reply in replies if not isinstance(reply, Exception)]
-            newest = [score for pairs in found for _, score in pairs]
-        return max(newest, default=0.0)
-
     def _fold_and_write(self, tick: TickJob, reading: TickRead, warm: WarmTicker) -> None:
         """Fold the records that were read into the engine, and send the write of the results."""
         engine, as_of = warm.engine, tick.as_of
+        warm.plain_reads.note(reading, tick.clock_as_of)
         self._check_for_data_loss(warm, tick.clock_as_of)
         folded_to = engine.state.as_of or reading.second_before_oldest()
         if not self._read_missing(tick, reading, folded_to):
@@ -401,20 +391,23 @@ class TickStore:
         if len(self._warm) > WARM_TICKERS:
             self._warm.popitem(last=False)
 
-    def _read_new_records(self, tick: TickJob, folded_to: int, key_check: KeyCheck) -> TickRead:
+    def _read_new_records(
+        self, tick: TickJob, folded_to: int, key_check: KeyCheck, plain_reads: PlainReads | None
+    ) -> TickRead:
         """Read the records after `folded_to`, and WATCH the state for other workers' writes."""
         start = tick.as_of - self._settings.retention_seconds * SECOND_MS
-        reading = self._read_records(
-            tick, folded_to or start, tick.as_of, self._records_read, start
-        )
+        first = folded_to or start
+        limit = 0 if plain_reads is None else plain_reads.limit(tick.clock_as_of)
+        reading = self._read_plainly(tick, first, limit, start) if limit else None
+        if reading is None:
+            reading = self._read_records(tick, first, tick.as_of, self._records_read, start)
         reading.key_check = key_check
-        if reading.is_ahead_of(tick.clock_as_of):
-            ranges = (f"({tick.clock_as_of + AHEAD_MS}", NEWEST_MS), (f"({NEWEST_MS}", "+inf")
+        if reading.ahead_count:
             counts = tick.connection.read(
-                [("ZCOUNT", name, *scores) for scores in ranges for name in tick.names[1:3]]
+                [("ZCOUNT", name, f"({NEWEST_MS}", "+inf") for name in tick.names[1:3]]
             )
-            numbers = [count if isinstance(count, int) else 0 for count in counts]
-            reading.ahead_count, reading.not_ms_count = sum(numbers[:2]), sum(numbers[2:])
+            reading.not_ms_count = sum(count for count in counts if isinstance(count, int))
+            reading.ahead_count = max(0, reading.ahead_count - reading.not_ms_count)
         if reading.version and reading.late_records:
             self._read_late_records(tick, reading, folded_to)
         return reading
@@ -424,7 +417,8 @@ class TickStore:
         tick: TickJob, folded_to: int, as_of: int, limit: int, start: int
     ) -> TickRead:
         """Read the records in (folded_to, as_of], at most `limit` of a kind, fewer of long ones."""
-        packed = read_commands(tick.names, folded_to, as_of, limit)
+        wanted = ReadRange(folded_to, as_of, tick.clock_as_of)
+        packed = read_commands(tick.names, wanted, limit)
         for _ in range(MAX_REPEATED_READS):
             try:
                 _, _, *replies = tick.connection.first_read([packed], READ_COMMAND_COUNT)
@@ -435,6 +429,14 @@ class TickStore:
             if not reading.is_cut_short:
                 return reading
         raise RecordsTooLong(f"{tick.ticker}: too long records come faster than they can be cut")
+
+    @staticmethod
+    def _read_plainly(tick: TickJob, folded_to: int, limit: int, start: int) -> TickRead | None:
+        """Read by plain commands; None where there are too many or too long records for them."""
+        wanted = ReadRange(folded_to, tick.as_of, tick.clock_as_of)
+        packed = plain_read_commands(tick.names, wanted, limit)
+        _, _, *replies = tick.connection.first_read([packed], PLAIN_READ_COMMAND_COUNT)
+        return TickRead.from_plain_replies(replies, start, limit)
 
     def _read_late_records(self, tick: TickJob, reading: TickRead, folded_to: int) -> None:
         """Read the last 2 s of folded records again, if their number changed."""
@@ -462,7 +464,8 @@ class TickStore:
     ) -> tuple[TickRead, WarmTicker | None]:
         """Repair and read a ticker; no engine if its state is newer, unreadable or changed."""
         repair = repair_keys(tick.connection, tick.names, self._settings.max_records)
-        reading = self._read_new_records(tick, repair.folded_to, repair.key_check)
+        plain_reads = None if known is None else known.plain_reads
+        reading = self._read_new_records(tick, repair.folded_to, repair.key_check, plain_reads)
         if known is not None and known.version == reading.version:
             known.key_check = repair.key_check
             return reading, known

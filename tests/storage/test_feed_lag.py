@@ -350,5 +350,6 @@ def test_ticks_of_a_feed_in_time_count_no_records_by_second(
         stats: Any = redis_client.info("commandstats")
         return stats["cmdstat_zcount"]["calls"] / len(ticks)
 
-    assert counts_a_tick(always(0.0)) < 4
+    # Four of its own read, and some of its checks every ten seconds.
+    assert counts_a_tick(always(0.0)) < 6
     assert counts_a_tick(always(3.0)) > 60

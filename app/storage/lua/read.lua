@@ -4,9 +4,9 @@
 -- ARGV  1 and 2 least and greatest score, as ZRANGEBYSCORE takes them  3 how many to leave out
 --       4 greatest number of records of a key  5 number of bytes after which a key is read no further
 --
--- Returns for each key the records, each followed by its score, a status, and its greatest score or
--- ''. The status is 0 if these are all records of the range, 1 if a bound was reached, 2 if so many
--- bytes of too long records were cut that the next call must go on, -1 if the key is no sorted set.
+-- Returns for each key the records, each followed by its score, and a status. The status is 0 if
+-- these are all records of the range, 1 if a bound was reached, 2 if so many bytes of too long
+-- records were cut that the next call must go on, -1 if the key is no sorted set.
 
 local MOST_CUT = 16e6
 local most_bytes = tonumber(ARGV[5])
@@ -58,7 +58,6 @@ end
 local answer = {}
 for i = 1, #KEYS do
   local records, status = read(KEYS[i])
-  answer[3 * i - 2], answer[3 * i - 1] = records, status
-  answer[3 * i] = status >= 0 and score_at(KEYS[i], -1) or ''
+  answer[2 * i - 1], answer[2 * i] = records, status
 end
 return answer

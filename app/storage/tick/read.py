@@ -5,7 +5,7 @@ from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from operator import attrgetter, itemgetter
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from app.analysis.bars import SECOND_MS, whole_second
 from app.analysis.price_units import DEFAULT_DIGITS
@@ -21,6 +21,11 @@ BYTES_A_READ: Final = 4_000_000
 CUT_MORE: Final = 2
 WRONG_TYPE: Final = -1
 """States of a read, as `read.lua` explains them."""
+LONGEST_RECORD: Final = 4096
+"""Bytes of a record, over which it is rejected, and cut where it is stored."""
+MAX_PLAIN_RECORDS: Final = BYTES_A_READ // LONGEST_RECORD
+SCRIPTED_MS: Final = 600_000
+_SPARE_RECORDS: Final = 16
 PIECE_RECORDS: Final = 250
 MARGIN_MS: Final = 1.0
 AHEAD_MS: Final = 5_000
@@ -37,29 +42,91 @@ _STATE: Final = f"*6\r\n{bulk_string('HMGET')}"
 _STATE_FIELDS: Final = "".join(
     [bulk_string(it) for it in ("version", "behind", "recent_count", "lost_to")]
 )
+_GREATEST: Final = bulk_string("+inf")
+_PLAIN_BOUNDS: Final = "".join([bulk_string(it) for it in ("WITHSCORES", "LIMIT", "0")])
 _RECORDS: Final = "".join(["*10\r\n", *map(bulk_string, ("EVALSHA", READ_RECORDS_SHA, "2"))])
+_PLAIN_RECORDS: Final = f"*8\r\n{bulk_string('ZRANGEBYSCORE')}"
 _COUNT: Final = f"*4\r\n{bulk_string('ZCOUNT')}"
 _LENGTH: Final = f"*2\r\n{bulk_string('HLEN')}"
-READ_COMMAND_COUNT: Final = 6 + len(WINDOWS)
+READ_COMMAND_COUNT: Final = 8 + len(WINDOWS)
 """How many commands `read_commands` packs."""
+PLAIN_READ_COMMAND_COUNT: Final = READ_COMMAND_COUNT + 1
+"""How many commands `plain_read_commands` packs."""
 
 
-def read_commands(names: Sequence[str], folded_to: int, as_of: int, limit: int) -> bytes:
-    """Pack the commands that each tick reads by, and WATCH the state; keys as in `Keys.of_tick`.
+class ReadRange(NamedTuple):
+    """What a tick reads: records in (`folded_to`, `as_of`], and how many are ahead of its clock."""
 
-    For rare conditions only a cheap first check is made, such as the last score of a set. A stamp
-    may differ from its score by 1 ms: records at the margins are read twice, and filtered by stamp.
+    folded_to: int
+    as_of: int
+    clock_as_of: int
+
+
+def read_commands(names: Sequence[str], wanted: ReadRange, limit: int) -> bytes:
+    """Pack the commands that a tick reads by, and WATCH the state; keys as in `Keys.of_tick`.
+
+    A script reads the records, at most `limit` of a kind, and bounds their bytes. For rare
+    conditions only a cheap first check is made, such as the number of records that are ahead. A
+    stamp may differ from its score by 1 ms: records at the margins are read twice, and filtered by
+    stamp.
     """
-    state, quotes, trades = bulk_string(names[0]), bulk_string(names[1]), bulk_string(names[2])
-    scores = f"{bulk_string(f'({folded_to - 1}')}{bulk_string(str(as_of + 1))}"
+    quotes, trades = bulk_string(names[1]), bulk_string(names[2])
     bounds = f"{bulk_string('0')}{bulk_string(str(limit))}{bulk_string(str(BYTES_A_READ))}"
-    folded_range = f"{bulk_string(str(OLDEST_MS))}{bulk_string(str(folded_to))}"
+    return _packed(names, wanted, f"{_RECORDS}{quotes}{trades}{_scores(wanted)}{bounds}")
+
+
+def plain_read_commands(names: Sequence[str], wanted: ReadRange, limit: int) -> bytes:
+    """Pack the same, with plain commands for the records: nothing bounds their bytes."""
+    rest = f"{_scores(wanted)}{_PLAIN_BOUNDS}{bulk_string(str(limit))}"
+    quotes, trades = bulk_string(names[1]), bulk_string(names[2])
+    return _packed(names, wanted, f"{_PLAIN_RECORDS}{quotes}{rest}{_PLAIN_RECORDS}{trades}{rest}")
+
+
+def _scores(wanted: ReadRange) -> str:
+    return f"{bulk_string(f'({wanted.folded_to - 1}')}{bulk_string(str(wanted.as_of + 1))}"
+
+
+def _packed(names: Sequence[str], wanted: ReadRange, records: str) -> bytes:
+    state, quotes, trades = bulk_string(names[0]), bulk_string(names[1]), bulk_string(names[2])
+    folded = f"{bulk_string(str(OLDEST_MS))}{bulk_string(str(wanted.folded_to))}"
+    ahead = f"{bulk_string(f'({wanted.clock_as_of + AHEAD_MS}')}{_GREATEST}"
     lengths = "".join([f"{_LENGTH}{bulk_string(name)}" for name in names[-len(WINDOWS) :]])
     return (
-        f"{_WATCH}{state}{_STATE}{state}{_STATE_FIELDS}"
-        f"{_RECORDS}{quotes}{trades}{scores}{bounds}"
-        f"{_COUNT}{quotes}{folded_range}{_COUNT}{trades}{folded_range}{lengths}"
+        f"{_WATCH}{state}{_STATE}{state}{_STATE_FIELDS}{records}"
+        f"{_COUNT}{quotes}{folded}{_COUNT}{trades}{folded}"
+        f"{_COUNT}{quotes}{ahead}{_COUNT}{trades}{ahead}{lengths}"
     ).encode()
+
+
+@dataclass(slots=True)
+class PlainReads:
+    """How many records of a kind a ticker's next tick may read by plain commands.
+
+    They cost Redis a third of what the script does, but nothing bounds the bytes of what they
+    return. So they ask for little more records than there usually are. Whoever finds that many, or
+    one that is too long, reads again by the script, which cuts those that are too long; from one
+    of these on, only the script reads for some minutes.
+    """
+
+    usual: int = 0
+    not_before: int = 0
+
+    def limit(self, as_of: int) -> int:
+        """Return the greatest number of records; 0 where the script is to read.
+
+        >>> PlainReads(10).limit(0), PlainReads().limit(0), PlainReads(5000).limit(0)
+        (36, 0, 0)
+        """
+        if not 0 < self.usual < MAX_PLAIN_RECORDS or as_of < self.not_before:
+            return 0
+        return min(2 * self.usual + _SPARE_RECORDS, MAX_PLAIN_RECORDS)
+
+    def note(self, reading: "TickRead", as_of: int) -> None:
+        """Remember how many records were read, and whether one was too long."""
+        found = max(len(reading.quotes), len(reading.trades), 1)
+        self.usual = max(found, self.usual - (self.usual + 7) // 8)
+        if reading.has_too_long:
+            self.not_before = as_of + SCRIPTED_MS
 
 
 @dataclass(slots=True, init=False)
@@ -86,12 +153,13 @@ class TickRead:
     came after they should have been folded. `recent_count` is the number of records in the state's
     bars of the last 2 s; `late_quotes` and `late_trades` are all records of these 2 s, if some of
     them are late. `ahead_count` counts records stamped over 5 s ahead, `not_ms_count` those with
-    scores too great for milliseconds; `gap_end` is the oldest record left after unread ones were
-    trimmed. `wrong_type_count` counts the broker's keys of the wrong type, `metrics_lengths` are
-    the numbers of fields of the metrics keys. `is_malformed`: one of our keys has the wrong type,
-    or the state lacks fields. `truncated_at` is the last score read if the read reached its bounds.
-    `is_cut_short`: so many too long records were cut that the read has to be repeated.
-    `clock_corrected_at` is when ticks ahead of the clock were taken back, 0 if not lately.
+    scores too great for milliseconds, which are first among those ahead; `gap_end` is the oldest
+    record left after unread ones were trimmed. `wrong_type_count` counts the broker's keys of the
+    wrong type, `metrics_lengths` are the numbers of fields of the metrics keys. `is_malformed`: one
+    of our keys has the wrong type, or the state lacks fields. `truncated_at` is the last score read
+    if the read reached its bounds. `is_cut_short`: so many too long records were cut that the read
+    has to be repeated. `has_too_long`: some records are too long. `clock_corrected_at` is when
+    ticks ahead of the clock were taken back, 0 if not lately.
     """
 
     version: str
@@ -103,7 +171,6 @@ class TickRead:
     recent_count: int
     late_quotes: list[tuple[bytes, float]]
     late_trades: list[tuple[bytes, float]]
-    newest_scores: list[float]
     ahead_count: int
     not_ms_count: int
     gap_end: float | None
@@ -113,6 +180,7 @@ class TickRead:
     key_check: KeyCheck
     truncated_at: float | None
     is_cut_short: bool
+    has_too_long: bool
     clock_corrected_at: int
 
     def __init__(self, version: str, start: int, *, is_malformed: bool = False) -> None:
@@ -121,13 +189,12 @@ class TickRead:
         self.quotes, self.trades, self.late_quotes, self.late_trades = [], [], [], []
         self.folded_count = self.late_records = self.recent_count = 0
         self.ahead_count = self.not_ms_count = self.wrong_type_count = 0
-        self.newest_scores = []
         self.gap_end = None
         self.metrics_lengths = []
         self.is_malformed = is_malformed
         self.key_check = KeyCheck()
         self.truncated_at = None
-        self.is_cut_short = False
+        self.is_cut_short = self.has_too_long = False
         self.clock_corrected_at = 0
 
     @classmethod
@@ -138,37 +205,60 @@ class TickRead:
         """
         if isinstance(replies[0], Exception):
             return cls("", start, is_malformed=True)
-        (version, folded_text, recent_count, lost_to), records, *number_replies = replies
+        quotes, quote_status, trades, trade_status = replies[1]
+        tick_read = cls._of_parts(replies[0], quotes, trades, replies[2:], start)
+        tick_read.wrong_type_count = (quote_status, trade_status).count(WRONG_TYPE)
+        tick_read.is_cut_short = CUT_MORE in {quote_status, trade_status}
+        found = ((tick_read.quotes, quote_status), (tick_read.trades, trade_status))
+        last_scores = [pairs[-1][1] for pairs, status in found if pairs and status > 0]
+        tick_read.truncated_at = min(last_scores) if last_scores else None
+        return tick_read
+
+    @classmethod
+    def from_plain_replies(
+        cls, replies: Sequence[Any], start: int, limit: int
+    ) -> "TickRead | None":
+        """Parse the replies to `plain_read_commands`; None where the script has to read instead."""
+        if isinstance(replies[0], Exception):
+            return cls("", start, is_malformed=True)
+        records = replies[1:3]
+        found = [[] if isinstance(reply, Exception) else reply for reply in records]
+        tick_read = cls._of_parts(replies[0], found[0], found[1], replies[3:], start)
+        if max(len(tick_read.quotes), len(tick_read.trades)) >= limit or tick_read.has_too_long:
+            return None
+        tick_read.wrong_type_count = sum([isinstance(reply, Exception) for reply in records])
+        return tick_read
+
+    @classmethod
+    def _of_parts(
+        cls,
+        state: Sequence[Any],
+        quotes: Sequence[Any],
+        trades: Sequence[Any],
+        number_replies: Sequence[Any],
+        start: int,
+    ) -> "TickRead":
+        version, folded_text, recent_count, lost_to = state
         tick_read = cls((version or b"").decode(errors="replace"), start)
-        quotes, quote_status, newest_quote, trades, trade_status, newest_trade = records
-        statuses = (quote_status, trade_status)
-        tick_read.wrong_type_count = statuses.count(WRONG_TYPE)
-        tick_read.is_cut_short = CUT_MORE in statuses
         tick_read.quotes, tick_read.trades = read_pairs(quotes), read_pairs(trades)
-        tick_read.newest_scores = [float(it) for it in (newest_quote, newest_trade) if it]
+        tick_read.has_too_long = _has_too_long(tick_read.quotes) or _has_too_long(tick_read.trades)
         counts = [[] if isinstance(number, Exception) else number for number in number_replies]
         tick_read.folded_count = (counts[0] or 0) + (counts[1] or 0)
-        tick_read.is_malformed = [] in counts[2:]
-        tick_read.metrics_lengths = [] if tick_read.is_malformed else counts[2:]
+        tick_read.ahead_count = (counts[2] or 0) + (counts[3] or 0)
+        tick_read.is_malformed = [] in counts[4:]
+        tick_read.metrics_lengths = [] if tick_read.is_malformed else counts[4:]
         tick_read.gap_end = read_finite(lost_to)
         if version and is_integer(folded_text) and is_integer(recent_count):
             tick_read.late_records = tick_read.folded_count - int(folded_text)
             tick_read.recent_count = int(recent_count)
         elif version:
             tick_read.is_malformed = True
-        found = ((tick_read.quotes, quote_status), (tick_read.trades, trade_status))
-        last_scores = [pairs[-1][1] for pairs, status in found if pairs and status > 0]
-        tick_read.truncated_at = min(last_scores) if last_scores else None
         return tick_read
 
     def replace_records(self, other: "TickRead") -> None:
         """Replace the records by those of another read."""
         self.quotes, self.trades = other.quotes, other.trades
         self.folded_count, self.truncated_at = other.folded_count, other.truncated_at
-
-    def is_ahead_of(self, as_of: int) -> bool:
-        """Return whether some record is stamped over 5 s ahead of `as_of`."""
-        return any(newest > as_of + AHEAD_MS for newest in self.newest_scores)
 
     def oldest_score(self) -> float:
         """Return the oldest score among the records."""
@@ -235,6 +325,10 @@ def read_pairs(reply: Sequence[Any]) -> list[tuple[bytes, float]]:
     if reply and isinstance(reply[0], list):
         return [(member, score) for member, score in reply]
     return list(zip(reply[::2], map(float, reply[1::2]), strict=True))
+
+
+def _has_too_long(stored: ScoredMembers) -> bool:
+    return bool([member for member, _ in stored if len(member) > LONGEST_RECORD])
 
 
 def members_in_range(stored: ScoredMembers, after: int, to: int) -> ScoredMembers:

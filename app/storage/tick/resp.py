@@ -48,24 +48,31 @@ def field_names(fields: tuple[str, ...]) -> FieldNames:
     return FieldNames(fields)
 
 
-def hset(key: str, names: FieldNames, texts: Sequence[str]) -> bytes:
-    r"""Pack the command that sets fields of a hash.
+def hset(
+    key: str, names: FieldNames, texts: Sequence[str], stored: Sequence[str] | None = None
+) -> bytes:
+    r"""Pack the command that sets fields of a hash; those whose text is `stored` are left out.
 
-    >>> hset("h", field_names(("a",)), ["1.5"])
+    >>> hset("h", field_names(("a", "b")), ["1.5", "2"], ["1.4", "2"])
     b'*4\r\n$4\r\nHSET\r\n$1\r\nh\r\n$1\r\na\r\n$3\r\n1.5\r\n'
     """
-    parts = [f"*{2 * len(texts) + 2}\r\n{bulk_string('HSET')}{bulk_string(key)[:-2]}"]
-    for name, text in zip(names.packed, texts, strict=True):
+    parts = [""]
+    for place, text in enumerate(texts):
+        if stored is not None and text == stored[place]:
+            continue
         size = len(text)
-        parts.append(name)
+        parts.append(names.packed[place])
         parts.append(_SIZES[size] if size < len(_SIZES) else f"{size}\r\n")
         parts.append(text)
+    # Two words and two a field, for which there are three parts.
+    parts[0] = f"*{2 + len(parts) // 3 * 2}\r\n{bulk_string('HSET')}{bulk_string(key)[:-2]}"
     parts.append("\r\n")
     whole = "".join(parts)
     if whole.isascii():
         return whole.encode()
     # RESP lengths are in bytes: only for ASCII they equal the numbers of characters.
-    return command("HSET", key, *flat(dict(zip(names.fields, texts, strict=True))))
+    changed = [place for place, text in enumerate(texts) if stored is None or text != stored[place]]
+    return command("HSET", key, *flat({names.fields[it]: texts[it] for it in changed}))
 
 
 def flat(fields: Mapping[str, Any]) -> list[Any]:

@@ -14,6 +14,7 @@ from types import ModuleType
 from typing import Any, Final
 
 import msgspec
+import numpy as np
 
 from app.analysis import (
     bars,
@@ -32,6 +33,7 @@ from app.analysis import (
 )
 from app.analysis.detectors import DETECTOR_MODULES
 from app.analysis.patterns import events
+from app.analysis.quantiles import FloatArray
 from app.core.errors import StateUnreadable
 from app.storage.tick import journal
 
@@ -55,6 +57,7 @@ _MODULES: tuple[ModuleType, ...] = (
 )
 _CHECKSUM_BYTES = 4
 _PLAIN = (bool, int, float, str)
+_NO_FLOATS = np.empty(0)
 
 
 class PackedClass:
@@ -130,10 +133,20 @@ def _plain(value: object) -> object:
     if isinstance(value, dict):
         return {key: _plain(one) for key, one in value.items()}
     if isinstance(value, array):
-        shorter = array("f", value) if value.typecode == "d" else value
-        kept = shorter if shorter == value else value
-        return kept.typecode.encode() + kept.tobytes()
+        return _packed_floats(value) if value.typecode == "d" else _packed_array(value)
     return value
+
+
+def _packed_array(values: "array[Any]") -> bytes:
+    return values.typecode.encode() + values.tobytes()
+
+
+def _packed_floats(values: FloatArray) -> bytes:
+    wide = np.frombuffer(values) if values else _NO_FLOATS
+    with np.errstate(over="ignore"):
+        short = wide.astype(np.float32)
+    whole = values.tobytes()
+    return b"f" + short.tobytes() if short.astype(np.float64).tobytes() == whole else b"d" + whole
 
 
 def _made(plain: object) -> object:

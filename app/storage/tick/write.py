@@ -40,14 +40,16 @@ _NO_NAMES = field_names(())
 class PublishedKeys:
     """What a ticker's keys contain, as last written by this worker.
 
-    `as_of` and `field_names` are by window, `levels` by side, None where unknown; `recent` are the
-    bars of the last 2 s with their packed bytes; `tick_size` is 0 where unknown, `digits` are those
-    of the price unit; `has_rejected`: the state tells of rejected records. `session_turn` and
-    `session_phase` tell when the session was written, `outcomes_until` what of the outcomes was.
+    `as_of`, `field_names` and `texts` (a line a field) are by window, `levels` by side, None where
+    unknown; `recent` are the bars of the last 2 s with their packed bytes; `tick_size` is 0 where
+    unknown, `digits` are those of the price unit; `has_rejected`: the state tells of rejected
+    records. `session_turn` and `session_phase` tell when the session was written, `outcomes_until`
+    what of the outcomes was.
     """
 
     as_of: list[int] = field(default_factory=lambda: [0] * len(WINDOWS))
     field_names: list[FieldNames] = field(default_factory=lambda: [_NO_NAMES] * len(WINDOWS))
+    texts: list[str] = field(default_factory=lambda: [""] * len(WINDOWS))
     levels: list[list[PublishedLevel] | None] = field(default_factory=lambda: [None, None])
     recent: list[tuple[Bar, bytes]] = field(default_factory=list)
     tick_size: int = 0
@@ -142,13 +144,16 @@ class TickWrite:
                 continue
             key, names = self._metrics[index], published.field_names[index]
             fields, texts = codec.window_texts(result, window, behaviors)
-            # The whole hash is replaced. If it has exactly these fields, setting them is enough,
-            # for a third of the cost.
+            # The whole hash is replaced. If it has exactly these fields, setting those that changed
+            # is enough: about half of them.
             is_new = self._reading.metrics_lengths[index] != len(fields) or names.fields != fields
             if is_new:
                 names = field_names(fields)
                 yield command("DEL", key)
-            yield hset(key, names, texts)
+            is_whole = is_new or renews_lifetimes  # repairs changes of the key by others
+            stored = None if is_whole else published.texts[index].split("\n")
+            yield hset(key, names, texts, stored)
+            published.texts[index] = "\n".join(texts)
             if is_new or renews_lifetimes or lifetime <= _RENEWED_EACH_TICK_SECONDS:
                 yield command("EXPIRE", key, lifetime)
             published.as_of[index], published.field_names[index] = result.as_of, names

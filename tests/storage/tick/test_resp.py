@@ -1,5 +1,7 @@
 """What goes out as packed bytes is what a client would send."""
 
+from typing import Any
+
 import hiredis
 import pytest
 from hypothesis import given
@@ -7,7 +9,14 @@ from hypothesis import strategies as st
 
 from app.storage.keys import Keys
 from app.storage.scripts import READ_RECORDS_SHA
-from app.storage.tick.read import BYTES_A_READ, READ_COMMAND_COUNT, read_commands
+from app.storage.tick.read import (
+    BYTES_A_READ,
+    PLAIN_READ_COMMAND_COUNT,
+    READ_COMMAND_COUNT,
+    ReadRange,
+    plain_read_commands,
+    read_commands,
+)
 from app.storage.tick.resp import bulk_string, command, field_names, hset
 
 
@@ -33,21 +42,48 @@ def test_a_hash_is_packed_as_the_client_packs_it(key: str, fields: dict[str, str
     assert packed == hiredis.pack_command(("HSET", key, *words))
 
 
+@given(st.lists(st.tuples(st.text("xé", max_size=2), st.text("xé", max_size=2)), min_size=1))
+def test_fields_that_are_stored_already_are_left_out(texts: list[tuple[str, str]]) -> None:
+    fields = tuple(f"f{place}" for place in range(len(texts)))
+    stored, now = zip(*texts, strict=True)
+    changed = [
+        word
+        for name, old, new in zip(fields, stored, now, strict=True)
+        if old != new
+        for word in (name, new)
+    ]
+
+    packed = hset("h", field_names(fields), now, stored)
+
+    assert packed == hiredis.pack_command(("HSET", "h", *changed))
+
+
 @pytest.mark.parametrize("ticker", ["SPY", "O:SPY241220C00450000", "é"])
 def test_what_a_tick_asks_is_packed_as_the_client_packs_it(ticker: str) -> None:
     names = Keys().of_tick(ticker)
     state, quotes, trades = names[:3]
-    asked = [
+    first = [
         ("UNWATCH",),
         ("WATCH", state),
         ("HMGET", state, "version", "behind", "recent_count", "lost_to"),
-        ("EVALSHA", READ_RECORDS_SHA, 2, quotes, trades, "(999", 2001, 0, 50, BYTES_A_READ),
+    ]
+    bounds = ("(999", 2001, "WITHSCORES", "LIMIT", 0, 50)
+    plainly = [("ZRANGEBYSCORE", name, *bounds) for name in (quotes, trades)]
+    scripted = ("EVALSHA", READ_RECORDS_SHA, 2, quotes, trades, "(999", 2001, 0, 50, BYTES_A_READ)
+    last = [
         ("ZCOUNT", quotes, 10**12, 1000),
         ("ZCOUNT", trades, 10**12, 1000),
+        ("ZCOUNT", quotes, "(8000", "+inf"),
+        ("ZCOUNT", trades, "(8000", "+inf"),
         *(("HLEN", name) for name in names[-3:]),
     ]
+    wanted = ReadRange(folded_to=1000, as_of=2000, clock_as_of=3000)
 
-    packed = read_commands(names, folded_to=1000, as_of=2000, limit=50)
+    assert read_commands(names, wanted, 50) == _packed([*first, scripted, *last])
+    assert plain_read_commands(names, wanted, 50) == _packed([*first, *plainly, *last])
+    assert len([*first, scripted, *last]) == READ_COMMAND_COUNT
+    assert len([*first, *plainly, *last]) == PLAIN_READ_COMMAND_COUNT
 
-    assert packed == b"".join(map(hiredis.pack_command, asked))
-    assert len(asked) == READ_COMMAND_COUNT
+
+def _packed(commands: list[tuple[Any, ...]]) -> bytes:
+    return b"".join(map(hiredis.pack_command, commands))
