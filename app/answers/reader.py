@@ -526,7 +526,7 @@ class Reader:
             newest_quote_ms=quote_ms,
             evidence_class=replies.evidence_class,
             metrics=sums.metrics,
-            quality=QualityRecord(sums.counts, rebuilt_at=rebuilt_at if is_rebuilt else None),
+            quality=QualityRecord(sums.counts, sums.gaps, rebuilt_at if is_rebuilt else None),
             events=tuple(events),
             ready_in_seconds=sums.unseen_seconds if sums.unseen_seconds >= 1 else None,
             cause=f"{PAST_NOTE}; now {newest.cause}" if newest.cause else PAST_NOTE,
@@ -546,7 +546,8 @@ class Reader:
         sums = replies.sum_window(as_of_ms, request.seconds, replies.tick_size)
         known = read_quality(replies.five_minutes.get(b"quality"))
         at_tick = {name: count for name, count in known.counts.items() if name in NOW_NAMES}
-        quality = dataclasses.replace(known, counts={**sums.counts, **at_tick})
+        counts = {**sums.counts, **at_tick}
+        quality = dataclasses.replace(known, counts=counts, gaps=sums.gaps)
         return _Window(sums.metrics, quality, sums.unseen_seconds)
 
 
