@@ -282,9 +282,12 @@ class RollingBars:
                 self._sum_rows(block, rows)
             return
         index = block % self._shape.block_count
+        packed = self._packed_blocks[index]
+        if block <= newest_block - self._shape.block_count or not packed:
+            return  # no window needs it any more
         is_waiting = block in self._uncompressed_blocks
         unpack, pack = (_from_bytes, _to_bytes) if is_waiting else (_decompress, _compress)
-        parts = [part.copy() for part in unpack(self._packed_blocks[index], rows)]
+        parts = [part.copy() for part in unpack(packed, rows)]
         for end in ends:
             self._cut_second(parts, end, gap)
         self._packed_blocks[index] = pack(parts)

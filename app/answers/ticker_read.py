@@ -28,7 +28,18 @@ from app.answers.rejected_records import NewestQuote, find_newest_quote
 from app.core.errors import RecordRejected, StateUnreadable
 from app.storage.active_tickers import AHEAD_MS
 from app.storage.feed_lags import read_seconds
-from app.storage.keys import GAPS, LAGS, PRICE_DIGITS, QUOTE_AT, REJECTED, TICK_SIZE, TICKERS, Keys
+from app.storage.feeds import remembered_feed
+from app.storage.keys import (
+    FEEDS,
+    GAPS,
+    LAGS,
+    PRICE_DIGITS,
+    QUOTE_AT,
+    REJECTED,
+    TICK_SIZE,
+    TICKERS,
+    Keys,
+)
 from app.storage.published import (
     EvidenceClass,
     FeedRecord,
@@ -99,11 +110,12 @@ class TickerReplies(NamedTuple):
     """Redis's replies in the order of the commands; a key of a wrong type reads as empty.
 
     `lag` is the settle time of a feed that is behind; `active_at` when discovery last knew the
-    ticker to be active.
+    ticker to be active; `last_feed` what its feed last said of itself.
     """
 
     lag: bytes | None = None
     active_at: float | None = None
+    last_feed: bytes | None = None
     state: Sequence[bytes | None] = ()
     five_minutes: Hash = _NO_FIELDS
     quote: Scored = ()
@@ -172,8 +184,9 @@ class TickerReplies(NamedTuple):
         return read_session(self.session)
 
     def feed_record(self) -> FeedRecord | None:
-        """Return what the feed says of itself."""
-        return read_feed(self.feed)
+        """Return what the feed says of itself, or last said before it died."""
+        newest_ms = max(self.newest_quote_ms or 0.0, self.newest_trade_ms or 0.0)
+        return read_feed(self.feed) if self.feed else remembered_feed(self.last_feed, newest_ms)
 
     def newest_quote_metrics(self) -> dict[str, Value]:
         """Return the newest quote as metrics, for a ticker before its first tick."""
@@ -353,6 +366,7 @@ class TickerReads:
         pipe = self._redis.pipeline(transaction=False) if pipe is None else pipe
         pipe.hget(LAGS, ticker)
         pipe.zscore(TICKERS, ticker)
+        pipe.hget(FEEDS, ticker)
         return pipe
 
     def read_state(self, ticker: str) -> TickerReplies:

@@ -6,7 +6,7 @@ Written by the broker:
     ZSET   orderflow:trades:{ticker}            JSON trades by epoch ms; trimmed to the retention
     ZSET   orderflow:gaps:{ticker}              optional: JSON gaps, times whose records were lost,
                                                 by their end; trimmed to the retention
-    HASH   orderflow:feed:{ticker}              what a feed says of itself; optional, only read
+    HASH   orderflow:feed:{ticker}              optional: what a feed says of itself
 
 Written by a tick (lifetimes in seconds beside the names below):
 
@@ -42,6 +42,7 @@ Written by the tasks and servers:
     HASH   orderflow:counters                   totals since Redis started: ticks done, failed …
     HASH   orderflow:homes                      new shard by ticker, moved from a late worker's
     HASH   orderflow:lags                       settle time in s by ticker, of feeds that are behind
+    HASH   orderflow:feeds                      what the feed of each active ticker last said
     HASH   orderflow:withheld                   new tickers whose lag discovery measures first
     ZSET   orderflow:newcomers                  tickers that discovery let in and that have no
                                                 state yet, by when they entered
@@ -87,6 +88,7 @@ HEARTBEAT_LIFETIME_SECONDS = 86400
 COUNTERS_LIFETIME_SECONDS = 7 * 86400
 MOVED_SHARDS_LIFETIME_SECONDS = 86400
 LAGS_LIFETIME_SECONDS = 7 * 86400
+FEEDS_LIFETIME_SECONDS = 86400
 WITHHELD_LIFETIME_SECONDS = 60
 NEWCOMERS_LIFETIME_SECONDS = 300
 ENTERED_LIFETIME_SECONDS = 300
@@ -103,6 +105,7 @@ HEARTBEAT = PREFIX + "pulse"
 COUNTERS = PREFIX + "counters"
 MOVED_SHARDS = PREFIX + "homes"
 LAGS = PREFIX + "lags"
+FEEDS = PREFIX + "feeds"
 WITHHELD = PREFIX + "withheld"
 NEWCOMERS = PREFIX + "newcomers"
 ENTERED = PREFIX + "entered"
