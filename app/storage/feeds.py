@@ -82,8 +82,10 @@ class Feeds:
         said = dict(self._said({*remembered, *self._active(now_ms)}))
         feeds = {name: read_feed(fields) for name, fields in said.items() if fields}
         lost = [name for name in remembered if not said[name]]
-        newest = self._redis.zmscore(keys.TICKERS, lost) if lost else []
-        for name, score in zip(lost, newest, strict=True):
+        pipe = self._redis.pipeline(transaction=False)
+        for name in lost:
+            pipe.zscore(keys.TICKERS, name)
+        for name, score in zip(lost, pipe.execute(), strict=True):
             feeds[name] = remembered_feed(remembered[name], score or 0.0)
         return {name: feed for name, feed in sorted(feeds.items()) if feed is not None}
 

@@ -14,7 +14,6 @@ from app.core.errors import RecordRejected
 
 MAX_GAP_MS: Final = 86_400_000
 AHEAD_MS: Final = 5_000
-LATE_GAP: Final = "late_gap"
 _decode = msgspec.json.Decoder().decode
 _UNREADABLE = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
 

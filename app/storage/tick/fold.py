@@ -8,7 +8,6 @@ from app.analysis.bars import SECOND_MS
 from app.analysis.engine import Engine
 from app.analysis.late_records import MAX_LATE_MS, replay_late_records
 from app.analysis.results import TickResult, add_counts
-from app.storage.tick.declared_gaps import LATE_GAP
 from app.storage.tick.read import TickRead
 
 FOLD_BUDGET_SECONDS: Final = 0.05
@@ -67,7 +66,7 @@ def fold(
         batch, stored = reading.parse_piece(folded_to, end, state.digits)
         if folded_to == start:
             batch.faults.extend([(float(end), "late")] * report.late_records)
-            batch.faults.extend([(float(end), LATE_GAP)] * late_gaps)
+            batch.faults.extend([(float(end), "late_gap")] * late_gaps)
         if reading.gaps is not None:
             batch.gaps, gap_faults = reading.gaps.take(folded_to, end)
             batch.faults.extend(gap_faults)
