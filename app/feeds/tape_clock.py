@@ -4,6 +4,7 @@ A tape in another unit than milliseconds would be analysed second by second thro
 years. Where the unit is given, the tape is believed, with its empty hours.
 """
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from itertools import pairwise
 from pathlib import Path
@@ -13,6 +14,7 @@ import click
 from app.analysis.record_schemas import MIN_EPOCH_MS
 from app.core.errors import TapeError
 from app.feeds.tape import LATEST_MS, UNITS, Tape, read_tape
+from app.feeds.tape_gaps import gaps_path, read_gaps
 
 MAX_SILENT_MS = 1_000_000.0
 _YEAR_1990_MS, _YEAR_2100_MS = 631_152_000_000.0, 4_102_444_800_000.0
@@ -29,6 +31,8 @@ def read_usable_tape(
 ) -> Tape:
     """Read one ticker's tape, as `read_tape` does; `stamps` is the unit that was given.
 
+    Where a file of gaps lies beside it, they are the tape's.
+
     Raises `TapeError` also if the stamps can't be true, or if no record is usable.
     """
     tape = read_tape(quotes, trades, shift_ms, stamps or "ms")
@@ -37,7 +41,8 @@ def read_usable_tape(
         raise TapeError(f"{quotes}: no usable record; left out: {dict(tape.rejected)}")
     if stamps is None:
         _check_gaps(quotes, tape)
-    return tape
+    gaps = gaps_path(quotes)
+    return replace(tape, gaps=read_gaps(gaps, shift_ms)) if gaps.exists() else tape
 
 
 def _check_era(path: Path, tape: Tape, stamps: str | None) -> None:

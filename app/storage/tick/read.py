@@ -13,6 +13,7 @@ from app.analysis.record_parser import ScoredMembers, parse_batch
 from app.analysis.records import Batch, Fault
 from app.analysis.windows import WINDOWS
 from app.storage.scripts import READ_RECORDS_SHA
+from app.storage.tick.declared_gaps import DeclaredGaps
 from app.storage.tick.resp import bulk_string
 
 MAX_RECORDS_READ: Final = 5_000
@@ -34,6 +35,9 @@ OLDEST_MS: Final = 1_000_000_000_000
 NEWEST_MS: Final = 100_000_000_000_000
 """Greatest score in epoch ms; greater ones look like microseconds or nanoseconds."""
 
+GAPS_PLACE: Final = -len(WINDOWS) - 1
+"""Where `Keys.of_tick` names the key of gaps."""
+
 _score_of = itemgetter(1)
 _stamp_of = attrgetter("stamp")
 
@@ -48,7 +52,8 @@ _RECORDS: Final = "".join(["*10\r\n", *map(bulk_string, ("EVALSHA", READ_RECORDS
 _PLAIN_RECORDS: Final = f"*8\r\n{bulk_string('ZRANGEBYSCORE')}"
 _COUNT: Final = f"*4\r\n{bulk_string('ZCOUNT')}"
 _LENGTH: Final = f"*2\r\n{bulk_string('HLEN')}"
-READ_COMMAND_COUNT: Final = 8 + len(WINDOWS)
+_GAP_COUNT: Final = f"*2\r\n{bulk_string('ZCARD')}"
+READ_COMMAND_COUNT: Final = 9 + len(WINDOWS)
 """How many commands `read_commands` packs."""
 PLAIN_READ_COMMAND_COUNT: Final = READ_COMMAND_COUNT + 1
 """How many commands `plain_read_commands` packs."""
@@ -95,6 +100,7 @@ def _packed(names: Sequence[str], wanted: ReadRange, records: str) -> bytes:
         f"{_WATCH}{state}{_STATE}{state}{_STATE_FIELDS}{records}"
         f"{_COUNT}{quotes}{folded}{_COUNT}{trades}{folded}"
         f"{_COUNT}{quotes}{ahead}{_COUNT}{trades}{ahead}{lengths}"
+        f"{_GAP_COUNT}{bulk_string(names[GAPS_PLACE])}"
     ).encode()
 
 
@@ -158,7 +164,8 @@ class TickRead:
     wrong type, `metrics_lengths` are the numbers of fields of the metrics keys. `is_malformed`: one
     of our keys has the wrong type, or the state lacks fields. `truncated_at` is the last score read
     if the read reached its bounds. `is_cut_short`: so many too long records were cut that the read
-    has to be repeated. `has_too_long`: some records are too long. `clock_corrected_at` is when
+    has to be repeated. `has_too_long`: some records are too long. `gap_count` is the number of
+    declared gaps; `gaps` are those that no tick has seen, if any. `clock_corrected_at` is when
     ticks ahead of the clock were taken back, 0 if not lately.
     """
 
@@ -182,6 +189,8 @@ class TickRead:
     is_cut_short: bool
     has_too_long: bool
     clock_corrected_at: int
+    gap_count: int
+    gaps: DeclaredGaps | None
 
     def __init__(self, version: str, start: int, *, is_malformed: bool = False) -> None:
         self.version = version
@@ -195,7 +204,8 @@ class TickRead:
         self.key_check = KeyCheck()
         self.truncated_at = None
         self.is_cut_short = self.has_too_long = False
-        self.clock_corrected_at = 0
+        self.clock_corrected_at = self.gap_count = 0
+        self.gaps = None
 
     @classmethod
     def from_replies(cls, replies: Sequence[Any], start: int) -> "TickRead":
@@ -207,7 +217,7 @@ class TickRead:
             return cls("", start, is_malformed=True)
         quotes, quote_status, trades, trade_status = replies[1]
         tick_read = cls._of_parts(replies[0], quotes, trades, replies[2:], start)
-        tick_read.wrong_type_count = (quote_status, trade_status).count(WRONG_TYPE)
+        tick_read.wrong_type_count += (quote_status, trade_status).count(WRONG_TYPE)
         tick_read.is_cut_short = CUT_MORE in {quote_status, trade_status}
         found = ((tick_read.quotes, quote_status), (tick_read.trades, trade_status))
         last_scores = [pairs[-1][1] for pairs, status in found if pairs and status > 0]
@@ -226,7 +236,7 @@ class TickRead:
         tick_read = cls._of_parts(replies[0], found[0], found[1], replies[3:], start)
         if max(len(tick_read.quotes), len(tick_read.trades)) >= limit or tick_read.has_too_long:
             return None
-        tick_read.wrong_type_count = sum([isinstance(reply, Exception) for reply in records])
+        tick_read.wrong_type_count += sum([isinstance(reply, Exception) for reply in records])
         return tick_read
 
     @classmethod
@@ -242,11 +252,16 @@ class TickRead:
         tick_read = cls((version or b"").decode(errors="replace"), start)
         tick_read.quotes, tick_read.trades = read_pairs(quotes), read_pairs(trades)
         tick_read.has_too_long = _has_too_long(tick_read.quotes) or _has_too_long(tick_read.trades)
-        counts = [[] if isinstance(number, Exception) else number for number in number_replies]
+        *counted, gap_count = number_replies
+        counts = [[] if isinstance(number, Exception) else number for number in counted]
         tick_read.folded_count = (counts[0] or 0) + (counts[1] or 0)
         tick_read.ahead_count = (counts[2] or 0) + (counts[3] or 0)
         tick_read.is_malformed = [] in counts[4:]
         tick_read.metrics_lengths = [] if tick_read.is_malformed else counts[4:]
+        if isinstance(gap_count, int):
+            tick_read.gap_count = gap_count
+        else:
+            tick_read.wrong_type_count = 1
         tick_read.gap_end = read_finite(lost_to)
         if version and is_integer(folded_text) and is_integer(recent_count):
             tick_read.late_records = tick_read.folded_count - int(folded_text)

@@ -76,6 +76,7 @@ def test_what_a_tick_asks_is_packed_as_the_client_packs_it(ticker: str) -> None:
         ("ZCOUNT", quotes, "(8000", "+inf"),
         ("ZCOUNT", trades, "(8000", "+inf"),
         *(("HLEN", name) for name in names[-3:]),
+        ("ZCARD", f"orderflow:gaps:{ticker}"),
     ]
     wanted = ReadRange(folded_to=1000, as_of=2000, clock_as_of=3000)
 
