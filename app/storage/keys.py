@@ -20,7 +20,7 @@ Written by a tick (lifetimes in seconds beside the names below):
                                                 `tick`: the tick size in price units, if known,
                                                 `digits`: the unit is 10^-digits, 1e-8 if absent,
                                                 `quote_at`: stamp of the quote in the windows,
-                                                `rejected`: JSON, which newest records were rejected,
+                                                `rejected`: JSON, newest records rejected,
                                                 `corrected_at`: when ticks ahead were taken back;
                                                 `version` begins with the newest tick's time, by its
                                                 clock, of a delayed feed after `as_of`,
