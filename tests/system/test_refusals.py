@@ -51,7 +51,7 @@ def newest_tick_ms(client: redis.Redis) -> int:
 def await_ticks(server: Server) -> float:
     """Wait for a tick that begins after this moment."""
     before_ms = time.time() * 1000.0
-    return wait_until(lambda: newest_tick_ms(server.client) > before_ms - 200, "it ticks", 20)
+    return wait_until(lambda: newest_tick_ms(server.client) > before_ms - 200, "it ticks")
 
 
 def is_ready(worker: Running) -> bool:
@@ -103,13 +103,13 @@ def refuse_for_a_while(
     # or runs a script lets it wait, and one that loads keeps who waits already.
     told = (beat,) if name in {"OOM", "BUSY", "LOADING"} else (worker, beat)
     for log in told:
-        wait_until(lambda it=log: SAID in it.said(), f"it says that Redis refuses: {name}", 20)
+        wait_until(lambda it=log: SAID in it.said(), f"it says that Redis refuses: {name}")
     time.sleep(LASTS_SECONDS)
     refusal.end(server)
 
     resumed_seconds = await_ticks(server)
     for log in told:
-        wait_until(lambda it=log: OVER in it.said(), f"it says that {name} is over", 20)
+        wait_until(lambda it=log: OVER in it.said(), f"it says that {name} is over")
         processes = processes_of_worker if log is worker else 1
         assert 1 <= log.said().count(SAID) <= processes, name
         assert any(f"({code})" in log.said() for code in refusal.codes), name
@@ -157,7 +157,7 @@ def test_a_worker_that_can_take_no_message_stays_and_goes_on(
 
     begin(server)
     server.client.client_kill_filter(_type="normal", skipme=True)
-    wait_until(lambda: "Connection to broker lost" in worker.said(), "it says so", 20)
+    wait_until(lambda: "Connection to broker lost" in worker.said(), "it says so")
     time.sleep(LASTS_SECONDS)
     end(server)
 
@@ -182,11 +182,11 @@ def test_a_broker_of_its_own_that_refuses_is_named_and_waited_for(
     worker, beat = start(*SOLO, **settings), start(*BEAT, **settings)
     wait_until(lambda: is_ready(worker), "the worker is ready")
     add_quote(data)
-    wait_until(lambda: newest_tick_ms(data) > 0, "it ticks", 20)
+    wait_until(lambda: newest_tick_ms(data) > 0, "it ticks")
 
     REFUSALS[name].begin(server)
     for process in (worker, beat):
-        wait_until(lambda p=process: f"({name})" in p.said(), "it says what is refused", 20)
+        wait_until(lambda p=process: f"({name})" in p.said(), "it says what is refused")
         assert "broker refuses, trying again" in process.said()
     REFUSALS[name].end(server)
 
@@ -196,5 +196,5 @@ def test_a_broker_of_its_own_that_refuses_is_named_and_waited_for(
         wait_until(lambda: newest_tick_ms(data) > ended_ms - 200, "it ticks", 20),
     )
     for process in (worker, beat):
-        wait_until(lambda p=process: "broker accepts commands again" in p.said(), "so too", 20)
+        wait_until(lambda p=process: "broker accepts commands again" in p.said(), "so too")
         assert process.said().count(f"({name})") == 1

@@ -203,7 +203,7 @@ def test_the_first_question_is_about_a_ticker_that_is_fed(
         **ports,
     )
 
-    wait_until(lambda: "QQQ is up to date: " in run.said(), "the ticker's first tick", 60)
+    wait_until(lambda: "QQQ is up to date: " in run.said(), "the ticker's first tick")
     assert "ask QQQ" in run.said()
     assert "SPY" not in run.said()
     assert "starting it again" not in run.said()
@@ -216,18 +216,18 @@ def test_everything_stays_while_redis_is_a_replica_and_goes_on_within_three_seco
     settings = {**ports, "REDIS_HOST": "127.0.0.1", "REDIS_PORT": str(own_server.port)}
     run = start("app.operations.supervisor", ORDERFLOW_WORKERS="2", **settings)
     ready = f"http://127.0.0.1:{ports['ORDERFLOW_MCP_PORT']}/ready"
-    wait_until(lambda: is_fresh(client), "SPY ticks", 60)
+    wait_until(lambda: is_fresh(client), "SPY ticks")
     processes = {process.pid for process in children(run)}
 
     client.replicaof("127.0.0.1", 1)
     for name in ("beat", "worker.1", "worker.2", "feed"):
-        wait_until(lambda n=name: refusals(run, n) == 1, f"{name} says what Redis refuses", 20)
-    wait_until(lambda: "(READONLY)" in http_get(ready).text, "the server says so", 20)
+        wait_until(lambda n=name: refusals(run, n) == 1, f"{name} says what Redis refuses")
+    wait_until(lambda: "(READONLY)" in http_get(ready).text, "the server says so")
     assert "celery -A tasks beat" not in http_get(ready).text
     client.replicaof("NO", "ONE")
 
     assert_within(3.0, wait_until(lambda: is_fresh(client), "SPY ticks again", 20))
-    wait_until(lambda: run.said().count("redis accepts commands again") == 4, "all say so", 20)
+    wait_until(lambda: run.said().count("redis accepts commands again") == 4, "all say so")
     assert processes <= {process.pid for process in children(run)}
     assert "starting it again" not in run.said()
     assert "Traceback" not in run.said()
