@@ -1,5 +1,6 @@
 """Bound connections: their number, the time and size of a head, and clients that do not read."""
 
+import socket
 from asyncio import TimerHandle
 from typing import Any
 
@@ -11,6 +12,9 @@ from mcp_app.rare_log import warn_refused
 HEAD_SECONDS = 5.0
 HEAD_BYTES = 65_536
 STALL_SECONDS = 30.0
+# Otherwise the kernel keeps up to 4 MB for each client that does not read, and it takes many
+# updates until that is noticed. The longest answers are charts, of about 60 KB.
+SEND_BUFFER_BYTES = 128 * 1024
 REFUSAL = (
     b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 5\r\nConnection: close\r\n"
     b"Content-Type: text/plain\r\nContent-Length: 20\r\n\r\ntoo many connections"
@@ -36,6 +40,8 @@ class BoundedProtocol(HttpToolsProtocol):
     def connection_made(self, transport: Any) -> None:  # noqa: ANN401 - asyncio's, or uvloop's
         """Refuse the connection, or start the time limit of its first head."""
         super().connection_made(transport)
+        connected = transport.get_extra_info("socket")
+        connected.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER_BYTES)
         self.client_name = client_of({"client": self.client})
         if self._is_one_too_many():
             warn_refused("connection refused: too many", self.client_name)

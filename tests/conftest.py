@@ -18,6 +18,7 @@ from app.answers.reader import Reader
 from app.core.settings import Settings
 from tests.key_writer import KeyWriter
 from tests.processes import BOUND_SECONDS, ROOT, Environment, Running, Start, free_port
+from tests.timing import AssertWithin, watched_machine
 
 # Examples take as long as a busy machine lets them: what is promised is measured elsewhere.
 hypothesis.settings.register_profile(
@@ -117,6 +118,13 @@ def start(environment: Environment, tmp_path: Path) -> Iterator[Start]:
         with suppress(ProcessLookupError):
             os.killpg(one.pid, signal.SIGKILL)
         one.process.wait()
+
+
+@pytest.fixture
+def assert_within(tmp_path: Path) -> Iterator[AssertWithin]:
+    """Give a check of what is promised, which knows how busy the machine was in the test."""
+    with watched_machine(tmp_path / "machine.log") as check:
+        yield check
 
 
 @pytest.fixture

@@ -4,6 +4,7 @@ Numbers are rounded here, once, so that text and JSON carry the same facts.
 """
 
 import dataclasses
+import functools
 import math
 from collections.abc import Callable, Iterable, Mapping
 from typing import Final
@@ -59,7 +60,7 @@ def build_answer(
     parts: AnswerParts = AnswerParts(),  # noqa: B008 - immutable
 ) -> Answer:
     """Return a snapshot as an answer: rounded, with the rarest events and nearest levels only."""
-    return _answer(snapshot, parts, min_return_minutes)
+    return _AnswerMaker(snapshot, min_return_minutes).answer(parts)
 
 
 def fit_to_budget(
@@ -79,8 +80,9 @@ def fit_to_budget(
         has_usual_ranks=bool(snapshot.ranked_metrics) and not is_full,
         events_first=snapshot.history_seconds > max(WINDOW_SECONDS),
     )
+    maker = _AnswerMaker(snapshot, min_return_minutes)
     while True:
-        answer = _answer(snapshot, parts, min_return_minutes)
+        answer = maker.answer(parts)
         tokens = excess(answer)
         # Of fewer events than there may be, those that are not there save nothing.
         less = parts._replace(events=len(answer.events or ())).less(tokens)
@@ -117,7 +119,7 @@ def build_brief(
         session={},
         cause=None if is_said else snapshot.cause,
     )
-    answer = _answer(shortened, size.parts(), min_return_minutes)
+    answer = _AnswerMaker(shortened, min_return_minutes).answer(size.parts())
     metrics = {n: rounded(n, _brief(n, v)) for n, v in snapshot.metrics.items() if n in names}
     named = (
         None
@@ -199,24 +201,82 @@ def _named(event: EventRecord) -> str:
     return f"{event.type} {event.side}{rare}"
 
 
-def _answer(snapshot: TickerSnapshot, parts: AnswerParts, min_return_minutes: float) -> Answer:
-    selected = select_events(
-        snapshot.events or (),
-        snapshot.bounds,
-        min_return_minutes,
-        parts.events,
-        has_old=parts.has_old_and_far,
-    )
-    return Answer.model_validate(
-        {
-            "ticker": snapshot.ticker,
+class _AnswerMaker:
+    """Make answers of several sizes from a snapshot; what none of them changes is made once."""
+
+    def __init__(self, snapshot: TickerSnapshot, min_return_minutes: float) -> None:
+        self._snapshot = snapshot
+        self._metrics = _rounded_metrics(snapshot)
+        self._ranks = _rounded_ranks(snapshot, self._metrics)
+        self._same = {
             **_moment(snapshot),
             **_state(snapshot),
-            **_numbers(snapshot, selected, parts),
-            **_events(snapshot, selected, parts),
-            **_levels(snapshot, parts),
+            **_numbers(snapshot, self._ranks),
         }
-    )
+        self._select = functools.cache(
+            lambda most, has_old: select_events(
+                snapshot.events or (),
+                snapshot.bounds,
+                min_return_minutes,
+                most,
+                has_old=has_old,
+            )
+        )
+        self._session = functools.cache(
+            lambda in_detail: session_facts(snapshot.session, snapshot.now_ms, in_detail=in_detail)
+        )
+        self._levels = functools.cache(
+            lambda a_side, has_far: _levels(snapshot, a_side, has_far=has_far)
+        )
+        self._shown: dict[tuple[int, bool], EventFacts] = {}
+
+    def answer(self, parts: AnswerParts) -> Answer:
+        """Return the answer with some parts."""
+        selected = self._select(parts.events, parts.has_old_and_far)
+        has_usual = parts.has_usual_ranks or not self._snapshot.ranked_metrics
+        left_out = frozenset[str]() if parts.has_details else DETAILS
+        return Answer.model_validate(
+            {
+                "ticker": self._snapshot.ticker,
+                **self._same,
+                "headline": self._headline(selected, parts),
+                "session": self._session(parts.has_details),
+                "metrics": {n: v for n, v in self._metrics.items() if n not in left_out},
+                "metrics_left_out": sum(n in left_out for n in self._metrics) or None,
+                **_ranks_said(self._ranks, has_usual=has_usual),
+                "events": None if self._snapshot.events is None else self._events(selected, parts),
+                **_other_events(self._snapshot, selected, parts),
+                **self._levels(parts.levels_a_side, parts.has_old_and_far),
+            }
+        )
+
+    def _headline(self, selected: Selection, parts: AnswerParts) -> str | None:
+        snapshot = self._snapshot
+        return headline(
+            snapshot.ranked_metrics or self._metrics,
+            self._ranks,
+            None if snapshot.events is None else selected.shown,
+            is_past=snapshot.past,
+            most_numbers=parts.headline_numbers,
+            most_parts=parts.headline_parts,
+            window=snapshot.ranks_window if snapshot.ranked_metrics else None,
+        )
+
+    def _events(self, selected: Selection, parts: AnswerParts) -> list[EventFacts]:
+        most_followed = MAX_FOLLOWED if parts.has_followed else 0
+        return [
+            self._shown_facts(event, has_followed=place < most_followed)
+            for place, event in enumerate(selected.shown)
+        ]
+
+    def _shown_facts(self, event: EventRecord, *, has_followed: bool) -> EventFacts:
+        key = id(event), has_followed
+        if key not in self._shown:
+            followed = self._snapshot.followed.get((event.type, event.side))
+            self._shown[key] = shown_facts(
+                event, self._snapshot.evidence_class, followed if has_followed else None
+            )
+        return self._shown[key]
 
 
 def _moment(snapshot: TickerSnapshot) -> dict[str, object]:
@@ -257,57 +317,42 @@ def _state(snapshot: TickerSnapshot) -> dict[str, object]:
     }
 
 
-def _numbers(
-    snapshot: TickerSnapshot, selected: Selection, parts: AnswerParts
-) -> dict[str, object]:
-    """Return the metrics with their ranks, what is farthest from usual, book and session."""
-    metrics = {
+def _rounded_metrics(snapshot: TickerSnapshot) -> dict[str, Value]:
+    return {
         name: rounded(name, value)
         for name, value in snapshot.metrics.items()
         if name not in ("as_of", "covered_seconds")
     }
-    ranks = {name: round(rank, 2) for name, rank in snapshot.ranks.items() if name in metrics}
-    are_usual_left_out = bool(snapshot.ranked_metrics) and not parts.has_usual_ranks
-    said = {name: rank for name, rank in ranks.items() if is_far(rank) or not are_usual_left_out}
-    left_out = frozenset[str]() if parts.has_details else DETAILS
+
+
+def _rounded_ranks(snapshot: TickerSnapshot, metrics: Mapping[str, Value]) -> dict[str, float]:
+    return {name: round(rank, 2) for name, rank in snapshot.ranks.items() if name in metrics}
+
+
+def _numbers(snapshot: TickerSnapshot, ranks: Mapping[str, float]) -> dict[str, object]:
+    """Return the book, the behaviours, and of how many windows the ranks are."""
     windows = snapshot.rank_windows if ranks else None
     return {
-        "headline": headline(
-            snapshot.ranked_metrics or metrics,
-            ranks,
-            None if snapshot.events is None else selected.shown,
-            is_past=snapshot.past,
-            most_numbers=parts.headline_numbers,
-            most_parts=parts.headline_parts,
-            window=snapshot.ranks_window if snapshot.ranked_metrics else None,
-        ),
-        "session": session_facts(snapshot.session, snapshot.now_ms, in_detail=parts.has_details),
         "standing": standing_facts(snapshot.metrics, mid_of(snapshot.metrics)),
-        "metrics": {name: value for name, value in metrics.items() if name not in left_out},
-        "metrics_left_out": sum(name in left_out for name in metrics) or None,
         "warming_metrics": warming_metrics(snapshot.metrics),
-        "ranks": said,
-        "ranks_left_out": len(ranks) - len(said) or None,
         "ranks_window": snapshot.ranks_window if ranks else None,
         "rank_windows": round(windows) if windows else None,
         "behaviors": {name: behavior_state(state) for name, state in snapshot.behaviors.items()},
     }
 
 
-def _events(snapshot: TickerSnapshot, selected: Selection, parts: AnswerParts) -> dict[str, object]:
-    """Return the events shown, and how many others there are."""
-    most_followed = MAX_FOLLOWED if parts.has_followed else 0
-    shown = [
-        shown_facts(
-            event,
-            snapshot.evidence_class,
-            snapshot.followed.get((event.type, event.side)) if place < most_followed else None,
-        )
-        for place, event in enumerate(selected.shown)
-    ]
+def _ranks_said(ranks: Mapping[str, float], *, has_usual: bool) -> dict[str, object]:
+    """Return the ranks, all or those far from usual, and how many others there are."""
+    said = {name: rank for name, rank in ranks.items() if has_usual or is_far(rank)}
+    return {"ranks": said, "ranks_left_out": len(ranks) - len(said) or None}
+
+
+def _other_events(
+    snapshot: TickerSnapshot, selected: Selection, parts: AnswerParts
+) -> dict[str, object]:
+    """Return how many events there are besides those shown."""
     others = [*count_by_kind(selected.others).items()]
     return {
-        "events": None if snapshot.events is None else shown,
         "events_left_out": len(selected.others) or None,
         "other_events": {
             f"{kind} {side}": [count, *_usual(snapshot, (kind, side))]
@@ -316,12 +361,10 @@ def _events(snapshot: TickerSnapshot, selected: Selection, parts: AnswerParts) -
     }
 
 
-def _levels(snapshot: TickerSnapshot, parts: AnswerParts) -> dict[str, object]:
+def _levels(snapshot: TickerSnapshot, most_a_side: int, *, has_far: bool) -> dict[str, object]:
     """Return the levels shown, and how many others there are."""
     mid, end_ms = mid_of(snapshot.metrics), snapshot.bounds.end_ms
-    levels = near_levels(
-        snapshot.levels, mid, end_ms, parts.levels_a_side, has_far=parts.has_old_and_far
-    )
+    levels = near_levels(snapshot.levels, mid, end_ms, most_a_side, has_far=has_far)
     return {
         "levels": [level_facts(level, mid, end_ms) for level in levels],
         "levels_left_out": len(snapshot.levels) - len(levels) or None,

@@ -29,7 +29,7 @@ from app.storage.keys import Keys
 from app.storage.published import read_metrics
 from app.storage.tick_store import TickStore
 from tests.key_writer import METRICS, KeyWriter
-from tests.timing import assert_within
+from tests.timing import AssertWithin
 
 
 def test_a_contracted_window_is_answered_from_its_hash(writer: KeyWriter, reader: Reader) -> None:
@@ -422,7 +422,7 @@ def test_text_from_redis_is_no_fact(
 
 
 def test_without_redis_the_error_comes_within_two_seconds_and_names_no_secret(
-    monkeypatch: pytest.MonkeyPatch,
+    monkeypatch: pytest.MonkeyPatch, assert_within: AssertWithin
 ) -> None:
     monkeypatch.setenv("REDIS_URL", "redis://:hunter2@127.0.0.1:1/0")
     began = time.monotonic()
@@ -455,7 +455,7 @@ def test_a_redis_that_stops_and_comes_back_is_used_again(settings: Settings) -> 
 
 @pytest.mark.parametrize("connected", [True, False])
 def test_a_frozen_redis_is_given_up_within_two_seconds(
-    settings: Settings, *, connected: bool
+    settings: Settings, *, connected: bool, assert_within: AssertWithin
 ) -> None:
     with ValkeyServer() as server:
         there = settings.model_copy(update={"redis_port": server.port})

@@ -17,7 +17,7 @@ from app.answers.ticker_text import as_text
 from app.core.settings import Settings
 from mcp_app.server import make_server
 from tests.key_writer import KeyWriter
-from tests.timing import assert_within
+from tests.timing import AssertWithin
 
 TOOL = "analyze_order_flow_tool"
 Asked = Callable[[Client], Coroutine[Any, Any, Any]]
@@ -134,7 +134,9 @@ def test_a_stale_answer_says_so_first(
     assert warning.startswith("STALE: no tick for over 3 intervals")
 
 
-def test_without_redis_the_error_names_it_within_two_seconds(settings: Settings) -> None:
+def test_without_redis_the_error_names_it_within_two_seconds(
+    settings: Settings, assert_within: AssertWithin
+) -> None:
     nowhere = settings.model_copy(update={"redis_port": 1})
 
     async def session() -> CallToolResult:

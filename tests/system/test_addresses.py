@@ -37,9 +37,9 @@ def socket_server(tmp_path: Path) -> Iterator[tuple[ValkeyServer, Path]]:
 def ticks_with(start: Start, client: redis.Redis, settings: dict[str, str]) -> list[Running]:
     """Start beat and a worker, and wait for a tick."""
     worker, beat = start(*SOLO, **settings), start(*BEAT, **settings)
-    wait_until(lambda: is_ready(worker), "the worker is ready", 30)
+    wait_until(lambda: is_ready(worker), "the worker is ready")
     add_quote(client)
-    wait_until(lambda: newest_tick_ms(client) > 0, "it ticks", 30)
+    wait_until(lambda: newest_tick_ms(client) > 0, "it ticks")
     return [worker, beat]
 
 
@@ -99,7 +99,7 @@ def test_a_database_that_is_not_there_is_named_by_every_process(
 
     assert [one.wait() for one in asked] == [1, 1]
     for process in (*asked, *waiting):
-        wait_until(lambda p=process: "no database 16 there" in p.said(), "it says so", 30)
+        wait_until(lambda p=process: "no database 16 there" in p.said(), "it says so")
         assert "Traceback" not in process.said()
     for process in waiting:
         assert process.process.poll() is None
@@ -144,9 +144,9 @@ def test_any_password_runs_everything_and_is_shown_nowhere(start: Start, passwor
         **settings,
     )
     client = redis.Redis(port=int(settings["REDIS_PORT"]), password=password)
-    wait_until(lambda: is_ready(run), "the worker is ready", 40)
+    wait_until(lambda: is_ready(run), "the worker is ready")
     add_quote(client)
-    wait_until(lambda: newest_tick_ms(client) > 0, "it ticks", 30)
+    wait_until(lambda: newest_tick_ms(client) > 0, "it ticks")
 
     shown = [" ".join(it.cmdline()) for it in psutil.Process(run.pid).children(recursive=True)]
     for text in (*shown, run.said()):

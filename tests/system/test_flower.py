@@ -24,7 +24,7 @@ def begin(start: Start, *options: str, **settings: str) -> tuple[Running, str]:
 
 
 def up(running: Running, address: str) -> None:
-    wait_until(lambda: listens(running, address), "Flower answers", 60)
+    wait_until(lambda: listens(running, address), "Flower answers")
 
 
 def listens(running: Running, address: str) -> bool:
@@ -116,8 +116,8 @@ def test_it_shows_ticks_with_ticker_runtime_and_failure(
     add_quote(redis_client, "SPY", "BTC/USDT", BROKEN_TICKER)
 
     for ticker in ("SPY", "BTC/USDT"):
-        wait_until(lambda ticker=ticker: is_shown(address, ticker, "SUCCESS"), ticker, 40)
-    wait_until(lambda: is_shown(address, BROKEN_TICKER, "FAILURE"), "the failed tick", 40)
+        wait_until(lambda ticker=ticker: is_shown(address, ticker, "SUCCESS"), ticker)
+    wait_until(lambda: is_shown(address, BROKEN_TICKER, "FAILURE"), "the failed tick")
 
     shown = ticks_shown(address)
     done = [tick for tick in shown if tick["state"] == "SUCCESS"]
@@ -137,7 +137,7 @@ def test_a_failed_tick_that_was_not_traced_is_shown_with_its_worker(
     start(*BEAT)
     add_quote(redis_client, "SPY", BROKEN_TICKER)
 
-    wait_until(lambda: is_shown(address, BROKEN_TICKER, "FAILURE"), "the failed tick", 40)
+    wait_until(lambda: is_shown(address, BROKEN_TICKER, "FAILURE"), "the failed tick")
     wait_until(lambda: has_ticks(redis_client, "SPY", 3), "ticks of SPY")
 
     shown = ticks_shown(address)

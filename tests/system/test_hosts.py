@@ -16,7 +16,7 @@ import redis
 from app.operations.embedded_redis import server_binary
 from tests.processes import ROOT, Environment, wait_until
 from tests.system.hosts import DATA, Hosts, is_possible
-from tests.timing import assert_within
+from tests.timing import AssertWithin
 
 pytestmark = pytest.mark.system
 
@@ -129,7 +129,7 @@ def asks(client: redis.Redis, address: str) -> bool:
 
 @pytest.mark.usefixtures("mode")
 def test_two_worker_hosts_share_the_tickers_and_one_goes_on_when_the_other_is_cut_off(
-    hosts: Hosts, system: System, client: redis.Redis
+    hosts: Hosts, system: System, client: redis.Redis, assert_within: AssertWithin
 ) -> None:
     system.start(DATA, server_binary(), "--port", str(PORT), "--protected-mode", "no", "--save", "")
     wait_until(lambda: answers(client), "Redis answers")

@@ -13,7 +13,7 @@ from tests.mcp_app.test_tools import bars_of
 from tests.processes import Start, wait_until
 from tests.system.serving import Served
 from tests.system.serving_slowly import DEADLINE_SECONDS
-from tests.timing import assert_within
+from tests.timing import AssertWithin
 
 pytestmark = pytest.mark.system
 
@@ -51,7 +51,9 @@ class Chart:
         return base64.b64decode(self.result["content"][1]["data"])
 
 
-def test_the_first_charts_are_drawn_and_the_others_refused_at_once(served: Served) -> None:
+def test_the_first_charts_are_drawn_and_the_others_refused_at_once(
+    served: Served, assert_within: AssertWithin
+) -> None:
     session = served.session()
     wait_until(lambda: not Chart(served, session, -1, "1h").is_refused, "a chart")
 

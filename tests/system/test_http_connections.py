@@ -11,7 +11,7 @@ import pytest
 from mcp_app.open_files import OTHER_FILES
 from tests.processes import BOUND_SECONDS, Start
 from tests.system.serving import Served, status_of, until_ended
-from tests.timing import assert_within
+from tests.timing import AssertWithin
 
 pytestmark = pytest.mark.system
 
@@ -35,7 +35,9 @@ def served(start: Start) -> Served:
     return Served(start, ORDERFLOW_MCP_CONNECTIONS="60")
 
 
-def test_an_idle_connection_ends_whatever_it_sends(served: Served) -> None:
+def test_an_idle_connection_ends_whatever_it_sends(
+    served: Served, assert_within: AssertWithin
+) -> None:
     with ExitStack() as stack:
         wires = {kind: stack.enter_context(served.wire(IDLE[kind][0])) for kind in IDLE}
         for kind, wire in wires.items():
@@ -67,7 +69,9 @@ def has_ended(wire: socket.socket, sent: bytes) -> bool:
         return True
 
 
-def test_one_client_has_at_most_half_and_others_are_served_meanwhile(served: Served) -> None:
+def test_one_client_has_at_most_half_and_others_are_served_meanwhile(
+    served: Served, assert_within: AssertWithin
+) -> None:
     with ExitStack() as stack:
         for number in count():
             wire = stack.enter_context(served.wire(GET))

@@ -8,7 +8,7 @@ import pytest
 
 from tests.processes import Start, http_get, http_post
 from tests.system.serving import HEADERS, HELLO, Served
-from tests.timing import assert_within
+from tests.timing import AssertWithin
 
 pytestmark = pytest.mark.system
 
@@ -56,7 +56,7 @@ def test_any_request_with_too_much_in_it_is_refused(served: Served) -> None:
     assert served.post("ping", {}, session).json()["result"] == {}
 
 
-def test_refusals_hold_up_nobody_else(served: Served) -> None:
+def test_refusals_hold_up_nobody_else(served: Served, assert_within: AssertWithin) -> None:
     session = served.session()
     seconds = []
 

@@ -5,6 +5,8 @@ import json
 import socket
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, Self
 
 import httpx2
@@ -14,10 +16,11 @@ import redis
 from app.storage.keys import ticked_channels
 from mcp_app.resource_addresses import resource_uris
 from mcp_app.subscription_bounds import MAX_A_SESSION
+from mcp_app.watchers import SEND_SECONDS
 from tests.key_writer import EVENT
-from tests.processes import BOUND_SECONDS, Start
+from tests.processes import BOUND_SECONDS, Start, wait_until
 from tests.system.serving import HEADERS, Served
-from tests.timing import assert_within
+from tests.timing import AssertWithin
 
 pytestmark = pytest.mark.system
 
@@ -130,6 +133,15 @@ class Reading:
         """Wait for the end of the stream, which ends with its session."""
         self._thread.join(BOUND_SECONDS)
 
+    def times_told(self, began: float) -> int:
+        """Return how often it was told since a moment."""
+        return sum(at > began for at in self.told_at)
+
+    def longest_silence(self, began: float) -> float:
+        """Return the longest time without a notice from a moment to the last one, in seconds."""
+        told = [began, *(at for at in self.told_at if at > began)]
+        return max(after - before for before, after in itertools.pairwise(told))
+
     def _read(self) -> None:
         with (
             httpx2.Client(timeout=BOUND_SECONDS, headers=self.session.headers) as http,
@@ -150,61 +162,73 @@ def sleeping_stream(served: Served, session: Session) -> socket.socket:
     return wire
 
 
-def publish_ticks(client: redis.Redis, tickers: list[str]) -> None:
+@contextmanager
+def ticking(client: redis.Redis) -> Iterator[None]:
+    """Let all tickers tick five times a second as long as the context lasts."""
+    ended = threading.Event()
+
+    def tick() -> None:
+        while not ended.wait(0.2):
+            publish_ticks(client)
+
+    thread = threading.Thread(target=tick)
+    thread.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        thread.join()
+
+
+def publish_ticks(client: redis.Redis) -> None:
     """Tick with an event that grew in each ticker."""
     as_of = int(time.time() * 1000)
     pipe = client.pipeline(transaction=False)
-    for ticker in tickers:
+    for ticker in TICKERS:
         event = EVENT | dict.fromkeys(("opened_at", "noticed_at", "updated_at"), as_of)
         grown = event | {"id": f"{ticker}~aaaaaaa2", "statistic": as_of % 100_000}
         fields = {"as_of": as_of, "open": json.dumps(grown)}
         pipe.hset(f"orderflow:state:{ticker}", mapping=fields)
         pipe.publish(f"{ticked_channels(0)}{ticker}", str(as_of))
     pipe.execute()
-    time.sleep(0.2)
 
 
 def test_a_client_that_sleeps_is_ended_and_others_notice_nothing(
-    served: Served, redis_client: redis.Redis
+    served: Served, redis_client: redis.Redis, assert_within: AssertWithin
 ) -> None:
     with Session(served) as asleep, Session(served) as awake:
         for ticker in TICKERS:
             for uri in resource_uris(ticker):
                 asleep.subscribe(uri)
         reading = Reading(served, awake, resource_uris(TICKERS[0])[0])
-        with sleeping_stream(served, asleep):
+        # What the sleeping session asks waits with it; the tickers tick all the same.
+        with sleeping_stream(served, asleep), ticking(redis_client):
             began = time.monotonic()
             while asleep.ask("ping").status_code != 404:
                 assert time.monotonic() - began < BOUND_SECONDS, "the session lives on"
-                publish_ticks(redis_client, TICKERS)
+                time.sleep(0.2)
             ended = time.monotonic()
-            while time.monotonic() < ended + 3:
-                publish_ticks(redis_client, TICKERS[:1])
+            wait_until(lambda: reading.times_told(ended) >= 2, "others are told further on")
     reading.end()
 
-    told = [began, *(at for at in reading.told_at if at > began), ended]
-    assert reading.told_at[-1] > ended
-    assert len(told) > 5
-    assert_within(3, max(after - before for before, after in itertools.pairwise(told)))
+    assert ended - began >= SEND_SECONDS
+    assert_within(3, reading.longest_silence(began))
 
 
 def test_a_stream_of_2026_that_sleeps_is_ended_and_others_notice_nothing(
-    served: Served, redis_client: redis.Redis
+    served: Served, redis_client: redis.Redis, assert_within: AssertWithin
 ) -> None:
     uris = [uri for ticker in TICKERS for uri in resource_uris(ticker)]
     with Session(served) as awake:
         reading = Reading(served, awake, uris[0])
-        with sleeping_stream_of_2026(served, uris):
+        with sleeping_stream_of_2026(served, uris), ticking(redis_client):
             began = time.monotonic()
-            while "backlog full" not in served.running.said():
-                assert time.monotonic() - began < BOUND_SECONDS, "the stream lives on"
-                publish_ticks(redis_client, TICKERS)
+            wait_until(lambda: "backlog full" in served.running.said(), "the stream ends")
             ended = time.monotonic()
+            wait_until(lambda: reading.times_told(ended) >= 2, "others are told further on")
     reading.end()
 
-    told = [began, *(at for at in reading.told_at if began < at < ended), ended]
-    assert len(told) > 5
-    assert_within(3, max(after - before for before, after in itertools.pairwise(told)))
+    assert_within(3, reading.longest_silence(began))
 
 
 def sleeping_stream_of_2026(served: Served, uris: list[str]) -> socket.socket:

@@ -16,7 +16,7 @@ from app.feeds.tape import read_tape
 from app.storage.tick import codec
 from tests.processes import Running, Start, wait_until
 from tests.tapes import FOLDER
-from tests.timing import assert_within
+from tests.timing import AssertWithin
 
 AAPL = FOLDER / "AAPL_2012-06-21.quotes.csv.gz"
 TRADES = FOLDER / "AAPL_2012-06-21.trades.csv.gz"
@@ -82,7 +82,7 @@ def members(client: redis.Redis, key: str) -> list[dict[str, object]]:
 
 @pytest.mark.usefixtures("mode")
 def test_a_live_replay_publishes_what_analyze_writes(
-    redis_client: redis.Redis, start: Start
+    redis_client: redis.Redis, start: Start, assert_within: AssertWithin
 ) -> None:
     worker = start("celery", "-A", "tasks", "worker", "-P", "solo", "--without-mingle")
     start("celery", "-A", "tasks", "beat")

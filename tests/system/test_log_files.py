@@ -49,7 +49,7 @@ def test_workers_of_celery_multi_write_their_log_files(
     celery(environment, "multi", "start", "2", "-A", "tasks", *pool, *files)
 
     for name in ("celery1", "celery2"):
-        wait_until(lambda n=name: holds(folder / f"{n}.log", " ready."), f"{name} says so", 40)
+        wait_until(lambda n=name: holds(folder / f"{n}.log", " ready."), f"{name} says so")
         assert (folder / f"{name}.pid").exists()
         assert "\x1b" not in (folder / f"{name}.log").read_text()
     celery(environment, "multi", "stopwait", "2", "-A", "tasks", *files)
@@ -59,7 +59,7 @@ def test_a_detached_beat_writes_its_log_file(folder: Path, environment: Environm
     log, pid = folder / "beat.log", folder / "beat.pid"
     celery(environment, "-A", "tasks", "beat", "--detach", f"--logfile={log}", f"--pidfile={pid}")
 
-    wait_until(lambda: holds(log, "beat: Starting..."), "beat says so", 40)
+    wait_until(lambda: holds(log, "beat: Starting..."), "beat says so")
     assert pid.exists()
 
 
@@ -67,13 +67,13 @@ def test_a_detached_worker_writes_its_log_file(folder: Path, environment: Enviro
     log, pid = folder / "worker.log", folder / "worker.pid"
     celery(environment, *SOLO[1:], "--detach", f"--logfile={log}", f"--pidfile={pid}")
 
-    wait_until(lambda: holds(log, " ready."), "the worker says so", 40)
+    wait_until(lambda: holds(log, " ready."), "the worker says so")
 
 
 def test_a_log_file_that_is_moved_away_is_opened_anew(folder: Path, start: Start) -> None:
     log = folder / "worker.log"
     worker = start(*SOLO, f"--logfile={log}", "--loglevel=debug")
-    wait_until(lambda: holds(log, " ready."), "the worker says so", 40)
+    wait_until(lambda: holds(log, " ready."), "the worker says so")
 
     log.rename(folder / "worker.log.1")
     worker.end()
@@ -101,7 +101,7 @@ def test_a_level_on_the_command_line_replaces_the_configured_one(
 ) -> None:
     log = folder / "worker.log"
     worker = start(*SOLO, f"--logfile={log}", *options)
-    wait_until(lambda: "task events" in worker.said(), "its banner", 40)
+    wait_until(lambda: "task events" in worker.said(), "its banner")
     worker.end()
 
     assert holds(log, "[info ") == is_shown
@@ -112,4 +112,4 @@ def test_a_lower_level_shows_more(folder: Path, start: Start, level: str) -> Non
     log = folder / "worker.log"
     start(*SOLO, f"--logfile={log}", f"--loglevel={level}", LOG_LEVEL="ERROR")
 
-    wait_until(lambda: holds(log, "[debug"), "a line of the lowest level", 40)
+    wait_until(lambda: holds(log, "[debug"), "a line of the lowest level")

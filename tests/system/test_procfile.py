@@ -15,7 +15,7 @@ from mcp.client.stdio import StdioServerParameters
 
 from app.core import clock
 from tests.processes import ROOT, Environment, Start, free_port, wait_until
-from tests.timing import assert_within
+from tests.timing import AssertWithin
 
 pytestmark = pytest.mark.system
 
@@ -91,7 +91,7 @@ async def answer_of(where: Any, mode: str) -> dict[str, Any]:
 
 
 def test_quotes_written_by_hand_are_answered_for_within_seconds_over_stdio_and_http(
-    redis_client: redis.Redis, web_port: int, environment: Environment
+    redis_client: redis.Redis, web_port: int, environment: Environment, assert_within: AssertWithin
 ) -> None:
     number = 0
 

