@@ -20,7 +20,7 @@ from app.answers.answer_parts import (
     AnswerParts,
     BriefSize,
 )
-from app.answers.event_facts import shown_facts
+from app.answers.event_facts import EventFacts, shown_facts
 from app.answers.event_selection import (
     MAX_EVENTS,
     MIN_RETURN_MINUTES,
