@@ -12,7 +12,7 @@ import contextlib
 import json
 import threading
 import time
-from collections.abc import Coroutine, Iterable
+from collections.abc import Callable, Coroutine, Iterable
 from dataclasses import dataclass, field
 from decimal import Decimal
 from itertools import islice
@@ -151,6 +151,9 @@ class Venue:
         """Return an event as the vendor sends it."""
         raise NotImplementedError
 
+    def prepare(self, event: Event) -> None:
+        """Note an event, once, before it is sent to whoever subscribed."""
+
     def heartbeat(self, client: Client) -> Iterable[Frame]:
         """Return what is sent each `heartbeat_seconds`."""
         del client
@@ -214,7 +217,12 @@ class Venue:
 
     def send_raw(self, *frames: Frame) -> None:
         """Send these frames to every connection as they are."""
-        self._call(self._send_raw(frames))
+        for frame in frames:
+            self.send_made(lambda _, frame=frame: frame)
+
+    def send_made(self, make: Callable[[Client], Frame]) -> None:
+        """Send every connection a frame that is made for it."""
+        self._call(self._each(lambda client: client.send(make(client))))
 
     def close_connections(self) -> None:
         """End every connection as the protocol has it."""
@@ -282,9 +290,8 @@ class Venue:
                     client.send(frame)
 
     async def _happen(self, count: int) -> list[Event]:
-        events = []
-        for symbol in islice(_in_turn(self.symbols, self._turn()), count):
-            events.append(self.market.next_event(symbol, self.now_ns()))
+        symbols = islice(_in_turn(self.symbols, self._turn()), count)
+        events = [self.market.next_event(symbol, self.now_ns()) for symbol in symbols]
         await self._send(events)
         return events
 
@@ -293,6 +300,8 @@ class Venue:
 
     async def _send(self, events: list[Event]) -> None:
         reached: set[int] = set()
+        for event in events:
+            self.prepare(event)
         for client in self.clients:
             wanted = [event for event in events if client.wants(event)]
             if not client.is_silent:
@@ -309,12 +318,7 @@ class Venue:
             for _ in range(1 + self.faults.repeat):
                 client.send(frame, self.faults.slow_seconds)
 
-    async def _send_raw(self, frames: Iterable[Frame]) -> None:
-        for client in self.clients:
-            for frame in frames:
-                client.send(frame)
-
-    async def _each(self, action: Any) -> None:
+    async def _each(self, action: Callable[[Client], None]) -> None:
         for client in [*self.clients]:
             action(client)
 
