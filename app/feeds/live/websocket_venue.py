@@ -63,6 +63,12 @@ class WebsocketVenue(Venue):
         where it is not what the venue documents.
         """
 
+    def symbols_in_batches(self, size: int) -> Iterator[list[str]]:
+        """Yield the symbols to subscribe, so many at a time."""
+        symbols = [*self.tickers]
+        for start in range(0, len(symbols), size):
+            yield symbols[start : start + size]
+
     def confirm(self) -> None:
         """Note that one of a subscription's confirmations came."""
         self._unconfirmed -= 1
