@@ -4,10 +4,12 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
+from app.feeds.live.bybit import Bybit
 from app.feeds.live.coinbase import Coinbase
 from app.feeds.live.kraken import Kraken
 from app.feeds.live.venue import Update
 from app.feeds.publish import QuoteMember, TradeMember
+from tests.venues.bybit import BybitVenue
 from tests.venues.coinbase import CoinbaseVenue
 from tests.venues.kraken import KrakenVenue
 from tests.venues.listener import Listener
@@ -70,9 +72,11 @@ class Vendor:
 
 SLASHED = (Pair("BTC/USD", "BTC/USD"), Pair("ETH/USD", "ETH/USD"))
 DASHED = (Pair("BTC/USD", "BTC-USD"), Pair("ETH/USD", "ETH-USD"))
+JOINED = (Pair("BTC/USDT", "BTCUSDT"), Pair("ETH/USDT", "ETHUSDT"))
 
 VENDORS = {
     "kraken": Vendor(Kraken, KrakenVenue, SLASHED),
+    "bybit": Vendor(Bybit, BybitVenue, JOINED),
     "coinbase": Vendor(Coinbase, CoinbaseVenue, DASHED),
 }
 
