@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 from app.feeds.live.bybit import Bybit
 from app.feeds.live.coinbase import Coinbase
 from app.feeds.live.kraken import Kraken
+from app.feeds.live.okx import Okx
 from app.feeds.live.venue import Update
 from app.feeds.publish import QuoteMember, TradeMember
 from tests.venues.bybit import BybitVenue
@@ -14,6 +15,7 @@ from tests.venues.coinbase import CoinbaseVenue
 from tests.venues.kraken import KrakenVenue
 from tests.venues.listener import Listener
 from tests.venues.market import BestQuote, Event
+from tests.venues.okx import OkxVenue
 from tests.venues.server import Venue
 
 NS_PER_US = 1000
@@ -72,12 +74,14 @@ class Vendor:
 
 SLASHED = (Pair("BTC/USD", "BTC/USD"), Pair("ETH/USD", "ETH/USD"))
 DASHED = (Pair("BTC/USD", "BTC-USD"), Pair("ETH/USD", "ETH-USD"))
+TETHERED = (Pair("BTC/USDT", "BTC-USDT"), Pair("ETH/USDT", "ETH-USDT"))
 JOINED = (Pair("BTC/USDT", "BTCUSDT"), Pair("ETH/USDT", "ETHUSDT"))
 
 VENDORS = {
     "kraken": Vendor(Kraken, KrakenVenue, SLASHED),
     "bybit": Vendor(Bybit, BybitVenue, JOINED),
     "coinbase": Vendor(Coinbase, CoinbaseVenue, DASHED),
+    "okx": Vendor(Okx, OkxVenue, TETHERED),
 }
 
 
