@@ -66,7 +66,14 @@ class FeedRefused(OrderFlowError):
 
 
 class FeedInterrupted(OrderFlowError):
-    """Raised when a venue's connection ended, or is silent for longer than the venue ever is."""
+    """Raised when a venue's connection ended, or is silent for longer than the venue ever is.
+
+    `is_complete` where all that the venue had sent before has arrived: the venue said goodbye.
+    """
+
+    def __init__(self, message: str, *, is_complete: bool = False) -> None:
+        super().__init__(message)
+        self.is_complete = is_complete
 
 
 class ArgumentsRefused(OrderFlowError):

@@ -16,11 +16,13 @@ from tqdm import tqdm
 from app.core import logs
 from app.core.arguments import Seconds
 from app.core.clock import now_ms
-from app.core.errors import BadTicker, TapeError
+from app.core.errors import BadTicker, FeedRefused, SettingError, TapeError
 from app.core.outage_log import OutageLog
 from app.core.refusals import is_unavailable
 from app.core.settings import Settings, settings
 from app.core.tickers import parse_tickers
+from app.feeds.live.run import REFUSED_EXIT_CODE, run_live
+from app.feeds.live.sources import parse_request
 from app.feeds.publish import Backoff, RecordPublisher, ScheduledRecord, log, publish_when_due
 from app.feeds.replay import Replay, ReplayPass, find_tapes, read_tapes
 from app.feeds.simulate import (
@@ -159,6 +161,28 @@ def simulate(  # noqa: PLR0913 - click hands over each option
     with ExitStack() as stack:
         on_label = _label_writer(stack, labels)
         _simulate_live(names, seed, seconds, backfill_seconds, on_label, with_trades=not no_trades)
+
+
+@feed.command()
+@click.argument("asked", metavar="SOURCE:ARGUMENTS")
+def live(asked: str) -> None:
+    """Publish a venue's quotes and trades as they arrive, such as kraken:BTC/USD,ETH/USD.
+
+    A connection that ends is opened again for as long as it takes, and what was lost meanwhile is
+    declared. What the venue refuses for good (a key, a symbol) ends the command, with code 78.
+    """
+    config = settings()
+    logs.set_up(config)
+    try:
+        run_live(parse_request(asked), config)
+    except (SettingError, FeedRefused) as error:
+        raise _Refused(str(error)) from None
+
+
+class _Refused(click.ClickException):
+    """What starting again would not change."""
+
+    exit_code = REFUSED_EXIT_CODE
 
 
 def _tickers(text: str) -> list[str]:

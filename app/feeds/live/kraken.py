@@ -6,17 +6,20 @@ from itertools import product
 
 import msgspec
 
-from app.core.errors import FeedRefused
+from app.core.errors import FeedInterrupted, FeedRefused
 from app.feeds.live.stamps import stamp_ms
 from app.feeds.live.venue import Batch, Update
 from app.feeds.live.websocket_venue import Subscription, WebsocketVenue
 from app.feeds.publish import QuoteMember, TradeMember
 
 SYMBOLS_A_MESSAGE = 100
-_CHANNELS: tuple[dict[str, object], ...] = (
-    {"channel": "ticker", "event_trigger": "bbo"},
-    {"channel": "trade", "snapshot": False},
-)
+_CHANNELS: dict[str, dict[str, object]] = {
+    "ticker": {"event_trigger": "bbo"},
+    "trade": {"snapshot": False},
+}
+
+_FINAL = ("not supported", "maximum number", "Invalid")
+"""Words of errors that the same request would meet again; others are those of a busy venue."""
 
 
 class _Quote(msgspec.Struct):
@@ -61,15 +64,11 @@ class Kraken(WebsocketVenue):
     def subscriptions(self) -> Iterator[Subscription]:
         """Yield both channels of some symbols at a time; each symbol is confirmed on its own."""
         symbols = list(self.tickers)
-        for start, channel in product(
-            range(0, len(symbols), SYMBOLS_A_MESSAGE),
-            (
-                {"channel": "ticker", "event_trigger": "bbo"},
-                {"channel": "trade", "snapshot": False},
-            ),
-        ):
+        starts = range(0, len(symbols), SYMBOLS_A_MESSAGE)
+        for start, (channel, options) in product(starts, _CHANNELS.items()):
             some = symbols[start : start + SYMBOLS_A_MESSAGE]
-            message = {"method": "subscribe", "params": {**channel, "symbol": some}}
+            params = {"channel": channel, "symbol": some} | options
+            message = {"method": "subscribe", "params": params}
             yield Subscription(msgspec.json.encode(message), len(some))
 
     def decode(self, frame: bytes) -> Batch:
@@ -80,7 +79,8 @@ class Kraken(WebsocketVenue):
         if message.channel == "trade":
             return [self._trade(row) for row in _trades(message.data)]
         if not message.success:
-            raise FeedRefused(message.error)
+            is_final = any(words in message.error for words in _FINAL)
+            raise FeedRefused(message.error) if is_final else FeedInterrupted(message.error)
         if message.method == "subscribe":
             self.confirm()
         return ()

@@ -10,6 +10,8 @@ from typing import ClassVar, Literal, NamedTuple, Protocol
 
 from app.feeds.publish import QuoteMember, TradeMember
 
+Stamps = Literal["venue", "receive"]
+
 
 class Update(NamedTuple):
     """A record as the venue sent it; `seq` is not set yet, nor the stamp where arrival counts.
@@ -42,7 +44,7 @@ class Venue(Protocol):
     """Its name in `orderflow:feed:{ticker}`, such as `kraken`; 1 to 32 of a-z 0-9 . _ -"""
     scope: ClassVar[Literal["venue", "consolidated"]]
     """Which part of the market its records are."""
-    stamps: ClassVar[Literal["venue", "receive"]]
+    stamps: ClassVar[Stamps]
     """Who stamps its records; with `receive` the adapter leaves `timestamp` 0, for both kinds.
 
     With `venue` a record that has no stamp, 0 likewise, gets the time that it is at the venue.

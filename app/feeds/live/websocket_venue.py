@@ -7,17 +7,23 @@ from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager, suppress
 from typing import ClassVar, NamedTuple
 
+import msgspec
+import structlog
 from websockets.asyncio.client import ClientConnection, connect
-from websockets.exceptions import InvalidStatus, WebSocketException
+from websockets.exceptions import ConnectionClosed, InvalidStatus, WebSocketException
 
 from app.core.errors import FeedInterrupted, FeedRefused
+from app.core.rare_events import shown
 from app.feeds.live.venue import Batch, Update, Venue
 
 OPEN_SECONDS = 10.0
 SUBSCRIBE_SECONDS = 10.0
+SUBSCRIBE_PAUSE_SECONDS = 0.25  # venues take some five messages a second
 MAX_FRAME_BYTES = 16 * 2**20
 MAX_QUEUED_FRAMES = 1024
 REFUSING_STATUSES = {401: "the key is refused", 403: "access is refused", 404: "no such address"}
+
+log = structlog.get_logger()
 
 
 class Subscription(NamedTuple):
@@ -73,14 +79,27 @@ class WebsocketVenue(Venue):
             async with self._connection() as socket:
                 yield await self._subscribe(socket)
                 while True:
-                    yield self.decode(await socket.recv(decode=False))
+                    yield self._records_of(await socket.recv(decode=False))
         except InvalidStatus as error:
             status = error.response.status_code
             if status in REFUSING_STATUSES:
                 raise FeedRefused(f"{REFUSING_STATUSES[status]} (HTTP {status})") from None
             raise FeedInterrupted(f"refused for now (HTTP {status})") from None
+        except ConnectionClosed as error:
+            raise FeedInterrupted(str(error), is_complete=error.rcvd is not None) from None
         except WebSocketException as error:
             raise FeedInterrupted(str(error)) from None
+
+    def _records_of(self, frame: bytes) -> Batch:
+        """Return a frame's records; one that is not as documented is counted and left out."""
+        try:
+            return self.decode(frame)
+        except (msgspec.MsgspecError, KeyError, ValueError) as error:
+            if not self.counts["not_understood"]:
+                shown_frame = shown(frame.decode(errors="replace"))
+                log.warning("frame not understood", frame=shown_frame, error=str(error))
+            self.counts["not_understood"] += 1
+            return ()
 
     @asynccontextmanager
     async def _connection(self) -> AsyncIterator[ClientConnection]:
@@ -110,12 +129,13 @@ class WebsocketVenue(Venue):
         """Subscribe batch by batch, and return the records that came meanwhile."""
         early: list[Update] = []
         try:
-            for subscription in self.subscriptions():
+            for number, subscription in enumerate(self.subscriptions()):
+                await asyncio.sleep(SUBSCRIBE_PAUSE_SECONDS if number else 0.0)
                 self._unconfirmed = subscription.confirmations
                 await socket.send(subscription.message, text=True)
                 async with asyncio.timeout(SUBSCRIBE_SECONDS):
                     while self._unconfirmed > 0:
-                        early += self.decode(await socket.recv(decode=False))
+                        early += self._records_of(await socket.recv(decode=False))
         except TimeoutError:
             raise FeedInterrupted("a subscription was not confirmed") from None
         return early
