@@ -1,12 +1,12 @@
 """Binance's spot and USD-M futures streams, as its documentation has the frames."""
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from decimal import Decimal
 from typing import Any
 
 from tests.venues.market import BestQuote, Event, Print
-from tests.venues.server import Client, Frame, WebsocketVenue
+from tests.venues.server import NS_PER_MS, Client, Frame, WebsocketVenue
 
 MAX_STREAMS = 1024
 
@@ -15,31 +15,38 @@ class BinanceVenue(WebsocketVenue):
     """Spot: quotes have no time; a stream that does not exist is confirmed and stays silent."""
 
     path = "/stream"
-    resolution_ns = 1_000_000
-    print_stream = "trade"
+    resolution_ns = NS_PER_MS
+    list_of_symbols = "/api/v3/exchangeInfo"
 
     def replies(self, client: Client, request: Any) -> Iterable[Frame]:
-        streams = request["params"]
-        limit = self.faults.symbol_limit or MAX_STREAMS // 2
-        if len(client.quotes | {stream.split("@")[0] for stream in streams}) > limit:
-            yield _error(request, "Invalid request: too many subscriptions")
+        result = None
+        if request["method"] == "LIST_SUBSCRIPTIONS":
+            result = _streams(client)
+        elif not self._subscribe(client, request["params"]):
+            error = {"code": 2, "msg": "Invalid request: too many subscriptions"}
+            yield json.dumps({"error": error, "id": request["id"]})
             return
+        yield json.dumps({"result": result, "id": request["id"]})
+
+    def _subscribe(self, client: Client, streams: list[str]) -> bool:
+        """Note what a connection wants; tell whether it may have so many."""
+        names = {stream.partition("@")[0].upper() for stream in streams}
+        if len(client.quotes | names) > (self.faults.symbol_limit or MAX_STREAMS // 2):
+            return False
         for stream in streams:
             name, _, kind = stream.partition("@")
-            if kind not in {"bookTicker", "trade", "aggTrade"}:
-                yield _error(request, f"Invalid request: unknown stream {stream}")
-                return
             (client.quotes if kind == "bookTicker" else client.trades).add(name.upper())
-        yield json.dumps({"result": None, "id": request["id"]})
+        return True
 
     def frames(self, client: Client, event: Event) -> Iterable[Frame]:
-        data = self.quote(client, event) if isinstance(event, BestQuote) else self.trade(event)
-        kind = "bookTicker" if isinstance(event, BestQuote) else self.print_stream
+        del client
+        is_quote = isinstance(event, BestQuote)
+        data = self.quote(event) if isinstance(event, BestQuote) else self.trade(event)
+        kind = "bookTicker" if is_quote else "trade"
         yield json.dumps({"stream": f"{event.symbol.lower()}@{kind}", "data": data})
 
-    def quote(self, client: Client, quote: BestQuote) -> dict[str, Any]:
-        """Return a `bookTicker`, whose number all connections share."""
-        del client
+    def quote(self, quote: BestQuote) -> dict[str, Any]:
+        """Return a `bookTicker`."""
         return {
             "u": quote.number,
             "s": quote.symbol,
@@ -51,7 +58,7 @@ class BinanceVenue(WebsocketVenue):
 
     def trade(self, trade: Print) -> dict[str, Any]:
         """Return a `trade`; `m` tells that the buyer was in the book."""
-        at_ms = trade.at_ns // 1_000_000
+        at_ms = trade.at_ns // NS_PER_MS
         return {
             "e": "trade",
             "E": at_ms + 1,
@@ -66,52 +73,24 @@ class BinanceVenue(WebsocketVenue):
 
     def pages(self) -> dict[str, Any]:
         symbols = [{"symbol": symbol, "status": "TRADING"} for symbol in self.symbols]
-        return {path: {"symbols": symbols} for path in self.page_paths()}
-
-    def page_paths(self) -> Iterator[str]:
-        """Yield the addresses of the list of symbols."""
-        yield "/api/v3/exchangeInfo"
+        return {self.list_of_symbols: {"symbols": symbols}}
 
 
 class BinanceFuturesVenue(BinanceVenue):
     """USD-M futures: quotes have a time."""
 
-    print_stream = "aggTrade"
+    list_of_symbols = "/fapi/v1/exchangeInfo"
 
-    def quote(self, client: Client, quote: BestQuote) -> dict[str, Any]:
+    def quote(self, quote: BestQuote) -> dict[str, Any]:
         """Return a `bookTicker` with its times."""
-        at_ms = quote.at_ns // 1_000_000
-        return {
-            "e": "bookTicker",
-            **super().quote(client, quote),
-            "T": at_ms,
-            "E": at_ms + 1,
-        }
+        at_ms = quote.at_ns // NS_PER_MS
+        return {"e": "bookTicker", **super().quote(quote), "T": at_ms, "E": at_ms + 1}
 
-    def trade(self, trade: Print) -> dict[str, Any]:
-        """Return a print as the stream that was asked for has it: trades of one order together."""
-        at_ms = trade.at_ns // 1_000_000
-        return {
-            "e": "aggTrade",
-            "E": at_ms + 1,
-            "s": trade.symbol,
-            "a": trade.number,
-            "p": _text(trade.price),
-            "q": _text(trade.size),
-            "f": trade.number,
-            "l": trade.number,
-            "T": at_ms,
-            "m": trade.aggressor == "sell",
-        }
 
-    def page_paths(self) -> Iterator[str]:
-        """Yield the addresses of the list of symbols."""
-        yield "/fapi/v1/exchangeInfo"
+def _streams(client: Client) -> list[str]:
+    quotes = [f"{symbol.lower()}@bookTicker" for symbol in sorted(client.quotes)]
+    return quotes + [f"{symbol.lower()}@trade" for symbol in sorted(client.trades)]
 
 
 def _text(number: Decimal) -> str:
     return f"{number:.8f}"
-
-
-def _error(request: Any, message: str) -> Frame:
-    return json.dumps({"error": {"code": 2, "msg": message}, "id": request["id"]})

@@ -7,7 +7,7 @@ from datetime import datetime
 import msgspec
 
 from app.core.errors import FeedInterrupted, FeedRefused
-from app.feeds.live.book_side import BookSide
+from app.feeds.live.book import Book
 from app.feeds.live.stamps import stamp_ms
 from app.feeds.live.venue import Batch, Update
 from app.feeds.live.websocket_venue import Subscription, WebsocketVenue
@@ -53,28 +53,6 @@ class _Frame(msgspec.Struct):
 _frame = msgspec.json.Decoder(_Frame, strict=False).decode
 
 
-_Touch = tuple[float, float, float, float]
-
-
-class _Book:
-    """A product's book, and the touch that was told last."""
-
-    def __init__(self) -> None:
-        self.bids, self.asks = BookSide(is_bid=True), BookSide(is_bid=False)
-        self.touch: _Touch = (0.0, 0.0, 0.0, 0.0)
-
-    def moved_touch(self, levels: list[_Level]) -> _Touch | None:
-        """Change levels; return the touch if that moved it."""
-        for level in levels:
-            side = self.bids if level.side == "bid" else self.asks
-            side.set_level(level.price_level, level.new_quantity)
-        touch = (*self.bids.best(), *self.asks.best())
-        if touch == self.touch:
-            return None
-        self.touch = touch
-        return touch
-
-
 class Coinbase(WebsocketVenue):
     """Coinbase's spot market; prints come up to 250 ms after the quotes of their time."""
 
@@ -84,7 +62,7 @@ class Coinbase(WebsocketVenue):
 
     def __init__(self, tickers: Sequence[str], url: str | None = None) -> None:
         super().__init__(tickers, url)
-        self._books: defaultdict[str, _Book] = defaultdict(_Book)
+        self._books: defaultdict[str, Book] = defaultdict(Book)
         self._next_number = 0
 
     @staticmethod
@@ -124,7 +102,11 @@ class Coinbase(WebsocketVenue):
             yield from map(self._trade, event.trades)
 
     def _quote(self, event: _Event, message: _Frame) -> Iterator[Update]:
-        touch = self._books[event.product_id].moved_touch(event.updates)
+        book = self._books[event.product_id]
+        for level in event.updates:
+            side = book.bids if level.side == "bid" else book.asks
+            side.set_level(level.price_level, level.new_quantity)
+        touch = book.moved_touch()
         time = event.updates[-1].event_time if event.type == "update" else message.timestamp
         if touch and time:
             yield Update(self.tickers[event.product_id], QuoteMember(stamp_ms(time), *touch))

@@ -24,7 +24,12 @@ class Update(NamedTuple):
     order: int | None = None
     """The venue's own number, growing among a ticker's records of this kind, where it has one.
 
-    Without it a record is known again by its stamp and content.
+    Without it a record's place is that of its stamp.
+    """
+    identity: object = None
+    """What tells a record from all others of its ticker and kind, where the number does not.
+
+    Without it, and without a number, a record is known again by its stamp and content.
     """
 
 

@@ -4,14 +4,20 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
+from app.feeds.live.binance import BinanceSpot, BinanceUsdm
+from app.feeds.live.bybit import Bybit
 from app.feeds.live.coinbase import Coinbase
 from app.feeds.live.kraken import Kraken
+from app.feeds.live.okx import Okx
 from app.feeds.live.venue import Update
 from app.feeds.publish import QuoteMember, TradeMember
+from tests.venues.binance import BinanceFuturesVenue, BinanceVenue
+from tests.venues.bybit import BybitVenue
 from tests.venues.coinbase import CoinbaseVenue
 from tests.venues.kraken import KrakenVenue
 from tests.venues.listener import Listener
 from tests.venues.market import BestQuote, Event
+from tests.venues.okx import OkxVenue
 from tests.venues.server import Venue
 
 NS_PER_US = 1000
@@ -70,10 +76,17 @@ class Vendor:
 
 SLASHED = (Pair("BTC/USD", "BTC/USD"), Pair("ETH/USD", "ETH/USD"))
 DASHED = (Pair("BTC/USD", "BTC-USD"), Pair("ETH/USD", "ETH-USD"))
+TETHERED = (Pair("BTC/USDT", "BTC-USDT"), Pair("ETH/USDT", "ETH-USDT"))
+JOINED = (Pair("BTC/USDT", "BTCUSDT"), Pair("ETH/USDT", "ETHUSDT"))
+SILENT = {"sends_standing_quote": False, "refuses_unknown_symbols": False}
 
 VENDORS = {
     "kraken": Vendor(Kraken, KrakenVenue, SLASHED),
+    "binance": Vendor(BinanceSpot, BinanceVenue, JOINED, **SILENT),
+    "binance-usdm": Vendor(BinanceUsdm, BinanceFuturesVenue, JOINED, **SILENT),
+    "bybit": Vendor(Bybit, BybitVenue, JOINED),
     "coinbase": Vendor(Coinbase, CoinbaseVenue, DASHED),
+    "okx": Vendor(Okx, OkxVenue, TETHERED),
 }
 
 
