@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
+from app.feeds.live.alpaca import Alpaca
 from app.feeds.live.binance import BinanceSpot, BinanceUsdm
 from app.feeds.live.bybit import Bybit
 from app.feeds.live.coinbase import Coinbase
@@ -11,6 +12,7 @@ from app.feeds.live.kraken import Kraken
 from app.feeds.live.okx import Okx
 from app.feeds.live.venue import Update
 from app.feeds.publish import QuoteMember, TradeMember
+from tests.venues.alpaca import AlpacaCryptoVenue, AlpacaVenue
 from tests.venues.binance import BinanceFuturesVenue, BinanceVenue
 from tests.venues.bybit import BybitVenue
 from tests.venues.coinbase import CoinbaseVenue
@@ -66,7 +68,7 @@ class Vendor:
         return [Update(tickers[event.symbol], self._member(event)) for event in events]
 
     def _member(self, event: Event) -> QuoteMember | TradeMember:
-        stamp = event.at_ns // NS_PER_US / 1000 if self.adapter.stamps == "venue" else 0.0
+        stamp = (event.at_ns + NS_PER_US // 2) // NS_PER_US / 1000 if self.stamps_quotes else 0.0
         if isinstance(event, BestQuote):
             bid, ask = float(event.bid), float(event.ask)
             return QuoteMember(stamp, bid, float(event.bid_size), ask, float(event.ask_size))
@@ -78,9 +80,14 @@ SLASHED = (Pair("BTC/USD", "BTC/USD"), Pair("ETH/USD", "ETH/USD"))
 DASHED = (Pair("BTC/USD", "BTC-USD"), Pair("ETH/USD", "ETH-USD"))
 TETHERED = (Pair("BTC/USDT", "BTC-USDT"), Pair("ETH/USDT", "ETH-USDT"))
 JOINED = (Pair("BTC/USDT", "BTCUSDT"), Pair("ETH/USDT", "ETHUSDT"))
+STOCKS = (Pair("SPY", "SPY"), Pair("BRK.B", "BRK.B"))
 SILENT = {"sends_standing_quote": False, "refuses_unknown_symbols": False}
 
 VENDORS = {
+    "alpaca": Vendor(
+        Alpaca, AlpacaVenue, STOCKS, "iex", needs_key=True, tells_aggressor=False, **SILENT
+    ),
+    "alpaca-crypto": Vendor(Alpaca, AlpacaCryptoVenue, SLASHED, "crypto", needs_key=True, **SILENT),
     "kraken": Vendor(Kraken, KrakenVenue, SLASHED),
     "binance": Vendor(BinanceSpot, BinanceVenue, JOINED, **SILENT),
     "binance-usdm": Vendor(BinanceUsdm, BinanceFuturesVenue, JOINED, **SILENT),
