@@ -21,8 +21,8 @@ from app.core.outage_log import OutageLog
 from app.core.refusals import is_unavailable
 from app.core.settings import Settings, settings
 from app.core.tickers import parse_tickers
-from app.feeds.live.run import REFUSED_EXIT_CODE, run_live
-from app.feeds.live.sources import parse_request
+from app.feeds.live.run import run_live
+from app.feeds.live.sources import REFUSED_EXIT_CODE, parse_request
 from app.feeds.publish import Backoff, RecordPublisher, ScheduledRecord, log, publish_when_due
 from app.feeds.replay import Replay, ReplayPass, find_tapes, read_tapes
 from app.feeds.simulate import (

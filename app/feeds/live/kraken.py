@@ -63,10 +63,8 @@ class Kraken(WebsocketVenue):
 
     def subscriptions(self) -> Iterator[Subscription]:
         """Yield both channels of some symbols at a time; each symbol is confirmed on its own."""
-        symbols = list(self.tickers)
-        starts = range(0, len(symbols), SYMBOLS_A_MESSAGE)
-        for start, (channel, options) in product(starts, _CHANNELS.items()):
-            some = symbols[start : start + SYMBOLS_A_MESSAGE]
+        batches = self.symbols_in_batches(SYMBOLS_A_MESSAGE)
+        for some, (channel, options) in product(batches, _CHANNELS.items()):
             params = {"channel": channel, "symbol": some} | options
             message = {"method": "subscribe", "params": params}
             yield Subscription(msgspec.json.encode(message), len(some))

@@ -11,7 +11,7 @@ from redis import Redis
 
 from app.core.settings import Settings
 from app.feeds.live.connections import Connections
-from app.feeds.live.outbox import GapReason, Outbox, Record
+from app.feeds.live.outbox import FeedFields, GapReason, Outbox, Record
 from app.feeds.live.record_order import RecordOrder
 from app.feeds.live.venue import Batch, Venue
 from app.feeds.live.venue_clock import TELLING_MS, VenueClock
@@ -113,7 +113,7 @@ class LiveFeed:
             return
         delay_ms = self._clock.delay_ms
         self._tell_delay(delay_ms or 0.0)
-        fields: dict[str, str | float] = {
+        fields: FeedFields = {
             "source": self._venue.source,
             "scope": self._venue.scope,
             "stamps": self._venue.stamps,

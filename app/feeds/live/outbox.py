@@ -6,8 +6,8 @@ the time in which they lay is declared as a gap.
 
 import asyncio
 from collections import deque
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Literal, NamedTuple, cast
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any, Literal, NamedTuple, cast
 
 import msgspec
 import structlog
@@ -31,7 +31,7 @@ log = structlog.get_logger()
 _encode = msgspec.json.Encoder().encode
 
 
-_Fields = Mapping[bytes | bytearray | memoryview[int] | str | int | float, str | float]
+FeedFields = dict[Any, str | float]
 
 
 class GapMember(msgspec.Struct, rename={"from_ms": "from", "to_ms": "to"}):
@@ -59,7 +59,7 @@ class Outbox:
         self._waiting: deque[_Waiting] = deque()
         self._sending: list[_Waiting] = []
         self._gaps: list[tuple[str, GapMember]] = []
-        self._feeds: dict[str, Mapping[str, str | float]] = {}
+        self._feeds: dict[str, FeedFields] = {}
         self._lost_from: dict[str, float] = {}
         self._refused_keys: set[str] = set()
         self._backoff = Backoff()
@@ -87,7 +87,7 @@ class Outbox:
         if from_ms < to_ms:
             self._gaps.append((ticker, GapMember(from_ms, to_ms, reason)))
 
-    def set_feed(self, ticker: str, fields: Mapping[str, str | float]) -> None:
+    def set_feed(self, ticker: str, fields: FeedFields) -> None:
         """Say what the feed is, as of now."""
         self._feeds[ticker] = fields
 
@@ -164,7 +164,7 @@ class Outbox:
         self._outage.note_success()
         self._backoff.note_success()
 
-    def _take(self) -> tuple[list[tuple[str, GapMember]], dict[str, Mapping[str, str | float]]]:
+    def _take(self) -> tuple[list[tuple[str, GapMember]], dict[str, FeedFields]]:
         """Take the next records to send, after those that their key refused, and all else."""
         for ticker in list(self._lost_from):
             first = next((one.stamp for one in self._waiting if one.ticker == ticker), None)
@@ -186,15 +186,13 @@ class Outbox:
                 self._lost_from[ticker] = min(gap.from_ms, lost_from)
         self._gaps[:0] = [one for one in gaps if one[1].reason != "overflow"]
 
-    def _write(
-        self, gaps: list[tuple[str, GapMember]], feeds: dict[str, Mapping[str, str | float]]
-    ) -> None:
+    def _write(self, gaps: list[tuple[str, GapMember]], feeds: dict[str, FeedFields]) -> None:
         """Send gaps first, then trades, then quotes: a reader of a quote finds what was before."""
         pipeline = self._redis.pipeline(transaction=False)
         for ticker, gap in gaps:
             pipeline.zadd(self._keys.gaps(ticker), {_encode(gap): gap.to_ms})
         for ticker, fields in feeds.items():
-            pipeline.hset(self._keys.feed(ticker), mapping=cast("_Fields", fields))
+            pipeline.hset(self._keys.feed(ticker), mapping=fields)
             pipeline.expire(self._keys.feed(ticker), FEED_LIFETIME_SECONDS)
         by_key = dict(_by_key(self._sending))
         for (is_trade, ticker), waiting in by_key.items():

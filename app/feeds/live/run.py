@@ -4,7 +4,6 @@ import asyncio
 import signal
 
 import click
-import uvloop
 
 from app.core.errors import FeedRefused
 from app.core.settings import Settings
@@ -12,21 +11,18 @@ from app.feeds.live.live_feed import LiveFeed
 from app.feeds.live.sources import LiveRequest
 from app.storage.redis_client import connect
 
-REFUSED_EXIT_CODE = 78
-"""EX_CONFIG of sysexits.h: starting again would change nothing."""
-
 
 def run_live(request: LiveRequest, settings: Settings) -> None:
     """Publish what a request asks for until Ctrl-C or SIGTERM.
 
     Raises `SettingError` where it can't be done here, `FeedRefused` where the venue refuses it.
     """
-    make = request.adapter()
+    make = request.adapter(settings.feed_url)
     with connect(settings) as redis:
         feed = LiveFeed(make, request.tickers, redis, settings)
         click.echo(f"live: {request}; Ctrl-C ends it")
         try:
-            uvloop.run(_run_until_signal(feed))
+            asyncio.run(_run_until_signal(feed))
         except FeedRefused as error:
             raise FeedRefused(f"{request}: {error}") from None
         finally:

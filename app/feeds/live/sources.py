@@ -6,13 +6,13 @@ from dataclasses import dataclass
 from importlib import import_module
 from importlib.util import find_spec
 from typing import NamedTuple, Protocol, cast
-from urllib.parse import urlsplit
 
 from app.core.errors import BadTicker, SettingError
 from app.core.tickers import parse_tickers
 from app.feeds.live.venue import Venue
 
-URL_VARIABLE = "ORDERFLOW_FEED_URL"
+REFUSED_EXIT_CODE = 78
+"""A feed's code where starting it again would change nothing; EX_CONFIG of sysexits.h."""
 
 
 class Extra(NamedTuple):
@@ -62,16 +62,25 @@ class LiveRequest:
         """Return the source that is named."""
         return SOURCES[self.name]
 
-    def adapter(self) -> "Callable[[], Venue]":
-        """Return what makes the adapter of one connection.
+    def check(self) -> None:
+        """Raise `SettingError` where the source's extra is not installed, or a key is missing."""
+        extra, name = self.source.extra, self.name
+        if find_spec(extra.package) is None:
+            raise SettingError(
+                f"{name} needs the extra {extra.name!r}, which is not installed: "
+                f"pip install 'orderflow[{extra.name}]'"
+            )
+        missing = [variable for variable in self.source.variables if not os.environ.get(variable)]
+        if missing:
+            raise SettingError(f"{name} needs a key: set {' and '.join(missing)}")
 
-        Raises `SettingError` where its extra is not installed, a key is missing, or the address
-        that replaces the venue's is none.
+    def adapter(self, url: str | None) -> "Callable[[], Venue]":
+        """Return what makes the adapter of one connection, to `url` if it is not the venue's own.
+
+        Raises `SettingError` as `check` does.
         """
-        check_installed(self)
-        _check_variables(self)
+        self.check()
         make = cast("_Adapter", getattr(import_module(self.source.module), self.source.adapter))
-        url = given_url()
         if self.dataset is None:
             return lambda: make(self.tickers, url)
         return lambda: make(self.tickers, url, self.dataset)
@@ -85,8 +94,7 @@ class _Adapter(Protocol):
 
 def is_live(word: str) -> bool:
     """Tell whether a word of ORDERFLOW_FEED names a live source."""
-    name, colon, _ = word.partition(":")
-    return bool(colon) and name in SOURCES
+    return word.partition(":")[0] in SOURCES
 
 
 def parse_request(word: str) -> LiveRequest:
@@ -114,41 +122,3 @@ def parse_request(word: str) -> LiveRequest:
         return LiveRequest(name, dataset, tuple(parse_tickers(rest)))
     except BadTicker as error:
         raise SettingError(f"{word!r}: {error}") from None
-
-
-def check_installed(request: LiveRequest) -> None:
-    """Raise `SettingError` if the extra that a source needs is not installed."""
-    extra = request.source.extra
-    if find_spec(extra.package) is None:
-        raise SettingError(
-            f"{request.name} needs the extra {extra.name!r}, which is not installed: "
-            f"pip install 'orderflow[{extra.name}]'"
-        )
-
-
-def _check_variables(request: LiveRequest) -> None:
-    missing = [name for name in request.source.variables if not os.environ.get(name)]
-    if missing:
-        raise SettingError(f"{request.name} needs a key: set {' and '.join(missing)}")
-
-
-def given_url() -> str | None:
-    """Return the address that replaces the venue's, None where none is given.
-
-    Raises `SettingError`, which does not show the address: it may hold a password.
-    """
-    url = os.environ.get(URL_VARIABLE) or None
-    if url is None:
-        return None
-    try:
-        parts = urlsplit(url if "://" in url else f"tcp://{url}")
-        usable = bool(parts.hostname) and parts.scheme in {"ws", "wss", "tcp"}
-        usable = usable and (parts.scheme != "tcp" or parts.port is not None)
-    except ValueError:
-        usable = False
-    if not usable:
-        raise SettingError(
-            f"{URL_VARIABLE}=(hidden) is not allowed; allowed: ws://HOST[:PORT][/PATH], "
-            "wss://HOST[:PORT][/PATH], or HOST:PORT for databento"
-        )
-    return url
