@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator
 from decimal import Decimal
 from typing import Any
 
-import msgpack
+from msgspec.msgpack import Ext, decode, encode
 
 from tests.venues.market import BestQuote, Event, Print
 from tests.venues.server import Client, Frame, WebsocketVenue
@@ -12,6 +12,7 @@ from tests.venues.server import Client, Frame, WebsocketVenue
 EXCHANGES = ("V", "D", "Q")
 TAKER_SIDES = {"buy": "B", "sell": "S"}
 NS_PER_SECOND = 10**9
+TIMESTAMP = -1
 
 
 class AlpacaVenue(WebsocketVenue):
@@ -26,7 +27,7 @@ class AlpacaVenue(WebsocketVenue):
         yield _pack({"T": "success", "msg": "connected"})
 
     def decode(self, message: Frame) -> Any:
-        return msgpack.unpackb(message)
+        return decode(message)
 
     def replies(self, client: Client, request: Any) -> Iterable[Frame]:
         if request["action"] == "auth":
@@ -148,13 +149,14 @@ class AlpacaCryptoVenue(AlpacaVenue):
 
 
 def _pack(*messages: dict[str, Any]) -> bytes:
-    packed: bytes = msgpack.packb(messages)
-    return packed
+    return encode(messages)
 
 
 def _error(code: int, message: str) -> Frame:
     return _pack({"T": "error", "code": code, "msg": message})
 
 
-def _time(at_ns: int) -> msgpack.Timestamp:
-    return msgpack.Timestamp(*divmod(at_ns, NS_PER_SECOND))
+def _time(at_ns: int) -> Ext:
+    """Return a time in MessagePack's form of 96 bits, which keeps the nanoseconds."""
+    seconds, ns = divmod(at_ns, NS_PER_SECOND)
+    return Ext(TIMESTAMP, ns.to_bytes(4) + seconds.to_bytes(8))

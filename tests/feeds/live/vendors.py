@@ -8,21 +8,22 @@ from app.feeds.live.alpaca import Alpaca
 from app.feeds.live.binance import BinanceSpot, BinanceUsdm
 from app.feeds.live.bybit import Bybit
 from app.feeds.live.coinbase import Coinbase
+from app.feeds.live.databento import Databento
 from app.feeds.live.kraken import Kraken
 from app.feeds.live.okx import Okx
+from app.feeds.live.stamps import stamp_ms_of_ns
 from app.feeds.live.venue import Update
 from app.feeds.publish import QuoteMember, TradeMember
 from tests.venues.alpaca import AlpacaCryptoVenue, AlpacaVenue
 from tests.venues.binance import BinanceFuturesVenue, BinanceVenue
 from tests.venues.bybit import BybitVenue
 from tests.venues.coinbase import CoinbaseVenue
+from tests.venues.databento import DatabentoVenue
 from tests.venues.kraken import KrakenVenue
 from tests.venues.listener import Listener
 from tests.venues.market import BestQuote, Event
 from tests.venues.okx import OkxVenue
 from tests.venues.server import Venue
-
-NS_PER_US = 1000
 
 
 class Pair(NamedTuple):
@@ -68,7 +69,7 @@ class Vendor:
         return [Update(tickers[event.symbol], self._member(event)) for event in events]
 
     def _member(self, event: Event) -> QuoteMember | TradeMember:
-        stamp = (event.at_ns + NS_PER_US // 2) // NS_PER_US / 1000 if self.stamps_quotes else 0.0
+        stamp = stamp_ms_of_ns(event.at_ns) if self.stamps_quotes else 0.0
         if isinstance(event, BestQuote):
             bid, ask = float(event.bid), float(event.ask)
             return QuoteMember(stamp, bid, float(event.bid_size), ask, float(event.ask_size))
@@ -93,6 +94,9 @@ VENDORS = {
     "binance-usdm": Vendor(BinanceUsdm, BinanceFuturesVenue, JOINED, **SILENT),
     "bybit": Vendor(Bybit, BybitVenue, JOINED),
     "coinbase": Vendor(Coinbase, CoinbaseVenue, DASHED),
+    "databento": Vendor(
+        Databento, DatabentoVenue, STOCKS, "XNAS.ITCH", needs_key=True, sends_standing_quote=False
+    ),
     "okx": Vendor(Okx, OkxVenue, TETHERED),
 }
 
