@@ -2,7 +2,8 @@
 
 import os
 from collections import Counter
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncGenerator, Iterator, Sequence
+from contextlib import aclosing
 from itertools import count
 from typing import ClassVar
 
@@ -47,12 +48,12 @@ class Databento(Venue):
         """Return the ticker as it is: a raw symbol."""
         return ticker
 
-    async def records(self) -> AsyncIterator[Batch]:
+    async def records(self) -> AsyncGenerator[Batch, None]:
         """Open one session and yield its records."""
-        async for records in self._gateway.records(
-            [*self.tickers], os.environ["DATABENTO_API_KEY"]
-        ):
-            yield [update for record in records for update in self._updates(record)]
+        session = self._gateway.records([*self.tickers], os.environ["DATABENTO_API_KEY"])
+        async with aclosing(session):
+            async for records in session:
+                yield [update for record in records for update in self._updates(record)]
 
     def _updates(self, record: object) -> Iterator[Update]:
         if isinstance(record, SymbolMappingMsg):

@@ -5,7 +5,7 @@ which ends a session without an error where the gateway does.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager
 from hashlib import sha256
 from typing import Any
@@ -36,7 +36,9 @@ class Gateway:
         self._host, _, self._port = (address or own).rpartition(":")
         self._dataset = dataset
 
-    async def records(self, symbols: Sequence[str], key: str) -> AsyncIterator[Sequence[Any]]:
+    async def records(
+        self, symbols: Sequence[str], key: str
+    ) -> AsyncGenerator[Sequence[Any], None]:
         """Yield the records of what is read at a time, first those up to the last confirmation.
 
         Raises `FeedRefused` for what no further attempt will change, else `FeedInterrupted`,
