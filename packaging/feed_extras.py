@@ -1,4 +1,4 @@
-"""Install the optional packages that the live sources of ORDERFLOW_FEED need, if any are missing."""
+"""Install what the live sources of ORDERFLOW_FEED need, where it is missing."""
 
 import os
 import shlex

@@ -7,6 +7,7 @@ import asyncio
 import random
 import time
 from collections.abc import Callable
+from contextlib import aclosing
 from typing import Protocol
 
 import structlog
@@ -47,15 +48,18 @@ class _Connection:
         self.ended_ms = 0.0
         self._venue = venue
         self._receiver = receiver
-        self._heard_at = self.opened_at
+        self._polled_at = self.opened_at
+        self._silent_seconds = 0.0
         self._held: list[tuple[Batch, float]] | None = [] if holds_back else None
         self._on_stand: Callable[[float], None] = _nothing
         self._task = asyncio.create_task(self._read())
 
     async def _read(self) -> None:
         try:
-            async for batch in self._venue.records():
-                self._take(batch, now_ms())
+            # Closed here, not when the garbage is collected: the socket's end takes a moment.
+            async with aclosing(self._venue.records()) as batches:
+                async for batch in batches:
+                    self._take(batch, now_ms())
         finally:
             self.ended_ms = now_ms()
         raise FeedInterrupted("the connection ended")
@@ -63,7 +67,7 @@ class _Connection:
     def _take(self, batch: Batch, received_ms: float) -> None:
         if self.heard_ms is None:
             self._on_stand(received_ms)
-        self.heard_ms, self._heard_at = received_ms, time.monotonic()
+        self.heard_ms, self._silent_seconds = received_ms, 0.0
         if self._held is None:
             self._receiver.receive(batch, received_ms)
         else:
@@ -88,14 +92,25 @@ class _Connection:
     def has_ended(self) -> bool:
         """Tell whether it ended, or is silent for longer than the venue ever is."""
         allowed = self._venue.quiet_seconds if self.has_stood else CONNECT_SECONDS
-        return self._task.done() or time.monotonic() - self._heard_at > allowed
+        return self._task.done() or self._silent_seconds > allowed
+
+    async def watch(self) -> None:
+        """Wait a moment, or until it ends, and count how long it is silent.
+
+        A process that was stopped, or starved, counts as silent for two moments only: what arrived
+        meanwhile is still to be read.
+        """
+        await asyncio.wait((self._task,), timeout=POLL_SECONDS)
+        now = time.monotonic()
+        self._silent_seconds += min(now - self._polled_at, 2 * POLL_SECONDS)
+        self._polled_at = now
 
     async def until_end(self, until: float | None) -> bool:
         """Wait until it ended, at most until a time of the monotonic clock; tell whether it did."""
         while not self.has_ended:
             if until is not None and time.monotonic() >= until:
                 return False
-            await asyncio.wait((self._task,), timeout=POLL_SECONDS)
+            await self.watch()
         return True
 
     async def end(self) -> Exception:
@@ -110,10 +125,6 @@ class _Connection:
         if not isinstance(error, FeedInterrupted | OSError):
             raise error or FeedInterrupted("the connection ended")
         return error
-
-    def cancel(self) -> None:
-        """End it without waiting."""
-        self._task.cancel()
 
 
 def _nothing(_: float) -> None:
@@ -147,8 +158,7 @@ class Connections:
                 connection.when_it_stands(self._begin)
                 await self._serve(connection)
         finally:
-            for one in self._open:
-                one.cancel()
+            await asyncio.gather(*(one.end() for one in self._open), return_exceptions=True)
 
     def _connect(self, *, holds_back: bool = False) -> _Connection:
         venue = self._make()
@@ -193,7 +203,7 @@ class Connections:
                 stood_at = stood_at or time.monotonic()
                 if time.monotonic() - stood_at >= OVERLAP_SECONDS:
                     break
-            await asyncio.sleep(POLL_SECONDS)
+            await asyncio.gather(connection.watch(), successor.watch())
         if successor.has_ended or not successor.has_stood:
             self._open.remove(successor)
             log.warning("connection not replaced", error=str(await successor.end()))

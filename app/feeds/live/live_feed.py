@@ -58,9 +58,10 @@ class LiveFeed:
         self._recorder = recorder
         self._order = {ticker: RecordOrder() for ticker in tickers}
         self._resumed_from: dict[str, float] = {}
-        self._first_quotes: dict[str, float] = {}
+        self._gap_ends: dict[str, float] = {}
         self._clock = VenueClock()
         self._stamp_ms = 0.0
+        self._newest = (0.0, 0.0)
         self._told_delay_ms = 0.0
         self._connections = Connections(make, self)
 
@@ -151,11 +152,12 @@ class LiveFeed:
     def begin(self, lost_from_ms: float | None, now_ms: float) -> None:
         """Declare what was lost before a connection that stands from now on."""
         to_ms = self._at_venue(now_ms)
+        from_ms = None if lost_from_ms is None else self._known_until(lost_from_ms)
         for ticker, order in self._order.items():
             order.restart(now_ms)
-            self._first_quotes[ticker] = 0.0
-            if lost_from_ms is not None:
-                self._declare(ticker, self._at_venue(lost_from_ms), to_ms, "disconnected")
+            self._gap_ends[ticker] = 0.0
+            if from_ms is not None:
+                self._declare(ticker, from_ms, to_ms, "disconnected")
         for ticker, from_ms in self._resumed_from.items():
             self._declare(ticker, from_ms, to_ms, "resumed")
         self._resumed_from = {}
@@ -165,11 +167,20 @@ class LiveFeed:
         is_venues = self._venue.stamps == "venue"
         return round(self._clock.at_venue(received_ms) if is_venues else received_ms, 3)
 
+    def _known_until(self, heard_ms: float) -> float:
+        """Return up to which stamp everything is known by what was last heard at `heard_ms`.
+
+        Where that was a record, up to its stamp: others like it may have been under way.
+        """
+        received_ms, stamp_ms = self._newest
+        known_ms = self._at_venue(heard_ms)
+        return min(known_ms, stamp_ms) if received_ms == heard_ms else known_ms
+
     def _declare(self, ticker: str, from_ms: float, to_ms: float, reason: GapReason) -> None:
         from_ms = max(from_ms, to_ms - MAX_GAP_MS)
         if from_ms >= to_ms:
             return
-        self._first_quotes[ticker] = to_ms
+        self._gap_ends[ticker] = to_ms
         self.outbox.add_gap(ticker, from_ms, to_ms, reason)
         if self._recorder is not None:
             self._recorder.add_gap(ticker, from_ms, to_ms, reason)
@@ -177,9 +188,10 @@ class LiveFeed:
     def receive(self, batch: Batch, received_ms: float) -> None:
         """Publish the records of a frame that are new."""
         for update in batch:
-            ticker, record, _ = update
+            ticker, record = update.ticker, update.record
             if self._order[ticker].accept(update):
                 self._stamp(ticker, record, received_ms)
+                self._newest = received_ms, record.timestamp
                 self.outbox.add(ticker, record)
                 if self._recorder is not None:
                     self._recorder.add(ticker, record)
@@ -188,13 +200,17 @@ class LiveFeed:
         """Stamp what the venue did not stamp.
 
         A ticker's first quote on a connection may be an older one that stands: the venue's clock is
-        not known by it, and after a gap it stands from the gap's end on.
+        not known by it. After a gap, quotes of before its end stand from its end on.
         """
-        is_first = ticker in self._first_quotes
         if not record.timestamp:
             self._stamp_ms = max(self._stamp_ms, self._at_venue(received_ms))
             record.timestamp = self._stamp_ms
-        elif not is_first:
+            return
+        gap_end = self._gap_ends.get(ticker)
+        if gap_end is None:
             self._clock.note(record.timestamp, received_ms)
-        if is_first and isinstance(record, QuoteMember):
-            record.timestamp = max(record.timestamp, self._first_quotes.pop(ticker))
+        elif isinstance(record, QuoteMember):
+            if record.timestamp < gap_end:
+                record.timestamp = gap_end
+            else:
+                del self._gap_ends[ticker]

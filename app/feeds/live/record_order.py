@@ -11,22 +11,21 @@ from app.feeds.publish import QuoteMember, TradeMember
 REMEMBERED = 256
 """How many records of a ticker and kind are known again when they come once more."""
 
-_Identity = object
-_new = float("-inf")
+_NOWHERE = float("-inf")
 
 
 @dataclass(slots=True)
 class _Course:
     """The newest records of one kind: which they were, and how far they had come."""
 
-    recent: dict[_Identity, float] = field(default_factory=dict)
-    reached: float = _new
+    recent: dict[object, float] = field(default_factory=dict)
+    reached: float = _NOWHERE
 
-    def is_new(self, identity: _Identity, position: float) -> bool | None:
+    def is_new(self, identity: object, position: float) -> bool | None:
         """Note a record and tell whether it is new; None if it is, behind others already had."""
         if identity in self.recent:
             return False
-        if position < self.reached and position < next(iter(self.recent.values()), _new):
+        if len(self.recent) == REMEMBERED and position < next(iter(self.recent.values())):
             return False
         is_ahead = position >= self.reached
         self.recent[identity] = position
@@ -39,8 +38,8 @@ class _Course:
 class RecordOrder:
     """One ticker's `seq`, and its records that were had already.
 
-    A record is known by the venue's own number, else by its stamp and content. One that has neither
-    number nor stamp is always new.
+    A record is known by what its venue tells it by, else by its stamp and content. One that has
+    nothing of these is always new.
     """
 
     def __init__(self) -> None:
@@ -56,19 +55,17 @@ class RecordOrder:
         """
         self._seq = max(self._seq, int(now_ms * 1000))
         self._quotes = _Course()
-        self._trades.reached = _new
+        self._trades.reached = _NOWHERE
 
     def accept(self, update: Update) -> bool:
         """Tell whether a record is new, and number it if it is."""
         record = update.record
-        if update.order is None and not record.timestamp:
+        identity = _identity(update)
+        if identity is None:
             self._number(record)
             return True
         course = self._trades if isinstance(record, TradeMember) else self._quotes
-        if update.order is None:
-            is_new = course.is_new(msgspec.structs.astuple(record), record.timestamp)
-        else:
-            is_new = course.is_new(update.order, update.order)
+        is_new = course.is_new(identity, record.timestamp if update.order is None else update.order)
         if is_new is False:
             self.counts["repeated"] += 1
             return False
@@ -82,3 +79,12 @@ class RecordOrder:
     def _number(self, record: QuoteMember | TradeMember) -> None:
         record.seq = self._seq
         self._seq += 1
+
+
+def _identity(update: Update) -> object:
+    """Return what a record is known by, None where nothing tells it from others."""
+    if update.identity is not None:
+        return update.identity
+    if update.order is not None:
+        return update.order
+    return msgspec.structs.astuple(update.record) if update.record.timestamp else None

@@ -5,7 +5,7 @@ numbering (`seq`), stamps of arrival, repeated records, gaps and the writing to 
 supervisor's.
 """
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from typing import ClassVar, Literal, NamedTuple, Protocol
 
 from app.feeds.publish import QuoteMember, TradeMember
@@ -62,7 +62,7 @@ class Venue(Protocol):
     def symbol_of(ticker: str) -> str:
         """Return how the venue writes a ticker: `BTCUSDT` for `BTC/USDT`."""
 
-    def records(self) -> AsyncIterator[Batch]:
+    def records(self) -> AsyncGenerator[Batch, None]:
         """Open one connection, subscribe, and yield the records of each frame.
 
         The first batch comes once all subscriptions are confirmed, with what arrived before that.

@@ -3,7 +3,7 @@
 import asyncio
 from abc import abstractmethod
 from collections import Counter
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager, suppress
 from typing import ClassVar, NamedTuple
 
@@ -77,7 +77,7 @@ class WebsocketVenue(Venue):
         """Note that one of a subscription's confirmations came."""
         self._unconfirmed -= 1
 
-    async def records(self) -> AsyncIterator[Batch]:
+    async def records(self) -> AsyncGenerator[Batch, None]:
         """Open one connection, subscribe, and yield the records of each frame."""
         try:
             async with self._connection() as socket:
