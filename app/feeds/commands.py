@@ -20,8 +20,9 @@ from app.core.errors import BadTicker, TapeError
 from app.core.outage_log import OutageLog
 from app.core.refusals import is_unavailable
 from app.core.settings import Settings, settings
-from app.core.tickers import parse_tickers
+from app.core.tickers import parse_ticker, parse_tickers
 from app.feeds.publish import Backoff, RecordPublisher, ScheduledRecord, log, publish_when_due
+from app.feeds.record_redis import record_tickers
 from app.feeds.replay import Replay, ReplayPass, find_tapes, read_tapes
 from app.feeds.simulate import (
     DEFAULT_TICKERS,
@@ -159,6 +160,32 @@ def simulate(  # noqa: PLR0913 - click hands over each option
     with ExitStack() as stack:
         on_label = _label_writer(stack, labels)
         _simulate_live(names, seed, seconds, backfill_seconds, on_label, with_trades=not no_trades)
+
+
+@feed.command()
+@click.argument("tickers", nargs=-1, required=True, metavar="TICKER...")
+@click.option(
+    "--dir",
+    "folder",
+    required=True,
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Folder of the tapes: one file a ticker, kind of record and day (UTC).",
+)
+def record(tickers: tuple[str, ...], folder: Path) -> None:
+    """Record tapes of what a broker writes to Redis, until Ctrl-C.
+
+    Goes on with the tapes in the folder, from the records that Redis still has.
+    """
+    config = settings()
+    logs.set_up(config)
+    try:
+        names = list(dict.fromkeys(map(parse_ticker, tickers)))
+        with _stop_on_signals() as stop, connect(config) as redis:
+            click.echo(f"recording {', '.join(names)} to {folder}; Ctrl-C ends it")
+            recorded = record_tickers(redis, config, names, folder, stop)
+    except (BadTicker, TapeError) as error:
+        raise click.ClickException(str(error)) from None
+    click.echo(f"recorded {recorded} records")
 
 
 def _tickers(text: str) -> list[str]:

@@ -4,11 +4,13 @@ import zlib
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from io import BytesIO
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
+import structlog
 
 from app.analysis.price_units import (
     DEFAULT_DIGITS,
@@ -40,6 +42,9 @@ from app.analysis.records import (
     count_faults,
 )
 from app.core.errors import TapeError
+from app.feeds.gzip_members import whole_members
+
+log = structlog.get_logger()
 
 QUOTE_COLUMNS = ("ts_ms", "bid_price", "bid_size", "ask_price", "ask_size")
 TRADE_COLUMNS = ("ts_ms", "price", "size")
@@ -240,10 +245,27 @@ def _faults(stamps: Floats, reasons: npt.NDArray[np.str_]) -> list[Fault]:
 
 
 def _table(path: Path, needed: tuple[str, ...]) -> pd.DataFrame:
+    try:
+        table = _read_csv(path, path, needed)
+    except (OSError, EOFError, zlib.error) as error:
+        # A recorder that was killed leaves a file whose last member may be torn.
+        whole = b"".join(whole_members(path)) if path.is_file() else b""
+        if not whole:
+            raise TapeError(f"{path}: can't be read as CSV: {error}") from error
+        log.warning("tape ends torn, read up to its last whole part", path=str(path))
+        table = _read_csv(path, BytesIO(whole), needed)
+    for name in needed:
+        if name not in table:
+            raise TapeError(f"{path}: column {name!r} is missing; needed are {', '.join(needed)}")
+    return table
+
+
+def _read_csv(path: Path, source: Path | BytesIO, needed: tuple[str, ...]) -> pd.DataFrame:
+    """Read the columns of a tape; raises `TapeError` where what is read is no CSV."""
     wanted = {*needed, "seq", "aggressor"}
     try:
-        table = pd.read_csv(
-            path,
+        return pd.read_csv(
+            source,
             usecols=lambda name: name in wanted,
             dtype={"aggressor": str},
             keep_default_na=False,
@@ -251,12 +273,8 @@ def _table(path: Path, needed: tuple[str, ...]) -> pd.DataFrame:
             index_col=False,
             low_memory=False,
         )
-    except (OSError, EOFError, zlib.error, UnicodeDecodeError, ValueError) as error:
+    except (UnicodeDecodeError, ValueError) as error:
         raise TapeError(f"{path}: can't be read as CSV: {error}") from error
-    for name in needed:
-        if name not in table:
-            raise TapeError(f"{path}: column {name!r} is missing; needed are {', '.join(needed)}")
-    return table
 
 
 def _numbers(path: Path, table: pd.DataFrame, name: str, *, ignored: Flags | None = None) -> Floats:

@@ -4,6 +4,7 @@ Written by the broker:
 
     ZSET   orderflow:quotes:{ticker}            JSON quotes by epoch ms; trimmed to the retention
     ZSET   orderflow:trades:{ticker}            JSON trades by epoch ms; trimmed to the retention
+    ZSET   orderflow:gaps:{ticker}              JSON gaps by the end, declared by a feed; optional
     HASH   orderflow:feed:{ticker}              what a feed says of itself; optional, only read
 
 Written by a tick (lifetimes in seconds beside the names below):
@@ -149,6 +150,10 @@ class Keys:
     def trades(self, ticker: str) -> str:
         """Return the name of the ZSET of the broker's trades."""
         return self._name("trades", ticker)
+
+    def gaps(self, ticker: str) -> str:
+        """Return the name of the ZSET of the gaps that a ticker's feed declared."""
+        return self._name("gaps", ticker)
 
     def feed(self, ticker: str) -> str:
         """Return the name of the HASH of what a ticker's feed says of itself."""
