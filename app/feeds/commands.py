@@ -21,6 +21,7 @@ from app.core.outage_log import OutageLog
 from app.core.refusals import is_unavailable
 from app.core.settings import Settings, settings
 from app.core.tickers import parse_ticker, parse_tickers
+from app.feeds.formats import format_option
 from app.feeds.publish import Backoff, RecordPublisher, ScheduledRecord, log, publish_when_due
 from app.feeds.record_redis import record_tickers
 from app.feeds.replay import Replay, ReplayPass, find_tapes, read_tapes
@@ -55,7 +56,7 @@ def feed() -> None:
 )
 @click.option(
     "--ticker",
-    help="Name of the one tape's ticker; else the file's name up to its first _ or .quotes.",
+    help="Name of the one tape's ticker, or of one in a file of several; else as the file has it.",
 )
 @click.option(
     "--speed",
@@ -66,16 +67,24 @@ def feed() -> None:
 )
 @click.option("--loop", is_flag=True, help="Begin again at the end, with a new shift; seq goes on.")
 @stamps_option
-def replay(
-    files: tuple[Path, ...], ticker: str | None, speed: float, stamps: str | None, *, loop: bool
+@format_option
+def replay(  # noqa: PLR0913 - click hands over each option
+    files: tuple[Path, ...],
+    ticker: str | None,
+    speed: float,
+    stamps: str | None,
+    form: str | None,
+    *,
+    loop: bool,
 ) -> None:
     """Publish tapes as if they happened now.
 
-    Each FILE is NAME.quotes.csv[.gz]; NAME.trades.csv[.gz] beside it is played along. Stamps are
-    shifted by a whole number of seconds, which is printed as shift_ms=N.
+    Each FILE is NAME.quotes.csv[.gz]; NAME.trades.csv[.gz] beside it is played along. Databento's
+    .dbn[.zst] files are read as they are. Stamps are shifted by a whole number of seconds, which
+    is printed as shift_ms=N.
     """
     try:
-        tapes = read_tapes(find_tapes(files, ticker), stamps)
+        tapes = read_tapes(find_tapes(files, ticker, form), stamps)
     except (TapeError, BadTicker) as error:
         raise click.ClickException(str(error)) from error
     for name, tape in tapes.items():

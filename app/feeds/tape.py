@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -95,9 +96,28 @@ def read_tape(
 
     Raises `TapeError` with file, column, row (the first below the header is 1) and value.
     """
-    rows = [_quote_rows(quotes, shift_ms, unit)]
+    return tape_of_tables(
+        TapeTable(quotes, _table(quotes, QUOTE_COLUMNS)),
+        None if trades is None else TapeTable(trades, _table(trades, TRADE_COLUMNS)),
+        shift_ms,
+        unit,
+    )
+
+
+class TapeTable(NamedTuple):
+    """The rows of a file, whatever its format, with the columns of tapes."""
+
+    path: Path
+    rows: pd.DataFrame
+
+
+def tape_of_tables(
+    quotes: TapeTable, trades: TapeTable | None, shift_ms: int = 0, unit: str = "ms"
+) -> Tape:
+    """Return one ticker's tape of the rows of its files, by the rules of `read_tape`."""
+    rows = [_quote_rows(*quotes, shift_ms, unit)]
     if trades is not None:
-        rows.insert(0, _trade_rows(trades, shift_ms, unit))
+        rows.insert(0, _trade_rows(*trades, shift_ms, unit))
     return _merge(rows)
 
 
@@ -170,8 +190,7 @@ def _duplicate_flags(stamps: Floats, seqs: Whole) -> Flags:
     return repeated
 
 
-def _quote_rows(path: Path, shift_ms: int, unit: str) -> _Rows:
-    table = _table(path, QUOTE_COLUMNS)
+def _quote_rows(path: Path, table: pd.DataFrame, shift_ms: int, unit: str) -> _Rows:
     stamps = _stamps(path, table, unit) + shift_ms
     (bid, bid_size), (ask, ask_size) = (_side(path, table, name) for name in ("bid", "ask"))
     numbers = [bid, bid_size, ask, ask_size]
@@ -202,8 +221,7 @@ def _side(path: Path, table: pd.DataFrame, side: str) -> tuple[Floats, Floats]:
     return np.where(is_empty, 0.0, prices), sizes
 
 
-def _trade_rows(path: Path, shift_ms: int, unit: str) -> _Rows:
-    table = _table(path, TRADE_COLUMNS)
+def _trade_rows(path: Path, table: pd.DataFrame, shift_ms: int, unit: str) -> _Rows:
     stamps = _stamps(path, table, unit) + shift_ms
     price, size = numbers = [_numbers(path, table, name) for name in TRADE_COLUMNS[1:]]
     prices = _Prices([price])
