@@ -42,7 +42,7 @@ class QuoteMember(msgspec.Struct):
     bid_size: float
     ask_price: float
     ask_size: float
-    seq: int
+    seq: int = 0
 
 
 class TradeMember(msgspec.Struct):
@@ -52,7 +52,7 @@ class TradeMember(msgspec.Struct):
     price: float
     size: float
     aggressor: str | None
-    seq: int
+    seq: int = 0
 
 
 class ScheduledRecord(NamedTuple):

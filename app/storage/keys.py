@@ -4,8 +4,8 @@ Written by the broker:
 
     ZSET   orderflow:quotes:{ticker}            JSON quotes by epoch ms; trimmed to the retention
     ZSET   orderflow:trades:{ticker}            JSON trades by epoch ms; trimmed to the retention
-    ZSET   orderflow:gaps:{ticker}              JSON gaps by the end, declared by a feed; optional
-    HASH   orderflow:feed:{ticker}              what a feed says of itself; optional, only read
+    ZSET   orderflow:gaps:{ticker}              what a feed lost: JSON gaps by their end; optional
+    HASH   orderflow:feed:{ticker}              what a feed says of itself; optional
 
 Written by a tick (lifetimes in seconds beside the names below):
 
@@ -71,6 +71,7 @@ DIFFERING_SHARDS = re.compile(r"shards:([0-9]{1,2}):([0-9]{1,2})")
 WRONG_CLOCKS = {"beat": "clock:beat", "worker": "clock:worker"}
 _PLACEHOLDER = "\0"  # in no ticker's name
 
+FEED_LIFETIME_SECONDS = 120
 METRICS_LIFETIME_SECONDS = dict(zip(WINDOWS, (60, 300, 600), strict=True))
 PATTERNS_LIFETIME_SECONDS = 3600
 LEVELS_LIFETIME_SECONDS = 3600
@@ -158,6 +159,10 @@ class Keys:
     def feed(self, ticker: str) -> str:
         """Return the name of the HASH of what a ticker's feed says of itself."""
         return self._name("feed", ticker)
+
+    def gaps(self, ticker: str) -> str:
+        """Return the name of the ZSET of the gaps that a ticker's feed declared."""
+        return self._name("gaps", ticker)
 
     def metrics(self, ticker: str, window: str) -> str:
         """Return the name of the HASH of a window's metrics."""
