@@ -16,14 +16,12 @@ from tqdm import tqdm
 from app.core import logs
 from app.core.arguments import Seconds
 from app.core.clock import now_ms
-from app.core.errors import BadTicker, FeedRefused, SettingError, TapeError
+from app.core.errors import BadTicker, TapeError
 from app.core.outage_log import OutageLog
 from app.core.refusals import is_unavailable
 from app.core.settings import Settings, settings
 from app.core.tickers import parse_ticker, parse_tickers
 from app.feeds.formats import format_option
-from app.feeds.live.run import run_live
-from app.feeds.live.sources import REFUSED_EXIT_CODE, parse_request
 from app.feeds.publish import Backoff, RecordPublisher, ScheduledRecord, log, publish_when_due
 from app.feeds.record_redis import record_tickers
 from app.feeds.replay import Replay, ReplayPass, find_tapes, read_tapes
@@ -49,7 +47,7 @@ TAPE_SECONDS = 3600
 
 @click.group()
 def feed() -> None:
-    """Publish records, as a broker would."""
+    """Publish records, as a broker would; `app/feeds/group.py` adds `live`."""
 
 
 @feed.command()
@@ -197,28 +195,6 @@ def record(tickers: tuple[str, ...], folder: Path) -> None:
     except (BadTicker, TapeError) as error:
         raise click.ClickException(str(error)) from None
     click.echo(f"recorded {recorded} records")
-
-
-@feed.command()
-@click.argument("asked", metavar="SOURCE:ARGUMENTS")
-def live(asked: str) -> None:
-    """Publish a venue's quotes and trades as they arrive, such as kraken:BTC/USD,ETH/USD.
-
-    A connection that ends is opened again for as long as it takes, and what was lost meanwhile is
-    declared. What the venue refuses for good (a key, a symbol) ends the command, with code 78.
-    """
-    config = settings()
-    logs.set_up(config)
-    try:
-        run_live(parse_request(asked), config)
-    except (SettingError, FeedRefused) as error:
-        raise _Refused(str(error)) from None
-
-
-class _Refused(click.ClickException):
-    """What starting again would not change."""
-
-    exit_code = REFUSED_EXIT_CODE
 
 
 def _tickers(text: str) -> list[str]:
