@@ -44,6 +44,8 @@ class Vendor:
     """What stands before the tickers, where the source has that."""
     sends_standing_quote: bool = True
     """Whether a subscription is answered with the standing quote."""
+    prints_show_the_quote: bool = False
+    """Whether a print comes with the quote that stands."""
     needs_key: bool = False
     tells_aggressor: bool = True
     refuses_unknown_symbols: bool = True
@@ -95,7 +97,13 @@ VENDORS = {
     "bybit": Vendor(Bybit, BybitVenue, JOINED),
     "coinbase": Vendor(Coinbase, CoinbaseVenue, DASHED),
     "databento": Vendor(
-        Databento, DatabentoVenue, STOCKS, "XNAS.ITCH", needs_key=True, sends_standing_quote=False
+        Databento,
+        DatabentoVenue,
+        STOCKS,
+        "XNAS.ITCH",
+        sends_standing_quote=False,
+        prints_show_the_quote=True,
+        needs_key=True,
     ),
     "okx": Vendor(Okx, OkxVenue, TETHERED),
 }
