@@ -10,9 +10,9 @@ from app.core.settings import Settings
 from app.feeds.publish import QuoteMember, TradeMember
 from app.storage.keys import Keys
 from tests.feeds.live.live_run import LiveRun, content
-from tests.feeds.live.vendors import VENDORS, Vendor
+from tests.feeds.live.vendors import VENDORS, Vendor, names_of
 from tests.processes import wait_until
-from tests.venues.market import BestQuote, Event
+from tests.venues.market import BestQuote, Event, Print
 from tests.venues.server import KEY, SECRET
 
 KEYS = Keys()
@@ -78,6 +78,53 @@ def test_each_event_is_published_once_around_a_gap(
         assert published(redis_client, pair.ticker) == truth(vendor, events, pair.symbol)
         (gap,) = cast("list[bytes]", redis_client.zrange(KEYS.gaps(pair.ticker), 0, -1))
         assert msgspec.json.decode(gap)["reason"] == "disconnected"
+
+
+@pytest.mark.parametrize("vendor", names_of("may_repeat"), indirect=True)
+def test_frames_that_come_twice_are_published_once(
+    vendor: Vendor, settings: Settings, redis_client: redis.Redis
+) -> None:
+    with vendor.open_venue() as venue:
+        standing = {**venue.market.standing}
+        with LiveRun(vendor, venue, settings):
+            venue.wait_subscribed()
+            venue.faults.repeat = True
+            twice = venue.burst(200)
+            venue.faults.repeat = False
+            once = venue.burst(50)
+            _wait_for_newest(redis_client, vendor, [*twice, *once])
+
+    for pair in vendor.pairs:
+        told = told_first(vendor, standing[pair.symbol], twice)
+        events = [*told, *twice, *once]
+        assert published(redis_client, pair.ticker) == truth(vendor, events, pair.symbol)
+
+
+@pytest.mark.parametrize("vendor", names_of("may_reorder"), indirect=True)
+def test_frames_out_of_order_lose_no_print_and_make_no_false_quote(
+    vendor: Vendor, settings: Settings, redis_client: redis.Redis
+) -> None:
+    with vendor.open_venue() as venue, LiveRun(vendor, venue, settings):
+        venue.wait_subscribed()
+        venue.faults.reorder = True
+        swapped = venue.burst(201)
+        venue.faults.reorder = False
+        _wait_for_newest(redis_client, vendor, [e for e in swapped if isinstance(e, Print)])
+
+        if vendor.stamps_quotes:  # a quote behind others, stamped by its arrival, would stand
+            _wait_for_newest(redis_client, vendor, swapped)
+
+
+def test_frames_that_are_delayed_arrive_all_the_same(
+    vendor: Vendor, settings: Settings, redis_client: redis.Redis
+) -> None:
+    with vendor.open_venue() as venue, LiveRun(vendor, venue, settings):
+        venue.wait_subscribed()
+        venue.faults.slow_seconds = 0.5
+        _wait_for_newest(redis_client, vendor, venue.burst(100))
+
+        for pair in vendor.pairs:
+            assert redis_client.exists(KEYS.gaps(pair.ticker)) == 0
 
 
 def _wait_for_newest(client: redis.Redis, vendor: Vendor, events: list[Event]) -> None:

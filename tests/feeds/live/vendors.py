@@ -46,6 +46,10 @@ class Vendor:
     """Whether a subscription is answered with the standing quote."""
     prints_show_the_quote: bool = False
     """Whether a print comes with the quote that stands."""
+    may_repeat: bool = True
+    """Whether a frame that comes twice can be told from two of equal content."""
+    may_reorder: bool = True
+    """Whether frames out of order are taken; else the connection is opened again."""
     needs_key: bool = False
     tells_aggressor: bool = True
     refuses_unknown_symbols: bool = True
@@ -95,7 +99,7 @@ VENDORS = {
     "binance": Vendor(BinanceSpot, BinanceVenue, JOINED, **SILENT),
     "binance-usdm": Vendor(BinanceUsdm, BinanceFuturesVenue, JOINED, **SILENT),
     "bybit": Vendor(Bybit, BybitVenue, JOINED),
-    "coinbase": Vendor(Coinbase, CoinbaseVenue, DASHED),
+    "coinbase": Vendor(Coinbase, CoinbaseVenue, DASHED, may_reorder=False),
     "databento": Vendor(
         Databento,
         DatabentoVenue,
@@ -103,6 +107,7 @@ VENDORS = {
         "XNAS.ITCH",
         sends_standing_quote=False,
         prints_show_the_quote=True,
+        may_repeat=False,
         needs_key=True,
     ),
     "okx": Vendor(Okx, OkxVenue, TETHERED),
