@@ -16,14 +16,14 @@ from tqdm import tqdm
 from app.core import logs
 from app.core.arguments import Seconds
 from app.core.clock import now_ms
-from app.core.errors import BadTicker, FeedRefused, SettingError, TapeError
+from app.core.errors import BadTicker, TapeError
 from app.core.outage_log import OutageLog
 from app.core.refusals import is_unavailable
 from app.core.settings import Settings, settings
-from app.core.tickers import parse_tickers
-from app.feeds.live.run import run_live
-from app.feeds.live.sources import REFUSED_EXIT_CODE, parse_request
+from app.core.tickers import parse_ticker, parse_tickers
+from app.feeds.formats import format_option
 from app.feeds.publish import Backoff, RecordPublisher, ScheduledRecord, log, publish_when_due
+from app.feeds.record_redis import record_tickers
 from app.feeds.replay import Replay, ReplayPass, find_tapes, read_tapes
 from app.feeds.simulate import (
     DEFAULT_TICKERS,
@@ -47,7 +47,7 @@ TAPE_SECONDS = 3600
 
 @click.group()
 def feed() -> None:
-    """Publish records, as a broker would."""
+    """Publish records, as a broker would; `app/feeds/group.py` adds `live`."""
 
 
 @feed.command()
@@ -56,7 +56,7 @@ def feed() -> None:
 )
 @click.option(
     "--ticker",
-    help="Name of the one tape's ticker; else the file's name up to its first _ or .quotes.",
+    help="Name of the one tape's ticker, or of one in a file of several; else as the file has it.",
 )
 @click.option(
     "--speed",
@@ -67,16 +67,24 @@ def feed() -> None:
 )
 @click.option("--loop", is_flag=True, help="Begin again at the end, with a new shift; seq goes on.")
 @stamps_option
-def replay(
-    files: tuple[Path, ...], ticker: str | None, speed: float, stamps: str | None, *, loop: bool
+@format_option
+def replay(  # noqa: PLR0913 - click hands over each option
+    files: tuple[Path, ...],
+    ticker: str | None,
+    speed: float,
+    stamps: str | None,
+    form: str | None,
+    *,
+    loop: bool,
 ) -> None:
     """Publish tapes as if they happened now.
 
-    Each FILE is NAME.quotes.csv[.gz]; NAME.trades.csv[.gz] beside it is played along. Stamps are
-    shifted by a whole number of seconds, which is printed as shift_ms=N.
+    Each FILE is NAME.quotes.csv[.gz]; NAME.trades.csv[.gz] beside it is played along. Databento's
+    .dbn[.zst] files are read as they are. Stamps are shifted by a whole number of seconds, which
+    is printed as shift_ms=N.
     """
     try:
-        tapes = read_tapes(find_tapes(files, ticker), stamps)
+        tapes = read_tapes(find_tapes(files, ticker, form), stamps)
     except (TapeError, BadTicker) as error:
         raise click.ClickException(str(error)) from error
     for name, tape in tapes.items():
@@ -164,25 +172,29 @@ def simulate(  # noqa: PLR0913 - click hands over each option
 
 
 @feed.command()
-@click.argument("asked", metavar="SOURCE:ARGUMENTS")
-def live(asked: str) -> None:
-    """Publish a venue's quotes and trades as they arrive, such as kraken:BTC/USD,ETH/USD.
+@click.argument("tickers", nargs=-1, required=True, metavar="TICKER...")
+@click.option(
+    "--dir",
+    "folder",
+    required=True,
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Folder of the tapes: one file a ticker, kind of record and day (UTC).",
+)
+def record(tickers: tuple[str, ...], folder: Path) -> None:
+    """Record tapes of what a broker writes to Redis, until Ctrl-C.
 
-    A connection that ends is opened again for as long as it takes, and what was lost meanwhile is
-    declared. What the venue refuses for good (a key, a symbol) ends the command, with code 78.
+    Goes on with the tapes in the folder, from the records that Redis still has.
     """
     config = settings()
     logs.set_up(config)
     try:
-        run_live(parse_request(asked), config)
-    except (SettingError, FeedRefused) as error:
-        raise _Refused(str(error)) from None
-
-
-class _Refused(click.ClickException):
-    """What starting again would not change."""
-
-    exit_code = REFUSED_EXIT_CODE
+        names = list(dict.fromkeys(map(parse_ticker, tickers)))
+        with _stop_on_signals() as stop, connect(config) as redis:
+            click.echo(f"recording {', '.join(names)} to {folder}; Ctrl-C ends it")
+            recorded = record_tickers(redis, config, names, folder, stop)
+    except (BadTicker, TapeError) as error:
+        raise click.ClickException(str(error)) from None
+    click.echo(f"recorded {recorded} records")
 
 
 def _tickers(text: str) -> list[str]:

@@ -93,6 +93,7 @@ def _check_tapes(files: Sequence[Path]) -> str:
     Raises `TapeError` and `BadTicker` for what would end the feed as soon as it starts.
     """
     # Imported late: it imports pandas, which nothing else here needs.
+    from app.feeds.formats import CSV  # noqa: PLC0415
     from app.feeds.replay import find_tapes  # noqa: PLC0415
     from app.feeds.tape import QUOTE_COLUMNS, TRADE_COLUMNS  # noqa: PLC0415
 
@@ -102,6 +103,8 @@ def _check_tapes(files: Sequence[Path]) -> str:
         _check_readable(file)
     tapes = find_tapes(files)
     for tape in tapes:
+        if tape.form != CSV:
+            continue
         _check_columns(tape.quotes, QUOTE_COLUMNS)
         if tape.trades is not None:
             _check_columns(tape.trades, TRADE_COLUMNS)

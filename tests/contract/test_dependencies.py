@@ -16,8 +16,8 @@ from tests.contract.documents import ROOT
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 DEPENDENCIES = PROJECT["project"]["dependencies"]
 EXTRAS = PROJECT["project"]["optional-dependencies"]
+OPTIONAL = [line for name, lines in EXTRAS.items() if name not in {"dev", "fuzz"} for line in lines]
 BUILDING = PROJECT["build-system"]["requires"]
-LIVE_FEEDS = [line for name in ("alpaca", "crypto", "databento") for line in EXTRAS[name]]
 OWN = {"app", "benchmarks", "celeryconfig", "mcp_app", "packaging", "tasks", "tests"}
 OWN |= {"orderflow_command"}
 CAPPED = ("celery", "kombu", "mcp", "redis", "uvicorn")
@@ -53,9 +53,7 @@ def undeclared(folder: str, allowed: set[str]) -> list[str]:
 
 @pytest.mark.parametrize("folder", ["app", "mcp_app", "tasks"])
 def test_every_package_that_is_imported_is_declared(folder: str) -> None:
-    extras = LIVE_FEEDS if folder == "app" else []
-
-    assert undeclared(folder, declared([*DEPENDENCIES, *extras])) == []
+    assert undeclared(folder, declared([*DEPENDENCIES, *OPTIONAL])) == []
 
 
 @pytest.mark.parametrize("folder", ["benchmarks", "packaging", "tests"])
@@ -83,4 +81,4 @@ def test_every_declared_package_is_pinned() -> None:
         if line and not line.startswith("#")
     }
 
-    assert declared([*DEPENDENCIES, *LIVE_FEEDS, *EXTRAS["dev"], *EXTRAS["fuzz"]]) <= pinned
+    assert declared([*DEPENDENCIES, *OPTIONAL, *EXTRAS["dev"], *EXTRAS["fuzz"]]) <= pinned
