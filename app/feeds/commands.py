@@ -23,8 +23,9 @@ from app.core.settings import Settings, settings
 from app.core.tickers import parse_ticker, parse_tickers
 from app.feeds.formats import format_option
 from app.feeds.live.run import run_live
-from app.feeds.live.sources import REFUSED_EXIT_CODE, parse_request
+from app.feeds.live.sources import parse_request
 from app.feeds.publish import Backoff, RecordPublisher, ScheduledRecord, log, publish_when_due
+from app.feeds.record import TapeRecorder
 from app.feeds.record_redis import record_tickers
 from app.feeds.replay import Replay, ReplayPass, find_tapes, read_tapes
 from app.feeds.simulate import (
@@ -41,6 +42,7 @@ from app.feeds.simulate import (
 from app.feeds.simulation import Label
 from app.feeds.tape import Tape
 from app.feeds.tape_clock import stamps_option
+from app.feeds.venue_commands import Refused, check, symbols
 from app.storage.keys import Keys
 from app.storage.redis_client import connect
 
@@ -49,7 +51,11 @@ TAPE_SECONDS = 3600
 
 @click.group()
 def feed() -> None:
-    """Publish records, as a broker would."""
+    """Publish records, as a broker would; record them; look at live sources."""
+
+
+feed.add_command(symbols)
+feed.add_command(check)
 
 
 @feed.command()
@@ -201,7 +207,13 @@ def record(tickers: tuple[str, ...], folder: Path) -> None:
 
 @feed.command()
 @click.argument("asked", metavar="SOURCE:ARGUMENTS")
-def live(asked: str) -> None:
+@click.option(
+    "--record",
+    "folder",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Folder for tapes of what is published: one file a ticker, kind of record and day (UTC).",
+)
+def live(asked: str, folder: Path | None) -> None:
     """Publish a venue's quotes and trades as they arrive, such as kraken:BTC/USD,ETH/USD.
 
     A connection that ends is opened again for as long as it takes, and what was lost meanwhile is
@@ -210,15 +222,9 @@ def live(asked: str) -> None:
     config = settings()
     logs.set_up(config)
     try:
-        run_live(parse_request(asked), config)
-    except (SettingError, FeedRefused) as error:
-        raise _Refused(str(error)) from None
-
-
-class _Refused(click.ClickException):
-    """What starting again would not change."""
-
-    exit_code = REFUSED_EXIT_CODE
+        run_live(parse_request(asked), config, None if folder is None else TapeRecorder(folder))
+    except (SettingError, FeedRefused, TapeError) as error:
+        raise Refused(str(error)) from None
 
 
 def _tickers(text: str) -> list[str]:
