@@ -152,13 +152,13 @@ class Keys:
         """Return the name of the ZSET of the broker's trades."""
         return self._name("trades", ticker)
 
-    def feed(self, ticker: str) -> str:
-        """Return the name of the HASH of what a ticker's feed says of itself."""
-        return self._name("feed", ticker)
-
     def gaps(self, ticker: str) -> str:
         """Return the name of the ZSET of the gaps that a ticker's feed declared."""
         return self._name("gaps", ticker)
+
+    def feed(self, ticker: str) -> str:
+        """Return the name of the HASH of what a ticker's feed says of itself."""
+        return self._name("feed", ticker)
 
     def metrics(self, ticker: str, window: str) -> str:
         """Return the name of the HASH of a window's metrics."""

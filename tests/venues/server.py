@@ -94,7 +94,7 @@ class Client:
             await self._write(frame)
 
     async def _write(self, frame: Frame) -> None:
-        with contextlib.suppress(ConnectionClosed):
+        with contextlib.suppress(ConnectionClosed, ConnectionError):
             await self.connection.send(frame)
 
     def stall(self) -> None:

@@ -23,6 +23,8 @@ class Extra(NamedTuple):
 
 
 CRYPTO = Extra("crypto", "websockets")
+ALPACA = Extra("alpaca", "websockets")
+DATABENTO = Extra("databento", "databento_dbn")
 
 
 class Source(NamedTuple):
@@ -43,6 +45,25 @@ SOURCES = {
     "kraken": Source(f"{_HERE}.kraken", "Kraken", CRYPTO, "kraken:BTC/USD,ETH/USD"),
     "binance": Source(f"{_HERE}.binance", "BinanceSpot", CRYPTO, "binance:BTC/USDT"),
     "binance-usdm": Source(f"{_HERE}.binance", "BinanceUsdm", CRYPTO, "binance-usdm:BTC/USDT"),
+    "bybit": Source(f"{_HERE}.bybit", "Bybit", CRYPTO, "bybit:BTC/USDT"),
+    "okx": Source(f"{_HERE}.okx", "Okx", CRYPTO, "okx:BTC/USDT"),
+    "coinbase": Source(f"{_HERE}.coinbase", "Coinbase", CRYPTO, "coinbase:BTC/USD"),
+    "alpaca": Source(
+        f"{_HERE}.alpaca",
+        "Alpaca",
+        ALPACA,
+        "alpaca:iex:SPY,AAPL",
+        variables=("APCA_API_KEY_ID", "APCA_API_SECRET_KEY"),
+        datasets=("iex", "sip", "delayed_sip", "crypto", "opra", "indicative"),
+    ),
+    "databento": Source(
+        f"{_HERE}.databento",
+        "Databento",
+        DATABENTO,
+        "databento:XNAS.ITCH:SPY",
+        variables=("DATABENTO_API_KEY",),
+        datasets=(),
+    ),
 }
 
 

@@ -13,3 +13,12 @@ def stamp_ms(time: datetime) -> float:
     1340283000123.456
     """
     return (time - _EPOCH) // _MICROSECOND / 1000
+
+
+def stamp_ms_of_ns(nanoseconds: int) -> float:
+    """Return a time in epoch ms, to the nearest microsecond.
+
+    >>> stamp_ms_of_ns(1340283000123456789)
+    1340283000123.457
+    """
+    return (nanoseconds + 500) // 1000 / 1000

@@ -10,6 +10,7 @@ from typing import ClassVar, Literal, NamedTuple, Protocol
 
 from app.feeds.publish import QuoteMember, TradeMember
 
+Scope = Literal["venue", "consolidated"]
 Stamps = Literal["venue", "receive"]
 
 
@@ -40,9 +41,9 @@ Batch = Sequence[Update]
 class Venue(Protocol):
     """A venue, and what was asked of it; `source`'s rules are those of the key `orderflow:feed`."""
 
-    source: ClassVar[str]
+    source: str
     """Its name in `orderflow:feed:{ticker}`, such as `kraken`; 1 to 32 of a-z 0-9 . _ -"""
-    scope: ClassVar[Literal["venue", "consolidated"]]
+    scope: Scope
     """Which part of the market its records are."""
     stamps: ClassVar[Stamps]
     """Who stamps its records; with `receive` the adapter leaves `timestamp` 0, for both kinds.

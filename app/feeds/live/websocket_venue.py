@@ -1,4 +1,4 @@
-"""A venue that speaks JSON over a WebSocket: connect, subscribe, read frames, keep alive."""
+"""A venue that speaks over a WebSocket: connect, subscribe, read frames, keep alive."""
 
 import asyncio
 from abc import abstractmethod
@@ -41,7 +41,11 @@ class WebsocketVenue(Venue):
     """A connection's course; a subclass says what to send and what a frame means."""
 
     address: ClassVar[str]
-    probe: ClassVar[bytes | None] = None
+    headers: ClassVar[dict[str, str]] = {}
+    """What the request for a connection says besides."""
+    sends_text: ClassVar[bool] = True
+    """Whether the messages are text, as JSON is, or binary."""
+    probe: bytes | None = None
     """A message that the venue answers, sent twice in `quiet_seconds`: the answer is a frame."""
 
     def __init__(self, tickers: Sequence[str], url: str | None = None) -> None:
@@ -113,6 +117,7 @@ class WebsocketVenue(Venue):
         """Connect, and send the probe as long as the connection is used."""
         async with connect(
             self._url,
+            additional_headers=self.headers,
             open_timeout=OPEN_SECONDS,
             ping_interval=None,  # a probe proves more: not only that the socket's end lives
             close_timeout=1.0,
@@ -130,7 +135,7 @@ class WebsocketVenue(Venue):
         with suppress(WebSocketException):  # reading the frames meets the same error
             while self.probe is not None:
                 await asyncio.sleep(self.quiet_seconds / 2)
-                await socket.send(self.probe, text=True)
+                await socket.send(self.probe, text=self.sends_text)
 
     async def _subscribe(self, socket: ClientConnection) -> Batch:
         """Subscribe batch by batch, and return the records that came meanwhile."""
@@ -139,7 +144,7 @@ class WebsocketVenue(Venue):
             for number, subscription in enumerate(self.subscriptions()):
                 await asyncio.sleep(SUBSCRIBE_PAUSE_SECONDS if number else 0.0)
                 self._unconfirmed = subscription.confirmations
-                await socket.send(subscription.message, text=True)
+                await socket.send(subscription.message, text=self.sends_text)
                 async with asyncio.timeout(SUBSCRIBE_SECONDS):
                     while self._unconfirmed > 0:
                         early += self._records_of(await socket.recv(decode=False))

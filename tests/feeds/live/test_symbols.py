@@ -10,7 +10,7 @@ from click.testing import CliRunner, Result
 
 from app.core.errors import FeedInterrupted, FeedRefused
 from app.core.settings import settings
-from app.feeds.commands import feed
+from app.feeds.group import feed
 from app.feeds.live.listings import LISTINGS, read_listing, resolve
 from app.feeds.live.sources import parse_request
 from app.feeds.live.symbols import Listed, find_ticker, matching

@@ -4,23 +4,26 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
+from app.feeds.live.alpaca import Alpaca
 from app.feeds.live.binance import BinanceSpot, BinanceUsdm
 from app.feeds.live.bybit import Bybit
 from app.feeds.live.coinbase import Coinbase
+from app.feeds.live.databento import Databento
 from app.feeds.live.kraken import Kraken
 from app.feeds.live.okx import Okx
+from app.feeds.live.stamps import stamp_ms_of_ns
 from app.feeds.live.venue import Update
 from app.feeds.publish import QuoteMember, TradeMember
+from tests.venues.alpaca import AlpacaCryptoVenue, AlpacaVenue
 from tests.venues.binance import BinanceFuturesVenue, BinanceVenue
 from tests.venues.bybit import BybitVenue
 from tests.venues.coinbase import CoinbaseVenue
+from tests.venues.databento import DatabentoVenue
 from tests.venues.kraken import KrakenVenue
 from tests.venues.listener import Listener
 from tests.venues.market import BestQuote, Event
 from tests.venues.okx import OkxVenue
 from tests.venues.server import Venue
-
-NS_PER_US = 1000
 
 
 class Pair(NamedTuple):
@@ -66,7 +69,7 @@ class Vendor:
         return [Update(tickers[event.symbol], self._member(event)) for event in events]
 
     def _member(self, event: Event) -> QuoteMember | TradeMember:
-        stamp = event.at_ns // NS_PER_US / 1000 if self.adapter.stamps == "venue" else 0.0
+        stamp = stamp_ms_of_ns(event.at_ns) if self.stamps_quotes else 0.0
         if isinstance(event, BestQuote):
             bid, ask = float(event.bid), float(event.ask)
             return QuoteMember(stamp, bid, float(event.bid_size), ask, float(event.ask_size))
@@ -78,14 +81,22 @@ SLASHED = (Pair("BTC/USD", "BTC/USD"), Pair("ETH/USD", "ETH/USD"))
 DASHED = (Pair("BTC/USD", "BTC-USD"), Pair("ETH/USD", "ETH-USD"))
 TETHERED = (Pair("BTC/USDT", "BTC-USDT"), Pair("ETH/USDT", "ETH-USDT"))
 JOINED = (Pair("BTC/USDT", "BTCUSDT"), Pair("ETH/USDT", "ETHUSDT"))
+STOCKS = (Pair("SPY", "SPY"), Pair("BRK.B", "BRK.B"))
 SILENT = {"sends_standing_quote": False, "refuses_unknown_symbols": False}
 
 VENDORS = {
+    "alpaca": Vendor(
+        Alpaca, AlpacaVenue, STOCKS, "iex", needs_key=True, tells_aggressor=False, **SILENT
+    ),
+    "alpaca-crypto": Vendor(Alpaca, AlpacaCryptoVenue, SLASHED, "crypto", needs_key=True, **SILENT),
     "kraken": Vendor(Kraken, KrakenVenue, SLASHED),
     "binance": Vendor(BinanceSpot, BinanceVenue, JOINED, **SILENT),
     "binance-usdm": Vendor(BinanceUsdm, BinanceFuturesVenue, JOINED, **SILENT),
     "bybit": Vendor(Bybit, BybitVenue, JOINED),
     "coinbase": Vendor(Coinbase, CoinbaseVenue, DASHED),
+    "databento": Vendor(
+        Databento, DatabentoVenue, STOCKS, "XNAS.ITCH", needs_key=True, sends_standing_quote=False
+    ),
     "okx": Vendor(Okx, OkxVenue, TETHERED),
 }
 

@@ -10,15 +10,10 @@ from app.core.arguments import Seconds
 from app.core.errors import FeedInterrupted, FeedRefused, SettingError
 from app.core.settings import settings
 from app.feeds.live.check import FrameKeeper, SourceCheck, check_source, report
+from app.feeds.live.command import Refused
 from app.feeds.live.listings import LISTINGS, read_listing, resolve
-from app.feeds.live.sources import REFUSED_EXIT_CODE, LiveRequest, parse_request
+from app.feeds.live.sources import LiveRequest, parse_request
 from app.feeds.live.symbols import matching, near_tickers
-
-
-class Refused(click.ClickException):
-    """What starting again would not change."""
-
-    exit_code = REFUSED_EXIT_CODE
 
 
 @click.command()
