@@ -1,11 +1,9 @@
 """`orderflow feed`: publish records to Redis as a broker does."""
 
-import signal
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from pathlib import Path
 from threading import Event
-from types import FrameType
 from typing import Any
 
 import click
@@ -20,10 +18,9 @@ from app.core.errors import BadTicker, TapeError
 from app.core.outage_log import OutageLog
 from app.core.refusals import is_unavailable
 from app.core.settings import Settings, settings
-from app.core.tickers import parse_ticker, parse_tickers
+from app.core.tickers import parse_tickers
 from app.feeds.formats import format_option
 from app.feeds.publish import Backoff, RecordPublisher, ScheduledRecord, log, publish_when_due
-from app.feeds.record_redis import record_tickers
 from app.feeds.replay import Replay, ReplayPass, find_tapes, read_tapes
 from app.feeds.simulate import (
     DEFAULT_TICKERS,
@@ -37,6 +34,7 @@ from app.feeds.simulate import (
     write_tape,
 )
 from app.feeds.simulation import Label
+from app.feeds.stop_signals import stop_on_signals
 from app.feeds.tape import Tape
 from app.feeds.tape_clock import stamps_option
 from app.storage.keys import Keys
@@ -47,7 +45,7 @@ TAPE_SECONDS = 3600
 
 @click.group()
 def feed() -> None:
-    """Publish records, as a broker would; `app/feeds/group.py` adds `live`."""
+    """Publish records, as a broker would; `app/feeds/group.py` adds others."""
 
 
 @feed.command()
@@ -99,7 +97,7 @@ def _publish_replay(tapes: dict[str, Tape], *, speed: float, loop: bool) -> None
     config = settings()
     logs.set_up(config)
     total = None if loop else sum(len(tape.records) for tape in tapes.values())
-    with _stop_on_signals() as stop, connect(config) as redis, _progress(total) as bar:
+    with stop_on_signals() as stop, connect(config) as redis, _progress(total) as bar:
         publisher = RecordPublisher(redis, config)
         stream = Replay(now_ms, _echo_pass, speed, loop).scheduled_records(tapes)
         publish_when_due(_count_records(stream, bar), publisher, stop)
@@ -171,32 +169,6 @@ def simulate(  # noqa: PLR0913 - click hands over each option
         _simulate_live(names, seed, seconds, backfill_seconds, on_label, with_trades=not no_trades)
 
 
-@feed.command()
-@click.argument("tickers", nargs=-1, required=True, metavar="TICKER...")
-@click.option(
-    "--dir",
-    "folder",
-    required=True,
-    type=click.Path(file_okay=False, path_type=Path),
-    help="Folder of the tapes: one file a ticker, kind of record and day (UTC).",
-)
-def record(tickers: tuple[str, ...], folder: Path) -> None:
-    """Record tapes of what a broker writes to Redis, until Ctrl-C.
-
-    Goes on with the tapes in the folder, from the records that Redis still has.
-    """
-    config = settings()
-    logs.set_up(config)
-    try:
-        names = list(dict.fromkeys(map(parse_ticker, tickers)))
-        with _stop_on_signals() as stop, connect(config) as redis:
-            click.echo(f"recording {', '.join(names)} to {folder}; Ctrl-C ends it")
-            recorded = record_tickers(redis, config, names, folder, stop)
-    except (BadTicker, TapeError) as error:
-        raise click.ClickException(str(error)) from None
-    click.echo(f"recorded {recorded} records")
-
-
 def _tickers(text: str) -> list[str]:
     try:
         return parse_tickers(text)
@@ -222,7 +194,7 @@ def _simulate_live(  # noqa: PLR0913 - the options
 ) -> None:
     config = settings()
     logs.set_up(config)
-    with _stop_on_signals() as stop, connect(config) as redis:
+    with stop_on_signals() as stop, connect(config) as redis:
         publisher = RecordPublisher(redis, config)
         starts = _start_times(redis, config, names, backfill_seconds, stop)
         end_ms = None if seconds is None else int(now_ms()) + 1000 * seconds
@@ -277,24 +249,6 @@ def _write_tapes(folder: Path, simulations: list[TickerSimulation]) -> None:
     click.echo(
         f"wrote {len(simulations)} tapes and {sum(map(len, labels.values()))} labels to {folder}"
     )
-
-
-@contextmanager
-def _stop_on_signals() -> Iterator[Event]:
-    """Turn Ctrl-C and SIGTERM into an event, so that the current batch is finished first."""
-    stop = Event()
-
-    def request_stop(_number: int, _frame: FrameType | None) -> None:
-        stop.set()
-
-    previous = {
-        number: signal.signal(number, request_stop) for number in (signal.SIGINT, signal.SIGTERM)
-    }
-    try:
-        yield stop
-    finally:
-        for number, handler in previous.items():
-            signal.signal(number, handler)
 
 
 def _progress(total: int | None) -> "tqdm[Any]":

@@ -44,11 +44,10 @@ from app.analysis.records import (
 )
 from app.core.errors import TapeError
 from app.feeds.gzip_members import whole_members
+from app.feeds.tape_rows import QUOTE_COLUMNS, TRADE_COLUMNS
 
 log = structlog.get_logger()
 
-QUOTE_COLUMNS = ("ts_ms", "bid_price", "bid_size", "ask_price", "ask_size")
-TRADE_COLUMNS = ("ts_ms", "price", "size")
 _MAX_EXACT_INT = 2.0**53
 _UNKNOWN_AGGRESSOR = "unknown_aggressor"
 # As in `price_units`: below it, the nearest whole number is meant.

@@ -1,11 +1,12 @@
-"""Write records as rows of tapes: the columns and texts that `tape.py` reads."""
+"""Write records as rows of tapes: the columns and texts that `tape.py` reads, without pandas."""
 
 from app.analysis.price_units import DEFAULT_DIGITS, FLOAT_UNITS_PER_ONE, published_price
 from app.analysis.record_schemas import AGGRESSOR_NAMES, NO_AGGRESSOR
 from app.analysis.records import Quote, Record, Trade
 from app.feeds.publish import QuoteMember, TradeMember
-from app.feeds.tape import QUOTE_COLUMNS, TRADE_COLUMNS
 
+QUOTE_COLUMNS = ("ts_ms", "bid_price", "bid_size", "ask_price", "ask_size")
+TRADE_COLUMNS = ("ts_ms", "price", "size")
 QUOTE_HEADER = ",".join((*QUOTE_COLUMNS, "seq"))
 TRADE_HEADER = ",".join((*TRADE_COLUMNS, "aggressor", "seq"))
 

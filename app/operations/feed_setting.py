@@ -95,7 +95,7 @@ def _check_tapes(files: Sequence[Path]) -> str:
     # Imported late: it imports pandas, which nothing else here needs.
     from app.feeds.formats import CSV  # noqa: PLC0415
     from app.feeds.replay import find_tapes  # noqa: PLC0415
-    from app.feeds.tape import QUOTE_COLUMNS, TRADE_COLUMNS  # noqa: PLC0415
+    from app.feeds.tape_rows import QUOTE_COLUMNS, TRADE_COLUMNS  # noqa: PLC0415
 
     if not files:
         raise TapeError("nothing is named")

@@ -72,7 +72,15 @@ class BinanceVenue(WebsocketVenue):
         }
 
     def pages(self) -> dict[str, Any]:
-        symbols = [{"symbol": symbol, "status": "TRADING"} for symbol in self.symbols]
+        symbols = [
+            {
+                "symbol": symbol,
+                "status": "TRADING",
+                "baseAsset": symbol.removesuffix("USDT"),
+                "quoteAsset": "USDT",
+            }
+            for symbol in self.symbols
+        ]
         return {self.list_of_symbols: {"symbols": symbols}}
 
 

@@ -58,7 +58,15 @@ class BybitVenue(WebsocketVenue):
         self.send_raw(*map(_quote, self.market.standing.values()))
 
     def pages(self) -> dict[str, Any]:
-        rows = [{"symbol": symbol, "status": "Trading"} for symbol in self.symbols]
+        rows = [
+            {
+                "symbol": symbol,
+                "status": "Trading",
+                "baseCoin": symbol.removesuffix("USDT"),
+                "quoteCoin": "USDT",
+            }
+            for symbol in self.symbols
+        ]
         result = {"category": "spot", "list": rows}
         return {"/v5/market/instruments-info": {"retCode": 0, "retMsg": "OK", "result": result}}
 

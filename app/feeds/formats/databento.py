@@ -10,7 +10,8 @@ from typing import Any, NamedTuple
 import pandas as pd
 
 from app.core.errors import TapeError
-from app.feeds.tape import QUOTE_COLUMNS, TRADE_COLUMNS, TapeTable
+from app.feeds.tape import TapeTable
+from app.feeds.tape_rows import QUOTE_COLUMNS, TRADE_COLUMNS
 
 NS_PER_MS = 1_000_000
 UNITS_PER_PRICE = 1_000_000_000

@@ -7,19 +7,22 @@ import click
 
 from app.core.errors import FeedRefused
 from app.core.settings import Settings
-from app.feeds.live.live_feed import LiveFeed
+from app.feeds.live.listings import resolve
+from app.feeds.live.live_feed import LiveFeed, Recorder
 from app.feeds.live.sources import LiveRequest
 from app.storage.redis_client import connect
 
 
-def run_live(request: LiveRequest, settings: Settings) -> None:
-    """Publish what a request asks for until Ctrl-C or SIGTERM.
+def run_live(request: LiveRequest, settings: Settings, recorder: Recorder | None = None) -> None:
+    """Publish what a request asks for until Ctrl-C or SIGTERM; `recorder` gets it as well.
 
     Raises `SettingError` where it can't be done here, `FeedRefused` where the venue refuses it.
     """
+    request.check()
+    request = resolve(request, settings.feed_url)
     make = request.adapter(settings.feed_url)
     with connect(settings) as redis:
-        feed = LiveFeed(make, request.tickers, redis, settings)
+        feed = LiveFeed(make, request.tickers, redis, settings, recorder)
         click.echo(f"live: {request}; Ctrl-C ends it")
         try:
             asyncio.run(_run_until_signal(feed))

@@ -3,7 +3,7 @@
 import asyncio
 from abc import abstractmethod
 from collections import Counter
-from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager, suppress
 from typing import ClassVar, NamedTuple
 
@@ -33,6 +33,10 @@ class Subscription(NamedTuple):
     confirmations: int
 
 
+def _keep_nothing(_: bytes) -> None:
+    """Keep no frame."""
+
+
 class WebsocketVenue(Venue):
     """A connection's course; a subclass says what to send and what a frame means."""
 
@@ -49,6 +53,8 @@ class WebsocketVenue(Venue):
         self.counts: Counter[str] = Counter()
         self._url = url or self.address
         self._unconfirmed = 0
+        self.on_frame: Callable[[bytes], None] = _keep_nothing
+        """Called with each frame as it came, for who keeps frames."""
 
     @staticmethod
     def symbol_of(ticker: str) -> str:
@@ -96,6 +102,7 @@ class WebsocketVenue(Venue):
 
     def _records_of(self, frame: bytes) -> Batch:
         """Return a frame's records; one that is not as documented is counted and left out."""
+        self.on_frame(frame)
         try:
             return self.decode(frame)
         except (msgspec.MsgspecError, KeyError, ValueError) as error:
