@@ -13,6 +13,7 @@ from tasks.worker_context import (
     agreed_now_ms,
     claim,
     counters,
+    feeds,
     outage,
     record_trimmer,
 )
@@ -40,6 +41,7 @@ def _discover() -> None:
         if claim(newest_beat_ms(now_ms, DISCOVERY_INTERVAL_MS, phase_ms), _NO_SHARD):
             active_tickers().scan_slice(now_ms)
             counters.count("tickers_waited", active_tickers().newcomers.newly_waiting)
+            counters.count("feed_fields_ignored", feeds().note_when_due(now_ms))
             for name, number in record_trimmer().trim_slice(now_ms).items():
                 counters.count(f"records_{name}", number)
         counters.flush_when_due()

@@ -15,6 +15,7 @@ from app.core.outage_log import OutageLog
 from app.core.settings import settings
 from app.storage import keys
 from app.storage.active_tickers import ActiveTickers
+from app.storage.feeds import Feeds
 from app.storage.keys import Keys
 from app.storage.redis_client import connect
 from app.storage.scripts import CLAIM_AGAIN
@@ -48,6 +49,12 @@ def active_tickers() -> ActiveTickers:
 def record_trimmer() -> RecordTrimmer:
     """Return this process's trimmer of the records that no tick trims."""
     return RecordTrimmer(client(), Keys(cluster=settings().cluster), settings())
+
+
+@functools.cache
+def feeds() -> Feeds:
+    """Return this process's reader of what feeds say of themselves."""
+    return Feeds(client(), Keys(cluster=settings().cluster))
 
 
 @functools.cache

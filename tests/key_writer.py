@@ -115,6 +115,10 @@ class KeyWriter:
         self._redis.hdel(f"orderflow:state:{ticker}", "quote_at")
         self._quote_at.pop(ticker, None)
 
+    def clear_trades(self, ticker: str = "SPY") -> None:
+        """Delete a ticker's trades."""
+        self._redis.delete(f"orderflow:trades:{ticker}")
+
     def trade(self, ticker: str = "SPY", *, aggressor: str | None = "buy") -> None:
         """Add a trade as a broker does."""
         trade = {"timestamp": self.now, "price": 585.94, "size": 100, "aggressor": aggressor}

@@ -117,6 +117,22 @@ class Bar:
         self.quality = None
         self.digits = DEFAULT_DIGITS
 
+    def clear_time(self) -> None:
+        """Set all sums over time to 0: nothing was seen so far."""
+        self.scale_time(0.0)
+        self.min_spread = self.max_spread = 0.0
+
+    def scale_time(self, share: float) -> None:
+        """Multiply all sums over time."""
+        self.covered_ms *= share
+        self.bid_size_ms *= share
+        self.ask_size_ms *= share
+        self.imbalance_ms *= share
+        self.imbalance_time_ms *= share
+        self.spread_ms *= share
+        self.spread_bps_ms *= share
+        self.spread_time_ms *= share
+
     def set_fields(self, values: Iterable[tuple[str, object]]) -> "Bar":
         """Set fields by name, and return this bar."""
         for name, value in values:
@@ -199,6 +215,7 @@ class BarBuilder:
                 standing.spread,
                 standing.last_price,
                 standing.last_direction,
+                standing.is_old,
             ),
             self.integrated_to,
             self.last_bid_price,
@@ -223,7 +240,10 @@ class BarBuilder:
         else:
             if quote.stamp > self.integrated_to:
                 self._integrate(before, quote.stamp)
-            self._add_order_flow(before, quote)
+            if standing.is_old:
+                bar.first_quote = quote
+            else:
+                self._add_order_flow(before, quote)
         if quote.bid_size > 0:
             self.last_bid_price = quote.bid_price
         if quote.ask_size > 0:
@@ -323,6 +343,26 @@ class BarBuilder:
             bar.min_spread = float(spread)
         bar.max_spread = max(bar.max_spread, float(spread))
 
+    def pass_gap(self, parts: Iterable[tuple[float, float]]) -> None:
+        """Leave out the time inside a gap, given in parts; compare nothing after it with before."""
+        for start, end in parts:
+            self._leave_out(start, end)
+        self.standing_quote.pass_gap()
+        self.last_bid_price = self.last_ask_price = self.last_mid2 = 0
+
+    def _leave_out(self, start: float, end: float) -> None:
+        """Leave out what lies of (start, end] in this second."""
+        quote, bar = self.standing_quote.quote, self.bar
+        if quote is None:
+            return
+        if start <= bar.end - SECOND_MS:
+            bar.clear_time()
+        elif start >= self.integrated_to:
+            self._integrate(quote, start)
+        elif bar.covered_ms:
+            bar.scale_time(max(0.0, 1.0 - (self.integrated_to - start) / bar.covered_ms))
+        self.integrated_to = max(self.integrated_to, end)
+
     def close(self) -> Bar:
         """End the second, begin the next, and return the finished bar, still without thresholds."""
         bar, quote = self.bar, self.standing_quote.quote
@@ -347,7 +387,8 @@ class BarBuilder:
             bar.returns = 1
             if mid2 != self.last_mid2:
                 bar.squared_return = math.log(mid2 / self.last_mid2) ** 2
-        self.last_mid2 = mid2
+        if not self.standing_quote.is_old:
+            self.last_mid2 = mid2
         if self.standing_quote.spread:
             bar.mid2 = mid2
             bar.spread = self.standing_quote.spread

@@ -4,7 +4,7 @@ The engine reads no clock: time is passed in as `as_of`.
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Final
 
@@ -14,6 +14,7 @@ from app.analysis.behaviors import compute_behaviors
 from app.analysis.detector_context import NEVER
 from app.analysis.detectors import new_detectors
 from app.analysis.dispatch import DetectorDispatcher
+from app.analysis.gaps import Gap, left_of, newest
 from app.analysis.late_records import MAX_LATE_MS
 from app.analysis.metrics import Fields, compute_metrics
 from app.analysis.outcomes import KEY_SEPARATOR
@@ -21,11 +22,11 @@ from app.analysis.patterns.events import Event
 from app.analysis.price_fields import PriceWalk
 from app.analysis.price_units import UNITS_PER_ONE
 from app.analysis.record_parser import INEXACT_PRICE
-from app.analysis.records import UNSIGNED, Batch, Quote, Record, Trade
+from app.analysis.records import UNSIGNED, Batch, Quote, Record, Span, Trade
 from app.analysis.rejections import newest_quote_stamp, newest_trade_stamp
 from app.analysis.results import Quality, TickResult, add_counts, build_quality
 from app.analysis.rolling_bars import RollingBars
-from app.analysis.state import BuilderCheckpoint, ExpiringEvent, Gap, State, new_state
+from app.analysis.state import BuilderCheckpoint, ExpiringEvent, State, new_state
 from app.analysis.touch import BestPriceChanges, Visit, is_better, resting_side
 from app.analysis.trading_hours import UTC_DAYS, TradingHours
 from app.analysis.widening import (
@@ -42,6 +43,8 @@ from app.analysis.windows import WEAK_EVENT_SECONDS, WINDOW_SECONDS, WINDOWS
 SLEEP_AFTER_SECONDS: Final = 300
 MEDIAN_STRENGTH: Final = 0.5
 WEAK_MS: Final = WEAK_EVENT_SECONDS * SECOND_MS
+GAPS_KEPT_MS: Final = 7_800 * SECOND_MS
+"""How long gaps are remembered: as long as the bars that they cut."""
 
 
 class Engine:
@@ -83,7 +86,9 @@ class Engine:
         self.fold(batch, as_of)
         return self.result()
 
-    def fold(self, batch: Batch, as_of: int, stored: Mapping[int, int] | None = None) -> None:
+    def fold(  # noqa: C901 - hot path
+        self, batch: Batch, as_of: int, stored: Mapping[int, int] | None = None
+    ) -> None:
         """Fold records stamped after the last `as_of` and up to this one, in stream order.
 
         `as_of` is a whole second in ms. `stored` maps the end of a second to the number of members
@@ -95,10 +100,15 @@ class Engine:
         state = self.state
         is_in_other_unit = batch.digits != state.digits
         not_held: list[Record] = []
+        gaps = [*batch.gaps]
+        gap_at = _next_stand(gaps)
         if batch.records and not is_in_other_unit:
             state.refused_in_a_row = 0
         for given in batch.records:
             record, stamp = given, given.stamp
+            while stamp >= gap_at:
+                self._pass_gap(gaps.pop(0), faults, counts)
+                gap_at = _next_stand(gaps)
             if is_in_other_unit:
                 self._close_ended_seconds(stamp, faults, counts)
                 held = self._in_unit(record, batch.digits)
@@ -117,6 +127,8 @@ class Engine:
                 self._fold_quote(record)
             else:
                 self._fold_trade(record)
+        for gap in gaps:
+            self._pass_gap(gap, faults, counts)
         self._close_seconds_through(as_of, faults, counts)
         self._follow_session(as_of)
         if not_held:
@@ -462,13 +474,61 @@ class Engine:
         while state.checkpoints[0].end < oldest:
             del state.checkpoints[0]
 
-    def skip_gap(self, to: float) -> None:
-        """Skip a gap: all records from the last `as_of` up to `to` are lost."""
+    def _pass_gap(self, span: Span, faults: FaultsBySecond, stored: Mapping[int, int]) -> None:
+        """Pass a declared gap, before the records of the stamp where it ends.
+
+        Open events close, and nothing after it is compared with anything before. The seconds before
+        are closed: their bars are cut.
+        """
         state = self.state
-        if not state.bar_builder.end or to <= state.as_of:
+        builder, (start, stamp) = state.bar_builder, span
+        if not builder.end:
             return
-        state.gaps.append(Gap(float(state.as_of), to))
-        state.session.skip_gap(float(state.as_of), to)
+        if stamp > builder.end or state.is_asleep:
+            self._close_seconds_before(stamp, faults, stored)
+        if state.open_stamp and stamp > state.open_stamp:
+            self._complete_stamp()
+        if stamp > state.context.next_timer:
+            self._dispatcher.fire_timers(stamp)
+        parts = left_of(state.gaps, start, stamp)
+        for begun, ended in parts or [(stamp, stamp)]:
+            gap = Gap(begun, ended, stamp, whole_second(stamp) - SECOND_MS)
+            gap.note_standing(builder.standing_quote, state.context.units_per_one)
+            self._add_gap(gap)
+            state.session.skip_gap(begun, ended)
+        builder.pass_gap(parts)
+        self._begin_anew(stamp, "gap")
+        state.context.standing_quote.forget()
+        state.context.second_totals.reset()
+        state.context.events.observed.leave_out(parts[0][0] if parts else stamp, stamp)
+        state.newest_second = builder.end
+
+    def _add_gap(self, gap: Gap) -> None:
+        """Remember a part of a gap, and cut the bars that were built as if there were none."""
+        state = self.state
+        state.gaps = [*newest(state.gaps, gap.end - GAPS_KEPT_MS), gap]
+        self.table.cut(gap)
+
+    def add_late_gap(self, start: float, end: float) -> bool:
+        """Cut the bars by a gap that ends where records are folded already; nothing else changes.
+
+        Returns whether there are bars.
+        """
+        state = self.state
+        if not state.bar_builder.end:
+            return False
+        for begun, ended in left_of(state.gaps, start, min(end, float(state.as_of))):
+            self._add_gap(Gap(begun, ended, cut_to=state.as_of))
+        return True
+
+    def skip_gap(self, to: float) -> None:
+        """Skip a gap: all records from the last `as_of`, or the last gap, up to `to` are lost."""
+        state = self.state
+        start = max(float(state.as_of), state.gap_end)
+        if not state.bar_builder.end or to <= start:
+            return
+        state.gaps = [*newest(state.gaps, to - GAPS_KEPT_MS), Gap(start, to)]
+        state.session.skip_gap(start, to)
         if not state.is_asleep:
             self._suspend(state.as_of, "gap")
         self.table.lost_to = whole_second(to) - SECOND_MS
@@ -477,9 +537,17 @@ class Engine:
     def _suspend(self, end: int, reason: str) -> None:
         """Close all events, reset the detectors, and wait for the next record."""
         state = self.state
+        self._begin_anew(float(end), reason)
+        state.context.events.observed.end(float(end))
+        state.is_asleep = True
+        self._final_bars.extend(state.recent)
+        state.recent = []
+
+    def _begin_anew(self, at: float, reason: str) -> None:
+        """Close all events, and reset what follows the market from record to record."""
+        state = self.state
         context = state.context
-        context.events.close_all(float(end), reason)
-        context.events.observed.end(float(end))
+        context.events.close_all(at, reason)
         state.detectors = new_detectors()
         context.visits = [None, None]
         context.price_changes = [BestPriceChanges(), BestPriceChanges()]
@@ -488,10 +556,7 @@ class Engine:
         context.baselines.clear_recent()
         state.outcomes.suspend()
         for levels in state.levels:
-            levels.leave(float(end), None)
-        state.is_asleep = True
-        self._final_bars.extend(state.recent)
-        state.recent = []
+            levels.leave(at, None)
         self._dispatcher.refresh()
 
     def result(self) -> TickResult:
@@ -561,7 +626,7 @@ class Engine:
         state = self.state
         start = as_of - seconds * SECOND_MS
         quality: Quality = build_quality(self.table.quality(as_of, seconds))
-        gaps = [[gap.start, gap.end] for gap in state.gaps if gap.end > start]
+        gaps = [[gap.start, gap.end] for gap in state.gaps if gap.end > max(start, gap.start)]
         if gaps:
             quality["gaps"] = gaps
         if state.rebuilt_at:
@@ -570,3 +635,8 @@ class Engine:
         if failed:
             quality["failed_detectors"] = failed
         return quality
+
+
+def _next_stand(gaps: Sequence[Span]) -> float:
+    """Return where the first gap stands in the stream."""
+    return gaps[0][1] if gaps else NEVER

@@ -9,8 +9,9 @@ from collections.abc import Mapping
 from typing import Final
 
 from app.analysis.bars import SECOND_MS, Bar, BarBuilder, FaultsBySecond, group_by_second
+from app.analysis.gaps import stands_after
 from app.analysis.record_parser import INEXACT_PRICE
-from app.analysis.records import Batch, Quote, Record
+from app.analysis.records import Batch, Quote, Record, Span
 from app.analysis.rejections import newest_quote_stamp, newest_trade_stamp
 from app.analysis.rolling_bars import RollingBars
 from app.analysis.state import BuilderCheckpoint, State
@@ -43,14 +44,17 @@ def replay_late_records(
     # What is stamped before the ticker's first second, or before it woke, belongs to no bar.
     records = iter([it for it in in_unit if it.stamp > state.checkpoints[0].end])
     record = next(records, None)
+    stands = stands_after(state.gaps, state.checkpoints[0].end)
     for old_bar in old_bars:
         builder.begin(old_bar.end)
         while record is not None and record.stamp <= old_bar.end:
+            _pass_gaps(builder, stands, record.stamp)
             if isinstance(record, Quote):
                 builder.add_quote(record)
             else:
                 builder.add_trade(record)
             record = next(records, None)
+        _pass_gaps(builder, stands, old_bar.end)
         new_bar = _close_again(builder, old_bar, faults)
         new_bar.stored = stored.get(old_bar.end, 0)
         _add_growth(grown, old_bar.quality or {}, new_bar.quality or {})
@@ -61,6 +65,13 @@ def replay_late_records(
     state.rejected_quotes.add_late(batch.rejected_quotes, newest_quote_stamp(batch.records))
     state.rejected_trades.add_late(batch.rejected_trades, newest_trade_stamp(batch.records))
     return grown
+
+
+def _pass_gaps(builder: BarBuilder, stands: list[tuple[float, list[Span]]], until: float) -> None:
+    """Pass the gaps that stand up to an instant, before the records of that stamp."""
+    while stands and stands[0][0] <= until:
+        _, parts = stands.pop(0)
+        builder.pass_gap([(start, end) for start, end in parts if start < end])
 
 
 def _add_growth(grown: dict[str, int], old: Mapping[str, int], new: Mapping[str, int]) -> None:

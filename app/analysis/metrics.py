@@ -75,9 +75,14 @@ def _published(price: Any, units_per_one: float) -> float:  # noqa: ANN401 - an 
 
 
 def _start_of(window: Window) -> ClosingValues | Quote | None:
-    """Return what stood at the window's start: the ticker's first quote where nothing did."""
-    start = window.start
-    return start if start is not None and start.stood else window.first_quote
+    """Return what stood at the window's start: the first quote where nothing did, or a gap ended.
+
+    The first one is the ticker's first, or the first after a gap.
+    """
+    start, first = window.start, window.first_quote
+    if first is not None and first.stamp > window.as_of - window.seconds * 1000:
+        return first
+    return start if start is not None and start.stood else first
 
 
 def _add_changes(fields: Fields, window: Window) -> None:

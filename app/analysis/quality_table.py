@@ -16,6 +16,10 @@ ACCEPTED: Final = (
         "records that came behind what was folded: up to 2 s late they are in the windows, later "
         "ones only counted",
     ),
+    Count(
+        "late_gap",
+        "declared gaps that end where records were folded already: they only cut the windows",
+    ),
     Count("duplicate", "records with the stamp and `seq` of one already seen"),
     Count(
         "unnumbered",
@@ -56,8 +60,12 @@ REJECTED: Final = (
     ),
     Count("zero_size", "is a print of size 0"),
     Count("too_long", "is over 4 KiB"),
+    Count("malformed_gap", "declares a gap, but is no JSON object with a number `from`"),
+    Count("empty_gap", "declares a gap that does not end after its `from`"),
+    Count("long_gap", "declares a gap of over 24 h"),
+    Count("future_gap", "declares a gap that ends over 5 s ahead of the clock"),
 )
-"""Why a record is left out; together they are `rejected`."""
+"""Why a record or a declared gap is left out; together they are `rejected`."""
 
 NOW: Final = (
     Count(
@@ -80,7 +88,7 @@ NOW: Final = (
     ),
     Count(
         "wrong_type",
-        "how many of the broker's two keys of the ticker are not sorted sets; they are left alone "
+        "how many of the broker's keys of the ticker are not sorted sets; they are left alone "
         "and nothing is read from them",
     ),
 )

@@ -90,6 +90,8 @@ Record = Quote | Trade
 stream_order = attrgetter("stamp", "seq")
 
 
+Span = tuple[float, float]
+"""Start and end of some time in ms."""
 Fault = tuple[float, str]
 """The stamp and the name of something odd about a record."""
 
@@ -99,7 +101,8 @@ class Batch:
     """Records in stream order, and the faults found while parsing.
 
     The faults include what was rejected, which stands apart by kind too: with its score as stamp.
-    Prices are in units of 10^-digits.
+    Prices are in units of 10^-digits. `gaps` are the starts and ends of declared gaps, in the order
+    of their ends, at which they stand in the stream.
     """
 
     records: list[Record]
@@ -107,6 +110,7 @@ class Batch:
     digits: int = DEFAULT_DIGITS
     rejected_quotes: Sequence[Fault] = ()
     rejected_trades: Sequence[Fault] = ()
+    gaps: Sequence[Span] = ()
 
     def reject(self, refused: Sequence[Record], reason: str) -> None:
         """Move records to the rejected ones."""

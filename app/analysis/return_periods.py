@@ -62,6 +62,12 @@ class ObservedTime:
             self.earlier_until = at
             self.since = 0.0
 
+    def leave_out(self, start: float, end: float) -> None:
+        """Take a gap out, and begin a stretch at its end."""
+        if self.since < start:
+            self.end(start)
+        self.since = end
+
     def minutes(self, at: float) -> float:
         """Return the minutes observed up to an instant of the present stretch."""
         present = (at - self.since) / _MINUTE_MS if self.since else 0.0

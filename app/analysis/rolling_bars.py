@@ -4,7 +4,8 @@ import itertools
 import math
 import zlib
 from collections import Counter, namedtuple
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from dataclasses import astuple, fields
 from operator import attrgetter
 from struct import Struct
 from typing import Any, Final, NamedTuple
@@ -13,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.analysis.bars import ADDITIVE_FIELDS, CLOSING_FIELDS, COUNT_FIELDS, SECOND_MS, Bar
+from app.analysis.gaps import Gap, SecondSums, newest, overlap, seconds_inside
 from app.analysis.price_fields import PRICE_FIELDS, PriceWalk
 from app.analysis.price_units import (
     DEFAULT_DIGITS,
@@ -77,7 +79,7 @@ class Window(NamedTuple):
     `late_half` and `late_fifth` sum the last ⌈W/2⌉ and ⌈W/5⌉ seconds. Prices and spreads are in
     units of which `units_per_one` make 1; spreads are 0 where no valid quote stood. `start` holds
     the closing values of the second before the window, None where the table is not that old;
-    `first_quote` is the ticker's first quote ever.
+    `first_quote` is the ticker's first quote, or the first after its newest gap.
     """
 
     as_of: int
@@ -104,10 +106,14 @@ class RollingBars:
     older seconds it keeps what such windows need, and packs the blocks that none of them needs at
     present. That halves the memory of each warm ticker, for 10 to 15 µs a second.
 
-    Prices are in units of 10^-`digits`: the finest unit of its bars.
+    Prices are in units of 10^-`digits`: the finest unit of its bars. Bars that were built as if a
+    gap were none are cut by it as they are added; with `cut`, those that are there.
     """
 
-    def __init__(self, seconds: int = 300, *, spans: tuple[int, ...] = ()) -> None:
+    def __init__(
+        self, seconds: int = 300, *, spans: tuple[int, ...] = (), gaps: Sequence[Gap] = ()
+    ) -> None:
+        self._gaps = [*gaps]
         self._capacity = seconds + 1
         self._shape = table_shape(self._capacity, spans)
         self._ring_rows = self._shape.ring_blocks * BLOCK_SECONDS
@@ -143,10 +149,15 @@ class RollingBars:
 
     @classmethod
     def from_bars(
-        cls, bars: Iterable[Bar], seconds: int = 300, *, spans: tuple[int, ...] = ()
+        cls,
+        bars: Iterable[Bar],
+        seconds: int = 300,
+        *,
+        spans: tuple[int, ...] = (),
+        gaps: Sequence[Gap] = (),
     ) -> "RollingBars":
-        """Make a table of bars in order of time."""
-        table = cls(seconds, spans=spans)
+        """Make a table of bars in order of time, cut by the gaps that were found after them."""
+        table = cls(seconds, spans=spans, gaps=gaps)
         for bar in bars:
             table.add(bar)
         return table
@@ -231,11 +242,8 @@ class RollingBars:
             if first > self.end:
                 self._count = 0  # all bars are older than the capacity
             for second_end in range(max(first, self.end + SECOND_MS), end + 1, SECOND_MS):
-                last_returns = int(
-                    self._count_rows[_second_number(self.end) % self._ring_rows, _RETURNS_COLUMN]
-                )
                 is_covered = second_end > self.lost_to
-                bar = _silent_bar(second_end, self._newest, last_returns, is_covered=is_covered)
+                bar = _silent_bar(second_end, self._newest, is_covered=is_covered)
                 self._append(bar)
                 if not is_covered:
                     self._new_lost_bars.append(bar)
@@ -252,6 +260,52 @@ class RollingBars:
         self._count = min(self._count + 1, self._max_count)
         self.end = bar.end
         self._write_row(bar)
+
+    def cut(self, gap: Gap) -> None:
+        """Take a gap's time out of the seconds that were built as if there were none."""
+        self._gaps = [*newest(self._gaps, self.end - self._capacity * SECOND_MS), gap]
+        oldest = self.end - (self._count - 1) * SECOND_MS
+        ends = [end for end in seconds_inside(gap, SECOND_MS) if oldest <= end <= self.end]
+        for block, cut_ends in itertools.groupby(
+            ends, lambda end: _second_number(end) // BLOCK_SECONDS
+        ):
+            self._cut_block(block, list(cut_ends), gap)
+
+    def _cut_block(self, block: int, ends: Sequence[int], gap: Gap) -> None:
+        """Cut seconds of one block, in the ring or packed."""
+        newest_block = _second_number(self.end) // BLOCK_SECONDS
+        rows = self._block_rows(block * BLOCK_SECONDS % self._ring_rows)
+        if block > newest_block - self._shape.ring_blocks:
+            for end in ends:
+                self._cut_second(rows, end, gap)
+            if self.end >= _end_of_block(block):
+                self._sum_rows(block, rows)
+            return
+        index = block % self._shape.block_count
+        packed = self._packed_blocks[index]
+        if block <= newest_block - self._shape.block_count or not packed:
+            return  # no window needs it any more
+        is_waiting = block in self._uncompressed_blocks
+        unpack, pack = (_from_bytes, _to_bytes) if is_waiting else (_decompress, _compress)
+        parts = [part.copy() for part in unpack(packed, rows)]
+        for end in ends:
+            self._cut_second(parts, end, gap)
+        self._packed_blocks[index] = pack(parts)
+        self._sum_rows(block, parts)
+        self._block_of_slot = {s: b for s, b in self._block_of_slot.items() if b != block}
+
+    def _cut_second(self, rows: _BlockRows, end: int, gap: Gap) -> None:
+        """Cut one second in the rows of its block."""
+        floats, counts, _ = rows
+        row = _second_number(end) % BLOCK_SECONDS
+        inside_ms = overlap(gap, end - SECOND_MS, end)
+        sums = SecondSums(*floats[row, _TIME_COLUMNS].tolist())
+        sums.leave_out(gap, inside_ms, FLOAT_UNITS_PER_ONE[self.digits])
+        floats[row, _TIME_COLUMNS] = astuple(sums)
+        if not sums.spread_time_ms:
+            floats[row, _SPREAD_COLUMN:] = -math.inf, 0.0
+        if inside_ms >= SECOND_MS:
+            counts[row, _RETURNS_COLUMN] = 0
 
     def _begin_block(self, block: int) -> None:
         """Make room in the ring for a block, pack the one that leaves, and drop what is too old."""
@@ -321,12 +375,20 @@ class RollingBars:
         if bar.end == self.end:
             self._newest = bar
         block, offset = divmod(_second_number(bar.end), BLOCK_SECONDS)
+        if self._gaps:
+            rows = self._block_rows(block * BLOCK_SECONDS % self._ring_rows)
+            for gap in self._gaps:
+                if bar.end <= gap.cut_to and overlap(gap, bar.end - SECOND_MS, bar.end):
+                    self._cut_second(rows, bar.end, gap)
         if self.end - bar.end >= (BLOCK_SECONDS - 1 - offset) * SECOND_MS:
             self._sum_block(block)
 
     def _sum_block(self, block: int) -> None:
-        """Compute the row of sums of a complete block."""
-        float_rows, count_rows, _ = self._block_rows(block * BLOCK_SECONDS % self._ring_rows)
+        """Compute the row of sums of a complete block in the ring."""
+        self._sum_rows(block, self._block_rows(block * BLOCK_SECONDS % self._ring_rows))
+
+    def _sum_rows(self, block: int, rows: _BlockRows) -> None:
+        float_rows, count_rows, _ = rows
         sum_row = self._shape.first_sum_row + block % self._shape.block_count
         np.add.reduce(
             float_rows[:, :_SPREAD_COLUMN], axis=0, out=self._float_rows[sum_row, :_SPREAD_COLUMN]
@@ -425,6 +487,10 @@ def _second_number(end: int) -> int:
     return end // SECOND_MS - 1
 
 
+def _end_of_block(block: int) -> int:
+    return (block + 1) * BLOCK_SECONDS * SECOND_MS
+
+
 def _to_bytes(blocks: _BlockRows) -> bytes:
     """Return the bytes of a block's rows."""
     return b"".join([part.tobytes() for part in blocks])
@@ -497,16 +563,18 @@ class _SuffixSums:
 
 
 _RETURNS_COLUMN = COUNT_FIELDS.index("returns")
+_TIME_START = ADDITIVE_FIELDS.index("covered_ms")
+_TIME_COLUMNS = slice(_TIME_START, _TIME_START + len(fields(SecondSums)))
 _phases = itertools.count()
 
 
-def _silent_bar(end: int, previous: Bar, last_returns: int, *, is_covered: bool) -> Bar:
+def _silent_bar(end: int, previous: Bar, *, is_covered: bool) -> Bar:
     """Return the bar of a second without records that follows `previous`."""
     bar = Bar(end).set_fields(zip(CLOSING_FIELDS, _closing_values_of(previous), strict=True))
     bar.digits = previous.digits
     if not previous.stood or not is_covered:
         return bar
-    bar.returns = 1 if previous.mid2 else last_returns
+    bar.returns = 1 if previous.mid2 else previous.returns
     bar.covered_ms = float(SECOND_MS)
     bar.bid_size_ms = previous.bid_size * SECOND_MS
     bar.ask_size_ms = previous.ask_size * SECOND_MS

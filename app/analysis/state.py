@@ -7,6 +7,7 @@ from app.analysis.bars import Bar, BarBuilder
 from app.analysis.baselines import Baselines, TickSize
 from app.analysis.detector_context import DetectorContext
 from app.analysis.detectors import new_detectors
+from app.analysis.gaps import Gap
 from app.analysis.levels import SideLevels
 from app.analysis.outcomes import Outcomes
 from app.analysis.patterns.detector import Detector
@@ -20,14 +21,6 @@ from app.analysis.standing_quote import StandingQuote
 
 ENGINE: Final = "2"
 """Version of the definitions: a newer one builds a state anew."""
-
-
-@dataclass(slots=True)
-class Gap:
-    """Event time whose records were lost or trimmed before they could be folded."""
-
-    start: float
-    end: float
 
 
 @dataclass(slots=True)
@@ -59,7 +52,8 @@ class State:
     which are stored apart as `ranks` are, `checkpoints` the bar builders at their starts, `failed`
     by pattern the second in which its detector last failed. Before the first usable record there
     are no bars but those that count rejected records. Prices are in units of 10^-`digits`;
-    `refused_in_a_row` counts the newest records that this unit could not hold.
+    `refused_in_a_row` counts the newest records that this unit could not hold. `gap_end` is where
+    the newest gap of trimmed records ends; `seen_gaps` are checksums of declared ones.
     """
 
     ticker: str
@@ -76,6 +70,7 @@ class State:
     failed: dict[str, int] = field(default_factory=dict)
     gaps: list[Gap] = field(default_factory=list)
     gap_end: float = 0.0
+    seen_gaps: list[int] = field(default_factory=list)
     rebuilt_at: int = 0
     last_sweep: Event | None = None
     first_quote: Quote | None = None

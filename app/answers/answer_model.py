@@ -95,6 +95,11 @@ class Answer(Reply):
     engine: str | None = None
 
     @property
+    def feed_down(self) -> bool:
+        """Return whether the feed gives no sign of life."""
+        return self.feed is not None and self.feed.down
+
+    @property
     def lagging(self) -> bool:
         """Return whether records keep coming late."""
         return bool(self.feed_lag_seconds) and not self.delayed

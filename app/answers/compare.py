@@ -14,6 +14,7 @@ from app.answers.schema import (
     AnswerModel,
     EpochMs,
     FeedLag,
+    Feeds,
     Flags,
     Known,
     RejectedFacts,
@@ -22,13 +23,14 @@ from app.answers.schema import (
     metric_fields,
     plain,
 )
+from app.answers.session_facts import count_feeds, feed_lines
 from app.answers.ticker_answer import build_brief
 from app.answers.ticker_text import id_line
 from app.core import clock
 from app.core.arguments import check_count
 from app.core.errors import BadTicker, NoAnswer
 from app.core.tickers import distinct_names
-from app.storage.published import EvidenceClass
+from app.storage.published import EvidenceClass, FeedRecord
 
 MAX_TICKERS = 10
 MAX_ERROR = 200
@@ -95,13 +97,14 @@ class Comparison(Reply):
 
     now: Annotated[int, Field(description="epoch ms")]
     history_seconds: int
+    feeds: Feeds = {}
     tickers: list[ComparisonRow]
 
     def as_text(self) -> str:
         """Return one line for each ticker."""
         rows = (f"{row.ticker}: {'; '.join(row.text_parts(self.now))}" for row in self.tickers)
         head = f"last {self.history_seconds} s of {len(self.tickers)} tickers"
-        return "\n".join([head, *rows, *id_line(self.answer_id)])
+        return "\n".join([head, *feed_lines(self.feeds), *rows, *id_line(self.answer_id)])
 
 
 def compare(reader: Reader, tickers: list[str], history: str = DEFAULT_HISTORY) -> Comparison:
@@ -114,18 +117,25 @@ def compare(reader: Reader, tickers: list[str], history: str = DEFAULT_HISTORY) 
     seconds = parse_history(history)
     # By ticker: two typed names may mean the same one.
     rows: dict[str, ComparisonRow] = {}
+    feeds: dict[str, FeedRecord | None] = {}
     errors = []
     for name in names:
         try:
-            row = comparison_row(reader.snapshot(name, seconds))
+            snapshot = reader.snapshot(name, seconds)
+            row = comparison_row(snapshot)
+            feeds[row.ticker] = snapshot.feed
         except (NoAnswer, BadTicker) as error:
             errors.append(error)
             row = ComparisonRow(ticker=name[:40], error=str(error)[:MAX_ERROR])
         rows.setdefault(row.ticker, row)
     if len(errors) == len(names):
         raise NoAnswer("; ".join(str(error) for error in errors[:3]))
+    now_ms = clock.now_ms()
     return Comparison(
-        now=round(clock.now_ms()), history_seconds=seconds, tickers=list(rows.values())
+        now=round(now_ms),
+        history_seconds=seconds,
+        feeds=count_feeds(feeds.values(), now_ms),
+        tickers=list(rows.values()),
     )
 
 

@@ -13,6 +13,7 @@ from app.answers.schema import (
     AnswerModel,
     EpochMs,
     FeedLag,
+    Feeds,
     Flags,
     Known,
     RejectedFacts,
@@ -20,6 +21,7 @@ from app.answers.schema import (
     seconds_of,
     significant,
 )
+from app.answers.session_facts import count_feeds, feed_lines
 from app.answers.ticker_answer import open_patterns
 from app.answers.ticker_text import id_line
 from app.core.arguments import check_range
@@ -38,6 +40,7 @@ class ReplyHeader(Reply):
     as_of: EpochMs = None
     age_seconds: Known = None
     note: str | None = None
+    feeds: Feeds = {}
     active: Annotated[
         int, Field(description="tickers with a quote or arriving records in the last 300 s")
     ]
@@ -57,6 +60,7 @@ class ReplyHeader(Reply):
         )
         if self.note is not None:
             yield f"note: {self.note}"
+        yield from feed_lines(self.feeds)
 
 
 class ListedTicker(AnswerModel):
@@ -132,6 +136,7 @@ def reply_header(overview: Overview, left_out: int) -> dict[str, object]:
         "as_of": as_of_ms,
         "age_seconds": None if as_of_ms is None else seconds_of(overview.now_ms - as_of_ms),
         "note": overview.cause,
+        "feeds": count_feeds((it.feed for it in overview.tickers), overview.now_ms),
         "active": len(overview.tickers) + overview.not_read,
         "left_out": left_out or None,
     }

@@ -1,7 +1,7 @@
 """Read all active tickers at once: the age of their data, and their open and recent events."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple, get_args
 
 import redis
@@ -32,12 +32,15 @@ from app.core.tickers import is_ticker
 from app.storage import keys
 from app.storage.active_tickers import ACTIVE_MS, AHEAD_MS
 from app.storage.feed_lags import FeedLags, is_delayed
+from app.storage.feeds import is_down, remembered_feed
 from app.storage.published import (
     EventRecord,
     EvidenceClass,
+    FeedRecord,
     Number,
     RejectedRecords,
     events_after,
+    read_feed,
     read_number,
     read_quality,
     read_rejected,
@@ -87,6 +90,7 @@ class TickerSummary:
     flags: list[Flag]
     events: Sequence[EventRecord]
     feed_lag_seconds: int = 0
+    feed: FeedRecord | None = None
 
     @property
     def feed_lag_ms(self) -> int:
@@ -117,11 +121,19 @@ class _Replies(NamedTuple):
     trade: Scored | None
     state: Sequence[bytes | None] | None
     recent_events: Sequence[bytes] | None
+    feed: Mapping[bytes, bytes] | None
 
     @property
     def open_events(self) -> bytes | None:
         """Return the lines of the open events, None where the state does not list them."""
         return self.state[0] if self.state else None
+
+    def feed_record(self, last_said: bytes | None) -> FeedRecord | None:
+        """Return what the ticker's feed says of itself, or last said before it died."""
+        if self.feed:
+            return read_feed(self.feed)
+        newest_ms = max((found[0][1] for found in (self.quote, self.trade) if found), default=0.0)
+        return remembered_feed(last_said, newest_ms)
 
     def members(self) -> list[bytes]:
         """Return the open and the recent events; some are both."""
@@ -156,7 +168,8 @@ class OverviewReader:
         if not names:
             raise self._no_active_tickers(now_ms, why)
         lags = FeedLags(self._redis).all()
-        tickers = list(self._summaries(names[:MAX_TICKERS_READ], now_ms, lags))
+        last_feeds = self._redis.hgetall(keys.FEEDS)
+        tickers = list(self._summaries(names[:MAX_TICKERS_READ], now_ms, lags, last_feeds))
         return Overview(
             now_ms,
             tickers,
@@ -178,7 +191,11 @@ class OverviewReader:
         return BrokerSilent(f"no ticker is active: {why}")
 
     def _summaries(
-        self, names: Sequence[str], now_ms: float, lags: Mapping[str, int]
+        self,
+        names: Sequence[str],
+        now_ms: float,
+        lags: Mapping[str, int],
+        last_feeds: Mapping[bytes, bytes],
     ) -> Iterator[TickerSummary]:
         for start in range(0, len(names), _BATCH):
             batch = names[start : start + _BATCH]
@@ -190,7 +207,8 @@ class OverviewReader:
                 expected_ms = now_ms - lag * SECOND_MS
                 summary = self._summary(name, expected_ms, row, members.get(name) or (), lag)
                 if summary is not None:
-                    yield summary
+                    feed = row.feed_record(last_feeds.get(name.encode()))
+                    yield with_feed(summary, feed, now_ms)
 
     def _replies(
         self, names: Sequence[str], now_ms: float, lags: Mapping[str, int]
@@ -206,8 +224,9 @@ class OverviewReader:
             recent_ms = now_ms - lags.get(name, 0) * SECOND_MS - RECENT_EVENT_MS
             recent = (self._keys.patterns(name), "+inf", recent_ms, 0, MAX_EVENTS_A_TICKER)
             pipe.zrevrangebyscore(*recent)
+            pipe.hgetall(self._keys.feed(name))
         replies = iter(_execute(pipe))
-        return [_Replies(*five) for five in zip(*[replies] * len(_Replies._fields), strict=True)]
+        return [_Replies(*six) for six in zip(*[replies] * len(_Replies._fields), strict=True)]
 
     def _all_events(self, names: Sequence[str]) -> list[Any]:
         """Return the newest events of tickers whose state does not list the open ones."""
@@ -255,7 +274,7 @@ class OverviewReader:
             # Before the first usable record there are no windows: all that came was rejected.
             counts=newest.rejected.reasons() if as_of is None else read_quality(quality).counts,
             rejected=newest.rejected,
-            flags=[flag for flag in get_args(Flag) if flags[flag]],
+            flags=[flag for flag in get_args(Flag) if flags.get(flag)],
             # By id: an event that is both open and recent was read twice.
             events=[*{event.id: event for event in events}.values()],
             feed_lag_seconds=feed_lag_seconds,
@@ -273,6 +292,12 @@ class OverviewReader:
             # Against the reader's clock, without the lag.
             "ahead": is_ahead(as_of_ms, now_ms + feed_lag_seconds * SECOND_MS, interval_ms),
         }
+
+
+def with_feed(summary: TickerSummary, feed: FeedRecord | None, now_ms: float) -> TickerSummary:
+    """Return a summary with what the ticker's feed says, flagged if the feed is down."""
+    flags: list[Flag] = [*summary.flags, "feed_down"] if is_down(feed, now_ms) else summary.flags
+    return replace(summary, feed=feed, flags=flags)
 
 
 def _ahead_of_all(tickers: Sequence[TickerSummary], now_ms: float) -> str | None:

@@ -64,6 +64,7 @@ from app.storage import keys
 from app.storage.active_tickers import ACTIVE_MS
 from app.storage.answer_archive import AnswerArchive, Renderings
 from app.storage.feed_lags import is_delayed
+from app.storage.feeds import is_down
 from app.storage.mis_stamped import read_mis_stamped
 from app.storage.published import (
     EventRecord,
@@ -161,6 +162,11 @@ class TickerSnapshot:
     def warming(self) -> bool:
         """Return whether the ticker is younger than the history requested."""
         return self.ready_in_seconds is not None
+
+    @property
+    def feed_down(self) -> bool:
+        """Return whether the feed gives no sign of life."""
+        return not self.past and is_down(self.feed, self.now_ms)
 
     @property
     def lagging(self) -> bool:
@@ -329,7 +335,7 @@ class Reader:
                 ticker=ticker if self._do_others_arrive(ticker, now_ms) else None,
                 to_check=misstamped,
             )
-            raise BrokerSilent(f"{ticker}: {silence}")
+            raise BrokerSilent(f"{ticker}: {silence}{_feed_note(replies, now_ms)}")
         newest, expected_ms = replies.newest_quote, now_ms - replies.feed_lag_ms
         # Where the newest quote of all is usable but old, records arrive that are no newer quotes.
         if newest.usable_ms is None or (
@@ -526,7 +532,7 @@ class Reader:
             newest_quote_ms=quote_ms,
             evidence_class=replies.evidence_class,
             metrics=sums.metrics,
-            quality=QualityRecord(sums.counts, rebuilt_at=rebuilt_at if is_rebuilt else None),
+            quality=QualityRecord(sums.counts, sums.gaps, rebuilt_at if is_rebuilt else None),
             events=tuple(events),
             ready_in_seconds=sums.unseen_seconds if sums.unseen_seconds >= 1 else None,
             cause=f"{PAST_NOTE}; now {newest.cause}" if newest.cause else PAST_NOTE,
@@ -546,7 +552,8 @@ class Reader:
         sums = replies.sum_window(as_of_ms, request.seconds, replies.tick_size)
         known = read_quality(replies.five_minutes.get(b"quality"))
         at_tick = {name: count for name, count in known.counts.items() if name in NOW_NAMES}
-        quality = dataclasses.replace(known, counts={**sums.counts, **at_tick})
+        counts = {**sums.counts, **at_tick}
+        quality = dataclasses.replace(known, counts=counts, gaps=sums.gaps)
         return _Window(sums.metrics, quality, sums.unseen_seconds)
 
 
@@ -598,6 +605,15 @@ def _window_from_hash(request: ReadRequest, replies: TickerReplies, as_of_ms: in
     covered = read_number(replies.window.get(b"covered_seconds"))
     unseen = 0.0 if covered is None else request.seconds - covered - quality.gap_seconds
     return _Window(metrics, quality, unseen)
+
+
+def _feed_note(replies: TickerReplies, now_ms: float) -> str:
+    """Return that a silent ticker's feed is down or alive, nothing where it says nothing."""
+    feed = replies.feed_record()
+    if feed is None or feed.alive_at is None:
+        return ""
+    state = "FEED DOWN" if is_down(feed, now_ms) else "its feed is alive"
+    return f". {state}: last sign of it {ago(feed.alive_at, now_ms)}"
 
 
 def _is_quiet(quote_age_ms: float, replies: TickerReplies) -> bool:

@@ -100,7 +100,7 @@ def flag_texts(
         if flag == "rejected" and rejected is not None:
             yield f"REJECTED {rejected_text(rejected, now_ms)}"
         else:
-            yield flag.upper()
+            yield flag.upper().replace("_", " ")
 
 
 def describe_unusable(rejected: RejectedCount, usable_ms: Number | None, now_ms: float) -> str:

@@ -94,7 +94,7 @@ class Scan(ReplyHeader):
         yield from (f"{name} {count}" for name, count in self.odd_records.items())
 
     def _line(self, event: FoundEvent) -> str:
-        flags = "".join(f", {flag.upper()}" for flag in event.flags)
+        flags = "".join(f", {flag.upper().replace('_', ' ')}" for flag in event.flags)
         return f"{event.ticker} {event_line(event, self.now)}{flags}"
 
     def _routine(self) -> Iterator[str]:

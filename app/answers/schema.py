@@ -45,7 +45,7 @@ Number = Annotated[int | float, WithJsonSchema({"type": "number"})]
 Known = Number | None
 EpochMs = Annotated[int | None, Field(description="epoch ms")]
 Price = Annotated[Known, Field(description="price")]
-Flag = Literal["stale", "quiet", "warming", "rejected", "lagging", "delayed", "ahead"]
+Flag = Literal["stale", "quiet", "warming", "rejected", "lagging", "delayed", "ahead", "feed_down"]
 Flags = Annotated[
     list[Flag],
     Field(
@@ -71,6 +71,9 @@ class RejectedFacts(AnswerModel):
     reasons: dict[str, int]
 
 
+Feeds = Annotated[
+    dict[str, int], Field(description="tickers by what their feeds say of themselves")
+]
 FeedLag = Annotated[int | None, Field(description="records come so late; over 30: delayed feed")]
 
 

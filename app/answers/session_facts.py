@@ -1,6 +1,7 @@
 """Where in the market's session an answer stands, and what the feed says of itself."""
 
-from collections.abc import Iterator, Mapping
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Annotated, Final, Literal
 
 from pydantic import Field
@@ -10,11 +11,11 @@ from app.answers.durations import ago
 from app.answers.schema import AnswerModel, EpochMs, Known, Number, seconds_of, short
 from app.answers.utc_times import local_clock, utc_clock
 from app.core.calendar_zones import ZONES
+from app.storage.feeds import is_down
 from app.storage.published import FeedRecord, Value
 
 MINUTE_MS: Final = 60_000
-FEED_DOWN_MS: Final = 15_000
-"""A feed whose `alive_at` is older is down."""
+MAX_FEED_KINDS: Final = 6
 SIZE_DIGITS: Final = 6
 PRICE_DIGITS: Final = 9
 
@@ -157,6 +158,35 @@ class FeedFacts(AnswerModel):
             yield f"alive {ago(self.alive_at, now_ms)}"
 
 
+def feed_kind(feed: FeedRecord | None, now_ms: float) -> str | None:
+    """Return source, scope and delay of a feed in a few words, None where it says none of them.
+
+    >>> feed_kind(FeedRecord("kraken", "venue", "venue", 0), 0.0)
+    'kraken, one venue, no delay'
+    """
+    facts = feed_facts(feed, now_ms)
+    if facts is None:
+        return None
+    kept = facts.model_copy(update={"stamps": None, "alive_at": None})
+    return ", ".join(kept.text_parts(now_ms)) or None
+
+
+def count_feeds(feeds: Iterable[FeedRecord | None], now_ms: float) -> dict[str, int]:
+    """Count tickers by what their feeds are, those whose feed is down apart."""
+    counts: Counter[str] = Counter()
+    for feed in feeds:
+        kind = feed_kind(feed, now_ms)
+        if kind is not None:
+            counts[f"{kind}, FEED DOWN" if is_down(feed, now_ms) else kind] += 1
+    return dict(counts.most_common(MAX_FEED_KINDS))
+
+
+def feed_lines(feeds: Mapping[str, int]) -> Iterator[str]:
+    """Yield the line that tells how many tickers come from which feed."""
+    if feeds:
+        yield "feeds: " + "; ".join(f"{kind} ({count})" for kind, count in feeds.items())
+
+
 def feed_facts(feed: FeedRecord | None, now_ms: float) -> FeedFacts | None:
     """Return what a feed says of itself in the published form, None where it says nothing."""
     if feed is None:
@@ -170,6 +200,6 @@ def feed_facts(feed: FeedRecord | None, now_ms: float) -> FeedFacts | None:
             "delay_seconds": None if feed.delay_ms is None else seconds_of(feed.delay_ms),
             "market_share": None if feed.market_share is None else short(feed.market_share, 3),
             "alive_at": alive_at,
-            "down": alive_at is not None and now_ms - alive_at > FEED_DOWN_MS,
+            "down": is_down(feed, now_ms),
         }
     )

@@ -46,7 +46,8 @@ from app.answers.ticker_facts import (
     warming_metrics,
 )
 from app.answers.utc_times import iso_utc
-from app.storage.published import EventRecord, Value
+from app.storage.feeds import is_down
+from app.storage.published import EventRecord, FeedRecord, Value
 
 _BRIEF_NEEDS: Final = ("covered_seconds", "buy_volume", "sell_volume", *RANKED)
 """Metrics that a brief answer's other parts are made of."""
@@ -82,6 +83,15 @@ def fit_to_budget(
         parts = less
 
 
+def _brief_feed(snapshot: TickerSnapshot) -> FeedRecord | None:
+    """Return source, scope and delay of a feed, and its last sign of life if it is down."""
+    feed = snapshot.feed
+    if feed is None:
+        return None
+    alive_at = feed.alive_at if is_down(feed, snapshot.now_ms) else None
+    return dataclasses.replace(feed, stamps=None, market_share=None, alive_at=alive_at)
+
+
 def build_brief(
     snapshot: TickerSnapshot,
     names: Iterable[str] = BRIEF,
@@ -97,7 +107,7 @@ def build_brief(
         behaviors=_on(snapshot.behaviors),
         engine=None,
         levels=(),
-        feed=None,
+        feed=_brief_feed(snapshot),
         session={},
         cause=None if is_said else snapshot.cause,
     )

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 import redis
 
 from app.analysis.bars import SECOND_MS, Bar
+from app.analysis.gaps import Gap
 from app.analysis.metrics import compute_metrics
 from app.analysis.outcomes import HORIZON_SECONDS
 from app.analysis.pattern_table import PATTERNS
@@ -27,7 +28,18 @@ from app.answers.rejected_records import NewestQuote, find_newest_quote
 from app.core.errors import RecordRejected, StateUnreadable
 from app.storage.active_tickers import AHEAD_MS
 from app.storage.feed_lags import read_seconds
-from app.storage.keys import LAGS, PRICE_DIGITS, QUOTE_AT, REJECTED, TICK_SIZE, TICKERS, Keys
+from app.storage.feeds import remembered_feed
+from app.storage.keys import (
+    FEEDS,
+    GAPS,
+    LAGS,
+    PRICE_DIGITS,
+    QUOTE_AT,
+    REJECTED,
+    TICK_SIZE,
+    TICKERS,
+    Keys,
+)
 from app.storage.published import (
     EvidenceClass,
     FeedRecord,
@@ -42,14 +54,14 @@ from app.storage.published import (
     read_session,
     read_stamp,
 )
-from app.storage.tick.codec import decode_bar, decode_bars
+from app.storage.tick.codec import decode_bar, decode_bars, decode_gaps
 
 WINDOW_OF_SECONDS = {seconds: name for name, seconds in WINDOWS.items()}
 MAX_EVENTS_READ = 2000
 # The newest trades read: one that can't be used says nothing of the evidence.
 NEWEST_TRADES = 5
 TRADE_COUNT = b"trade_count"
-_STATE_FIELDS = ("as_of", "recent", TICK_SIZE, PRICE_DIGITS, QUOTE_AT, REJECTED)
+_STATE_FIELDS = ("as_of", "recent", TICK_SIZE, PRICE_DIGITS, QUOTE_AT, REJECTED, GAPS)
 FOLLOWED_SECONDS = 60
 """The horizon of what an answer says that followed events."""
 _KINDS = tuple((row.type, side) for row in PATTERNS for side in row.sides)
@@ -74,12 +86,14 @@ class ReadRequest(NamedTuple):
 class WindowSums(NamedTuple):
     """Metrics and quality counts of a history, summed from bars.
 
-    `unseen_seconds` is the part of the history before the first bar with a quote.
+    `unseen_seconds` is the part of the history before the first bar with a quote, `gaps` are the
+    times inside whose records were lost.
     """
 
     metrics: Mapping[str, Value]
     counts: Mapping[str, int]
     unseen_seconds: float
+    gaps: tuple[tuple[float, float], ...] = ()
 
 
 class SecondTable(NamedTuple):
@@ -96,11 +110,12 @@ class TickerReplies(NamedTuple):
     """Redis's replies in the order of the commands; a key of a wrong type reads as empty.
 
     `lag` is the settle time of a feed that is behind; `active_at` when discovery last knew the
-    ticker to be active.
+    ticker to be active; `last_feed` what its feed last said of itself.
     """
 
     lag: bytes | None = None
     active_at: float | None = None
+    last_feed: bytes | None = None
     state: Sequence[bytes | None] = ()
     five_minutes: Hash = _NO_FIELDS
     quote: Scored = ()
@@ -169,8 +184,9 @@ class TickerReplies(NamedTuple):
         return read_session(self.session)
 
     def feed_record(self) -> FeedRecord | None:
-        """Return what the feed says of itself."""
-        return read_feed(self.feed)
+        """Return what the feed says of itself, or last said before it died."""
+        newest_ms = max(self.newest_quote_ms or 0.0, self.newest_trade_ms or 0.0)
+        return read_feed(self.feed) if self.feed else remembered_feed(self.last_feed, newest_ms)
 
     def newest_quote_metrics(self) -> dict[str, Value]:
         """Return the newest quote as metrics, for a ticker before its first tick."""
@@ -226,7 +242,7 @@ class TickerReplies(NamedTuple):
         `tick_size` is in the newest tick's price unit.
         """
         bars = self._bars(as_of_ms)
-        table = _table(bars, as_of_ms, seconds, self.price_digits)
+        table = self._table(bars, as_of_ms, seconds)
         [window] = table.windows(as_of_ms, (seconds,))
         # Bars before the first quote only count what was rejected, or trades.
         seen = next((bar.end - SECOND_MS for bar in bars if bar.stood), as_of_ms)
@@ -235,12 +251,40 @@ class TickerReplies(NamedTuple):
             compute_metrics(window, self._in_unit_of(table, tick_size)),
             read_counts(table.quality(as_of_ms, seconds)),
             unseen_ms / SECOND_MS,
+            self._gap_times(as_of_ms, as_of_ms - seconds * SECOND_MS),
+        )
+
+    def _gap_times(self, as_of_ms: int, start_ms: float) -> tuple[tuple[float, float], ...]:
+        """Return the times inside a history whose records were lost."""
+        return tuple(
+            (max(gap.start, start_ms), gap.end)
+            for gap in self._gaps(as_of_ms)
+            if gap.end > max(gap.start, start_ms)
         )
 
     def table(self, as_of_ms: int, seconds: int) -> SecondTable:
         """Return the `seconds` up to `as_of_ms` one by one."""
-        table = _table(self._bars(as_of_ms), as_of_ms, seconds, self.price_digits)
+        table = self._table(self._bars(as_of_ms), as_of_ms, seconds)
         return SecondTable(table, self._in_unit_of(table, self.tick_size))
+
+    def _table(self, bars: list[Bar], as_of_ms: int, seconds: int) -> RollingBars:
+        """Make a table in the finest unit of its bars and of the newest tick."""
+        # Without bars, one empty bar: the table needs an end time.
+        table = RollingBars.from_bars(bars or [Bar(as_of_ms)], seconds, gaps=self._gaps(as_of_ms))
+        digits = self.price_digits
+        if table.digits < digits:
+            table.use_finer_unit(digits, PriceWalk(UNITS_PER_ONE[digits - table.digits]))
+        table.fill_to(as_of_ms)
+        return table
+
+    def _gaps(self, as_of_ms: int) -> list[Gap]:
+        """Return the gaps that had ended by then."""
+        stored = self._state_field(GAPS)
+        try:
+            gaps = decode_gaps(stored) if stored else []
+        except StateUnreadable:
+            return []
+        return [gap for gap in gaps if gap.end <= as_of_ms]
 
     def _in_unit_of(self, table: RollingBars, tick_size: int) -> int:
         return tick_size * UNITS_PER_ONE[table.digits - self.price_digits]
@@ -269,16 +313,6 @@ def evidence_class_of(newest_trades: Scored, *, has_trades: bool) -> EvidenceCla
             continue
         return "B" if parsed.aggressor == UNSIGNED else "A"
     return "B" if has_trades and newest_trades else "C"
-
-
-def _table(bars: list[Bar], as_of_ms: int, seconds: int, digits: int) -> RollingBars:
-    """Make a table in the finest unit of its bars and of `digits`."""
-    # Without bars, one empty bar: the table needs an end time.
-    table = RollingBars.from_bars(bars or [Bar(as_of_ms)], seconds)
-    if table.digits < digits:
-        table.use_finer_unit(digits, PriceWalk(UNITS_PER_ONE[digits - table.digits]))
-    table.fill_to(as_of_ms)
-    return table
 
 
 def _stamp(newest: Scored) -> float | None:
@@ -332,6 +366,7 @@ class TickerReads:
         pipe = self._redis.pipeline(transaction=False) if pipe is None else pipe
         pipe.hget(LAGS, ticker)
         pipe.zscore(TICKERS, ticker)
+        pipe.hget(FEEDS, ticker)
         return pipe
 
     def read_state(self, ticker: str) -> TickerReplies:

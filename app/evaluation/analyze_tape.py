@@ -60,14 +60,21 @@ def tick_results(engine: Engine, tape: Tape, ticks: Ticks) -> Iterator[TickResul
     """Fold a tape tick by tick and yield each tick's result."""
     place = 0
     faults = sorted(tape.faults)
-    fault_place = 0
+    fault_place = gap_place = 0
     for as_of in ticks:
-        start, fault_start = place, fault_place
+        start, fault_start, gap_start = place, fault_place, gap_place
         while place < len(tape.records) and tape.records[place].stamp <= as_of:
             place += 1
         while fault_place < len(faults) and faults[fault_place][0] <= as_of:
             fault_place += 1
-        batch = Batch(tape.records[start:place], faults[fault_start:fault_place], tape.digits)
+        while gap_place < len(tape.gaps) and tape.gaps[gap_place][1] <= as_of:
+            gap_place += 1
+        batch = Batch(
+            tape.records[start:place],
+            faults[fault_start:fault_place],
+            tape.digits,
+            gaps=tape.gaps[gap_start:gap_place],
+        )
         known = len(batch.faults)
         result = engine.advance(batch, as_of)
         # What the engine left out: prices that the ticker's unit can't be made to hold.
@@ -174,7 +181,10 @@ def analyze(  # noqa: PLR0913, PLR0917 - one parameter an option
     stamps: str | None,
     form: str | None,
 ) -> None:
-    """Analyse a tape, without Redis, as the ticks would have; answers use a private one."""
+    """Analyse a tape, without Redis, as the ticks would have; answers use a private one.
+
+    Gaps in NAME.gaps.csv beside the quotes, with the columns from and to, count as declared.
+    """
     try:
         name = parse_ticker(ticker)
         tape = read_usable_tape(quotes, trades, shift_ms, stamps, form, ticker)

@@ -15,7 +15,7 @@ from app.analysis.records import Quote, Record
 from app.answers.reader import Reader
 from app.core import clock
 from app.core.settings import Settings
-from app.feeds.publish import member_of
+from app.feeds.publish import gap_member, member_of
 from app.feeds.tape import Tape
 from app.storage.keys import Keys
 from app.storage.tick_store import TickStore
@@ -33,6 +33,7 @@ class TapeServer:
         self._store = TickStore(settings)
         self._keys = Keys(cluster=settings.cluster)
         self._ticker, self._tape, self._place = ticker, tape, 0
+        self._gaps_published = 0
 
     def advance(self, as_of_ms: int) -> None:
         """Publish the records up to a tick, run it, and set the clock to when it is answered."""
@@ -53,6 +54,10 @@ class TapeServer:
             record = records[self._place]
             members.setdefault(self._key_of(record), {})[self._member_of(record)] = record.stamp
             self._place += 1
+        gaps = {gap_member(gap): gap[1] for gap in self._tape.gaps if gap[1] <= as_of_ms}
+        if len(gaps) > self._gaps_published:
+            self._client.zadd(self._keys.gaps(self._ticker), gaps)
+            self._gaps_published = len(gaps)
         for key, found in members.items():
             self._client.zadd(key, found)
 

@@ -99,6 +99,7 @@ def _publish_replay(tapes: dict[str, Tape], *, speed: float, loop: bool) -> None
     total = None if loop else sum(len(tape.records) for tape in tapes.values())
     with stop_on_signals() as stop, connect(config) as redis, _progress(total) as bar:
         publisher = RecordPublisher(redis, config)
+        publisher.describe_feed("replayed", tapes)
         stream = Replay(now_ms, _echo_pass, speed, loop).scheduled_records(tapes)
         publish_when_due(_count_records(stream, bar), publisher, stop)
     _echo_totals(publisher)
@@ -196,6 +197,7 @@ def _simulate_live(  # noqa: PLR0913 - the options
     logs.set_up(config)
     with stop_on_signals() as stop, connect(config) as redis:
         publisher = RecordPublisher(redis, config)
+        publisher.describe_feed("simulated", names)
         starts = _start_times(redis, config, names, backfill_seconds, stop)
         end_ms = None if seconds is None else int(now_ms()) + 1000 * seconds
         simulations = [

@@ -5,7 +5,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from threading import Event
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import msgspec
 import structlog
@@ -14,7 +14,7 @@ from redis.exceptions import RedisClusterException, RedisError
 
 from app.analysis.price_units import DEFAULT_DIGITS, FLOAT_UNITS_PER_ONE, published_price
 from app.analysis.record_schemas import AGGRESSOR_NAMES
-from app.analysis.records import Quote, Record, Trade
+from app.analysis.records import Quote, Record, Span, Trade
 from app.core.clock import now_ms
 from app.core.outage_log import OutageLog
 from app.core.refusals import is_unavailable
@@ -28,6 +28,8 @@ MAX_BACKOFF_SECONDS = 1.0
 MAX_ROUND_MS = 50.0
 MAX_ROUNDS = 8
 BATCH_RECORDS = 20_000
+FEED_RENEWAL_MS = 4_000.0
+FEED_LIFETIME_SECONDS = 120
 
 log = structlog.get_logger()
 
@@ -55,16 +57,25 @@ class TradeMember(msgspec.Struct):
     seq: int = 0
 
 
+class GapMember(msgspec.Struct, rename={"from_ms": "from", "to_ms": "to"}):
+    """A gap as a member of a feed's sorted set of gaps."""
+
+    from_ms: float
+    to_ms: float
+    reason: str = "unknown"
+
+
 class ScheduledRecord(NamedTuple):
     """A record with its ticker and the time at which to publish it (epoch ms).
 
-    Its prices are in units of 10^-`digits`.
+    Its prices are in units of 10^-`digits`. `gap` is one that ends before it.
     """
 
     due_ms: float
     ticker: str
     record: Record
     digits: int = DEFAULT_DIGITS
+    gap: Span | None = None
 
 
 _encode = msgspec.json.Encoder().encode
@@ -98,6 +109,15 @@ def member_of(record: Record, digits: int = DEFAULT_DIGITS) -> bytes:
             record.seq,
         )
     )
+
+
+def gap_member(gap: Span, reason: str = "unknown") -> bytes:
+    """Return a gap as a feed declares it.
+
+    >>> gap_member((1340285400000.0, 1340285401500.5))
+    b'{"from":1340285400000.0,"to":1340285401500.5,"reason":"unknown"}'
+    """
+    return _encode(GapMember(*gap, reason))
 
 
 def _whole_if_possible(size: float) -> float:
@@ -158,7 +178,20 @@ class RecordPublisher:
         self._quotes: dict[str, _KeyBacklog] = {}
         self._backoff = Backoff()
         self._outage = OutageLog(log, database=settings.redis_database)
+        self._gaps: list[tuple[str, Span]] = []
+        self._feed: dict[Any, Any] = {}
+        self._feed_tickers: dict[str, None] = {}
+        self._feed_due_ms = 0.0
         self.published_count = 0
+
+    def describe_feed(self, scope: str, tickers: Iterable[str]) -> None:
+        """Say with each flush, every few seconds, what the records are and that the feed lives."""
+        self._feed = {"source": scope, "scope": scope, "stamps": "venue", "delay_ms": 0}
+        self._feed_tickers = dict.fromkeys(tickers)
+
+    def declare_gap(self, ticker: str, gap: Span) -> None:
+        """Queue a gap, to be written before the records that are queued after it."""
+        self._gaps.append((ticker, gap))
 
     def add(self, ticker: str, record: Record, digits: int = DEFAULT_DIGITS) -> None:
         """Queue a record, its prices in 10^-digits, for the next `flush`."""
@@ -192,6 +225,14 @@ class RecordPublisher:
         """Write the queued records; log an outage once and retry at a later call."""
         if not self._backoff.is_over():
             return
+        try:
+            self._write_gaps()
+            self._renew_feed(now_ms())
+        except (RedisError, RedisClusterException) as error:
+            if not is_unavailable(error):
+                raise
+            self._handle_outage(error)
+            return
         for backlogs in _batches(
             [
                 backlog
@@ -208,6 +249,27 @@ class RecordPublisher:
                 return
             self._outage.note_success()
             self._backoff.note_success()
+
+    def _write_gaps(self) -> None:
+        """Declare gaps before the first record after them is there to be read."""
+        if self._gaps:
+            pipeline = self._redis.pipeline(transaction=False)
+            for ticker, gap in self._gaps:
+                pipeline.zadd(self._keys.gaps(ticker), {gap_member(gap): gap[1]})
+            pipeline.execute()
+            self._gaps = []
+
+    def _renew_feed(self, now: float) -> None:
+        """Write what the feed says of itself, if that is due."""
+        if not self._feed or now < self._feed_due_ms:
+            return
+        pipeline = self._redis.pipeline(transaction=False)
+        for ticker in self._feed_tickers:
+            key = self._keys.feed(ticker)
+            pipeline.hset(key, mapping={**self._feed, "alive_at": round(now)})
+            pipeline.expire(key, FEED_LIFETIME_SECONDS)
+        pipeline.execute()
+        self._feed_due_ms = now + FEED_RENEWAL_MS
 
     def _write(self, backlogs: list[_KeyBacklog]) -> None:
         """Send one ZADD per key, so that readers see all of a key's backlog or none of it."""
@@ -280,6 +342,8 @@ def _add_all_due(
     for _ in range(MAX_ROUNDS):
         began_ms = now_ms()
         while pending is not None and pending.due_ms <= began_ms and not stop.is_set():
+            if pending.gap is not None:
+                publisher.declare_gap(pending.ticker, pending.gap)
             publisher.add(pending.ticker, pending.record, pending.digits)
             pending = next(stream, None)
         if now_ms() - began_ms < MAX_ROUND_MS:

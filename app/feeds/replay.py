@@ -161,11 +161,16 @@ class Replay:
             shift_ms = whole_second_shift(first_ms, earliest_ms)
             self.on_pass_start(ReplayPass(ticker, passes_done + 1, shift_ms, len(records)))
             stamp = first_ms
+            gaps = [gap for gap in tape.gaps if gap[1] > first_ms]
             for record in records:
                 stamp = self._scale_stamp(record.stamp, first_ms) + shift_ms
+                gap = None
+                if gaps and gaps[0][1] <= record.stamp:
+                    start, end = (self._scale_stamp(it, first_ms) + shift_ms for it in gaps.pop(0))
+                    gap = start, end
                 seq = record.seq + passes_done * seqs_per_pass
                 shifted = replace(record, stamp=stamp, seq=seq)
-                yield ScheduledRecord(stamp, ticker, shifted, tape.digits)
+                yield ScheduledRecord(stamp, ticker, shifted, tape.digits, gap)
             earliest_ms = max(self.now_ms(), stamp)
             passes_done += 1
 

@@ -39,6 +39,7 @@ from app.analysis.records import (
     Fault,
     Quote,
     Record,
+    Span,
     Trade,
     count_faults,
 )
@@ -66,12 +67,14 @@ Flags = npt.NDArray[np.bool_]
 class Tape:
     """A ticker's records in stream order, and the stamp and name of each odd row's fault.
 
-    Prices are in units of 10^-`digits`: the coarsest unit that holds them all.
+    Prices are in units of 10^-`digits`: the coarsest unit that holds them all. `gaps` are times
+    whose records were lost, by their ends.
     """
 
     records: list[Record]
     faults: list[Fault]
     digits: int = DEFAULT_DIGITS
+    gaps: Sequence[Span] = ()
 
     @property
     def rejected(self) -> Counter[str]:

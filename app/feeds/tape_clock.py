@@ -4,6 +4,7 @@ A tape in another unit than milliseconds would be analysed second by second thro
 years. Where the unit is given, the tape is believed, with its empty hours.
 """
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from itertools import pairwise
 from pathlib import Path
@@ -14,6 +15,7 @@ from app.analysis.record_schemas import MIN_EPOCH_MS
 from app.core.errors import TapeError
 from app.feeds.formats import CSV, format_of, read_tape_of
 from app.feeds.tape import LATEST_MS, UNITS, Tape
+from app.feeds.tape_gaps import gaps_path, read_gaps
 
 MAX_SILENT_MS = 1_000_000.0
 _YEAR_1990_MS, _YEAR_2100_MS = 631_152_000_000.0, 4_102_444_800_000.0
@@ -38,6 +40,8 @@ def read_usable_tape(  # noqa: PLR0913, PLR0917 - the options of commands
     `form` is the tape's format, if it was given. `ticker` is the one to read where a file of
     others has several; the unit of their stamps is known.
 
+    Where a file of gaps lies beside it, they are the tape's.
+
     Raises `TapeError` also if the stamps can't be true, or if no record is usable.
     """
     tape = read_tape_of(quotes, trades, shift_ms, stamps or "ms", form, ticker)
@@ -46,7 +50,8 @@ def read_usable_tape(  # noqa: PLR0913, PLR0917 - the options of commands
         raise TapeError(f"{quotes}: no usable record; left out: {dict(tape.rejected)}")
     if stamps is None and format_of(quotes, form) == CSV:
         _check_gaps(quotes, tape)
-    return tape
+    gaps = gaps_path(quotes)
+    return replace(tape, gaps=read_gaps(gaps, shift_ms)) if gaps.exists() else tape
 
 
 def _check_era(path: Path, tape: Tape, stamps: str | None) -> None:

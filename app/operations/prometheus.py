@@ -4,6 +4,7 @@ All workers on all machines add to one hash in Redis, so that one process can se
 Names and labels are only those listed here.
 """
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -28,8 +29,10 @@ from app.storage import keys
 from app.storage.active_tickers import ACTIVE_MS
 from app.storage.counters import LAG_BOUNDS_SECONDS, LAG_COUNTERS, LAG_SUM_COUNTER
 from app.storage.feed_lags import FeedLags, is_delayed
+from app.storage.feeds import Feeds, is_down
+from app.storage.keys import Keys
 from app.storage.newcomers import read_waiting
-from app.storage.published import Number, read_number
+from app.storage.published import FeedRecord, Number, read_number
 
 TICK_OUTCOMES = (
     *("published", "done", "late", "skipped", "overtaken", "outdated", "waiting", "idle"),
@@ -38,6 +41,9 @@ TICK_OUTCOMES = (
 _REASONS = (*REJECTED_NAMES, *MIS_STAMPED_NAMES)
 # What is true of the keys at a tick is no total.
 _ODDITIES = sorted(ACCEPTED_NAMES - {"late"})
+
+# A source is a word of the broker's: labels without end would be series without end.
+MAX_SOURCES = 20
 
 Counts = Mapping[str, Number]
 
@@ -84,10 +90,26 @@ class AnalysisCollector(Collector):
             ),
             _gauge("orderflow_waiting_tickers", "New tickers that wait to enter.", waiting),
             _gauge("orderflow_delayed_tickers", "Tickers with a delayed feed.", delayed),
+            *_feeds(Feeds(self._client, Keys(cluster=self._settings.cluster)).all(now_ms), now_ms),
             *_ages(Heartbeat.from_fields(pulse, now_ms), self._settings.interval_ms),
             *_totals(counts),
             _lag(counts),
         ]
+
+
+def _feeds(feeds: Mapping[str, FeedRecord], now_ms: float) -> Iterator[Metric]:
+    """Yield the number of tickers by source and scope of their feeds, and of dead feeds."""
+    described = GaugeMetricFamily(
+        "orderflow_feed_tickers",
+        "Tickers by what their feeds say of themselves.",
+        labels=("source", "scope"),
+    )
+    down = sum(is_down(feed, now_ms) for feed in feeds.values())
+    counts = Counter((feed.source or "", feed.scope or "") for feed in feeds.values())
+    for labels, count in counts.most_common(MAX_SOURCES):
+        described.add_metric(labels, count)
+    yield described
+    yield _gauge("orderflow_feeds_down", "Tickers whose feed gives no sign of life.", down)
 
 
 def _counts(fields: Mapping[bytes, bytes]) -> dict[str, Number]:

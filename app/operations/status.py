@@ -21,6 +21,7 @@ from app.answers.durations import ago, lag
 from app.answers.freshness import STALE_INTERVALS, is_ahead
 from app.answers.reader import store_errors
 from app.answers.rejected_records import rejected_facts, rejected_text
+from app.answers.session_facts import count_feeds, feed_lines
 from app.core import clock
 from app.core.settings import Settings
 from app.core.tickers import ALLOWED, is_ticker
@@ -28,9 +29,10 @@ from app.operations.foreign_names import find_foreign_names
 from app.storage import keys
 from app.storage.active_tickers import ACTIVE_MS, AHEAD_MS, SCAN_COUNT
 from app.storage.feed_lags import FeedLags, is_delayed
+from app.storage.feeds import Feeds, is_down
 from app.storage.mis_stamped import NO_UNIT, unit_of_score
 from app.storage.newcomers import Waiting, read_waiting
-from app.storage.published import RejectedRecords, read_number, read_rejected
+from app.storage.published import FeedRecord, RejectedRecords, read_number, read_rejected
 from app.storage.redis_client import address_of
 from app.storage.tick.read import NEWEST_MS
 from app.storage.write_probe import find_refusal
@@ -85,6 +87,9 @@ class Status:
     """What Redis refuses whoever writes; None where it takes writes."""
     waiting: Waiting
     """New tickers that have to wait until the workers have time for them."""
+    feeds: Mapping[str, FeedRecord]
+    """What the feeds of tickers say of themselves, or last said."""
+    feeds_down: Sequence[str]
     troubles: Sequence[str] = field(default=())
 
 
@@ -128,6 +133,7 @@ class HealthInspector:
             ticks = self._ticks(active)
             newest = self._newest_scores()
             lags = FeedLags(self._redis).all()
+            feeds = Feeds(self._client, self._keys).all(now_ms)
             status = Status(
                 redis=address_of(self._client),
                 pulse=pulse,
@@ -154,6 +160,8 @@ class HealthInspector:
                 ],
                 refusal=find_refusal(self._client),
                 waiting=read_waiting(self._client, MAX_WAITING_NAMES),
+                feeds=feeds,
+                feeds_down=[ticker for ticker, feed in feeds.items() if is_down(feed, now_ms)],
             )
         return _with_troubles(status, self._settings)
 
@@ -307,6 +315,8 @@ def _troubles(status: Status, settings: Settings) -> Iterator[str]:
         yield f"ticks fail of {_join_names(list(status.failing))}"
     if status.waiting.number:
         yield f"new tickers wait to enter: {_waiting(status.waiting)}"
+    if status.feeds_down:
+        yield f"FEED DOWN, last sign {_last_signs(status)}"
     if status.lagging:
         yield f"feeds are behind by {_join_lags(status.lagging)}"
     unusable = list(_unusable(status, settings))
@@ -332,6 +342,16 @@ def _odd_keys(status: Status) -> Iterator[str]:
     if status.not_tickers:
         names = _join_names(status.not_tickers, MAX_FOREIGN_NAMES)
         yield f"names that are no tickers, and left alone: {names}; a ticker is {ALLOWED}"
+
+
+def _last_signs(status: Status) -> str:
+    """Return when dead feeds gave their last sign, with source and tickers."""
+    names: dict[str, list[str]] = {}
+    for ticker in status.feeds_down:
+        feed = status.feeds[ticker]
+        last = ago(feed.alive_at or 0.0, status.pulse.now_ms)
+        names.setdefault(f"{last} of {feed.source or 'unnamed'}", []).append(ticker)
+    return "; ".join(f"{sign}: {_join_names(tickers)}" for sign, tickers in names.items())
 
 
 def _unusable(status: Status, settings: Settings) -> Iterator[str]:
@@ -374,6 +394,8 @@ def _lines(status: Status) -> Iterator[str]:
     yield f"ticks: {pulse.last_seen(pulse.tick_ms)}"
     fresh = status.active - len(status.behind) - len(status.ticks_ahead)
     yield f"tickers: {status.active} active, {fresh} with a fresh tick"
+    kinds = count_feeds(status.feeds.values(), pulse.now_ms)
+    yield from feed_lines(kinds)
     if status.delayed:
         yield f"delayed feeds, by {_join_lags(status.delayed)}"
     yield from (

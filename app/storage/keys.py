@@ -4,8 +4,9 @@ Written by the broker:
 
     ZSET   orderflow:quotes:{ticker}            JSON quotes by epoch ms; trimmed to the retention
     ZSET   orderflow:trades:{ticker}            JSON trades by epoch ms; trimmed to the retention
-    ZSET   orderflow:gaps:{ticker}              what a feed lost: JSON gaps by their end; optional
-    HASH   orderflow:feed:{ticker}              what a feed says of itself; optional
+    ZSET   orderflow:gaps:{ticker}              optional: JSON gaps, times whose records were lost,
+                                                by their end; trimmed to the retention
+    HASH   orderflow:feed:{ticker}              optional: what a feed says of itself
 
 Written by a tick (lifetimes in seconds beside the names below):
 
@@ -20,7 +21,8 @@ Written by a tick (lifetimes in seconds beside the names below):
                                                 `digits`: the unit is 10^-digits, 1e-8 if absent,
                                                 `quote_at`: stamp of the quote in the windows,
                                                 `rejected`: JSON, which newest records were rejected
-                                                `corrected_at`: when ticks ahead were taken back
+                                                `corrected_at`: when ticks ahead were taken back,
+                                                `gaps`: times that cut the stored bars
     HASH   orderflow:kept:{ticker}              the state before a tick that was far ahead of it
 
     HASH   orderflow:session:{ticker}           the market's session so far, and its bounds
@@ -40,6 +42,7 @@ Written by the tasks and servers:
     HASH   orderflow:counters                   totals since Redis started: ticks done, failed …
     HASH   orderflow:homes                      new shard by ticker, moved from a late worker's
     HASH   orderflow:lags                       settle time in s by ticker, of feeds that are behind
+    HASH   orderflow:feeds                      what the feed of each active ticker last said
     HASH   orderflow:withheld                   new tickers whose lag discovery measures first
     ZSET   orderflow:newcomers                  tickers that discovery let in and that have no
                                                 state yet, by when they entered
@@ -86,6 +89,7 @@ HEARTBEAT_LIFETIME_SECONDS = 86400
 COUNTERS_LIFETIME_SECONDS = 7 * 86400
 MOVED_SHARDS_LIFETIME_SECONDS = 86400
 LAGS_LIFETIME_SECONDS = 7 * 86400
+FEEDS_LIFETIME_SECONDS = 86400
 WITHHELD_LIFETIME_SECONDS = 60
 NEWCOMERS_LIFETIME_SECONDS = 300
 ENTERED_LIFETIME_SECONDS = 300
@@ -102,6 +106,7 @@ HEARTBEAT = PREFIX + "pulse"
 COUNTERS = PREFIX + "counters"
 MOVED_SHARDS = PREFIX + "homes"
 LAGS = PREFIX + "lags"
+FEEDS = PREFIX + "feeds"
 WITHHELD = PREFIX + "withheld"
 NEWCOMERS = PREFIX + "newcomers"
 ENTERED = PREFIX + "entered"
@@ -126,6 +131,8 @@ QUOTE_AT = "quote_at"
 REJECTED = "rejected"
 # The field of the state that holds when, in ms, `as_of` last went back: a clock had been ahead.
 CORRECTED_AT = "corrected_at"
+# The field of the state that holds the gaps found after bars were stored; absent without any.
+GAPS = "gaps"
 
 
 class Keys:
@@ -135,10 +142,11 @@ class Keys:
         self._cluster = cluster
         self._ticker_format = "{%s}" if cluster else "%s"
         self.quotes_pattern = f"{PREFIX}quotes:*"
-        # Matches quotes and trades, and little else: one SCAN instead of two.
-        self.records_pattern = f"{PREFIX}[qt][ur][oa][td]es:*"
+        # Matches quotes, trades and gaps, and little else: one SCAN instead of three.
+        self.records_pattern = f"{PREFIX}[qtg][ura][oap]*s:*"
         self._quotes_prefix = f"{PREFIX}quotes:"
         self._trades_prefix = f"{PREFIX}trades:"
+        self._gaps_prefix = f"{PREFIX}gaps:"
         self._tick_keys_template = "\n".join(self._tick_key_names(_PLACEHOLDER))
 
     def _name(self, kind: str, ticker: str) -> str:
@@ -153,7 +161,7 @@ class Keys:
         return self._name("trades", ticker)
 
     def gaps(self, ticker: str) -> str:
-        """Return the name of the ZSET of the gaps that a ticker's feed declared."""
+        """Return the name of the ZSET of the gaps that a ticker's feed declares."""
         return self._name("gaps", ticker)
 
     def feed(self, ticker: str) -> str:
@@ -210,6 +218,7 @@ class Keys:
             *(self.levels(ticker, side) for side in SIDE_NAMES),
             self.session(ticker),
             self.outcomes(ticker),
+            self.gaps(ticker),
             *(self.metrics(ticker, window) for window in WINDOWS),
         ]
 
@@ -242,6 +251,15 @@ class Keys:
         """
         kind = key.removeprefix(self._trades_prefix)
         return self.ticker_of_quotes(key if kind == key else self._quotes_prefix + kind)
+
+    def ticker_of_trimmed(self, key: str) -> str | None:
+        """Return the ticker of a key of quotes, trades or gaps, None for any other key.
+
+        >>> Keys().ticker_of_trimmed("orderflow:gaps:SPY")
+        'SPY'
+        """
+        name = key.removeprefix(self._gaps_prefix)
+        return self.ticker_of_records(key if name == key else self._quotes_prefix + name)
 
 
 def ticked_channels(database: int) -> str:

@@ -452,6 +452,8 @@ class FeedRecord:
 
 FEED_SCOPES = ("venue", "consolidated", "simulated", "replayed")
 FEED_STAMPS = ("venue", "receive")
+FEED_FIELDS = frozenset({b"source", b"scope", b"stamps", b"delay_ms", b"market_share", b"alive_at"})
+"""All else in a feed's hash is ignored."""
 _FEED_SOURCE = re.compile(r"[a-z0-9._-]{1,32}")
 
 

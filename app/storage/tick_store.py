@@ -37,10 +37,12 @@ from app.storage.session_calendars import hours_of
 from app.storage.takeover import StoredTicker, quarantine, read_stored_ticker, repair_keys
 from app.storage.tick import codec
 from app.storage.tick.arrival_lag import COUNTED_SECONDS, ArrivalLag
+from app.storage.tick.declared_gaps import find_unseen
 from app.storage.tick.fold import TickReport, analyse, fold
 from app.storage.tick.journal import Journal
 from app.storage.tick.read import (
     AHEAD_MS,
+    GAPS_PLACE,
     MARGIN_MS,
     MAX_RECORDS_READ,
     NEWEST_MS,
@@ -105,7 +107,8 @@ class WarmTicker(msgspec.Struct):
 
     Until `possible_loss_until` (ms) another process may still report that earlier data were lost.
     `journal` is None if this worker did not write the stored state. `corrected_at` is when ticks
-    ahead were last taken back, 0 if never.
+    ahead were last taken back, 0 if never. `gap_count` is the number of declared gaps, all of which
+    the engine has seen.
     """
 
     version: str
@@ -116,6 +119,7 @@ class WarmTicker(msgspec.Struct):
     journal: Journal | None = None
     lag: ArrivalLag | None = None
     corrected_at: int = 0
+    gap_count: int = 0
 
 
 class TickStore:
@@ -302,11 +306,14 @@ class TickStore:
         if not self._read_missing(tick, reading, folded_to):
             tick.report_to(TickReport("overtaken"), None)
             return
+        self._read_gaps(tick, reading, warm)
         is_leap = as_of - folded_to > (BELIEVED_AHEAD_INTERVALS + 1) * self._settings.interval_ms
         # Before the first usable record the whole state is small, and stored each time.
         is_replayable = engine.state.has_records and _is_replayable(engine.state, reading)
         # Thread time: by the clock, ticks on a busy machine would be cut short and backlogs grow.
         report = fold(engine, reading, as_of, time.thread_time, self._settings.interval_seconds)
+        if reading.gaps is not None:
+            warm.gap_count = -1 if reading.gaps.unseen else reading.gap_count
         if not (engine.state.has_records or engine.state.has_rejections):
             # All records are stamped after as_of, by under 1 ms.
             report.outcome = "idle"
@@ -340,6 +347,20 @@ class TickStore:
             self._store_warm(tick.ticker, warm)
 
         self._write(tick, commands, _outcome_callback(tick, report, note_written))
+
+    def _read_gaps(self, tick: TickJob, reading: TickRead, warm: WarmTicker) -> None:
+        """Read the declared gaps if their number changed; keep those that the engine has not seen.
+
+        Gaps are few: most ticks only see that there are as many as before.
+        """
+        if reading.gap_count == warm.gap_count:
+            return
+        name, limit = tick.names[GAPS_PLACE], MAX_RECORDS_READ
+        members = read_all(tick.connection.read_one, name, (reading.start, NEWEST_MS), limit)
+        now_ms = max(tick.clock_as_of, clock.now_ms())
+        gaps = find_unseen(members, warm.engine.state.seen_gaps, now_ms)
+        warm.gap_count = reading.gap_count
+        reading.gaps = gaps if gaps.unseen else None
 
     def _trimmed_as_of(self, as_of: int) -> int:
         """Return by when a tick trims: by its own time, but not by one ahead of Redis's clock."""
@@ -553,7 +574,9 @@ class TickStore:
         stored = self._redis.xrevrange(key, oldest - 1, "-", count=1)
         stored += self._redis.xrange(key, oldest, end - 1 if recent else end)
         bars = [codec.decode_bar(entry.get(b"b", b"")) for _, entry in stored]
-        table = RollingBars.from_bars([*bars, *recent], max(WINDOW_SECONDS), spans=WINDOW_SECONDS)
+        table = RollingBars.from_bars(
+            [*bars, *recent], max(WINDOW_SECONDS), spans=WINDOW_SECONDS, gaps=state.gaps
+        )
         table.first_quote = state.first_quote
         if recent or bars:
             # Only silent seconds are missing: lost ones are stored as bars.
@@ -649,7 +672,7 @@ def _decode_version(version: bytes) -> str:
 
 def _is_replayable(state: State, reading: TickRead) -> bool:
     """Return whether a journal can describe the tick: it only folds records that came in time."""
-    came_late = reading.late_records or reading.late_quotes or reading.late_trades
+    came_late = reading.late_records or reading.late_quotes or reading.late_trades or reading.gaps
     return not (came_late or reading.gap_end is not None or state.rebuilt_at < 0)
 
 

@@ -107,8 +107,8 @@ class RecordTrimmer:
         return trim_pass
 
     def _keys_of_records(self, found: Iterable[str]) -> list[str]:
-        """Return those of some names that are keys of a ticker's records."""
-        return [name for name in found if self._names.ticker_of_records(name) is not None]
+        """Return those of some names that are keys of a ticker's records or gaps."""
+        return [name for name in found if self._names.ticker_of_trimmed(name) is not None]
 
     def _nodes(self) -> list[Any]:
         return sorted(self._redis.get_primaries(), key=lambda node: str(node.name))
@@ -145,7 +145,7 @@ class RecordTrimmer:
         """Trim some keys, those of a delayed feed as of its own time."""
         by_lag: dict[int, list[str]] = {}
         for key in batch:
-            ticker = self._names.ticker_of_records(key) or ""
+            ticker = self._names.ticker_of_trimmed(key) or ""
             by_lag.setdefault(lags.get(ticker, 0), []).append(key)
         return [
             found
@@ -171,7 +171,7 @@ class RecordTrimmer:
 
     def _key_group(self, key: str) -> tuple[str, str, str]:
         """Return the script's keys for a key of records."""
-        ticker = self._names.ticker_of_records(key) or ""
+        ticker = self._names.ticker_of_trimmed(key) or ""
         return self._names.state(ticker), self._names.metrics(ticker, "10s"), key
 
 

@@ -6,12 +6,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import redis
 from click.testing import CliRunner
 
-from app.core.settings import settings
+from app.core.settings import Settings, settings
 from app.evaluation.analyze_tape import analyze
+from app.evaluation.tape_server import TapeServer
 from app.feeds.publish import member_of
 from app.feeds.tape import Tape, read_tape
+from app.feeds.tape_clock import read_usable_tape
 
 START_MS = 1_700_000_000_000
 
@@ -97,3 +100,42 @@ def test_the_session_is_that_of_the_ticker_s_calendar(
     assert said["since"] == START_MS + 50
     outcomes = (tmp_path / "out" / "outcomes.jsonl").read_text().splitlines()
     assert all(json.loads(line)["n"] > 0 for line in outcomes)
+
+
+def test_a_tape_with_gaps_says_what_ticks_say_that_read_them_declared(
+    tmp_path: Path, redis_client: redis.Redis, settings: Settings
+) -> None:
+    paths = tape_files(tmp_path, Decimal("58.5"))
+    lost = START_MS + 20_300, START_MS + 27_250.5
+    for path in paths:
+        head, *rows = path.read_text().splitlines()
+        kept = [row for row in rows if not lost[0] < float(row.split(",")[0]) < lost[1]]
+        path.write_text("\n".join([head, *kept]) + "\n")
+    (tmp_path / "q.gaps.csv").write_text(f"from,to,reason\n{lost[0]},{lost[1]},overflow\n")
+
+    lines, _ = analyzed(tmp_path, *paths)
+
+    assert lines[-1]["quality"] == {"gaps": [[*lost]]}
+    tape = read_usable_tape(*paths)
+    server = TapeServer("T", tape, settings)
+    by_tick = {line["as_of"]: line for line in lines if line["window"] == "1min"}
+    for as_of, line in by_tick.items():
+        server.advance(as_of)
+        fields = redis_client.hgetall("orderflow:metrics:T:1min")
+        told = {name.decode(): text.decode() for name, text in fields.items()}
+        assert json.loads(told["quality"]) == line["quality"]
+        assert float(told["covered_seconds"]) == line["covered_seconds"]
+        assert told["ofi"] == str(line["ofi"])
+    server.close()
+
+
+@pytest.mark.parametrize("row", ["5,5,x", "x,7,x", "7", f"{START_MS},{START_MS + 86_400_001},x"])
+def test_a_row_that_is_no_gap_is_told(tmp_path: Path, row: str) -> None:
+    quotes, trades = tape_files(tmp_path, Decimal("58.5"))
+    (tmp_path / "q.gaps.csv").write_text(f"from,to,reason\n{row}\n")
+    words = ["--quotes", str(quotes), "--trades", str(trades), "--ticker", "T", "--out", "out"]
+
+    result = CliRunner().invoke(analyze, words)
+
+    assert result.exit_code == 1
+    assert "q.gaps.csv: row 1:" in result.output

@@ -3,6 +3,7 @@
 import gzip
 import json
 import logging
+import math
 import re
 import signal
 import time
@@ -25,7 +26,9 @@ from app.feeds.commands import feed
 from app.feeds.publish import RecordPublisher, ScheduledRecord, publish_when_due
 from app.feeds.tape import read_tape
 from app.storage.keys import Keys
+from app.storage.published import read_feed
 from app.storage.redis_client import connect
+from app.storage.tick_store import TickStore
 from tests.processes import ROOT, Start, free_port, wait_until
 
 pytestmark = pytest.mark.redis
@@ -102,12 +105,39 @@ def own_server() -> Iterator[OwnServer]:
     server.stop()
 
 
+def documented_broker(number: int) -> str:
+    """Return one of the programs of docs/broker.md."""
+    return re.findall(r"```python\n(.*?)```", (ROOT / "docs/broker.md").read_text(), re.DOTALL)[
+        number
+    ]
+
+
+def test_the_documented_broker_that_lost_records_is_read_with_its_gap_and_its_source(
+    redis_server: ValkeyServer, redis_client: redis.Redis
+) -> None:
+    program = documented_broker(1).replace(
+        "redis.Redis()", f"redis.Redis(port={redis_server.port})"
+    )
+
+    exec(compile(program, "docs/broker.md", "exec"), {})  # noqa: S102 - our own page
+
+    checked = settings_of(redis_server)
+    quotes = [record.stamp for record in stored(redis_client, "DEMO")]
+    as_of = math.ceil(quotes[-1] / 1000) * 1000
+    TickStore(checked).run_tick("DEMO", as_of)
+    fields = redis_client.hgetall("orderflow:metrics:DEMO:10s")
+    assert json.loads(fields[b"quality"])["gaps"] == [[quotes[3], quotes[4]]]
+    assert fields[b"bid_drop_count"] == b"0"
+    feed = read_feed(redis_client.hgetall("orderflow:feed:DEMO"))
+    assert feed is not None
+    assert (feed.source, feed.scope) == ("demo.venue", "venue")
+    assert 0 < redis_client.ttl("orderflow:feed:DEMO") <= 120
+
+
 def test_the_documented_broker_of_fifteen_lines_writes_what_is_read(
     redis_server: ValkeyServer, redis_client: redis.Redis
 ) -> None:
-    (program,) = re.findall(
-        r"```python\n(.*?)```", (ROOT / "docs/broker.md").read_text(), re.DOTALL
-    )
+    program = documented_broker(0)
     lines = [line for line in program.splitlines() if line.strip()]
     program = program.replace("redis.Redis()", f"redis.Redis(port={redis_server.port})")
 
@@ -385,7 +415,8 @@ def test_a_simulation_without_trades_writes_no_trades_key(
         "simulate", "--tickers", "SPY", "--seconds", "1", "--backfill-seconds", "30", "--no-trades"
     )
 
-    assert redis_client.keys() == [b"orderflow:quotes:SPY"]
+    assert sorted(redis_client.keys()) == [b"orderflow:feed:SPY", b"orderflow:quotes:SPY"]
+    assert redis_client.hget("orderflow:feed:SPY", "scope") == b"simulated"
 
 
 def test_a_simulation_started_again_begins_where_the_first_one_ended(

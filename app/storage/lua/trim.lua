@@ -1,6 +1,6 @@
 -- Trim records of the broker's keys: by age, by number, and where no clock can have stamped them.
 --
--- KEYS  for each key of records: state and 10 s metrics of its ticker, then the key
+-- KEYS  for each key of records or gaps: state and 10 s metrics of its ticker, then the key
 -- ARGV  1 time of the caller, or `as_of` of a tick, in ms
 --       2 retention in ms
 --       3 maximum number of records in a key
@@ -25,6 +25,8 @@ local AHEAD_MS, DAY_MS = 5e3, 864e5
 local ACTIVE_MS = 3e5
 -- Ticks that come back to an active ticker get this much longer to fold what waits.
 local BACKLOG_MS = 6e5
+
+local GAPS_PREFIX = 'orderflow:gaps:'
 
 local retention, most, budget = tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4])
 local is_tick = ARGV[5] == 'tick'
@@ -163,7 +165,8 @@ for i = 1, #KEYS, 3 do
       end
       local as_of = folded_to(state)
       if is_tick or not as_of or redis.call('PTTL', metrics) < tonumber(ARGV[6]) then
-        trim_ms(state, key, as_of)
+        -- Gaps are not folded as records are: none is counted, none is lost.
+        trim_ms(state, key, not string.find(key, GAPS_PREFIX, 1, true) and as_of or nil)
       end
       if has_more or seconds + others > 0 then
         local left = { count(key, '-inf', BELOW_MS), count(key, ABOVE_MS, '+inf') }

@@ -9,6 +9,7 @@ import msgspec
 
 from app.analysis.bars import COUNT_FIELDS, Bar
 from app.analysis.detectors import in_order
+from app.analysis.gaps import Gap
 from app.analysis.levels import PriceLevel, PublishedLevel
 from app.analysis.metrics import Value
 from app.analysis.outcome_table import outcome_rows
@@ -226,6 +227,19 @@ def decode_bars(blob: bytes) -> list[Bar]:
         return [_made_bar(values) for values in _decode_bars(blob)]
     except _UNREADABLE as error:
         raise StateUnreadable(str(error)) from None
+
+
+def encode_gaps(gaps: Sequence[Gap]) -> bytes:
+    """Pack the gaps by which readers cut stored bars."""
+    return pack(list(gaps))
+
+
+def decode_gaps(blob: bytes) -> list[Gap]:
+    """Unpack gaps.
+
+    Raises `StateUnreadable`.
+    """
+    return [_of(Gap, gap) for gap in _of(list, unpack(blob))]
 
 
 def published_event(event: Event) -> dict[str, object]:

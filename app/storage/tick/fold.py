@@ -58,6 +58,7 @@ def fold(
     if reading.gap_end is not None:
         engine.skip_gap(reading.gap_end)
     _fold_late_records(engine, reading, report)
+    late_gaps = _cut_by_late_gaps(engine, reading)
     if state.rebuilt_at < 0:
         state.rebuilt_at = as_of
     start = folded_to = state.as_of or reading.start
@@ -65,12 +66,18 @@ def fold(
         batch, stored = reading.parse_piece(folded_to, end, state.digits)
         if folded_to == start:
             batch.faults.extend([(float(end), "late")] * report.late_records)
+            batch.faults.extend([(float(end), "late_gap")] * late_gaps)
+        if reading.gaps is not None:
+            batch.gaps, gap_faults = reading.gaps.take(folded_to, end)
+            batch.faults.extend(gap_faults)
         engine.fold(batch, end, stored)
         report.folded_records += len(batch.records)
         reading.folded_count += sum(stored.values())
         folded_to = end
         if spent_seconds() - started > budget_seconds:
             break
+    if reading.gaps is not None:
+        state.seen_gaps = reading.gaps.seen
     add_counts(report.oddities, engine.take_oddities())
     report.behind_seconds = (as_of - folded_to) / SECOND_MS
     return report
@@ -89,6 +96,14 @@ def _fold_late_records(engine: Engine, reading: TickRead, report: TickReport) ->
             folded_late = came_late
             report.oddities = grown
     report.late_records = max(0, reading.late_records - max(0, folded_late))
+
+
+def _cut_by_late_gaps(engine: Engine, reading: TickRead) -> int:
+    """Cut the bars by the gaps that end where all is folded already; return how many did."""
+    if reading.gaps is None:
+        return 0
+    spans = reading.gaps.take_late(engine.state.as_of)
+    return sum([engine.add_late_gap(start, end) for start, end in spans])
 
 
 def analyse(engine: Engine, reading: TickRead, report: TickReport, folded_to: int) -> TickResult:

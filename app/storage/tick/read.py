@@ -13,6 +13,7 @@ from app.analysis.record_parser import ScoredMembers, parse_batch
 from app.analysis.records import Batch, Fault
 from app.analysis.windows import WINDOWS
 from app.storage.scripts import READ_RECORDS_SHA
+from app.storage.tick.declared_gaps import DeclaredGaps
 from app.storage.tick.resp import bulk_string
 
 MAX_RECORDS_READ: Final = 5_000
@@ -29,6 +30,9 @@ OLDEST_MS: Final = 1_000_000_000_000
 NEWEST_MS: Final = 100_000_000_000_000
 """Greatest score in epoch ms; greater ones look like microseconds or nanoseconds."""
 
+GAPS_PLACE: Final = -len(WINDOWS) - 1
+"""Where `Keys.of_tick` names the key of gaps."""
+
 _score_of = itemgetter(1)
 _stamp_of = attrgetter("stamp")
 
@@ -40,7 +44,8 @@ _STATE_FIELDS: Final = "".join(
 _RECORDS: Final = "".join(["*10\r\n", *map(bulk_string, ("EVALSHA", READ_RECORDS_SHA, "2"))])
 _COUNT: Final = f"*4\r\n{bulk_string('ZCOUNT')}"
 _LENGTH: Final = f"*2\r\n{bulk_string('HLEN')}"
-READ_COMMAND_COUNT: Final = 6 + len(WINDOWS)
+_GAP_COUNT: Final = f"*2\r\n{bulk_string('ZCARD')}"
+READ_COMMAND_COUNT: Final = 7 + len(WINDOWS)
 """How many commands `read_commands` packs."""
 
 
@@ -59,6 +64,7 @@ def read_commands(names: Sequence[str], folded_to: int, as_of: int, limit: int) 
         f"{_WATCH}{state}{_STATE}{state}{_STATE_FIELDS}"
         f"{_RECORDS}{quotes}{trades}{scores}{bounds}"
         f"{_COUNT}{quotes}{folded_range}{_COUNT}{trades}{folded_range}{lengths}"
+        f"{_GAP_COUNT}{bulk_string(names[GAPS_PLACE])}"
     ).encode()
 
 
@@ -91,6 +97,7 @@ class TickRead:
     the numbers of fields of the metrics keys. `is_malformed`: one of our keys has the wrong type,
     or the state lacks fields. `truncated_at` is the last score read if the read reached its bounds.
     `is_cut_short`: so many too long records were cut that the read has to be repeated.
+    `gap_count` is the number of declared gaps; `gaps` are those that no tick has seen, if any.
     `clock_corrected_at` is when ticks ahead of the clock were taken back, 0 if not lately.
     """
 
@@ -114,6 +121,8 @@ class TickRead:
     truncated_at: float | None
     is_cut_short: bool
     clock_corrected_at: int
+    gap_count: int
+    gaps: DeclaredGaps | None
 
     def __init__(self, version: str, start: int, *, is_malformed: bool = False) -> None:
         self.version = version
@@ -128,7 +137,8 @@ class TickRead:
         self.key_check = KeyCheck()
         self.truncated_at = None
         self.is_cut_short = False
-        self.clock_corrected_at = 0
+        self.clock_corrected_at = self.gap_count = 0
+        self.gaps = None
 
     @classmethod
     def from_replies(cls, replies: Sequence[Any], start: int) -> "TickRead":
@@ -138,11 +148,13 @@ class TickRead:
         """
         if isinstance(replies[0], Exception):
             return cls("", start, is_malformed=True)
-        (version, folded_text, recent_count, lost_to), records, *number_replies = replies
+        (version, folded_text, recent_count, lost_to), records, *number_replies, gap_count = replies
         tick_read = cls((version or b"").decode(errors="replace"), start)
         quotes, quote_status, newest_quote, trades, trade_status, newest_trade = records
         statuses = (quote_status, trade_status)
-        tick_read.wrong_type_count = statuses.count(WRONG_TYPE)
+        is_gap_count = isinstance(gap_count, int)
+        tick_read.gap_count = gap_count if is_gap_count else 0
+        tick_read.wrong_type_count = statuses.count(WRONG_TYPE) + (not is_gap_count)
         tick_read.is_cut_short = CUT_MORE in statuses
         tick_read.quotes, tick_read.trades = read_pairs(quotes), read_pairs(trades)
         tick_read.newest_scores = [float(it) for it in (newest_quote, newest_trade) if it]

@@ -19,6 +19,7 @@ from app.analysis import (
     bars,
     baselines,
     detector_context,
+    gaps,
     levels,
     outcomes,
     quantiles,
@@ -47,6 +48,7 @@ _MODULES: tuple[ModuleType, ...] = (
     return_periods,
     quantiles,
     detector_context,
+    gaps,
     state,
     touch,
     baselines,
@@ -85,7 +87,7 @@ _LAYOUT = zlib.crc32(repr(sorted((k.mark, k.names) for k in _KINDS.values())).en
 
 # The number of today's layout, greater with each change of what is packed, or how: of two workers,
 # the one whose layout is older leaves the other's states alone. A test keeps it.
-LAYOUT_NUMBER: Final = 5
+LAYOUT_NUMBER: Final = 6
 
 # Errors of unpacking valid msgpack that holds no state.
 _MISSHAPEN = (RecursionError, KeyError, TypeError, ValueError, IndexError)

@@ -88,7 +88,7 @@ class TickWrite:
     ) -> None:
         self._state, self._quotes, self._trades, self._bars, self._patterns = names[:5]
         self._levels, self._metrics = names[5:7], names[-len(WINDOWS) :]
-        self._session, self._outcomes = names[7:9]
+        self._session, self._outcomes, self._gaps = names[7:10]
         self._limits, self._reading, self._channels = limits, reading, channels
         self._is_housekeeping = housekeeping_as_of is not None
         self._housekeeping_as_of = housekeeping_as_of or 0
@@ -262,7 +262,8 @@ class TickWrite:
     def _trim_commands(self, as_of: int) -> Iterator[Command]:
         if self._is_housekeeping:
             newest = self._metrics[0]
-            keys_to_trim = self._state, newest, self._quotes, self._state, newest, self._trades
+            kept = [self._quotes, self._trades, *([self._gaps] if self._reading.gap_count else ())]
+            keys_to_trim = [name for key in kept for name in (self._state, newest, key)]
             retention_ms = self._limits.retention_seconds * SECOND_MS
             limits = as_of, retention_ms, self._limits.max_records, MAX_TRIMMED
             yield "EVAL", TRIM_RECORDS, len(keys_to_trim), *keys_to_trim, *limits, "tick"
@@ -276,6 +277,10 @@ def _add_whole_state(
     obsolete_fields += [LEVELS_PREFIX + name for name in packed.gone]
     fields["engine"], fields["blob"] = codec.STATE_VERSION, packed.blob
     fields[RANKS] = packed.ranks
+    if state.gaps:
+        fields[keys.GAPS] = codec.encode_gaps(state.gaps)
+    else:
+        obsolete_fields.append(keys.GAPS)
     for kind, packed_value in packed.candidates.items():
         fields[CANDIDATES_PREFIX + kind] = packed_value
     for kind, packed_value in packed.past_events.items():

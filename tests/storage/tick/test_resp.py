@@ -45,6 +45,7 @@ def test_what_a_tick_asks_is_packed_as_the_client_packs_it(ticker: str) -> None:
         ("ZCOUNT", quotes, 10**12, 1000),
         ("ZCOUNT", trades, 10**12, 1000),
         *(("HLEN", name) for name in names[-3:]),
+        ("ZCARD", f"orderflow:gaps:{ticker}"),
     ]
 
     packed = read_commands(names, folded_to=1000, as_of=2000, limit=50)
