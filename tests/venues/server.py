@@ -51,8 +51,9 @@ class Faults:
 
 @dataclass
 class Truth:
-    """What happened, in order: what was sent to somebody, and what nobody was sent."""
+    """What happened, in order: all, what was sent to somebody, and what nobody was sent."""
 
+    happened: list[Event] = field(default_factory=list)
     sent: list[Event] = field(default_factory=list)
     missed: list[Event] = field(default_factory=list)
 
@@ -180,6 +181,11 @@ class Venue:
         return f"ws://127.0.0.1:{self.port}{self.path}"
 
     @property
+    def happened(self) -> list[Event]:
+        """Return all events, in order."""
+        return self.truth.happened
+
+    @property
     def sent(self) -> list[Event]:
         """Return the events that were sent to somebody, in order."""
         return self.truth.sent
@@ -296,10 +302,11 @@ class Venue:
         return events
 
     def _turn(self) -> int:
-        return len(self.truth.sent) + len(self.truth.missed)
+        return len(self.truth.happened)
 
     async def _send(self, events: list[Event]) -> None:
         reached: set[int] = set()
+        self.truth.happened += events
         for event in events:
             self.prepare(event)
         for client in self.clients:

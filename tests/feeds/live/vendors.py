@@ -44,6 +44,12 @@ class Vendor:
     """What stands before the tickers, where the source has that."""
     sends_standing_quote: bool = True
     """Whether a subscription is answered with the standing quote."""
+    prints_show_the_quote: bool = False
+    """Whether a print comes with the quote that stands."""
+    may_repeat: bool = True
+    """Whether a frame that comes twice can be told from two of equal content."""
+    may_reorder: bool = True
+    """Whether frames out of order are taken; else the connection is opened again."""
     needs_key: bool = False
     tells_aggressor: bool = True
     refuses_unknown_symbols: bool = True
@@ -93,9 +99,16 @@ VENDORS = {
     "binance": Vendor(BinanceSpot, BinanceVenue, JOINED, **SILENT),
     "binance-usdm": Vendor(BinanceUsdm, BinanceFuturesVenue, JOINED, **SILENT),
     "bybit": Vendor(Bybit, BybitVenue, JOINED),
-    "coinbase": Vendor(Coinbase, CoinbaseVenue, DASHED),
+    "coinbase": Vendor(Coinbase, CoinbaseVenue, DASHED, may_reorder=False),
     "databento": Vendor(
-        Databento, DatabentoVenue, STOCKS, "XNAS.ITCH", needs_key=True, sends_standing_quote=False
+        Databento,
+        DatabentoVenue,
+        STOCKS,
+        "XNAS.ITCH",
+        sends_standing_quote=False,
+        prints_show_the_quote=True,
+        may_repeat=False,
+        needs_key=True,
     ),
     "okx": Vendor(Okx, OkxVenue, TETHERED),
 }
