@@ -1,12 +1,12 @@
 """Answers of the engine, folded second by second, in the form of the plain definitions' answers."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from app.analysis.bars import SECOND_MS
 from app.analysis.engine import Engine
-from app.analysis.records import Batch, Quote, Trade
+from app.analysis.records import Batch, Quote, Span, Trade
 from app.analysis.results import TickResult
 from app.analysis.windows import WINDOWS
 from tests.reference.past import ceil_second
@@ -38,16 +38,19 @@ SIDES = ("bid", "ask")
 WINDOW_NAMES = {seconds: name for name, seconds in WINDOWS.items()}
 
 
-def fold(records: Records, ends: Iterable[int], ticker: str = "TEST") -> Iterator[TickResult]:
-    """Advance one engine to each end with the records up to it."""
+def fold(
+    records: Records, ends: Iterable[int], ticker: str = "TEST", gaps: Sequence[Span] = ()
+) -> Iterator[TickResult]:
+    """Advance one engine to each end with the records, and declared gaps, up to it."""
     engine = Engine.new(ticker)
-    done = 0
+    done = last_end = 0
     for end in ends:
         upto = done
         while upto < len(records) and records[upto].stamp <= end:
             upto += 1
-        yield engine.advance(Batch(records[done:upto], []), end)
-        done = upto
+        declared = [gap for gap in gaps if last_end < gap[1] <= end]
+        yield engine.advance(Batch(records[done:upto], [], gaps=declared), end)
+        done, last_end = upto, end
 
 
 def metrics_of(result: TickResult, window: str) -> Fields:

@@ -574,7 +574,9 @@ def _silent_bar(end: int, previous: Bar, *, is_covered: bool) -> Bar:
     bar.digits = previous.digits
     if not previous.stood or not is_covered:
         return bar
-    bar.returns = 1 if previous.mid2 else previous.returns
+    # Seconds are left out while a ticker sleeps: by then a mid was seen at the second's start, or
+    # none since a gap.
+    bar.returns = previous.returns
     bar.covered_ms = float(SECOND_MS)
     bar.bid_size_ms = previous.bid_size * SECOND_MS
     bar.ask_size_ms = previous.ask_size * SECOND_MS

@@ -8,7 +8,7 @@ import msgspec
 
 from app.analysis.engine import WINDOW_SECONDS, Engine
 from app.analysis.price_units import DEFAULT_DIGITS
-from app.analysis.records import Batch, Quote, Record, Trade
+from app.analysis.records import Batch, Quote, Record, Span, Trade
 from app.analysis.results import TickResult
 from app.analysis.rolling_bars import RollingBars
 from app.storage.tick.codec import (
@@ -66,15 +66,20 @@ def ends_of(records: Sequence[Record], step_seconds: int = 1) -> list[int]:
 
 
 def pieces(
-    records: Sequence[Record], ends: Iterable[int], digits: int = DEFAULT_DIGITS
+    records: Sequence[Record],
+    ends: Iterable[int],
+    digits: int = DEFAULT_DIGITS,
+    gaps: Sequence[Span] = (),
 ) -> Iterable[tuple[Batch, int]]:
-    """Cut records, their prices in units of 10^-digits, at the ends."""
-    place = 0
+    """Cut records, their prices in units of 10^-digits, and declared gaps at the ends."""
+    place = last_end = 0
     for end in ends:
         start = place
         while place < len(records) and records[place].stamp <= end:
             place += 1
-        yield Batch(list(records[start:place]), [], digits), end
+        declared = [gap for gap in gaps if last_end < gap[1] <= end]
+        yield Batch(list(records[start:place]), [], digits, gaps=declared), end
+        last_end = end
 
 
 def said_of(
@@ -118,11 +123,13 @@ def _by_time(event: Named) -> tuple[object, ...]:
     return event["opened_at"], event["type"], event["side"], event["price_low"] or 0
 
 
-def restarted(records: Sequence[Record], ends: Sequence[int], at: set[int]) -> Said:
+def restarted(
+    records: Sequence[Record], ends: Sequence[int], at: set[int], gaps: Sequence[Span] = ()
+) -> Said:
     """Fold records, the engine built anew from saved bytes after each end in `at`."""
     engine, heard = Engine.new("LAW"), Hearing()
     bars: list[bytes] = []
-    for batch, end in pieces(records, ends):
+    for batch, end in pieces(records, ends, gaps=gaps):
         analysis = engine.advance(batch, end)
         heard.hear(analysis)
         bars += [encode_bar(bar) for bar in analysis.final_bars]
@@ -136,7 +143,7 @@ def thawed(engine: Engine, bars: list[bytes]) -> Engine:
     state = decode_state(encode_state(engine.state))
     state.recent = decode_bars(join_bars(map(encode_bar, engine.state.recent)))
     table = RollingBars.from_bars(
-        [*map(decode_bar, bars[-400:]), *state.recent], max(WINDOW_SECONDS)
+        [*map(decode_bar, bars[-400:]), *state.recent], max(WINDOW_SECONDS), gaps=state.gaps
     )
     table.first_quote = state.first_quote
     if table.end:

@@ -4,6 +4,7 @@ Written from the contract and docs/patterns.md alone and sharing no code with th
 two independent readings of the same words can be compared.
 """
 
+from collections.abc import Sequence
 from functools import cached_property
 
 from app.analysis.records import Quote, Trade
@@ -36,9 +37,14 @@ DETECTORS = (
 class Reference:
     """All that may be said of one ticker's records, in stream order and without duplicates."""
 
-    def __init__(self, records: list[Quote | Trade], ticker: str = "TEST") -> None:
+    def __init__(
+        self,
+        records: list[Quote | Trade],
+        ticker: str = "TEST",
+        gaps: Sequence[tuple[float, float]] = (),
+    ) -> None:
         self.ticker = ticker
-        self.past = Past(records)
+        self.past = Past(records, gaps)
 
     @cached_property
     def sizes(self) -> Sizes:

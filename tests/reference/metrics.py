@@ -44,9 +44,9 @@ class Window:
         return self.past.quotes_in(self.start, self.end)
 
     @property
-    def compared(self) -> range:
-        """Indices of its quotes that have one before them."""
-        return range(max(1, self.quotes.start), max(1, self.quotes.stop))
+    def compared(self) -> list[int]:
+        """Indices of its quotes that are compared with the one before them."""
+        return [index for index in self.quotes if index not in self.past.uncompared]
 
     @property
     def prints(self) -> list[Print]:
@@ -54,30 +54,39 @@ class Window:
         return self.past.prints_in(self.start, self.end)
 
     def first_index(self) -> int:
-        """Index of the quote that stood at its start, else of its first; -1 without quotes."""
-        standing = self.past.standing_index(self.start)
-        return standing if standing >= 0 else (0 if self.quotes else -1)
+        """Index of the quote that what stands at its end is compared with; -1 without quotes.
+
+        It is the one that stood at its start, or the last one in it that is compared with nothing.
+        """
+        standing = self.past.shown_index(self.start)
+        return max([standing, *(self.past.uncompared & {*self.quotes})])
 
 
 @lru_cache(maxsize=8)
-def spans(past: Past, start: float, end: float) -> list[tuple[int, float]]:
-    """Quotes with the time (ms) that each stood inside (start, end]."""
+def spans(past: Past, start: float, end: float, as_of: float) -> list[tuple[int, float]]:
+    """Quotes with the time (ms) that each stood inside (start, end], as known at `as_of`."""
     found: list[tuple[int, float]] = []
     stamps = past.quote_stamps
-    for index in range(max(0, past.standing_index(start)), past.standing_index(end) + 1):
+    for index in range(max(0, past.shown_index(start)), past.shown_index(end) + 1):
         until = stamps[index + 1] if index + 1 < len(stamps) else end
-        stood = min(until, end) - max(stamps[index], start)
-        if stood > 0:
+        first, last = max(stamps[index], start), min(until, end)
+        stood = last - first - lost_ms(past.uncovered(start, as_of), first, last)
+        if stood > 1e-9:
             found.append((index, stood))
     return found
 
 
+def lost_ms(gaps: list[tuple[float, float]], start: float, end: float) -> float:
+    """Return how much of a time lies in gaps."""
+    return sum(max(0.0, min(end, ended) - max(start, begun)) for begun, ended in gaps)
+
+
 def time_weighted(
-    past: Past, start: float, end: float, value_of: Callable[[int], float | None]
+    window: "Window", start: float, end: float, value_of: Callable[[int], float | None]
 ) -> float | None:
     """Mean of what the quotes show, weighed by time; absent values take no time."""
     total = time = 0.0
-    for index, stood in spans(past, start, end):
+    for index, stood in spans(window.past, start, end, window.end):
         value = value_of(index)
         if value is not None:
             total += value * stood
@@ -122,8 +131,11 @@ def _counts(window: Window) -> Part:
 def covered_seconds(window: Window) -> float:
     """Return the seconds of the window after the first quote of all."""
     past = window.past
-    after_first = window.end - past.quote_stamps[0] if past.quotes else 0.0
-    return min(window.seconds, max(0.0, after_first / 1000))
+    if not past.quotes or past.quote_stamps[0] > window.end:
+        return 0.0
+    start = max(float(window.start), past.quote_stamps[0])
+    lost = lost_ms(past.uncovered(start, window.end), start, window.end)
+    return (window.end - start - lost) / 1000
 
 
 def _rate(number: float, window: Window) -> float | None:
@@ -132,7 +144,8 @@ def _rate(number: float, window: Window) -> float | None:
 
 
 def _standing(window: Window) -> Part:
-    quote = window.past.standing(window.end)
+    shown = window.past.shown_index(window.end)
+    quote = window.past.quotes[shown] if shown >= 0 else None
     found: Part = {}
     if quote is None:
         return found
@@ -141,12 +154,13 @@ def _standing(window: Window) -> Part:
         price = price_of(quote, side)
         found[f"{name}_price"] = None if price is None else price / UNITS
         found[f"{name}_size"] = size_of(quote, side)
-    valid = window.past.valid_at(window.end)
-    if valid is not None:
+    index = window.past.valid[shown] if shown >= 0 else None
+    if index is not None:
+        valid = window.past.quotes[index]
         sizes = valid.bid_size + valid.ask_size
         weighed = valid.bid_price * valid.ask_size + valid.ask_price * valid.bid_size
         found["weighted_mid"] = weighed / sizes / UNITS
-        tick = window.past.tick_at(window.end)
+        tick = window.past.ticks[shown]
         if tick is not None:
             found["spread_ticks"] = (valid.ask_price - valid.bid_price) / tick
     return found
@@ -154,7 +168,7 @@ def _standing(window: Window) -> Part:
 
 def _changes(window: Window) -> Part:
     past = window.past
-    first, last = window.first_index(), past.standing_index(window.end)
+    first, last = window.first_index(), past.shown_index(window.end)
     found: Part = {}
     for side in (BID, ASK):
         name = SIDE_NAMES[side]
@@ -184,13 +198,15 @@ def _sizes(window: Window) -> Part:
         def size(index: int, side: int = side) -> float:
             return size_of(past.quotes[index], side)
 
-        found[f"avg_{name}_size"] = time_weighted(past, window.start, end, size)
+        found[f"avg_{name}_size"] = time_weighted(window, window.start, end, size)
         cut = end - math.ceil(window.seconds / 2) * 1000
-        late = time_weighted(past, cut, end, size)
-        early = time_weighted(past, window.start, cut, size)
+        late = time_weighted(window, cut, end, size)
+        early = time_weighted(window, window.start, cut, size)
         words = ("INCREASING", "STABLE", "DECREASING")
         found[f"{name}_size_acceleration"] = _compared(late, early, words)
-    found["queue_imbalance"] = time_weighted(past, window.start, end, lambda i: _imbalance(past, i))
+    found["queue_imbalance"] = time_weighted(
+        window, window.start, end, lambda i: _imbalance(past, i)
+    )
     return found
 
 
@@ -247,17 +263,30 @@ def _spreads(window: Window) -> Part:
             return None
         return 1e4 * value * UNITS / mid_of(past.quotes[valid])
 
-    stood = [spread(index) for index, _ in spans(past, start, end)]
-    known = [value for value in stood if value is not None]
+    known = _stood(window, spread)
     cut = end - math.ceil(window.seconds / 5) * 1000
-    late, early = time_weighted(past, cut, end, spread), time_weighted(past, start, cut, spread)
+    late, early = time_weighted(window, cut, end, spread), time_weighted(window, start, cut, spread)
     return {
-        "avg_spread": time_weighted(past, start, end, spread),
+        "avg_spread": time_weighted(window, start, end, spread),
         "min_spread": min(known, default=None),
         "max_spread": max(known, default=None),
-        "spread_bps": time_weighted(past, start, end, spread_bps),
+        "spread_bps": time_weighted(window, start, end, spread_bps),
         "spread_trend": _compared(late, early, ("WIDENING", "STABLE", "TIGHTENING")),
     }
+
+
+def _stood(window: Window, spread: Callable[[int], float | None]) -> list[float]:
+    """Return the spreads that stood for some time.
+
+    In a second in which a gap begins that ends later, also the one that stood at its beginning.
+    """
+    found: list[float] = []
+    for at in range(window.start, window.end, 1000):
+        seen = [spread(index) for index, _ in spans(window.past, at, at + 1000, window.end)]
+        if any(one is not None for one in seen):
+            then = [spread(index) for index, _ in spans(window.past, at, at + 1000, at + 1000)]
+            found += [one for one in then if one is not None]
+    return found
 
 
 def _flows(window: Window) -> Part:
@@ -287,18 +316,23 @@ def _size_change(before: Quote, quote: Quote, side: int) -> float:
 
 def _moves(window: Window) -> Part:
     past = window.past
-    mids = []
-    for k in range(window.seconds, -1, -1):
-        mid = past.last_mid_at(window.end - k * 1000)
-        if mid is not None:
-            mids.append(mid)
+    seconds = range(window.start, window.end + 1, 1000)
     found: Part = {}
-    if len(mids) >= 2:
-        returns = [math.log(now / was) for was, now in pairwise(mids)]
+    returns = [
+        math.log(now / was)
+        for before, at in pairwise(seconds)
+        if (was := past.last_mid_at(before)) is not None
+        and (now := past.last_mid_at(at)) is not None
+        and not past.is_cut(before, at)
+        and lost_ms(past.uncovered(before, window.end), before, at) < at - before
+    ]
+    if returns:
         found["realized_volatility_bps"] = 1e4 * math.sqrt(sum(r * r for r in returns))
     first = window.first_index()
     valid = past.valid[first] if first >= 0 else None
-    mid_now = past.mid_at(window.end)
+    last = past.shown_index(window.end)
+    standing = past.valid[last] if last >= 0 else None
+    mid_now = None if standing is None else mid_of(past.quotes[standing])
     if valid is not None and mid_now is not None:
         move = abs(mid_now - mid_of(past.quotes[valid])) / UNITS
         found["price_velocity"] = _rate(move, window)

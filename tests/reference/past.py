@@ -2,8 +2,10 @@
 
 import math
 from bisect import bisect_left, bisect_right
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from operator import itemgetter
 
 from app.analysis.records import Quote, Trade
 
@@ -99,10 +101,14 @@ class Stretch:
 
 
 class Past:
-    """One ticker's records in stream order."""
+    """One ticker's records in stream order, and the gaps that its feed declared: (start, end)."""
 
-    def __init__(self, records: list[Quote | Trade]) -> None:
+    def __init__(
+        self, records: list[Quote | Trade], gaps: Sequence[tuple[float, float]] = ()
+    ) -> None:
         self.records = records
+        self.gaps = sorted(gaps, key=itemgetter(1))
+        self.gap_ends = [end for _, end in self.gaps]
         self.quotes: list[Quote] = []
         self.quote_positions: list[int] = []
         for position, record in enumerate(records):
@@ -112,11 +118,31 @@ class Past:
         self.quote_stamps = [quote.stamp for quote in self.quotes]
 
     @cached_property
+    def uncompared(self) -> set[int]:
+        """Quotes that are compared with nothing: the first of all, and the first after each gap."""
+        return {0, *(bisect_left(self.quote_stamps, end) for end in self.gap_ends)}
+
+    def is_cut(self, before: float, at: float) -> bool:
+        """Tell whether a gap ends after a record and at or before an instant."""
+        return bisect_right(self.gap_ends, before) < bisect_right(self.gap_ends, at)
+
+    def uncovered(self, start: float, end: float) -> list[tuple[float, float]]:
+        """Return what of (start, end] lies in gaps that ended by its end, each moment once."""
+        found: list[tuple[float, float]] = []
+        for begun, ended in sorted(gap for gap in self.gaps if gap[1] <= end):
+            begin = max(begun, start, found[-1][1] if found else start)
+            if ended > begin:
+                found.append((begin, ended))
+        return found
+
+    @cached_property
     def valid(self) -> list[int | None]:
         """By quote: the index of the valid quote while it stands."""
         found: list[int | None] = []
         last_valid = None
         for index, quote in enumerate(self.quotes):
+            if index in self.uncompared:
+                last_valid = None
             if is_valid(quote):
                 last_valid = index
             one_sided = quote.bid_size == 0 or quote.ask_size == 0
@@ -144,6 +170,9 @@ class Past:
 
     def _print(self, trade: Trade, position: int, earlier: list[Print]) -> Print:
         index = bisect_left(self.quote_positions, position) - 1
+        if index >= 0 and self.is_cut(self.quote_stamps[index], trade.stamp):
+            index = -1
+        earlier = [one for one in earlier if not self.is_cut(one.stamp, trade.stamp)]
         before = self.quotes[index] if index >= 0 else None
         valid = self.valid[index] if index >= 0 else None
         mid = None if valid is None else mid_of(self.quotes[valid])
@@ -174,14 +203,21 @@ class Past:
         known: tuple[list[int | None], list[int | None]] = ([], [])
         for side in (BID, ASK):
             price = None
-            for quote in self.quotes:
+            for index, quote in enumerate(self.quotes):
+                if index in self.uncompared:
+                    price = None
                 price = price_of(quote, side) or price
                 known[side].append(price)
         return known
 
-    def standing_index(self, at: float) -> int:
+    def shown_index(self, at: float) -> int:
         """Index of the last quote stamped at or before an instant, -1 where there is none."""
         return bisect_right(self.quote_stamps, at) - 1
+
+    def standing_index(self, at: float) -> int:
+        """Return the same, but -1 also where a gap ended since."""
+        index = self.shown_index(at)
+        return index if index >= 0 and not self.is_cut(self.quote_stamps[index], at) else -1
 
     def standing(self, at: float) -> Quote | None:
         """Return the last quote stamped at or before an instant."""
@@ -200,8 +236,10 @@ class Past:
         return None if quote is None else mid_of(quote)
 
     def last_mid_at(self, at: float) -> float | None:
-        """Return the mid last seen by an instant, in units of 1e-8."""
+        """Return the mid last seen by an instant, since the last gap, in units of 1e-8."""
         for index in range(self.standing_index(at), -1, -1):
+            if self.is_cut(self.quote_stamps[index], at):
+                return None
             if is_valid(self.quotes[index]):
                 return mid_of(self.quotes[index])
         return None
@@ -260,23 +298,26 @@ class Past:
 
     @cached_property
     def stretches(self) -> list[Stretch]:
-        """The records cut where 300 s without one put the ticker to sleep."""
-        cuts = [0]
-        for position in range(1, len(self.records)):
-            asleep = ceil_second(self.records[position - 1].stamp) + SLEEP_MS
-            if self.records[position].stamp > asleep:
-                cuts.append(position)
-        ends = [*cuts[1:], len(self.records)]
-        return [
-            Stretch(
-                first,
-                end,
-                ceil_second(self.records[first].stamp),
-                ceil_second(self.records[end - 1].stamp) + SLEEP_MS,
-            )
-            for first, end in zip(cuts, ends, strict=True)
-            if end > first
-        ]
+        """The records cut where 300 s without one put the ticker to sleep, and at each gap's end.
+
+        A gap keeps the ticker awake, or wakes it, as a record does.
+        """
+        found: list[Stretch] = []
+        for stamp, is_record, position in self._marks():
+            if found and not is_record and stamp <= found[-1].sleep:
+                found[-1].sleep = ceil_second(stamp)
+            if not found or not is_record or stamp > found[-1].sleep:
+                found.append(Stretch(position, position, ceil_second(stamp), 0))
+            found[-1].end = position + is_record
+            found[-1].sleep = ceil_second(stamp) + SLEEP_MS
+        return found
+
+    def _marks(self) -> list[tuple[float, bool, int]]:
+        """Return stamp, whether it is a record, and position of all records and ends of gaps."""
+        stamps = [record.stamp for record in self.records]
+        marks = [(stamp, True, position) for position, stamp in enumerate(stamps)]
+        ends = [(end, False, bisect_left(stamps, end)) for end in self.gap_ends]
+        return sorted([*marks, *(mark for mark in ends if mark[2] > 0)])
 
     @cached_property
     def awake_seconds(self) -> list[int]:

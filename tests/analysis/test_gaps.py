@@ -1,0 +1,144 @@
+"""Declared gaps: what the plain definitions say, and what must not matter does not."""
+
+import random
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from app.analysis.gaps import Gap, left_of
+from app.analysis.records import Batch, Quote, Span
+from app.analysis.windows import WINDOWS
+from tests.analysis.laws import Records, Said, differences, ends_of, pieces, restarted
+from tests.analysis.test_engine import metrics_differ, slack_of
+from tests.analysis.test_laws import law
+from tests.builders import quote, second, stream, trade
+from tests.engine_answers import fold
+from tests.reference import Reference
+from tests.strategies import Flavour, flavours
+
+LENGTHS_MS = (0.25, 100.0, 700.0, 1300.0, 5000.0, 20_000.0, 400_000.0)
+feeds = flavours(records=200)
+
+
+def gapped(flavour: Flavour) -> tuple[Records, list[Span]]:
+    """Draw gaps that don't overlap, and leave out what lies inside, at their ends nothing."""
+    records, draw = flavour.stream(), random.Random(flavour.seed)  # noqa: S311 - a test's
+    gaps: list[Span] = []
+    for _ in range(4):
+        start = draw.choice(records).stamp + draw.choice((0.0, 0.0, draw.random() * 1500))
+        end = start + draw.choice(LENGTHS_MS)
+        if all(end < begun or ended < start for begun, ended in gaps):
+            gaps.append((start, end))
+    kept = [it for it in records if not any(start < it.stamp < end for start, end in gaps)]
+    return kept, sorted(gaps)
+
+
+def ends(records: Records) -> list[int]:
+    return ends_of(records)[:900]
+
+
+def at_ends(said: Said, chosen: list[int]) -> Said:
+    """Keep what was said at some ends; events are those of the whole feed."""
+    windows = {end: said.windows[end] for end in chosen if end in said.windows}
+    return Said([], windows, {end: said.behaviors[end] for end in windows})
+
+
+@given(feeds)
+@law
+def test_windows_are_those_of_the_plain_definitions(flavour: Flavour) -> None:
+    records, gaps = gapped(flavour)
+    reference = Reference(records, gaps=gaps)
+    chosen = set(random.Random(flavour.seed).sample(ends(records), min(40, len(ends(records)))))  # noqa: S311
+    found: list[str] = []
+    for result in fold(records, ends(records), gaps=gaps):
+        if result.as_of in chosen:
+            found += metrics_differ(result, reference, slack_of(records))
+
+    assert found == []
+
+
+@given(feeds)
+@law
+def test_neither_steps_nor_restarts_matter(flavour: Flavour) -> None:
+    records, gaps = gapped(flavour)
+    every = ends(records)
+    one = restarted(records, every, set(), gaps)
+    restarts = set(random.Random(flavour.seed).sample(every, min(25, len(every))))  # noqa: S311
+
+    assert differences(one, restarted(records, every, restarts, gaps)) == []
+    seventh = every[6::7]
+    steps = restarted(records, seventh, set(), gaps)
+    assert differences(at_ends(one, seventh), at_ends(steps, seventh)) == []
+
+
+@given(feeds)
+@law
+def test_a_gap_that_is_declared_twice_or_in_parts_covers_the_same(flavour: Flavour) -> None:
+    records, gaps = gapped(flavour)
+    again = [(max(start, end - 50.0), end) for start, end in gaps for _ in range(2)]
+    twice = sorted([*gaps, *again], key=lambda gap: (gap[1], gap[0]))
+    every = ends(records)
+
+    one = restarted(records, every, set(), gaps)
+    assert differences(one, restarted(records, every, set(), twice)) == []
+
+
+def covered(records: Records, gaps: list[Span], until: int) -> dict[str, float]:
+    result = [*fold(records, range(second(1), second(until) + 1, 1000), gaps=gaps)][-1]
+    return {name: float(result.metrics[name]["covered_seconds"]) for name in WINDOWS}
+
+
+@pytest.mark.parametrize(("start", "end"), [(20, 21), (20.5, 29.5), (20.25, 20.75), (19.99, 25)])
+def test_covered_time_is_exact(start: float, end: float) -> None:
+    at = [n / 4 for n in range(160) if not start < n / 4 < end]
+    records = stream(*(quote(at=it, bid_size=100 + round(it)) for it in at))
+
+    found = covered(records, [(second(start), second(end))], 30)
+
+    inside = max(0.0, end - max(start, 20))
+    assert found["10s"] == pytest.approx(10 - inside, abs=1e-9)
+    assert found["5min"] == pytest.approx(30 - (end - start), abs=1e-9)
+
+
+def test_a_print_after_a_gap_has_no_quote_before_it_and_no_print() -> None:
+    records = stream(
+        quote(at=0.5, bid=10.0, ask=10.02),
+        trade(at=1.5, price=10.0),
+        trade(at=5.5, price=10.01),
+        trade(at=5.6, price=10.02),
+        quote(at=6.5, bid=10.0, ask=10.02),
+        trade(at=6.7, price=10.02),
+    )
+    result = [*fold(records, range(second(1), second(8), 1000), gaps=[(second(2), second(5.5))])][
+        -1
+    ]
+
+    ten = result.metrics["10s"]
+    assert ten["sell_volume"] == 100
+    assert ten["unsigned_volume"] == 100
+    assert ten["buy_volume"] == 200
+    assert ten["inside_volume"] == 0
+
+
+def test_gaps_before_the_first_record_are_none() -> None:
+    records: list[Quote] = [quote(at=5)]
+    [(batch, end)] = pieces(records, [second(6)], gaps=[(second(1), second(3))])
+
+    assert isinstance(batch, Batch)
+    [result] = fold(records, [end], gaps=batch.gaps)
+    assert result.quality["10s"] == {}
+
+
+@given(st.lists(st.tuples(st.integers(0, 30), st.integers(1, 10)), max_size=6), st.integers(0, 30))
+def test_what_is_left_of_a_time_lies_in_no_gap(spans: list[tuple[int, int]], start: int) -> None:
+    gaps = [Gap(float(at), float(at + length)) for at, length in spans]
+
+    parts = left_of(gaps, float(start), start + 8.0)
+
+    def is_lost(moment: float) -> bool:
+        return any(gap.start < moment < gap.end for gap in gaps)
+
+    moments = [start + 0.5 + n for n in range(8)]
+    inside = [m for m in moments if any(begun < m < ended for begun, ended in parts)]
+    assert inside == [m for m in moments if not is_lost(m)]
