@@ -6,7 +6,7 @@ leaves tapes that can be read ([decision 26](docs/decisions/0026-recorded-tapes.
 
 import time
 from collections import Counter, deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -201,23 +201,30 @@ def read_end(folder: Path, ticker: str, kind: str, span_ms: float) -> TapeEnd:
     Raises `TapeError`.
     """
     files = files_of(folder, ticker, kind)[-2:]
-    parts: deque[Sequence[str]] = deque()
+    parts: deque[tuple[float, bytes]] = deque()
     try:
         for path in files:
             for text in whole_members(path):
-                _add_part(parts, text.decode(), span_ms)
+                _add_part(parts, text, span_ms)
         written_ms = files[-1].stat().st_mtime * 1000 if files else 0.0
+        rows = Counter(row for _, text in parts for row in _rows_in(text))
+        return TapeEnd(rows, max(map(stamp_of, rows), default=0.0), written_ms)
     except (OSError, UnicodeDecodeError, ValueError) as error:
         raise TapeError(f"{folder}: the tapes of {ticker} can't be read: {error}") from error
-    rows = Counter(row for part in parts for row in part)
-    return TapeEnd(rows, max(map(stamp_of, rows), default=0.0), written_ms)
 
 
-def _add_part(parts: deque[Sequence[str]], text: str, span_ms: float) -> None:
-    """Add a member's rows, which are in order, and drop the parts that are too old by now."""
-    rows = [row for row in text.splitlines() if not row.startswith("ts_ms")]
-    if not rows:
-        return
-    parts.append(rows)
-    while stamp_of(parts[0][-1]) < stamp_of(rows[-1]) - span_ms:
-        parts.popleft()
+def _add_part(parts: deque[tuple[float, bytes]], text: bytes, span_ms: float) -> None:
+    """Add a member by its last stamp, and drop those that are too old by now."""
+    last = text.rstrip(b"\n").rpartition(b"\n")[2].decode()
+    if not _is_header(last):
+        parts.append((stamp_of(last), text))
+        while parts[0][0] < parts[-1][0] - span_ms:
+            parts.popleft()
+
+
+def _rows_in(text: bytes) -> list[str]:
+    return [row for row in text.decode().splitlines() if not _is_header(row)]
+
+
+def _is_header(row: str) -> bool:
+    return row.startswith("ts_ms")

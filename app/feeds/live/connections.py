@@ -6,6 +6,7 @@ What arrives goes to a `Receiver`, which is also told between which times nothin
 import asyncio
 import random
 import time
+from collections import Counter
 from collections.abc import Callable
 from contextlib import aclosing
 from typing import Protocol
@@ -46,6 +47,7 @@ class _Connection:
         self.opened_at = time.monotonic()
         self.heard_ms: float | None = None
         self.ended_ms = 0.0
+        self.counts = venue.counts
         self._venue = venue
         self._receiver = receiver
         self._polled_at = self.opened_at
@@ -137,6 +139,7 @@ class Connections:
     def __init__(self, make: Callable[[], Venue], receiver: Receiver) -> None:
         self._make, self._receiver = make, receiver
         self._open: list[_Connection] = []
+        self._past_counts: Counter[str] = Counter()
         self._lost_from_ms: float | None = None
         self._pause_seconds = 0.0
         self._lifetime_seconds: float | None = None
@@ -146,6 +149,11 @@ class Connections:
         """Return when the connection was last heard of; None if none stands."""
         one = self._open[0] if self._open else None
         return None if one is None or one.has_ended else one.heard_ms
+
+    @property
+    def counts(self) -> Counter[str]:
+        """Return what the adapters left out, by reason."""
+        return sum((Counter(one.counts) for one in self._open), self._past_counts)
 
     async def run(self) -> None:
         """Keep a connection until this is cancelled.
@@ -166,6 +174,11 @@ class Connections:
         connection = _Connection(venue, self._receiver, holds_back=holds_back)
         self._open.append(connection)
         return connection
+
+    def _close(self, connection: _Connection) -> None:
+        """Count what a connection left out, and forget it."""
+        self._open.remove(connection)
+        self._past_counts.update(connection.counts)
 
     def _begin(self, at_ms: float) -> None:
         log.info("connected", **_seconds_lost(self._lost_from_ms, at_ms))
@@ -205,10 +218,10 @@ class Connections:
                     break
             await asyncio.gather(connection.watch(), successor.watch())
         if successor.has_ended or not successor.has_stood:
-            self._open.remove(successor)
+            self._close(successor)
             log.warning("connection not replaced", error=str(await successor.end()))
             return None
-        self._open.remove(connection)
+        self._close(connection)
         await connection.end()
         successor.take_over()
         log.info("connection replaced")
@@ -216,7 +229,7 @@ class Connections:
 
     async def _note_end(self, connection: _Connection) -> None:
         """Note since when nothing arrives, and wait before the next attempt."""
-        self._open.remove(connection)
+        self._close(connection)
         error = await connection.end()
         if connection.has_stood:
             is_complete = isinstance(error, FeedInterrupted) and error.is_complete

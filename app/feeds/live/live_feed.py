@@ -68,7 +68,7 @@ class LiveFeed:
     @property
     def counts(self) -> Counter[str]:
         """Return what was left out, by reason."""
-        return sum((order.counts for order in self._order.values()), Counter[str]())
+        return sum((order.counts for order in self._order.values()), self._connections.counts)
 
     async def run(self, stop: asyncio.Event) -> None:
         """Publish until `stop` is set.

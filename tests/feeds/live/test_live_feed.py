@@ -27,6 +27,8 @@ from tests.venues.market import BestQuote, Event
 from tests.venues.server import Venue as Server
 
 KEYS = Keys()
+UNDER_WAY_MS = 100.0
+"""How long a frame may be under way on a busy machine: bounds can't be known closer."""
 Member = dict[str, Any]
 
 
@@ -233,8 +235,8 @@ def test_a_lost_connection_is_a_gap_with_right_bounds(
     under_way = [event for event in venue.sent if truth(event) not in contents]
     lost = [event.at_ns / 1e6 for event in (*under_way, *venue.missed)]
     assert gap["reason"] == "disconnected"
-    assert lost[0] - 1000 <= gap["from"] <= lost[0] + 1
-    assert lost[-1] - 1 <= gap["to"] <= lost[-1] + 1000
+    assert lost[0] - 1000 <= gap["from"] <= lost[0] + UNDER_WAY_MS
+    assert lost[-1] - UNDER_WAY_MS <= gap["to"] <= lost[-1] + 1000
     # The quotes that stood when it subscribed are told beside.
     assert len(contents) == len(venue.sent) - len(under_way) + 2 * len(standing)
 
@@ -319,13 +321,14 @@ def test_a_frame_that_is_not_as_documented_is_counted_and_stops_nothing(
     start_feed: StartFeed, redis_client: redis.Redis
 ) -> None:
     with KrakenVenue("BTC/USD") as venue:
-        start_feed(Kraken, "BTC/USD", venue)
+        running = start_feed(Kraken, "BTC/USD", venue)
         venue.wait_subscribed()
         venue.send_raw("no JSON", '{"channel":"ticker","data":[{"symbol":"OTHER"}]}')
         venue.burst(10)
         wait_published(redis_client, "BTC/USD", 11)
 
     assert venue.connection_count == 1
+    assert running.feed.counts["not_understood"] == 2
     assert gaps(redis_client, "BTC/USD") == []
 
 
@@ -411,5 +414,5 @@ def test_gaps_are_on_the_venues_clock(start_feed: StartFeed, redis_client: redis
 
     [gap] = gaps(redis_client, "BTC/USD")
     lost = [event.at_ns / 1e6 for event in venue.missed]
-    assert lost[0] - 1000 <= gap["from"] <= lost[0] + 1
-    assert lost[-1] - 1 <= gap["to"] <= lost[-1] + 1000
+    assert lost[0] - 1000 <= gap["from"] <= lost[0] + UNDER_WAY_MS
+    assert lost[-1] - UNDER_WAY_MS <= gap["to"] <= lost[-1] + 1000
