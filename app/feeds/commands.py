@@ -34,7 +34,7 @@ from app.feeds.simulate import (
     write_tape,
 )
 from app.feeds.simulation import Label
-from app.feeds.stop_signals import stop_on_signals
+from app.feeds.stopping import stop_on_signals
 from app.feeds.tape import Tape
 from app.feeds.tape_clock import stamps_option
 from app.storage.keys import Keys

@@ -4,11 +4,15 @@ Files grow by a whole gzip member every few seconds (`gzip_members.py`), so that
 leaves tapes that can be read ([decision 26](docs/decisions/0026-recorded-tapes.md)).
 """
 
+import math
+import os
 import time
 from collections import Counter, deque
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from operator import itemgetter
 from pathlib import Path
 
 import structlog
@@ -41,8 +45,9 @@ class _OpenFile:
 class TapeRecorder:
     """Writes records into tapes; rows that the disk does not take wait for the next attempt.
 
-    With `declares_restarts`, a tape that goes on gets a gap from its last row to the first record:
-    a feed that was away missed what came between.
+    With `declares_restarts`, a tape that goes on gets a gap from its last row to the first record,
+    unless it was complete up to the gap that the feed itself declares: a recorder that was killed
+    had records that it did not write.
     """
 
     def __init__(self, folder: Path, *, declares_restarts: bool = True) -> None:
@@ -55,6 +60,7 @@ class TapeRecorder:
         self._gaps: dict[Path, list[str]] = {}
         self._declares_restarts = declares_restarts
         self._begun: set[str] = set()
+        self._gap_starts: dict[str, float] = {}
         self._write_at = time.monotonic() + WRITE_SECONDS
         self._is_refused = False
         self.recorded_count = 0
@@ -79,12 +85,17 @@ class TapeRecorder:
 
     def add_gap(self, ticker: str, from_ms: float, to_ms: float, reason: str) -> None:
         """Queue a declared gap for the next write, in the file of the day in which it ends."""
+        if ticker not in self._begun:
+            self._gap_starts[ticker] = min(from_ms, self._gap_starts.get(ticker, from_ms))
         path = gaps_path(self._folder, ticker, int(to_ms // DAY_MS))
         self._gaps.setdefault(path, []).append(gap_row(from_ms, to_ms, reason))
 
     def _declare_restart(self, ticker: str, first_ms: float) -> None:
-        newest_ms = max(read_end(self._folder, ticker, kind, 0.0).newest_ms for kind in KINDS)
-        if 0 < newest_ms < first_ms:
+        ends = [read_end(self._folder, ticker, kind, 0.0) for kind in KINDS]
+        newest_ms = max(end.newest_ms for end in ends)
+        complete_ms = max(end.written_ms for end in ends)
+        is_declared = self._gap_starts.get(ticker, math.inf) <= complete_ms
+        if 0 < newest_ms < first_ms and not is_declared:
             self.add_gap(ticker, newest_ms, first_ms, "resumed")
 
     def flush(self) -> None:
@@ -111,7 +122,19 @@ class TapeRecorder:
         if self._is_refused:
             log.info("tapes are written again")
         self._is_refused = False
+        if self._declares_restarts:
+            self._note_complete()
         return True
+
+    def _note_complete(self) -> None:
+        """Keep as the time of the newest files that the tapes are complete until now."""
+        newest = {
+            (ticker, kind): opened
+            for (ticker, kind, _), opened in sorted(self._files.items(), key=itemgetter(0))
+        }
+        for opened in newest.values():
+            with suppress(FileNotFoundError):
+                os.utime(opened.file.path)
 
     def _write_rows(self, key: tuple[str, str, int], opened: _OpenFile) -> None:
         if opened.rows:

@@ -9,7 +9,7 @@ from app.core.errors import BadTicker, TapeError
 from app.core.settings import settings
 from app.core.tickers import parse_ticker
 from app.feeds.record_redis import record_tickers
-from app.feeds.stop_signals import stop_on_signals
+from app.feeds.stopping import stop_on_signals
 from app.storage.redis_client import connect
 
 

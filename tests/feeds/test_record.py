@@ -121,6 +121,36 @@ def test_a_live_tape_that_goes_on_declares_what_was_missed(tmp_path: Path) -> No
     assert not (tmp_path / "QQQ_2025-01-01.gaps.csv").exists()
 
 
+@pytest.mark.parametrize(("complete_ms", "is_declared"), [(500, True), (-500, False)])
+def test_a_live_tape_needs_no_other_gap_than_the_feeds_where_it_was_complete_until_then(
+    tmp_path: Path, complete_ms: float, *, is_declared: bool
+) -> None:
+    first = TapeRecorder(tmp_path)
+    first.add("SPY", quote_member(NEW_YEAR_MS, 1))
+    first.close()
+    gap = (NEW_YEAR_MS + 3000, NEW_YEAR_MS + 9000, "resumed")
+    age_tape(tmp_path, gap[0] + complete_ms)
+
+    second = TapeRecorder(tmp_path)
+    second.add_gap("SPY", *gap)
+    second.add("SPY", quote_member(gap[1], 2))
+    second.close()
+
+    own = [] if is_declared else [(NEW_YEAR_MS, gap[1], "resumed")]
+    assert gaps_of(tmp_path, "SPY_2025-01-01") == [gap, *own]
+
+
+def test_a_live_tape_is_known_to_be_complete_while_its_ticker_is_quiet(tmp_path: Path) -> None:
+    recorder = TapeRecorder(tmp_path)
+    recorder.add("SPY", quote_member(NEW_YEAR_MS, 1))
+    recorder.write()
+    age_tape(tmp_path, NEW_YEAR_MS)
+    recorder.write()
+
+    (path,) = tmp_path.iterdir()
+    assert path.stat().st_mtime * 1000 > NEW_YEAR_MS + DAY_MS
+
+
 @pytest.mark.parametrize("cut", [1, 7, 25])
 def test_a_torn_end_is_left_out_and_then_written_over(tmp_path: Path, cut: int) -> None:
     file = tmp_path / "SPY_2025-01-01.quotes.csv.gz"

@@ -67,7 +67,7 @@ def test_what_a_venue_refuses_at_the_start_ends_make_run_with_its_code(
 
     assert code == 78
     said = run.said()
-    assert "feed can't run: Error: kraken:BTC/USD,FOO/USD: Currency pair not supported" in said
+    assert "feed can't run: Error: kraken has no symbol 'FOO/USD'" in said
     assert "starting it again" not in said
     assert "Traceback" not in said
 
@@ -75,7 +75,7 @@ def test_what_a_venue_refuses_at_the_start_ends_make_run_with_its_code(
 @pytest.mark.parametrize(
     ("asked", "settings", "code", "line"),
     [
-        ("kraken:FOO/USD", {}, 78, "kraken:FOO/USD: Currency pair not supported FOO/USD"),
+        ("kraken:FOO/USD", {}, 78, "kraken has no symbol 'FOO/USD'"),
         ("kracken:BTC/USD", {}, 78, "there is no live source 'kracken'; sources: kraken, "),
         ("kraken", {}, 78, "'kraken' names no ticker: write it as in kraken:BTC/USD,ETH/USD"),
         (

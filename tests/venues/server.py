@@ -67,6 +67,7 @@ class Client:
         self.trades: set[str] = set()
         self.is_authenticated = False
         self.is_silent = False
+        self.is_stalled = False
         self.sequence = 0
         self._outgoing: asyncio.Queue[tuple[float, Frame]] = asyncio.Queue()
         self._last_due = 0.0
@@ -100,7 +101,7 @@ class Client:
 
     def stall(self) -> None:
         """Neither read nor write any more; the connection stays open."""
-        self.is_silent = True
+        self.is_silent = self.is_stalled = True
         self.connection.transport.pause_reading()
 
     def kill(self) -> None:
@@ -330,7 +331,7 @@ class Venue:
             action(client)
 
     async def _close_all(self) -> None:
-        await asyncio.gather(*(client.close() for client in self.clients))
+        await asyncio.gather(*(client.close() for client in self.clients if not client.is_stalled))
 
     def _admit(self, client: Client) -> asyncio.Task[None]:
         """Note a connection, greet it, and return the task that sends to it."""
