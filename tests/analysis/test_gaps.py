@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from app.analysis.engine import Engine
 from app.analysis.gaps import Gap, left_of
 from app.analysis.records import Batch, Quote, Span
 from app.analysis.windows import WINDOWS
@@ -119,6 +120,18 @@ def test_a_print_after_a_gap_has_no_quote_before_it_and_no_print() -> None:
     assert ten["unsigned_volume"] == 100
     assert ten["buy_volume"] == 200
     assert ten["inside_volume"] == 0
+
+
+def test_trimmed_records_that_are_found_twice_are_one_gap() -> None:
+    engine = Engine.new("TEST")
+    engine.advance(Batch([quote(at=0.5)], []), second(5))
+
+    for end in (8, 8, 10):
+        engine.skip_gap(float(second(end)))
+    result = engine.advance(Batch([quote(at=10)], []), second(12))
+
+    assert result.quality["10s"]["gaps"] == [[second(5), second(8)], [second(8), second(10)]]
+    assert result.metrics["10s"]["covered_seconds"] == pytest.approx(5)
 
 
 def test_gaps_before_the_first_record_are_none() -> None:
