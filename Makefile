@@ -29,7 +29,8 @@ $(COMPILED): $(STAMP) packaging/compile.py $(wildcard app/analysis/*.py app/anal
 
 # exec: with no shell in between the run ends when make is killed.
 run: $(COMPILED)
-	@exec $(BIN)/python -m app.operations.supervisor --end-with-parent
+	@case "$$ORDERFLOW_FEED" in *:*) $(BIN)/python packaging/feed_extras.py || exit 1;; esac; \
+		exec $(BIN)/python -m app.operations.supervisor --end-with-parent
 
 # What computes, two at a time; what starts processes and mostly waits for them, three at a time; then
 # alone what looks at the time: fault plans and what others wrote.

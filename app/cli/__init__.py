@@ -15,7 +15,7 @@ COMMANDS: Mapping[str, str] = {
     "answers": "app.cli.show_answer:answers",
     "ask": "app.cli.ask_status:ask",
     "capacity": "app.operations.capacity:capacity",
-    "feed": "app.feeds.commands:feed",
+    "feed": "app.feeds.group:feed",
     "figures": "app.evaluation.figures.command:figures",
     "scorecard": "app.evaluation.scorecard.command:scorecard",
     "status": "app.cli.ask_status:show_status",

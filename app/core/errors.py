@@ -8,6 +8,8 @@ OrderFlowError
 ├── BadHistory              a text is not a history of 10 s to 1 h
 ├── BadMoment               a text is not a moment of the last hour
 ├── BadQuestion             another argument is not accepted; lists what is
+├── FeedRefused             a venue refuses what a live feed asks for; trying again is no use
+├── FeedInterrupted         a venue's connection ended, or is silent; it is opened again
 ├── StoreUnavailable        Redis does not answer
 ├── StateOvertaken          another worker advanced the ticker since its state was read
 ├── StateUnreadable         what is stored as a ticker's state can't be decoded
@@ -57,6 +59,21 @@ class BadMoment(OrderFlowError):
 
 class BadQuestion(OrderFlowError):
     """Raised when an argument is not accepted."""
+
+
+class FeedRefused(OrderFlowError):
+    """Raised when a venue refuses a key, a symbol or a number of them: trying again is no use."""
+
+
+class FeedInterrupted(OrderFlowError):
+    """Raised when a venue's connection ended, or is silent for longer than the venue ever is.
+
+    `is_complete` where all that the venue had sent before has arrived: the venue said goodbye.
+    """
+
+    def __init__(self, message: str, *, is_complete: bool = False) -> None:
+        super().__init__(message)
+        self.is_complete = is_complete
 
 
 class ArgumentsRefused(OrderFlowError):

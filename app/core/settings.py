@@ -18,6 +18,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from app.core.arguments import INTERVAL_SECONDS, PORTS, RETENTION_SECONDS
 from app.core.calendar_setting import CalendarRule, calendar_names, parse_calendars
 from app.core.errors import SettingError
+from app.core.feed_url import check_feed_url
 from app.core.loopback import loopback
 from app.core.redis_url import (
     as_kombu_url,
@@ -79,6 +80,7 @@ class Settings(BaseSettings):
     traced_ticks: int = Field(20, ge=0, le=1000, validation_alias=_env("ORDERFLOW_TRACED_TICKS"))
     calendars_given: str | None = Field(None, validation_alias=_env("ORDERFLOW_CALENDARS"))
     feed: str = Field("simulate", validation_alias=_env("ORDERFLOW_FEED"))
+    feed_url_given: SecretStr | None = Field(None, validation_alias=_env("ORDERFLOW_FEED_URL"))
     broker_url_given: SecretStr | None = Field(None, validation_alias=_env("ORDERFLOW_BROKER_URL"))
     cluster: bool = Field(default=False, validation_alias=_env("ORDERFLOW_CLUSTER"))
     mcp_host: str = Field(default_factory=loopback, validation_alias=_env("ORDERFLOW_MCP_HOST"))
@@ -132,6 +134,13 @@ class Settings(BaseSettings):
             check_broker_url(url.get_secret_value())
         return url
 
+    @field_validator("feed_url_given")
+    @classmethod
+    def _check_feed_url(cls, url: SecretStr | None) -> SecretStr | None:
+        if url is not None:
+            check_feed_url(url.get_secret_value())
+        return url
+
     @field_validator("calendars_given")
     @classmethod
     def _check_calendars(cls, text: str | None) -> str | None:
@@ -142,6 +151,11 @@ class Settings(BaseSettings):
     def calendars(self) -> tuple[CalendarRule, ...]:
         """Return which tickers have which calendar, beside the usual ones."""
         return parse_calendars(self.calendars_given or "")
+
+    @property
+    def feed_url(self) -> str | None:
+        """Return the address that replaces a venue's own; it may hold a password: never log it."""
+        return None if self.feed_url_given is None else self.feed_url_given.get_secret_value()
 
     @property
     def redis_url(self) -> str:
@@ -214,6 +228,7 @@ _URL_RULES = "with an address and known options; special characters of a passwor
 _ALLOWED = {
     "REDIS_URL": f"redis://, rediss:// or unix:// {_URL_RULES}",
     "REDIS_PASSWORD": "any text in UTF-8",
+    "ORDERFLOW_FEED_URL": "ws:// or wss:// with a host; HOST:PORT for databento",
     "REDIS_HOST": "a host's name or address, without port, user or path",
     "ORDERFLOW_CALENDARS": "PATTERN=CALENDAR, separated by spaces, such as ES*=CMES; calendars: "
     + ", ".join(calendar_names()),

@@ -25,6 +25,7 @@ from app.core.arguments import INTERVAL_SECONDS, Seconds
 from app.core.errors import OrderFlowError
 from app.core.settings import settings
 from app.core.tickers import parse_ticker
+from app.feeds.formats import format_option
 from app.feeds.tape import Tape
 from app.feeds.tape_clock import read_usable_tape, stamps_option
 from app.storage.session_calendars import hours_of
@@ -152,7 +153,7 @@ _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 
 
 @click.command()
-@click.option("--quotes", type=_FILE, required=True, help="Tape of quotes, .csv or .csv.gz.")
+@click.option("--quotes", type=_FILE, required=True, help="Tape: quotes, .csv or .csv.gz.")
 @click.option("--trades", type=_FILE, help="Tape of trades.")
 @click.option("--ticker", required=True, help="Name that the results carry.")
 @click.option("--out", type=click.Path(file_okay=False, path_type=Path), required=True)
@@ -168,6 +169,7 @@ _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
     help="Write what the tool would have answered, every so many seconds.",
 )
 @stamps_option
+@format_option
 def analyze(  # noqa: PLR0913, PLR0917 - one parameter an option
     quotes: Path,
     trades: Path | None,
@@ -177,6 +179,7 @@ def analyze(  # noqa: PLR0913, PLR0917 - one parameter an option
     interval: int,
     answers: int | None,
     stamps: str | None,
+    form: str | None,
 ) -> None:
     """Analyse a tape, without Redis, as the ticks would have; answers use a private one.
 
@@ -184,7 +187,7 @@ def analyze(  # noqa: PLR0913, PLR0917 - one parameter an option
     """
     try:
         name = parse_ticker(ticker)
-        tape = read_usable_tape(quotes, trades, shift_ms, stamps)
+        tape = read_usable_tape(quotes, trades, shift_ms, stamps, form, ticker)
         hours = hours_of(name, settings().calendars)
         ticks = analyze_tape(name, tape, out, interval * SECOND_MS, hours)
         if answers is not None:

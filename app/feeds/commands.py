@@ -1,11 +1,9 @@
 """`orderflow feed`: publish records to Redis as a broker does."""
 
-import signal
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from pathlib import Path
 from threading import Event
-from types import FrameType
 from typing import Any
 
 import click
@@ -21,6 +19,7 @@ from app.core.outage_log import OutageLog
 from app.core.refusals import is_unavailable
 from app.core.settings import Settings, settings
 from app.core.tickers import parse_tickers
+from app.feeds.formats import format_option
 from app.feeds.publish import Backoff, RecordPublisher, ScheduledRecord, log, publish_when_due
 from app.feeds.replay import Replay, ReplayPass, find_tapes, read_tapes
 from app.feeds.simulate import (
@@ -35,6 +34,7 @@ from app.feeds.simulate import (
     write_tape,
 )
 from app.feeds.simulation import Label
+from app.feeds.stopping import stop_on_signals
 from app.feeds.tape import Tape
 from app.feeds.tape_clock import stamps_option
 from app.storage.keys import Keys
@@ -45,7 +45,7 @@ TAPE_SECONDS = 3600
 
 @click.group()
 def feed() -> None:
-    """Publish records, as a broker would."""
+    """Publish records, as a broker would; `app/feeds/group.py` adds others."""
 
 
 @feed.command()
@@ -54,7 +54,7 @@ def feed() -> None:
 )
 @click.option(
     "--ticker",
-    help="Name of the one tape's ticker; else the file's name up to its first _ or .quotes.",
+    help="Name of the one tape's ticker, or of one in a file of several; else as the file has it.",
 )
 @click.option(
     "--speed",
@@ -65,16 +65,24 @@ def feed() -> None:
 )
 @click.option("--loop", is_flag=True, help="Begin again at the end, with a new shift; seq goes on.")
 @stamps_option
-def replay(
-    files: tuple[Path, ...], ticker: str | None, speed: float, stamps: str | None, *, loop: bool
+@format_option
+def replay(  # noqa: PLR0913 - click hands over each option
+    files: tuple[Path, ...],
+    ticker: str | None,
+    speed: float,
+    stamps: str | None,
+    form: str | None,
+    *,
+    loop: bool,
 ) -> None:
     """Publish tapes as if they happened now.
 
-    Each FILE is NAME.quotes.csv[.gz]; NAME.trades.csv[.gz] beside it is played along. Stamps are
-    shifted by a whole number of seconds, which is printed as shift_ms=N.
+    Each FILE is NAME.quotes.csv[.gz]; NAME.trades.csv[.gz] beside it is played along. Databento's
+    .dbn[.zst] files are read as they are. Stamps are shifted by a whole number of seconds, which
+    is printed as shift_ms=N.
     """
     try:
-        tapes = read_tapes(find_tapes(files, ticker), stamps)
+        tapes = read_tapes(find_tapes(files, ticker, form), stamps)
     except (TapeError, BadTicker) as error:
         raise click.ClickException(str(error)) from error
     for name, tape in tapes.items():
@@ -89,7 +97,7 @@ def _publish_replay(tapes: dict[str, Tape], *, speed: float, loop: bool) -> None
     config = settings()
     logs.set_up(config)
     total = None if loop else sum(len(tape.records) for tape in tapes.values())
-    with _stop_on_signals() as stop, connect(config) as redis, _progress(total) as bar:
+    with stop_on_signals() as stop, connect(config) as redis, _progress(total) as bar:
         publisher = RecordPublisher(redis, config)
         publisher.describe_feed("replayed", tapes)
         stream = Replay(now_ms, _echo_pass, speed, loop).scheduled_records(tapes)
@@ -187,7 +195,7 @@ def _simulate_live(  # noqa: PLR0913 - the options
 ) -> None:
     config = settings()
     logs.set_up(config)
-    with _stop_on_signals() as stop, connect(config) as redis:
+    with stop_on_signals() as stop, connect(config) as redis:
         publisher = RecordPublisher(redis, config)
         publisher.describe_feed("simulated", names)
         starts = _start_times(redis, config, names, backfill_seconds, stop)
@@ -243,24 +251,6 @@ def _write_tapes(folder: Path, simulations: list[TickerSimulation]) -> None:
     click.echo(
         f"wrote {len(simulations)} tapes and {sum(map(len, labels.values()))} labels to {folder}"
     )
-
-
-@contextmanager
-def _stop_on_signals() -> Iterator[Event]:
-    """Turn Ctrl-C and SIGTERM into an event, so that the current batch is finished first."""
-    stop = Event()
-
-    def request_stop(_number: int, _frame: FrameType | None) -> None:
-        stop.set()
-
-    previous = {
-        number: signal.signal(number, request_stop) for number in (signal.SIGINT, signal.SIGTERM)
-    }
-    try:
-        yield stop
-    finally:
-        for number, handler in previous.items():
-            signal.signal(number, handler)
 
 
 def _progress(total: int | None) -> "tqdm[Any]":

@@ -44,7 +44,7 @@ class QuoteMember(msgspec.Struct):
     bid_size: float
     ask_price: float
     ask_size: float
-    seq: int
+    seq: int = 0
 
 
 class TradeMember(msgspec.Struct):
@@ -54,7 +54,7 @@ class TradeMember(msgspec.Struct):
     price: float
     size: float
     aggressor: str | None
-    seq: int
+    seq: int = 0
 
 
 class GapMember(msgspec.Struct, rename={"from_ms": "from", "to_ms": "to"}):

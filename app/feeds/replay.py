@@ -11,6 +11,7 @@ from urllib.parse import unquote
 
 from app.core.errors import TapeError
 from app.core.tickers import parse_ticker
+from app.feeds.formats import CSV, FORMATS, format_of
 from app.feeds.publish import ScheduledRecord
 from app.feeds.tape import Tape
 from app.feeds.tape_clock import read_usable_tape
@@ -25,6 +26,9 @@ class TapeFiles:
     ticker: str
     quotes: Path
     trades: Path | None
+    form: str = CSV
+    name: str | None = None
+    """The ticker's name in the files, where they are of another's format."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,25 +41,46 @@ class ReplayPass:
     records: int
 
 
-def find_tapes(paths: Iterable[Path], ticker: str | None = None) -> list[TapeFiles]:
-    """Pair each file of quotes with the trades beside it; the file name gives the ticker.
+def find_tapes(
+    paths: Iterable[Path], ticker: str | None = None, form: str | None = None
+) -> list[TapeFiles]:
+    """Pair each file of quotes with the trades beside it; the file names the ticker, or its name.
+
+    `ticker` names the one tape's, or chooses one of those in a file. `form` is the files' format,
+    if it was given.
 
     Raises `TapeError` unless that gives one tape per ticker.
     """
-    quotes = list(dict.fromkeys(_quotes_path(path) for path in paths))
-    if ticker is not None and len(quotes) > 1:
-        raise TapeError(
-            f"one ticker, {ticker}, is named for {len(quotes)} tapes; allowed is one tape"
-        )
+    found = list(dict.fromkeys(one for path in paths for one in _tapes_of(path, form)))
+    if ticker is not None:
+        chosen = [one for one in found if one.name == ticker] or found
+        if len(chosen) > 1:
+            raise TapeError(
+                f"one ticker, {ticker}, is named for {len(found)} tapes; allowed is one tape"
+            )
+        return [replace(one, ticker=parse_ticker(ticker)) for one in chosen]
     tapes: dict[str, TapeFiles] = {}
-    for path in quotes:
-        name = parse_ticker(ticker or _ticker_of(path))
+    for one in found:
+        name = parse_ticker(one.ticker)
         if name in tapes:
             raise TapeError(
-                f"{tapes[name].quotes} and {path} are both of {name}; allowed is one tape a ticker"
+                f"{tapes[name].quotes} and {one.quotes} are both of {name}; "
+                "allowed is one tape a ticker"
             )
-        tapes[name] = TapeFiles(name, path, _trades_path(path))
+        tapes[name] = replace(one, ticker=name)
     return list(tapes.values())
+
+
+def _tapes_of(path: Path, given: str | None) -> Iterator[TapeFiles]:
+    """Yield the tapes of a file: one a ticker in it."""
+    form = format_of(path, given)
+    if form == CSV:
+        quotes = _quotes_path(path)
+        yield TapeFiles(_ticker_of(quotes), quotes, _trades_path(quotes))
+        return
+    quotes, trades = FORMATS[form].files_beside(path)
+    for name in FORMATS[form].tickers_in(quotes):
+        yield TapeFiles(name, quotes, trades, form, name)
 
 
 def _name_parts(path: Path) -> re.Match[str]:
@@ -99,7 +124,10 @@ def read_tapes(tapes: list[TapeFiles], stamps: str | None = None) -> dict[str, T
     Raises `TapeError` where one can't be read, has no clock to believe or no usable record.
     """
     return {
-        files.ticker: read_usable_tape(files.quotes, files.trades, stamps=stamps) for files in tapes
+        files.ticker: read_usable_tape(
+            files.quotes, files.trades, 0, stamps, files.form, files.name
+        )
+        for files in tapes
     }
 
 

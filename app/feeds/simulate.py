@@ -12,20 +12,17 @@ from typing import Self, TextIO, cast
 import msgspec
 from redis import Redis
 
-from app.analysis.record_schemas import AGGRESSOR_NAMES
-from app.analysis.records import PRICE_UNITS, Quote, Record, Trade
+from app.analysis.records import Quote, Record, Trade
 from app.core.tickers import file_name_of
 from app.feeds.publish import ScheduledRecord
 from app.feeds.simulation import PROFILES, Label, profile_of, simulate
-from app.feeds.tape import QUOTE_COLUMNS, TRADE_COLUMNS
+from app.feeds.tape_rows import QUOTE_HEADER, TRADE_HEADER, row_of
 from app.storage.keys import Keys
 
 DEFAULT_TICKERS = tuple(PROFILES)
 TAPE_START_MS = 1_704_205_800_000
 """2024-01-02 14:30 UTC; the start is fixed so that a seed always gives the same tape."""
 
-_QUOTE_HEADER = (*QUOTE_COLUMNS, "seq")
-_TRADE_HEADER = (*TRADE_COLUMNS, "aggressor", "seq")
 _LABEL_HEADER = ("ticker", "kind", "side", "start_ms", "end_ms", "price", "size", "form")
 
 LabelCallback = Callable[[str, Label], None]
@@ -99,15 +96,13 @@ def write_tape(
     stem = f"{file_name_of(simulation.ticker)}_seed{simulation.seed}"
     labels: list[Label] = []
     with (
-        _CsvFile(folder / f"{stem}.quotes.csv.gz", _QUOTE_HEADER) as quotes,
-        _CsvFile(folder / f"{stem}.trades.csv.gz", _TRADE_HEADER) as trades,
+        _CsvFile(folder / f"{stem}.quotes.csv.gz", QUOTE_HEADER) as quotes,
+        _CsvFile(folder / f"{stem}.trades.csv.gz", TRADE_HEADER) as trades,
     ):
         for record in simulation.records(lambda _, label: labels.append(label)):
             on_record(record)
-            if isinstance(record, Trade):
-                trades.write(_trade_row(record))
-            else:
-                quotes.write(_quote_row(record))
+            file = trades if isinstance(record, Trade) else quotes
+            file.write(row_of(record))
     return labels
 
 
@@ -123,28 +118,17 @@ def write_labels(path: Path, labels: dict[str, list[Label]]) -> None:
 class _CsvFile:
     """A gzipped CSV file with the same bytes for the same rows."""
 
-    def __init__(self, path: Path, header: tuple[str, ...]) -> None:
+    def __init__(self, path: Path, header: str) -> None:
         # Without the time of writing, a seed always gives the same bytes.
         self._zipped = gzip.GzipFile(path, "wb", mtime=0)
         self._text = io.TextIOWrapper(self._zipped, newline="")
-        self._rows = csv.writer(self._text, lineterminator="\n")
-        self._rows.writerow(header)
+        self.write(header)
 
-    def write(self, row: tuple[object, ...]) -> None:
-        self._rows.writerow(row)
+    def write(self, row: str) -> None:
+        self._text.write(row + "\n")
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
         self._text.close()
-
-
-def _quote_row(quote: Quote) -> tuple[object, ...]:
-    bid, ask = quote.bid_price / PRICE_UNITS, quote.ask_price / PRICE_UNITS
-    return quote.stamp, bid, quote.bid_size, ask, quote.ask_size, quote.seq
-
-
-def _trade_row(trade: Trade) -> tuple[object, ...]:
-    aggressor = AGGRESSOR_NAMES[trade.aggressor]
-    return trade.stamp, trade.price / PRICE_UNITS, trade.size, aggressor, trade.seq

@@ -4,11 +4,14 @@ import zlib
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from io import BytesIO
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
+import structlog
 
 from app.analysis.price_units import (
     DEFAULT_DIGITS,
@@ -41,9 +44,11 @@ from app.analysis.records import (
     count_faults,
 )
 from app.core.errors import TapeError
+from app.feeds.gzip_members import whole_members
+from app.feeds.tape_rows import QUOTE_COLUMNS, TRADE_COLUMNS
 
-QUOTE_COLUMNS = ("ts_ms", "bid_price", "bid_size", "ask_price", "ask_size")
-TRADE_COLUMNS = ("ts_ms", "price", "size")
+log = structlog.get_logger()
+
 _MAX_EXACT_INT = 2.0**53
 _UNKNOWN_AGGRESSOR = "unknown_aggressor"
 # As in `price_units`: below it, the nearest whole number is meant.
@@ -93,9 +98,28 @@ def read_tape(
 
     Raises `TapeError` with file, column, row (the first below the header is 1) and value.
     """
-    rows = [_quote_rows(quotes, shift_ms, unit)]
+    return tape_of_tables(
+        TapeTable(quotes, _table(quotes, QUOTE_COLUMNS)),
+        None if trades is None else TapeTable(trades, _table(trades, TRADE_COLUMNS)),
+        shift_ms,
+        unit,
+    )
+
+
+class TapeTable(NamedTuple):
+    """The rows of a file, whatever its format, with the columns of tapes."""
+
+    path: Path
+    rows: pd.DataFrame
+
+
+def tape_of_tables(
+    quotes: TapeTable, trades: TapeTable | None, shift_ms: int = 0, unit: str = "ms"
+) -> Tape:
+    """Return one ticker's tape of the rows of its files, by the rules of `read_tape`."""
+    rows = [_quote_rows(*quotes, shift_ms, unit)]
     if trades is not None:
-        rows.insert(0, _trade_rows(trades, shift_ms, unit))
+        rows.insert(0, _trade_rows(*trades, shift_ms, unit))
     return _merge(rows)
 
 
@@ -168,8 +192,7 @@ def _duplicate_flags(stamps: Floats, seqs: Whole) -> Flags:
     return repeated
 
 
-def _quote_rows(path: Path, shift_ms: int, unit: str) -> _Rows:
-    table = _table(path, QUOTE_COLUMNS)
+def _quote_rows(path: Path, table: pd.DataFrame, shift_ms: int, unit: str) -> _Rows:
     stamps = _stamps(path, table, unit) + shift_ms
     (bid, bid_size), (ask, ask_size) = (_side(path, table, name) for name in ("bid", "ask"))
     numbers = [bid, bid_size, ask, ask_size]
@@ -200,8 +223,7 @@ def _side(path: Path, table: pd.DataFrame, side: str) -> tuple[Floats, Floats]:
     return np.where(is_empty, 0.0, prices), sizes
 
 
-def _trade_rows(path: Path, shift_ms: int, unit: str) -> _Rows:
-    table = _table(path, TRADE_COLUMNS)
+def _trade_rows(path: Path, table: pd.DataFrame, shift_ms: int, unit: str) -> _Rows:
     stamps = _stamps(path, table, unit) + shift_ms
     price, size = numbers = [_numbers(path, table, name) for name in TRADE_COLUMNS[1:]]
     prices = _Prices([price])
@@ -243,10 +265,27 @@ def _faults(stamps: Floats, reasons: npt.NDArray[np.str_]) -> list[Fault]:
 
 
 def _table(path: Path, needed: tuple[str, ...]) -> pd.DataFrame:
+    try:
+        table = _read_csv(path, path, needed)
+    except (OSError, EOFError, zlib.error) as error:
+        # A recorder that was killed leaves a file whose last member may be torn.
+        whole = b"".join(whole_members(path)) if path.is_file() else b""
+        if not whole:
+            raise TapeError(f"{path}: can't be read as CSV: {error}") from error
+        log.warning("tape ends torn, read up to its last whole part", path=str(path))
+        table = _read_csv(path, BytesIO(whole), needed)
+    for name in needed:
+        if name not in table:
+            raise TapeError(f"{path}: column {name!r} is missing; needed are {', '.join(needed)}")
+    return table
+
+
+def _read_csv(path: Path, source: Path | BytesIO, needed: tuple[str, ...]) -> pd.DataFrame:
+    """Read the columns of a tape; raises `TapeError` where what is read is no CSV."""
     wanted = {*needed, "seq", "aggressor"}
     try:
-        table = pd.read_csv(
-            path,
+        return pd.read_csv(
+            source,
             usecols=lambda name: name in wanted,
             dtype={"aggressor": str},
             keep_default_na=False,
@@ -254,12 +293,8 @@ def _table(path: Path, needed: tuple[str, ...]) -> pd.DataFrame:
             index_col=False,
             low_memory=False,
         )
-    except (OSError, EOFError, zlib.error, UnicodeDecodeError, ValueError) as error:
+    except (UnicodeDecodeError, ValueError) as error:
         raise TapeError(f"{path}: can't be read as CSV: {error}") from error
-    for name in needed:
-        if name not in table:
-            raise TapeError(f"{path}: column {name!r} is missing; needed are {', '.join(needed)}")
-    return table
 
 
 def _numbers(path: Path, table: pd.DataFrame, name: str, *, ignored: Flags | None = None) -> Floats:

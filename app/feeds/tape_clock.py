@@ -13,7 +13,8 @@ import click
 
 from app.analysis.record_schemas import MIN_EPOCH_MS
 from app.core.errors import TapeError
-from app.feeds.tape import LATEST_MS, UNITS, Tape, read_tape
+from app.feeds.formats import CSV, format_of, read_tape_of
+from app.feeds.tape import LATEST_MS, UNITS, Tape
 from app.feeds.tape_gaps import gaps_path, read_gaps
 
 MAX_SILENT_MS = 1_000_000.0
@@ -26,20 +27,28 @@ stamps_option = click.option(
 )
 
 
-def read_usable_tape(
-    quotes: Path, trades: Path | None = None, shift_ms: int = 0, stamps: str | None = None
+def read_usable_tape(  # noqa: PLR0913, PLR0917 - the options of commands
+    quotes: Path,
+    trades: Path | None = None,
+    shift_ms: int = 0,
+    stamps: str | None = None,
+    form: str | None = None,
+    ticker: str | None = None,
 ) -> Tape:
     """Read one ticker's tape, as `read_tape` does; `stamps` is the unit that was given.
+
+    `form` is the tape's format, if it was given. `ticker` is the one to read where a file of
+    others has several; the unit of their stamps is known.
 
     Where a file of gaps lies beside it, they are the tape's.
 
     Raises `TapeError` also if the stamps can't be true, or if no record is usable.
     """
-    tape = read_tape(quotes, trades, shift_ms, stamps or "ms")
+    tape = read_tape_of(quotes, trades, shift_ms, stamps or "ms", form, ticker)
     _check_era(quotes, tape, stamps)
     if not tape.records:
         raise TapeError(f"{quotes}: no usable record; left out: {dict(tape.rejected)}")
-    if stamps is None:
+    if stamps is None and format_of(quotes, form) == CSV:
         _check_gaps(quotes, tape)
     gaps = gaps_path(quotes)
     return replace(tape, gaps=read_gaps(gaps, shift_ms)) if gaps.exists() else tape

@@ -10,9 +10,11 @@ from pathlib import Path
 from typing import TextIO, cast
 
 from app.core.errors import BadTicker, SettingError, TapeError
+from app.feeds.live.sources import SOURCES, LiveRequest, is_live, parse_request
 
 ALLOWED_FEEDS = (
-    "simulate, none, or files of tapes, separated by spaces or commas and quoted as in a shell"
+    "simulate, none, live sources such as kraken:BTC/USD,ETH/USD with spaces between them, "
+    "or files of tapes, separated by spaces or commas and quoted as in a shell"
 )
 SIMULATED_TICKER = "SPY"
 """The first of the tickers that `orderflow feed simulate` publishes by default."""
@@ -20,21 +22,21 @@ SIMULATED_TICKER = "SPY"
 
 @dataclass(frozen=True, slots=True)
 class FeedSetting:
-    """The arguments of `orderflow feed`, none without a feed, and the first ticker that is fed."""
+    """The arguments of each `orderflow feed`, none without a feed, and the first ticker fed."""
 
-    arguments: tuple[str, ...] = ()
+    feeds: tuple[tuple[str, ...], ...] = ()
     first_ticker: str | None = None
 
 
 def read_feed_setting(given: str) -> FeedSetting:
     """Return what ORDERFLOW_FEED names.
 
-    Raises `SettingError` where nothing is named, a quotation mark has no partner, or a file is not
-    there, is no tape, or can't be read.
+    Raises `SettingError` where nothing is named, a quotation mark has no partner, a file is not
+    there, is no tape, or can't be read, or a live source can't be asked for what is named.
     """
     try:
-        return _setting_of([file for word in shlex.split(given) for file in _files_in(word)])
-    except (TapeError, BadTicker, ValueError) as error:
+        return _setting_of(shlex.split(given))
+    except (SettingError, TapeError, BadTicker, ValueError) as error:
         raise SettingError(
             f"ORDERFLOW_FEED={given!r} is not allowed: {error}; allowed: {ALLOWED_FEEDS}"
         ) from None
@@ -43,11 +45,38 @@ def read_feed_setting(given: str) -> FeedSetting:
 def _setting_of(words: Sequence[str]) -> FeedSetting:
     if words == ["none"]:
         return FeedSetting()
-    if words == ["simulate"]:
-        return FeedSetting(("simulate",), SIMULATED_TICKER)
-    files = [Path(word).absolute() for word in words]
+    requests = [parse_request(word) for word in words if is_live(word)]
+    _check_requests(requests)
+    feeds: list[tuple[str, ...]] = [("live", str(request)) for request in requests]
+    first = [request.tickers[0] for request in requests]
+    others = [word for word in words if not is_live(word)]
+    if "simulate" in others:
+        others.remove("simulate")
+        feeds.append(("simulate",))
+        first.append(SIMULATED_TICKER)
+    if others or not feeds:
+        replay, ticker = _replay_of([file for word in others for file in _files_in(word)])
+        feeds.append(replay)
+        first.append(ticker)
+    return FeedSetting(tuple(feeds), first[0])
+
+
+def _replay_of(names: Sequence[str]) -> tuple[tuple[str, ...], str]:
+    """Return the arguments that replay files of tapes, and the first one's ticker."""
+    files = [Path(name).absolute() for name in names]
     ticker = _check_tapes(files)
-    return FeedSetting(("replay", *map(str, files), "--loop"), ticker)
+    return ("replay", *map(str, files), "--loop"), ticker
+
+
+def _check_requests(requests: Sequence[LiveRequest]) -> None:
+    """Raise `SettingError` where a request can't be served, or two are for one ticker."""
+    fed: dict[str, LiveRequest] = {}
+    for request in requests:
+        request.check()
+        for ticker in request.tickers:
+            other = fed.setdefault(ticker, request)
+            if other is not request:
+                raise SettingError(f"{ticker} is asked of both {other.name} and {request.name}")
 
 
 def _files_in(word: str) -> Iterator[str]:
@@ -64,8 +93,9 @@ def _check_tapes(files: Sequence[Path]) -> str:
     Raises `TapeError` and `BadTicker` for what would end the feed as soon as it starts.
     """
     # Imported late: it imports pandas, which nothing else here needs.
+    from app.feeds.formats import CSV  # noqa: PLC0415
     from app.feeds.replay import find_tapes  # noqa: PLC0415
-    from app.feeds.tape import QUOTE_COLUMNS, TRADE_COLUMNS  # noqa: PLC0415
+    from app.feeds.tape_rows import QUOTE_COLUMNS, TRADE_COLUMNS  # noqa: PLC0415
 
     if not files:
         raise TapeError("nothing is named")
@@ -73,6 +103,8 @@ def _check_tapes(files: Sequence[Path]) -> str:
         _check_readable(file)
     tapes = find_tapes(files)
     for tape in tapes:
+        if tape.form != CSV:
+            continue
         _check_columns(tape.quotes, QUOTE_COLUMNS)
         if tape.trades is not None:
             _check_columns(tape.trades, TRADE_COLUMNS)
@@ -81,9 +113,14 @@ def _check_tapes(files: Sequence[Path]) -> str:
 
 def _check_readable(file: Path) -> None:
     if not file.exists():
-        raise TapeError(f"{file}: there is no such file")
+        raise TapeError(f"{file}: there is no such file{_hint(str(file))}")
     if not file.is_file():
         raise TapeError(f"{file}: is no file")
+
+
+def _hint(name: str) -> str:
+    """Return what else a name that is no file may have been meant for."""
+    return f", and no such live source ({', '.join(SOURCES)})" if ":" in name else ""
 
 
 def _opened(file: Path) -> TextIO:

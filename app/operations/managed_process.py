@@ -38,6 +38,8 @@ class Program:
     command: tuple[str, ...]
     environment: Mapping[str, str] = field(default_factory=dict)
     stdin: str = ""
+    final_code: int | None = None
+    """The exit code that says that starting the program again is no use."""
 
 
 def restart_delay(last_delay_seconds: float, uptime_seconds: float) -> float:
@@ -64,13 +66,21 @@ class ManagedProcess:
         self.program = program
         self._on_line = say
         self._process: asyncio.subprocess.Process | None = None
+        self.last_line = ""
+        """The newest line that the program printed."""
 
     async def keep_running(self) -> None:
-        """Run the program and restart it when it exits, until the task is cancelled."""
+        """Run the program and restart it when it exits, until the task is cancelled.
+
+        Returns where the program's exit code is its final one.
+        """
         wait_seconds = MIN_RESTART_DELAY_SECONDS / 2
         while True:
             started = time.monotonic()
             how = await self._run()
+            if self._process is not None and self._process.returncode == self.program.final_code:
+                self._on_line(self.program.name, f"{how}; it is not started again")
+                return
             wait_seconds = restart_delay(wait_seconds, time.monotonic() - started)
             self._on_line(self.program.name, f"{how}; starting it again in {wait_seconds:.1f} s")
             await asyncio.sleep(wait_seconds)
@@ -118,9 +128,13 @@ class ManagedProcess:
             if len(rest) > _CHUNK_BYTES:
                 lines, rest = [*lines, rest], b""
             for line in lines:
-                self._on_line(self.program.name, line.decode(errors="replace"))
+                self._pass_on(line)
         if rest:
-            self._on_line(self.program.name, rest.decode(errors="replace"))
+            self._pass_on(rest)
+
+    def _pass_on(self, line: bytes) -> None:
+        self.last_line = line.decode(errors="replace")
+        self._on_line(self.program.name, self.last_line)
 
     def signal(self, number: int) -> None:
         """Send a signal to the process and its descendants."""

@@ -24,6 +24,7 @@ from app.core.errors import SettingError
 from app.core.loopback import has_address, listening_error, loopback
 from app.core.redis_url import bracketed
 from app.core.settings import Settings, settings
+from app.feeds.live.sources import REFUSED_EXIT_CODE
 from app.operations import embedded_redis
 from app.operations.die_with_parent import die_with
 from app.operations.feed_setting import FeedSetting, read_feed_setting
@@ -36,6 +37,7 @@ ROOT = Path(__file__).parents[2]
 STOP_SECONDS = 3.0
 REDIS_START_SECONDS = 10.0
 UP_TO_DATE_POLL_SECONDS = 0.5
+TRIAL_SECONDS = 60.0
 _OWN_NAME = "orderflow"
 
 
@@ -54,11 +56,17 @@ def _worker(number: int) -> Program:
     return Program(f"worker.{number}", (*command, *quick), {"ORDERFLOW_SHARD": str(number - 1)})
 
 
-def feed(setting: FeedSetting) -> list[Program]:
-    """Return the program of a feed, or none."""
-    if not setting.arguments:
-        return []
-    return [Program("feed", _python("app", "feed", *setting.arguments))]
+def feeds(setting: FeedSetting) -> list[Program]:
+    """Return the programs of the feeds, if any."""
+    several = len(setting.feeds) > 1
+    return [
+        Program(
+            f"feed.{number}" if several else "feed",
+            _python("app", "feed", *arguments),
+            final_code=REFUSED_EXIT_CODE,
+        )
+        for number, arguments in enumerate(setting.feeds, 1)
+    ]
 
 
 def programs(config: Settings, fed: FeedSetting) -> list[Program]:
@@ -67,7 +75,7 @@ def programs(config: Settings, fed: FeedSetting) -> list[Program]:
     return [
         Program("beat", _celery("beat")),
         *(_worker(number) for number in range(1, config.workers + 1)),
-        *feed(fed),
+        *feeds(fed),
         Program("flower", _celery("flower", "--logging=error")),
         Program("mcp", _python("mcp_app", *web)),
     ]
@@ -138,6 +146,8 @@ class Supervisor:
         ]
         self._stop = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
+        self._started_at = time.monotonic()
+        self.exit_code = 0
 
     def print_line(self, line: str) -> None:
         """Print a line under the supervisor's own name."""
@@ -166,7 +176,19 @@ class Supervisor:
 
     def _keep_running(self, some: list[ManagedProcess]) -> None:
         if not self._stop.is_set():
-            self._tasks += [asyncio.create_task(one.keep_running()) for one in some]
+            self._tasks += [asyncio.create_task(self._keep_one(one)) for one in some]
+
+    async def _keep_one(self, one: ManagedProcess) -> None:
+        """Keep a process running; end all if it has no use, unless all had run for a while.
+
+        What was refused at the start is a wrong setting; what is refused later, such as a key that
+        expired, does not take the other feeds away.
+        """
+        await one.keep_running()
+        if time.monotonic() - self._started_at < TRIAL_SECONDS:
+            self.print_line(f"{one.program.name} can't run: {one.last_line}")
+            self.exit_code = one.program.final_code or 1
+            self._stop.set()
 
     async def _wait_for_redis(self) -> None:
         """Wait until Redis answers, so that the other processes log no failed connections."""
@@ -247,7 +269,9 @@ def main(*, end_with_parent: bool) -> None:
         sys.exit("\n".join(f"orderflow: {line}" for line in taken))
     os.chdir(ROOT)
     with ExitStack() as stack:
-        asyncio.run(Supervisor(config, fed, _own_directory(stack)).run())
+        supervisor = Supervisor(config, fed, _own_directory(stack))
+        asyncio.run(supervisor.run())
+    sys.exit(supervisor.exit_code)
 
 
 if __name__ == "__main__":

@@ -76,6 +76,7 @@ DIFFERING_SHARDS = re.compile(r"shards:([0-9]{1,2}):([0-9]{1,2})")
 WRONG_CLOCKS = {"beat": "clock:beat", "worker": "clock:worker"}
 _PLACEHOLDER = "\0"  # in no ticker's name
 
+FEED_LIFETIME_SECONDS = 120
 METRICS_LIFETIME_SECONDS = dict(zip(WINDOWS, (60, 300, 600), strict=True))
 PATTERNS_LIFETIME_SECONDS = 3600
 LEVELS_LIFETIME_SECONDS = 3600

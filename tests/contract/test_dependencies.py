@@ -16,6 +16,7 @@ from tests.contract.documents import ROOT
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 DEPENDENCIES = PROJECT["project"]["dependencies"]
 EXTRAS = PROJECT["project"]["optional-dependencies"]
+OPTIONAL = [line for name, lines in EXTRAS.items() if name not in {"dev", "fuzz"} for line in lines]
 BUILDING = PROJECT["build-system"]["requires"]
 OWN = {"app", "benchmarks", "celeryconfig", "mcp_app", "packaging", "tasks", "tests"}
 OWN |= {"orderflow_command"}
@@ -52,7 +53,7 @@ def undeclared(folder: str, allowed: set[str]) -> list[str]:
 
 @pytest.mark.parametrize("folder", ["app", "mcp_app", "tasks"])
 def test_every_package_that_is_imported_is_declared(folder: str) -> None:
-    assert undeclared(folder, declared(DEPENDENCIES)) == []
+    assert undeclared(folder, declared([*DEPENDENCIES, *OPTIONAL])) == []
 
 
 @pytest.mark.parametrize("folder", ["benchmarks", "packaging", "tests"])
@@ -80,4 +81,4 @@ def test_every_declared_package_is_pinned() -> None:
         if line and not line.startswith("#")
     }
 
-    assert declared([*DEPENDENCIES, *EXTRAS["dev"], *EXTRAS["fuzz"]]) <= pinned
+    assert declared([*DEPENDENCIES, *OPTIONAL, *EXTRAS["dev"], *EXTRAS["fuzz"]]) <= pinned

@@ -8,7 +8,7 @@ import pytest
 
 from app.core.errors import SettingError
 from app.operations.feed_setting import FeedSetting, read_feed_setting
-from app.operations.supervisor import feed
+from app.operations.supervisor import feeds
 
 QUOTES = "ts_ms,bid_price,bid_size,ask_price,ask_size\n1340285400123,10,1,11,1\n"
 HEADER = QUOTES.split("\n", 1)[0]
@@ -45,8 +45,8 @@ def test_tapes_are_replayed_and_the_first_ones_ticker_is_named(
     setting = read_feed_setting(given)
 
     arguments = ("replay", *(str(tapes / file) for file in files), "--loop")
-    assert setting == FeedSetting(arguments, ticker)
-    [program] = feed(setting)
+    assert setting == FeedSetting((arguments,), ticker)
+    [program] = feeds(setting)
     assert program.command[-len(arguments) - 1 :] == ("feed", *arguments)
 
 
@@ -62,12 +62,12 @@ def test_a_name_with_a_comma_is_one_file_where_there_is_such_a_file(tapes: Path)
 def test_the_simulation_is_the_feed_of_spy(given: str) -> None:
     setting = read_feed_setting(given)
 
-    assert setting == FeedSetting(("simulate",), "SPY")
-    assert feed(setting)[0].command[-2:] == ("feed", "simulate")
+    assert setting == FeedSetting((("simulate",),), "SPY")
+    assert feeds(setting)[0].command[-2:] == ("feed", "simulate")
 
 
 def test_none_is_no_feed() -> None:
-    assert feed(read_feed_setting("none")) == []
+    assert feeds(read_feed_setting("none")) == []
 
 
 @pytest.mark.parametrize(
@@ -78,7 +78,7 @@ def test_none_is_no_feed() -> None:
         (",", "nothing is named"),
         ("gone.quotes.csv", "gone.quotes.csv: there is no such file"),
         ("a.quotes.csv,gone.quotes.csv.gz", "gone.quotes.csv.gz: there is no such file"),
-        ("simulate none", "simulate: there is no such file"),
+        ("simulate none", "none: there is no such file"),
         ("'my tapes'", "my tapes: is no file"),
         ("a.quotes.csv a.quotes.csv.gz", "a.quotes.csv.gz: there is no such file"),
         ("notes.txt", "a tape's name ends in"),
@@ -102,3 +102,57 @@ def test_what_would_end_the_feed_at_once_is_refused_with_the_reason(
         match=rf"ORDERFLOW_FEED=.* is not allowed: .*{re.escape(why)}.*; allowed: simulate",
     ):
         read_feed_setting(given)
+
+
+def test_live_sources_are_fed_each_by_a_process_of_its_own() -> None:
+    setting = read_feed_setting("kraken:BTC/USD,ETH/USD simulate binance:BTC/USDT")
+
+    assert setting.first_ticker == "BTC/USD"
+    assert [(one.name, one.command[-2:]) for one in feeds(setting)] == [
+        ("feed.1", ("live", "kraken:BTC/USD,ETH/USD")),
+        ("feed.2", ("live", "binance:BTC/USDT")),
+        ("feed.3", ("feed", "simulate")),
+    ]
+
+
+def test_a_tape_is_replayed_beside_a_live_source(tapes: Path) -> None:
+    setting = read_feed_setting("a.quotes.csv kraken:BTC/USD")
+
+    replay = ("replay", str(tapes / "a.quotes.csv"), "--loop")
+    assert setting == FeedSetting((("live", "kraken:BTC/USD"), replay), "BTC/USD")
+
+
+@pytest.mark.parametrize(
+    ("given", "why"),
+    [
+        ("kraken:", "'kraken:' names no ticker: write it as in kraken:BTC/USD,ETH/USD"),
+        ("kraken", "'kraken' names no ticker"),
+        ("kraken:BTC/USD,", "ticker '' is not allowed"),
+        ("kraken:BTC/USD kraken:BTC/USD,ETH/USD", "BTC/USD is asked of both kraken and kraken"),
+        ("krakn:BTC/USD", "there is no such file, and no such live source (kraken, binance"),
+    ],
+)
+def test_a_live_source_that_can_not_be_asked_is_refused_with_the_reason(
+    given: str, why: str
+) -> None:
+    with pytest.raises(SettingError, match=re.escape(why)):
+        read_feed_setting(given)
+
+
+def test_a_live_source_whose_extra_is_missing_is_refused_with_its_name(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("app.feeds.live.sources.find_spec", lambda _: None)
+
+    with pytest.raises(SettingError, match=re.escape("pip install 'orderflow[crypto]'")):
+        read_feed_setting("kraken:BTC/USD")
+
+
+def test_a_live_source_whose_key_is_missing_is_refused_with_its_variable(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("APCA_API_KEY_ID", "an id")
+    monkeypatch.delenv("APCA_API_SECRET_KEY", raising=False)
+
+    with pytest.raises(SettingError, match="alpaca needs a key: set APCA_API_SECRET_KEY;"):
+        read_feed_setting("alpaca:iex:SPY")

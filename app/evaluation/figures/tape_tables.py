@@ -10,7 +10,7 @@ import pandas as pd
 
 from app.analysis.record_schemas import AGGRESSORS
 from app.core.errors import TapeError
-from app.feeds.tape import QUOTE_COLUMNS, TRADE_COLUMNS
+from app.feeds.tape_rows import QUOTE_COLUMNS, TRADE_COLUMNS
 
 Floats = npt.NDArray[np.float64]
 Whole = npt.NDArray[np.int64]

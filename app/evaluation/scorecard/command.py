@@ -25,6 +25,7 @@ from app.evaluation.scorecard.rows import (
     score_null_tapes,
     score_nulls_of_tape,
 )
+from app.feeds.formats import CSV, format_of, format_option
 from app.feeds.tape_clock import read_usable_tape, stamps_option
 
 _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
@@ -47,14 +48,15 @@ def score_books(run_size: RunSize, result: Scorecard) -> None:
 def add_tape(  # noqa: PLR0913, PLR0917 - the options
     result: Scorecard,
     quotes: Path,
-    trades: Path,
+    trades: Path | None,
     folder: Path,
     reference: ReferenceFactory | None,
     stamps: str | None = None,
+    form: str | None = None,
 ) -> None:
     """Score a labelled tape; the label files begin with the tape's name."""
     stem = quotes.name.split(".quotes")[0]
-    records = read_usable_tape(quotes, trades, stamps=stamps).records
+    records = read_usable_tape(quotes, trades, 0, stamps, form).records
     if records[-1].stamp - records[0].stamp > MIN_PLANTED_TAPE_MS:
         for _ in tqdm(plant_into_tape(stem, records, result), unit="score", disable=None):
             pass
@@ -63,7 +65,7 @@ def add_tape(  # noqa: PLR0913, PLR0917 - the options
         result.calibrations.append(calibrate(stem, records))
     if reference is not None:
         score_agreement_on_tape(stem, records, reference, result)
-    scored, rates = score_labelled_tape(quotes, trades, folder, stem, stamps)
+    scored, rates = score_labelled_tape(quotes, trades, folder, stem, stamps, form)
     result.real += [ScoreRow(name, stem, "", tally) for name, tally in scored]
     result.rates[stem] = rates
 
@@ -75,6 +77,7 @@ def add_tape(  # noqa: PLR0913, PLR0917 - the options
 @click.option("--definitions", "place", help="Plain definitions to agree with, module:callable.")
 @click.option("--out", type=click.Path(dir_okay=False, path_type=Path), default="docs/scorecard.md")
 @stamps_option
+@format_option
 @click.option("--quick", is_flag=True, help="A few plantings into one book only.")
 def scorecard(  # noqa: PLR0913, PLR0917 - one for each option
     tape: tuple[Path, ...],
@@ -83,18 +86,20 @@ def scorecard(  # noqa: PLR0913, PLR0917 - one for each option
     place: str | None,
     out: Path,
     stamps: str | None,
+    form: str | None,
     *,
     quick: bool,
 ) -> None:
     """Score every detector against known truth and write the page."""
-    if len(tape) != len(trades):
+    if len(tape) != len(trades) and (trades or any(format_of(one, form) == CSV for one in tape)):
         raise click.UsageError("each --tape needs its --trades")
+    files = zip(tape, trades or [None] * len(tape), strict=True)
     run_size, result = (QUICK if quick else FULL), Scorecard()
     reference = import_reference(place) if place is not None else None
     try:
-        for quotes_path, trades_path in zip(tape, trades, strict=True):
+        for quotes_path, trades_path in files:
             folder = labels or quotes_path.parent
-            add_tape(result, quotes_path, trades_path, folder, reference, stamps)
+            add_tape(result, quotes_path, trades_path, folder, reference, stamps, form)
     except OrderFlowError as error:
         raise click.ClickException(str(error)) from None
     score_books(run_size, result)

@@ -12,6 +12,7 @@ from app.analysis.standing_quote import StandingQuote
 from app.evaluation.scorecard.folding import find_events
 from app.evaluation.scorecard.ground_truth import SLACK_MS, TrueEvent, match_events, price_units
 from app.evaluation.scorecard.precision_recall import PrecisionRecall, Proportion
+from app.feeds.formats import CSV, format_of
 from app.feeds.tape_clock import read_usable_tape
 
 CHAIN_REFILLS = 3
@@ -142,14 +143,21 @@ def _ends_of(sweep: Event) -> tuple[float, float]:
     return sweep.opened_at + SLACK_MS, end - SWEEP_CLOSE_MS + SLACK_MS
 
 
-def score_labelled_tape(
-    quotes: Path, trades: Path, folder: Path, stem: str, stamps: str | None = None
+def score_labelled_tape(  # noqa: PLR0913, PLR0917 - the options of the command
+    quotes: Path,
+    trades: Path | None,
+    folder: Path,
+    stem: str,
+    stamps: str | None = None,
+    form: str | None = None,
 ) -> tuple[list[tuple[str, PrecisionRecall]], dict[str, float]]:
     """Score every labelled pattern of a tape; also return events per hour."""
-    tape = read_usable_tape(quotes, trades, stamps=stamps)
+    tape = read_usable_tape(quotes, trades, 0, stamps, form)
     found = find_events(tape.records)
     rows: list[tuple[str, PrecisionRecall]] = []
-    table = pd.read_csv(trades)
+    # Only our own format marks executions of hidden orders.
+    is_ours = trades is not None and format_of(quotes, form) == CSV
+    table = pd.read_csv(trades) if is_ours and trades is not None else pd.DataFrame()
     if "hidden" in table and (table["hidden"] == 1).any():
         flags = table.sort_values(["ts_ms", "seq"])["hidden"] == 1
         rows.append(("prints inside the quote", score_inside_prints(tape.records, flags.tolist())))

@@ -1,0 +1,94 @@
+"""Files that grow by whole gzip members, each of whole lines.
+
+A gzip file may consist of any number of members, which readers take as one text. A file that is
+written a member at a time ends with a whole one, whenever its writer is killed, but for what the
+last write did not finish; that is found here, and cut off before the file grows on.
+"""
+
+import errno
+import gzip
+import zlib
+from collections.abc import Iterator, Sequence
+from io import RawIOBase
+from os import strerror
+from pathlib import Path
+from typing import BinaryIO
+
+_CHUNK_BYTES = 1 << 20
+_LEVEL = 6  # 9, the default, takes six times as long for the same size
+_GZIP_FORMAT = 16 + zlib.MAX_WBITS
+
+
+class MemberFile:
+    """A gzipped text file that grows by a member for each append."""
+
+    def __init__(self, path: Path, header: str) -> None:
+        self.path = path
+        self._header = header
+        self._is_checked = False
+
+    def append(self, lines: Sequence[str]) -> None:
+        """Append lines as one member, or nothing at all; the first time below the header.
+
+        Raises `OSError`.
+        """
+        if not self._is_checked:
+            cut_torn_end(self.path)
+            self._is_checked = True
+        with self.path.open("ab", buffering=0) as file:
+            end = file.tell()
+            text = "\n".join([*([] if end else [self._header]), *lines, ""])
+            try:
+                _write_whole(file, gzip.compress(text.encode(), _LEVEL, mtime=0))
+            except OSError:
+                file.truncate(end)
+                raise
+
+
+def _write_whole(file: RawIOBase, data: bytes) -> None:
+    """Write in one call: a disk that takes only a part of it is full."""
+    if file.write(data) != len(data):
+        raise OSError(errno.ENOSPC, strerror(errno.ENOSPC))
+
+
+def cut_torn_end(path: Path) -> None:
+    """Cut off what stands behind the last whole member of a file, if it exists."""
+    if path.exists():
+        whole = sum(length for length, _ in _members(path))
+        if whole < path.stat().st_size:
+            with path.open("r+b") as file:
+                file.truncate(whole)
+
+
+def whole_members(path: Path) -> Iterator[bytes]:
+    """Yield the text of each whole member."""
+    return (text for _, text in _members(path))
+
+
+def _members(path: Path) -> Iterator[tuple[int, bytes]]:
+    """Yield the length and the text of each whole member."""
+    with path.open("rb") as file:
+        rest = b""
+        while True:
+            member = _next_member(file, rest)
+            if member is None:
+                return
+            length, text, rest = member
+            yield length, text
+
+
+def _next_member(file: BinaryIO, start: bytes) -> tuple[int, bytes, bytes] | None:
+    """Return a member's length and text, and what was read behind it; None if it is not whole."""
+    unzip = zlib.decompressobj(_GZIP_FORMAT)
+    parts: list[bytes] = []
+    length, chunk = 0, start or file.read(_CHUNK_BYTES)
+    while chunk:
+        length += len(chunk)
+        try:
+            parts.append(unzip.decompress(chunk))
+        except zlib.error:
+            return None
+        if unzip.eof:
+            return length - len(unzip.unused_data), b"".join(parts), unzip.unused_data
+        chunk = file.read(_CHUNK_BYTES)
+    return None

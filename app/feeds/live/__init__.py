@@ -1,0 +1,1 @@
+"""Live feeds: quotes and trades of venues, published as they arrive."""

@@ -1,0 +1,121 @@
+"""Coinbase Advanced Trade: the touch of the book that `level2` describes, and `market_trades`."""
+
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+
+import msgspec
+
+from app.core.errors import FeedInterrupted, FeedRefused
+from app.feeds.live.book import Book
+from app.feeds.live.stamps import stamp_ms
+from app.feeds.live.venue import Batch, Update
+from app.feeds.live.websocket_venue import Subscription, WebsocketVenue
+from app.feeds.publish import QuoteMember, TradeMember
+
+PRODUCTS_A_MESSAGE = 50
+_AGGRESSORS = {"BUY": "sell", "SELL": "buy"}  # `side` is the maker's
+
+
+class _Level(msgspec.Struct):
+    side: str
+    event_time: datetime
+    price_level: float
+    new_quantity: float
+
+
+class _Trade(msgspec.Struct):
+    product_id: str
+    trade_id: int
+    price: float
+    size: float
+    side: str
+    time: datetime
+
+
+class _Event(msgspec.Struct):
+    type: str = ""
+    product_id: str = ""
+    updates: list[_Level] = []
+    trades: list[_Trade] = []
+
+
+class _Frame(msgspec.Struct):
+    channel: str = ""
+    type: str = ""
+    message: str = ""
+    reason: str = ""
+    timestamp: datetime | None = None
+    sequence_num: int = 0
+    events: list[_Event] = []
+
+
+_frame = msgspec.json.Decoder(_Frame, strict=False).decode
+
+
+class Coinbase(WebsocketVenue):
+    """Coinbase's spot market; prints come up to 250 ms after the quotes of their time."""
+
+    source, scope, stamps = "coinbase", "venue", "venue"
+    quiet_seconds, lifetime_seconds = 5.0, None  # a heartbeat comes each second
+    address = "wss://advanced-trade-ws.coinbase.com"
+
+    def __init__(self, tickers: Sequence[str], url: str | None = None) -> None:
+        super().__init__(tickers, url)
+        self._books: defaultdict[str, Book] = defaultdict(Book)
+        self._next_number = 0
+
+    @staticmethod
+    def symbol_of(ticker: str) -> str:
+        """Return the product: `BTC-USD` for `BTC/USD`."""
+        return ticker.replace("/", "-").upper()
+
+    def subscriptions(self) -> Iterator[Subscription]:
+        """Yield the heartbeats, then both channels of some products at a time."""
+        yield _subscription("heartbeats")
+        for products in self.symbols_in_batches(PRODUCTS_A_MESSAGE):
+            yield _subscription("level2", products)
+            yield _subscription("market_trades", products)
+
+    def decode(self, frame: bytes) -> Batch:
+        """Return the moves of the touch in an `l2_data` frame, or a `market_trades` frame's prints.
+
+        Raises `FeedInterrupted` where a message of the connection is missing: the book is unknown.
+        """
+        message = _frame(frame)
+        if message.type == "error":
+            raise FeedRefused(f"{message.message} {message.reason}".strip())
+        if message.sequence_num < self._next_number:
+            self.counts["repeated"] += 1
+            return ()
+        if message.sequence_num > self._next_number:
+            raise FeedInterrupted(f"message {self._next_number} is missing")
+        self._next_number += 1
+        if message.channel == "subscriptions":
+            self.confirm()
+        return [update for event in message.events for update in self._updates(event, message)]
+
+    def _updates(self, event: _Event, message: _Frame) -> Iterator[Update]:
+        if event.updates:
+            yield from self._quote(event, message)
+        elif event.type == "update":  # prints of a snapshot are older than the connection
+            yield from map(self._trade, event.trades)
+
+    def _quote(self, event: _Event, message: _Frame) -> Iterator[Update]:
+        book = self._books[event.product_id]
+        for level in event.updates:
+            side = book.bids if level.side == "bid" else book.asks
+            side.set_level(level.price_level, level.new_quantity)
+        touch = book.moved_touch()
+        time = event.updates[-1].event_time if event.type == "update" else message.timestamp
+        if touch and time:
+            yield Update(self.tickers[event.product_id], QuoteMember(stamp_ms(time), *touch))
+
+    def _trade(self, row: _Trade) -> Update:
+        trade = TradeMember(stamp_ms(row.time), row.price, row.size, _AGGRESSORS.get(row.side))
+        return Update(self.tickers[row.product_id], trade, row.trade_id)
+
+
+def _subscription(channel: str, products: list[str] | None = None) -> Subscription:
+    message = {"type": "subscribe", "channel": channel}
+    return Subscription(msgspec.json.encode(message | {"product_ids": products or []}), 1)

@@ -1,0 +1,103 @@
+"""Databento, schema `mbp-1`: best quotes and prints of a dataset in one sequence."""
+
+import os
+from collections import Counter
+from collections.abc import AsyncGenerator, Iterator, Sequence
+from contextlib import aclosing
+from itertools import count
+from typing import ClassVar
+
+from databento_dbn import UNDEF_PRICE, UNDEF_TIMESTAMP, MBP1Msg, SymbolMappingMsg
+
+from app.core.errors import FeedRefused
+from app.feeds.live.databento_gateway import Gateway
+from app.feeds.live.stamps import stamp_ms_of_ns
+from app.feeds.live.venue import Batch, Scope, Stamps, Update, Venue
+from app.feeds.publish import QuoteMember, TradeMember
+
+UNITS_PER_ONE = 1e9
+LAST_OF_EVENT, MAYBE_BAD_BOOK = 128, 4
+CONSOLIDATED = ("EQUS.", "DBEQ.")
+_AGGRESSORS = {"B": "buy", "A": "sell"}
+
+_Touch = tuple[int, int, int, int]
+
+
+class Databento(Venue):
+    """A dataset with one publisher; stamps are the venue's, kept to the µs."""
+
+    stamps: ClassVar[Stamps] = "venue"
+    quiet_seconds, lifetime_seconds = 12.0, None  # a heartbeat comes each five seconds
+
+    def __init__(
+        self, tickers: Sequence[str], url: str | None = None, dataset: str = "XNAS.ITCH"
+    ) -> None:
+        self.source = f"databento.{dataset.lower()}"
+        self.scope: Scope = "consolidated" if dataset.startswith(CONSOLIDATED) else "venue"
+        self.tickers = {self.symbol_of(ticker): ticker for ticker in tickers}
+        self.counts: Counter[str] = Counter()
+        self._dataset = dataset
+        self._gateway = Gateway(dataset, url)
+        self._of_instrument: dict[int, str] = {}
+        self._publisher: int | None = None
+        self._touches: dict[int, _Touch] = {}
+        self._trade_numbers = count()
+
+    @staticmethod
+    def symbol_of(ticker: str) -> str:
+        """Return the ticker as it is: a raw symbol."""
+        return ticker
+
+    async def records(self) -> AsyncGenerator[Batch, None]:
+        """Open one session and yield its records."""
+        session = self._gateway.records([*self.tickers], os.environ["DATABENTO_API_KEY"])
+        async with aclosing(session):
+            async for records in session:
+                yield [update for record in records for update in self._updates(record)]
+
+    def _updates(self, record: object) -> Iterator[Update]:
+        if isinstance(record, SymbolMappingMsg):
+            self._of_instrument[record.instrument_id] = self.tickers[record.stype_in_symbol]
+        elif isinstance(record, MBP1Msg):
+            self._check_publisher(record.publisher_id)
+            if record.ts_event == UNDEF_TIMESTAMP:
+                self.counts["no_stamp"] += 1
+                return
+            if record.flags & LAST_OF_EVENT:  # before it the book is between two states
+                yield from self._quote(record)
+            if record.action == "T":  # it shows the book as it was before the trade
+                yield from self._trade(record)
+
+    def _check_publisher(self, publisher: int) -> None:
+        """Raise `FeedRefused` where books of several venues come as if they were one."""
+        if self._publisher not in {None, publisher}:
+            raise FeedRefused(f"{self._dataset} has several publishers: name a dataset of one")
+        self._publisher = publisher
+
+    def _trade(self, record: MBP1Msg) -> Iterator[Update]:
+        if record.price == UNDEF_PRICE:
+            self.counts["no_price"] += 1
+            return
+        price, aggressor = record.price / UNITS_PER_ONE, _AGGRESSORS.get(str(record.side))
+        trade = TradeMember(stamp_ms_of_ns(record.ts_event), price, record.size, aggressor)
+        # Equal trades of one moment are several, and a session sends none of them twice.
+        identity = (id(self), next(self._trade_numbers))
+        yield Update(self._of_instrument[record.instrument_id], trade, None, identity)
+
+    def _quote(self, record: MBP1Msg) -> Iterator[Update]:
+        """Yield the best quote if it changed."""
+        if record.flags & MAYBE_BAD_BOOK:
+            self.counts["maybe_bad_book"] += 1
+            return
+        level = record.levels[0]
+        touch = (level.bid_px, level.bid_sz, level.ask_px, level.ask_sz)
+        if self._touches.get(record.instrument_id) == touch:
+            return
+        self._touches[record.instrument_id] = touch
+        sides = (*_side(level.bid_px, level.bid_sz), *_side(level.ask_px, level.ask_sz))
+        quote = QuoteMember(stamp_ms_of_ns(record.ts_event), *sides)
+        yield Update(self._of_instrument[record.instrument_id], quote)
+
+
+def _side(price: int, size: int) -> tuple[float, float]:
+    return (0.0, 0.0) if price == UNDEF_PRICE else (price / UNITS_PER_ONE, size)

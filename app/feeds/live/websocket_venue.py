@@ -1,0 +1,153 @@
+"""A venue that speaks over a WebSocket: connect, subscribe, read frames, keep alive."""
+
+import asyncio
+from abc import abstractmethod
+from collections import Counter
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Sequence
+from contextlib import asynccontextmanager, suppress
+from typing import ClassVar, NamedTuple
+
+import msgspec
+import structlog
+from websockets.asyncio.client import ClientConnection, connect
+from websockets.exceptions import ConnectionClosed, InvalidStatus, WebSocketException
+
+from app.core.errors import FeedInterrupted, FeedRefused
+from app.core.rare_events import shown
+from app.feeds.live.venue import Batch, Update, Venue
+
+OPEN_SECONDS = 10.0
+SUBSCRIBE_SECONDS = 10.0
+SUBSCRIBE_PAUSE_SECONDS = 0.25  # venues take some five messages a second
+MAX_FRAME_BYTES = 16 * 2**20
+MAX_QUEUED_FRAMES = 1024
+REFUSING_STATUSES = {401: "the key is refused", 403: "access is refused", 404: "no such address"}
+
+log = structlog.get_logger()
+
+
+class Subscription(NamedTuple):
+    """A message that subscribes some symbols, and how many confirmations answer it."""
+
+    message: bytes
+    confirmations: int
+
+
+def _keep_nothing(_: bytes) -> None:
+    """Keep no frame."""
+
+
+class WebsocketVenue(Venue):
+    """A connection's course; a subclass says what to send and what a frame means."""
+
+    address: ClassVar[str]
+    headers: ClassVar[dict[str, str]] = {}
+    """What the request for a connection says besides."""
+    sends_text: ClassVar[bool] = True
+    """Whether the messages are text, as JSON is, or binary."""
+    probe: bytes | None = None
+    """A message that the venue answers, sent twice in `quiet_seconds`: the answer is a frame."""
+
+    def __init__(self, tickers: Sequence[str], url: str | None = None) -> None:
+        self.tickers = {self.symbol_of(ticker): ticker for ticker in tickers}
+        self.counts: Counter[str] = Counter()
+        self._url = url or self.address
+        self._unconfirmed = 0
+        self.on_frame: Callable[[bytes], None] = _keep_nothing
+        """Called with each frame as it came, for who keeps frames."""
+
+    @staticmethod
+    def symbol_of(ticker: str) -> str:
+        """Return the ticker as it is: the venue's writing is the usual one."""
+        return ticker
+
+    @abstractmethod
+    def subscriptions(self) -> Iterator[Subscription]:
+        """Yield the messages that subscribe all symbols, each within what the venue takes."""
+
+    @abstractmethod
+    def decode(self, frame: bytes) -> Batch:
+        """Return a frame's records, none for a heartbeat; call `confirm` for a confirmation.
+
+        Raises `FeedRefused` or `FeedInterrupted` where the frame is an error, and msgspec's errors
+        where it is not what the venue documents.
+        """
+
+    def symbols_in_batches(self, size: int) -> Iterator[list[str]]:
+        """Yield the symbols to subscribe, so many at a time."""
+        symbols = [*self.tickers]
+        for start in range(0, len(symbols), size):
+            yield symbols[start : start + size]
+
+    def confirm(self) -> None:
+        """Note that one of a subscription's confirmations came."""
+        self._unconfirmed -= 1
+
+    async def records(self) -> AsyncGenerator[Batch, None]:
+        """Open one connection, subscribe, and yield the records of each frame."""
+        try:
+            async with self._connection() as socket:
+                yield await self._subscribe(socket)
+                while True:
+                    yield self._records_of(await socket.recv(decode=False))
+        except InvalidStatus as error:
+            status = error.response.status_code
+            if status in REFUSING_STATUSES:
+                raise FeedRefused(f"{REFUSING_STATUSES[status]} (HTTP {status})") from None
+            raise FeedInterrupted(f"refused for now (HTTP {status})") from None
+        except ConnectionClosed as error:
+            raise FeedInterrupted(str(error), is_complete=error.rcvd is not None) from None
+        except WebSocketException as error:
+            raise FeedInterrupted(str(error)) from None
+
+    def _records_of(self, frame: bytes) -> Batch:
+        """Return a frame's records; one that is not as documented is counted and left out."""
+        self.on_frame(frame)
+        try:
+            return self.decode(frame)
+        except (msgspec.MsgspecError, KeyError, ValueError) as error:
+            if not self.counts["not_understood"]:
+                shown_frame = shown(frame.decode(errors="replace"))
+                log.warning("frame not understood", frame=shown_frame, error=str(error))
+            self.counts["not_understood"] += 1
+            return ()
+
+    @asynccontextmanager
+    async def _connection(self) -> AsyncIterator[ClientConnection]:
+        """Connect, and send the probe as long as the connection is used."""
+        async with connect(
+            self._url,
+            additional_headers=self.headers,
+            open_timeout=OPEN_SECONDS,
+            ping_interval=None,  # a probe proves more: not only that the socket's end lives
+            close_timeout=1.0,
+            compression=None,
+            max_size=MAX_FRAME_BYTES,
+            max_queue=MAX_QUEUED_FRAMES,
+        ) as socket:
+            probing = asyncio.create_task(self._send_probes(socket))
+            try:
+                yield socket
+            finally:
+                probing.cancel()
+
+    async def _send_probes(self, socket: ClientConnection) -> None:
+        with suppress(WebSocketException):  # reading the frames meets the same error
+            while self.probe is not None:
+                await asyncio.sleep(self.quiet_seconds / 2)
+                await socket.send(self.probe, text=self.sends_text)
+
+    async def _subscribe(self, socket: ClientConnection) -> Batch:
+        """Subscribe batch by batch, and return the records that came meanwhile."""
+        early: list[Update] = []
+        try:
+            for number, subscription in enumerate(self.subscriptions()):
+                await asyncio.sleep(SUBSCRIBE_PAUSE_SECONDS if number else 0.0)
+                self._unconfirmed = subscription.confirmations
+                await socket.send(subscription.message, text=self.sends_text)
+                async with asyncio.timeout(SUBSCRIBE_SECONDS):
+                    while self._unconfirmed > 0:
+                        early += self._records_of(await socket.recv(decode=False))
+        except TimeoutError:
+            raise FeedInterrupted("a subscription was not confirmed") from None
+        return early
