@@ -23,6 +23,7 @@ _MODULES = {
     "asked": "benchmarks.tools_under_load",
     "waits": "benchmarks.waits",
     "tape": "benchmarks.tape_speed",
+    "live": "benchmarks.live",
 }
 _HEAD = """# Measurements
 

@@ -137,3 +137,22 @@ def test_a_live_source_that_can_not_be_asked_is_refused_with_the_reason(
 ) -> None:
     with pytest.raises(SettingError, match=re.escape(why)):
         read_feed_setting(given)
+
+
+def test_a_live_source_whose_extra_is_missing_is_refused_with_its_name(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("app.feeds.live.sources.find_spec", lambda _: None)
+
+    with pytest.raises(SettingError, match=re.escape("pip install 'orderflow[crypto]'")):
+        read_feed_setting("kraken:BTC/USD")
+
+
+def test_a_live_source_whose_key_is_missing_is_refused_with_its_variable(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("APCA_API_KEY_ID", "an id")
+    monkeypatch.delenv("APCA_API_SECRET_KEY", raising=False)
+
+    with pytest.raises(SettingError, match="alpaca needs a key: set APCA_API_SECRET_KEY;"):
+        read_feed_setting("alpaca:iex:SPY")

@@ -15,6 +15,7 @@ import structlog
 
 from app.core.clock import now_ms
 from app.core.errors import FeedInterrupted
+from app.core.rare_events import OncePerMinute
 from app.feeds.live.venue import Batch, Venue
 
 CONNECT_SECONDS = 40.0
@@ -142,6 +143,7 @@ class Connections:
         self._past_counts: Counter[str] = Counter()
         self._lost_from_ms: float | None = None
         self._pause_seconds = 0.0
+        self._attempts = OncePerMinute()
         self._lifetime_seconds: float | None = None
 
     @property
@@ -240,8 +242,17 @@ class Connections:
         self._pause_seconds = min(pause, MAX_PAUSE_SECONDS)
         # Of several feeds that lost one venue not all come back at once.
         seconds = self._pause_seconds * random.uniform(0.5, 1.0)  # noqa: S311 - no secret
-        log.warning("connection lost, trying again", error=str(error), in_s=round(seconds, 1))
+        self._log_end(error, was_standing=connection.has_stood)
         await asyncio.sleep(seconds)
+
+    def _log_end(self, error: Exception, *, was_standing: bool) -> None:
+        """Log each connection that is lost, and attempts in vain once a minute."""
+        if was_standing:
+            log.warning("connection lost, trying again", error=str(error))
+            return
+        left_out = self._attempts.left_out("in vain")
+        if left_out is not None:
+            log.warning("no connection, trying again", error=str(error), further=left_out)
 
 
 def _seconds_lost(from_ms: float | None, to_ms: float) -> dict[str, float]:
