@@ -84,7 +84,11 @@ class TapeRecorder:
         opened.rows.append(row)
 
     def add_gap(self, ticker: str, from_ms: float, to_ms: float, reason: str) -> None:
-        """Queue a declared gap for the next write, in the file of the day in which it ends."""
+        """Queue a declared gap for the next write, in the file of the day in which it ends.
+
+        Of a longer one than gaps may be, the last 24 h are declared: a tape begins after midnight.
+        """
+        from_ms = max(from_ms, to_ms - DAY_MS)
         if ticker not in self._begun:
             self._gap_starts[ticker] = min(from_ms, self._gap_starts.get(ticker, from_ms))
         path = gaps_path(self._folder, ticker, int(to_ms // DAY_MS))
@@ -170,14 +174,12 @@ class TapeRecorder:
 
 
 def _append_text(path: Path, header: str, rows: Iterable[str]) -> None:
-    """Append lines to a plain file in one write; what a killed writer left unfinished ends here."""
+    """Append lines to a plain file in one write, behind the last line that is whole."""
     with path.open("a+b", buffering=0) as file:
-        end = file.tell()
-        start = header + "\n" if not end else ""
-        if end:
-            file.seek(end - 1)
-            start = "" if file.read(1) == b"\n" else "\n"
-        file.write((start + "".join(f"{row}\n" for row in rows)).encode())
+        file.seek(0)
+        whole = file.read().rfind(b"\n") + 1
+        file.truncate(whole)
+        file.write("".join(f"{row}\n" for row in ([] if whole else [header]) + [*rows]).encode())
 
 
 def gap_row(from_ms: float, to_ms: float, reason: str) -> str:

@@ -166,7 +166,8 @@ class TickerRecorder:
             except (msgspec.DecodeError, UnicodeDecodeError):
                 continue
             row = gap_row(gap.from_ms, gap.to_ms, gap.reason)
-            if row not in self._gaps and gap.to_ms <= to_ms:
+            is_gap = 0 < gap.to_ms - gap.from_ms <= DAY_MS and gap.to_ms <= to_ms
+            if is_gap and row not in self._gaps:
                 self._gaps.add(row)
                 self._recorder.add_gap(self._ticker, gap.from_ms, gap.to_ms, gap.reason)
 

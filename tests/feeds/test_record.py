@@ -106,6 +106,31 @@ def test_declared_gaps_are_in_a_file_beside_the_tape(tmp_path: Path) -> None:
     ]
 
 
+def test_a_gap_that_was_written_in_part_is_written_over(tmp_path: Path) -> None:
+    gap = (NEW_YEAR_MS, NEW_YEAR_MS + 500, "disconnected")
+    for _ in range(2):
+        recorder = TapeRecorder(tmp_path)
+        recorder.add_gap("SPY", *gap)
+        recorder.close()
+        path = tmp_path / "SPY_2025-01-01.gaps.csv"
+        os.truncate(path, path.stat().st_size - 5)
+    recorder = TapeRecorder(tmp_path)
+    recorder.add_gap("SPY", *gap)
+    recorder.close()
+
+    assert gaps_of(tmp_path, "SPY_2025-01-01") == [gap]
+
+
+def test_a_gap_of_more_than_a_day_is_declared_for_its_last_day(tmp_path: Path) -> None:
+    recorder = TapeRecorder(tmp_path)
+    recorder.add_gap("SPY", NEW_YEAR_MS - 2 * DAY_MS, NEW_YEAR_MS + 500, "resumed")
+    recorder.close()
+
+    assert gaps_of(tmp_path, "SPY_2025-01-01") == [
+        (NEW_YEAR_MS + 500 - DAY_MS, NEW_YEAR_MS + 500, "resumed")
+    ]
+
+
 def test_a_live_tape_that_goes_on_declares_what_was_missed(tmp_path: Path) -> None:
     first = TapeRecorder(tmp_path)
     first.add("SPY", quote_member(NEW_YEAR_MS, 1))
@@ -315,7 +340,10 @@ def test_gaps_that_the_feed_declares_are_copied_once(
 ) -> None:
     stamp = now() - 10_000
     gap = {"from": stamp - 500, "to": stamp, "reason": "disconnected"}
-    redis_client.zadd("orderflow:gaps:SPY", {json.dumps(gap): stamp, "no gap": stamp})
+    backwards = gap | {"from": stamp + 1}
+    too_long = gap | {"from": stamp - 2 * DAY_MS}
+    others = {"no gap": stamp, json.dumps(backwards): stamp, json.dumps(too_long): stamp}
+    redis_client.zadd("orderflow:gaps:SPY", {json.dumps(gap): stamp, **others})
     publish(redis_client, "SPY", [quote(stamp, 1)])
     recorder.poll()
     recorder.restart()
