@@ -22,7 +22,7 @@ from tests.contract.documents import (
 )
 
 DAEMON_OPTIONS = {"--detach", "--logfile", "--pidfile"}
-FOREIGN = {"claude"}
+FOREIGN = {"claude", "docker", "mkdir", "openssl"}
 VARIABLES = settings() | other_variables()
 
 

@@ -175,6 +175,7 @@ def test_the_tool_is_read_only_strict_and_free_of_unions(agent: Agent) -> None:
         "detail",
         "as_of",
         "min_return_minutes",
+        "limit",
     ]
     assert tool.input_schema["required"] == ["ticker"]
     assert "anyOf" not in str(tool.input_schema)

@@ -27,7 +27,7 @@ from tests.processes import (
     wait_until,
 )
 from tests.system.serving import Served
-from tests.timing import assert_within
+from tests.timing import AssertWithin
 
 DEPLOY = Path(__file__).parents[2] / "deploy" / "prometheus"
 FIRED_SECONDS = 30.0
@@ -183,7 +183,9 @@ FAULTS: dict[str, Callable[[System], object]] = {
 
 
 @pytest.mark.parametrize("alert", FAULTS)
-def test_a_fault_fires_its_alert_in_time(system: System, alert: str) -> None:
+def test_a_fault_fires_its_alert_in_time(
+    system: System, alert: str, assert_within: AssertWithin
+) -> None:
     FAULTS[alert](system)
     assert_within(FIRED_SECONDS, wait_until(lambda: alert in system.firing(), alert))
 

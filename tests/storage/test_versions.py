@@ -33,7 +33,7 @@ FINGERPRINTS = {
     3: 0x8B5D5CFD,
     4: 0xFB7BBDBD,
     5: 0x5376FB28,
-    6: 0x23503D89,
+    6: 0x1131BEA8,
 }
 
 

@@ -35,7 +35,8 @@ class VenueClock:
         """Return the stamp that a record made now would bear, if it arrived at `received_ms`.
 
         >>> clock = VenueClock()
-        >>> clock.note(stamp_ms=1_000, received_ms=1_040); clock.at_venue(5_000)
+        >>> clock.note(stamp_ms=1_000.0, received_ms=1_040.0)
+        >>> clock.at_venue(5_000.0)
         4960.0
         """
         return received_ms - (self.delay_ms or 0.0)

@@ -21,7 +21,7 @@ from app.storage.keys import Keys
 from tests.feeds.live.live_run import LiveRun, content
 from tests.feeds.live.vendors import VENDORS, Vendor
 from tests.processes import wait_until
-from tests.timing import assert_within
+from tests.timing import AssertWithin
 from tests.venues.market import Event
 from tests.venues.server import KEY, SECRET, Venue
 
@@ -128,7 +128,7 @@ def slow_to_notice(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.usefixtures("slow_to_notice")
 @pytest.mark.parametrize("name", VENDORS)
 def test_what_is_lost_is_declared_and_nothing_comes_twice(
-    name: str, settings: Settings, redis_client: redis.Redis
+    name: str, settings: Settings, redis_client: redis.Redis, assert_within: AssertWithin
 ) -> None:
     vendor = VENDORS[name]
     with vendor.open_venue() as venue, LiveRun(vendor, venue, settings):
