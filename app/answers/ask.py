@@ -8,7 +8,7 @@ from app.answers.as_of_argument import parse_moment
 from app.answers.event_selection import MIN_RETURN_MINUTES, check_return_minutes
 from app.answers.history_argument import DEFAULT_HISTORY, parse_history
 from app.answers.reader import Reader
-from app.answers.rendering import RenderedReply, render
+from app.answers.rendering import RenderedReply
 from app.answers.ticker_answer import build_answer, build_brief, fit_brief_to_budget, fit_to_budget
 from app.answers.token_estimate import tokens_at_most
 from app.core import clock
@@ -49,8 +49,7 @@ def ask(  # noqa: PLR0913 - the contract's arguments
 
     Events that come more often than every `min_return_minutes` are counted, not shown. `limit` asks
     for so many events, and levels a side, whatever they cost; without it an answer shows what fits.
-    The
-    renderings are returned too: they were made to count the answer's model tokens. Raises
+    The renderings are returned too: the text was made to count its model tokens. Raises
     `BadTicker`, `BadHistory`, `BadMoment`, `BadQuestion`, `NoAnswer` or `StoreUnavailable`, each
     with a message for people.
     """
@@ -69,20 +68,20 @@ def ask(  # noqa: PLR0913 - the contract's arguments
             if is_brief
             else build_answer(snapshot, min_return_minutes, AnswerParts.up_to(limit))
         )
-        return RenderedAnswer(answer, render(answer))
+        return RenderedAnswer(answer, RenderedReply(answer))
     fit = fit_brief_to_budget if is_brief else fit_to_budget
     excess_of = excess_brief_tokens if is_brief else excess_tokens
     candidates: list[RenderedAnswer] = []
 
     def excess(answer: Answer) -> int:
-        candidates.append(RenderedAnswer(answer, render(answer)))
+        candidates.append(RenderedAnswer(answer, RenderedReply(answer)))
         return excess_of(candidates[-1].reply)
 
     answer = fit(snapshot, excess, min_return_minutes)
     return (
         candidates[-1]
         if candidates[-1].answer is answer
-        else RenderedAnswer(answer, render(answer))
+        else RenderedAnswer(answer, RenderedReply(answer))
     )
 
 

@@ -1,5 +1,6 @@
 """Render replies as text and JSON with the same facts, and archive them under an id."""
 
+import functools
 import json
 from typing import Any, NamedTuple
 
@@ -10,8 +11,33 @@ from app.answers.ticker_text import as_text, id_line
 from app.storage.answer_archive import new_id
 
 
-class RenderedReply(NamedTuple):
-    """A reply as text, as structured content, and as that content's compact JSON."""
+class RenderedReply:
+    """A reply as text, as structured content, and as that content's compact JSON.
+
+    Each is made when it is first asked for: of answers that are too long the text says so.
+    """
+
+    def __init__(self, reply: Reply) -> None:
+        self._reply = reply
+
+    @functools.cached_property
+    def text(self) -> str:
+        """Return the compact text."""
+        return render_text(self._reply)
+
+    @functools.cached_property
+    def structured_content(self) -> dict[str, Any]:
+        """Return the structured content."""
+        return self._reply.as_json()
+
+    @functools.cached_property
+    def json(self) -> str:
+        """Return the structured content as compact JSON."""
+        return compact(self.structured_content)
+
+
+class _WithId(NamedTuple):
+    """What `RenderedReply` holds, with the answer's id."""
 
     text: str
     structured_content: dict[str, Any]
@@ -31,15 +57,9 @@ def render_text(reply: Reply) -> str:
     return as_text(reply) if isinstance(reply, Answer) else reply.as_text()
 
 
-def render(reply: Reply) -> RenderedReply:
-    """Return a reply as text and as JSON."""
-    structured = reply.as_json()
-    return RenderedReply(render_text(reply), structured, compact(structured))
-
-
 def archive(reader: Reader, reply: Reply, png: bytes | None = None) -> SentReply:
     """Archive a reply and return it with its new id, or without an id if Redis refuses."""
-    return archive_rendered(reader, render(reply), png)
+    return archive_rendered(reader, RenderedReply(reply), png)
 
 
 def archive_rendered(
@@ -55,9 +75,9 @@ def archive_rendered(
     return SentReply(sent.text, sent.structured_content, png)
 
 
-def _with_id(rendered: RenderedReply, answer_id: str) -> RenderedReply:
+def _with_id(rendered: RenderedReply, answer_id: str) -> _WithId:
     """Insert the id where `Reply.with_id` would: first in the JSON, last in the text."""
-    return RenderedReply(
+    return _WithId(
         "\n".join((rendered.text, *id_line(answer_id))),
         {"answer_id": answer_id, **rendered.structured_content},
         f'{{"answer_id":"{answer_id}",{rendered.json[1:]}',

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator
 
 from app.answers.durations import ago
 from app.answers.reader import Reader
-from app.answers.rendering import RenderedReply, SentReply, render
+from app.answers.rendering import RenderedReply, SentReply
 from app.answers.session_facts import feed_facts
 from app.core import clock
 from app.core.arguments import check_count
@@ -51,14 +51,14 @@ def archive_wait(reader: Reader, watch: Watch, answer: WaitAnswer) -> SentReply:
     note = "; ".join(_hindrances(reader, watch)) or None
     answer = answer.model_copy(update={"note": note})
     answer_id = new_id()
-    rendered = render(answer.with_id(answer_id))
+    rendered = RenderedReply(answer.with_id(answer_id))
     renderings = {
         "text": rendered.text.encode(),
         "json": rendered.json.encode(),
         CURSORS: pack_cursors(watch.condition, watch.cursors),
     }
     kept = reader.archive(answer_id, renderings)
-    return _sent(rendered if kept else render(answer))
+    return _sent(rendered if kept else RenderedReply(answer))
 
 
 def _hindrances(reader: Reader, watch: Watch) -> Iterator[str]:

@@ -19,7 +19,7 @@ from app.answers.ask import (
     excess_tokens,
 )
 from app.answers.reader import TickerSnapshot
-from app.answers.rendering import RenderedReply, compact, render
+from app.answers.rendering import RenderedReply, compact
 from app.answers.ticker_answer import build_answer, fit_brief_to_budget, fit_to_budget
 from app.answers.ticker_text import as_text
 from app.answers.token_estimate import tokens_at_most
@@ -120,7 +120,7 @@ def snapshot(events: tuple[EventRecord, ...], **changed: Any) -> TickerSnapshot:
 
 
 def by(excess_of: Callable[[RenderedReply], int]) -> Callable[[Answer], int]:
-    return lambda answer: excess_of(render(answer))
+    return lambda answer: excess_of(RenderedReply(answer))
 
 
 def tokens_of(answer: Answer) -> tuple[int, int]:
