@@ -59,7 +59,8 @@ def _require_went_on(context: FaultContext) -> None:
     """Require that each ticker ticked while the clock was wrong: the others' clocks were right."""
     _, right_again_ms = context.ends_ms[-1]
     for ticker in context.tickers:
-        seen = [s.as_of for s in context.sampler.samples if s.ticker == ticker]
+        # By when they were due: of a feed that is behind, `as_of` is earlier by its settle time.
+        seen = [s.due_ms for s in context.sampler.samples if s.ticker == ticker]
         meanwhile = {it for it in seen if 0 < right_again_ms - it < _LASTS_SECONDS * 1000 - 1000}
         require(len(meanwhile) >= 2, f"{ticker} stood still by a wrong clock")
 
