@@ -96,6 +96,13 @@ def in_time(request: pytest.FixtureRequest) -> None:
         _skip(f"{request.node.name}: {AUTO_SECONDS} s are over; ORDERFLOW_OUTSIDE=1 runs it")
 
 
+@pytest.fixture
+def unhurried() -> None:
+    """Leave out what takes minutes, unless all is to be run."""
+    if MODE != "1":
+        _skip("what takes minutes; ORDERFLOW_OUTSIDE=1 runs it")
+
+
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """Say loudly what was not run."""
     for reason in dict.fromkeys(_not_run):

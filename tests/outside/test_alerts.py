@@ -34,7 +34,7 @@ FIRED_SECONDS = 30.0
 QUIET_SECONDS = 25.0
 QUOTE = {"bid_price": 10, "bid_size": 1, "ask_price": 11, "ask_size": 1}
 
-pytestmark = [pytest.mark.system, pytest.mark.outside]
+pytestmark = [pytest.mark.system, pytest.mark.outside, pytest.mark.usefixtures("unhurried")]
 
 
 class Broker:
