@@ -260,8 +260,18 @@ class TickStore:
         if tick.clock_as_of - lag.ticked_at > LAG_KEPT_MS + self._settings.interval_ms:
             stored_seconds = self._lags.seconds_of(tick.ticker, tick.clock_as_of)
             lag.adopt(stored_seconds, tick.clock_as_of)
-        lag.follow_clock(tick.clock_as_of, int(time.monotonic() * SECOND_MS))
+        if self._is_behind(tick, lag.ticked_at):
+            lag.distrust(lag.ticked_at)
+        else:
+            lag.follow_clock(tick.clock_as_of, int(time.monotonic() * SECOND_MS))
         return lag
+
+    def _is_behind(self, tick: TickJob, ticked_at: int) -> bool:
+        """Return whether a tick's clock went back to a time that is over for Redis's clock."""
+        if ticked_at - tick.clock_as_of <= self._believed_ahead_ms:
+            return False
+        over_ms = self._believed_ahead_ms + self._settings.interval_ms
+        return self._server_clock.now_ms() - tick.clock_as_of > over_ms
 
     def _follow_lag(
         self, tick: TickJob, reading: TickRead, warm: WarmTicker, lag: ArrivalLag

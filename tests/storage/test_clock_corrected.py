@@ -211,6 +211,22 @@ def test_a_worker_that_begins_while_clocks_are_ahead_learns_no_lag_from_them(
     assert redis_client.hget(keys.LAGS, TICKER) == str(delay).encode()
 
 
+@pytest.mark.parametrize("behind_seconds", [10, 120, 3600, 86_400])
+def test_ticks_behind_take_no_settle_time_away(
+    redis_client: redis.Redis, settings: Settings, now: int, behind_seconds: int
+) -> None:
+    delay = 900
+    redis_client.hset(keys.LAGS, TICKER, delay)
+    publish(redis_client, TICKER, steady(now - delay - 60, 59))
+    store = TickStore(settings)
+    ticked(store, *range(now - 30, now - 8))
+    ticked(store, *range(now - 7 - behind_seconds, now - 2 - behind_seconds))
+
+    assert redis_client.hget(keys.LAGS, TICKER) == str(delay).encode()
+    assert set(ticked(store, *range(now - 2, now))) == {"written"}
+    assert stored_as_of(redis_client) == second(now - delay - 1)
+
+
 @pytest.mark.parametrize("behind_seconds", [10, 120, 3600])
 def test_a_worker_whose_own_clock_is_behind_takes_nothing_back(
     redis_client: redis.Redis, settings: Settings, now: int, behind_seconds: int

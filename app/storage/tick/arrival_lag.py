@@ -117,7 +117,7 @@ class ArrivalLag:
             arrivals.by_lag = by_lag
 
     def distrust(self, now: int) -> None:
-        """Learn nothing from a tick whose clock is ahead of another one: all seems late by it."""
+        """Learn nothing up to a tick's time, by a clock that another one contradicts."""
         self._untrusted_until = max(self._untrusted_until, now + 1)
         self._counts = []
 
