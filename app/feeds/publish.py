@@ -5,7 +5,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from threading import Event
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import msgspec
 import structlog
@@ -19,7 +19,7 @@ from app.core.clock import now_ms
 from app.core.outage_log import OutageLog
 from app.core.refusals import is_unavailable
 from app.core.settings import Settings
-from app.storage.keys import Keys
+from app.storage.keys import FEED_LIFETIME_SECONDS, Keys
 
 MIN_PAUSE_SECONDS = 0.02
 MAX_PAUSE_SECONDS = 0.2
@@ -29,11 +29,11 @@ MAX_ROUND_MS = 50.0
 MAX_ROUNDS = 8
 BATCH_RECORDS = 20_000
 FEED_RENEWAL_MS = 4_000.0
-FEED_LIFETIME_SECONDS = 120
 
 log = structlog.get_logger()
 
 KeyOf = Callable[[str], str]
+GapReason = Literal["disconnected", "overflow", "resumed", "unknown"]
 
 
 class QuoteMember(msgspec.Struct):
@@ -58,11 +58,11 @@ class TradeMember(msgspec.Struct):
 
 
 class GapMember(msgspec.Struct, rename={"from_ms": "from", "to_ms": "to"}):
-    """A gap as a member of a feed's sorted set of gaps."""
+    """A gap as a member of a ticker's sorted set of gaps: records between the times were lost."""
 
     from_ms: float
     to_ms: float
-    reason: str = "unknown"
+    reason: GapReason = "unknown"
 
 
 class ScheduledRecord(NamedTuple):
@@ -111,13 +111,13 @@ def member_of(record: Record, digits: int = DEFAULT_DIGITS) -> bytes:
     )
 
 
-def gap_member(gap: Span, reason: str = "unknown") -> bytes:
+def gap_member(gap: Span) -> bytes:
     """Return a gap as a feed declares it.
 
     >>> gap_member((1340285400000.0, 1340285401500.5))
     b'{"from":1340285400000.0,"to":1340285401500.5,"reason":"unknown"}'
     """
-    return _encode(GapMember(*gap, reason))
+    return _encode(GapMember(*gap))
 
 
 def _whole_if_possible(size: float) -> float:

@@ -11,11 +11,11 @@ from redis import Redis
 
 from app.core.settings import Settings
 from app.feeds.live.connections import Connections
-from app.feeds.live.outbox import FeedFields, GapReason, Outbox, Record
+from app.feeds.live.outbox import FeedFields, Outbox, Record
 from app.feeds.live.record_order import RecordOrder
 from app.feeds.live.venue import Batch, Venue
 from app.feeds.live.venue_clock import TELLING_MS, VenueClock
-from app.feeds.publish import QuoteMember
+from app.feeds.publish import GapReason, QuoteMember
 
 FLUSH_SECONDS = 0.02
 RENEW_SECONDS = 0.9

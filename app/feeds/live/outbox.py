@@ -7,7 +7,7 @@ the time in which they lay is declared as a gap.
 import asyncio
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Any, Literal, NamedTuple, cast
+from typing import Any, NamedTuple, cast
 
 import msgspec
 import structlog
@@ -17,29 +17,26 @@ from redis.exceptions import RedisClusterException, RedisError
 from app.core.outage_log import OutageLog
 from app.core.refusals import is_unavailable
 from app.core.settings import Settings
-from app.feeds.publish import MIN_PAUSE_SECONDS, Backoff, QuoteMember, TradeMember
+from app.feeds.publish import (
+    MIN_PAUSE_SECONDS,
+    Backoff,
+    GapMember,
+    GapReason,
+    QuoteMember,
+    TradeMember,
+)
 from app.storage.keys import FEED_LIFETIME_SECONDS, Keys
 from app.storage.published import read_feed
 
 MAX_WAITING = 100_000
 BATCH_RECORDS = 5_000
 
-GapReason = Literal["disconnected", "overflow", "resumed", "unknown"]
 Record = QuoteMember | TradeMember
 
 log = structlog.get_logger()
 _encode = msgspec.json.Encoder().encode
 
-
 FeedFields = dict[Any, str | float]
-
-
-class GapMember(msgspec.Struct, rename={"from_ms": "from", "to_ms": "to"}):
-    """A gap as a member of a broker's sorted set: between the two times records were lost."""
-
-    from_ms: float
-    to_ms: float
-    reason: GapReason
 
 
 class _Waiting(NamedTuple):
