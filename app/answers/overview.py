@@ -1,7 +1,7 @@
 """Read all active tickers at once: the age of their data, and their open and recent events."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple, get_args
 
 import redis
@@ -66,7 +66,6 @@ _METRICS = (
     "quality",
     "trade_count",
 )
-_NO_FIELDS: Mapping[bytes, bytes] = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +93,7 @@ class TickerSummary:
     events: Sequence[EventRecord]
     feed_lag_seconds: int = 0
     feed: FeedRecord | None = None
-    window: Mapping[bytes, bytes] = _NO_FIELDS
+    window: Mapping[bytes, bytes] = field(default_factory=dict)
     """The fields of the last minute that the reader of the overview was asked for."""
 
     @property
