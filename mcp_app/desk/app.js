@@ -165,8 +165,8 @@ function renewAges() {
 
 function redress() {
   dress();
-  say(byId("theme-button").firstChild, `Theme: ${preference("theme")} `);
-  say(byId("sides-button").firstChild, `Colours: ${preference("sides")} `);
+  byId("theme-button").title = `Theme: ${preference("theme")}`;
+  byId("sides-button").title = `Bid and ask: ${preference("sides")}`;
   chart.recolour();
   board.drawSparks(chart.palette.ink);
 }

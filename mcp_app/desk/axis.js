@@ -25,6 +25,15 @@ export function priceAxis(frame, area, y, decimals) {
   }
 }
 
+// The newest mid on the axis; a mid between two prices has a decimal more.
+export function priceTag({ context, palette }, area, y, mid, decimals) {
+  const at = Math.max(area.top + 7, Math.min(area.bottom - 7, y(mid)));
+  const text = String(Number(mid.toFixed(decimals + 1)));
+  context.fillStyle = palette.ink;
+  context.fillRect(area.right + 1, at - 7, context.measureText(text).width + 7, 14);
+  axisText({ context, palette }, text, area.right + 4, at + 0.5, "left", palette.paper);
+}
+
 // A dashed line with its name; where it lies outside of what is shown, its name and price at the edge.
 export function referenceLine(frame, area, y, name, price, colour, dashes, decimals) {
   const { context } = frame;

@@ -99,8 +99,9 @@ export class Board {
     say(row.moved, movedText(seen.moved_bps));
     say(row.why, seen.why ?? "");
     say(row.flags, flagText(seen.flags));
-    say(row.facts, factsText(seen));
+    say(row.spread, isKnown(seen.spread_bps) ? `spread ${seen.spread_bps} bp` : "spread –");
     say(row.age, ageText(seen));
+    row.item.title = [seen.why, seen.feed, factsText(seen)].filter(Boolean).join("\n");
     mark(row.item, "data-odd", seen.flags?.length ? "" : null);
   }
 
@@ -108,12 +109,11 @@ export class Board {
     const row = {
       price: make("span", { class: "price" }), spark: make("canvas", { class: "spark", "aria-hidden": "true" }),
       moved: make("span", { class: "moved" }), why: make("span", { class: "why" }),
-      flags: make("span", { class: "flags" }), facts: make("span", { class: "facts" }), age: make("span", { class: "facts" }),
+      flags: make("span", { class: "flags" }), spread: make("span", { class: "spread" }), age: make("span", { class: "age" }),
     };
     row.item = make(
       "li", { role: "option", tabIndex: -1, data: { ticker }, "aria-selected": String(ticker === this.#chosen) },
-      make("span", { class: "name" }, ticker), row.price, row.spark, row.moved, row.flags, row.why,
-      make("span", { class: "meta" }, row.facts, row.age),
+      make("span", { class: "name" }, ticker), row.price, row.spark, row.moved, row.age, make("span", { class: "second" }, row.flags, " ", row.spread), row.why,
     );
     this.#rows.set(ticker, row);
     return row;
@@ -175,11 +175,8 @@ function movedText(bps) {
   return `${arrow} ${signed(String(bps))} bp`;
 }
 
-function factsText({ spread_bps: spread, quotes_per_second: quotes, evidence_class: evidence }) {
-  const known = [
-    isKnown(spread) ? `spread ${spread} bp` : "spread –", isKnown(quotes) ? `${quotes} q/s` : null, evidence,
-  ];
-  return known.filter(Boolean).join(" · ");
+function factsText({ quotes_per_second: quotes, evidence_class: evidence }) {
+  return [isKnown(quotes) ? `${quotes} quotes/s` : null, `evidence ${evidence}`].filter(Boolean).join(", ");
 }
 
-const ageText = (seen) => ` · ${age(secondsSince(seen.newest_quote_at))}`;
+const ageText = (seen) => age(secondsSince(seen.newest_quote_at));

@@ -8,9 +8,9 @@ import { drawPrices, priceScale } from "./price_pane.js";
 import { drawProfile } from "./profile_pane.js";
 import { linear } from "./scale.js";
 
-const AXIS_PIXELS = 62, TIME_PIXELS = 34, GAP = 6;
+const AXIS_PIXELS = 62, TIME_PIXELS = 30, GAP = 6;
 const PROFILE_SHARE = 0.15, MOST_PROFILE = 150, NARROW_PIXELS = 560, NARROW_PROFILE = 56;
-const FLOW_SHARE = 0.15, HIT_PIXELS = 14;
+const FLOW_SHARE = 0.125, HIT_PIXELS = 14;
 
 export class Chart {
   // `told` hears what was pressed on: an event, an answer.
@@ -117,7 +117,7 @@ function layoutOf(width, height) {
   const pane = (top, bottom) => ({ left: 0, right, top, bottom });
   const lane = pane(0, ROWS * ROW_PIXELS);
   const time = pane(height - TIME_PIXELS, height);
-  const tall = Math.max(48, (height - TIME_PIXELS - lane.bottom) * FLOW_SHARE);
+  const tall = Math.max(50, (height - TIME_PIXELS - lane.bottom) * FLOW_SHARE);
   const sizes = pane(time.top - tall, time.top - GAP);
   const imbalance = pane(sizes.top - tall, sizes.top - GAP);
   const delta = pane(imbalance.top - tall, imbalance.top - GAP);

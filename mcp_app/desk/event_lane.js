@@ -1,9 +1,10 @@
-// Events above the prices: where there is room with a name, else as a mark; a shade while they lasted.
+// Events above the prices: where there is room with a name, else as a mark in the last row; a shade
+// while they lasted.
 
 import { axisText } from "./axis.js";
 import { faded } from "./palette.js";
 
-export const ROW_PIXELS = 13, ROWS = 3;
+export const ROW_PIXELS = 13, ROWS = 4;
 const MARK = 4;
 
 // Full for the bid, hollow for the ask, a diamond for events of no side: colour is not needed.
@@ -30,7 +31,7 @@ export function colourOf(palette, side) {
 
 // Return where each event can be hit, the newest last.
 export function drawEvents(frame, events, lane, prices) {
-  const rows = Array.from({ length: ROWS }, () => lane.left);
+  const rows = Array.from({ length: ROWS - 1 }, () => lane.left);
   const hits = [];
   for (const event of [...events].sort((a, b) => a.noticedAt - b.noticedAt)) {
     if (event.noticedAt < frame.x.low) continue;
@@ -47,15 +48,14 @@ function drawSpan({ context, palette, x, chosenEvent }, event, prices) {
   context.fillRect(left, prices.top, Math.max(1, right - left), prices.bottom - prices.top);
 }
 
-// The first row with room; without any, a mark alone in the last row.
+// The first row with room for the name; without any, a mark alone in the last row.
 function placeEvent(frame, event, lane, rows) {
   const { context, palette, x } = frame;
   const at = x(event.noticedAt);
   const width = context.measureText(event.name).width + 12;
   const left = Math.min(at - MARK, lane.right - width);
-  let row = rows.findIndex((taken) => taken <= left);
-  const isNamed = row >= 0;
-  if (!isNamed) row = rows.indexOf(Math.min(...rows));
+  const free = rows.findIndex((taken) => taken <= left);
+  const isNamed = free >= 0, row = isNamed ? free : ROWS - 1;
   const start = isNamed ? left : at - MARK;
   const middle = lane.top + row * ROW_PIXELS + ROW_PIXELS / 2;
   if (event.id === frame.chosenEvent) {

@@ -51,7 +51,7 @@ export function drawImbalance(frame, model, area) {
   const values = model.rows.map((row) => row.ofi);
   const cut = quantile(values.filter(isKnown).map(Math.abs), CUT_SHARE);
   paneTitle(frame, area, isKnown(cut)
-    ? `OFI a second, cut at its p98 (${compact(cut)}); a cap: goes on`
+    ? `OFI a second, cut at its p98, ${compact(cut)}`
     : "OFI a second: not known");
   if (!isKnown(cut)) return;
   const most = cut || 1;

@@ -30,7 +30,7 @@ export function decimalsOf(prices) {
   let most = 0;
   for (const price of prices) {
     if (!isKnown(price)) continue;
-    const [, decimals = ""] = String(price).split(".");
+    const [, decimals = ""] = price.toFixed(8).replace(/0+$/, "").split(".");
     most = Math.max(most, decimals.length);
   }
   return Math.min(most, 8);

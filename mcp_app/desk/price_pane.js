@@ -1,13 +1,14 @@
 // Price over time: bid and ask as a band, the mid, trades as bubbles, and what belongs to the session.
 
 import { isKnown } from "./format.js";
-import { axisText, priceAxis, referenceLine } from "./axis.js";
+import { priceAxis, priceTag, referenceLine } from "./axis.js";
 import { faded } from "./palette.js";
 import { bounds, linear, quantile, robustBounds } from "./scale.js";
 
-const LARGEST_BUBBLE = 10, SMALLEST_BUBBLE = 2, ARROW_FROM = 4;
+const LARGEST_BUBBLE = 10, SMALLEST_BUBBLE = 1.5, ARROW_FROM = 4;
 // A line that is little outside of the prices is still shown; one that is far is named at the edge.
 const MARGIN = 0.08;
+const LEVELS_A_SIDE = 5;
 
 export function priceScale(model, area) {
   const quoted = model.rows.flatMap((row) => [row.bid, row.ask]);
@@ -27,13 +28,16 @@ export function drawPrices(frame, model, area, y) {
   drawSessionBands(frame, model, area, y);
   drawLevels(frame, model, area, y);
   drawBand(frame, model.rows, y);
+  drawBubbles(frame, model.trades, y);
   drawSteps(frame, model.rows, "bid", y, palette.bid, 1);
   drawSteps(frame, model.rows, "ask", y, palette.ask, 1);
-  drawSteps(frame, model.rows, "mid", y, palette.ink, 1.5);
-  drawBubbles(frame, model.trades, y);
+  drawSteps(frame, model.rows, "mid", y, palette.ink, 1.2);
+  drawSteps(frame, model.rows, "vwap", y, palette.vwap, 1.5);
   context.restore();
   priceAxis(frame, area, y, model.decimals);
   drawReferences(frame, model, area, y);
+  const mid = model.rows.at(-1)?.mid;
+  if (isKnown(mid)) priceTag(frame, area, y, mid, model.decimals);
 }
 
 // One standard deviation around the session's VWAP, and the opening range, behind all else.
@@ -45,12 +49,18 @@ function drawSessionBands({ context, palette }, { vwap }, area, y) {
 }
 
 function drawLevels({ context, palette }, { levels }, area, y) {
-  for (const level of levels) {
+  for (const level of nearest(levels, LEVELS_A_SIDE)) {
     context.strokeStyle = faded(level.side === "bid" ? palette.bid : palette.ask, 0.75);
     context.setLineDash(level.side === "bid" ? [1, 3] : [1, 3, 5, 3]);
     horizontal(context, area, y(level.price));
   }
   context.setLineDash([]);
+}
+
+// The server tells them nearest first.
+function nearest(levels, most) {
+  const ofSide = (side) => levels.filter((level) => level.side === side).slice(0, most);
+  return [...ofSide("bid"), ...ofSide("ask")];
 }
 
 function horizontal(context, area, at) {
@@ -130,7 +140,7 @@ export function arrow(context, side, x, y, radius) {
 function drawReferences(frame, { vwap, openingRange, decimals }, area, y) {
   const { palette } = frame;
   const lines = [
-    ["VWAP", vwap?.price, palette.vwap, [6, 3]],
+    ["VWAP", vwap?.price, palette.vwap, [1, 6]],
     ["+1σ", isKnown(vwap?.sd) ? vwap.price + vwap.sd : null, palette.vwap, [2, 4]],
     ["−1σ", isKnown(vwap?.sd) ? vwap.price - vwap.sd : null, palette.vwap, [2, 4]],
     ["OR high", openingRange?.high, palette.faint, [8, 2, 2, 2]],
@@ -140,5 +150,3 @@ function drawReferences(frame, { vwap, openingRange, decimals }, area, y) {
     if (isKnown(price)) referenceLine(frame, area, y, name, price, colour, dashes, decimals);
   }
 }
-
-export { axisText };

@@ -1,12 +1,12 @@
 // Volume by price at the right of the prices, on the same scale: bought left, sold right of it.
 
-import { compact, isKnown } from "./format.js";
+import { isKnown } from "./format.js";
 import { axisText, paneTitle } from "./axis.js";
 import { faded } from "./palette.js";
 
 export function drawProfile(frame, profile, area, y) {
   const { context, palette } = frame;
-  paneTitle(frame, area, "volume by price");
+  paneTitle(frame, area, area.right - area.left < 90 ? "volume" : "volume by price");
   if (!profile?.rows.length) return;
   const most = Math.max(...profile.rows.map(volumeOf));
   const width = (volume) => (volume / most) * (area.right - area.left - 4);
@@ -48,5 +48,5 @@ function drawPoc(frame, { poc, rows }, area, y) {
     const top = y(row.high), height = Math.max(2, y(row.low) - top - 1);
     context.strokeRect(area.left + 0.5, Math.round(top) + 0.5, area.right - area.left - 5, Math.round(height));
   }
-  axisText(frame, `POC ${row ? compact(volumeOf(row)) : ""}`, area.right - 6, y(poc), "right", palette.ink);
+  axisText(frame, `POC ${poc}`, area.right - 6, y(poc), "right", palette.ink);
 }

@@ -1,14 +1,14 @@
 // Above the chart: quote, spread, what is wrong, and the numbers beside their ranks.
 
 import { arrange, byId, make, mark, say } from "./dom.js";
-import { age, isKnown, number, size, UNKNOWN } from "./format.js";
+import { age, clock, isKnown, number, size, UNKNOWN } from "./format.js";
 import { flagText } from "./board.js";
 import { secondsSince } from "./server_clock.js";
 
 // Names, units: what the answer has, in the order of a trader's look.
 const NUMBERS = [
-  ["spread_bps", "spread", "bp"], ["queue_imbalance", "queue imbalance", ""], ["ofi", "OFI", ""],
-  ["log_ofi", "log OFI", ""], ["signed_volume", "net volume", ""], ["trade_imbalance", "trade imbalance", ""],
+  ["spread_bps", "mean spread", "bp"], ["queue_imbalance", "queue imbalance", ""], ["ofi", "OFI", ""],
+  ["signed_volume", "net volume", ""], ["trade_imbalance", "trade imbalance", ""],
   ["trade_count", "prints", ""], ["vwap", "VWAP 5 min", ""], ["effective_spread_bps", "effective spread", "bp"],
   ["realized_volatility_bps", "volatility", "bp"], ["quotes_per_second", "quotes/s", ""],
   ["size_turnover", "turnover/s", ""], ["avg_bid_size", "mean bid size", ""], ["avg_ask_size", "mean ask size", ""],
@@ -18,10 +18,10 @@ const FAR_SHARE = 0.1;
 const FLAGS = ["ahead", "stale", "quiet", "warming"];
 const CLASSES = { A: "A: aggressors given", B: "B: aggressors inferred", C: "C: quotes only" };
 
-export function showHead(answer) {
+export function showHead(answer, decimals) {
   const { metrics } = answer;
-  say(byId("bid"), `${number(metrics.bid_price)} × ${size(metrics.bid_size)}`);
-  say(byId("ask"), `${number(metrics.ask_price)} × ${size(metrics.ask_size)}`);
+  say(byId("bid"), `${number(metrics.bid_price, decimals)} × ${size(metrics.bid_size)}`);
+  say(byId("ask"), `${number(metrics.ask_price, decimals)} × ${size(metrics.ask_size)}`);
   say(byId("headline"), answer.headline);
   say(byId("flags"), flagText(FLAGS.filter((flag) => answer[flag])));
   say(byId("note"), answer.note ?? "");
@@ -33,7 +33,7 @@ export function showHead(answer) {
 export function showAges(answer) {
   if (!answer) return;
   const asOf = age(secondsSince(answer.as_of)), quote = age(secondsSince(answer.newest_quote_at));
-  say(byId("ages"), `as of ${answer.as_of_utc ?? UNKNOWN}, ${asOf} ago · quote ${quote} ago`);
+  say(byId("ages"), `as of ${clock(answer.as_of)} UTC, ${asOf} ago · quote ${quote} ago`);
 }
 
 function showNumbers({ metrics, ranks, standing, session }) {
@@ -87,6 +87,6 @@ function feedText({ feed, evidence_class: evidence, quality, rejected }) {
 }
 
 function feedWords(feed) {
-  const words = [feed.source, feed.scope, isKnown(feed.delay_seconds) ? `delay ${feed.delay_seconds} s` : null];
-  return [...words, feed.down ? "NO SIGN OF LIFE" : null].filter(Boolean).join(", ");
+  const delay = isKnown(feed.delay_seconds) ? (feed.delay_seconds ? `delay ${feed.delay_seconds} s` : "no delay") : null;
+  return [...new Set([feed.source, feed.scope, delay]), feed.down ? "NO SIGN OF LIFE" : null].filter(Boolean).join(", ");
 }
