@@ -66,6 +66,7 @@ from app.storage.answer_archive import AnswerArchive, Renderings
 from app.storage.feed_lags import is_delayed
 from app.storage.feeds import is_down
 from app.storage.mis_stamped import read_mis_stamped
+from app.storage.prints import PrintRange, read_prints
 from app.storage.published import (
     EventRecord,
     EvidenceClass,
@@ -85,7 +86,6 @@ from app.storage.published import (
     read_quality,
     read_ranks,
 )
-from app.storage.prints import PrintRange, read_prints
 from app.storage.record_range import RecordRange, read_record_range
 from app.storage.redis_client import address_of, connect, database_of
 from app.storage.write_probe import find_refusal
