@@ -12,12 +12,12 @@ import { getJson, Poller } from "./polling.js";
 import { choose, chooseNext, dress, preference } from "./preferences.js";
 import { describeChart, nearestRow, readoutAt, showReadout, showTable } from "./readout.js";
 import { heard, secondsSince, serverNow } from "./server_clock.js";
-import { showAges, showHead } from "./ticker_head.js";
+import { clearHead, showAges, showHead } from "./ticker_head.js";
 import { TickerData } from "./ticker_data.js";
 
 // Older than so many intervals the data is said to be old.
 const FRESH_INTERVALS = 3, HEALTH_MS = 5000, TWIN_MS = 5000;
-const page = { data: null, intervalSeconds: 1, lostAt: null, boardAsOf: null, twinAt: 0, typed: null };
+const page = { data: null, intervalSeconds: 1, lostAt: null, lostWhy: null, boardAsOf: null, twinAt: -Infinity };
 
 dress();
 const answers = new AnswersPanel();
@@ -69,6 +69,7 @@ function takeTicker(part) {
   board.choose(data.ticker);
   const model = data.asOf ? data.model(Number(preference("span")), answers.answers) : null;
   if (data.answer) showHead(data.answer, model?.decimals ?? 0);
+  mark(byId("ticker"), "data-as-of", data.asOf);
   events.show(data.listedEvents());
   if (model) {
     showLevels(byId("levels-rows"), data.levels, model.decimals);
@@ -82,14 +83,24 @@ function takeTicker(part) {
 function chooseTicker(ticker, isPressed = true) {
   page.data = new TickerData(ticker);
   chart.cursorAt = null;
-  chart.show(null);
-  showReadout("");
+  forgetTicker();
   say(byId("name"), ticker);
-  say(byId("note"), "");
   board.choose(ticker);
   history.replaceState(null, "", `#${encodeURIComponent(ticker)}`);
   if (isPressed) showView("ticker");
   poller.again();
+}
+
+// Nothing of the ticker before is to stand under the name of the new one.
+function forgetTicker() {
+  clearHead();
+  mark(byId("ticker"), "data-as-of", null);
+  chart.show(null);
+  showReadout("");
+  page.twinAt = -Infinity;
+  events.show([]);
+  byId("no-events").hidden = true;
+  showLevels(byId("levels-rows"), [], 0);
 }
 
 function showView(name) {

@@ -6,6 +6,7 @@ import { focusOn, makeStop, roving } from "./roving.js";
 import { secondsSince } from "./server_clock.js";
 import { drawSparkline } from "./sparkline.js";
 
+const RANK_MS = 5000;
 const FLAG_WORDS = { feed_down: "FEED DOWN" };
 export const flagText = (flags) => (flags ?? []).map((flag) => FLAG_WORDS[flag] ?? flag.toUpperCase()).join(" ");
 
@@ -15,6 +16,7 @@ export class Board {
   #sparks = { end: null, mids: {} };
   #wanted = "";
   #chosen = null;
+  #rankedAt = 0;
 
   // `told` hears the name of the ticker that was chosen.
   constructor({ list, search, note }, told) {
@@ -39,7 +41,7 @@ export class Board {
     const names = board.tickers.map(({ ticker }) => ticker);
     this.#forget(new Set(names));
     for (const seen of board.tickers) this.#update(seen);
-    this.#order = this.#isHeld() ? this.#heldOrder(names) : names;
+    this.#order = this.#isHeld() || this.#isRankedLately() ? this.#keptOrder(names) : names;
     this.#filter();
     if (sparks) this.drawSparks(sparkColour);
   }
@@ -77,7 +79,14 @@ export class Board {
     return this.#order.length > 0 && (isPointedAt || this.list.querySelector(":focus-visible") !== null);
   }
 
-  #heldOrder(names) {
+  // A list that moves each second can't be read: it is ranked anew every few seconds.
+  #isRankedLately() {
+    const isLate = performance.now() - this.#rankedAt >= RANK_MS;
+    if (isLate) this.#rankedAt = performance.now();
+    return this.#order.length > 0 && !isLate;
+  }
+
+  #keptOrder(names) {
     const left = new Set(names);
     const kept = this.#order.filter((name) => left.has(name));
     const known = new Set(kept);
@@ -113,7 +122,7 @@ export class Board {
     };
     row.item = make(
       "li", { role: "option", tabIndex: -1, data: { ticker }, "aria-selected": String(ticker === this.#chosen) },
-      make("span", { class: "name" }, ticker), row.price, row.spark, row.moved, row.age, make("span", { class: "second" }, row.flags, " ", row.spread), row.why,
+      make("span", { class: "name" }, ticker), row.price, row.spark, row.moved, make("span", { class: "second" }, row.flags, row.spread, row.age), row.why,
     );
     this.#rows.set(ticker, row);
     return row;

@@ -3,7 +3,7 @@
 import { arrange, byId, make, say } from "./dom.js";
 import { age, clock, compact, isKnown, UNKNOWN } from "./format.js";
 import { getJson } from "./polling.js";
-import { secondsSince } from "./server_clock.js";
+import { heard, secondsSince, serverNow } from "./server_clock.js";
 
 export function openPanel(id) {
   const panel = byId(id);
@@ -116,12 +116,14 @@ export class AnswersPanel {
 // The line in the head of the page, and the panel behind it.
 export async function renewHealth() {
   const health = await getJson("/desk/health");
+  if (serverNow() === null) heard(health.now);
   const troubles = health.troubles ?? [];
-  const lag = isKnown(health.lag_p95_seconds) ? `lag p95 ≤ ${health.lag_p95_seconds} s` : "lag not known";
   say(byId("health-line"), [
     troubles.length ? `⚠ ${troubles.length} ${troubles.length === 1 ? "trouble" : "troubles"}` : "✓ well",
-    `${health.active ?? UNKNOWN} active`, `tick ${age(secondsSince(health.tick_at))}`, lag, `${health.ticks_failed ?? UNKNOWN} failed`,
-  ].join(" · "));
+    `${health.active ?? UNKNOWN} active`, `tick ${agoThen(health, health.tick_at)}`,
+    isKnown(health.lag_p95_seconds) ? `lag p95 ≤ ${health.lag_p95_seconds} s` : null,
+    health.ticks_failed ? `${health.ticks_failed} failed` : null,
+  ].filter(Boolean).join(" · "));
   byId("health-button").toggleAttribute("data-odd", troubles.length > 0);
   byId("troubles").replaceChildren(...(troubles.length ? troubles : ["Nothing is wrong."]).map((text) => make("li", {}, text)));
   byId("health-facts").replaceChildren(...healthFacts(health).map(([name, value]) => (
@@ -129,14 +131,17 @@ export async function renewHealth() {
   )));
 }
 
+// The server asks how all is every few seconds: ages are as of then.
+const agoThen = ({ now }, at) => (isKnown(at) ? `${age((now - at) / 1000)} ago` : UNKNOWN);
+
 function healthFacts(health) {
   const memory = health.redis_memory_bytes;
   const feeds = Object.entries(health.feeds ?? {}).map(([words, count]) => `${words}: ${count}`);
   return [
     ["Redis", `${health.redis ?? UNKNOWN}${isKnown(memory) ? `, ${compact(memory)}B in use` : ""}`],
     ["workers", String(health.workers ?? UNKNOWN)],
-    ["fan-out", `${age(secondsSince(health.fanout_at))} ago`],
-    ["newest tick", `${age(secondsSince(health.tick_at))} ago`],
+    ["fan-out", agoThen(health, health.fanout_at)],
+    ["newest tick", agoThen(health, health.tick_at)],
     ["lag of ticks", `half ≤ ${health.lag_p50_seconds ?? UNKNOWN} s, p95 ≤ ${health.lag_p95_seconds ?? UNKNOWN} s`],
     ["ticks", `${health.ticks_done ?? UNKNOWN} done, ${health.ticks_skipped ?? UNKNOWN} skipped, ${health.ticks_failed ?? UNKNOWN} failed`],
     ["tickers", `${health.active ?? UNKNOWN} active, ${health.stale ?? UNKNOWN} stale`],

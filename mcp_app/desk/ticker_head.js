@@ -30,6 +30,13 @@ export function showHead(answer, decimals) {
   showNumbers(answer);
 }
 
+export function clearHead() {
+  for (const id of ["bid", "ask", "ages"]) say(byId(id), UNKNOWN);
+  for (const id of ["flags", "note", "session-line", "feed-line"]) say(byId(id), "");
+  say(byId("headline"), "asking …");
+  byId("numbers").replaceChildren();
+}
+
 export function showAges(answer) {
   if (!answer) return;
   const asOf = age(secondsSince(answer.as_of)), quote = age(secondsSince(answer.newest_quote_at));
@@ -56,8 +63,10 @@ function fact(name, label, value, unit, rank) {
   }
   const parts = facts.get(name);
   say(parts.value, unit ? `${value} ${unit}` : String(value));
-  say(parts.rank, isKnown(rank) ? rankText(rank) : "");
-  mark(parts.item, "data-far", isKnown(rank) && Math.min(rank, 1 - rank) <= FAR_SHARE ? "" : null);
+  const isFar = isKnown(rank) && Math.min(rank, 1 - rank) <= FAR_SHARE;
+  const arrow = isFar ? (rank > 0.5 ? "↑ " : "↓ ") : "";
+  say(parts.rank, isKnown(rank) ? arrow + rankText(rank) : "");
+  mark(parts.item, "data-far", isFar ? "" : null);
   return parts.item;
 }
 
@@ -72,8 +81,8 @@ function sessionText(session) {
   const minutes = isKnown(session.closes_in_minutes) ? `closes in ${session.closes_in_minutes} min`
     : isKnown(session.opens_in_minutes) ? `opens in ${session.opens_in_minutes} min` : null;
   const prices = [
-    ["high", session.high], ["low", session.low], ["CVD", session.cvd], ["volume", session.volume],
-  ].filter(([, value]) => isKnown(value)).map(([name, value]) => `${name} ${name === "CVD" || name === "volume" ? size(value) : value}`);
+    ["high", session.high], ["low", session.low], ["volume", session.volume],
+  ].filter(([, value]) => isKnown(value)).map(([name, value]) => `${name} ${name === "volume" ? size(value) : value}`);
   return [`session: ${session.calendar} ${session.phase}`, session.local_time, minutes, ...prices].filter(Boolean).join(" · ");
 }
 
