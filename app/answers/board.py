@@ -4,7 +4,9 @@ It says of a ticker what answers say, by the same functions: numbers over its la
 rarest current event, its metric farthest from usual.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+import dataclasses
+import functools
+from collections.abc import Mapping, Sequence
 from typing import Final, NamedTuple, Self
 
 import msgspec
@@ -12,15 +14,15 @@ import redis
 
 from app.analysis.metric_table import MID, RANKED
 from app.answers.event_selection import Ranking, Rarity, is_current, is_routine
-from app.answers.headline import headline
+from app.answers.headline import headline, is_far
 from app.answers.overview import WINDOW, Overview, OverviewReader, TickerSummary
 from app.answers.reader import TIMEOUT_SECONDS, store_errors
 from app.answers.schema import rounded, short
 from app.answers.session_facts import feed_kind
-from app.answers.ticker_facts import mid_of, standing_facts
+from app.answers.ticker_facts import mid_moved_bps, mid_of
 from app.core import clock
 from app.core.settings import Settings
-from app.storage.published import EventRecord, Number, Value, read_metrics, read_ranks
+from app.storage.published import EventRecord, FeedRecord, Number, Value, read_metrics, read_ranks
 from app.storage.redis_client import connect
 
 _FIELDS: Final = (
@@ -29,6 +31,9 @@ _FIELDS: Final = (
     *("buy_volume", "sell_volume", "ranks"),
 )
 """What a row is made of, besides what each overview reads."""
+_ALWAYS: Final = frozenset(
+    name.encode() for name in (*_FIELDS[len(RANKED) :], "spread_bps") if name != "ranks"
+)
 _NUMBERS_SAID: Final = 1
 _NOT_NOW: Final = frozenset({"stale", "ahead"})
 """Flags of tickers whose newest numbers are not of now: they come last."""
@@ -125,7 +130,7 @@ def make_board(overview: Overview) -> Board:
         active=len(overview.tickers) + overview.not_read,
         not_read=overview.not_read,
         cause=overview.cause,
-        tickers=[it.row(overview.now_ms) for it in found],
+        tickers=[it.row() for it in found],
     )
 
 
@@ -151,13 +156,12 @@ class _Seen(NamedTuple):
             max(map(_distance, ranks.values()), default=0.0),
             summary.quotes_per_second or 0.0,
         )
-        metrics = read_metrics(summary.window)
+        metrics = _metrics_said(summary.window, ranks)
         return cls(summary, metrics, ranks, [event for _, event in ranked], unusual)
 
-    def row(self, now_ms: float) -> BoardRow:
+    def row(self) -> BoardRow:
         summary, metrics = self.summary, self.metrics
         mid = _valid_mid(metrics)
-        standing = standing_facts(metrics, mid)
         return BoardRow(
             ticker=summary.ticker,
             as_of=summary.as_of_ms,
@@ -165,7 +169,7 @@ class _Seen(NamedTuple):
             bid_price=_rounded("bid_price", metrics.get("bid_price")),
             ask_price=_rounded("ask_price", metrics.get("ask_price")),
             mid=_rounded(MID, mid),
-            moved_bps=standing.mid_moved_bps if standing else None,
+            moved_bps=mid_moved_bps(metrics, mid),
             spread_bps=_rounded("spread_bps", metrics.get("spread_bps")),
             quotes_per_second=_rounded("quotes_per_second", summary.quotes_per_second),
             evidence_class=summary.evidence_class,
@@ -173,7 +177,7 @@ class _Seen(NamedTuple):
             why=self._why(),
             event=_board_event(self.events[0]) if self.events else None,
             rank=_farthest(self.ranks, metrics),
-            feed=feed_kind(summary.feed, now_ms),
+            feed=_feed_words(summary.feed),
             feed_down="feed_down" in summary.flags,
         )
 
@@ -186,6 +190,25 @@ class _Seen(NamedTuple):
             most_numbers=_NUMBERS_SAID,
             window=WINDOW,
         )
+
+
+def _metrics_said(window: Mapping[bytes, bytes], ranks: Mapping[str, float]) -> dict[str, Value]:
+    """Return the metrics that a row says: most of hundreds of tickers' are usual."""
+    farthest = max(ranks, key=lambda name: _distance(ranks[name]), default=None)
+    said = {name for name, rank in ranks.items() if is_far(rank) or name == farthest}
+    return read_metrics(
+        {name: text for name, text in window.items() if name in _ALWAYS or name.decode() in said}
+    )
+
+
+@functools.lru_cache(maxsize=256)
+def _feed_words_of(kind: FeedRecord) -> str | None:
+    return feed_kind(kind, 0.0)
+
+
+def _feed_words(feed: FeedRecord | None) -> str | None:
+    """Return what a feed is, in words: the same of many tickers, at any time."""
+    return None if feed is None else _feed_words_of(dataclasses.replace(feed, alive_at=None))
 
 
 def _rare_events(events: Sequence[EventRecord], now_ms: float) -> list[tuple[Rarity, EventRecord]]:
@@ -203,8 +226,9 @@ def _distance(rank: float) -> float:
 
 
 def _farthest(ranks: Mapping[str, float], metrics: Mapping[str, Value]) -> BoardRank | None:
-    known: Iterable[str] = (name for name in ranks if name in metrics)
-    name = max(known, key=lambda name: _distance(ranks[name]), default=None)
+    name = max(
+        (it for it in ranks if it in metrics), key=lambda name: _distance(ranks[name]), default=None
+    )
     if name is None:
         return None
     return BoardRank(metric=name, rank=round(ranks[name], 2), value=rounded(name, metrics[name]))
