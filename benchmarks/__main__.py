@@ -22,6 +22,7 @@ _MODULES = {
     "answer": "benchmarks.answer",
     "asked": "benchmarks.tools_under_load",
     "waits": "benchmarks.waits",
+    "desk": "benchmarks.desk",
     "tape": "benchmarks.tape_speed",
     "live": "benchmarks.live",
 }

@@ -56,13 +56,20 @@ def standing_facts(metrics: Mapping[str, Value], mid: float | None) -> StandingF
     if mid is None:
         return None
     spread = _number(metrics.get("ask_price"), 0.0) - _number(metrics.get("bid_price"), 0.0)
-    moves = [metrics.get(f"{side}_price_movement") for side in ("bid", "ask")]
-    moved = None if None in moves else sum(_number(move, 0.0) for move in moves) / 2
-    start = mid - (moved or 0.0)
     return StandingFacts(
         spread_bps=short(1e4 * spread / mid, 3) if spread >= 0 else None,
-        mid_moved_bps=short(1e4 * moved / start, 3) if moved is not None and start > 0 else None,
+        mid_moved_bps=mid_moved_bps(metrics, mid),
     )
+
+
+def mid_moved_bps(metrics: Mapping[str, Value], mid: float | None) -> Number | None:
+    """Return how far the mid moved over the history in bp, None where that is not known."""
+    moves = [metrics.get(f"{side}_price_movement") for side in ("bid", "ask")]
+    if mid is None or None in moves:
+        return None
+    moved = sum(_number(move, 0.0) for move in moves) / 2
+    start = mid - moved
+    return short(1e4 * moved / start, 3) if start > 0 else None
 
 
 def _number(value: Value | None, otherwise: float) -> float:
