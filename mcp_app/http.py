@@ -1,4 +1,4 @@
-"""Serve streamable HTTP at /mcp with health routes, limits, host checks and tokens."""
+"""Serve streamable HTTP at /mcp with health routes, limits, host checks, tokens, and the desk."""
 
 import functools
 from typing import NamedTuple
@@ -17,6 +17,8 @@ from app.core.settings import settings as read_settings
 from mcp_app.bearer_tokens import RequireToken
 from mcp_app.bounded_http import BoundedProtocol
 from mcp_app.cross_origin import CORS_OPTIONS
+from mcp_app.desk_guard import ServeDesk
+from mcp_app.desk_routes import desk_app
 from mcp_app.graceful_server import run_until_stopped
 from mcp_app.health_routes import add_routes
 from mcp_app.host_check import CheckHosts, transport_security
@@ -72,6 +74,7 @@ def http_app(
     app.add_middleware(LimitTime)
     # Before the check of tokens: a browser asks for leave without one.
     app.add_middleware(CORSMiddleware, **CORS_OPTIONS)
+    app.add_middleware(ServeDesk, desk=desk_app(settings, tokens))
     app.add_middleware(CheckHosts, allowed=allowed)
     app.add_middleware(LimitRate, per_minute=settings.mcp_requests_per_minute)
     app.add_middleware(IgnoreTrailingSlash)

@@ -1,4 +1,4 @@
-"""Do equal work once for all who ask for it while it runs, and where wished in the same second."""
+"""Do equal work once for all who ask for it while it runs, and where wished in the same period."""
 
 import time
 from collections.abc import Callable, Hashable
@@ -14,16 +14,28 @@ _Result = TypeVar("_Result")
 @dataclass(slots=True)
 class _Shared(Generic[_Result]):
     future: Future[_Result]
-    second: int
+    period: int
     waiting: int = 0
 
 
-class SharedWork(Generic[_Result]):
-    """Work in a pool by keys: equal keys share a result, and it ends when nobody waits for it."""
+def clock_second() -> int:
+    """Return the number of the current second."""
+    return int(time.time())
 
-    def __init__(self, pool: WorkPool, *, for_a_second: bool) -> None:
+
+class SharedWork(Generic[_Result]):
+    """Work in a pool by keys: equal keys share a result, and it ends when nobody waits for it.
+
+    With `for_a_second` a result is good as long as `period` returns the same number: of the clock's
+    seconds, or of others.
+    """
+
+    def __init__(
+        self, pool: WorkPool, *, for_a_second: bool, period: Callable[[], int] = clock_second
+    ) -> None:
         self._pool = pool
         self._for_a_second = for_a_second
+        self._period = period
         self._shared: dict[Hashable, _Shared[_Result]] = {}
 
     async def run(
@@ -36,7 +48,7 @@ class SharedWork(Generic[_Result]):
         self._forget_old()
         shared = None if key is None else self._shared.get(key)
         if shared is None:
-            shared = _Shared(self._pool.submit(work, within_seconds), int(time.time()))
+            shared = _Shared(self._pool.submit(work, within_seconds), self._period())
             if key is not None:
                 self._shared[key] = shared
         shared.waiting += 1
@@ -49,12 +61,12 @@ class SharedWork(Generic[_Result]):
                 shared.future.cancel()
 
     def _forget_old(self) -> None:
-        """Forget results, but those that are good for the second that they were asked for in."""
-        second = int(time.time()) if self._for_a_second else None
+        """Forget results, but those that are good for the period that they were asked for in."""
+        period = self._period() if self._for_a_second else None
         self._shared = {
             key: one
             for key, one in self._shared.items()
-            if not one.future.done() or (one.second == second and _is_good(one.future))
+            if not one.future.done() or (one.period == period and _is_good(one.future))
         }
 
 

@@ -1,7 +1,7 @@
 """Read all active tickers at once: the age of their data, and their open and recent events."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple, get_args
 
 import redis
@@ -93,6 +93,8 @@ class TickerSummary:
     events: Sequence[EventRecord]
     feed_lag_seconds: int = 0
     feed: FeedRecord | None = None
+    window: Mapping[bytes, bytes] = field(default_factory=dict)
+    """The fields of the last minute that the reader of the overview was asked for."""
 
     @property
     def feed_lag_ms(self) -> int:
@@ -144,13 +146,19 @@ class _Replies(NamedTuple):
 
 
 class OverviewReader:
-    """Read overviews, with one round trip per hundred tickers."""
+    """Read overviews, with one round trip per hundred tickers.
 
-    def __init__(self, client: redis.Redis, settings: Settings) -> None:
+    `window_fields` are further fields of each ticker's last minute: `TickerSummary.window`.
+    """
+
+    def __init__(
+        self, client: redis.Redis, settings: Settings, window_fields: Sequence[str] = ()
+    ) -> None:
         # `Any`: redis-py's annotations add an awaitable to every reply.
         self._redis: Any = client
         self._settings = settings
         self._keys = keys.Keys(cluster=settings.cluster)
+        self._metrics = (*_METRICS, *window_fields)
 
     def overview(self, now_ms: float) -> Overview:
         """Return all active tickers.
@@ -218,7 +226,7 @@ class OverviewReader:
         newest_ms = now_ms + AHEAD_MS
         pipe = self._redis.pipeline(transaction=False)
         for name in names:
-            pipe.hmget(self._keys.metrics(name, WINDOW), *_METRICS)
+            pipe.hmget(self._keys.metrics(name, WINDOW), *self._metrics)
             of_kind = (self._keys.quotes(name), 1), (self._keys.trades(name), NEWEST_TRADES)
             for key, most in of_kind:
                 pipe.zrevrangebyscore(key, newest_ms, "-inf", 0, most, withscores=True)
@@ -248,7 +256,8 @@ class OverviewReader:
         """Return a ticker's summary at a time that a feed's lag is subtracted from."""
         if not row.quote:
             return None
-        as_of, covered, count, rate, quality, trades = row.metrics or [None] * len(_METRICS)
+        found = row.metrics or [None] * len(self._metrics)
+        as_of, covered, count, rate, quality, trades = found[: len(_METRICS)]
         _, state_as_of, quote_at, rejected, version = row.state or [None] * len(_STATE)
         as_of_ms, covered_seconds = read_stamp(as_of or state_as_of), read_number(covered)
         ticked_at_ms = max(filter(None, (as_of_ms, read_ticked_at(version))), default=None)
@@ -282,7 +291,13 @@ class OverviewReader:
             # By id: an event that is both open and recent was read twice.
             events=[*{event.id: event for event in events}.values()],
             feed_lag_seconds=feed_lag_seconds,
+            window=self._window(found),
         )
+
+    def _window(self, found: Sequence[bytes | None]) -> dict[bytes, bytes]:
+        """Return the fields of the window that were asked for, those that are there."""
+        asked = zip(self._metrics[len(_METRICS) :], found[len(_METRICS) :], strict=True)
+        return {name.encode(): text for name, text in asked if text is not None}
 
     def _clock_flags(
         self,

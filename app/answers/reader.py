@@ -2,9 +2,9 @@
 
 import contextlib
 import dataclasses
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import msgspec
 import redis
@@ -66,6 +66,7 @@ from app.storage.answer_archive import AnswerArchive, Renderings
 from app.storage.feed_lags import is_delayed
 from app.storage.feeds import is_down
 from app.storage.mis_stamped import read_mis_stamped
+from app.storage.prints import PrintRange, read_prints
 from app.storage.published import (
     EventRecord,
     EvidenceClass,
@@ -88,6 +89,8 @@ from app.storage.published import (
 from app.storage.record_range import RecordRange, read_record_range
 from app.storage.redis_client import address_of, connect, database_of
 from app.storage.write_probe import find_refusal
+
+_Found = TypeVar("_Found")
 
 # With one retry, an answer still comes within two seconds.
 TIMEOUT_SECONDS = 0.5
@@ -179,6 +182,19 @@ class TickerSnapshot:
         return is_delayed(self.feed_lag_seconds)
 
 
+class WatchedTicker(NamedTuple):
+    """A snapshot with what a picture of the time from `from_ms` to its `as_of` is drawn from.
+
+    `seconds` is None before the first tick, and where no second is new. `events` are those that
+    are open or closed after `from_ms`.
+    """
+
+    snapshot: TickerSnapshot
+    seconds: SecondTable | None
+    events: tuple[EventRecord, ...]
+    from_ms: int | None = None
+
+
 @contextlib.contextmanager
 def store_errors(client: redis.Redis) -> Iterator[None]:
     """Raise redis-py's errors as `StoreUnavailable`, with a one-line message without secrets."""
@@ -237,14 +253,60 @@ class Reader:
         Raises `BadTicker`; `NoAnswer` with what is missing and what to check; `StoreUnavailable`
         without Redis.
         """
+        found = self._of_meant_ticker(
+            typed_ticker, lambda ticker: self._snapshot(ticker, history_seconds, at_ms)
+        )
+        return found if include_patterns else dataclasses.replace(found, events=None)
+
+    def _of_meant_ticker(self, typed_ticker: str, ask: Callable[[str], _Found]) -> _Found:
+        """Ask about the ticker of exactly the typed name, or else the active one that it means."""
         try:
-            found = self._snapshot(parse_ticker(typed_ticker), history_seconds, at_ms)
+            return ask(parse_ticker(typed_ticker))
         except (BadTicker, UnknownTicker, NoQuotes, BrokerSilent):
             ticker = match_ticker(typed_ticker, self.active(clock.now_ms()))
             if ticker is None or ticker == typed_ticker.strip():
                 raise
-            found = self._snapshot(ticker, history_seconds, at_ms)
-        return found if include_patterns else dataclasses.replace(found, events=None)
+            return ask(ticker)
+
+    def watched(
+        self, typed_ticker: str, history_seconds: int, since_ms: int | None, most_seconds: int
+    ) -> WatchedTicker:
+        """Return what `snapshot` does, with the ticker's seconds and events since a moment.
+
+        All of it comes from one transaction, and so from one tick. The seconds are those that end
+        after `since_ms`, at most the last `most_seconds`: all of these where `since_ms` is None or
+        not among them.
+
+        Raises as `snapshot` does.
+        """
+        return self._of_meant_ticker(
+            typed_ticker,
+            lambda ticker: self._watched(ticker, history_seconds, since_ms, most_seconds),
+        )
+
+    def _watched(
+        self, ticker: str, history_seconds: int, since_ms: int | None, most_seconds: int
+    ) -> WatchedTicker:
+        request = ReadRequest(ticker, history_seconds, clock.now_ms())
+        stale_before_ms = self._stale_before(request)
+        oldest_ms = int(stale_before_ms) - most_seconds * SECOND_MS
+        is_recent = since_ms is not None and oldest_ms < since_ms <= request.now_ms
+        from_ms = since_ms if is_recent and since_ms is not None else oldest_ms
+        with store_errors(self._redis):
+            replies = self._ticker_reads.read(request, stale_before_ms, from_ms)
+            snapshot = self._current(request, replies)
+        as_of_ms = snapshot.as_of_ms
+        if as_of_ms is None:
+            return WatchedTicker(snapshot, None, ())
+        most_ms = as_of_ms - most_seconds * SECOND_MS
+        from_ms = most_ms if not is_recent else max(from_ms, most_ms)
+        seconds = (as_of_ms - from_ms) // SECOND_MS
+        return WatchedTicker(
+            snapshot,
+            replies.table(as_of_ms, seconds) if seconds > 0 else None,
+            tuple(events_after(replies.events, ticker, from_ms)),
+            from_ms,
+        )
 
     def _snapshot(self, ticker: str, history_seconds: int, at_ms: int | None) -> TickerSnapshot:
         request = ReadRequest(ticker, history_seconds, clock.now_ms())
@@ -298,6 +360,11 @@ class Reader:
         """Return the records stamped in (from, to], at most some thousands of each kind."""
         with store_errors(self._redis):
             return read_record_range(self._redis, self._keys, ticker, from_ms, to_ms)
+
+    def prints(self, ticker: str, from_ms: float, to_ms: float) -> PrintRange:
+        """Return the prints stamped in (from, to], the newest thousands, each with its side."""
+        with store_errors(self._redis):
+            return read_prints(self._redis, self._keys, ticker, from_ms, to_ms)
 
     def archive(self, answer_id: str, renderings: Renderings) -> bool:
         """Archive an answer for an hour; return whether Redis stored it."""

@@ -347,8 +347,16 @@ class TickerReads:
         self._is_cluster = not isinstance(client, redis.Redis)
         self._keys = keys
 
-    def read(self, request: ReadRequest, newest_tick_after_ms: float) -> TickerReplies:
-        """Return a ticker's keys; with bars only if the history has no hash of its own."""
+    def read(
+        self,
+        request: ReadRequest,
+        newest_tick_after_ms: float,
+        bars_from_ms: int | None = None,
+    ) -> TickerReplies:
+        """Return a ticker's keys; with bars only if the history has no hash of its own.
+
+        `bars_from_ms` asks for those that end after it, in the same transaction.
+        """
         key, ticker = self._keys, request.ticker
         pipe = self._redis.pipeline(transaction=True)
         feed = _execute(self._request_feed(ticker)) if self._is_cluster else []
@@ -367,8 +375,10 @@ class TickerReads:
         pipe.hgetall(key.session(ticker))
         pipe.hmget(key.outcomes(ticker), _OUTCOME_FIELDS)
         pipe.hgetall(key.feed(ticker))
-        if request.seconds not in WINDOW_OF_SECONDS:
-            self._request_bars(pipe, request, int(newest_tick_after_ms))
+        if bars_from_ms is not None:
+            self._request_bars(pipe, request.ticker, bars_from_ms)
+        elif request.seconds not in WINDOW_OF_SECONDS:
+            self._request_bars(pipe, request.ticker, _start_ms(int(newest_tick_after_ms), request))
         return TickerReplies(*feed, *_execute(pipe, len(feed)))
 
     def _request_feed(self, ticker: str, pipe: _Pipeline = None) -> _Pipeline:
@@ -403,7 +413,7 @@ class TickerReads:
     ) -> TickerReplies:
         """Return `replies` with the bars of the history that ends at `as_of_ms`."""
         pipe = self._redis.pipeline(transaction=True)
-        self._request_bars(pipe, request, as_of_ms)
+        self._request_bars(pipe, request.ticker, _start_ms(as_of_ms, request))
         bars, bar_before = _execute(pipe, TickerReplies._fields.index("bars"))
         return replies._replace(bars=bars, bar_before=bar_before)
 
@@ -414,7 +424,7 @@ class TickerReads:
         pipe = self._redis.pipeline(transaction=True)
         for key in (self._keys.quotes(request.ticker), self._keys.trades(request.ticker)):
             pipe.zrevrangebyscore(key, as_of_ms, "-inf", 0, NEWEST_TRADES, withscores=True)
-        self._request_bars(pipe, request, as_of_ms)
+        self._request_bars(pipe, request.ticker, _start_ms(as_of_ms, request))
         quotes, trades, bars, bar_before = pipe.execute(raise_on_error=False)
         return replies._replace(
             quote=_reply_or_empty(quotes, ()),
@@ -423,12 +433,16 @@ class TickerReads:
             bar_before=_reply_or_empty(bar_before, ()),
         )
 
-    def _request_bars(self, pipe: _Pipeline, request: ReadRequest, oldest_as_of_ms: int) -> None:
-        key = self._keys.bars(request.ticker)
-        start_ms = max(0, oldest_as_of_ms - request.seconds * SECOND_MS)
+    def _request_bars(self, pipe: _Pipeline, ticker: str, start_ms: int) -> None:
+        key = self._keys.bars(ticker)
         pipe.xrange(key, start_ms + 1, "+")
         # The newest bar before the history, of any age, holds the quote that stood at its start.
         pipe.xrevrange(key, start_ms, "-", count=1)
+
+
+def _start_ms(as_of_ms: int, request: ReadRequest) -> int:
+    """Return the start of the history that ends at `as_of_ms`."""
+    return max(0, as_of_ms - request.seconds * SECOND_MS)
 
 
 _EMPTY = tuple(TickerReplies._field_defaults.values())

@@ -6,7 +6,7 @@
 import base64
 import re
 import secrets
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import redis
@@ -17,6 +17,8 @@ from app.storage import keys
 
 MAX_ANSWERS = 5000
 _ID = re.compile(r"[a-z2-7]{8}")
+
+_WORDS = ("text", "json")
 
 Renderings = Mapping[str, bytes]
 """Renderings of an answer by name: `text`, `json`, `png`."""
@@ -55,6 +57,27 @@ class AnswerArchive:
             # The answer is still sent, without an id, so nobody will look it up.
             return False
         return True
+
+    def newest(self, most: int, since_ms: float = 0.0) -> list[tuple[str, float]]:
+        """Return the ids and times of the newest answers after `since_ms`, the newest first."""
+        found = self._redis.zrevrangebyscore(
+            keys.NEWEST_ANSWERS, "+inf", f"({since_ms!r}", 0, most, withscores=True
+        )
+        named = ((name.decode("ascii", "replace"), at_ms) for name, at_ms in found)
+        return [(name, at_ms) for name, at_ms in named if _ID.fullmatch(name)]
+
+    def find_all(self, answer_ids: Sequence[str]) -> list[dict[str, bytes]]:
+        """Return the text and the JSON of answers, nothing of one that is no longer kept."""
+        pipe = self._redis.pipeline(transaction=False)
+        for answer_id in answer_ids:
+            pipe.hmget(keys.answer(answer_id), _WORDS)
+        found = (zip(_WORDS, rendered, strict=True) for rendered in pipe.execute())
+        return [{name: it for name, it in named if it is not None} for named in found]
+
+    def told_at(self, answer_id: str) -> float | None:
+        """Return when an answer was told, None where that is no longer kept."""
+        at_ms: float | None = self._redis.zscore(keys.NEWEST_ANSWERS, answer_id)
+        return at_ms
 
     def find(self, answer_id: str) -> dict[str, bytes]:
         """Return an answer's renderings by name.

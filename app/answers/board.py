@@ -1,0 +1,238 @@
+"""The board: all active tickers by how unusual they are now, for people who watch.
+
+It says of a ticker what answers say, by the same functions: numbers over its last minute, its
+rarest current event, its metric farthest from usual.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Final, NamedTuple, Self
+
+import msgspec
+import redis
+
+from app.analysis.metric_table import MID, RANKED
+from app.answers.event_selection import Ranking, Rarity, is_current, is_routine
+from app.answers.headline import headline
+from app.answers.overview import WINDOW, Overview, OverviewReader, TickerSummary
+from app.answers.reader import TIMEOUT_SECONDS, store_errors
+from app.answers.schema import rounded, short
+from app.answers.session_facts import feed_kind
+from app.answers.ticker_facts import mid_of, standing_facts
+from app.core import clock
+from app.core.settings import Settings
+from app.storage.published import EventRecord, Number, Value, read_metrics, read_ranks
+from app.storage.redis_client import connect
+
+_FIELDS: Final = (
+    *RANKED,
+    *("bid_price", "ask_price", "bid_price_movement", "ask_price_movement"),
+    *("buy_volume", "sell_volume", "ranks"),
+)
+"""What a row is made of, besides what each overview reads."""
+_NUMBERS_SAID: Final = 1
+_NOT_NOW: Final = frozenset({"stale", "ahead"})
+"""Flags of tickers whose newest numbers are not of now: they come last."""
+
+
+class BoardEvent(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
+    """A ticker's rarest current event; its full form is in the answer about the ticker."""
+
+    id: str
+    type: str
+    side: str
+    status: str
+    noticed_at: int
+    return_minutes: Number | None = None
+    at_least: bool = False
+
+
+class BoardRank(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
+    """The metric of the last minute that is farthest from usual, and its rank from 0 to 1."""
+
+    metric: str
+    rank: float
+    value: Value | None = None
+
+
+class BoardRow(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
+    """One ticker; numbers are over the minute that ends at `as_of`. None: not known.
+
+    `bid_price`, `ask_price` and `mid` stand at `as_of`; `moved_bps` is how far the mid moved.
+    """
+
+    ticker: str
+    as_of: int | None = None
+    newest_quote_at: int | None = None
+    bid_price: Value | None = None
+    ask_price: Value | None = None
+    mid: Value | None = None
+    moved_bps: Number | None = None
+    spread_bps: Value | None = None
+    quotes_per_second: Value | None = None
+    evidence_class: str
+    flags: list[str] = []
+    why: str
+    event: BoardEvent | None = None
+    rank: BoardRank | None = None
+    feed: str | None = None
+    feed_down: bool = False
+
+
+class Board(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
+    """The active tickers, the most unusual first; `cause` says why their data is not current."""
+
+    now: int
+    as_of: int | None = None
+    active: int
+    not_read: int = 0
+    cause: str | None = None
+    tickers: list[BoardRow]
+
+
+class BoardReader:
+    """Reads boards; holds no state but its connections."""
+
+    def __init__(self, client: redis.Redis, settings: Settings) -> None:
+        self._redis = client
+        self._overviews = OverviewReader(client, settings, _FIELDS)
+
+    @classmethod
+    def from_settings(cls, settings: Settings) -> Self:
+        """Return a reader with a connection pool of its own."""
+        return cls(connect(settings, timeout_seconds=TIMEOUT_SECONDS), settings)
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._redis.close()
+
+    def read(self) -> Board:
+        """Return the board as of the newest ticks.
+
+        Raises `NoAnswer` with the cause if no ticker is active; `StoreUnavailable` without Redis.
+        """
+        with store_errors(self._redis):
+            overview = self._overviews.overview(clock.now_ms())
+        return make_board(overview)
+
+
+def make_board(overview: Overview) -> Board:
+    """Return an overview as a board."""
+    found = [_Seen.of(summary, overview.now_ms) for summary in overview.tickers]
+    found.sort(key=lambda it: it.unusual, reverse=True)
+    return Board(
+        now=round(overview.now_ms),
+        as_of=overview.as_of_ms,
+        active=len(overview.tickers) + overview.not_read,
+        not_read=overview.not_read,
+        cause=overview.cause,
+        tickers=[it.row(overview.now_ms) for it in found],
+    )
+
+
+class _Seen(NamedTuple):
+    """A ticker's summary, and what is unusual about it."""
+
+    summary: TickerSummary
+    metrics: Mapping[str, Value]
+    ranks: Mapping[str, float]
+    events: Sequence[EventRecord]
+    unusual: tuple[object, ...]
+    """The sort key; the greatest is the most unusual."""
+
+    @classmethod
+    def of(cls, summary: TickerSummary, now_ms: float) -> "_Seen":
+        ranks = read_ranks(summary.window.get(b"ranks"))
+        # A feed that is behind tells of its newest events later.
+        ranked = _rare_events(summary.events, now_ms - summary.feed_lag_ms)
+        rarity: tuple[object, ...] = ranked[0][0] if ranked else ()
+        unusual = (
+            _NOT_NOW.isdisjoint(summary.flags),
+            *(bool(ranked), rarity),
+            max(map(_distance, ranks.values()), default=0.0),
+            summary.quotes_per_second or 0.0,
+        )
+        metrics = read_metrics(summary.window)
+        return cls(summary, metrics, ranks, [event for _, event in ranked], unusual)
+
+    def row(self, now_ms: float) -> BoardRow:
+        summary, metrics = self.summary, self.metrics
+        mid = _valid_mid(metrics)
+        standing = standing_facts(metrics, mid)
+        return BoardRow(
+            ticker=summary.ticker,
+            as_of=summary.as_of_ms,
+            newest_quote_at=_whole_ms(summary.newest_quote_ms),
+            bid_price=_rounded("bid_price", metrics.get("bid_price")),
+            ask_price=_rounded("ask_price", metrics.get("ask_price")),
+            mid=_rounded(MID, mid),
+            moved_bps=standing.mid_moved_bps if standing else None,
+            spread_bps=_rounded("spread_bps", metrics.get("spread_bps")),
+            quotes_per_second=_rounded("quotes_per_second", summary.quotes_per_second),
+            evidence_class=summary.evidence_class,
+            flags=list(summary.flags),
+            why=self._why(),
+            event=_board_event(self.events[0]) if self.events else None,
+            rank=_farthest(self.ranks, metrics),
+            feed=feed_kind(summary.feed, now_ms),
+            feed_down="feed_down" in summary.flags,
+        )
+
+    def _why(self) -> str:
+        return headline(
+            self.metrics,
+            self.ranks,
+            self.events,
+            is_past=False,
+            most_numbers=_NUMBERS_SAID,
+            window=WINDOW,
+        )
+
+
+def _rare_events(events: Sequence[EventRecord], now_ms: float) -> list[tuple[Rarity, EventRecord]]:
+    """Return the current events that are not routine, the rarest first."""
+    ranking = Ranking.of(events, now_ms)
+    rare = (event for event in events if is_current(event, now_ms) and not is_routine(event))
+    return sorted(
+        ((ranking.rarity(event), event) for event in rare), key=lambda it: it[0], reverse=True
+    )
+
+
+def _distance(rank: float) -> float:
+    """Return how far a rank is from that of a usual number."""
+    return abs(rank - 0.5)
+
+
+def _farthest(ranks: Mapping[str, float], metrics: Mapping[str, Value]) -> BoardRank | None:
+    known: Iterable[str] = (name for name in ranks if name in metrics)
+    name = max(known, key=lambda name: _distance(ranks[name]), default=None)
+    if name is None:
+        return None
+    return BoardRank(metric=name, rank=round(ranks[name], 2), value=rounded(name, metrics[name]))
+
+
+def _board_event(event: EventRecord) -> BoardEvent:
+    minutes = event.return_minutes
+    return BoardEvent(
+        id=event.id,
+        type=event.type,
+        side=event.side,
+        status=event.status,
+        noticed_at=round(event.noticed_at),
+        return_minutes=None if minutes is None else short(minutes, 3),
+        at_least=event.at_least,
+    )
+
+
+def _valid_mid(metrics: Mapping[str, Value]) -> float | None:
+    """Return the mid of the standing quote, None where a side is empty or the book is crossed."""
+    bid, ask = metrics.get("bid_price"), metrics.get("ask_price")
+    is_valid = isinstance(bid, (int, float)) and isinstance(ask, (int, float)) and bid < ask
+    return mid_of(metrics) if is_valid else None
+
+
+def _rounded(name: str, value: Value | None) -> Value | None:
+    return None if value is None else rounded(name, value)
+
+
+def _whole_ms(stamp_ms: float | None) -> int | None:
+    return None if stamp_ms is None else round(stamp_ms)
