@@ -72,7 +72,7 @@ def _run_programs_of_the_page() -> None:
     sys.modules[exporter.__name__] = exporter
     sentry_sdk.init = partial(sentry_sdk.init, transport=KeepingTransport())  # type: ignore[assignment]
     for number, program in enumerate(
-        re.findall(r"^```python\n(.*?)^```", PAGE.read_text(), re.S | re.M)
+        re.findall(r"^```python\n(.*?)^```", PAGE.read_text(), re.DOTALL | re.MULTILINE)
     ):
         made = ModuleType(f"watched_tasks_{number}")
         sys.modules[made.__name__] = made  # its listeners are weakly referred to
