@@ -20,8 +20,8 @@ from sentry_sdk.transport import Transport
 
 from app.core.settings import settings
 from app.storage.redis_client import connect
-from tasks import app
 from tests.system.names import SENTRY_ERRORS, SENTRY_TRANSACTIONS, SPANS
+from tests.system.stub_tasks import app
 
 __all__ = ["app"]
 
