@@ -41,6 +41,7 @@ collect_ignore = [
     "system/listening_tasks.py",
     "system/slow_tasks.py",
     "system/stub_tasks.py",
+    "system/watched_tasks.py",
 ]
 
 

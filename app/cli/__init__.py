@@ -19,6 +19,7 @@ COMMANDS: Mapping[str, str] = {
     "figures": "app.evaluation.figures.command:figures",
     "scorecard": "app.evaluation.scorecard.command:scorecard",
     "status": "app.cli.ask_status:show_status",
+    "top": "app.cli.top:top",
     "watch": "app.cli.watch:watch",
 }
 HELP = "Order flow of tickers: publish, ask, look after, analyse."

@@ -25,6 +25,7 @@ from tests.contract.documents import (
 OWN_PACKAGES = ("app.", "tasks.", "mcp_app.", "tests.")
 FOLDERS = ("app", "tasks", "mcp_app", "tests", "packaging", "benchmarks", "docs")
 EXAMPLES = {"by_side.py", "empty_sides.py", "lines.py", "large_sizes.py", "ask.py"}
+EXAMPLES |= {"watched_tasks.py"}
 """Files that a how-to or the tutorial has its reader write."""
 
 

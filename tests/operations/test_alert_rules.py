@@ -11,6 +11,9 @@ from app.core.settings import Settings
 from app.operations.prometheus import AnalysisCollector
 from app.storage import keys
 from mcp_app.tool_metrics import TOOL_SECONDS
+from tests.contract.documents import rows
+from tests.faults.alerts import ALERTS
+from tests.faults.kinds import KINDS
 from tests.key_writer import KeyWriter
 
 ROOT = Path(__file__).parents[2]
@@ -43,3 +46,12 @@ def test_each_metric_of_a_rule_is_exported(
     names = {*exported(redis_client, settings)} | OF_OTHERS
     asked = {name for rule in RULES for name in METRIC.findall(rule["expr"])}
     assert asked <= names, asked - names
+
+
+def test_the_runbook_says_of_each_kind_of_fault_which_alert_it_fires() -> None:
+    table = RUNBOOK.split("\n## What fires for which fault\n")[1].split("\n## ")[0]
+    told = {kind: row.split(" | ")[1].replace("none", "") for kind, row in rows(table).items()}
+
+    assert told == ALERTS
+    assert ALERTS.keys() == KINDS.keys()
+    assert {alert for alert in ALERTS.values() if alert} <= {rule["alert"] for rule in RULES}

@@ -42,6 +42,11 @@ CLIENTS = {
     "langchain": "langchain-mcp-adapters==0.3.2",
     "openai_agents": "openai-agents==0.24.0",
 }
+PROGRAMS = {
+    "celery_exporter": "prometheus-exporter-celery==0.11.2",
+    "pipx": "pipx==1.18.4",
+    "uv": "uv==0.13.9",
+}
 INSTALL_SECONDS = 60 if MODE == "auto" else 100
 # A registry that can't be reached is given up soon, and is no failure.
 NPM_OPTIONS = (
@@ -61,6 +66,7 @@ ORDER = (
     "test_app",
     "test_desk",
     "test_clients",
+    "test_wheel",
     "test_alerts",
 )
 # Scripts for other environments: what they import is not in this one.
@@ -207,10 +213,10 @@ def prometheus(installed: Path) -> Path:
 
 @pytest.fixture(scope="session")
 def client_python(installed: Path) -> Callable[[str], Path]:
-    """Give a way to get the Python of a client's own environment."""
+    """Give a way to get the Python of a client's, or a program's, own environment."""
 
     def python_of(client: str) -> Path:
-        wanted = CLIENTS[client]
+        wanted = (CLIENTS | PROGRAMS)[client]
         home = installed / wanted
         python = home / "bin" / "python"
         done = home / "installed"

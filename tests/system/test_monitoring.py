@@ -19,6 +19,8 @@ from tests.system.names import (
     PRERUNS,
     RAN,
     REFUSED_TICKER,
+    SENTRY_ERRORS,
+    SENTRY_TRANSACTIONS,
     SPANS,
 )
 from tests.system.test_ticks import BEAT, add_quote, has_ticks, ready, ticks_run
@@ -28,11 +30,14 @@ pytestmark = [pytest.mark.system, pytest.mark.usefixtures("mode")]
 LISTENING = (
     "celery", "-A", "tests.system.listening_tasks", "worker", "-P", "solo", "--without-mingle",
 )  # fmt: skip
+WATCHED = (
+    "celery", "-A", "tests.system.watched_tasks", "worker", "-P", "solo", "--without-mingle",
+)  # fmt: skip
 TICK = "tasks.tick"
 
 
-def start_listening(start: Start, **settings: str) -> None:
-    worker = start(*LISTENING, **settings)
+def start_listening(start: Start, command: tuple[str, ...] = LISTENING, **settings: str) -> None:
+    worker = start(*command, **settings)
     wait_until(lambda: ready(worker), "the worker is ready")
     start(*BEAT)
 
@@ -93,6 +98,62 @@ def test_every_failed_tick_reaches_who_listens_for_failures(
         assert reason in failure["traceback"]
         assert failure["has_frames"]
     assert not any(task_id.startswith("SPY@") for task_id in ids_of(redis_client, FAILURES))
+
+
+def errors_of(client: redis.Redis) -> list[dict[str, Any]]:
+    """Return the errors that reached Sentry."""
+    return [json.loads(text) for text in texts(client, SENTRY_ERRORS)]
+
+
+@pytest.mark.parametrize("traced", ["0", "20"])
+def test_every_failed_tick_reaches_sentry_once_with_its_traceback(
+    redis_client: redis.Redis, start: Start, traced: str
+) -> None:
+    start_listening(start, WATCHED, ORDERFLOW_TRACED_TICKS=traced)
+    add_quote(redis_client, "SPY", BROKEN_TICKER, REFUSED_TICKER)
+    for ticker in (BROKEN_TICKER, REFUSED_TICKER):
+        wait_until(
+            lambda ticker=ticker: sum(ticker in it for it in ids_of(redis_client, FAILED)) >= 2,
+            f"failed ticks of {ticker}",
+        )
+
+    noted = ids_of(redis_client, FAILED)
+    wait_until(
+        lambda: noted <= {error["task_id"] for error in errors_of(redis_client)},
+        "Sentry was told of each",
+    )
+    found = errors_of(redis_client)
+    assert {error["task_id"].partition("@")[0] for error in found} == {
+        BROKEN_TICKER,
+        REFUSED_TICKER,
+    }
+    ids = [error["task_id"] for error in found]
+    assert sorted(ids) == sorted(set(ids))
+    for error in found:
+        is_broken = error["task_id"].startswith(BROKEN_TICKER)
+        assert ("no sense in these records" if is_broken else "was refused") in error["message"]
+        assert error["has_frames"]
+
+
+def test_traced_ticks_are_transactions_of_sentry_and_spans_of_opentelemetry(
+    redis_client: redis.Redis, start: Start
+) -> None:
+    start_listening(start, WATCHED)
+    add_quote(redis_client, "SPY", BROKEN_TICKER)
+
+    def statuses() -> dict[str, set[str]]:
+        spans = [json.loads(text) for text in texts(redis_client, SPANS)]
+        found: dict[str, set[str]] = {}
+        for span in spans:
+            if span["name"] == f"run/{TICK}":
+                found.setdefault(str(span["task_id"]).partition("@")[0], set()).add(span["status"])
+        return found
+
+    wait_until(lambda: len(statuses()) == 2, "spans of both tickers are exported")
+    wait_until(
+        lambda: texts(redis_client, SENTRY_TRANSACTIONS).count(TICK) >= 2, "transactions of ticks"
+    )
+    assert statuses() == {"SPY": {"UNSET"}, BROKEN_TICKER: {"ERROR"}}
 
 
 @pytest.fixture

@@ -1,0 +1,1 @@
+"""What releases stored and named: each later version has to read it, and to have these names."""
