@@ -24,6 +24,7 @@ _MODULES = {
     "waits": "benchmarks.waits",
     "tape": "benchmarks.tape_speed",
     "live": "benchmarks.live",
+    "live-minute": "benchmarks.live_minute",
 }
 _HEAD = """# Measurements
 
