@@ -4,12 +4,12 @@ import csv
 import gzip
 import shlex
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TextIO, cast
 
-from app.core.errors import BadTicker, SettingError, TapeError
+from app.core.errors import BadTicker, FeedInterrupted, FeedRefused, SettingError, TapeError
 from app.feeds.live.sources import SOURCES, LiveRequest, is_live, parse_request
 
 ALLOWED_FEEDS = (
@@ -28,25 +28,50 @@ class FeedSetting:
     first_ticker: str | None = None
 
 
-def read_feed_setting(given: str) -> FeedSetting:
-    """Return what ORDERFLOW_FEED names.
+Resolve = Callable[[LiveRequest], LiveRequest]
+
+
+def _as_written(request: LiveRequest) -> LiveRequest:
+    return request
+
+
+def from_lists(feed_url: str | None) -> Resolve:
+    """Return what finds the tickers that symbols mean, in the lists of the venues."""
+
+    def resolve_request(request: LiveRequest) -> LiveRequest:
+        # Imported late: its HTTP client is needed for live sources only.
+        from app.feeds.live.listings import resolve  # noqa: PLC0415
+
+        try:
+            return resolve(request, feed_url)
+        except FeedInterrupted:  # the feed tries it again, and logs it
+            return request
+
+    return resolve_request
+
+
+def read_feed_setting(given: str, resolve: Resolve = _as_written) -> FeedSetting:
+    """Return what ORDERFLOW_FEED names, with the tickers that `resolve` finds for its symbols.
 
     Raises `SettingError` where nothing is named, a quotation mark has no partner, a file is not
-    there, is no tape, or can't be read, or a live source can't be asked for what is named.
+    there, is no tape, or can't be read, or a live source can't be asked for what is named;
+    `FeedRefused` where a source has no such symbol.
     """
     try:
-        return _setting_of(shlex.split(given))
+        return _setting_of(shlex.split(given), resolve)
+    except FeedRefused as error:
+        raise FeedRefused(f"ORDERFLOW_FEED={given!r} is refused: {error}") from None
     except (SettingError, TapeError, BadTicker, ValueError) as error:
         raise SettingError(
             f"ORDERFLOW_FEED={given!r} is not allowed: {error}; allowed: {ALLOWED_FEEDS}"
         ) from None
 
 
-def _setting_of(words: Sequence[str]) -> FeedSetting:
+def _setting_of(words: Sequence[str], resolve: Resolve) -> FeedSetting:
     if words == ["none"]:
         return FeedSetting()
-    requests = [parse_request(word) for word in words if is_live(word)]
-    _check_requests(requests)
+    requests = [_checked(word, resolve) for word in words if is_live(word)]
+    _check_fed_once(requests)
     feeds: list[tuple[str, ...]] = [("live", str(request)) for request in requests]
     first = [request.tickers[0] for request in requests]
     others = [word for word in words if not is_live(word)]
@@ -68,11 +93,16 @@ def _replay_of(names: Sequence[str]) -> tuple[tuple[str, ...], str]:
     return ("replay", *map(str, files), "--loop"), ticker
 
 
-def _check_requests(requests: Sequence[LiveRequest]) -> None:
-    """Raise `SettingError` where a request can't be served, or two are for one ticker."""
+def _checked(word: str, resolve: Resolve) -> LiveRequest:
+    request = parse_request(word)
+    request.check()
+    return resolve(request)
+
+
+def _check_fed_once(requests: Sequence[LiveRequest]) -> None:
+    """Raise `SettingError` where two requests are for one ticker."""
     fed: dict[str, LiveRequest] = {}
     for request in requests:
-        request.check()
         for ticker in request.tickers:
             other = fed.setdefault(ticker, request)
             if other is not request:

@@ -20,14 +20,14 @@ import redis
 
 from app.core import clock
 from app.core.bind_policy import bearer_tokens_for, check_flower
-from app.core.errors import SettingError
+from app.core.errors import FeedRefused, SettingError
 from app.core.loopback import has_address, listening_error, loopback
 from app.core.redis_url import bracketed
 from app.core.settings import Settings, settings
 from app.feeds.live.sources import REFUSED_EXIT_CODE
 from app.operations import embedded_redis
 from app.operations.die_with_parent import die_with
-from app.operations.feed_setting import FeedSetting, read_feed_setting
+from app.operations.feed_setting import FeedSetting, from_lists, read_feed_setting
 from app.operations.managed_process import ManagedProcess, Program
 from app.operations.printer import Printer
 from app.storage.keys import Keys
@@ -262,9 +262,12 @@ def main(*, end_with_parent: bool) -> None:
     try:
         bearer_tokens_for(config, config.mcp_host)
         check_flower(config.flower_host, has_credentials="FLOWER_BASIC_AUTH" in os.environ)
-        fed = read_feed_setting(config.feed)
+        fed = read_feed_setting(config.feed, from_lists(config.feed_url))
     except SettingError as error:  # otherwise processes would exit and restart for ever
         sys.exit(f"orderflow: {error}")
+    except FeedRefused as error:
+        click.echo(f"orderflow: {error}", err=True)
+        sys.exit(REFUSED_EXIT_CODE)
     if taken := list(busy_ports(config)):
         sys.exit("\n".join(f"orderflow: {line}" for line in taken))
     os.chdir(ROOT)

@@ -7,8 +7,10 @@ from pathlib import Path
 import pytest
 
 from app.core.errors import SettingError
-from app.operations.feed_setting import FeedSetting, read_feed_setting
+from app.operations.feed_setting import FeedSetting, from_lists, read_feed_setting
 from app.operations.supervisor import feeds
+from tests.processes import free_port
+from tests.venues.kraken import KrakenVenue
 
 QUOTES = "ts_ms,bid_price,bid_size,ask_price,ask_size\n1340285400123,10,1,11,1\n"
 HEADER = QUOTES.split("\n", 1)[0]
@@ -113,6 +115,24 @@ def test_live_sources_are_fed_each_by_a_process_of_its_own() -> None:
         ("feed.2", ("live", "binance:BTC/USDT")),
         ("feed.3", ("feed", "simulate")),
     ]
+
+
+def test_a_live_source_is_asked_for_the_tickers_that_its_symbols_mean() -> None:
+    with KrakenVenue("BTC/USD", "ETH/USD") as venue:
+        setting = read_feed_setting("kraken:eth-usd,btcusd", from_lists(venue.url))
+
+    assert setting == FeedSetting((("live", "kraken:ETH/USD,BTC/USD"),), "ETH/USD")
+
+
+def test_two_spellings_of_one_ticker_are_not_fed_twice() -> None:
+    with KrakenVenue("BTC/USD") as venue, pytest.raises(SettingError, match="BTC/USD is asked of"):
+        read_feed_setting("kraken:btcusd kraken:BTC/USD", from_lists(venue.url))
+
+
+def test_a_live_source_is_asked_as_written_where_its_list_can_not_be_read() -> None:
+    setting = read_feed_setting("kraken:btcusd", from_lists(f"ws://127.0.0.1:{free_port()}"))
+
+    assert setting.first_ticker == "btcusd"
 
 
 def test_a_tape_is_replayed_beside_a_live_source(tapes: Path) -> None:

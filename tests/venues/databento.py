@@ -53,7 +53,7 @@ class Stream:
 
 
 class DatabentoVenue(Venue):
-    """Confirms subscriptions once the session has started; `mbp-1` has no standing quotes."""
+    """Confirms subscriptions once the session has started; neither schema has standing quotes."""
 
     resolution_ns = 1
     size_step = Decimal(1)
@@ -64,6 +64,7 @@ class DatabentoVenue(Venue):
         self._levels: dict[int, BidAskPair] = {}
         self._subscribed: defaultdict[Client, list[str]] = defaultdict(list)
         self._lines: Counter[Client] = Counter()
+        self._schemas: dict[Client, str] = {}
 
     @property
     def url(self) -> str:
@@ -80,6 +81,7 @@ class DatabentoVenue(Venue):
         elif "symbols" in request:
             self._lines[client] += 1
             self._subscribed[client] += request["symbols"].split(",")
+            self._schemas[client] = request["schema"]
         elif "start_session" in request:
             yield from self._start(client)
 
@@ -102,11 +104,13 @@ class DatabentoVenue(Venue):
         if limit is not None and len(symbols) > limit:
             yield self._error("Too many symbols", ErrorCode.INVALID_SUBSCRIPTION)
             return
-        text, code = "Subscription request 1 for mbp-1 data succeeded", SystemCode.SUBSCRIPTION_ACK
+        text = f"Subscription request 1 for {self._schemas[client]} data succeeded"
+        code = SystemCode.SUBSCRIPTION_ACK
         for _ in range(self._lines[client]):
             yield bytes(SystemMsg(self.now_ns(), text, code=code))
         yield from (self.mapping(symbol) for symbol in symbols)
-        client.quotes.update(symbols)
+        if self._schemas[client] == "mbp-1":
+            client.quotes.update(symbols)
         client.trades.update(symbols)
 
     def mapping(self, symbol: str) -> Frame:
@@ -165,7 +169,7 @@ class DatabentoVenue(Venue):
         )
 
     def heartbeat(self, client: Client) -> Iterable[Frame]:
-        if client.quotes:
+        if client.trades:
             yield bytes(SystemMsg(self.now_ns(), "Heartbeat", code=SystemCode.HEARTBEAT))
 
     def send_error(self, text: str, code: ErrorCode) -> None:

@@ -17,7 +17,6 @@ from app.feeds.live.websocket_venue import Subscription, WebsocketVenue
 from app.feeds.publish import QuoteMember, TradeMember
 
 HOST = "wss://stream.data.alpaca.markets"
-SYMBOLS_A_MESSAGE = 300  # a message has 16 KB at most
 FINAL_ERRORS = {400, 401, 402, 405, 409, 410}
 _AGGRESSORS = {"B": "buy", "S": "sell"}
 _LEFT_OUT = {"c": "correction", "x": "cancel"}
@@ -63,6 +62,7 @@ class Alpaca(WebsocketVenue):
 
     stamps, quiet_seconds, lifetime_seconds = "venue", 20.0, None
     headers, sends_text = {"Content-Type": "application/msgpack"}, False
+    symbols_a_message = 300  # a message has 16 KB at most
 
     def __init__(
         self, tickers: Sequence[str], url: str | None = None, dataset: str = "iex"
@@ -70,14 +70,17 @@ class Alpaca(WebsocketVenue):
         stream = STREAMS[dataset]
         super().__init__(tickers, url or f"{HOST}{stream.path}")
         self.source, self.scope = f"alpaca.{dataset}", stream.scope
-        self.probe = _subscribe([*self.tickers][:1])  # answered by the list of subscriptions
+        self.probe = _subscribing([*self.tickers][:1])  # answered by the list of subscriptions
 
     def subscriptions(self) -> Iterator[Subscription]:
-        """Yield the key, then quotes and trades of some symbols at a time."""
+        """Yield the key, then the symbols."""
         key, secret = os.environ["APCA_API_KEY_ID"], os.environ["APCA_API_SECRET_KEY"]
         yield Subscription(_encode({"action": "auth", "key": key, "secret": secret}), 1)
-        for symbols in self.symbols_in_batches(SYMBOLS_A_MESSAGE):
-            yield Subscription(_subscribe(symbols), 1)
+        yield from super().subscriptions()
+
+    def subscribe(self, symbols: list[str]) -> Iterator[Subscription]:
+        """Yield a message for quotes and trades."""
+        yield Subscription(_subscribing(symbols), 1)
 
     def decode(self, frame: bytes) -> Batch:
         """Return the quotes and trades of a frame, in order; count corrections and cancels."""
@@ -112,5 +115,5 @@ def _encode(message: dict[str, object]) -> bytes:
     return msgspec.msgpack.encode(message)
 
 
-def _subscribe(symbols: list[str]) -> bytes:
+def _subscribing(symbols: list[str]) -> bytes:
     return _encode({"action": "subscribe", "quotes": symbols, "trades": symbols})

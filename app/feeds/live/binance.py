@@ -10,8 +10,6 @@ from app.feeds.live.venue import Batch, Stamps, Update
 from app.feeds.live.websocket_venue import Subscription, WebsocketVenue
 from app.feeds.publish import QuoteMember, TradeMember
 
-STREAMS_A_MESSAGE = 200
-
 
 class _Quote(msgspec.Struct, rename={"symbol": "s", "time": "T", "number": "u"}):
     symbol: str
@@ -55,22 +53,14 @@ class BinanceSpot(WebsocketVenue):
     stamps: ClassVar[Stamps] = "receive"
     quiet_seconds, lifetime_seconds = 10.0, 24 * 3600.0
     address = "wss://stream.binance.com:443/stream"
+    symbol_separator, symbols_a_message = "", 100
     probe = b'{"method":"LIST_SUBSCRIPTIONS","id":0}'
-    _has_stamps = False
 
-    @staticmethod
-    def symbol_of(ticker: str) -> str:
-        """Return `BTCUSDT` for `BTC/USDT` or `btc-usdt`."""
-        return ticker.replace("/", "").replace("-", "").upper()
-
-    def subscriptions(self) -> Iterator[Subscription]:
-        """Yield both streams of all symbols, some at a time; a message is confirmed as a whole."""
-        names = [symbol.lower() for symbol in self.tickers]
-        streams = [f"{name}@{kind}" for name in names for kind in ("bookTicker", "trade")]
-        for start in range(0, len(streams), STREAMS_A_MESSAGE):
-            some = streams[start : start + STREAMS_A_MESSAGE]
-            message = {"method": "SUBSCRIBE", "params": some, "id": 1 + start}
-            yield Subscription(msgspec.json.encode(message), 1)
+    def subscribe(self, symbols: list[str]) -> Iterator[Subscription]:
+        """Yield a message for both streams, which is confirmed as a whole."""
+        kinds = ("bookTicker", "trade")
+        streams = [f"{symbol.lower()}@{kind}" for symbol in symbols for kind in kinds]
+        yield Subscription.in_json({"method": "SUBSCRIBE", "params": streams, "id": 1})
 
     def decode(self, frame: bytes) -> Batch:
         """Return the quote or the trade of a frame; the rest are answers to what was sent."""
@@ -95,7 +85,7 @@ class BinanceSpot(WebsocketVenue):
         return Update(self.tickers[row.symbol], trade, row.number)
 
     def _stamp(self, time: int) -> float:
-        return float(time) if self._has_stamps else 0.0
+        return float(time) if self.stamps == "venue" else 0.0
 
 
 class BinanceUsdm(BinanceSpot):
@@ -103,4 +93,3 @@ class BinanceUsdm(BinanceSpot):
 
     source, stamps = "binance-usdm", "venue"
     address = "wss://fstream.binance.com/public/stream"
-    _has_stamps = True

@@ -9,7 +9,6 @@ from app.feeds.live.venue import Batch, Update
 from app.feeds.live.websocket_venue import Subscription, WebsocketVenue
 from app.feeds.publish import QuoteMember, TradeMember
 
-SYMBOLS_A_MESSAGE = 5  # ten topics
 _AGGRESSORS = {"Buy": "buy", "Sell": "sell"}
 _EMPTY = (0.0, 0.0)
 
@@ -51,23 +50,18 @@ class Bybit(WebsocketVenue):
     source, scope, stamps = "bybit", "venue", "venue"
     quiet_seconds, lifetime_seconds = 6.0, None
     address = "wss://stream.bybit.com/v5/public/spot"
+    symbol_separator, symbols_a_message = "", 5  # ten topics
     probe = b'{"op":"ping"}'
 
     def __init__(self, tickers: Sequence[str], url: str | None = None) -> None:
         super().__init__(tickers, url)
         self._newest: dict[str, int] = {}
 
-    @staticmethod
-    def symbol_of(ticker: str) -> str:
-        """Return the symbol: `BTCUSDT` for `BTC/USDT`."""
-        return ticker.replace("/", "").replace("-", "").upper()
-
-    def subscriptions(self) -> Iterator[Subscription]:
-        """Yield both topics of some symbols at a time."""
-        for symbols in self.symbols_in_batches(SYMBOLS_A_MESSAGE):
-            kinds = ("orderbook.1", "publicTrade")
-            topics = [f"{kind}.{symbol}" for symbol in symbols for kind in kinds]
-            yield Subscription(msgspec.json.encode({"op": "subscribe", "args": topics}), 1)
+    def subscribe(self, symbols: list[str]) -> Iterator[Subscription]:
+        """Yield a message for both topics."""
+        kinds = ("orderbook.1", "publicTrade")
+        topics = [f"{kind}.{symbol}" for symbol in symbols for kind in kinds]
+        yield Subscription.in_json({"op": "subscribe", "args": topics})
 
     def decode(self, frame: bytes) -> Batch:
         """Return the quote of an `orderbook` frame, or the prints of a `publicTrade` frame."""

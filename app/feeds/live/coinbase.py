@@ -13,7 +13,6 @@ from app.feeds.live.venue import Batch, Update
 from app.feeds.live.websocket_venue import Subscription, WebsocketVenue
 from app.feeds.publish import QuoteMember, TradeMember
 
-PRODUCTS_A_MESSAGE = 50
 _AGGRESSORS = {"BUY": "sell", "SELL": "buy"}  # `side` is the maker's
 
 
@@ -59,23 +58,23 @@ class Coinbase(WebsocketVenue):
     source, scope, stamps = "coinbase", "venue", "venue"
     quiet_seconds, lifetime_seconds = 5.0, None  # a heartbeat comes each second
     address = "wss://advanced-trade-ws.coinbase.com"
+    symbol_separator, symbols_a_message = "-", 50
 
     def __init__(self, tickers: Sequence[str], url: str | None = None) -> None:
         super().__init__(tickers, url)
         self._books: defaultdict[str, Book] = defaultdict(Book)
         self._next_number = 0
 
-    @staticmethod
-    def symbol_of(ticker: str) -> str:
-        """Return the product: `BTC-USD` for `BTC/USD`."""
-        return ticker.replace("/", "-").upper()
-
     def subscriptions(self) -> Iterator[Subscription]:
-        """Yield the heartbeats, then both channels of some products at a time."""
-        yield _subscription("heartbeats")
-        for products in self.symbols_in_batches(PRODUCTS_A_MESSAGE):
-            yield _subscription("level2", products)
-            yield _subscription("market_trades", products)
+        """Yield the heartbeats, then the products."""
+        yield Subscription.in_json({"type": "subscribe", "channel": "heartbeats"})
+        yield from super().subscriptions()
+
+    def subscribe(self, symbols: list[str]) -> Iterator[Subscription]:
+        """Yield a message a channel."""
+        for channel in ("level2", "market_trades"):
+            message = {"type": "subscribe", "channel": channel, "product_ids": symbols}
+            yield Subscription.in_json(message)
 
     def decode(self, frame: bytes) -> Batch:
         """Return the moves of the touch in an `l2_data` frame, or a `market_trades` frame's prints.
@@ -114,8 +113,3 @@ class Coinbase(WebsocketVenue):
     def _trade(self, row: _Trade) -> Update:
         trade = TradeMember(stamp_ms(row.time), row.price, row.size, _AGGRESSORS.get(row.side))
         return Update(self.tickers[row.product_id], trade, row.trade_id)
-
-
-def _subscription(channel: str, products: list[str] | None = None) -> Subscription:
-    message = {"type": "subscribe", "channel": channel}
-    return Subscription(msgspec.json.encode(message | {"product_ids": products or []}), 1)

@@ -1,4 +1,4 @@
-"""Databento, schema `mbp-1`: best quotes and prints of a dataset in one sequence."""
+"""Databento, schemas `mbp-1` and `tbbo`: quotes and prints of a dataset in one sequence."""
 
 import os
 from collections import Counter
@@ -24,7 +24,10 @@ _Touch = tuple[int, int, int, int]
 
 
 class Databento(Venue):
-    """A dataset with one publisher; stamps are the venue's, kept to the µs."""
+    """A dataset with one publisher; stamps are the venue's, kept to the µs.
+
+    `XNAS.ITCH/tbbo` is its prints only, each with the quote that stood before it.
+    """
 
     stamps: ClassVar[Stamps] = "venue"
     quiet_seconds, lifetime_seconds = 12.0, None  # a heartbeat comes each five seconds
@@ -32,19 +35,21 @@ class Databento(Venue):
     def __init__(
         self, tickers: Sequence[str], url: str | None = None, dataset: str = "XNAS.ITCH"
     ) -> None:
-        self.source = f"databento.{dataset.lower()}"
+        dataset, _, schema = dataset.partition("/")
+        self.source = ".".join(filter(None, ("databento", dataset.lower(), schema)))
         self.scope: Scope = "consolidated" if dataset.startswith(CONSOLIDATED) else "venue"
         self.tickers = {self.symbol_of(ticker): ticker for ticker in tickers}
         self.counts: Counter[str] = Counter()
         self._dataset = dataset
-        self._gateway = Gateway(dataset, url)
+        self._prints_only = schema == "tbbo"
+        self._gateway = Gateway(dataset, schema or "mbp-1", url)
         self._of_instrument: dict[int, str] = {}
         self._publisher: int | None = None
         self._touches: dict[int, _Touch] = {}
         self._trade_numbers = count()
 
-    @staticmethod
-    def symbol_of(ticker: str) -> str:
+    @classmethod
+    def symbol_of(cls, ticker: str) -> str:
         """Return the ticker as it is: a raw symbol."""
         return ticker
 
@@ -63,7 +68,8 @@ class Databento(Venue):
             if record.ts_event == UNDEF_TIMESTAMP:
                 self.counts["no_stamp"] += 1
                 return
-            if record.flags & LAST_OF_EVENT:  # before it the book is between two states
+            # Within an event the book is between two states; with `tbbo` it stood before the print.
+            if self._prints_only or record.flags & LAST_OF_EVENT:
                 yield from self._quote(record)
             if record.action == "T":  # it shows the book as it was before the trade
                 yield from self._trade(record)

@@ -31,10 +31,10 @@ FINAL_ERRORS = {
 class Gateway:
     """A dataset's gateway, or the one at `HOST:PORT` that stands in its place."""
 
-    def __init__(self, dataset: str, address: str | None = None) -> None:
+    def __init__(self, dataset: str, schema: str, address: str | None = None) -> None:
         own = f"{dataset.lower().replace('.', '-')}.lsg.databento.com:{PORT}"
         self._host, _, self._port = (address or own).rpartition(":")
-        self._dataset = dataset
+        self._dataset, self._schema = dataset, schema
 
     async def records(
         self, symbols: Sequence[str], key: str
@@ -45,7 +45,7 @@ class Gateway:
         `TimeoutError` or another `OSError`.
         """
         decoder = DBNDecoder()
-        lines = [*_subscriptions(symbols)]
+        lines = [*_subscriptions(self._schema, symbols)]
         async with self._connection() as (reader, writer):
             async with asyncio.timeout(ANSWER_SECONDS):
                 await self._log_in(reader, writer, key)
@@ -88,12 +88,12 @@ class Gateway:
             raise (FeedInterrupted if "limit" in reason.lower() else FeedRefused)(reason)
 
 
-def _subscriptions(symbols: Sequence[str]) -> Iterator[bytes]:
+def _subscriptions(schema: str, symbols: Sequence[str]) -> Iterator[bytes]:
     for start in range(0, len(symbols), SYMBOLS_A_LINE):
         some = ",".join(symbols[start : start + SYMBOLS_A_LINE])
         is_last = int(start + SYMBOLS_A_LINE >= len(symbols))
-        line = f"schema=mbp-1|stype_in=raw_symbol|symbols={some}|snapshot=0|is_last={is_last}\n"
-        yield line.encode()
+        what = f"schema={schema}|stype_in=raw_symbol|symbols={some}"
+        yield f"{what}|snapshot=0|is_last={is_last}\n".encode()
 
 
 async def _control(reader: asyncio.StreamReader) -> dict[str, str]:

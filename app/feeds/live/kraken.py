@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from datetime import datetime
-from itertools import product
 
 import msgspec
 
@@ -12,7 +11,6 @@ from app.feeds.live.venue import Batch, Update
 from app.feeds.live.websocket_venue import Subscription, WebsocketVenue
 from app.feeds.publish import QuoteMember, TradeMember
 
-SYMBOLS_A_MESSAGE = 100
 _CHANNELS: dict[str, dict[str, object]] = {
     "ticker": {"event_trigger": "bbo"},
     "trade": {"snapshot": False},
@@ -58,16 +56,14 @@ class Kraken(WebsocketVenue):
 
     source, scope, stamps = "kraken", "venue", "venue"
     quiet_seconds, lifetime_seconds = 5.0, None  # a heartbeat comes each second
-    address = "wss://ws.kraken.com/v2"
+    address, symbols_a_message = "wss://ws.kraken.com/v2", 100
     probe = b'{"method":"ping"}'
 
-    def subscriptions(self) -> Iterator[Subscription]:
-        """Yield both channels of some symbols at a time; each symbol is confirmed on its own."""
-        batches = self.symbols_in_batches(SYMBOLS_A_MESSAGE)
-        for some, (channel, options) in product(batches, _CHANNELS.items()):
-            params = {"channel": channel, "symbol": some} | options
-            message = {"method": "subscribe", "params": params}
-            yield Subscription(msgspec.json.encode(message), len(some))
+    def subscribe(self, symbols: list[str]) -> Iterator[Subscription]:
+        """Yield a message a channel; each symbol is confirmed on its own."""
+        for channel, options in _CHANNELS.items():
+            params = {"channel": channel, "symbol": symbols} | options
+            yield Subscription.in_json({"method": "subscribe", "params": params}, len(symbols))
 
     def decode(self, frame: bytes) -> Batch:
         """Return the quotes of a `ticker` frame, or the trades of a `trade` frame."""

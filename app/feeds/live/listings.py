@@ -167,15 +167,24 @@ def _host_of(feed_url: str) -> str:
 def resolve(request: LiveRequest, feed_url: str | None) -> LiveRequest:
     """Return the request with the tickers that its symbols mean.
 
-    They stay as written where the source has no public list, or it can't be read now: the feed
-    itself then tells what it does not know. Raises `FeedRefused` for an unknown symbol.
+    They stay as written where the source has no public list. Raises `FeedRefused` for an unknown
+    symbol, `FeedInterrupted` where the list can't be read now.
     """
     if request.name not in LISTINGS:
         return request
+    listed = read_listing(request.name, feed_url)
+    names = [find_ticker(text, listed, request.name) for text in request.tickers]
+    return replace(request, tickers=tuple(dict.fromkeys(names)))
+
+
+def resolve_if_possible(request: LiveRequest, feed_url: str | None) -> LiveRequest:
+    """Resolve a request, or log that its symbols are taken as written.
+
+    The feed itself then tells which of them it does not know. Raises `FeedRefused` for an unknown
+    symbol.
+    """
     try:
-        listed = read_listing(request.name, feed_url)
+        return resolve(request, feed_url)
     except FeedInterrupted as error:
         log.warning("symbols are taken as written", reason=str(error))
         return request
-    names = [find_ticker(text, listed, request.name) for text in request.tickers]
-    return replace(request, tickers=tuple(dict.fromkeys(names)))

@@ -11,7 +11,7 @@ from app.core.errors import FeedInterrupted, FeedRefused, SettingError
 from app.core.settings import settings
 from app.feeds.live.check import FrameKeeper, SourceCheck, check_source, report
 from app.feeds.live.command import Refused
-from app.feeds.live.listings import LISTINGS, read_listing, resolve
+from app.feeds.live.listings import LISTINGS, read_listing, resolve_if_possible
 from app.feeds.live.sources import LiveRequest, parse_request
 from app.feeds.live.symbols import matching, near_tickers
 
@@ -52,7 +52,7 @@ def check(asked: str, seconds: int, frames: Path | None) -> None:
         logs.set_up(config)
         request = parse_request(asked)
         request.check()
-        request = resolve(request, config.feed_url)
+        request = resolve_if_possible(request, config.feed_url)
         path = frames or Path(f"{request.name}.frames.jsonl.gz")
         click.echo(f"checking {request} for {seconds} s")
         with FrameKeeper(path) as keeper:

@@ -9,7 +9,6 @@ from app.feeds.live.venue import Batch, Update
 from app.feeds.live.websocket_venue import Subscription, WebsocketVenue
 from app.feeds.publish import QuoteMember, TradeMember
 
-SYMBOLS_A_MESSAGE = 50
 _CHANNELS = ("bbo-tbt", "trades")
 _REFUSALS = {"60012": "the request is not allowed", "60018": "no such instrument"}
 _NO_LEVEL = ("0", "0", "0", "0")
@@ -54,19 +53,13 @@ class Okx(WebsocketVenue):
     source, scope, stamps = "okx", "venue", "venue"
     quiet_seconds, lifetime_seconds = 6.0, None
     address = "wss://ws.okx.com:8443/ws/v5/public"
+    symbol_separator, symbols_a_message = "-", 50
     probe = b"ping"
 
-    @staticmethod
-    def symbol_of(ticker: str) -> str:
-        """Return the instrument: `BTC-USDT` for `BTC/USDT`."""
-        return ticker.replace("/", "-").upper()
-
-    def subscriptions(self) -> Iterator[Subscription]:
-        """Yield both channels of some instruments at a time; each is confirmed on its own."""
-        for symbols in self.symbols_in_batches(SYMBOLS_A_MESSAGE):
-            arguments = [_Argument(name, symbol) for symbol in symbols for name in _CHANNELS]
-            message = {"op": "subscribe", "args": arguments}
-            yield Subscription(msgspec.json.encode(message), len(arguments))
+    def subscribe(self, symbols: list[str]) -> Iterator[Subscription]:
+        """Yield a message for both channels; each channel of an instrument is confirmed."""
+        arguments = [_Argument(name, symbol) for symbol in symbols for name in _CHANNELS]
+        yield Subscription.in_json({"op": "subscribe", "args": arguments}, len(arguments))
 
     def decode(self, frame: bytes) -> Batch:
         """Return the quotes of a `bbo-tbt` frame, or the prints of a `trades` frame."""

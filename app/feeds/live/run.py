@@ -7,7 +7,7 @@ import click
 
 from app.core.errors import FeedRefused
 from app.core.settings import Settings
-from app.feeds.live.listings import resolve
+from app.feeds.live.listings import resolve_if_possible
 from app.feeds.live.live_feed import LiveFeed, Recorder
 from app.feeds.live.sources import LiveRequest
 from app.storage.redis_client import connect
@@ -19,7 +19,7 @@ def run_live(request: LiveRequest, settings: Settings, recorder: Recorder | None
     Raises `SettingError` where it can't be done here, `FeedRefused` where the venue refuses it.
     """
     request.check()
-    request = resolve(request, settings.feed_url)
+    request = resolve_if_possible(request, settings.feed_url)
     make = request.adapter(settings.feed_url)
     with connect(settings) as redis:
         feed = LiveFeed(make, request.tickers, redis, settings, recorder)

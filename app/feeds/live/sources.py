@@ -38,6 +38,8 @@ class Source(NamedTuple):
     """Environment variables that hold its key."""
     datasets: tuple[str, ...] | None = None
     """What may stand before the tickers: `iex` in `alpaca:iex:SPY`; () allows any, None nothing."""
+    schemas: tuple[str, ...] = ()
+    """What may stand behind a dataset: `tbbo` in `databento:XNAS.ITCH/tbbo:SPY`."""
 
 
 _HERE = "app.feeds.live"
@@ -63,6 +65,7 @@ SOURCES = {
         "databento:XNAS.ITCH:SPY",
         variables=("DATABENTO_API_KEY",),
         datasets=(),
+        schemas=("mbp-1", "tbbo"),
     ),
 }
 
@@ -132,6 +135,7 @@ def parse_request(word: str) -> LiveRequest:
     source, dataset = SOURCES[name], None
     if source.datasets is not None:
         dataset, _, rest = rest.partition(":")
+        _check_schema(word, dataset, source)
         if not dataset or (source.datasets and dataset not in source.datasets):
             allowed = ", ".join(source.datasets) or "its name"
             raise SettingError(
@@ -143,3 +147,11 @@ def parse_request(word: str) -> LiveRequest:
         return LiveRequest(name, dataset, tuple(parse_tickers(rest)))
     except BadTicker as error:
         raise SettingError(f"{word!r}: {error}") from None
+
+
+def _check_schema(word: str, dataset: str, source: Source) -> None:
+    """Raise `SettingError` where a schema is named that the source does not have."""
+    _, slash, schema = dataset.partition("/")
+    if slash and source.schemas and schema not in source.schemas:
+        allowed = ", ".join(source.schemas)
+        raise SettingError(f"{word!r}: there is no schema {schema!r}; schemas: {allowed}")

@@ -58,8 +58,8 @@ class Venue(Protocol):
     def __init__(self, tickers: Sequence[str], url: str | None = None) -> None:
         """Note which tickers to subscribe, and the address if it is not the venue's own."""
 
-    @staticmethod
-    def symbol_of(ticker: str) -> str:
+    @classmethod
+    def symbol_of(cls, ticker: str) -> str:
         """Return how the venue writes a ticker: `BTCUSDT` for `BTC/USDT`."""
 
     def records(self) -> AsyncGenerator[Batch, None]:

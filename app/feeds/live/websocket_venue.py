@@ -32,6 +32,11 @@ class Subscription(NamedTuple):
     message: bytes
     confirmations: int
 
+    @classmethod
+    def in_json(cls, message: object, confirmations: int = 1) -> "Subscription":
+        """Return one whose message is this object in JSON."""
+        return cls(msgspec.json.encode(message), confirmations)
+
 
 def _keep_nothing(_: bytes) -> None:
     """Keep no frame."""
@@ -41,6 +46,10 @@ class WebsocketVenue(Venue):
     """A connection's course; a subclass says what to send and what a frame means."""
 
     address: ClassVar[str]
+    symbol_separator: ClassVar[str] = "/"
+    """What stands between the two currencies of a pair: `-` in `BTC-USD`."""
+    symbols_a_message: ClassVar[int]
+    """How many symbols one message may subscribe."""
     headers: ClassVar[dict[str, str]] = {}
     """What the request for a connection says besides."""
     sends_text: ClassVar[bool] = True
@@ -56,14 +65,20 @@ class WebsocketVenue(Venue):
         self.on_frame: Callable[[bytes], None] = _keep_nothing
         """Called with each frame as it came, for who keeps frames."""
 
-    @staticmethod
-    def symbol_of(ticker: str) -> str:
-        """Return the ticker as it is: the venue's writing is the usual one."""
-        return ticker
+    @classmethod
+    def symbol_of(cls, ticker: str) -> str:
+        """Return the symbol of a pair, such as BTC/USD or btc-usd, or of anything else."""
+        return ticker.replace("-", "/").replace("/", cls.symbol_separator).upper()
 
-    @abstractmethod
     def subscriptions(self) -> Iterator[Subscription]:
         """Yield the messages that subscribe all symbols, each within what the venue takes."""
+        symbols = [*self.tickers]
+        for start in range(0, len(symbols), self.symbols_a_message):
+            yield from self.subscribe(symbols[start : start + self.symbols_a_message])
+
+    @abstractmethod
+    def subscribe(self, symbols: list[str]) -> Iterator[Subscription]:
+        """Yield the messages that subscribe quotes and trades of some symbols."""
 
     @abstractmethod
     def decode(self, frame: bytes) -> Batch:
@@ -72,12 +87,6 @@ class WebsocketVenue(Venue):
         Raises `FeedRefused` or `FeedInterrupted` where the frame is an error, and msgspec's errors
         where it is not what the venue documents.
         """
-
-    def symbols_in_batches(self, size: int) -> Iterator[list[str]]:
-        """Yield the symbols to subscribe, so many at a time."""
-        symbols = [*self.tickers]
-        for start in range(0, len(symbols), size):
-            yield symbols[start : start + size]
 
     def confirm(self) -> None:
         """Note that one of a subscription's confirmations came."""

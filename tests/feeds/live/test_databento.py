@@ -8,9 +8,11 @@ from typing import Any
 import pytest
 from databento_dbn import UNDEF_PRICE, Action, BidAskPair, ErrorCode, Side
 
-from app.core.errors import FeedInterrupted, FeedRefused
+from app.core.errors import FeedInterrupted, FeedRefused, SettingError
 from app.feeds.live.databento import LAST_OF_EVENT, MAYBE_BAD_BOOK, Databento
+from app.feeds.live.sources import parse_request
 from app.feeds.publish import QuoteMember, TradeMember
+from tests.processes import wait_until
 from tests.venues.databento import PUBLISHER, DatabentoVenue
 from tests.venues.listener import Listener
 from tests.venues.market import BestQuote, Print
@@ -153,6 +155,7 @@ def test_a_source_is_named_with_its_dataset(dataset: str, scope: str) -> None:
     adapter = Databento(["SPY"], None, dataset)
 
     assert adapter.source == f"databento.{dataset.lower()}"
+    assert Databento(["SPY"], None, f"{dataset}/tbbo").source == f"{adapter.source}.tbbo"
     assert adapter.scope == scope
 
 
@@ -165,3 +168,39 @@ def test_quotes_and_prints_come_in_the_venues_order(venue: DatabentoVenue, feed:
 
     kinds = [QuoteMember if isinstance(event, BestQuote) else TradeMember for event in events]
     assert [type(update.record) for update in updates] == kinds
+
+
+def test_tbbo_is_each_print_with_the_quote_that_stood_before_it(venue: DatabentoVenue) -> None:
+    with Listener(Databento(["SPY"], venue.url, "XNAS.ITCH/tbbo")) as feed:
+        feed.wait_for_batches(1)
+        wait_until(lambda: venue.clients and "SPY" in venue.clients[0].trades, "the subscription")
+        for side in (Side.BID, Side.NONE):
+            send_trade(venue, side, flags=0)
+
+        quote, *prints = feed.wait_for_updates(3)
+
+    assert (quote.record.bid_price, quote.record.ask_price) == (585.33, 585.94)
+    assert [update.record.aggressor for update in prints] == ["buy", None]
+    assert [line["schema"] for line in venue.requests if "symbols" in line] == ["tbbo"]
+
+
+def test_tbbo_has_all_prints_of_a_burst(venue: DatabentoVenue) -> None:
+    with Listener(Databento(["SPY", "QQQ"], venue.url, "XNAS.ITCH/tbbo")) as feed:
+        feed.wait_for_batches(1)
+        wait_until(lambda: venue.clients and len(venue.clients[0].trades) == 2, "subscriptions")
+        events = [event for event in venue.burst(500) if isinstance(event, Print)]
+
+        def prints() -> list[TradeMember]:
+            return [one.record for one in feed.updates if isinstance(one.record, TradeMember)]
+
+        wait_until(lambda: len(prints()) >= len(events), "the prints")
+
+    assert [(one.price, one.size) for one in prints()] == [
+        (float(event.price), float(event.size)) for event in events
+    ]
+
+
+def test_a_schema_that_is_not_read_is_refused_with_those_that_are() -> None:
+    assert parse_request("databento:XNAS.ITCH/tbbo:SPY").dataset == "XNAS.ITCH/tbbo"
+    with pytest.raises(SettingError, match="there is no schema 'mbo'; schemas: mbp-1, tbbo"):
+        parse_request("databento:XNAS.ITCH/mbo:SPY")

@@ -14,13 +14,19 @@ import msgspec
 import pytest
 import redis
 
+from app.analysis.records import Quote
+from app.analysis.windows import WINDOWS
 from app.core.settings import Settings
 from app.feeds.live import connections
 from app.feeds.publish import QuoteMember, TradeMember
 from app.storage.keys import Keys
+from tests.analysis.test_engine import differences, events_differ, slack_of
 from tests.feeds.live.live_run import LiveRun, content
+from tests.feeds.live.replayed_ticks import FeedWritten, published_events, replay_ticks
 from tests.feeds.live.vendors import VENDORS, Vendor
 from tests.processes import wait_until
+from tests.reference import Reference
+from tests.reference.metrics import lost_ms
 from tests.timing import AssertWithin
 from tests.venues.market import Event
 from tests.venues.server import KEY, SECRET, Venue
@@ -149,6 +155,7 @@ def test_what_is_lost_is_declared_and_nothing_comes_twice(
             assert_within(BOUND_SECONDS, abs(from_ms - began_ms) / 1000)
             assert_within(BOUND_SECONDS, abs(to_ms - ended_ms) / 1000)
         _check_records(course, pair.ticker, pair.symbol, gaps)
+        _check_ticks(course, settings, pair.ticker)
     for key, seen_ms in course.seen_ms.items():
         gap = cast("dict[str, Any]", msgspec.json.decode(key[key.index(b"{") :]))
         assert_within(DECLARED_WITHIN_SECONDS, (seen_ms - gap["to"]) / 1000)
@@ -179,6 +186,25 @@ def _check_records(
         if published[content(update.record)] == 0:
             at_ms = event.at_ns / 1e6
             assert any(from_ms - SLACK_MS < at_ms < to_ms + SLACK_MS for from_ms, to_ms in gaps)
+
+
+def _check_ticks(course: Course, settings: Settings, ticker: str) -> None:
+    """Check that ticks publish what the plain definitions say of the records and the gaps."""
+    written = FeedWritten.read(course.redis, ticker)
+    records, gaps = written.records, written.spans
+    first_quote = next(record for record in records if isinstance(record, Quote))
+    reference = Reference(records, ticker, gaps)
+    for as_of, windows in replay_ticks(course.redis, settings, written):
+        for window, seconds in WINDOWS.items():
+            published, expected = windows[window], reference.metrics(as_of, seconds)
+            begun_ms = max(as_of - seconds * 1000, first_quote.stamp)
+            known = [gap for gap in gaps if gap[1] <= as_of]
+            covered_ms = as_of - begun_ms - lost_ms(known, begun_ms, as_of)
+            assert published["covered_seconds"] == pytest.approx(covered_ms / 1000, abs=1e-6)
+            ours = {name: published.get(name) for name in expected}
+            assert differences(ours, expected, slack_of(records)) == []
+    events = published_events(course.redis, ticker)
+    assert events_differ(events, reference.events(as_of), slack_of(records)) == []
 
 
 def _content_of(text: bytes) -> tuple[object, ...]:

@@ -11,7 +11,7 @@ from click.testing import CliRunner, Result
 from app.core.errors import FeedInterrupted, FeedRefused
 from app.core.settings import settings
 from app.feeds.group import feed
-from app.feeds.live.listings import LISTINGS, read_listing, resolve
+from app.feeds.live.listings import LISTINGS, read_listing, resolve, resolve_if_possible
 from app.feeds.live.sources import parse_request
 from app.feeds.live.symbols import Listed, find_ticker, matching
 from tests.feeds.live.vendors import VENDORS
@@ -99,7 +99,7 @@ def test_symbols_are_taken_as_written_where_the_list_can_not_be_read() -> None:
 
     with pytest.raises(FeedInterrupted, match="the symbols of kraken can't be read"):
         read_listing("kraken", away)
-    assert resolve(request, away) == request
+    assert resolve_if_possible(request, away) == request
 
 
 def test_a_request_gets_the_tickers_that_are_meant_each_once() -> None:
