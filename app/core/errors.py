@@ -13,6 +13,9 @@ OrderFlowError
 ├── StoreUnavailable        Redis does not answer
 ├── StateOvertaken          another worker advanced the ticker since its state was read
 ├── StateUnreadable         what is stored as a ticker's state can't be decoded
+├── HistoryUnavailable      the history's folder can't be used; names it and says why
+├── HistoryFileUnreadable   a file of the history can't be read; names it
+│   └── HistoryFileNewer    it was written by a newer version
 └── NoAnswer                nothing is known of a ticker now; states why and what to check
     ├── UnknownTicker
     ├── UnknownEvent
@@ -94,6 +97,18 @@ class RecordsTooLong(OrderFlowError):
 
 class StateUnreadable(OrderFlowError):
     """Raised when what is stored as a ticker's state can't be decoded."""
+
+
+class HistoryUnavailable(OrderFlowError):
+    """Raised when the history's folder is missing, full, read-only or in use by another writer."""
+
+
+class HistoryFileUnreadable(OrderFlowError):
+    """Raised when a file of the history is no whole Parquet file, or not one of the history."""
+
+
+class HistoryFileNewer(HistoryFileUnreadable):
+    """Raised when a file of the history was written by a newer version."""
 
 
 class NoAnswer(OrderFlowError):
