@@ -20,6 +20,7 @@ OrderFlowError
     ├── UnknownTicker
     ├── UnknownEvent
     ├── UnknownAnswer
+    ├── NotKept             the history holds nothing of the moment asked for
     ├── NoQuotes
     │   └── NoUsableQuotes
     ├── BrokerSilent
@@ -125,6 +126,10 @@ class UnknownEvent(NoAnswer):
 
 class UnknownAnswer(NoAnswer):
     """Raised when no answer with an id is kept."""
+
+
+class NotKept(NoAnswer):
+    """Raised when the history holds nothing of a ticker at the moment asked for."""
 
 
 class NoQuotes(NoAnswer):

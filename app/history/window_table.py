@@ -92,6 +92,10 @@ class StoredSeconds:
         quoted = np.flatnonzero(self.numbers[:, _COLUMN["quote_count"]])
         return int(self.ends[quoted[-1]]) if len(quoted) else None
 
+    def has_trades(self) -> bool:
+        """Return whether the ticker has had trades by the newest second."""
+        return bool(len(self.ends)) and bool(self.numbers[-1, _COLUMN["trades_seen"]])
+
     def rows(self, rows: slice) -> "StoredSeconds":
         """Return some of these seconds."""
         ends = self.ends[rows]

@@ -7,49 +7,23 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from app.analysis.bars import SECOND_MS, Bar
-from app.analysis.engine import Engine
 from app.analysis.gaps import Gap
 from app.analysis.metrics import compute_metrics
-from app.analysis.records import Batch, Span
 from app.analysis.rolling_bars import RollingBars
 from app.analysis.windows import WINDOWS
 from app.history.window_table import StoredSeconds, WindowTable
 from tests.builders import START_MS, quote, second, stream
-from tests.engine_answers import Records, metrics_of
-from tests.reference.past import ceil_second
+from tests.kept_files import EngineRun
 from tests.strategies import Flavour, flavours
 
 NOT_RECOMPUTED = {"spread_ticks", "ranks", "rank_windows"}
-
-
-class Published:
-    """What an engine published of each second, and the bars that it stored."""
-
-    def __init__(self, records: Records, gaps: tuple[Span, ...] = ()) -> None:
-        engine = Engine.new("TEST")
-        self.bars: list[Bar] = []
-        self.metrics: dict[int, dict[str, dict[str, Any]]] = {}
-        done, first = 0, ceil_second(records[0].stamp)
-        for end in range(first, ceil_second(records[-1].stamp) + SECOND_MS, SECOND_MS):
-            upto = done
-            while upto < len(records) and records[upto].stamp <= end:
-                upto += 1
-            declared = [gap for gap in gaps if end - SECOND_MS < gap[1] <= end]
-            result = engine.advance(Batch(records[done:upto], [], gaps=declared), end)
-            done = upto
-            self.bars += result.final_bars
-            self.metrics[end] = {name: metrics_of(result, name) for name in WINDOWS}
-        self.gaps = engine.state.gaps
-        self.end = end
-        stored = {bar.end: bar for bar in [*self.bars, *engine.state.recent]}
-        self.stored = StoredSeconds.from_bars([stored[at] for at in sorted(stored)])
 
 
 def known(fields: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in fields.items() if name not in NOT_RECOMPUTED}
 
 
-def assert_as_published(published: Published, table: WindowTable, end: int) -> None:
+def assert_as_published(published: EngineRun, table: WindowTable, end: int) -> None:
     for name, seconds in WINDOWS.items():
         [window] = table.windows(end, (seconds,))
         found = dict(compute_metrics(window, 0))
@@ -66,12 +40,14 @@ def assert_as_published(published: Published, table: WindowTable, end: int) -> N
 def test_every_window_has_the_numbers_that_were_published(
     flavour: Flavour, moments: list[float]
 ) -> None:
-    published = Published(flavour.stream())
+    published = EngineRun(flavour.stream())
     ends = sorted(published.metrics)
 
     for moment in (*moments, 1):
         end = ends[round(moment * (len(ends) - 1))]
-        table = WindowTable(published.stored.between(end - 300_000, end), end, published.gaps)
+        table = WindowTable(
+            StoredSeconds.from_bars(published.bars).between(end - 300_000, end), end, published.gaps
+        )
         assert_as_published(published, table, end)
 
 
@@ -83,20 +59,22 @@ def test_what_a_gap_cut_is_cut(
     records = flavour.stream()
     start = records[0].stamp + begins * (records[-1].stamp - records[0].stamp)
     gap = (round(start), round(start + lasts * SECOND_MS))
-    published = Published(
-        [one for one in records if not gap[0] < one.stamp <= gap[1]] or records, (gap,)
+    published = EngineRun(
+        [one for one in records if not gap[0] < one.stamp <= gap[1]] or records, gaps=(gap,)
     )
     ends = sorted(published.metrics)
     end = ends[round(moment * (len(ends) - 1))]
     gaps = [known for known in published.gaps if known.end <= end]
 
-    table = WindowTable(published.stored.between(end - 300_000, end), end, gaps)
+    table = WindowTable(
+        StoredSeconds.from_bars(published.bars).between(end - 300_000, end), end, gaps
+    )
 
     assert_as_published(published, table, end)
 
 
 def test_a_silent_stretch_counts_with_the_quote_that_stood() -> None:
-    bars = Published(stream(*(quote(at=at) for at in range(5)))).bars
+    bars = EngineRun(stream(*(quote(at=at) for at in range(5)))).bars
     later = Bar(bars[-1].end + 60_000)
     stored = StoredSeconds.from_bars([*bars, later])
 
@@ -111,8 +89,8 @@ def test_a_silent_stretch_counts_with_the_quote_that_stood() -> None:
 
 
 def test_time_that_was_lost_is_not_covered() -> None:
-    bars = Published(stream(*(quote(at=at) for at in range(5)))).bars
-    stored = StoredSeconds.from_bars([*bars, *Published(stream(quote(at=100), quote(at=105))).bars])
+    bars = EngineRun(stream(*(quote(at=at) for at in range(5)))).bars
+    stored = StoredSeconds.from_bars([*bars, *EngineRun(stream(quote(at=100), quote(at=105))).bars])
     end = second(102)
 
     [silent], [lost] = (
@@ -125,8 +103,8 @@ def test_time_that_was_lost_is_not_covered() -> None:
 
 
 def test_seconds_in_a_finer_unit_are_summed_with_coarser_ones() -> None:
-    coarse = Published(stream(*(quote(at=at, bid=10.0, ask=10.1) for at in range(5)))).bars
-    fine = Published(stream(*(quote(at=at + 5, bid=10.0, ask=10.1) for at in range(5)))).bars
+    coarse = EngineRun(stream(*(quote(at=at, bid=10.0, ask=10.1) for at in range(5)))).bars
+    fine = EngineRun(stream(*(quote(at=at + 5, bid=10.0, ask=10.1) for at in range(5)))).bars
     whole = StoredSeconds.from_bars([*coarse, *fine])
     for bar in fine:
         bar.digits += 2
