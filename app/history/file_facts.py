@@ -13,7 +13,7 @@ LAYOUT = 1
 """Raise it with each change of columns; files of a higher number are left alone."""
 
 
-class FileFacts(msgspec.Struct, kw_only=True, omit_defaults=True):
+class FileFacts(msgspec.Struct, kw_only=True):
     """The facts of one file; times in epoch ms.
 
     `engines` are the versions of the definitions that its rows were computed by, the newest last.
@@ -28,7 +28,7 @@ class FileFacts(msgspec.Struct, kw_only=True, omit_defaults=True):
     ticker: str
     session_date: str
     calendar: str = ""
-    engines: list[str] = [ENGINE]
+    engines: list[str] = msgspec.field(default_factory=lambda: [ENGINE])
     units: dict[str, str] = {}
     gaps: list[Gap] = []
     lost: list[tuple[float, float]] = []
@@ -42,9 +42,8 @@ _decode_any: Any = msgspec.json.decode
 
 
 def encode_facts(facts: FileFacts) -> bytes:
-    """Write facts as JSON; the layout and engines always, so that any reader can tell."""
-    named = msgspec.to_builtins(facts)
-    return _encode({"layout": facts.layout, "engines": facts.engines, **named})
+    """Write facts as JSON."""
+    return _encode(facts)
 
 
 def decode_facts(text: bytes) -> FileFacts:

@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from app.core.errors import HistoryFileNewer, HistoryFileUnreadable
-from app.history.columns import SCHEMAS, UNITS
+from app.history.columns import DICTIONARY_COLUMNS, ENCODINGS, SCHEMAS, UNITS
 from app.history.file_facts import (
     LAYOUT,
     METADATA_KEY,
@@ -28,6 +28,10 @@ from app.history.paths import Kind, unfinished_path
 ZSTD_LEVEL = 3
 ROWS_A_GROUP = 7200
 """Two hours of seconds: a reader of a short time reads one or two groups."""
+
+
+SOUGHT_COLUMNS = ("end", "noticed_at", "id", "type")
+"""Columns by which a reader leaves out groups of rows."""
 
 
 class HistoryFile(NamedTuple):
@@ -60,16 +64,16 @@ def write_file(path: Path, table: pa.Table, facts: FileFacts) -> None:
 
 
 def _write_table(file: Any, table: pa.Table) -> None:  # noqa: ANN401 - a file
-    floats = [field.name for field in table.schema if pa.types.is_floating(field.type)]
-    others = [field.name for field in table.schema if field.name not in floats]
+    names = set(table.column_names)
     pq.write_table(
         table,
         file,
         compression="zstd",
         compression_level=ZSTD_LEVEL,
         row_group_size=ROWS_A_GROUP,
-        use_dictionary=others,
-        use_byte_stream_split=floats,
+        use_dictionary=[name for name in DICTIONARY_COLUMNS if name in names],
+        column_encoding={name: how for name, how in ENCODINGS.items() if name in names},
+        write_statistics=[name for name in SOUGHT_COLUMNS if name in names],
     )
 
 
