@@ -16,7 +16,7 @@ from app.answers.ticker_read import SecondTable, WindowSums, gap_times
 from app.core import clock
 from app.core.errors import BadQuestion, HistoryUnavailable, NotKept
 from app.core.settings import Settings
-from app.core.tickers import match_ticker
+from app.core.tickers import is_ticker, match_ticker
 from app.history.window_table import StoredSeconds, WindowTable
 from app.storage.active_tickers import ACTIVE_MS
 from app.storage.keys import BARS_LIFETIME_SECONDS
@@ -103,14 +103,18 @@ class KeptPast:
 
         Raises `BadTicker` where it may mean several, `NotKept` where it means none.
         """
-        ticker = typed.strip()
-        if self.files.dates(ticker):
-            return ticker
-        days = self.files.all_dates()
-        found = match_ticker(ticker, self.files.tickers(days))
+        found = self.find_ticker(typed)
         if found is None:
-            raise NotKept(f"{ticker[:40]}: nothing is kept of it; {_list_days(days)}")
+            days = list_days(self.files.all_dates())
+            raise NotKept(f"{typed.strip()[:40]}: nothing is kept of it; {days}")
         return found
+
+    def find_ticker(self, typed: str) -> str | None:
+        """Return the kept ticker that a typed name means, None where it means none."""
+        ticker = typed.strip()
+        if is_ticker(ticker) and self.files.dates(ticker):
+            return ticker
+        return match_ticker(ticker, self.files.tickers(self.files.all_dates()))
 
     def moment(self, ticker: str, at_ms: int, seconds: int) -> PastMoment:
         """Return what is known of a ticker as of a moment.
@@ -178,10 +182,10 @@ class KeptPast:
         day = self.files.date_at(ticker, at_ms)
         start = f"{ticker}: no quote is kept of the 5 min before {since(at_ms, now_ms)}"
         if day not in days:
-            return f"{start}: nothing is kept of {day.isoformat()}; {_list_days(days)}"
+            return f"{start}: nothing is kept of {day.isoformat()}; {list_days(days)}"
         newest_ms = self.files.newest_second(ticker, at_ms)
         if newest_ms is None:
-            return f"{start}, nor of any earlier time; {_list_days(days)}"
+            return f"{start}, nor of any earlier time; {list_days(days)}"
         earlier = age((at_ms - newest_ms) / SECOND_MS)
         return f"{start}; the newest kept second before it ends {earlier} earlier"
 
@@ -224,7 +228,7 @@ def _class_at(stored: StoredSeconds, events: Sequence[EventRecord]) -> tuple[Evi
     return (told[-1].evidence_class, True) if told else ("B", False)
 
 
-def _list_days(days: Sequence[date]) -> str:
+def list_days(days: Sequence[date]) -> str:
     """Return which session dates are kept, the newest of many."""
     if not days:
         return "no day is kept yet"

@@ -274,7 +274,6 @@ class Reader:
         self, typed_ticker: str, seconds: int, at_ms: int, *, has_events: bool
     ) -> TickerSnapshot:
         """Return what was known at a moment that only the history holds."""
-        parse_ticker(typed_ticker.strip().removeprefix("$"))
         ticker = self.past.meant(typed_ticker)
         with store_errors(self._redis):
             found = self.past.moment(ticker, at_ms, seconds)

@@ -12,6 +12,7 @@ from app.analysis.bars import SECOND_MS
 from app.analysis.gaps import Gap
 from app.analysis.trading_hours import TradingHours
 from app.core.calendar_setting import CalendarRule
+from app.history.event_rows import KeptEvent
 from app.history.parquet_file import read_file
 from app.history.paths import dates_of_ticker, file_path, kept_dates, tickers_of_date
 from app.history.query import find_event, gaps_of, read_events, read_session
@@ -118,10 +119,9 @@ class HistoryReader:
             and (event.closed_at is None or event.closed_at > after_ms)
         ]
 
-    def event(self, event_id: str) -> EventRecord | None:
+    def event(self, event_id: str) -> KeptEvent | None:
         """Return an event by its id, None if it is not kept."""
-        found = find_event(self._folder, event_id)
-        return None if found is None else found.record
+        return find_event(self._folder, event_id)
 
     def session(self, ticker: str, day: date) -> dict[str, Value]:
         """Return what is kept of a session: as of its end, or as of when it was last written."""
