@@ -23,7 +23,7 @@ from mcp_app.page import PAGE_URI, order_flow_page
 from mcp_app.strict_tools import StrictTool
 
 Ticker = Annotated[str, Field(description="e.g. SPY")]
-History = Annotated[str, Field(description="10 s to 1 h: 30s, 5mins, 1h")]
+History = Annotated[str, Field(description="10 s to 1 h: 30s, 5mins, 1h; kept: to 1d")]
 
 
 async def analyze_order_flow_tool(  # noqa: PLR0913, PLR0917 - the contract's arguments
@@ -70,6 +70,7 @@ async def scan_order_flow(  # noqa: PLR0913, PLR0917 - the tool's arguments
     tickers: Annotated[list[str], Field(description="empty: all")] = [],  # noqa: B006
     sort: Annotated[str, Field(description="rarest, strongest, newest")] = RAREST,
     min_return_minutes: float = MIN_RETURN_MINUTES,
+    day: Annotated[str, Field(description="kept: yesterday, 2026-11-24")] = "",
 ) -> Annotated[CallToolResult, Scan]:
     """Find pattern events of now in all tickers, or in some."""
     return await answer(
@@ -83,6 +84,7 @@ async def scan_order_flow(  # noqa: PLR0913, PLR0917 - the tool's arguments
             tickers=tickers,
             sort=sort,
             min_return_minutes=min_return_minutes,
+            day=day,
         ),
     )
 
@@ -91,9 +93,13 @@ async def compare_order_flow(
     context: ToolContext,
     tickers: Annotated[list[str], Field(description="up to 10")],
     history: History = DEFAULT_HISTORY,
+    sessions: Annotated[int, Field(description="earlier kept ones, same time: to 5")] = 0,
 ) -> Annotated[CallToolResult, Comparison]:
     """Compare tickers."""
-    return await answer(context, functools.partial(compare, tickers=tickers, history=history))
+    return await answer(
+        context,
+        functools.partial(compare, tickers=tickers, history=history, sessions=sessions),
+    )
 
 
 async def explain_pattern(
@@ -104,17 +110,20 @@ async def explain_pattern(
     return await answer(context, functools.partial(explain, event_id=id))
 
 
-async def order_flow_series(
+async def order_flow_series(  # noqa: PLR0913, PLR0917 - the tool's arguments
     context: ToolContext,
     ticker: Ticker,
     fields: Annotated[list[str], Field(description="mid or metrics")] = [*DEFAULT_FIELDS],  # noqa: B006
     history: History = DEFAULT_HISTORY,
     points: Annotated[int, Field(description="2 to 60")] = 12,
+    as_of: str = "",
 ) -> Annotated[CallToolResult, Series]:
     """Measure change over time."""
     return await answer(
         context,
-        functools.partial(series, ticker=ticker, fields=fields, history=history, points=points),
+        functools.partial(
+            series, ticker=ticker, fields=fields, history=history, points=points, as_of=as_of
+        ),
     )
 
 

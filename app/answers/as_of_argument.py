@@ -1,4 +1,4 @@
-"""An earlier moment of the last hour, as people and models type it."""
+"""An earlier moment of the last hour, or of any kept day, as people and models type it."""
 
 import math
 import re
@@ -7,6 +7,7 @@ from zoneinfo import ZoneInfo
 
 from app.analysis.bars import SECOND_MS
 from app.answers.durations import age
+from app.answers.history_argument import NOT_KEPT
 from app.core.arguments import parse_seconds
 from app.core.errors import BadMoment
 
@@ -15,7 +16,8 @@ PAST_MS = 3600 * SECOND_MS
 # The clocks of client and server may differ by so much.
 AHEAD_MS = 1000
 ACCEPTED = (
-    "10 minutes ago, -10m, now, 19:50 (UTC), 09:45 ET, ISO 8601 such as 2026-11-23T14:30:00Z "
+    "10 minutes ago, -10m, now, 19:50 (UTC), 09:45 ET, yesterday 09:45 ET, "
+    "ISO 8601 such as 2026-11-23T14:30:00Z "
     "(UTC where no zone is given), epoch seconds or ms"
 )
 # Epoch seconds reach so far until the year 5138, and epoch milliseconds begin in 1973.
@@ -34,14 +36,18 @@ _AHEAD = re.compile(r"(?:(?:now ?)?\+|in )\s*(.+)|(.+?) (?:from now|ahead|later)
 _NUMBER = re.compile(r"[0-9]{1,16}(\.[0-9]{1,9})?")
 _WITH_ZONE = re.compile(r"(.*[0-9](?: ?[ap]m)?) ?([a-z]{1,7})")
 _CLOCK = re.compile(r"([0-9]{1,2}):([0-9]{2})(?::([0-9]{2})(?:\.[0-9]{1,6})?)?\s*(am|pm)?")
+_YESTERDAY = re.compile(r"yesterday(?: at)?(?: (?P<after>.+))?|(?P<before>.+) yesterday")
+_DAY_MS = 86_400 * SECOND_MS
 _NOON = 12
 
 
-def parse_moment(text: str, now_ms: float, argument: str = "as_of") -> int | None:
+def parse_moment(
+    text: str, now_ms: float, argument: str = "as_of", past_ms: int = PAST_MS
+) -> int | None:
     """Return the whole second at or before the moment `text` in epoch ms.
 
     None stands for now, and for an empty text. Raises `BadMoment`, which lists the accepted forms
-    or says how far the moment lies from the last hour, for anything else.
+    or says how far the moment lies from what is kept, for anything else. `past_ms` is how much is.
 
     >>> [parse_moment(text, 1340285401000) for text in ("", "now", "-10m", "13:29:59")]
     [None, None, 1340284801000, 1340285399000]
@@ -57,10 +63,12 @@ def parse_moment(text: str, now_ms: float, argument: str = "as_of") -> int | Non
     if stamp_ms is None:
         raise BadMoment(f"{argument} {text[:40]!r} is not understood; accepted: {ACCEPTED}")
     late_ms = now_ms - stamp_ms
-    if not -AHEAD_MS <= late_ms <= PAST_MS:
+    if not -AHEAD_MS <= late_ms <= past_ms:
+        kept = "hour" if past_ms == PAST_MS else f"{past_ms // _DAY_MS} days"
+        more = f"; {NOT_KEPT}" if past_ms == PAST_MS < late_ms else ""
         raise BadMoment(
-            f"{argument} {text[:40]!r} lies {_distance(late_ms)}, outside the last hour, which is "
-            f"what is kept: it is {_clock_text(stamp_ms)}, now is {_clock_text(now_ms)}"
+            f"{argument} {text[:40]!r} lies {_distance(late_ms)}, outside the last {kept}, which "
+            f"is what is kept: it is {_clock_text(stamp_ms)}, now is {_clock_text(now_ms)}{more}"
         )
     return math.floor(stamp_ms / SECOND_MS) * SECOND_MS
 
@@ -88,11 +96,30 @@ def _stamp_of(text: str, now_ms: float) -> float | None:
         return _at_distance(found, -1, now_ms)
     if found := _AHEAD.fullmatch(text):
         return _at_distance(found, 1, now_ms)
-    zone: tzinfo = UTC
+    if found := _YESTERDAY.fullmatch(text):
+        return _yesterday(found["after"] or found["before"], now_ms)
+    text, zone = _split_zone(text)
+    return _clock_stamp(text, zone, now_ms) or _iso_stamp(text, zone)
+
+
+def _split_zone(text: str) -> tuple[str, tzinfo]:
+    """Return a text without the time zone at its end, and that zone; UTC where there is none."""
     found = _WITH_ZONE.fullmatch(text)
     if found and found[2] in _ZONES:
-        text, zone = found[1].strip(), ZoneInfo(_ZONES[found[2]])
-    return _clock_stamp(text, zone, now_ms) or _iso_stamp(text, zone)
+        return found[1].strip(), ZoneInfo(_ZONES[found[2]])
+    return text, UTC
+
+
+def _yesterday(clock: str | None, now_ms: float) -> float | None:
+    """Return a time of day of the day before, this time of the day where none is given."""
+    if clock is None:
+        return now_ms - _DAY_MS
+    text, zone = _split_zone(clock)
+    wanted = _time_of_day(text)
+    if wanted is None:
+        return None
+    here = datetime.fromtimestamp(now_ms / 1000, zone)
+    return datetime.combine(here.date() - timedelta(1), wanted, zone).timestamp() * 1000
 
 
 def _at_distance(found: re.Match[str], sign: int, now_ms: float) -> float | None:
@@ -107,8 +134,7 @@ def _epoch_ms(number: float) -> float | None:
     return number if number < _MOST_MS else None
 
 
-def _clock_stamp(text: str, zone: tzinfo, now_ms: float) -> float | None:
-    """Return the time of day that is nearest to now."""
+def _time_of_day(text: str) -> time | None:
     found = _CLOCK.fullmatch(text)
     if found is None:
         return None
@@ -117,11 +143,18 @@ def _clock_stamp(text: str, zone: tzinfo, now_ms: float) -> float | None:
         if not 1 <= hour <= _NOON:
             return None
         hour = hour % _NOON + (_NOON if found[4] == "pm" else 0)
-    here = datetime.fromtimestamp(now_ms / 1000, zone)
     try:
-        wanted = time(hour, int(found[2]), int(found[3] or 0))
+        return time(hour, int(found[2]), int(found[3] or 0))
     except ValueError:
         return None
+
+
+def _clock_stamp(text: str, zone: tzinfo, now_ms: float) -> float | None:
+    """Return the time of day that is nearest to now."""
+    wanted = _time_of_day(text)
+    if wanted is None:
+        return None
+    here = datetime.fromtimestamp(now_ms / 1000, zone)
     days = (here.date() + timedelta(days) for days in (-1, 0, 1))
     moments = (datetime.combine(day, wanted, here.tzinfo).timestamp() * 1000 for day in days)
     return min(moments, key=lambda moment: abs(moment - now_ms))

@@ -57,9 +57,9 @@ def ask(  # noqa: PLR0913 - the contract's arguments
     check_range("limit", limit, 0, MAX_LIMIT)
     snapshot = reader.snapshot(
         ticker,
-        parse_history(history),
+        parse_history(history, reader.past.most_history_seconds),
         include_patterns=include_patterns,
-        at_ms=parse_moment(as_of, clock.now_ms()),
+        at_ms=parse_moment(as_of, clock.now_ms(), past_ms=reader.past.reach_ms),
     )
     is_brief = detail == "brief"
     if limit:

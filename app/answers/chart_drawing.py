@@ -14,6 +14,7 @@ from app.analysis.price_units import FLOAT_UNITS_PER_ONE
 from app.analysis.rolling_bars import RollingBars
 from app.answers.reader import TickerSnapshot
 from app.answers.schema import flags_of
+from app.history.window_table import WindowTable
 from app.storage.published import EventRecord, LevelRecord
 
 WIDTH_INCHES, HEIGHT_INCHES, DOTS_AN_INCH = 9.0, 6.0, 100
@@ -32,7 +33,7 @@ def warm_up() -> None:
         FigureCanvasAgg(figure).draw()
 
 
-def png_of(snapshot: TickerSnapshot, table: RollingBars) -> bytes:
+def png_of(snapshot: TickerSnapshot, table: RollingBars | WindowTable) -> bytes:
     """Return a PNG of a snapshot's history, second by second."""
     with _drawing_lock:
         figure = Figure((WIDTH_INCHES, HEIGHT_INCHES), DOTS_AN_INCH)
@@ -43,7 +44,7 @@ def png_of(snapshot: TickerSnapshot, table: RollingBars) -> bytes:
     return picture.getvalue()
 
 
-def _draw(figure: Figure, snapshot: TickerSnapshot, table: RollingBars) -> None:
+def _draw(figure: Figure, snapshot: TickerSnapshot, table: RollingBars | WindowTable) -> None:
     as_of_ms, seconds = snapshot.as_of_ms or 0, snapshot.history_seconds
     price, spread, size, flow = figure.subplots(4, 1, sharex=True, height_ratios=[4, 1, 1.5, 1.5])
     # Matplotlib's automatic layout would double the drawing time.
@@ -86,7 +87,7 @@ def _title(snapshot: TickerSnapshot) -> str:
 class Columns:
     """Columns of the bars with their ages in seconds; NaN leaves a gap in a line."""
 
-    def __init__(self, table: RollingBars, as_of_ms: int, seconds: int) -> None:
+    def __init__(self, table: RollingBars | WindowTable, as_of_ms: int, seconds: int) -> None:
         self._values = lambda name: table.column(name, as_of_ms, seconds)
         self._has_quote = self._values("stood")
         self._price_unit = 1 / FLOAT_UNITS_PER_ONE[table.digits]

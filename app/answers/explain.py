@@ -5,12 +5,16 @@ from typing import Annotated
 
 from pydantic import Field
 
+from app.analysis.bars import SECOND_MS, whole_second
+from app.analysis.outcomes import HORIZON_SECONDS
 from app.analysis.price_units import FLOAT_UNITS_PER_ONE, published_price
 from app.analysis.records import BUY, SELL, Quote, Trade
+from app.analysis.rolling_bars import RollingBars
 from app.analysis.touch import SIDE_NAMES
 from app.answers.durations import age, ago
 from app.answers.event_facts import EventFacts, event_facts
 from app.answers.history_argument import MIN_SECONDS
+from app.answers.kept_past import KeptPast
 from app.answers.reader import Reader, TickerSnapshot
 from app.answers.schema import (
     AnswerModel,
@@ -28,10 +32,15 @@ from app.answers.schema import (
 )
 from app.answers.ticker_text import EVENT_COLUMNS, event_line, id_line, nothing_odd
 from app.core import clock
-from app.core.errors import BadQuestion, UnknownEvent
+from app.core.errors import BadQuestion, NoAnswer, UnknownEvent
+from app.history.window_table import WindowTable
 from app.storage.published import EventRecord, Value
 
 CONTEXT_MS = 10_000
+KEPT_EVENT_NOTE = (
+    "from the history: as it ended; its records are not kept, the times around it are whole "
+    "seconds, with aggressors inferred where none was given"
+)
 ID_FORMAT = "an id looks like SPY~k3f9x2ab; analyze_order_flow_tool and scan_order_flow tell them"
 
 
@@ -134,6 +143,9 @@ class Explanation(Reply):
     followed: Annotated[
         list[Followed], Field(description="the past of this ticker, no forecast")
     ] = []
+    moves_bps: Annotated[
+        dict[str, Number], Field(description="mid's move so many seconds after it was noticed")
+    ] = {}
     before: Annotated[Span, Field(description="the 10 s before it opened")]
     during: Span
     after: Annotated[Span | None, Field(description="up to 10 s after it closed")] = None
@@ -156,6 +168,7 @@ class Explanation(Reply):
                     if self.followed
                     else []
                 ),
+                *([f"mid moved after it: {', '.join(self._moves())}"] if self.moves_bps else []),
                 *(
                     f"{name}: {', '.join(span.text_parts())}"
                     for name, span in spans
@@ -175,6 +188,10 @@ class Explanation(Reply):
         if self.covered_seconds is not None:
             yield f"covered {self.covered_seconds} of the last 10 s"
         yield from (flag.upper() for flag in self.flags)
+
+    def _moves(self) -> Iterator[str]:
+        for seconds, moved in self.moves_bps.items():
+            yield f"{plain(moved)} bp in {seconds} s"
 
     def _times(self) -> Iterator[str]:
         if self.noticed_at is not None:
@@ -199,14 +216,21 @@ def explain(reader: Reader, event_id: str) -> Explanation:
     if not separator or not ticker:
         raise BadQuestion(f"id {event_id[:60]!r} is no event's: {ID_FORMAT}")
     # Before the event: its error names the cause if nothing is known about the ticker.
-    snapshot = reader.snapshot(ticker, MIN_SECONDS)
+    try:
+        snapshot = reader.snapshot(ticker, MIN_SECONDS)
+    except NoAnswer:
+        if not reader.past.is_kept:
+            raise
+        return explain_kept(reader.past, ticker, ending)
     event = reader.event(snapshot.ticker, f"{snapshot.ticker}~{ending.lower()}")
-    if event is None:
-        raise UnknownEvent(
-            f"{event_id[:60]}: no such event is kept; events are kept for an hour, weak closed "
-            f"ones for 10 min; {ID_FORMAT}"
-        )
-    return _explanation(reader, snapshot, event)
+    if event is not None:
+        return _explanation(reader, snapshot, event)
+    if reader.past.is_kept:
+        return explain_kept(reader.past, snapshot.ticker, ending)
+    raise UnknownEvent(
+        f"{event_id[:60]}: no such event is kept; events are kept for an hour, weak closed "
+        f"ones for 10 min; {ID_FORMAT}"
+    )
 
 
 def _explanation(reader: Reader, snapshot: TickerSnapshot, event: EventRecord) -> Explanation:
@@ -237,6 +261,71 @@ def _explanation(reader: Reader, snapshot: TickerSnapshot, event: EventRecord) -
         covered_seconds=short(covered, 4) if isinstance(covered, (int, float)) else None,
         quality=dict(snapshot.quality.counts),
     )
+
+
+def explain_kept(past: KeptPast, ticker: str, ending: str) -> Explanation:
+    """Return what the history holds of an event, and of the whole seconds around it.
+
+    Raises `UnknownEvent`, `HistoryUnavailable` or `HistoryFileUnreadable`.
+    """
+    name = past.find_ticker(ticker) or ticker
+    kept = past.files.event(f"{name}~{ending.lower()}")
+    if kept is None:
+        raise UnknownEvent(
+            f"{name}~{ending[:20]}: no such event is kept, neither of the last hour nor in the "
+            f"history; {ID_FORMAT}"
+        )
+    event, now_ms = kept.record, clock.now_ms()
+    closed_at = event.noticed_at if event.closed_at is None else event.closed_at
+    start_ms, end_ms = whole_second(event.opened_at) - SECOND_MS, whole_second(closed_at)
+    table = past.table(
+        name, end_ms + CONTEXT_MS, (end_ms - start_ms + 2 * CONTEXT_MS) // SECOND_MS
+    ).bars
+    moves = zip(HORIZON_SECONDS, kept.moves, strict=True)
+    return Explanation(
+        ticker=name,
+        now=round(now_ms),
+        note=KEPT_EVENT_NOTE,
+        event=event_facts(event),
+        noticed_at=round(event.noticed_at),
+        updated_at=round(event.updated_at),
+        return_minutes=significant(event.return_minutes, 3),
+        at_least=event.at_least or None,
+        evidence={name: _rounded(value) for name, value in event.evidence.items()},
+        moves_bps={str(after): short(moved, 3) for after, moved in moves if moved is not None},
+        before=_kept_span(table, start_ms - CONTEXT_MS, start_ms),
+        during=_kept_span(table, start_ms, end_ms),
+        after=_kept_span(table, end_ms, end_ms + CONTEXT_MS),
+    )
+
+
+def _kept_span(table: RollingBars | WindowTable, start_ms: int, end_ms: int) -> Span:
+    """Summarise the whole seconds of (start, end]; prices and sizes stand at their ends."""
+    seconds = (end_ms - start_ms) // SECOND_MS
+    [window] = table.windows(end_ms, (seconds,))
+    sums, units_per_one = window.sums, window.units_per_one
+    sizes = {
+        side: [size for size in table.column(f"{side}_size", end_ms, seconds) if size > 0]
+        for side in SIDE_NAMES
+    }
+    fields: dict[str, object] = {
+        "seconds": seconds,
+        "quotes": int(sums.quote_count),
+        "trades": int(sums.trade_count),
+    }
+    for name, closing in (("from", window.start), ("to", window.end)):
+        if closing is not None and closing.stood:
+            fields[f"bid_{name}"] = _price(int(closing.bid_price), closing.bid_size, units_per_one)
+            fields[f"ask_{name}"] = _price(int(closing.ask_price), closing.ask_size, units_per_one)
+    for side, found in sizes.items():
+        if found:
+            fields[f"{side}_size_min"] = short(min(found), 4)
+            fields[f"{side}_size_max"] = short(max(found), 4)
+    if sums.trade_count:
+        fields["by_buyers"] = short(sums.buy_volume, 6)
+        fields["by_sellers"] = short(sums.sell_volume, 6)
+        fields["unsigned"] = short(sums.unsigned_volume, 6)
+    return Span.model_validate(fields)
 
 
 def _followed(reader: Reader, ticker: str, event: EventRecord) -> list[Followed]:

@@ -4,25 +4,37 @@ from app.core.arguments import parse_seconds
 from app.core.errors import BadHistory
 
 MIN_SECONDS, MAX_SECONDS = 10, 3600
+DAY_SECONDS = 86_400
+"""The longest history where one is kept in files, beyond what Redis holds."""
 DEFAULT_HISTORY = "5mins"
 ACCEPTED = (
     "30s, 45sec, 5m, 5min, 5mins, 10 minutes, last hour, 1h or 90 (seconds): "
-    "whole seconds from 10 s to 1 h"
+    "whole seconds from 10 s to"
 )
+NOT_KEPT = "ORDERFLOW_HISTORY, which keeps more, is not set"
 
 
-def parse_history(text: str) -> int:
+def parse_history(text: str, most_seconds: int = MAX_SECONDS) -> int:
     """Return the whole seconds that `text` stands for.
 
     Raises `BadHistory`, which lists the accepted forms, for anything else.
 
     >>> [parse_history(text) for text in ("5mins", "10 minutes", "1h", "90")]
     [300, 600, 3600, 90]
+    >>> parse_history("1d", DAY_SECONDS)
+    86400
     """
     seconds = parse_seconds(text)
+    accepted = f"accepted: {ACCEPTED} {'1 day' if most_seconds > MAX_SECONDS else '1 h'}"
     if seconds is None:
-        raise BadHistory(f"history {text[:40]!r} is not understood; accepted: {ACCEPTED}")
-    if not MIN_SECONDS <= seconds <= MAX_SECONDS:
-        bound = "the last 1 h is kept" if seconds > MAX_SECONDS else "at least 10 s"
-        raise BadHistory(f"history {text[:40]!r} is {seconds} s: {bound}; accepted: {ACCEPTED}")
+        raise BadHistory(f"history {text[:40]!r} is not understood; {accepted}")
+    if not MIN_SECONDS <= seconds <= most_seconds:
+        bound = "at least 10 s" if seconds < MIN_SECONDS else _most(most_seconds)
+        raise BadHistory(f"history {text[:40]!r} is {seconds} s: {bound}; {accepted}")
     return seconds
+
+
+def _most(most_seconds: int) -> str:
+    if most_seconds > MAX_SECONDS:
+        return "at most 1 day"
+    return f"the last 1 h is kept ({NOT_KEPT})"

@@ -2,7 +2,7 @@
 
 import contextlib
 import dataclasses
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, TypeVar
 
@@ -10,8 +10,10 @@ import msgspec
 import redis
 from redis.exceptions import RedisClusterException
 
-from app.analysis.bars import SECOND_MS
+from app.analysis.bars import SECOND_MS, Bar
+from app.analysis.gaps import Gap
 from app.analysis.quality_table import NOW_NAMES
+from app.answers.as_of_argument import PAST_MS
 from app.answers.diagnosis import (
     TICK_LATE,
     TICKS_FAIL,
@@ -34,6 +36,8 @@ from app.answers.freshness import (
     is_ahead,
     is_quiet,
 )
+from app.answers.history_argument import MAX_SECONDS
+from app.answers.kept_past import KeptPast
 from app.answers.overview import Overview, OverviewReader
 from app.answers.rejected_records import NewestQuote, describe_unusable
 from app.answers.ticker_read import (
@@ -43,6 +47,7 @@ from app.answers.ticker_read import (
     SecondTable,
     TickerReads,
     TickerReplies,
+    WindowSums,
     nearest_window,
 )
 from app.core import clock
@@ -226,6 +231,7 @@ class Reader:
         self._ticker_reads = TickerReads(client, self._keys)
         self._overviews = OverviewReader(client, settings)
         self._archive = AnswerArchive(client)
+        self.past = KeptPast(settings, self._bars_in_redis)
 
     @classmethod
     def from_settings(cls, settings: Settings) -> "Reader":
@@ -251,11 +257,18 @@ class Reader:
         unless it is before the newest tick.
 
         Raises `BadTicker`; `NoAnswer` with what is missing and what to check; `StoreUnavailable`
-        without Redis.
+        without Redis; `HistoryUnavailable` or `HistoryFileUnreadable` of a kept past.
         """
-        found = self._of_meant_ticker(
-            typed_ticker, lambda ticker: self._snapshot(ticker, history_seconds, at_ms)
-        )
+        if at_ms is not None and at_ms < clock.now_ms() - PAST_MS:
+            return self._kept(typed_ticker, history_seconds, at_ms, has_events=include_patterns)
+        try:
+            found = self._of_meant_ticker(
+                typed_ticker, lambda ticker: self._snapshot(ticker, history_seconds, at_ms)
+            )
+        except (BadTicker, UnknownTicker, NoQuotes, BrokerSilent):
+            if at_ms is None or not self.past.is_kept:
+                raise
+            return self._kept(typed_ticker, history_seconds, at_ms, has_events=include_patterns)
         return found if include_patterns else dataclasses.replace(found, events=None)
 
     def _of_meant_ticker(self, typed_ticker: str, ask: Callable[[str], _Found]) -> _Found:
@@ -320,6 +333,39 @@ class Reader:
                 snapshot = self._earlier(request, replies, snapshot, at_ms)
         return snapshot
 
+    def _kept(
+        self, typed_ticker: str, seconds: int, at_ms: int, *, has_events: bool
+    ) -> TickerSnapshot:
+        """Return what was known at a moment that only the history holds."""
+        ticker = self.past.meant(typed_ticker)
+        with store_errors(self._redis):
+            found = self.past.moment(ticker, at_ms, seconds)
+        return TickerSnapshot(
+            ticker=ticker,
+            now_ms=at_ms,
+            asked_at_ms=clock.now_ms(),
+            as_of_ms=at_ms,
+            history_seconds=seconds,
+            newest_quote_ms=found.newest_quote_ms,
+            evidence_class=found.evidence_class,
+            metrics=found.sums.metrics,
+            quality=QualityRecord(found.sums.counts, found.sums.gaps),
+            events=tuple(event_at(it, at_ms) for it in found.events) if has_events else None,
+            ready_in_seconds=_still_warming(found.sums.unseen_seconds),
+            cause=found.note,
+            engine=found.engine,
+        )
+
+    def _bars_in_redis(
+        self, ticker: str, after_ms: int, until_ms: int
+    ) -> tuple[Sequence[Bar], Sequence[Gap]]:
+        """Return the bars and gaps that Redis has of some time, and the bar before it."""
+        request = ReadRequest(ticker, (until_ms - after_ms) // SECOND_MS, until_ms)
+        replies = self._ticker_reads.read_bars(
+            self._ticker_reads.read_state(ticker), request, until_ms
+        )
+        return replies.bars_until(until_ms), replies.gaps_until(until_ms)
+
     def overview(self) -> Overview:
         """Return all active tickers as of their newest ticks.
 
@@ -332,6 +378,8 @@ class Reader:
         """Return the bars of each second of a history, with the tick size."""
         request = ReadRequest(ticker, seconds, as_of_ms)
         with store_errors(self._redis):
+            if self.past.is_beyond_redis(as_of_ms, seconds):
+                return self.past.table(ticker, as_of_ms, seconds)
             replies = self._ticker_reads.read_bars(
                 self._ticker_reads.read_state(ticker), request, as_of_ms
             )
@@ -530,7 +578,7 @@ class Reader:
         stale = as_of_ms < stale_before - replies.feed_lag_ms
         window = self._window(request, replies, as_of_ms, stale=as_of_ms < stale_before)
         start_ms = as_of_ms - seconds * SECOND_MS
-        events = events_after(replies.events, request.ticker, start_ms)
+        events = self._events_after(request, replies, start_ms, as_of_ms)
         failures = TickFailures.from_fields(replies.failures)
         ticked_at_ms = replies.ticked_at_ms or as_of_ms
         ahead = is_ahead(ticked_at_ms, request.now_ms, self._settings.interval_ms)
@@ -557,8 +605,7 @@ class Reader:
             levels=tuple(read_levels([*replies.levels, *replies.ask_levels])),
             stale=stale,
             quiet=quiet,
-            # Less than a second: the part of the first quote's second before that quote.
-            ready_in_seconds=window.unseen_seconds if window.unseen_seconds >= 1 else None,
+            ready_in_seconds=_still_warming(window.unseen_seconds),
             cause=cause,
             failures=failures,
             rejected=newest.rejected,
@@ -586,8 +633,9 @@ class Reader:
                 "ask for a later moment, or for now"
             )
         # The tick size of that moment is not kept.
-        sums = replies.sum_window(at_ms, request.seconds)
-        recent = events_after(replies.events, request.ticker, at_ms - request.seconds * SECOND_MS)
+        sums = self._sums(request, replies, at_ms)
+        start_ms = at_ms - request.seconds * SECOND_MS
+        recent = self._events_after(request, replies, start_ms, at_ms)
         events = [event_at(event, at_ms) for event in recent if event.noticed_at <= at_ms]
         rebuilt_at = newest.quality.rebuilt_at
         is_rebuilt = rebuilt_at is not None and rebuilt_at <= at_ms
@@ -602,7 +650,7 @@ class Reader:
             metrics=sums.metrics,
             quality=QualityRecord(sums.counts, sums.gaps, rebuilt_at if is_rebuilt else None),
             events=tuple(events),
-            ready_in_seconds=sums.unseen_seconds if sums.unseen_seconds >= 1 else None,
+            ready_in_seconds=_still_warming(sums.unseen_seconds),
             cause=f"{PAST_NOTE}; now {newest.cause}" if newest.cause else PAST_NOTE,
             engine=newest.engine,
             feed=None,
@@ -617,12 +665,30 @@ class Reader:
             return _window_from_hash(request, replies, as_of_ms)
         if stale or has_hash:
             replies = self._ticker_reads.read_bars(replies, request, as_of_ms)
-        sums = replies.sum_window(as_of_ms, request.seconds, replies.tick_size)
+        sums = self._sums(request, replies, as_of_ms, replies.tick_size)
         known = read_quality(replies.five_minutes.get(b"quality"))
         at_tick = {name: count for name, count in known.counts.items() if name in NOW_NAMES}
         counts = {**sums.counts, **at_tick}
         quality = dataclasses.replace(known, counts=counts, gaps=sums.gaps)
         return _Window(sums.metrics, quality, sums.unseen_seconds)
+
+    def _sums(
+        self, request: ReadRequest, replies: TickerReplies, as_of_ms: int, tick_size: int = 0
+    ) -> WindowSums:
+        """Return the numbers of a history: from the bars that were read, else also from files."""
+        if not self.past.is_beyond_redis(as_of_ms, request.seconds):
+            return replies.sum_window(as_of_ms, request.seconds, tick_size)
+        digits = replies.price_digits
+        return self.past.sums(request.ticker, as_of_ms, request.seconds, tick_size, digits)
+
+    def _events_after(
+        self, request: ReadRequest, replies: TickerReplies, start_ms: float, as_of_ms: int
+    ) -> Sequence[EventRecord]:
+        """Return the events that were open after `start_ms`; older ones are only in files."""
+        events = events_after(replies.events, request.ticker, start_ms)
+        if request.seconds <= MAX_SECONDS or not self.past.is_kept:
+            return events
+        return self.past.events(request.ticker, start_ms, as_of_ms, events)
 
 
 def _no_usable_quotes(request: ReadRequest, newest: NewestQuote) -> NoUsableQuotes:
@@ -659,6 +725,11 @@ def event_at(event: EventRecord, at_ms: float) -> EventRecord:
         return_minutes=None,
         at_least=False,
     )
+
+
+def _still_warming(unseen_seconds: float) -> float | None:
+    """Return when a history is covered; less than a second is the part before the first quote."""
+    return unseen_seconds if unseen_seconds >= 1 else None
 
 
 class _Window(NamedTuple):

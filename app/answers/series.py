@@ -8,6 +8,7 @@ from pydantic import Field
 from app.analysis.bars import SECOND_MS
 from app.analysis.metric_table import MID, SHOWN
 from app.analysis.metrics import compute_metrics
+from app.answers.as_of_argument import parse_moment
 from app.answers.durations import age
 from app.answers.history_argument import DEFAULT_HISTORY, parse_history
 from app.answers.reader import Reader
@@ -24,6 +25,8 @@ from app.answers.schema import (
 )
 from app.answers.ticker_read import SecondTable
 from app.answers.ticker_text import id_line, nothing_odd
+from app.answers.utc_times import as_of_text
+from app.core import clock
 from app.core.arguments import check_range, check_words
 from app.core.errors import NoAnswer
 from app.core.words import distinct, find_name
@@ -44,6 +47,7 @@ class Series(Reply):
 
     ticker: str
     now: Annotated[int, Field(description="epoch ms")]
+    asked_at: Annotated[int | None, Field(description="now is an earlier moment")] = None
     as_of: Annotated[int, Field(description="epoch ms, end of the last step")]
     age_seconds: Number
     newest_quote_age_seconds: Number
@@ -61,7 +65,9 @@ class Series(Reply):
         """Return one line for each field."""
         head = [
             f"{self.ticker}: last {self.history_seconds} s",
-            f"as of {age(self.age_seconds)} ago",
+            f"as of {age(self.age_seconds)} ago"
+            if self.asked_at is None
+            else as_of_text(self.as_of, self.asked_at),
             f"quote {age(self.newest_quote_age_seconds)} ago",
             f"class {self.evidence_class}",
             *(flag.upper() for flag in self.flags),
@@ -89,21 +95,28 @@ def _number_text(value: Number | None) -> str:
     return "-" if value is None else plain(value)
 
 
-def series(
+def series(  # noqa: PLR0913, PLR0917 - the tool's arguments
     reader: Reader,
     ticker: str,
     fields: Sequence[str] = DEFAULT_FIELDS,
     history: str = DEFAULT_HISTORY,
     points: int = 12,
+    as_of: str = "",
 ) -> Series:
     """Measure `fields` over each of about `points` equal steps of the last `history`.
 
-    Raises `BadQuestion`, `BadTicker`, `BadHistory`, `NoAnswer` or `StoreUnavailable`.
+    `as_of` asks for the steps up to an earlier moment. Raises `BadQuestion`, `BadTicker`,
+    `BadHistory`, `BadMoment`, `NoAnswer` or `StoreUnavailable`.
     """
     fields = distinct(find_name(field, FIELDS) or field for field in fields) or DEFAULT_FIELDS
     check_words("fields", fields, FIELDS, MAX_FIELDS)
     check_range("points", points, MIN_POINTS, MAX_POINTS)
-    snapshot = reader.snapshot(ticker, parse_history(history))
+    snapshot = reader.snapshot(
+        ticker,
+        parse_history(history, reader.past.most_history_seconds),
+        include_patterns=False,
+        at_ms=parse_moment(as_of, clock.now_ms(), past_ms=reader.past.reach_ms),
+    )
     name = snapshot.ticker
     if snapshot.as_of_ms is None:
         raise NoAnswer(f"{name}: warming: {snapshot.cause}; ask again in some seconds")
@@ -116,6 +129,7 @@ def series(
     return Series(
         ticker=name,
         now=round(snapshot.now_ms),
+        asked_at=None if snapshot.asked_at_ms is None else round(snapshot.asked_at_ms),
         as_of=as_of_ms,
         age_seconds=seconds_of(snapshot.now_ms - as_of_ms),
         newest_quote_age_seconds=seconds_of(snapshot.now_ms - snapshot.newest_quote_ms),

@@ -1,6 +1,6 @@
 """Read all keys of one ticker in one transaction, so that they are of the same tick."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import redis
@@ -26,6 +26,7 @@ from app.analysis.rolling_bars import RollingBars
 from app.analysis.windows import WINDOWS
 from app.answers.rejected_records import NewestQuote, find_newest_quote
 from app.core.errors import RecordRejected, StateUnreadable
+from app.history.window_table import WindowTable
 from app.storage.active_tickers import AHEAD_MS
 from app.storage.feed_lags import read_seconds
 from app.storage.feeds import remembered_feed
@@ -106,7 +107,7 @@ class SecondTable(NamedTuple):
     The tick size is in the price unit of the seconds.
     """
 
-    bars: RollingBars
+    bars: RollingBars | WindowTable
     tick_size: int
 
 
@@ -223,7 +224,7 @@ class TickerReplies(NamedTuple):
             except RecordRejected:
                 continue
             return score
-        return max((bar.end for bar in self._bars(as_of_ms) if bar.quote_count), default=None)
+        return max((bar.end for bar in self.bars_until(as_of_ms) if bar.quote_count), default=None)
 
     @property
     def evidence_class(self) -> EvidenceClass:
@@ -251,7 +252,7 @@ class TickerReplies(NamedTuple):
 
         `tick_size` is in the newest tick's price unit.
         """
-        bars = self._bars(as_of_ms)
+        bars = self.bars_until(as_of_ms)
         table = self._table(bars, as_of_ms, seconds)
         [window] = table.windows(as_of_ms, (seconds,))
         # Bars before the first quote only count what was rejected, or trades.
@@ -266,28 +267,26 @@ class TickerReplies(NamedTuple):
 
     def _gap_times(self, as_of_ms: int, start_ms: float) -> tuple[tuple[float, float], ...]:
         """Return the times inside a history whose records were lost."""
-        return tuple(
-            (max(gap.start, start_ms), gap.end)
-            for gap in self._gaps(as_of_ms)
-            if gap.end > max(gap.start, start_ms)
-        )
+        return gap_times(self.gaps_until(as_of_ms), start_ms)
 
     def table(self, as_of_ms: int, seconds: int) -> SecondTable:
         """Return the `seconds` up to `as_of_ms` one by one."""
-        table = self._table(self._bars(as_of_ms), as_of_ms, seconds)
+        table = self._table(self.bars_until(as_of_ms), as_of_ms, seconds)
         return SecondTable(table, self._in_unit_of(table, self.tick_size))
 
     def _table(self, bars: list[Bar], as_of_ms: int, seconds: int) -> RollingBars:
         """Make a table in the finest unit of its bars and of the newest tick."""
         # Without bars, one empty bar: the table needs an end time.
-        table = RollingBars.from_bars(bars or [Bar(as_of_ms)], seconds, gaps=self._gaps(as_of_ms))
+        table = RollingBars.from_bars(
+            bars or [Bar(as_of_ms)], seconds, gaps=self.gaps_until(as_of_ms)
+        )
         digits = self.price_digits
         if table.digits < digits:
             table.use_finer_unit(digits, PriceWalk(UNITS_PER_ONE[digits - table.digits]))
         table.fill_to(as_of_ms)
         return table
 
-    def _gaps(self, as_of_ms: int) -> list[Gap]:
+    def gaps_until(self, as_of_ms: int) -> list[Gap]:
         """Return the gaps that had ended by then."""
         stored = self._state_field(GAPS)
         try:
@@ -299,7 +298,8 @@ class TickerReplies(NamedTuple):
     def _in_unit_of(self, table: RollingBars, tick_size: int) -> int:
         return tick_size * UNITS_PER_ONE[table.digits - self.price_digits]
 
-    def _bars(self, as_of_ms: int) -> list[Bar]:
+    def bars_until(self, as_of_ms: int) -> list[Bar]:
+        """Return the bars that were read, in order, up to `as_of_ms`."""
         recent = self.state[1] if len(self.state) > 1 else None
         entries = [*self.bar_before, *self.bars]
         try:
@@ -309,6 +309,13 @@ class TickerReplies(NamedTuple):
             # Bars of another version of the definitions can't be decoded.
             return []
         return [bars[end] for end in sorted(bars) if end <= as_of_ms]
+
+
+def gap_times(gaps: Iterable[Gap], start_ms: float) -> tuple[tuple[float, float], ...]:
+    """Return the times after `start_ms` that lie in gaps."""
+    return tuple(
+        (max(gap.start, start_ms), gap.end) for gap in gaps if gap.end > max(gap.start, start_ms)
+    )
 
 
 def evidence_class_of(newest_trades: Scored, *, has_trades: bool) -> EvidenceClass:

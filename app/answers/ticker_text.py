@@ -17,7 +17,7 @@ from app.answers.headline import percent
 from app.answers.rejected_records import rejected_text
 from app.answers.schema import Flag, plain
 from app.answers.ticker_facts import LevelFacts
-from app.answers.utc_times import utc_clock
+from app.answers.utc_times import as_of_text, utc_clock
 from app.storage.feed_lags import is_delayed
 
 _CLASSES = {
@@ -82,8 +82,7 @@ def _heading(answer: Answer) -> Iterator[str]:
     if answer.covered_seconds is not None:
         yield f"covered {answer.covered_seconds} s"
     if answer.as_of is not None and answer.asked_at is not None:
-        later = age((answer.asked_at - answer.as_of) / 1000)
-        yield f"as of {utc_clock(answer.as_of)} UTC, asked {later} later"
+        yield as_of_text(answer.as_of, answer.asked_at)
     elif answer.as_of is not None:
         yield f"as of {utc_clock(answer.as_of)} UTC ({ago(answer.as_of, answer.now)})"
     yield f"quote {age(answer.newest_quote_age_seconds)} ago"

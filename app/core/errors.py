@@ -13,10 +13,14 @@ OrderFlowError
 ├── StoreUnavailable        Redis does not answer
 ├── StateOvertaken          another worker advanced the ticker since its state was read
 ├── StateUnreadable         what is stored as a ticker's state can't be decoded
+├── HistoryUnavailable      the history's folder can't be used; names it and says why
+├── HistoryFileUnreadable   a file of the history can't be read; names it
+│   └── HistoryFileNewer    it was written by a newer version
 └── NoAnswer                nothing is known of a ticker now; states why and what to check
     ├── UnknownTicker
     ├── UnknownEvent
     ├── UnknownAnswer
+    ├── NotKept             the history holds nothing of the moment asked for
     ├── NoQuotes
     │   └── NoUsableQuotes
     ├── BrokerSilent
@@ -96,6 +100,18 @@ class StateUnreadable(OrderFlowError):
     """Raised when what is stored as a ticker's state can't be decoded."""
 
 
+class HistoryUnavailable(OrderFlowError):
+    """Raised when the history's folder is missing, full, read-only or in use by another writer."""
+
+
+class HistoryFileUnreadable(OrderFlowError):
+    """Raised when a file of the history is no whole Parquet file, or not one of the history."""
+
+
+class HistoryFileNewer(HistoryFileUnreadable):
+    """Raised when a file of the history was written by a newer version."""
+
+
 class NoAnswer(OrderFlowError):
     """Raised when nothing is known of a ticker now."""
 
@@ -110,6 +126,10 @@ class UnknownEvent(NoAnswer):
 
 class UnknownAnswer(NoAnswer):
     """Raised when no answer with an id is kept."""
+
+
+class NotKept(NoAnswer):
+    """Raised when the history holds nothing of a ticker at the moment asked for."""
 
 
 class NoQuotes(NoAnswer):

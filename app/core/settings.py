@@ -102,6 +102,11 @@ class Settings(BaseSettings):
         max_length=1024,
         validation_alias=_env("ORDERFLOW_WEBHOOK_SECRET"),
     )
+    history: Path | None = Field(None, validation_alias=_env("ORDERFLOW_HISTORY"))
+    history_days: int = Field(30, ge=1, le=3650, validation_alias=_env("ORDERFLOW_HISTORY_DAYS"))
+    history_mb: int = Field(
+        10_000, ge=10, le=100_000_000, validation_alias=_env("ORDERFLOW_HISTORY_MB")
+    )
     flower_host: str = Field(
         default_factory=loopback, validation_alias=_env("ORDERFLOW_FLOWER_HOST")
     )

@@ -28,6 +28,7 @@ Written by a tick (lifetimes in seconds beside the names below):
     HASH   orderflow:kept:{ticker}              the state before a tick that was far ahead of it
 
     HASH   orderflow:session:{ticker}           the market's session so far, and its bounds
+    HASH   orderflow:ended:{ticker}             the market's last session, as of its end
     HASH   orderflow:outcomes:{ticker}          what followed events: JSON by type:side:seconds
 
 Written by the tasks and servers:
@@ -83,6 +84,7 @@ LEVELS_LIFETIME_SECONDS = 3600
 BARS_LIFETIME_SECONDS = 2 * 3600 + 600
 STATE_LIFETIME_SECONDS = 7 * 86400
 SESSION_LIFETIME_SECONDS = 7 * 86400
+ENDED_LIFETIME_SECONDS = 7 * 86400
 OUTCOMES_LIFETIME_SECONDS = 7 * 86400
 KEPT_STATE_LIFETIME_SECONDS = 600
 FAILURES_LIFETIME_SECONDS = 3600
@@ -194,6 +196,10 @@ class Keys:
         """Return the name of the HASH of the market's session so far."""
         return self._name("session", ticker)
 
+    def ended(self, ticker: str) -> str:
+        """Return the name of the HASH of the market's last session that ended."""
+        return self._name("ended", ticker)
+
     def outcomes(self, ticker: str) -> str:
         """Return the name of the HASH of what followed a ticker's events."""
         return self._name("outcomes", ticker)
@@ -220,6 +226,7 @@ class Keys:
             *(self.levels(ticker, side) for side in SIDE_NAMES),
             self.session(ticker),
             self.outcomes(ticker),
+            self.ended(ticker),
             self.gaps(ticker),
             *(self.metrics(ticker, window) for window in WINDOWS),
         ]

@@ -9,7 +9,7 @@ from app.storage.tick.read import NEWEST_MS, OLDEST_MS, KeyCheck, is_integer
 from app.storage.tick_connection import TickConnection
 
 _KEY_TYPES = (
-    *(b"hash", None, None, b"stream", b"zset", b"zset", b"zset", b"hash", b"hash", None),
+    *(b"hash", None, None, b"stream", b"zset", b"zset", b"zset", *[b"hash"] * 3, None),
     *[b"hash"] * len(WINDOWS),
 )
 """Types of the keys in the order of `Keys.of_tick`; the broker's keys are not checked."""

@@ -173,3 +173,36 @@ def test_each_ticker_has_its_calendar(
 
     assert said[b"calendar"].decode() == calendar
     assert int(said[b"closes_at"]) > int(said[b"opened_at"])
+
+
+DAY_MS = 86_400_000
+
+
+def test_a_session_that_ended_is_kept_as_of_its_end(
+    redis_client: redis.Redis, settings: Settings
+) -> None:
+    midnight = 1_700_006_400_000
+    records = [
+        Quote(midnight - 90_000.0, 1, 100 * 10**8, 5.0, 101 * 10**8, 5.0),
+        Trade(midnight - 400.0, 2, 101 * 10**8, 3.0, 1),
+        Quote(midnight + 300.0, 3, 100 * 10**8, 6.0, 101 * 10**8, 5.0),
+    ]
+    engine = Engine.new(TICKER, hours_of(TICKER, ()))
+    engine.advance(Batch(records[:2], []), midnight)
+    store = TickStore(settings)
+    for end in range(midnight - 90_000, midnight + 10_000, 1000):
+        due = [it for it in records if end - 1000 < it.stamp <= end]
+        publish(redis_client, TICKER, due)
+        store.run_tick(TICKER, end)
+
+    ended = texts(redis_client.hgetall(f"orderflow:ended:{TICKER}"))
+
+    assert (ended["closes_at"], ended["as_of"], ended["volume"]) == (
+        str(midnight),
+        str(midnight),
+        "3.0",
+    )
+    assert int(ended["opened_at"]) == midnight - DAY_MS
+    assert float(ended["covered_seconds"]) == 90.0
+    assert redis_client.hget(SESSION, "opened_at") == str(midnight).encode()
+    assert redis_client.ttl(f"orderflow:ended:{TICKER}") > keys.ENDED_LIFETIME_SECONDS - 60

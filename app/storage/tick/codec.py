@@ -20,6 +20,7 @@ from app.analysis.ranks import WindowRanks, unpack_ranks
 from app.analysis.records import Quote
 from app.analysis.results import TickResult
 from app.analysis.return_periods import unpack_past_events
+from app.analysis.session import SessionFields
 from app.analysis.state import ENGINE, State
 from app.analysis.widening import set_digits
 from app.core.errors import StateUnreadable
@@ -296,7 +297,11 @@ def rank_fields(ranks: WindowRanks) -> dict[str, object]:
 
 def session_texts(state: State) -> tuple[tuple[str, ...], list[str]]:
     """Return the names of what is published of a session, and the texts."""
-    fields = state.session.fields(state.as_of, state.digits)
+    return texts_of_session(state.session.fields(state.as_of, state.digits))
+
+
+def texts_of_session(fields: SessionFields) -> tuple[tuple[str, ...], list[str]]:
+    """Return the names of a session's fields, and their texts."""
     return (*fields,), _texts(fields.values())
 
 

@@ -90,7 +90,7 @@ class TickWrite:
     ) -> None:
         self._state, self._quotes, self._trades, self._bars, self._patterns = names[:5]
         self._levels, self._metrics = names[5:7], names[-len(WINDOWS) :]
-        self._session, self._outcomes, self._gaps = names[7:10]
+        self._session, self._outcomes, self._ended, self._gaps = names[7:11]
         self._limits, self._reading, self._channels = limits, reading, channels
         self._is_housekeeping = housekeeping_as_of is not None
         self._housekeeping_as_of = housekeeping_as_of or 0
@@ -124,6 +124,7 @@ class TickWrite:
             *self._event_commands(state, result, renews_lifetimes=journal is None),
             *self._level_commands(state, result, published),
             *self._session_commands(state, published),
+            *self._ended_session_commands(state, published),
             *self._outcome_commands(state, published),
             *self._bar_commands(result, packed_final),
             *self._state_commands(state, published, packed_recent, version, journal),
@@ -210,6 +211,16 @@ class TickWrite:
             yield command("EXPIRE", self._session, keys.SESSION_LIFETIME_SECONDS)
         published.session_turn, published.session_phase = turn, phase
         published.session_names = names
+
+    def _ended_session_commands(self, state: State, published: PublishedKeys) -> Iterator[Command]:
+        """Yield what writes the session that ended in this tick: the next one takes its key."""
+        ended, state.session.ended = state.session.ended, None
+        if ended is None or published.as_of[0] > state.as_of:
+            return
+        names, texts = codec.texts_of_session(ended)
+        yield command("DEL", self._ended)
+        yield hset(self._ended, field_names(names), texts)
+        yield command("EXPIRE", self._ended, keys.ENDED_LIFETIME_SECONDS)
 
     def _outcome_commands(self, state: State, published: PublishedKeys) -> Iterator[Command]:
         """Yield what writes the outcomes of the horizons that changed since they were written."""

@@ -1,0 +1,236 @@
+"""What is known of a ticker over more time than Redis holds: from the files of the history."""
+
+import functools
+from collections.abc import Callable, Sequence
+from datetime import date
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from app.analysis.bars import SECOND_MS, Bar
+from app.analysis.gaps import Gap
+from app.analysis.metrics import compute_metrics
+from app.analysis.price_units import DEFAULT_DIGITS, UNITS_PER_ONE
+from app.answers.as_of_argument import PAST_MS
+from app.answers.durations import age, since
+from app.answers.history_argument import DAY_SECONDS, MAX_SECONDS, NOT_KEPT
+from app.answers.ticker_read import SecondTable, WindowSums, gap_times
+from app.core import clock
+from app.core.errors import BadQuestion, HistoryUnavailable, NotKept
+from app.core.settings import Settings
+from app.core.tickers import is_ticker, match_ticker
+from app.history.window_table import StoredSeconds, WindowTable
+from app.storage.active_tickers import ACTIVE_MS
+from app.storage.keys import BARS_LIFETIME_SECONDS
+from app.storage.published import EventRecord, EvidenceClass, read_counts, read_engine
+
+if TYPE_CHECKING:
+    from app.history.reader import HistoryReader, KeptSeconds
+
+KEPT_NOTE: Final = (
+    "an earlier moment, as asked, from the history; not kept of it: ranks, levels, behaviors, "
+    "session, spread in ticks, sizes of events that changed since, records, what feeds said"
+)
+NO_CLASS_NOTE: Final = "whether aggressors were given is not kept"
+_SHOWN_DAYS: Final = 5
+# The bars of a ticker end when it had no quote for so long; seconds that end earlier are missing.
+_AWAKE_MS: Final = ACTIVE_MS - 10 * SECOND_MS
+
+BarsInRedis = Callable[[str, int, int], tuple[Sequence[Bar], Sequence[Gap]]]
+"""Returns the bars and gaps that Redis has of a ticker's seconds, up to an instant in ms."""
+
+
+class PastMoment(NamedTuple):
+    """What is known of a ticker as of a kept moment."""
+
+    sums: WindowSums
+    newest_quote_ms: float
+    evidence_class: EvidenceClass
+    events: tuple[EventRecord, ...]
+    engine: str | None
+    note: str
+
+
+class KeptPast:
+    """Answers from the history where one is kept, and from Redis what is not written there yet."""
+
+    def __init__(self, settings: Settings, bars_in_redis: BarsInRedis) -> None:
+        self._settings = settings
+        self._bars_in_redis = bars_in_redis
+
+    @property
+    def is_kept(self) -> bool:
+        """Return whether the settings name a history."""
+        return self._settings.history is not None
+
+    @property
+    def most_history_seconds(self) -> int:
+        """Return the longest history that can be asked for."""
+        return DAY_SECONDS if self.is_kept else MAX_SECONDS
+
+    @property
+    def reach_ms(self) -> int:
+        """Return how far back a moment can lie that is asked for."""
+        return self._settings.history_days * DAY_SECONDS * SECOND_MS if self.is_kept else PAST_MS
+
+    @functools.cached_property
+    def files(self) -> "HistoryReader":
+        """Return the reader of the files.
+
+        Raises `HistoryUnavailable`, `BadQuestion` where no history is kept.
+        """
+        folder = self._settings.history
+        if folder is None:
+            raise BadQuestion(f"no earlier day is kept: {NOT_KEPT}")
+        try:
+            # Loading pyarrow takes longer than an answer.
+            from app.history.reader import HistoryReader  # noqa: PLC0415
+        except ImportError as error:
+            raise HistoryUnavailable(
+                "ORDERFLOW_HISTORY can't be read: pyarrow is not installed; "
+                "pip install orderflow[history]"
+            ) from error
+        return HistoryReader(folder, self._settings.calendars)
+
+    def is_beyond_redis(self, as_of_ms: float, seconds: int) -> bool:
+        """Return whether a history begins before what Redis holds, and files may have it."""
+        start_ms = as_of_ms - seconds * SECOND_MS
+        now_ms = clock.now_ms()
+        return self.is_kept and (
+            as_of_ms < now_ms - PAST_MS or start_ms < now_ms - BARS_LIFETIME_SECONDS * SECOND_MS
+        )
+
+    def meant(self, typed: str) -> str:
+        """Return the kept ticker that a typed name means.
+
+        Raises `BadTicker` where it may mean several, `NotKept` where it means none.
+        """
+        found = self.find_ticker(typed)
+        if found is None:
+            days = list_days(self.files.all_dates())
+            raise NotKept(f"{typed.strip()[:40]}: nothing is kept of it; {days}")
+        return found
+
+    def find_ticker(self, typed: str) -> str | None:
+        """Return the kept ticker that a typed name means, None where it means none."""
+        ticker = typed.strip()
+        if is_ticker(ticker) and self.files.dates(ticker):
+            return ticker
+        return match_ticker(ticker, self.files.tickers(self.files.all_dates()))
+
+    def moment(self, ticker: str, at_ms: int, seconds: int) -> PastMoment:
+        """Return what is known of a ticker as of a moment.
+
+        Raises `NotKept`, `HistoryFileUnreadable` or `HistoryUnavailable`.
+        """
+        kept = self._seconds(ticker, at_ms - max(seconds * SECOND_MS, ACTIVE_MS), at_ms)
+        stored = kept.stored
+        quote_ms = stored.newest_quote_ms()
+        if quote_ms is None or at_ms - quote_ms > ACTIVE_MS:
+            raise NotKept(self._why_nothing(ticker, at_ms))
+        known = self.files.events_between(ticker, at_ms - seconds * SECOND_MS, at_ms)
+        evidence_class, is_told = _class_at(stored, self._day_events(ticker, at_ms, known))
+        return PastMoment(
+            sum_window(kept, at_ms, seconds),
+            quote_ms,
+            evidence_class,
+            tuple(known),
+            read_engine((kept.engine or "").encode()),
+            KEPT_NOTE if is_told else f"{KEPT_NOTE}; {NO_CLASS_NOTE}",
+        )
+
+    def sums(
+        self, ticker: str, as_of_ms: int, seconds: int, tick_size: int = 0, digits: int = 0
+    ) -> WindowSums:
+        """Return the numbers of a history; `tick_size` is in units of 10^-`digits`."""
+        kept = self._seconds(ticker, as_of_ms - seconds * SECOND_MS, as_of_ms)
+        return sum_window(kept, as_of_ms, seconds, tick_size, digits)
+
+    def table(self, ticker: str, as_of_ms: int, seconds: int) -> SecondTable:
+        """Return the seconds of a history one by one."""
+        kept = self._seconds(ticker, as_of_ms - seconds * SECOND_MS, as_of_ms)
+        return SecondTable(WindowTable(kept.stored, as_of_ms, kept.gaps), 0)
+
+    def events(
+        self, ticker: str, after_ms: float, until_ms: float, newer: Sequence[EventRecord]
+    ) -> tuple[EventRecord, ...]:
+        """Return the events of a time; those that Redis has, `newer`, in the form that it has."""
+        known = {event.id for event in newer}
+        kept = self.files.events_between(ticker, after_ms, until_ms)
+        return (*(event for event in kept if event.id not in known), *newer)
+
+    def _seconds(self, ticker: str, after_ms: int, until_ms: int) -> "KeptSeconds":
+        kept = self.files.seconds(ticker, after_ms, until_ms)
+        if until_ms <= clock.now_ms() - BARS_LIFETIME_SECONDS * SECOND_MS:
+            return kept
+        bars, gaps = self._bars_in_redis(ticker, after_ms, until_ms)
+        newer = kept._replace(
+            stored=StoredSeconds.from_bars(bars), gaps=(*gaps, *_missing(kept.stored, bars))
+        )
+        return kept.followed_by(newer)
+
+    def _day_events(
+        self, ticker: str, at_ms: float, known: Sequence[EventRecord]
+    ) -> Sequence[EventRecord]:
+        """Return events up to a moment that may tell its evidence class: those known, or more."""
+        if any(event.evidence_class != "C" for event in known):
+            return known
+        day = self.files.date_at(ticker, at_ms)
+        return [it for it in self.files.events(ticker, day) if it.noticed_at <= at_ms]
+
+    def _why_nothing(self, ticker: str, at_ms: int) -> str:
+        now_ms = clock.now_ms()
+        days = self.files.dates(ticker)
+        day = self.files.date_at(ticker, at_ms)
+        start = f"{ticker}: no quote is kept of the 5 min before {since(at_ms, now_ms)}"
+        if day not in days:
+            return f"{start}: nothing is kept of {day.isoformat()}; {list_days(days)}"
+        newest_ms = self.files.newest_second(ticker, at_ms)
+        if newest_ms is None:
+            return f"{start}, nor of any earlier time; {list_days(days)}"
+        earlier = age((at_ms - newest_ms) / SECOND_MS)
+        return f"{start}; the newest kept second before it ends {earlier} earlier"
+
+
+def sum_window(
+    kept: "KeptSeconds", as_of_ms: int, seconds: int, tick_size: int = 0, digits: int = 0
+) -> WindowSums:
+    """Return the metrics of a window of kept seconds, by the analysis' own code."""
+    table = WindowTable(kept.stored, as_of_ms, kept.gaps, digits or DEFAULT_DIGITS)
+    [window] = table.windows(as_of_ms, (seconds,))
+    size = tick_size * UNITS_PER_ONE[table.digits - digits] if tick_size else 0
+    start_ms = as_of_ms - seconds * SECOND_MS
+    gaps = [gap for gap in kept.gaps if gap.end <= as_of_ms]
+    return WindowSums(
+        compute_metrics(window, size),
+        read_counts(table.quality(as_of_ms, seconds)),
+        table.unseen_seconds(as_of_ms, seconds),
+        gap_times(gaps, start_ms),
+    )
+
+
+def _missing(kept: StoredSeconds, bars: Sequence[Bar]) -> list[Gap]:
+    """Return the time between kept seconds and those in Redis, if it was not silent."""
+    quote_ms = kept.newest_quote_ms()
+    if not bars or quote_ms is None:
+        return []
+    end, next_start = int(kept.ends[-1]), bars[0].end - SECOND_MS
+    was_awake = end - quote_ms < _AWAKE_MS
+    return [Gap(end, next_start, cut_to=next_start)] if was_awake and end < next_start else []
+
+
+def _class_at(stored: StoredSeconds, events: Sequence[EventRecord]) -> tuple[EvidenceClass, bool]:
+    """Return the evidence class as far as it is kept, and whether it is.
+
+    Events made of trades have it; without any, trades count as those whose aggressor is inferred.
+    """
+    if not stored.has_trades():
+        return "C", True
+    told = [event for event in events if event.evidence_class != "C"]
+    return (told[-1].evidence_class, True) if told else ("B", False)
+
+
+def list_days(days: Sequence[date]) -> str:
+    """Return which session dates are kept, the newest of many."""
+    if not days:
+        return "no day is kept yet"
+    newest = ", ".join(day.isoformat() for day in days[-_SHOWN_DAYS:])
+    return f"kept days: {len(days)}, the newest {newest}" if len(days) > 1 else f"kept: {newest}"

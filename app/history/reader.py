@@ -1,0 +1,158 @@
+"""Read what is kept of tickers: their seconds as columns, events and sessions of any kept time."""
+
+from collections.abc import Sequence
+from datetime import date
+from pathlib import Path
+from typing import Any, Final, NamedTuple
+
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from app.analysis.bars import SECOND_MS
+from app.analysis.gaps import Gap
+from app.analysis.trading_hours import TradingHours
+from app.core.calendar_setting import CalendarRule
+from app.history.event_rows import KeptEvent
+from app.history.parquet_file import read_file
+from app.history.paths import dates_of_ticker, file_path, kept_dates, tickers_of_date
+from app.history.query import find_event, gaps_of, read_events, read_session
+from app.history.second_columns import seconds_of_table
+from app.history.session_dates import session_date
+from app.history.window_table import StoredSeconds
+from app.storage.published import EventRecord, Value
+from app.storage.session_calendars import hours_of
+
+NO_SECONDS: Final = StoredSeconds.from_bars(())
+# A second is stored for each in which a ticker is awake, so the one before a time is mostly here.
+_BEFORE_MS: Final = 60 * SECOND_MS
+
+
+class KeptSeconds(NamedTuple):
+    """Seconds as they are kept, and the times of which nothing is known.
+
+    `engine` is the version of the definitions that the newest of them were computed by.
+    """
+
+    stored: StoredSeconds = NO_SECONDS
+    gaps: tuple[Gap, ...] = ()
+    engine: str | None = None
+
+    def followed_by(self, later: "KeptSeconds") -> "KeptSeconds":
+        """Return these seconds and those of `later` that are newer."""
+        return KeptSeconds(
+            self.stored.followed_by(later.stored),
+            (*self.gaps, *(gap for gap in later.gaps if gap not in self.gaps)),
+            later.engine or self.engine,
+        )
+
+
+class HistoryReader:
+    """Reads one folder of history; holds nothing open.
+
+    Each method that reads rows raises `HistoryFileUnreadable`, or `OSError`.
+    """
+
+    def __init__(self, folder: Path, calendars: Sequence[CalendarRule] = ()) -> None:
+        self._folder = folder
+        self._calendars = calendars
+
+    def dates(self, ticker: str) -> list[date]:
+        """Return the session dates that are kept of a ticker, in order."""
+        return dates_of_ticker(self._folder, "seconds", ticker)
+
+    def all_dates(self) -> list[date]:
+        """Return the session dates that anything is kept of, in order."""
+        return kept_dates(self._folder)
+
+    def hours(self, ticker: str) -> TradingHours:
+        """Return the sessions of a ticker's market."""
+        return hours_of(ticker, self._calendars)
+
+    def date_at(self, ticker: str, instant_ms: float) -> date:
+        """Return the session date of an instant."""
+        return session_date(instant_ms, self.hours(ticker))
+
+    def tickers(self, days: Sequence[date]) -> list[str]:
+        """Return the tickers that something is kept of on some session dates."""
+        return sorted({it for day in days for it in tickers_of_date(self._folder, "seconds", day)})
+
+    def seconds(self, ticker: str, after_ms: float, until_ms: float) -> KeptSeconds:
+        """Return the seconds that end in (after, until], and the newest one before them."""
+        found = KeptSeconds()
+        first, last = self.date_at(ticker, after_ms), self.date_at(ticker, until_ms)
+        days = self.dates(ticker)
+        for day in (it for it in days if first <= it <= last):
+            since_ms = after_ms - _BEFORE_MS if day == first else None
+            found = found.followed_by(self._seconds_of(ticker, day, since_ms, until_ms))
+        if not len(found.stored.ends) or int(found.stored.ends[0]) > after_ms:
+            # The ticker was silent for long, or what was stored before is of an earlier session.
+            for day in reversed([it for it in days if it <= first]):
+                earlier = self._seconds_of(ticker, day, None, after_ms)
+                if len(earlier.stored.ends):
+                    found = earlier.followed_by(found)
+                    break
+        return found._replace(stored=found.stored.between(after_ms, until_ms))
+
+    def newest_second(self, ticker: str, until_ms: float) -> int | None:
+        """Return when the newest kept second up to an instant ends, None if none is kept."""
+        last = self.date_at(ticker, until_ms)
+        for day in reversed([it for it in self.dates(ticker) if it <= last]):
+            ends = self._ends(ticker, day)
+            ends = ends[ends <= until_ms]
+            if len(ends):
+                return int(ends[-1])
+        return None
+
+    def events(self, ticker: str, day: date) -> list[EventRecord]:
+        """Return a ticker's events of a session date, in the order they were noticed."""
+        return [kept.record for kept in read_events(self._folder, ticker, day)]
+
+    def events_between(self, ticker: str, after_ms: float, until_ms: float) -> list[EventRecord]:
+        """Return the events that were noticed up to `until` and did not end by `after`."""
+        first, last = self.date_at(ticker, after_ms), self.date_at(ticker, until_ms)
+        days = [day for day in self.dates(ticker) if first <= day <= last]
+        return [
+            event
+            for day in days
+            for event in self.events(ticker, day)
+            if event.noticed_at <= until_ms
+            and (event.closed_at is None or event.closed_at > after_ms)
+        ]
+
+    def event(self, event_id: str) -> KeptEvent | None:
+        """Return an event by its id, None if it is not kept."""
+        return find_event(self._folder, event_id)
+
+    def session(self, ticker: str, day: date) -> dict[str, Value]:
+        """Return what is kept of a session: as of its end, or as of when it was last written."""
+        found = read_session(self._folder, ticker, day)
+        return {} if found is None else dict(found.fields)
+
+    def _seconds_of(
+        self, ticker: str, day: date, since_ms: float | None, until_ms: float
+    ) -> KeptSeconds:
+        bounds = [("end", "<=", _timestamp(until_ms))]
+        if since_ms is not None:
+            bounds.append(("end", ">=", _timestamp(since_ms)))
+        path = file_path(self._folder, "seconds", day, ticker)
+        try:
+            file = read_file(path, "seconds", filters=bounds)
+        except FileNotFoundError:
+            return KeptSeconds()  # the oldest files are deleted meanwhile
+        engines = file.facts.engines
+        return KeptSeconds(
+            seconds_of_table(file.table),
+            tuple(gaps_of(file.facts)),
+            engines[-1] if engines else None,
+        )
+
+    def _ends(self, ticker: str, day: date) -> NDArray[Any]:
+        path = file_path(self._folder, "seconds", day, ticker)
+        ends: NDArray[Any] = (
+            read_file(path, "seconds", ["end"]).table["end"].cast(pa.int64()).to_numpy()
+        )
+        return ends
+
+
+def _timestamp(ms: float) -> pa.Scalar:
+    return pa.scalar(int(ms), pa.timestamp("ms", tz="UTC"))

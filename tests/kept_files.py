@@ -1,0 +1,93 @@
+"""Write files of history, as the project's own writer does, from what an engine finds."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from app.analysis.bars import SECOND_MS, Bar
+from app.analysis.engine import Engine
+from app.analysis.gaps import Gap
+from app.analysis.records import Batch, Span
+from app.analysis.windows import WINDOWS
+from app.history.bar_rows import table_of_bars
+from app.history.event_rows import KeptEvent, table_of_events
+from app.history.file_facts import FileFacts
+from app.history.parquet_file import write_file
+from app.history.paths import file_path
+from app.history.session_dates import date_of_second
+from app.storage.published import EventRecord, read_event
+from app.storage.session_calendars import hours_of
+from tests.engine_answers import Records, metrics_of
+from tests.reference.past import ceil_second
+
+
+class EngineRun:
+    """What an engine published of each second of some records, its bars and closed events."""
+
+    def __init__(self, records: Records, ticker: str = "TEST", gaps: Sequence[Span] = ()) -> None:
+        engine = Engine.new(ticker)
+        bars: list[Bar] = []
+        events: dict[str, Any] = {}
+        self.ticker = ticker
+        self.metrics: dict[int, dict[str, dict[str, Any]]] = {}
+        done, first = 0, ceil_second(records[0].stamp)
+        for end in range(first, ceil_second(records[-1].stamp) + SECOND_MS, SECOND_MS):
+            upto = done
+            while upto < len(records) and records[upto].stamp <= end:
+                upto += 1
+            declared = [gap for gap in gaps if end - SECOND_MS < gap[1] <= end]
+            result = engine.advance(Batch(records[done:upto], [], gaps=declared), end)
+            done = upto
+            bars += result.final_bars
+            events |= {event.id: event for event in result.changed_events}
+            self.metrics[end] = {name: metrics_of(result, name) for name in WINDOWS}
+        self.gaps = engine.state.gaps
+        self.bars = list({bar.end: bar for bar in [*bars, *engine.state.recent]}.values())
+        self.events = [record_of(event) for event in events.values() if event.status == "closed"]
+
+    @property
+    def ends(self) -> list[int]:
+        """Return the seconds that something was published of."""
+        return sorted(self.metrics)
+
+
+def record_of(event: Any) -> EventRecord:
+    """Return an engine's event as it is read back from where it is published."""
+    names = EventRecord.__struct_fields__
+    fields = {name: getattr(event, name) for name in names if hasattr(event, name)}
+    found = read_event(msgspec.json.encode(fields), str(event.id).rpartition("~")[0])
+    assert found is not None
+    return found
+
+
+def keep(folder: Path, run: EngineRun, lost: Iterable[Span] = ()) -> list[date]:
+    """Write a run's seconds and events as files; return their session dates."""
+    hours = hours_of(run.ticker, ())
+    seconds: dict[date, list[Bar]] = defaultdict(list)
+    events: dict[date, list[KeptEvent]] = defaultdict(list)
+    for bar in run.bars:
+        seconds[date_of_second(bar.end, hours)].append(bar)
+    for event in run.events:
+        day = date_of_second(int(event.noticed_at), hours)
+        events[day].append(KeptEvent(event, (None, None, None)))
+    for day, bars in seconds.items():
+        facts = FileFacts(
+            kind="seconds",
+            ticker=run.ticker,
+            session_date=day.isoformat(),
+            gaps=[Gap(*_plain(gap)) for gap in run.gaps],
+            lost=list(lost),
+        )
+        write_file(file_path(folder, "seconds", day, run.ticker), table_of_bars(bars), facts)
+    for day, found in events.items():
+        facts = FileFacts(kind="events", ticker=run.ticker, session_date=day.isoformat())
+        write_file(file_path(folder, "events", day, run.ticker), table_of_events(found), facts)
+    return sorted(seconds)
+
+
+def _plain(gap: Gap) -> tuple[Any, ...]:
+    return tuple(getattr(gap, name) for name in Gap.__dataclass_fields__)
