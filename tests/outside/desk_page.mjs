@@ -52,7 +52,7 @@ const scenarios = {
       answers.set(answer.as_of, answer);
       const now = await shown();
       pages.set(now.asOf, now);
-      await page.waitForTimeout(100);
+      await page.waitForTimeout(300);
     }
     return { pairs: pairs().map((asOf) => ({ page: pages.get(asOf), answer: answers.get(asOf) })) };
   },
@@ -66,7 +66,7 @@ const scenarios = {
       if (value === null || typeof value !== "object") return value;
       return Object.fromEntries(Object.entries(value).map(([key, inner]) => [key, tainted(inner, key)]));
     };
-    await page.route(/\/desk\/(now|health|answers|event)/, async (route) => {
+    await page.route(/\/desk\/(now|health|answers|event\/)/, async (route) => {
       const response = await route.fetch();
       await route.fulfill({ response, json: tainted(await response.json(), "") });
     });

@@ -73,7 +73,7 @@ def visit(node: Node, node_modules: Path, chromium: Path, tmp_path: Path) -> Vis
 
 
 @pytest.fixture
-def desk(served: Callable[..., str], ticking: None) -> str:
+def desk(served: Callable[..., str], ticking: None) -> str:  # noqa: ARG001 - runs meanwhile
     """Give the address of a server with simulated tickers."""
     return served("mcp_app", "--http", "--port", "{port}")
 
@@ -103,7 +103,7 @@ def test_the_numbers_are_those_that_an_agent_is_told(desk: str, visit: Visit) ->
 def shown_numbers(text: str) -> list[float]:
     """Return the numbers of a text, without commas and units.
 
-    >>> shown_numbers("588.98 × 5,287")
+    >>> shown_numbers("588.98, 5,287")
     [588.98, 5287.0]
     """
     return [float(part) for part in re.findall(r"-?\d[\d.]*(?:e-?\d+)?", text.replace(",", ""))]
@@ -181,9 +181,8 @@ def test_nothing_moves_under_the_pointer_and_a_hidden_tab_asks_nothing(
     assert seen["after"] > 0
 
 
-def test_a_person_logs_in_by_a_token(
-    served: Callable[..., str], start: Start, ticking: None, visit: Visit
-) -> None:
+@pytest.mark.usefixtures("ticking")
+def test_a_person_logs_in_by_a_token(start: Start, visit: Visit) -> None:
     port = free_port()
     start("mcp_app", "--http", "--port", str(port), ORDERFLOW_MCP_TOKEN=TOKEN)
     wait_until(lambda: is_listening(port), "the server listens")
@@ -196,8 +195,9 @@ def test_a_person_logs_in_by_a_token(
     assert seen["cookiesForScripts"] == ""
 
 
+@pytest.mark.usefixtures("ticking")
 def test_it_says_that_the_connection_is_lost_and_comes_back_by_itself(
-    node_modules: Path, chromium: Path, start: Start, ticking: None, tmp_path: Path
+    node_modules: Path, chromium: Path, start: Start, tmp_path: Path
 ) -> None:
     port = free_port()
     command = ("mcp_app", "--http", "--port", str(port))
