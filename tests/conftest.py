@@ -18,6 +18,7 @@ from app.answers.reader import Reader
 from app.core.settings import Settings
 from tests.key_writer import KeyWriter
 from tests.processes import BOUND_SECONDS, ROOT, Environment, Running, Start, free_port
+from tests.simulated_ticks import SimulatedTicks
 from tests.timing import AssertWithin, watched_machine
 
 # Examples take as long as a busy machine lets them: what is promised is measured elsewhere.
@@ -140,6 +141,14 @@ def settings(redis_server: ValkeyServer, monkeypatch: pytest.MonkeyPatch) -> Set
     monkeypatch.setenv("REDIS_HOST", "127.0.0.1")
     monkeypatch.setenv("REDIS_PORT", str(redis_server.port))
     return Settings()
+
+
+@pytest.fixture
+def simulated(
+    redis_client: redis.Redis, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> SimulatedTicks:
+    """Give simulated tickers that tick as fast as they can, up to now."""
+    return SimulatedTicks(redis_client, settings, monkeypatch)
 
 
 @pytest.fixture
