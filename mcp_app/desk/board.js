@@ -110,7 +110,7 @@ export class Board {
     say(row.flags, flagText(seen.flags));
     say(row.spread, isKnown(seen.spread_bps) ? `spread ${seen.spread_bps} bp` : "spread –");
     say(row.age, ageText(seen));
-    row.item.title = [seen.why, seen.feed, factsText(seen)].filter(Boolean).join("\n");
+    mark(row.item, "title", [seen.why, seen.feed, factsText(seen)].filter(Boolean).join("\n"));
     mark(row.item, "data-odd", seen.flags?.length ? "" : null);
   }
 
