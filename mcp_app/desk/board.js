@@ -180,8 +180,8 @@ export class Board {
 // An arrow besides the sign: rising and falling differ without a colour.
 function movedText(bps) {
   if (!isKnown(bps)) return UNKNOWN;
-  const arrow = bps > 0 ? "▲" : bps < 0 ? "▼" : "＝";
-  return `${arrow} ${signed(String(bps))} bp`;
+  if (bps === 0) return "= 0 bp";
+  return `${bps > 0 ? "▲" : "▼"} ${signed(String(bps))} bp`;
 }
 
 function factsText({ quotes_per_second: quotes, evidence_class: evidence }) {
