@@ -16,7 +16,6 @@ from app.core import clock
 from app.core.errors import BadQuestion, BadTicker, NoAnswer
 from app.core.settings import Settings
 from app.operations.live_health import HealthWatch
-from app.operations.status import HealthInspector
 from app.storage.redis_client import connect
 from mcp_app.shared_work import SharedWork
 from mcp_app.work_pool import WorkPool
@@ -68,7 +67,7 @@ class DeskData:
         self._boards = BoardReader(client, settings)
         self._sparks = SparkKeeper(client, settings)
         self._answers = KeptAnswers(client)
-        self._health = HealthWatch(HealthInspector(client, settings))
+        self._health = HealthWatch(client, settings)
         self._seconds_a_board = 1
         # A few threads of their own: people who look must not use up those of agents.
         self._pool = WorkPool("desk", _THREADS, _USUAL_SECONDS)

@@ -2,6 +2,7 @@
 
 import hashlib
 import hmac
+import re
 import time
 from collections.abc import Sequence
 from typing import Final
@@ -16,6 +17,7 @@ ALL_ATTEMPTS_PER_MINUTE: Final = 60
 """Of all clients: many addresses guess no faster."""
 _PURPOSE: Final = b"orderflow desk cookie 1"
 _ALL: Final = "all"
+_TIME: Final = re.compile(r"[0-9]{1,12}", re.ASCII)
 
 
 class Logins:
@@ -57,7 +59,11 @@ class Logins:
         if not self.is_needed:
             return True
         ends_at, _, proof = (cookie or "").partition(".")
-        if not ends_at.isascii() or not ends_at.isdigit() or int(ends_at[:20]) < clock.now_ms() / 1000:
+        if (
+            not ends_at.isascii()
+            or not ends_at.isdigit()
+            or int(ends_at[:20]) < clock.now_ms() / 1000
+        ):
             return False
         given = proof.encode("utf-8", "replace")
         proofs = [_proof(key, ends_at).encode() for _, key in self._tokens]

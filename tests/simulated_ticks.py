@@ -68,3 +68,8 @@ class SimulatedTicks:
         seen = {"fanout": self.as_of, "tick": self.as_of}
         self.client.hset("orderflow:pulse", mapping=seen)
         self.client.zadd("orderflow:tickers", dict.fromkeys(self._coming, self.as_of))
+
+    def forget(self, ticker: str) -> None:
+        """Let a ticker trade no more, and be active no more."""
+        del self._coming[ticker]
+        self.client.zrem("orderflow:tickers", ticker)

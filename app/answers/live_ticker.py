@@ -13,7 +13,6 @@ import msgspec
 from app.analysis.bars import SECOND_MS
 from app.analysis.metric_table import MID
 from app.analysis.price_units import FLOAT_UNITS_PER_ONE, published_price
-from app.analysis.records import BUY, SELL
 from app.answers.event_facts import event_facts
 from app.answers.event_selection import by_rarity, select_events
 from app.answers.level_selection import near_levels
@@ -22,7 +21,7 @@ from app.answers.schema import Number, rounded, short, whole
 from app.answers.series import measured
 from app.answers.ticker_answer import build_answer
 from app.answers.ticker_facts import level_facts, mid_of
-from app.storage.prints import PrintRange
+from app.storage.prints import AGGRESSOR_WORDS, PrintRange
 from app.storage.published import EventRecord, Value
 
 HISTORY_SECONDS: Final = 300
@@ -42,7 +41,6 @@ SECOND_COLUMNS: Final = (
 )
 """The metrics of each second."""
 PRINT_COLUMNS: Final = ("end", "price", "size", "side", "count")
-_SIDE_WORDS: Final = {BUY: "buy", SELL: "sell"}
 _SIZE_DIGITS: Final = 9
 
 
@@ -206,7 +204,7 @@ def _summed_prints(found: PrintRange) -> list[tuple[int, Number, Number, str | N
             end,
             whole(published_price(price, units_per_one)),
             short(size, _SIZE_DIGITS),
-            _SIDE_WORDS.get(aggressor),
+            AGGRESSOR_WORDS.get(aggressor),
             int(count),
         )
         for (end, price, aggressor), (size, count) in sums.items()
