@@ -35,6 +35,7 @@ PACKAGES = (
     "@modelcontextprotocol/inspector@2.12.0",
     "@anthropic-ai/mcpb@2.1.2",
     "playwright-core@1.65.1",
+    "axe-core@4.14.1",
 )
 CLIENTS = {
     "fastmcp": "fastmcp==4.1.2",
@@ -58,6 +59,7 @@ ORDER = (
     "test_inspector",
     "test_bundle",
     "test_app",
+    "test_desk",
     "test_clients",
     "test_alerts",
 )
@@ -244,7 +246,7 @@ def served(start: Start) -> Callable[..., str]:
         port = free_port()
         running: Running = start(*(word.format(port=port) for word in module))
         wait_until(
-            lambda: _answers(port) or running.process.poll() is not None,
+            lambda: is_listening(port) or running.process.poll() is not None,
             "the server listens",
         )
         assert running.process.poll() is None, running.said()
@@ -253,7 +255,8 @@ def served(start: Start) -> Callable[..., str]:
     return serve
 
 
-def _answers(port: int) -> bool:
+def is_listening(port: int) -> bool:
+    """Return whether a server on a port of this machine answers."""
     try:
         return httpx2.get(f"http://127.0.0.1:{port}/health").status_code == 200
     except httpx2.TransportError:

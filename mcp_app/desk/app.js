@@ -1,0 +1,300 @@
+// The desk: asks the server each second and shows what it says. What is unusual is ranked there, never here.
+
+import { Board } from "./board.js";
+import { Chart } from "./chart.js";
+import { byId, mark, say } from "./dom.js";
+import { EventsList } from "./events_list.js";
+import { age } from "./format.js";
+import { listenToKeys, listKeys } from "./keys.js";
+import { showLevels } from "./levels_table.js";
+import { AnswersPanel, closeOnOutsidePress, openPanel, renewHealth, showEvidence, togglePanel } from "./panels.js";
+import { getJson, Poller } from "./polling.js";
+import { choose, chooseNext, dress, preference } from "./preferences.js";
+import { describeChart, nearestRow, readoutAt, showReadout, showTable } from "./readout.js";
+import { heard, secondsSince, serverNow } from "./server_clock.js";
+import { clearHead, showAges, showHead } from "./ticker_head.js";
+import { TickerData } from "./ticker_data.js";
+
+// Older than so many intervals the data is said to be old.
+const FRESH_INTERVALS = 3, HEALTH_MS = 5000, TWIN_MS = 5000;
+const page = { data: null, intervalSeconds: 1, lostAt: null, lostWhy: null, boardAsOf: null, twinAt: -Infinity };
+
+dress();
+const answers = new AnswersPanel();
+const chart = new Chart(byId("canvas"), ({ event, answer }) => (event ? showEvidence(event.id) : answers.open(answer.id)));
+const board = new Board({ list: byId("tickers"), search: byId("search"), note: byId("board-note") }, chooseTicker);
+const events = new EventsList(byId("events"), { pressed: showEvidence, pointed: pointAtEvent });
+const poller = new Poller(askNow, showConnection);
+
+// ── asking ──────────────────────────────────────────────────────────────
+
+async function askNow() {
+  const asked = page.data;
+  const reply = await getJson(`/desk/now?${queryOf(asked)}`);
+  heard(reply.now);
+  page.intervalSeconds = reply.interval_seconds ?? page.intervalSeconds;
+  takeBoard(reply);
+  // Another ticker may have been chosen meanwhile.
+  if (reply.ticker && asked === page.data) takeTicker(reply.ticker);
+  if (!page.data && board.firstTicker) chooseTicker(board.firstTicker, false);
+  answers.renew(reply.newest_answer_at).then(drawChart);
+  showFreshness();
+  return reply.poll_after_ms;
+}
+
+function queryOf(data) {
+  const query = new URLSearchParams();
+  if (data) query.set("ticker", data.ticker);
+  if (data?.asOf) query.set("since", data.asOf);
+  if (board.sparksEnd) query.set("sparks", board.sparksEnd);
+  return query;
+}
+
+function takeBoard({ board: part, sparks }) {
+  if (!part) return;
+  page.boardAsOf = part.as_of ?? null;
+  showBanner(part.error ?? part.cause ?? null);
+  board.take(part, sparks, chart.palette.ink);
+}
+
+function takeTicker(part) {
+  const { data } = page;
+  if (part.error) {
+    say(byId("headline"), "");
+    say(byId("note"), part.error);
+    return;
+  }
+  data.ticker = part.ticker;
+  data.take(part);
+  say(byId("name"), data.ticker);
+  board.choose(data.ticker);
+  const model = data.asOf ? data.model(Number(preference("span")), answers.answers) : null;
+  if (data.answer) showHead(data.answer, model?.decimals ?? 0);
+  mark(byId("ticker"), "data-as-of", data.asOf);
+  events.show(data.listedEvents());
+  if (model) {
+    showLevels(byId("levels-rows"), data.levels, model.decimals);
+    drawChart();
+    renewTwin(model);
+  }
+}
+
+// ── choosing ────────────────────────────────────────────────────────────
+
+function chooseTicker(ticker, isPressed = true) {
+  page.data = new TickerData(ticker);
+  chart.cursorAt = null;
+  forgetTicker();
+  say(byId("name"), ticker);
+  board.choose(ticker);
+  history.replaceState(null, "", `#${encodeURIComponent(ticker)}`);
+  if (isPressed) showView("ticker");
+  poller.again();
+}
+
+// Nothing of the ticker before is to stand under the name of the new one.
+function forgetTicker() {
+  clearHead();
+  mark(byId("ticker"), "data-as-of", null);
+  chart.show(null);
+  showReadout("");
+  page.twinAt = -Infinity;
+  events.show([]);
+  byId("no-events").hidden = true;
+  showLevels(byId("levels-rows"), [], 0);
+}
+
+function showView(name) {
+  const main = document.querySelector("main");
+  main.dataset.view = name;
+  main.scrollTop = 0;
+  for (const button of document.querySelectorAll("#views button")) {
+    mark(button, "aria-current", String(button.dataset.view === name));
+  }
+  board.drawSparks(chart.palette.ink);
+}
+
+function chooseNeighbour(steps) {
+  const ticker = board.neighbour(steps);
+  if (ticker && ticker !== page.data?.ticker) chooseTicker(ticker);
+}
+
+// ── showing ─────────────────────────────────────────────────────────────
+
+function drawChart() {
+  const { data } = page;
+  if (data?.asOf) chart.show(data.model(Number(preference("span")), answers.answers));
+  if (chart.cursorAt !== null && chart.model) showReadout(readoutAt(chart.model, chart.cursorAt));
+}
+
+function renewTwin(model) {
+  if (performance.now() - page.twinAt < TWIN_MS) return;
+  page.twinAt = performance.now();
+  say(byId("twin"), describeChart(page.data.ticker, model));
+  if (byId("table").open) showTable(model);
+}
+
+function pointAtEvent(id) {
+  if (chart.chosenEvent === id) return;
+  chart.chosenEvent = id;
+  chart.draw();
+}
+
+function showBanner(text) {
+  byId("banner").hidden = !text;
+  say(byId("banner"), text ?? "");
+}
+
+// The connection, apart from how fresh the data is.
+function showConnection(state, why) {
+  page.lostAt = state === "lost" ? page.lostAt ?? Date.now() : null;
+  page.lostWhy = why;
+  mark(byId("connection"), "data-state", state);
+  sayConnection(state);
+}
+
+function sayConnection(state) {
+  const lost = page.lostAt === null ? "" : `no connection for ${age((Date.now() - page.lostAt) / 1000)}, trying again`;
+  const words = { connected: "connected", paused: "paused", lost };
+  say(byId("connection-text"), words[state] ?? state);
+  byId("connection").title = page.lostWhy ?? "";
+}
+
+function showFreshness() {
+  const seconds = secondsSince(page.boardAsOf);
+  const isOld = seconds === null || seconds > FRESH_INTERVALS * page.intervalSeconds + 1;
+  mark(byId("freshness"), "data-state", seconds === null ? "waiting" : isOld ? "old" : "fresh");
+  say(byId("freshness"), seconds === null ? "no data yet" : `${isOld ? "OLD DATA: " : "data "}${age(seconds)} old`);
+}
+
+function renewAges() {
+  if (document.hidden) return;
+  showFreshness();
+  sayConnection(byId("connection").dataset.state);
+  if (serverNow() === null) return;
+  showAges(page.data?.answer);
+  board.renewAges();
+  events.renewAges();
+}
+
+function redress() {
+  dress();
+  byId("theme-button").title = `Theme: ${preference("theme")}`;
+  byId("sides-button").title = `Bid and ask: ${preference("sides")}`;
+  chart.recolour();
+  board.drawSparks(chart.palette.ink);
+}
+
+// ── the chart's readout ─────────────────────────────────────────────────
+
+function pointAt(at) {
+  chart.cursorAt = at === null || !chart.model ? null : nearestRow(chart.model.rows, at)?.at ?? null;
+  chart.draw();
+  showReadout(chart.cursorAt === null ? "" : readoutAt(chart.model, chart.cursorAt));
+}
+
+function pointerOnChart({ offsetX, offsetY }) {
+  pointAt(chart.timeAt(offsetX));
+  const hit = chart.hitAt(offsetX, offsetY);
+  byId("canvas").style.cursor = hit ? "pointer" : "";
+  showTip(hit, offsetX, offsetY);
+}
+
+function showTip(hit, left, top) {
+  const tip = byId("tip");
+  tip.hidden = !hit;
+  if (!hit) return;
+  say(tip, hit.event ? hit.event.words : `answer ${hit.answer.id}: ${hit.answer.title ?? ""}`);
+  const { clientWidth: width } = byId("chart");
+  tip.style.left = `${Math.max(0, Math.min(left + 8, width - tip.offsetWidth))}px`;
+  tip.style.top = `${top + 14}px`;
+}
+
+function stepOnChart(press) {
+  const { model } = chart;
+  if (!model || !["ArrowLeft", "ArrowRight", "Home", "End", "Escape"].includes(press.key)) return;
+  press.preventDefault();
+  if (press.key === "Escape") return pointAt(null);
+  const { rows } = model;
+  const steps = { ArrowLeft: -1, ArrowRight: 1 }[press.key] * (press.shiftKey ? 10 : 1);
+  const from = chart.cursorAt === null ? rows.length : rows.findIndex(({ at }) => at === chart.cursorAt);
+  const place = { Home: 0, End: rows.length - 1 }[press.key] ?? from + steps;
+  pointAt(rows[Math.max(0, Math.min(rows.length - 1, place))]?.at ?? null);
+}
+
+// ── keys and buttons ────────────────────────────────────────────────────
+
+const actions = {
+  "/": { says: "find a ticker; Enter takes the first one", run: () => { showView("board"); byId("search").focus(); } },
+  j: { says: "next ticker", run: () => chooseNeighbour(1) },
+  k: { says: "ticker before", run: () => chooseNeighbour(-1) },
+  g: { says: "to the list of tickers; arrow keys, Enter", run: () => { showView("board"); document.querySelector("#tickers [tabindex='0']")?.focus(); } },
+  e: { says: "to the events; arrow keys, Enter: evidence", run: () => { showView("side"); events.focus(); } },
+  x: { says: "to the chart; arrow keys: moment, Esc: none", run: () => { showView("ticker"); byId("chart").focus(); } },
+  s: { says: "span of the chart: 2, 5, 15 minutes", run: () => { chooseNext("span"); showSpan(); } },
+  a: { says: "what the agent was told", run: () => togglePanel("answers") && answers.open(), inPanels: true },
+  h: { says: "health", run: () => togglePanel("health"), inPanels: true },
+  p: { says: "pause, go on", run: togglePause },
+  t: { says: "theme: as the system, light, dark", run: () => { chooseNext("theme"); redress(); }, inPanels: true },
+  c: { says: "colours of bid and ask: blue and orange, green and red, red and green", run: () => { chooseNext("sides"); redress(); }, inPanels: true },
+  "?": { says: "keys and marks", run: () => togglePanel("keys"), inPanels: true },
+};
+
+function togglePause() {
+  poller.pause(!poller.isPaused);
+  mark(byId("pause-button"), "aria-pressed", String(poller.isPaused));
+}
+
+function showSpan() {
+  for (const button of document.querySelectorAll("#spans button")) {
+    mark(button, "aria-pressed", String(button.dataset.span === preference("span")));
+  }
+  drawChart();
+}
+
+async function askHealth() {
+  if (!document.hidden && !poller.isPaused) await renewHealth().catch((fault) => say(byId("health-line"), `health: ${fault.message}`));
+  setTimeout(askHealth, HEALTH_MS);
+}
+
+function wire() {
+  for (const button of document.querySelectorAll("[data-key]")) {
+    button.addEventListener("click", () => actions[button.dataset.key].run());
+  }
+  byId("health-button").addEventListener("click", () => openPanel("health"));
+  for (const button of document.querySelectorAll("#views button")) {
+    button.addEventListener("click", () => showView(button.dataset.view));
+  }
+  for (const button of document.querySelectorAll("#spans button")) {
+    button.addEventListener("click", () => { choose("span", button.dataset.span); showSpan(); });
+  }
+  byId("canvas").addEventListener("pointermove", pointerOnChart);
+  byId("canvas").addEventListener("pointerleave", () => { pointAt(null); showTip(null); });
+  byId("chart").addEventListener("keydown", stepOnChart);
+  byId("tickers").addEventListener("filtered", () => board.drawSparks(chart.palette.ink));
+  byId("table").addEventListener("toggle", () => chart.model && showTable(chart.model));
+  byId("keys-on").checked = preference("keys") === "on";
+  byId("keys-on").addEventListener("change", ({ target: box }) => choose("keys", box.checked ? "on" : "off"));
+  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", redress);
+  window.addEventListener("hashchange", () => tickerInAddress() && chooseTicker(tickerInAddress()));
+  closeOnOutsidePress();
+  listKeys(actions);
+  listenToKeys(actions);
+}
+
+function tickerInAddress() {
+  try {
+    return decodeURIComponent(location.hash.slice(1)).slice(0, 32) || null;
+  } catch {
+    return null;
+  }
+}
+
+wire();
+redress();
+showView("board");
+showSpan();
+setInterval(renewAges, 1000);
+const wanted = tickerInAddress();
+if (wanted) chooseTicker(wanted, false); else poller.again();
+askHealth();

@@ -1,0 +1,151 @@
+// What opens over the page: an event's evidence, what the agent was told, health, keys.
+
+import { arrange, byId, make, say } from "./dom.js";
+import { age, clock, compact, isKnown, UNKNOWN } from "./format.js";
+import { getJson } from "./polling.js";
+import { heard, secondsSince, serverNow } from "./server_clock.js";
+
+export function openPanel(id) {
+  const panel = byId(id);
+  if (!panel.open) panel.showModal();
+  return panel;
+}
+
+export function togglePanel(id) {
+  const panel = byId(id);
+  if (panel.open) panel.close(); else openPanel(id);
+  return panel.open;
+}
+
+export const isPanelOpen = () => document.querySelector("dialog[open]") !== null;
+
+// A press beside a panel closes it.
+export function closeOnOutsidePress() {
+  for (const panel of document.querySelectorAll("dialog")) {
+    panel.addEventListener("click", ({ target: pressed }) => pressed === panel && panel.close());
+    panel.querySelector("[data-close]").addEventListener("click", () => panel.close());
+  }
+}
+
+export async function showEvidence(id) {
+  const panel = openPanel("evidence");
+  say(byId("evidence-title"), id);
+  say(byId("evidence-text"), "asking …");
+  byId("evidence-facts").replaceChildren();
+  panel.dataset.shown = id;
+  try {
+    const found = await getJson(`/desk/event/${encodeURIComponent(id)}`);
+    if (panel.dataset.shown === id) fillEvidence(found);
+  } catch (fault) {
+    say(byId("evidence-text"), fault.message);
+  }
+}
+
+function fillEvidence(found) {
+  say(byId("evidence-title"), found.event.words);
+  const rows = Object.entries(found.evidence ?? {}).map(([name, value]) => [name.replaceAll("_", " "), String(value)]);
+  const known = [["id", found.event.id], ["statistic", found.event.statistic], ["threshold", found.event.threshold]]
+    .filter(([, value]) => value !== undefined && value !== null);
+  byId("evidence-facts").replaceChildren(...[...known, ...rows].map(([name, value]) => (
+    make("div", {}, make("dt", {}, name), make("dd", {}, String(value)))
+  )));
+  say(byId("evidence-text"), found.text ?? "");
+}
+
+// Answers by time, newest first; a press shows the text as it was sent.
+export class AnswersPanel {
+  answers = [];
+  #newestAt = null;
+
+  async renew(newestAt) {
+    if (newestAt === undefined || newestAt === null || newestAt === this.#newestAt) return;
+    this.#newestAt = newestAt;
+    try {
+      const { answers } = await getJson("/desk/answers");
+      this.answers = answers;
+      this.#list();
+    } catch {
+      // Asked again with the next reply; the connection says what is wrong.
+      this.#newestAt = null;
+    }
+  }
+
+  async open(id) {
+    const panel = openPanel("answers");
+    this.#list();
+    const wanted = id ?? panel.dataset.shown ?? this.answers[0]?.id;
+    if (wanted) await this.#show(wanted, panel);
+  }
+
+  #list() {
+    say(byId("answers-note"), this.answers.length
+      ? "What agents were told in the last hour, newest first."
+      : "Nothing was asked in the last hour. Answers of the MCP tools appear here.");
+    arrange(byId("answers-list"), this.answers.map((answer) => this.#item(answer)));
+    const shown = byId("answers").dataset.shown;
+    for (const button of byId("answers-list").querySelectorAll("button")) {
+      button.setAttribute("aria-current", String(button.dataset.answer === shown));
+    }
+  }
+
+  #item({ id, at, ticker, title }) {
+    const known = [...byId("answers-list").children].find((item) => item.dataset.id === id);
+    if (known) return known;
+    const button = make(
+      "button", { type: "button", data: { answer: id }, on: { click: () => this.open(id) } },
+      make("span", { class: "when" }, `${clock(at)} · ${id}${ticker ? ` · ${ticker}` : ""}`), make("span", { class: "words" }, title ?? ""),
+    );
+    return make("li", { data: { id } }, button);
+  }
+
+  async #show(id, panel) {
+    panel.dataset.shown = id;
+    this.#list();
+    say(byId("answer-text"), "asking …");
+    try {
+      const { at, text } = await getJson(`/desk/answers/${encodeURIComponent(id)}`);
+      if (panel.dataset.shown !== id) return;
+      say(byId("answer-title"), `${id}, told at ${clock(at)} UTC, ${age(secondsSince(at))} ago`);
+      say(byId("answer-text"), text);
+    } catch (fault) {
+      say(byId("answer-text"), fault.message);
+    }
+  }
+}
+
+// The line in the head of the page, and the panel behind it.
+export async function renewHealth() {
+  const health = await getJson("/desk/health");
+  if (serverNow() === null) heard(health.now);
+  const troubles = health.troubles ?? [];
+  say(byId("health-line"), [
+    troubles.length ? `⚠ ${troubles.length} ${troubles.length === 1 ? "trouble" : "troubles"}` : "✓ well",
+    `${health.active ?? UNKNOWN} active`, `tick ${agoThen(health, health.tick_at)}`,
+    isKnown(health.lag_p95_seconds) ? `lag p95 ≤ ${health.lag_p95_seconds} s` : null,
+    health.ticks_failed ? `${health.ticks_failed} failed` : null,
+  ].filter(Boolean).join(" · "));
+  byId("health-button").toggleAttribute("data-odd", troubles.length > 0);
+  byId("troubles").replaceChildren(...(troubles.length ? troubles : ["Nothing is wrong."]).map((text) => make("li", {}, text)));
+  byId("health-facts").replaceChildren(...healthFacts(health).map(([name, value]) => (
+    make("div", {}, make("dt", {}, name), make("dd", {}, value))
+  )));
+}
+
+// The server asks how all is every few seconds: ages are as of then.
+const agoThen = ({ now }, at) => (isKnown(at) ? `${age((now - at) / 1000)} ago` : UNKNOWN);
+
+function healthFacts(health) {
+  const memory = health.redis_memory_bytes;
+  const feeds = Object.entries(health.feeds ?? {}).map(([words, count]) => `${words}: ${count}`);
+  return [
+    ["Redis", `${health.redis ?? UNKNOWN}${isKnown(memory) ? `, ${compact(memory)}B in use` : ""}`],
+    ["workers", String(health.workers ?? UNKNOWN)],
+    ["fan-out", agoThen(health, health.fanout_at)],
+    ["newest tick", agoThen(health, health.tick_at)],
+    ["lag of ticks", `half ≤ ${health.lag_p50_seconds ?? UNKNOWN} s, p95 ≤ ${health.lag_p95_seconds ?? UNKNOWN} s`],
+    ["ticks", `${health.ticks_done ?? UNKNOWN} done, ${health.ticks_skipped ?? UNKNOWN} skipped, ${health.ticks_failed ?? UNKNOWN} failed`],
+    ["tickers", `${health.active ?? UNKNOWN} active, ${health.stale ?? UNKNOWN} stale`],
+    ["feeds", feeds.join("; ") || UNKNOWN],
+    ["feeds down", health.feeds_down?.length ? health.feeds_down.join(", ") : "none"],
+  ];
+}
