@@ -1,6 +1,5 @@
 """What the desk's page asks for, as JSON: read once a second for all pages, and not unasked."""
 
-import time
 from collections.abc import Callable
 from typing import Any, Final, NamedTuple, TypeVar
 
@@ -13,10 +12,10 @@ from app.answers.kept_answers import KeptAnswers
 from app.answers.live_ticker import live_ticker
 from app.answers.reader import Reader
 from app.answers.sparks import STEP_SECONDS, SparkKeeper
+from app.core import clock
 from app.core.errors import BadQuestion, BadTicker, NoAnswer
 from app.core.settings import Settings
 from app.operations.live_health import HealthWatch
-from app.operations.status import HealthInspector
 from app.storage.redis_client import connect
 from mcp_app.shared_work import SharedWork
 from mcp_app.work_pool import WorkPool
@@ -68,7 +67,7 @@ class DeskData:
         self._boards = BoardReader(client, settings)
         self._sparks = SparkKeeper(client, settings)
         self._answers = KeptAnswers(client)
-        self._health = HealthWatch(HealthInspector(client, settings))
+        self._health = HealthWatch(client, settings)
         self._seconds_a_board = 1
         # A few threads of their own: people who look must not use up those of agents.
         self._pool = WorkPool("desk", _THREADS, _USUAL_SECONDS)
@@ -81,7 +80,7 @@ class DeskData:
 
     def _ready_ms(self) -> int:
         """Return the time on a clock whose seconds begin when ticks can be read."""
-        return int(time.time() * 1000) - self._settings.settle_ms - TICK_READY_MS
+        return round(clock.now_ms()) - self._settings.settle_ms - TICK_READY_MS
 
     def _second(self) -> int:
         return self._ready_ms() // 1000
@@ -107,7 +106,7 @@ class DeskData:
                 )
         return _encode(
             Now(
-                now=int(time.time() * 1000),
+                now=round(clock.now_ms()),
                 poll_after_ms=self._poll_after_ms(),
                 interval_seconds=self._settings.interval_seconds,
                 newest_answer_at=board.newest_answer_at,
@@ -157,7 +156,7 @@ class DeskData:
         return await self._once(
             lambda: _encode(
                 {
-                    "now": int(time.time() * 1000),
+                    "now": round(clock.now_ms()),
                     "answers": self._answers.listed(float(since_ms or 0)),
                 }
             )

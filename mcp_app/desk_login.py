@@ -2,10 +2,12 @@
 
 import hashlib
 import hmac
+import re
 import time
 from collections.abc import Sequence
 from typing import Final
 
+from app.core import clock
 from mcp_app.limits import TokenBuckets
 
 COOKIE_SECONDS: Final = 30 * 86_400
@@ -15,6 +17,7 @@ ALL_ATTEMPTS_PER_MINUTE: Final = 60
 """Of all clients: many addresses guess no faster."""
 _PURPOSE: Final = b"orderflow desk cookie 1"
 _ALL: Final = "all"
+_TIME: Final = re.compile(r"[0-9]{1,12}", re.ASCII)
 
 
 class Logins:
@@ -48,7 +51,7 @@ class Logins:
         matching = [key for known, key in self._tokens if hmac.compare_digest(digest, known)]
         if not matching:
             return None
-        ends_at = f"{int(time.time()) + COOKIE_SECONDS}"
+        ends_at = f"{int(clock.now_ms() / 1000) + COOKIE_SECONDS}"
         return f"{ends_at}.{_proof(matching[0], ends_at)}"
 
     def is_valid(self, cookie: str | None) -> bool:
@@ -56,7 +59,11 @@ class Logins:
         if not self.is_needed:
             return True
         ends_at, _, proof = (cookie or "").partition(".")
-        if not ends_at.isascii() or not ends_at.isdigit() or int(ends_at[:20]) < time.time():
+        if (
+            not ends_at.isascii()
+            or not ends_at.isdigit()
+            or int(ends_at[:20]) < clock.now_ms() / 1000
+        ):
             return False
         given = proof.encode("utf-8", "replace")
         proofs = [_proof(key, ends_at).encode() for _, key in self._tokens]

@@ -40,13 +40,13 @@ _GZIP_LEVEL: Final = 1
 _NO_STORE: Final = {"Cache-Control": "no-store"}
 
 
-def desk_app(settings: Settings, tokens: Sequence[str], folder: Path = FOLDER) -> ASGIApp:
+def desk_app(settings: Settings, tokens: Sequence[str]) -> ASGIApp:
     """Return the desk as an ASGI application; it connects to nothing before the first question."""
     logins = Logins(tokens)
     # Cookies of one host are sent to all of its ports: servers must not overwrite each other's.
     cookie = f"orderflow_desk_{settings.mcp_port}"
-    data, pages = DeskData(settings), _Pages(folder)
-    login = _Login(logins, cookie, folder)
+    data, pages = DeskData(settings), _Pages(FOLDER)
+    login = _Login(logins, cookie, FOLDER)
     router = Starlette(
         routes=[
             Route("/", lambda _: RedirectResponse("/desk")),

@@ -26,6 +26,7 @@ from tests.processes import (
     free_port,
     starting,
 )
+from tests.simulated_ticks import SimulatedTicks
 from tests.timing import AssertWithin, watched_machine
 
 # Examples take as long as a busy machine lets them: what is promised is measured elsewhere.
@@ -155,6 +156,14 @@ def settings(redis_server: ValkeyServer, monkeypatch: pytest.MonkeyPatch) -> Set
     monkeypatch.setenv("REDIS_HOST", "127.0.0.1")
     monkeypatch.setenv("REDIS_PORT", str(redis_server.port))
     return Settings()
+
+
+@pytest.fixture
+def simulated(
+    redis_client: redis.Redis, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> SimulatedTicks:
+    """Give simulated tickers that tick as fast as they can, up to now."""
+    return SimulatedTicks(redis_client, settings, monkeypatch)
 
 
 @pytest.fixture

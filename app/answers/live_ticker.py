@@ -5,6 +5,7 @@ of the last quarter of an hour. Whoever asks again says since when, and gets wha
 """
 
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import accumulate
 from typing import Any, Final
 
 import msgspec
@@ -12,7 +13,6 @@ import msgspec
 from app.analysis.bars import SECOND_MS
 from app.analysis.metric_table import MID
 from app.analysis.price_units import FLOAT_UNITS_PER_ONE, published_price
-from app.analysis.records import BUY, SELL
 from app.answers.event_facts import event_facts
 from app.answers.event_selection import by_rarity, select_events
 from app.answers.level_selection import near_levels
@@ -21,8 +21,7 @@ from app.answers.schema import Number, rounded, short, whole
 from app.answers.series import measured
 from app.answers.ticker_answer import build_answer
 from app.answers.ticker_facts import level_facts, mid_of
-from app.answers.ticker_read import SecondTable
-from app.storage.prints import PrintRange
+from app.storage.prints import AGGRESSOR_WORDS, PrintRange
 from app.storage.published import EventRecord, Value
 
 HISTORY_SECONDS: Final = 300
@@ -31,6 +30,8 @@ DRAWN_SECONDS: Final = 900
 """How far back the picture goes."""
 REPEATED_MS: Final = 3000
 """Late records change seconds up to 2 s old: so many before `since` are told again."""
+SESSION_MS: Final = 6000
+"""The session is published every 5 s: where it stood then is known so much earlier."""
 MAX_EVENTS_DRAWN: Final = 150
 MAX_EVENTS_LISTED: Final = 40
 MAX_LEVELS_A_SIDE: Final = 10
@@ -40,7 +41,6 @@ SECOND_COLUMNS: Final = (
 )
 """The metrics of each second."""
 PRINT_COLUMNS: Final = ("end", "price", "size", "side", "count")
-_SIDE_WORDS: Final = {BUY: "buy", SELL: "sell"}
 _SIZE_DIGITS: Final = 9
 
 
@@ -83,16 +83,18 @@ def live_ticker(reader: Reader, typed_ticker: str, since_ms: int | None = None) 
     Raises `BadTicker`, `NoAnswer` or `StoreUnavailable`.
     """
     from_ms = None if since_ms is None else since_ms - REPEATED_MS
-    found = reader.watched(typed_ticker, HISTORY_SECONDS, from_ms, DRAWN_SECONDS)
+    read_from_ms = None if from_ms is None else from_ms - SESSION_MS
+    found = reader.watched(typed_ticker, HISTORY_SECONDS, read_from_ms, DRAWN_SECONDS)
     snapshot = found.snapshot
-    is_whole = from_ms is None or found.from_ms != from_ms
+    is_whole = from_ms is None or found.from_ms != read_from_ms
+    told_from_ms = found.from_ms if is_whole else from_ms
     listed = _listed_events(snapshot)
     return LiveTicker(
         ticker=snapshot.ticker,
         as_of=snapshot.as_of_ms,
         answer=build_answer(snapshot).as_json(),
-        rows=_second_rows(found),
-        prints=_print_rows(reader, found),
+        rows=_second_rows(found, told_from_ms),
+        prints=_print_rows(reader, found, told_from_ms),
         events=[
             event_facts(event).model_dump(mode="json", exclude_defaults=True)
             for event in _drawn_events(found, listed, is_whole=is_whole)
@@ -102,21 +104,24 @@ def live_ticker(reader: Reader, typed_ticker: str, since_ms: int | None = None) 
     )
 
 
-def _second_rows(found: WatchedTicker) -> SecondRows | None:
+def _second_rows(found: WatchedTicker, told_from_ms: int | None) -> SecondRows | None:
     table, as_of_ms, from_ms = found.seconds, found.snapshot.as_of_ms, found.from_ms
-    if table is None or as_of_ms is None or from_ms is None:
+    if table is None or as_of_ms is None or from_ms is None or told_from_ms is None:
         return None
-    first_end = from_ms - from_ms % SECOND_MS + SECOND_MS
-    ends = range(first_end, as_of_ms + 1, SECOND_MS)
-    seconds = [_measured_second(table, end) for end in ends]
+    ends = range(_first_end(from_ms), as_of_ms + 1, SECOND_MS)
+    seconds = [measured(table, end, 1) for end in ends]
     columns: dict[str, list[Value | None]] = {
         name: [_rounded(name, metrics.get(name)) for metrics in seconds] for name in SECOND_COLUMNS
     }
-    return SecondRows(first_end, columns | _session_columns(found.snapshot.session, ends, seconds))
+    columns |= _session_columns(found.snapshot.session, ends, seconds)
+    first_end = _first_end(told_from_ms)
+    not_told = sum(end < first_end for end in ends)
+    return SecondRows(first_end, {name: them[not_told:] for name, them in columns.items()})
 
 
-def _measured_second(table: SecondTable, end: int) -> Mapping[str, Value]:
-    return measured(table, end, 1)
+def _first_end(from_ms: int) -> int:
+    """Return the end of the first whole second after a moment."""
+    return from_ms - from_ms % SECOND_MS + SECOND_MS
 
 
 def _session_columns(
@@ -124,25 +129,42 @@ def _session_columns(
 ) -> dict[str, list[Value | None]]:
     """Return the session's CVD and VWAP at the end of each second.
 
-    Known is how they stand at the newest; what each second added is taken away from there on back,
-    as far as the session was seen.
+    The session is published every few seconds: from where it stood then, what each second traded is
+    added from there on, and taken away before, as far as the session was seen.
     """
-    cvd, volume, vwap = (_number(session.get(name)) for name in ("cvd", "volume", "vwap"))
+    names = ("cvd", "volume", "vwap", "as_of")
+    cvd, volume, vwap, known_at = (_number(session.get(name)) for name in names)
     began = _number(session.get("since")) or _number(session.get("opened_at"))
-    if began is None or cvd is None or volume is None or vwap is None:
+    place = _place(ends, known_at)
+    if began is None or cvd is None or volume is None or vwap is None or place is None:
         return {name: [None] * len(ends) for name in ("cvd", "session_vwap")}
-    cvds: list[Value | None] = []
-    vwaps: list[Value | None] = []
-    notional = vwap * volume
-    for end, metrics in zip(reversed(ends), reversed(seconds), strict=True):
-        has_prints = end > began and volume > 0
-        cvds.append(short(cvd, _SIZE_DIGITS) if has_prints else None)
-        vwaps.append(rounded("vwap", notional / volume) if has_prints else None)
-        traded = _traded(metrics)
-        cvd -= _number(metrics.get("signed_volume")) or 0.0
-        notional -= traded * (_number(metrics.get("vwap")) or 0.0)
-        volume -= traded
-    return {"cvd": cvds[::-1], "session_vwap": vwaps[::-1]}
+    cvds = _levelled([_number(it.get("signed_volume")) or 0.0 for it in seconds], place, cvd)
+    volumes = _levelled([_traded(it) for it in seconds], place, volume)
+    notionals = _levelled([_notional(it) for it in seconds], place, volume * vwap)
+    is_known = [end > began and traded > 0 for end, traded in zip(ends, volumes, strict=True)]
+    return {
+        "cvd": [
+            short(it, _SIZE_DIGITS) if known else None
+            for it, known in zip(cvds, is_known, strict=True)
+        ],
+        "session_vwap": [
+            rounded("vwap", notional / traded) if known else None
+            for notional, traded, known in zip(notionals, volumes, is_known, strict=True)
+        ],
+    }
+
+
+def _place(ends: Sequence[int], at_ms: float | None) -> int | None:
+    """Return how many seconds end up to a moment, None where it lies outside them."""
+    if at_ms is None or not ends or not ends[0] - SECOND_MS <= at_ms <= ends[-1]:
+        return None
+    return sum(end <= at_ms for end in ends)
+
+
+def _levelled(steps: Sequence[float], place: int, level: float) -> list[float]:
+    """Return the sums of steps, such that after `place` of them they stand at `level`."""
+    sums = list(accumulate(steps, initial=0.0))
+    return [level + it - sums[place] for it in sums[1:]]
 
 
 def _traded(metrics: Mapping[str, Value]) -> float:
@@ -150,8 +172,12 @@ def _traded(metrics: Mapping[str, Value]) -> float:
     return sum(_number(metrics.get(name)) or 0.0 for name in names)
 
 
-def _print_rows(reader: Reader, found: WatchedTicker) -> PrintRows | None:
-    as_of_ms, from_ms = found.snapshot.as_of_ms, found.from_ms
+def _notional(metrics: Mapping[str, Value]) -> float:
+    return _traded(metrics) * (_number(metrics.get("vwap")) or 0.0)
+
+
+def _print_rows(reader: Reader, found: WatchedTicker, from_ms: int | None) -> PrintRows | None:
+    as_of_ms = found.snapshot.as_of_ms
     if as_of_ms is None or from_ms is None:
         return None
     # Whole seconds: a reader replaces all prints of a second that it is told again.
@@ -178,7 +204,7 @@ def _summed_prints(found: PrintRange) -> list[tuple[int, Number, Number, str | N
             end,
             whole(published_price(price, units_per_one)),
             short(size, _SIZE_DIGITS),
-            _SIDE_WORDS.get(aggressor),
+            AGGRESSOR_WORDS.get(aggressor),
             int(count),
         )
         for (end, price, aggressor), (size, count) in sums.items()

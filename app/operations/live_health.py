@@ -1,18 +1,21 @@
 """How the system fares, in a few numbers for people who watch."""
 
-from collections.abc import Mapping
+from collections.abc import Sequence
 from itertools import accumulate
-from typing import Final
+from typing import Any, Final
 
 import msgspec
+import redis
 
+from app.answers.reader import store_errors
 from app.answers.session_facts import count_feeds
+from app.core.settings import Settings
 from app.operations.status import HealthInspector, Status
+from app.storage import keys
 from app.storage.counters import LAG_BOUNDS_SECONDS, LAG_COUNTERS
+from app.storage.published import read_number
 
 MAX_NAMES: Final = 20
-_TICKS: Final = ("ticks_done", "ticks_failed", "ticks_skipped")
-_NEVER: Final[Mapping[str, int]] = {}
 
 
 class LiveHealth(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
@@ -39,11 +42,12 @@ class LiveHealth(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
 
 
 class HealthWatch:
-    """Looks at the system's health; remembers the totals of its last look."""
+    """Looks at the system's health, and remembers the totals of its last look."""
 
-    def __init__(self, inspector: HealthInspector) -> None:
-        self._inspector = inspector
-        self._counted = _NEVER
+    def __init__(self, client: redis.Redis, settings: Settings) -> None:
+        self._client = client
+        self._inspector = HealthInspector(client, settings)
+        self._lags: list[int] | None = None
 
     def look(self) -> LiveHealth:
         """Return the state of the system now.
@@ -51,13 +55,20 @@ class HealthWatch:
         Raises `StoreUnavailable` without Redis.
         """
         status = self._inspector.status()
-        before, self._counted = self._counted, status.counters
-        return _live_health(status, before)
+        before, self._lags = self._lags, self._counted_lags()
+        return _live_health(status, [] if before is None else _grown(before, self._lags))
+
+    def _counted_lags(self) -> list[int]:
+        """Return how many ticks there were so far, by their lag."""
+        # `Any`: redis-py's return types include an awaitable.
+        store: Any = self._client
+        with store_errors(self._client):
+            texts = store.hmget(keys.COUNTERS, LAG_COUNTERS)
+        return [int(read_number(text) or 0) for text in texts]
 
 
-def _live_health(status: Status, before: Mapping[str, int]) -> LiveHealth:
+def _live_health(status: Status, lags: Sequence[int]) -> LiveHealth:
     pulse = status.pulse
-    lags = [_grown(name, before, status.counters) for name in LAG_COUNTERS] if before else []
     return LiveHealth(
         now=round(pulse.now_ms),
         redis=status.redis,
@@ -67,19 +78,21 @@ def _live_health(status: Status, before: Mapping[str, int]) -> LiveHealth:
         stale=len(status.behind),
         lag_p50_seconds=_quantile(lags, 0.5),
         lag_p95_seconds=_quantile(lags, 0.95),
-        **{name: status.counters[name] for name in _TICKS if name in status.counters},
+        ticks_done=status.counters.get("ticks_done"),
+        ticks_failed=status.counters.get("ticks_failed"),
+        ticks_skipped=status.counters.get("ticks_skipped"),
         feeds=count_feeds(status.feeds.values(), pulse.now_ms),
         feeds_down=list(status.feeds_down[:MAX_NAMES]),
         troubles=list(status.troubles),
     )
 
 
-def _grown(name: str, before: Mapping[str, int], now: Mapping[str, int]) -> int:
-    """Return by how much a total grew; totals begin anew when Redis does."""
-    return max(0, now.get(name, 0) - before.get(name, 0))
+def _grown(before: Sequence[int], now: Sequence[int]) -> list[int]:
+    """Return by how much totals grew; they begin anew when Redis does."""
+    return [max(0, new - old) for old, new in zip(before, now, strict=True)]
 
 
-def _quantile(counts: list[int], share: float) -> float | None:
+def _quantile(counts: Sequence[int], share: float) -> float | None:
     """Return the upper bound of the bucket in which a share of the ticks is reached.
 
     >>> _quantile([0, 90, 4, 6, 0, 0, 0, 0, 0, 0, 0, 0, 0], 0.95), _quantile([], 0.5)

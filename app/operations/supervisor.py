@@ -117,9 +117,11 @@ def _ask_command(config: Settings, ticker: str) -> str:
 
 def _address_lines(config: Settings, fed: FeedSetting) -> tuple[str, ...]:
     own = "given" if embedded_redis.is_redis_configured(config) else "embedded"
+    served = f"http://{bracketed(config.mcp_host)}:{config.mcp_port}"
     return (
+        f"  desk    {served}/",
         f"  Redis   {address_of(connect(config))} ({own})",
-        f"  MCP     http://{bracketed(config.mcp_host)}:{config.mcp_port}/mcp",
+        f"  MCP     {served}/mcp",
         f"  Flower  http://{bracketed(config.flower_host)}:{config.flower_port}",
         f"  ask     {_ask_command(config, fed.first_ticker or 'TICKER')}",
         "  end     Ctrl-C",

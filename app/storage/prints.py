@@ -6,7 +6,7 @@ from typing import Any, Final, NamedTuple
 import redis
 
 from app.analysis.record_parser import ScoredMembers, parse_batch
-from app.analysis.records import UNSIGNED, Record, Trade
+from app.analysis.records import BUY, SELL, UNSIGNED, Record, Trade
 from app.analysis.standing_quote import StandingQuote
 from app.storage.keys import Keys
 
@@ -14,6 +14,8 @@ MAX_TRADES: Final = 4000
 """As many of the newest prints are read; a stock's quarter of an hour has some hundreds."""
 MAX_QUOTES: Final = 4000
 """As many of the newest quotes are read to sign prints whose aggressor the feed did not give."""
+AGGRESSOR_WORDS: Final = {BUY: "buy", SELL: "sell"}
+"""The words for the sides of prints, as brokers write them."""
 _QUOTES_BEFORE_MS: Final = 10_000
 """So much earlier quotes are read too: one of them stood at the first print."""
 

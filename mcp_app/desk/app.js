@@ -60,6 +60,7 @@ function takeBoard({ board: part, sparks }) {
 function takeTicker(part) {
   const { data } = page;
   if (part.error) {
+    say(byId("headline"), "");
     say(byId("note"), part.error);
     return;
   }
@@ -104,7 +105,9 @@ function forgetTicker() {
 }
 
 function showView(name) {
-  document.querySelector("main").dataset.view = name;
+  const main = document.querySelector("main");
+  main.dataset.view = name;
+  main.scrollTop = 0;
   for (const button of document.querySelectorAll("#views button")) {
     mark(button, "aria-current", String(button.dataset.view === name));
   }
@@ -273,6 +276,7 @@ function wire() {
   byId("keys-on").checked = preference("keys") === "on";
   byId("keys-on").addEventListener("change", ({ target: box }) => choose("keys", box.checked ? "on" : "off"));
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", redress);
+  window.addEventListener("hashchange", () => tickerInAddress() && chooseTicker(tickerInAddress()));
   closeOnOutsidePress();
   listKeys(actions);
   listenToKeys(actions);

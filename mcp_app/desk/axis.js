@@ -28,7 +28,8 @@ export function priceAxis(frame, area, y, decimals) {
 // The newest mid on the axis; a mid between two prices has a decimal more.
 export function priceTag({ context, palette }, area, y, mid, decimals) {
   const at = Math.max(area.top + 7, Math.min(area.bottom - 7, y(mid)));
-  const text = String(Number(mid.toFixed(decimals + 1)));
+  const short = mid.toFixed(decimals);
+  const text = Number(short) === Number(mid.toFixed(decimals + 1)) ? short : mid.toFixed(decimals + 1);
   context.fillStyle = palette.ink;
   context.fillRect(area.right + 1, at - 7, context.measureText(text).width + 7, 14);
   axisText({ context, palette }, text, area.right + 4, at + 0.5, "left", palette.paper);
@@ -70,15 +71,15 @@ function edgeLabel(frame, area, isAbove, text, colour) {
 }
 
 // Text that stays readable on lines.
-function onPaper(frame, text, x, y, colour) {
+export function onPaper(frame, text, x, y, colour, align = "left") {
   const { context, palette } = frame;
   context.strokeStyle = palette.paper;
   context.lineWidth = 3;
-  context.textAlign = "left";
+  context.textAlign = align;
   context.textBaseline = "middle";
   context.strokeText(text, x, y);
   context.lineWidth = 1;
-  axisText(frame, text, x, y, "left", colour);
+  axisText(frame, text, x, y, align, colour);
 }
 
 export function paneTitle(frame, area, text) {

@@ -110,7 +110,7 @@ export class Board {
     say(row.flags, flagText(seen.flags));
     say(row.spread, isKnown(seen.spread_bps) ? `spread ${seen.spread_bps} bp` : "spread –");
     say(row.age, ageText(seen));
-    row.item.title = [seen.why, seen.feed, factsText(seen)].filter(Boolean).join("\n");
+    mark(row.item, "title", [seen.why, seen.feed, factsText(seen)].filter(Boolean).join("\n"));
     mark(row.item, "data-odd", seen.flags?.length ? "" : null);
   }
 
@@ -180,8 +180,8 @@ export class Board {
 // An arrow besides the sign: rising and falling differ without a colour.
 function movedText(bps) {
   if (!isKnown(bps)) return UNKNOWN;
-  const arrow = bps > 0 ? "▲" : bps < 0 ? "▼" : "＝";
-  return `${arrow} ${signed(String(bps))} bp`;
+  if (bps === 0) return "= 0 bp";
+  return `${bps > 0 ? "▲" : "▼"} ${signed(String(bps))} bp`;
 }
 
 function factsText({ quotes_per_second: quotes, evidence_class: evidence }) {

@@ -41,7 +41,7 @@ export class EventsList {
   // Nothing moves under the pointer or the focus.
   #isHeld() {
     const isPointedAt = matchMedia("(hover: hover)").matches && this.list.matches(":hover");
-    return this.#order.length > 0 && (isPointedAt || this.list.contains(document.activeElement));
+    return this.#order.length > 0 && (isPointedAt || this.list.querySelector(":focus-visible") !== null);
   }
 
   #update(event) {

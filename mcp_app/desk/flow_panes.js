@@ -22,25 +22,43 @@ function bar({ context, x, stepMs }, row, top, bottom) {
 }
 
 export function drawDelta(frame, model, area) {
-  const { context, palette, x } = frame;
   const values = model.rows.map((row) => row.cvd);
   const found = bounds(values);
-  paneTitle(frame, area, titled("CVD of the session", values.at(-1)));
-  if (!found) return;
-  // Around zero where zero is near; far from it the change is what can be seen.
-  const isFar = Math.min(Math.abs(found.low), Math.abs(found.high)) > 2 * (found.high - found.low)
-    && found.low * found.high > 0;
+  const title = titled("CVD of the session", values.at(-1));
+  if (!found) { paneTitle(frame, area, title); return; }
+  const isFar = isFarFromZero(found);
   const low = isFar ? found.low : Math.min(0, found.low), high = isFar ? found.high : Math.max(0, found.high);
   const y = linear(low, high, area.bottom - 2, area.top + 14);
-  const base = isFar ? (found.low > 0 ? area.bottom : area.top + 12) : y(0);
-  for (const row of model.rows) {
+  if (isFar) drawLine(frame, model.rows, y); else drawArea(frame, model.rows, y, area);
+  paneTitle(frame, area, isFar ? `${title}; zero lies outside` : title);
+  endLabels(frame, area, high, low);
+}
+
+// Where zero is far, bars from it would all look the same: a line shows the change instead.
+const isFarFromZero = ({ low, high }) => (
+  low * high > 0 && Math.min(Math.abs(low), Math.abs(high)) > 2 * (high - low)
+);
+
+function drawArea(frame, rows, y, area) {
+  const { context, palette, x } = frame;
+  for (const row of rows) {
     if (!isKnown(row.cvd)) continue;
     context.fillStyle = faded(row.cvd < 0 ? palette.ask : palette.bid, 0.45);
     const left = x(row.at - frame.stepMs);
-    context.fillRect(left, Math.min(base, y(row.cvd)), x(row.at) - left + 0.3, Math.abs(base - y(row.cvd)));
+    context.fillRect(left, Math.min(y(0), y(row.cvd)), x(row.at) - left + 0.3, Math.abs(y(0) - y(row.cvd)));
   }
-  if (!isFar) zeroLine(frame, area, base);
-  endLabels(frame, area, high, low);
+  zeroLine(frame, area, y(0));
+}
+
+function drawLine({ context, palette, x }, rows, y) {
+  context.strokeStyle = (rows.at(-1)?.cvd ?? 0) < 0 ? palette.ask : palette.bid;
+  context.beginPath();
+  let isDown = false;
+  for (const row of rows) {
+    if (isKnown(row.cvd)) context[isDown ? "lineTo" : "moveTo"](x(row.at), y(row.cvd));
+    isDown = isKnown(row.cvd);
+  }
+  context.stroke();
 }
 
 const titled = (name, value) => (isKnown(value) ? `${name} ${signed(compact(value))}` : `${name}: not known`);

@@ -1,7 +1,7 @@
 // Volume by price at the right of the prices, on the same scale: bought left, sold right of it.
 
 import { isKnown } from "./format.js";
-import { axisText, paneTitle } from "./axis.js";
+import { onPaper, paneTitle } from "./axis.js";
 import { faded } from "./palette.js";
 
 export function drawProfile(frame, profile, area, y) {
@@ -48,5 +48,5 @@ function drawPoc(frame, { poc, rows }, area, y) {
     const top = y(row.high), height = Math.max(2, y(row.low) - top - 1);
     context.strokeRect(area.left + 0.5, Math.round(top) + 0.5, area.right - area.left - 5, Math.round(height));
   }
-  axisText(frame, `POC ${poc}`, area.right - 6, y(poc), "right", palette.ink);
+  onPaper(frame, `POC ${poc}`, area.right - 6, (row ? y(row.high) : y(poc)) - 7, palette.ink, "right");
 }

@@ -2,10 +2,14 @@
 
 from collections.abc import Iterator
 from functools import cache
+from pathlib import Path
 
 import pytest
+import redis
 
+from app.core.settings import Settings
 from mcp_app import deadlines, server
+from tests.mcp_app.desk_client import Desk, DeskClient, page_folder
 from tests.processes import BOUND_SECONDS
 
 
@@ -21,3 +25,15 @@ def _tools_made_once() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(server, "tools", cache(server.tools))
         yield
+
+
+@pytest.fixture
+def desk(
+    settings: Settings,
+    redis_client: redis.Redis,  # noqa: ARG001 - empty at the start
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> Desk:
+    """Give a way to open the desk, with or without a token."""
+    page_folder(tmp_path, monkeypatch)
+    return lambda token=None, other=None: DeskClient(other or settings, token)

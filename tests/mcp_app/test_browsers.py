@@ -153,7 +153,7 @@ def test_it_makes_none_for_monitoring(ask: Ask, path: str) -> None:
     assert ask("GET", path, token=TOKEN).json() == {"status": "ok"}
 
 
-@pytest.mark.parametrize("path", ["/mcp/x/", "/metrics/x/", "/", "//", "/mcp/../mcp/"])
+@pytest.mark.parametrize("path", ["/mcp/x/", "/metrics/x/", "/mcp/../mcp/"])
 def test_no_path_is_redirected(ask: Ask, path: str) -> None:
     for method in ("GET", "POST"):
         answer = ask(method, path, headers=ACCEPTED | {"X-Forwarded-Proto": "https"})

@@ -52,7 +52,7 @@ const scenarios = {
       answers.set(answer.as_of, answer);
       const now = await shown();
       pages.set(now.asOf, now);
-      await page.waitForTimeout(100);
+      await page.waitForTimeout(300);
     }
     return { pairs: pairs().map((asOf) => ({ page: pages.get(asOf), answer: answers.get(asOf) })) };
   },
@@ -60,13 +60,14 @@ const scenarios = {
   // Every text of every reply carries markup: it has to be seen as text.
   async injected() {
     const hostile = '<img src="x" onerror="window.hacked=1"><script>window.hacked=1</script>';
+    const keys = ["ticker", "status", "side", "id", "type", "order", "columns"];
     const tainted = (value, name) => {
-      if (typeof value === "string") return ["ticker", "status", "side", "id", "type"].includes(name) ? value : value + hostile;
+      if (typeof value === "string") return keys.includes(name) ? value : value + hostile;
       if (Array.isArray(value)) return value.map((inner) => tainted(inner, name));
       if (value === null || typeof value !== "object") return value;
       return Object.fromEntries(Object.entries(value).map(([key, inner]) => [key, tainted(inner, key)]));
     };
-    await page.route(/\/desk\/(now|health|answers|event)/, async (route) => {
+    await page.route(/\/desk\/(now|health|answers|event\/)/, async (route) => {
       const response = await route.fetch();
       await route.fulfill({ response, json: tainted(await response.json(), "") });
     });
@@ -188,6 +189,12 @@ const scenarios = {
       await page.waitForTimeout(300);
       looks[panel] = await look(axe);
       await page.keyboard.press("Escape");
+    }
+    await page.keyboard.press("c");
+    for (const theme of ["light", "dark"]) {
+      await page.emulateMedia({ colorScheme: theme });
+      await page.waitForTimeout(300);
+      looks[`green-red-${theme}`] = await look(axe);
     }
     return { looks };
   },
