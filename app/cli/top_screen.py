@@ -74,6 +74,7 @@ class AnswerScreen(ModalScreen[None]):
     def __init__(self, source: BoardSource, ticker: str) -> None:
         super().__init__()
         self._source, self._ticker = source, ticker
+        self._is_reading = False
 
     def compose(self) -> ComposeResult:
         """Lay out the text, which may be longer than the terminal."""
@@ -87,10 +88,14 @@ class AnswerScreen(ModalScreen[None]):
         self.set_interval(READ_SECONDS, self._read)
 
     def _read(self) -> None:
-        self.run_worker(self._show(), exclusive=True)
+        # A slow answer is waited for, not asked for again.
+        if not self._is_reading:
+            self.run_worker(self._show())
 
     async def _show(self) -> None:
+        self._is_reading = True
         said = await asyncio.to_thread(self._source.answer, self._ticker)
+        self._is_reading = False
         # Not parsed as markup, which names and words might look like.
         self.query_one("#answer", Static).update(Text(said))
 
@@ -118,7 +123,7 @@ class TopApp(App[None]):
         self._board: Board | None = None
         self._shown: list[str] = []
         self._trouble = ""
-        self._is_paused = False
+        self._is_paused = self._is_reading = False
         self._held_until_ms = 0.0
 
     def compose(self) -> ComposeResult:
@@ -166,11 +171,13 @@ class TopApp(App[None]):
             self.push_screen(AnswerScreen(self._source, self._shown[self._table.cursor_row]))
 
     def _read(self) -> None:
-        if not self._is_paused:
-            self.run_worker(self._renew(), exclusive=True)
+        # A slow Redis is waited for, not asked again.
+        if not (self._is_paused or self._is_reading):
+            self.run_worker(self._renew())
         self._say()
 
     async def _renew(self) -> None:
+        self._is_reading = True
         try:
             self._board = await asyncio.to_thread(self._source.read)
         except NoAnswer as error:
@@ -182,6 +189,8 @@ class TopApp(App[None]):
         else:
             self._trouble = self._board.cause or ""
             self._fill(self._ordered(self._board.tickers))
+        finally:
+            self._is_reading = False
         self._say()
 
     def _ordered(self, rows: list[BoardRow]) -> list[BoardRow]:
@@ -216,8 +225,11 @@ class TopApp(App[None]):
     def _say(self) -> None:
         """Say how old what is shown is, and what is wrong."""
         screen, now_ms = self.screen_stack[0], clock.now_ms()
-        line = "no ticker" if self._board is None else headline(self._board, now_ms)
         paused = " · PAUSED" if self._is_paused else ""
+        if self._board is not None:
+            line = headline(self._board, now_ms)
+        else:
+            line = "no ticker" if self._trouble else "reading …"
         screen.query_one("#headline", Static).update(Text(line + paused))
         trouble = screen.query_one("#trouble", Static)
         trouble.update(Text(self._trouble))
