@@ -40,7 +40,7 @@ UP_TO_DATE_POLL_SECONDS = 0.5
 TRIAL_SECONDS = 60.0
 _OWN_NAME = "orderflow"
 _UNTUNED = {"GLIBC_TUNABLES": ""}
-"""What makes ticks faster costs a live feed 9 MB and gains it nothing."""
+"""What makes ticks faster costs a live feed 9 MB and saves it no time."""
 
 
 def _python(*arguments: str) -> tuple[str, ...]:
