@@ -64,7 +64,8 @@ def run(*, quick: bool) -> str:
     return (
         f"`orderflow feed live {SOURCE}:… --record DIR` of {TICKERS} tickers, "
         f"{MESSAGES_A_SECOND:.0f} messages a second for {seconds:.0f} s and then {BURST} at once, "
-        f"while a worker ticks all of them, {PATIENT['ORDERFLOW_SETTLE_MS']} ms after each second.\n\n{table(('', ''), rows)}\n"
+        f"while a worker ticks all of them, "
+        f"{PATIENT['ORDERFLOW_SETTLE_MS']} ms after each second.\n\n{table(('', ''), rows)}\n"
     )
 
 
