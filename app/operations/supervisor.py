@@ -39,6 +39,8 @@ REDIS_START_SECONDS = 10.0
 UP_TO_DATE_POLL_SECONDS = 0.5
 TRIAL_SECONDS = 60.0
 _OWN_NAME = "orderflow"
+_UNTUNED = {"GLIBC_TUNABLES": ""}
+"""What makes ticks faster costs a live feed 9 MB and saves it no time."""
 
 
 def _python(*arguments: str) -> tuple[str, ...]:
@@ -63,6 +65,7 @@ def feeds(setting: FeedSetting) -> list[Program]:
         Program(
             f"feed.{number}" if several else "feed",
             _python("app", "feed", *arguments),
+            _UNTUNED if arguments[0] == "live" else {},
             final_code=REFUSED_EXIT_CODE,
         )
         for number, arguments in enumerate(setting.feeds, 1)

@@ -38,6 +38,18 @@ class TickSampler:
         return len(self.seen)
 
 
+def differences(seen: dict[int, Hashes], expected: dict[int, Hashes]) -> list[str]:
+    """Name the fields that ticks published otherwise than expected."""
+    return [
+        f"{as_of} {window} {name}: {fields.get(name)}, by the tape {wanted.get(name)}"
+        for as_of, windows in seen.items()
+        for window, fields in windows.items()
+        for wanted in (expected[as_of][window],)
+        for name in sorted(fields.keys() | wanted.keys())
+        if fields.get(name) != wanted.get(name)
+    ]
+
+
 def tape_file(folder: Path, ticker: str, kind: str) -> Path:
     """Return a ticker's file of one kind; a run over midnight (UTC) has two.
 

@@ -6,6 +6,7 @@ import sys
 import time
 
 import pytest
+import redis
 
 from tests.processes import ROOT, Environment, Start, free_port, wait_until
 from tests.venues.kraken import KrakenVenue
@@ -100,6 +101,19 @@ def test_a_symbol_that_a_venue_does_not_list_starts_nothing(
         "orderflow: ORDERFLOW_FEED='kraken:BTC/USDX' is refused: "
         "kraken has no symbol 'BTC/USDX'; near ones: BTC/USD\n"
     )
+
+
+def test_a_password_in_the_address_of_a_gateway_is_not_logged(
+    start: Start, redis_client: redis.Redis
+) -> None:
+    with KrakenVenue("BTC/USD") as venue:
+        address = venue.url.replace("ws://", "ws://user:hidden@")
+        feed = start("app", "feed", "live", "kraken:btcusd", ORDERFLOW_FEED_URL=address)
+        wait_until(lambda: redis_client.exists("orderflow:quotes:BTC/USD") == 1, "a quote")
+        assert feed.end() == 0
+
+    assert "connected" in feed.said()
+    assert "hidden" not in feed.said()
 
 
 @pytest.mark.parametrize(

@@ -27,7 +27,7 @@ def live(asked: str, folder: Path | None) -> None:
     declared. What the venue refuses for good (a key, a symbol) ends the command, with code 78.
     """
     config = settings()
-    logs.set_up(config)
+    logs.set_up(config, quiet=("httpx2",))  # it logs addresses, passwords and all
     try:
         run_live(parse_request(asked), config, None if folder is None else TapeRecorder(folder))
     except (SettingError, FeedRefused, TapeError) as error:

@@ -150,7 +150,9 @@ def _told(error: Exception) -> str:
     """Return what happened without the address, which may hold a password."""
     if isinstance(error, httpx2.HTTPStatusError):
         return f"HTTP {error.response.status_code}"
-    return type(error).__name__
+    if isinstance(error, httpx2.TimeoutException):
+        return f"no answer within {TIMEOUT_SECONDS:.0f} s"
+    return "no connection" if isinstance(error, httpx2.ConnectError) else type(error).__name__
 
 
 def _host_of(feed_url: str) -> str:

@@ -49,7 +49,7 @@ def check(asked: str, seconds: int, frames: Path | None) -> None:
     """
     try:
         config = settings()
-        logs.set_up(config)
+        logs.set_up(config, quiet=("httpx2",))  # it logs addresses, passwords and all
         request = parse_request(asked)
         request.check()
         request = resolve_if_possible(request, config.feed_url)

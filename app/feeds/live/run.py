@@ -9,6 +9,7 @@ from app.core.errors import FeedRefused
 from app.core.settings import Settings
 from app.feeds.live.listings import resolve_if_possible
 from app.feeds.live.live_feed import LiveFeed, Recorder
+from app.feeds.live.memory import release_unused_memory
 from app.feeds.live.sources import LiveRequest
 from app.storage.redis_client import connect
 
@@ -24,6 +25,7 @@ def run_live(request: LiveRequest, settings: Settings, recorder: Recorder | None
     with connect(settings) as redis:
         feed = LiveFeed(make, request.tickers, redis, settings, recorder)
         click.echo(f"live: {request}; Ctrl-C ends it")
+        release_unused_memory()
         try:
             asyncio.run(_run_until_signal(feed))
         except FeedRefused as error:
