@@ -17,6 +17,7 @@ COMMANDS: Mapping[str, str] = {
     "capacity": "app.operations.capacity:capacity",
     "feed": "app.feeds.group:feed",
     "figures": "app.evaluation.figures.command:figures",
+    "history": "app.history.command:history",
     "scorecard": "app.evaluation.scorecard.command:scorecard",
     "status": "app.cli.ask_status:show_status",
     "watch": "app.cli.watch:watch",

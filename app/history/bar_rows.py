@@ -21,7 +21,7 @@ _QUOTE_FIELDS = tuple(name.removeprefix("first_quote_") for name in QUOTE_COLUMN
 _numbers_of = attrgetter(*_NUMBERS)
 _quote_of = attrgetter(*_QUOTE_FIELDS)
 _NO_QUOTE = (None,) * len(_QUOTE_FIELDS)
-_encode = msgspec.json.Encoder(order="sorted").encode
+_encode = msgspec.json.Encoder().encode
 _decode_counts = msgspec.json.Decoder(dict[str, int]).decode
 
 

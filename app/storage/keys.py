@@ -46,6 +46,7 @@ Written by the tasks and servers:
     HASH   orderflow:homes                      new shard by ticker, moved from a late worker's
     HASH   orderflow:lags                       settle time in s by ticker, of feeds that are behind
     HASH   orderflow:feeds                      what the feed of each active ticker last said
+    HASH   orderflow:history                    what the writer of the history last did
     HASH   orderflow:withheld                   new tickers whose lag discovery measures first
     ZSET   orderflow:newcomers                  tickers that discovery let in and that have no
                                                 state yet, by when they entered
@@ -94,6 +95,7 @@ COUNTERS_LIFETIME_SECONDS = 7 * 86400
 MOVED_SHARDS_LIFETIME_SECONDS = 86400
 LAGS_LIFETIME_SECONDS = 7 * 86400
 FEEDS_LIFETIME_SECONDS = 86400
+HISTORY_LIFETIME_SECONDS = 86400
 WITHHELD_LIFETIME_SECONDS = 60
 NEWCOMERS_LIFETIME_SECONDS = 300
 ENTERED_LIFETIME_SECONDS = 300
@@ -111,6 +113,7 @@ COUNTERS = PREFIX + "counters"
 MOVED_SHARDS = PREFIX + "homes"
 LAGS = PREFIX + "lags"
 FEEDS = PREFIX + "feeds"
+HISTORY = PREFIX + "history"
 WITHHELD = PREFIX + "withheld"
 NEWCOMERS = PREFIX + "newcomers"
 ENTERED = PREFIX + "entered"

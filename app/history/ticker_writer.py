@@ -1,0 +1,245 @@
+"""Take what is final of one ticker out of Redis, and write it to its files.
+
+All that is remembered between two visits can be found again in the files and in Redis, so that a
+writer that is killed goes on where it was.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+from app.analysis.bars import SECOND_MS, Bar
+from app.analysis.gaps import Gap
+from app.history.event_rows import KeptEvent
+from app.history.moves import LONGEST_MS, moves_after
+from app.history.session_row import KeptSession
+from app.history.source import (
+    SETTLED_MS,
+    HistorySource,
+    TickerState,
+    id_of_member,
+    new_events,
+)
+from app.history.ticker_files import Lost, NewSeconds, TickerFiles
+from app.storage.keys import BARS_LIFETIME_SECONDS, PATTERNS_LIFETIME_SECONDS
+from app.storage.published import EventRecord, Value
+
+SECONDS_EVERY_MS: Final = 900_000
+"""Seconds are written this often: Redis holds them for two hours, and a file is written whole."""
+WEAK_EVENTS_MS: Final = 600_000
+"""Closed events below the median strength are in Redis this long."""
+_WATCHED_AGE_MS: Final = (PATTERNS_LIFETIME_SECONDS - 600) * SECOND_MS
+"""An event open for longer may leave Redis seconds after it closes."""
+
+
+@dataclass(slots=True)
+class Totals:
+    """What a writer did since it began."""
+
+    seconds: int = 0
+    events: int = 0
+    sessions: int = 0
+    lost_seconds: float = 0.0
+    lost_bars: int = 0
+    lost_events: int = 0
+    newest_ms: int = 0
+
+
+@dataclass(slots=True)
+class _Progress:
+    """How far a ticker is written; times in epoch ms.
+
+    `written` are the ids of events that are in the files and may still be in Redis; `waiting` are
+    events in their final form that wait for what follows them, by id; `watched` when the events
+    were opened that have been open for long.
+    """
+
+    newest_ms: int = 0
+    corrected_at: int = 0
+    written: set[str] = field(default_factory=set)
+    waiting: dict[str, EventRecord] = field(default_factory=dict)
+    watched: dict[str, float] = field(default_factory=dict)
+    final_session: Value = 0
+
+
+class TickerWriter:
+    """Writes one ticker; `read_to_ms` is up to when a former writer had read, 0 where unknown."""
+
+    def __init__(
+        self, files: TickerFiles, source: HistorySource, totals: Totals, read_to_ms: float
+    ) -> None:
+        self._files, self._source, self._totals = files, source, totals
+        self._read_to_ms = read_to_ms
+        self._progress: _Progress | None = None
+
+    @property
+    def ticker(self) -> str:
+        """Return the ticker's name."""
+        return self._files.ticker
+
+    @property
+    def files(self) -> TickerFiles:
+        """Return the ticker's files."""
+        return self._files
+
+    def visit(self, now_ms: float) -> None:
+        """Write what is new and final as of now, by Redis's clock.
+
+        Raises `OSError`, `HistoryFileNewer`, or redis-py's errors; then nothing is forgotten.
+        """
+        progress = self._progress or self._begin()
+        settled_ms = int(now_ms) - SETTLED_MS
+        state = self._source.read_state(self.ticker)
+        is_corrected = state.corrected_at > progress.corrected_at
+        after_ms = 0 if is_corrected else progress.newest_ms
+        events = self._final_events(state, progress, now_ms)
+        first_ms = min([after_ms, *(int(event.noticed_at) - 1 for event in events)])
+        stored = self._source.read_bars(self.ticker, first_ms, settled_ms)
+        new = [bar for bar in stored.bars if bar.end > after_ms]
+        if new and (is_corrected or _is_due(new, settled_ms)):
+            lost = self._lost_before(new, progress.newest_ms, now_ms, state.gaps)
+            self._files.add_bars(
+                NewSeconds(new, state.gaps, lost, state.corrected_at, stored.unreadable), settled_ms
+            )
+            progress.newest_ms, progress.corrected_at = new[-1].end, state.corrected_at
+            self._totals.seconds += len(new)
+            self._totals.lost_seconds += sum(end - start for start, end in lost) / SECOND_MS
+            self._totals.lost_bars += stored.unreadable
+        self._totals.newest_ms = max(self._totals.newest_ms, progress.newest_ms)
+        if state.gaps:
+            self._files.add_gaps(state.gaps)
+        self._write_events(events, stored.bars, state, progress, now_ms)
+        self._write_sessions(state, progress, settled_ms)
+        self._read_to_ms = settled_ms
+
+    def _begin(self) -> _Progress:
+        newest_ms, corrected_at = self._files.newest_second()
+        self._progress = _Progress(newest_ms, corrected_at)
+        return self._progress
+
+    def _lost_before(
+        self, new: Sequence[Bar], newest_ms: int, now_ms: float, gaps: Sequence[Gap]
+    ) -> list[Lost]:
+        """Return the time before new bars whose seconds are nowhere any more."""
+        first = new[0]
+        if not newest_ms or first.end <= newest_ms + SECOND_MS:
+            return []
+        begun = next((bar for bar in new if bar.stood), None)
+        if begun is not None and begun.first_quote is not None:
+            quoted_at = begun.first_quote.stamp
+            if not any(gap.end > newest_ms and gap.start < quoted_at for gap in gaps):
+                return [(float(newest_ms), quoted_at)]  # Redis was emptied
+        oldest_ms = now_ms - BARS_LIFETIME_SECONDS * SECOND_MS
+        read_to_ms = max(float(newest_ms), self._read_to_ms)
+        lost_to_ms = min(float(first.end - SECOND_MS), oldest_ms)
+        return [(read_to_ms, lost_to_ms)] if read_to_ms < lost_to_ms else []
+
+    def _final_events(
+        self, state: TickerState, progress: _Progress, now_ms: float
+    ) -> list[EventRecord]:
+        """Return the new events in their final form whose outcomes are complete.
+
+        Those that may have left Redis are not waited for any longer.
+        """
+        settled_ms = int(now_ms) - SETTLED_MS
+        progress.written &= {id_of_member(member) for member in state.members}
+        found = new_events(state.members, self.ticker, progress.written)
+        self._watch(found, progress, settled_ms)
+        closed = {event.id: event for event in found if event.status == "closed"}
+        return [
+            event
+            for event in {**closed, **progress.waiting}.values()
+            if _final_from(event) <= (now_ms if event.id in progress.waiting else settled_ms)
+        ]
+
+    def _watch(self, events: Iterable[EventRecord], progress: _Progress, now_ms: int) -> None:
+        """Note which events have been open for so long that they are to be watched."""
+        progress.watched = {
+            event.id: event.opened_at
+            for event in events
+            if event.status == "open" and event.opened_at < now_ms - _WATCHED_AGE_MS
+        }
+
+    @property
+    def watches(self) -> bool:
+        """Return whether an event has been open for long: it leaves Redis soon after it closes."""
+        return self._progress is not None and bool(self._progress.watched)
+
+    def look_at_watched(self) -> bool:
+        """Look whether watched events have closed, and keep those; return whether any has.
+
+        Raises redis-py's errors.
+        """
+        progress = self._progress
+        if progress is None or not progress.watched:
+            return False
+        opened_at = sorted({*progress.watched.values()})
+        members = self._source.read_events_at(self.ticker, opened_at)
+        found = {event.id: event for event in new_events(members, self.ticker, progress.written)}
+        gone = [name for name in progress.watched if name not in found]
+        closed = {
+            name: found[name]
+            for name in progress.watched
+            if name in found and found[name].status == "closed"
+        }
+        progress.waiting |= closed
+        self._totals.lost_events += len(gone)
+        for name in (*gone, *closed):
+            del progress.watched[name]
+        return bool(closed)
+
+    def _write_events(
+        self,
+        events: Sequence[EventRecord],
+        bars: Sequence[Bar],
+        state: TickerState,
+        progress: _Progress,
+        now_ms: float,
+    ) -> None:
+        if not events:
+            return
+        by_end = {bar.end: bar for bar in bars}
+        kept = [
+            KeptEvent(event, moves_after(int(event.noticed_at), by_end, state.gaps))
+            for event in events
+        ]
+        self._files.add_events(kept, self._lost_events(now_ms))
+        progress.written |= {event.id for event in events}
+        progress.waiting = {
+            name: event for name, event in progress.waiting.items() if name not in progress.written
+        }
+        self._totals.events += len(events)
+
+    def _lost_events(self, now_ms: float) -> list[Lost]:
+        """Return the time of which weak events may have left Redis before they were read."""
+        if not self._read_to_ms:
+            return []
+        lost = self._read_to_ms - LONGEST_MS, now_ms - WEAK_EVENTS_MS
+        return [lost] if lost[0] < lost[1] else []
+
+    def _write_sessions(self, state: TickerState, progress: _Progress, settled_ms: int) -> None:
+        """Write the session so far, or as of its end, and the one before where it ended."""
+        for fields in (state.ended, state.session):
+            opened_at, closes_at = fields.get("opened_at"), fields.get("closes_at")
+            as_of = fields.get("as_of")
+            if not isinstance(closes_at, (int, float)) or not isinstance(as_of, (int, float)):
+                continue
+            is_final = as_of >= closes_at
+            if opened_at is None or opened_at == progress.final_session:
+                continue
+            if fields.get("covered_seconds") is None or as_of > settled_ms + SETTLED_MS:
+                continue
+            if self._files.keep_session(KeptSession(fields, is_final)):
+                progress.final_session = opened_at
+                self._totals.sessions += 1
+
+
+def _is_due(new: Sequence[Bar], settled_ms: int) -> bool:
+    """Return whether seconds are to be written: enough of them, or the last for a while."""
+    is_enough = settled_ms - new[0].end >= SECONDS_EVERY_MS
+    return is_enough or settled_ms - new[-1].end >= SETTLED_MS
+
+
+def _final_from(event: EventRecord) -> float:
+    """Return the instant from which an event and what followed it change no more."""
+    return max(event.updated_at, event.noticed_at + LONGEST_MS)
