@@ -17,8 +17,10 @@ from app.core import clock
 from app.core.errors import BadQuestion, HistoryUnavailable, NotKept
 from app.core.settings import Settings
 from app.core.tickers import is_ticker, match_ticker
+from app.history.answer_files import AnswerFiles
 from app.history.window_table import StoredSeconds, WindowTable
 from app.storage.active_tickers import ACTIVE_MS
+from app.storage.answer_archive import is_answer_id
 from app.storage.keys import BARS_LIFETIME_SECONDS
 from app.storage.published import EventRecord, EvidenceClass, read_counts, read_engine
 
@@ -156,6 +158,21 @@ class KeptPast:
         known = {event.id for event in newer}
         kept = self.files.events_between(ticker, after_ms, until_ms)
         return (*(event for event in kept if event.id not in known), *newer)
+
+    def answer(self, answer_id: str) -> dict[str, bytes]:
+        """Return the renderings of an answer that was told earlier, empty if it is not kept.
+
+        Raises `HistoryUnavailable`.
+        """
+        folder = self._settings.history
+        if folder is None or not is_answer_id(answer_id):
+            return {}
+        try:
+            return AnswerFiles(folder).find(answer_id)
+        except OSError as error:
+            raise HistoryUnavailable(
+                f"ORDERFLOW_HISTORY={str(folder)!r} can't be read: {type(error).__name__}"
+            ) from error
 
     def _seconds(self, ticker: str, after_ms: int, until_ms: int) -> "KeptSeconds":
         kept = self.files.seconds(ticker, after_ms, until_ms)

@@ -60,6 +60,7 @@ from app.core.errors import (
     NoQuotes,
     NoUsableQuotes,
     StoreUnavailable,
+    UnknownAnswer,
     UnknownTicker,
 )
 from app.core.refusals import describe_refusal
@@ -351,9 +352,18 @@ class Reader:
         return self._archive.keep(answer_id, renderings)
 
     def archived(self, answer_id: str) -> dict[str, bytes]:
-        """Return an archived answer's renderings; raises `UnknownAnswer`."""
-        with store_errors(self._redis):
-            return self._archive.find(answer_id)
+        """Return an archived answer's renderings: from Redis, or else from the history.
+
+        Raises `UnknownAnswer`, `StoreUnavailable` or `HistoryUnavailable`.
+        """
+        try:
+            with store_errors(self._redis):
+                return self._archive.find(answer_id)
+        except (UnknownAnswer, StoreUnavailable):
+            found = self.past.answer(answer_id)
+            if not found:
+                raise
+            return found
 
     def active(self, now_ms: float) -> list[str]:
         """Return the tickers that were active in the last 300 s, as discovery found them.

@@ -6,7 +6,7 @@
 import base64
 import re
 import secrets
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import redis
@@ -18,13 +18,22 @@ from app.storage import keys
 MAX_ANSWERS = 5000
 _ID = re.compile(r"[a-z2-7]{8}")
 
+QUESTION = "question"
+"""The tool and the arguments that an answer was asked for with, as JSON."""
+WORDS = (QUESTION, "text", "json")
+
 Renderings = Mapping[str, bytes]
-"""Renderings of an answer by name: `text`, `json`, `png`."""
+"""Renderings of an answer by name: `text`, `json`, `png`; and its question."""
 
 
 def new_id() -> str:
     """Return a random id: 40 bits, so unique within an hour's answers."""
     return base64.b32encode(secrets.token_bytes(5)).decode().lower()
+
+
+def is_answer_id(text: str) -> bool:
+    """Return whether a text has the form of an answer's id."""
+    return _ID.fullmatch(text) is not None
 
 
 class AnswerArchive:
@@ -68,3 +77,18 @@ class AnswerArchive:
                 f"the newest {MAX_ANSWERS} at most"
             )
         return {name.decode("ascii", "replace"): rendering for name, rendering in found.items()}
+
+    def told_at_by_id(self) -> dict[str, float]:
+        """Return when each answer was told (epoch ms) that is still stored, the oldest first."""
+        found = self._redis.zrange(keys.NEWEST_ANSWERS, 0, -1, withscores=True)
+        named = ((name.decode("ascii", "replace"), at_ms) for name, at_ms in found)
+        return {name: at_ms for name, at_ms in named if _ID.fullmatch(name)}
+
+    def read_words(self, answer_ids: Sequence[str]) -> Iterator[dict[str, bytes]]:
+        """Yield what each answer says, without pictures; nothing of one that is gone meanwhile."""
+        pipe = self._redis.pipeline(transaction=False)
+        for answer_id in answer_ids:
+            pipe.hmget(keys.answer(answer_id), WORDS)
+        for values in pipe.execute():
+            named = zip(WORDS, values, strict=True)
+            yield {name: rendering for name, rendering in named if rendering is not None}
