@@ -27,7 +27,7 @@ from app.core.settings import settings
 @click.option("--sort", type=click.Choice([RAREST, STRONGEST, NEWEST]), default=RAREST)
 @click.option("--limit", type=click.IntRange(1, MAX_LIMIT), default=20, show_default=True)
 @click.option("--json", "as_json", is_flag=True, help="Print the structured form.")
-def events(  # noqa: PLR0913 - the command's options
+def events(  # noqa: PLR0913, PLR0917 - the command's options
     day: str,
     tickers: tuple[str, ...],
     pattern: str,
