@@ -36,6 +36,7 @@ from app.answers.freshness import (
     is_ahead,
     is_quiet,
 )
+from app.answers.half_hour import HalfHourRanks
 from app.answers.history_argument import MAX_SECONDS
 from app.answers.kept_past import KeptPast
 from app.answers.overview import Overview, OverviewReader
@@ -120,7 +121,8 @@ class TickerSnapshot:
 
     `ranks`, 0 to 1 by metric, are those of the published window `ranks_window`, the nearest to the
     history; `rank_windows` is from how many independent windows they come. `followed` is what
-    followed earlier events within a minute, by type and side. `asked_at_ms` is set for an earlier
+    followed earlier events within a minute, by type and side. `half_hour` are ranks among the same
+    half hour of earlier sessions, in full answers. `asked_at_ms` is set for an earlier
     moment, where `now_ms` is that moment.
     """
 
@@ -152,6 +154,7 @@ class TickerSnapshot:
     session: Mapping[str, Value] = field(default_factory=dict)
     followed: Mapping[tuple[str, str], FollowedRecord] = field(default_factory=dict)
     feed: FeedRecord | None = None
+    half_hour: HalfHourRanks | None = None
 
     @property
     def past(self) -> bool:
@@ -270,6 +273,15 @@ class Reader:
             if at_ms is not None and snapshot.as_of_ms is not None and at_ms < snapshot.as_of_ms:
                 snapshot = self._earlier(request, replies, snapshot, at_ms)
         return snapshot
+
+    def with_half_hour(self, snapshot: TickerSnapshot) -> TickerSnapshot:
+        """Return a snapshot with its ranks among the same half hour of earlier sessions."""
+        if snapshot.as_of_ms is None or not self.past.is_kept:
+            return snapshot
+        ranks = self.past.half_hour_ranks(
+            snapshot.ticker, snapshot.as_of_ms, snapshot.history_seconds, snapshot.metrics
+        )
+        return dataclasses.replace(snapshot, half_hour=ranks)
 
     def _kept(
         self, typed_ticker: str, seconds: int, at_ms: int, *, has_events: bool
