@@ -1,5 +1,6 @@
 """Ranks among the same half hour of earlier sessions."""
 
+import itertools
 import random
 from collections.abc import Iterator, Sequence
 from datetime import date
@@ -105,7 +106,7 @@ def test_the_windows_of_a_half_hour_are_inside_it_and_apart(seconds: int) -> Non
     assert 1 <= len(ends) <= 12
     assert ends[0] - seconds * 1000 >= 0
     assert ends[-1] <= HALF_HOUR_MS
-    assert all(later - one >= seconds * 1000 for one, later in zip(ends, ends[1:], strict=False))
+    assert all(later - one >= seconds * 1000 for one, later in itertools.pairwise(ends))
 
 
 def seconds_of(start_ms: int, volume: float) -> Iterator[Bar]:
