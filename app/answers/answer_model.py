@@ -84,7 +84,7 @@ class Answer(Reply):
     ranks_window: Annotated[str | None, Field(description="the window that is ranked")] = None
     rank_windows: Annotated[int | None, Field(description="independent ones in the past")] = None
     half_hour: Annotated[
-        HalfHourFacts | None, WithJsonSchema(_object("ranks for this half hour of the day"))
+        HalfHourFacts | None, WithJsonSchema(_object("ranks by half hour of the day"))
     ] = None
     behaviors: Annotated[dict[str, str], Field(description="on, off, or unknown: reason")] = {}
     events: Annotated[

@@ -53,6 +53,8 @@ NO_CLASS_NOTE: Final = "whether aggressors were given is not kept"
 _SHOWN_DAYS: Final = 5
 # The bars of a ticker end when it had no quote for so long; seconds that end earlier are missing.
 _HALF_HOURS_HELD: Final = 512
+# An hour and a step of a series.
+_SECONDS_OF_REDIS: Final = MAX_SECONDS + MAX_SECONDS // 2
 _UNCOVERED_MS: Final = 1000
 _AWAKE_MS: Final = ACTIVE_MS - 10 * SECOND_MS
 
@@ -115,11 +117,12 @@ class KeptPast:
         return HistoryReader(folder, self._settings.calendars)
 
     def is_beyond_redis(self, as_of_ms: float, seconds: int) -> bool:
-        """Return whether a history begins before what Redis holds, and files may have it."""
-        start_ms = as_of_ms - seconds * SECOND_MS
-        now_ms = clock.now_ms()
+        """Return whether a history reaches beyond what Redis surely holds, and files may have it."""
+        oldest_ms = clock.now_ms() - BARS_LIFETIME_SECONDS * SECOND_MS
         return self.is_kept and (
-            as_of_ms < now_ms - PAST_MS or start_ms < now_ms - BARS_LIFETIME_SECONDS * SECOND_MS
+            seconds > _SECONDS_OF_REDIS
+            or as_of_ms < clock.now_ms() - PAST_MS
+            or as_of_ms - seconds * SECOND_MS < oldest_ms
         )
 
     def meant(self, typed: str) -> str:

@@ -3,7 +3,6 @@
 import itertools
 import random
 from collections.abc import Iterator, Sequence
-from datetime import date
 from pathlib import Path
 
 import pytest
@@ -22,12 +21,8 @@ from app.answers.half_hour import (
 from app.answers.reader import Reader
 from app.answers.rendering import render_text
 from app.core.settings import Settings
-from app.history.bar_rows import table_of_bars
-from app.history.file_facts import FileFacts
-from app.history.parquet_file import write_file
-from app.history.paths import file_path
-from app.history.session_dates import date_of_second
 from app.storage.session_calendars import hours_of_calendar
+from tests.kept_files import keep_bars
 from tests.key_writer import METRICS, KeyWriter
 
 PAIR = "BTC/USD"
@@ -134,16 +129,9 @@ def seconds_of(start_ms: int, volume: float) -> Iterator[Bar]:
 
 
 def keep_half_hours(folder: Path, start_ms: int, volumes: Sequence[float]) -> None:
-    """Keep the same half hour of as many earlier days, the newest first."""
-    for number, volume in enumerate(volumes, start=1):
-        days: dict[date, list[Bar]] = {}
-        for bar in seconds_of(start_ms - number * DAY_MS, volume):
-            days.setdefault(date_of_second(bar.end, UTC_DAYS), []).append(bar)
-        for day, bars in days.items():
-            path = file_path(folder, "seconds", day, PAIR)
-            if not path.exists():
-                facts = FileFacts(kind="seconds", ticker=PAIR, session_date=day.isoformat())
-                write_file(path, table_of_bars(bars), facts)
+    """Keep the same half hour of as many earlier days, the oldest last."""
+    for number, volume in reversed([*enumerate(volumes, start=1)]):
+        keep_bars(folder, PAIR, [*seconds_of(start_ms - number * DAY_MS, volume)])
 
 
 @pytest.fixture

@@ -7,11 +7,14 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
+from app.analysis.bars import Bar
+from app.answers.ask import ask
 from app.answers.compare import compare
 from app.answers.earlier_sessions import same_time_earlier
 from app.answers.explain import explain
 from app.answers.reader import Reader
 from app.answers.scan import scan
+from app.answers.series import series
 from app.cli import main
 from app.core import clock
 from app.core.errors import BadMoment, BadQuestion, NotKept, UnknownEvent
@@ -19,7 +22,7 @@ from app.core.settings import Settings
 from app.storage.session_calendars import hours_of_calendar
 from tests.builders import START_MS
 from tests.engine_answers import Records
-from tests.kept_files import EngineRun, keep
+from tests.kept_files import EngineRun, keep, keep_bars
 from tests.key_writer import KeyWriter
 from tests.strategies import Flavour
 
@@ -179,6 +182,52 @@ def test_a_ticker_is_compared_with_the_same_time_of_earlier_sessions(
         assert row.avg_spread == pytest.approx(published["avg_spread"], rel=1e-3)
         assert f"{PAIR} {day}: " in found.as_text()
     assert "earlier sessions" in (found.note or "")
+    reader.close()
+
+
+def counted(end: int, quotes: int) -> Bar:
+    fields = {"quote_count": quotes, "stood": 1, "bid_size": 1.0, "ask_size": 1.0}
+    return Bar(end).set_fields((fields | {"covered_ms": 1000.0}).items())
+
+
+def test_a_history_longer_than_redis_holds_adds_up_files_and_redis(
+    writer: KeyWriter, kept_settings: Settings, tmp_path: Path
+) -> None:
+    writer.quote(PAIR)
+    writer.heartbeat()
+    writer.discovered(PAIR)
+    as_of = writer.tick(PAIR)
+    in_files = [counted(as_of - age * 1000, 2) for age in range(7200, 239, -1)]
+    writer.bars([counted(as_of - age * 1000, 3) for age in range(600, -1, -1)], PAIR, recent=2)
+    keep_bars(tmp_path, PAIR, in_files)
+    reader = Reader.from_settings(kept_settings)
+
+    answer = ask(reader, PAIR, "100 minutes").answer
+    found = series(reader, PAIR, ["quote_count"], "100 minutes", 10)
+
+    kept, newest = (6000 - 240) * 2, 240 * 3
+    assert answer.metrics.quote_count == kept + newest
+    assert answer.covered_seconds == 6000
+    assert found.columns["quote_count"] == [1200] * 9 + [360 * 2 + 240 * 3]
+    reader.close()
+
+
+def test_time_that_neither_files_nor_redis_hold_is_not_covered(
+    writer: KeyWriter, kept_settings: Settings, tmp_path: Path
+) -> None:
+    writer.quote(PAIR)
+    writer.heartbeat()
+    writer.discovered(PAIR)
+    as_of = writer.tick(PAIR)
+    keep_bars(tmp_path, PAIR, [counted(as_of - age * 1000, 2) for age in range(7200, 3000, -1)])
+    writer.bars([counted(as_of - age * 1000, 3) for age in range(600, -1, -1)], PAIR, recent=2)
+    reader = Reader.from_settings(kept_settings)
+
+    answer = ask(reader, PAIR, "100 minutes").answer
+
+    # Of the 6,000 s the files have 3,000 and Redis 601.
+    assert answer.covered_seconds == pytest.approx(3600, abs=1)
+    assert answer.quality.gap_seconds == pytest.approx(2400, abs=1)
     reader.close()
 
 
