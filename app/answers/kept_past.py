@@ -2,6 +2,7 @@
 
 import functools
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from datetime import date
 from typing import TYPE_CHECKING, Final, NamedTuple
 
@@ -116,8 +117,15 @@ class KeptPast:
             ) from error
         return HistoryReader(folder, self._settings.calendars)
 
+    def preload(self) -> None:
+        """Import what reads the files, where a history is kept."""
+        # Who asks is told what is wrong.
+        with suppress(HistoryUnavailable):
+            if self.is_kept:
+                _ = self.files
+
     def is_beyond_redis(self, as_of_ms: float, seconds: int) -> bool:
-        """Return whether a history reaches beyond what Redis surely holds, and files may have it."""
+        """Return whether a history reaches beyond what Redis surely holds, and files go on."""
         oldest_ms = clock.now_ms() - BARS_LIFETIME_SECONDS * SECOND_MS
         return self.is_kept and (
             seconds > _SECONDS_OF_REDIS
