@@ -96,8 +96,8 @@ def main(tickers: int, days: int, minutes: int, seed: int) -> None:
     seconds = sum(len(one.bars) for one in expected.values())
     events = sum(len(one.events) for one in expected.values())
     click.echo(
-        f"{tickers} tickers, {days} days, {writer.kills} kills, {seconds} seconds, {events} events: "
-        f"{found} differences; bytes {sizes}; {time.monotonic() - begun:.0f} s"
+        f"{tickers} tickers, {days} days, {writer.kills} kills, {seconds} seconds, "
+        f"{events} events: {found} differences; bytes {sizes}; {time.monotonic() - begun:.0f} s"
     )
     sys.exit(1 if found else 0)
 
