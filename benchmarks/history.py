@@ -158,7 +158,9 @@ def main(days: int) -> None:
     opens = session_opens(days)
     with tempfile.TemporaryDirectory() as name:
         session_bytes = keep(Path(name), opens)
-        given = Settings().model_copy(update={"history": Path(name), "history_days": 3650})
+        given = Settings().model_copy(
+            update={"history_given": str(Path(name)), "history_days": 3650}
+        )
         with redis.Redis(port=1) as nowhere:  # none of these questions asks Redis
             reader = Reader(nowhere, given)
             found = {what: seconds_of(it) for what, it in questions(reader, opens).items()}

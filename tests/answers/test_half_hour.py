@@ -157,7 +157,7 @@ def test_an_answer_tells_the_ranks_among_six_kept_sessions(
     a_second = volume / 300
     factors = (0.5, 0.6, 0.7, 0.8, 2.0, 3.0)
     keep_half_hours(tmp_path, start_of(healthy_pair), [a_second * it for it in factors])
-    reader = Reader.from_settings(settings.model_copy(update={"history": tmp_path}))
+    reader = Reader.from_settings(settings.model_copy(update={"history_given": str(tmp_path)}))
 
     answer = ask(reader, PAIR).answer
 
@@ -172,7 +172,7 @@ def test_with_four_kept_sessions_an_answer_has_none(
     healthy_pair: int, settings: Settings, tmp_path: Path
 ) -> None:
     keep_half_hours(tmp_path, start_of(healthy_pair), [1.0] * 4)
-    reader = Reader.from_settings(settings.model_copy(update={"history": tmp_path}))
+    reader = Reader.from_settings(settings.model_copy(update={"history_given": str(tmp_path)}))
 
     assert ask(reader, PAIR).answer.half_hour is None
     reader.close()
@@ -184,7 +184,7 @@ def test_files_that_can_not_be_read_do_not_stop_an_answer_about_now(
     keep_half_hours(tmp_path, start_of(healthy_pair), [1.0] * 6)
     for path in tmp_path.rglob("*.parquet"):
         path.write_bytes(b"no parquet")
-    reader = Reader.from_settings(settings.model_copy(update={"history": tmp_path}))
+    reader = Reader.from_settings(settings.model_copy(update={"history_given": str(tmp_path)}))
 
     answer = ask(reader, PAIR).answer
 

@@ -54,7 +54,7 @@ DAY = "2023-11-14"
 
 @pytest.fixture
 def kept_settings(settings: Settings, tmp_path: Path) -> Settings:
-    return settings.model_copy(update={"history": tmp_path})
+    return settings.model_copy(update={"history_given": str(tmp_path)})
 
 
 @pytest.fixture

@@ -52,7 +52,7 @@ def past_reader(settings: Settings, tmp_path: Path, now_ms: int) -> Iterator[Rea
     """Give a reader of a Redis that is empty and of a history that holds the records' day."""
     assert now_ms
     keep(tmp_path, RUN)
-    made = Reader.from_settings(settings.model_copy(update={"history": tmp_path}))
+    made = Reader.from_settings(settings.model_copy(update={"history_given": str(tmp_path)}))
     yield made
     made.close()
 

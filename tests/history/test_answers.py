@@ -39,7 +39,7 @@ def test_an_answer_that_redis_has_forgotten_is_shown_as_it_was_sent(
     answer_id = result.structured_content["answer_id"]
     assert AnswerKeeper(tmp_path, redis_client).keep_new() == 1
     redis_client.flushall()
-    kept = settings.model_copy(update={"history": tmp_path})
+    kept = settings.model_copy(update={"history_given": str(tmp_path)})
     monkeypatch.setattr("app.cli.show_answer.settings", lambda: kept)
 
     text, structured, question = (
@@ -102,7 +102,9 @@ def test_a_file_that_was_cut_keeps_its_whole_members_and_grows_on(tmp_path: Path
 
 
 def test_an_answer_that_is_nowhere_is_named(settings: Settings, tmp_path: Path) -> None:
-    with_history = Reader.from_settings(settings.model_copy(update={"history": tmp_path}))
+    with_history = Reader.from_settings(
+        settings.model_copy(update={"history_given": str(tmp_path)})
+    )
 
     with pytest.raises(UnknownAnswer, match="no answer 'aaaaaaaa' is kept"):
         with_history.archived("aaaaaaaa")
