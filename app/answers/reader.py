@@ -371,11 +371,13 @@ class Reader:
         try:
             with store_errors(self._redis):
                 return self._archive.find(answer_id)
-        except (UnknownAnswer, StoreUnavailable):
+        except (UnknownAnswer, StoreUnavailable) as error:
             found = self.past.answer(answer_id)
-            if not found:
-                raise
-            return found
+            if found:
+                return found
+            if self.past.is_kept and isinstance(error, UnknownAnswer):
+                raise UnknownAnswer(f"{error}; nor is it in the history") from error
+            raise
 
     def active(self, now_ms: float) -> list[str]:
         """Return the tickers that were active in the last 300 s, as discovery found them.

@@ -28,12 +28,15 @@ class ToldAnswer(NamedTuple):
     renderings: Mapping[str, bytes]
 
 
-class _Line(msgspec.Struct, omit_defaults=True):
+_NULL: Final = msgspec.Raw(b"null")
+
+
+class _Line(msgspec.Struct):
     id: str
     told_at: int
-    question: msgspec.Raw | None = None
+    question: msgspec.Raw = _NULL
     text: str | None = None
-    json: msgspec.Raw | None = None
+    json: msgspec.Raw = _NULL
 
 
 class _Start(msgspec.Struct):
@@ -114,22 +117,15 @@ def _day_of(at_ms: float) -> date:
 
 def _line_of(answer: ToldAnswer) -> str:
     found = answer.renderings
-    question, structured = (found.get(name) for name in (QUESTION, "json"))
-    line = _Line(
-        answer.id,
-        int(answer.told_at),
-        None if question is None else msgspec.Raw(question),
-        found["text"].decode() if "text" in found else None,
-        None if structured is None else msgspec.Raw(structured),
-    )
+    question, structured = (msgspec.Raw(found.get(name, _NULL)) for name in (QUESTION, "json"))
+    text = found["text"].decode() if "text" in found else None
+    line = _Line(answer.id, int(answer.told_at), question, text, structured)
     return _encode(line).decode()
 
 
 def _renderings(packed: bytes) -> dict[str, bytes]:
     line = _decode(packed)
-    found = {
-        QUESTION: None if line.question is None else bytes(line.question),
-        "text": None if line.text is None else line.text.encode(),
-        "json": None if line.json is None else bytes(line.json),
-    }
-    return {name: rendering for name, rendering in found.items() if rendering is not None}
+    found = {QUESTION: bytes(line.question), "json": bytes(line.json)}
+    if line.text is not None:
+        found["text"] = line.text.encode()
+    return {name: rendering for name, rendering in found.items() if rendering != bytes(_NULL)}

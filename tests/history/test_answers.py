@@ -71,7 +71,8 @@ def test_each_answer_is_written_once_also_by_a_keeper_begun_anew(
         for line in gzip.decompress(file.read_bytes()).decode().splitlines()
     ]
     assert [line["id"] for line in lines] == ["aaaaaaaa", "bbbbbbbb", "cccccccc"]
-    assert lines[0].keys() == {"id", "told_at", "text", "json"}
+    assert lines[0].keys() == {"id", "told_at", "question", "text", "json"}
+    assert lines[0]["question"] is None
 
 
 def test_answers_of_many_days_are_found_by_their_ids(tmp_path: Path) -> None:
