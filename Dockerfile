@@ -6,10 +6,11 @@ RUN apt-get update && apt-get install --yes --no-install-recommends gcc libc6-de
 WORKDIR /source
 COPY . .
 ENV PIP_CONSTRAINT=constraints.txt PIP_BUILD_CONSTRAINT=constraints.txt PIP_NO_CACHE_DIR=1
-RUN python -m venv /opt/orderflow && /opt/orderflow/bin/pip install --disable-pip-version-check .
+RUN python -m venv /opt/orderflow && /opt/orderflow/bin/pip install --disable-pip-version-check '.[history]'
 
 FROM python:3.11-slim-bookworm
-RUN useradd --system --uid 10001 --home-dir /var/lib/orderflow --create-home orderflow
+RUN useradd --system --uid 10001 --home-dir /var/lib/orderflow --create-home orderflow \
+    && install --directory --owner=orderflow /var/lib/orderflow-history
 COPY --from=build /opt/orderflow /opt/orderflow
 COPY deploy/docker/entrypoint.sh /usr/local/bin/entrypoint.sh
 ENV PATH=/opt/orderflow/bin:$PATH PYTHONUNBUFFERED=1 ORDERFLOW_LOG_FORMAT=json

@@ -13,7 +13,7 @@ from mcp.types import CallToolResult, ContentBlock, ImageContent, TextContent
 
 from app.answers.ask import RenderedAnswer
 from app.answers.reader import Reader
-from app.answers.rendering import SentReply, archive, archive_rendered
+from app.answers.rendering import SentReply, archive, archive_rendered, compact
 from app.answers.schema import Reply
 from app.core.errors import OrderFlowError
 from mcp_app.shared_work import SharedWork
@@ -80,7 +80,8 @@ async def answer(context: ToolContext, question: Callable[[Reader], Reply]) -> C
     reader = reader_of(context)
     return tool_result(
         await run_with_deadline(
-            lambda: archive(reader, question(reader)), _key_of(reader, question)
+            lambda: archive(reader, question(reader), question=_as_asked(question)),
+            _key_of(reader, question),
         )
     )
 
@@ -92,7 +93,8 @@ async def answer_rendered(
     reader = reader_of(context)
     return tool_result(
         await run_with_deadline(
-            lambda: archive_rendered(reader, question(reader).reply), _key_of(reader, question)
+            lambda: archive_rendered(reader, question(reader).reply, question=_as_asked(question)),
+            _key_of(reader, question),
         )
     )
 
@@ -108,7 +110,15 @@ async def answer_with_picture(
 
 def _with_picture(reader: Reader, question: Callable[[Reader], tuple[bytes, Reply]]) -> SentReply:
     png, reply = question(reader)
-    return archive(reader, reply, png)
+    return archive(reader, reply, png, _as_asked(question))
+
+
+def _as_asked(question: Callable[..., object]) -> bytes | None:
+    """Return which question was asked with which arguments, as JSON; None if it is not known."""
+    if not isinstance(question, functools.partial) or question.args:
+        return None
+    asked = {"asked": question.func.__name__, **question.keywords}
+    return compact(asked).encode()
 
 
 def tool_result(sent: SentReply) -> CallToolResult:

@@ -45,7 +45,7 @@ def make_server(settings: Settings, extra_tools: Sequence[Tool] = ()) -> MCPServ
     @contextlib.asynccontextmanager
     async def lifespan(_: MCPServer[Reader]) -> AsyncIterator[Reader]:
         try:
-            async with looks.running(), notifier.running(), _preloading_matplotlib():
+            async with looks.running(), notifier.running(), _preloading(reader):
                 yield reader
         finally:
             reader.close()
@@ -77,13 +77,18 @@ def make_server(settings: Settings, extra_tools: Sequence[Tool] = ()) -> MCPServ
 
 
 @contextlib.asynccontextmanager
-async def _preloading_matplotlib() -> AsyncIterator[None]:
-    """Import matplotlib while the first questions are answered: it takes longer than a deadline."""
-    loading = asyncio.create_task(asyncio.to_thread(preload_matplotlib))
+async def _preloading(reader: Reader) -> AsyncIterator[None]:
+    """Import matplotlib and pyarrow while the first questions are answered: both take long."""
+    loading = asyncio.create_task(asyncio.to_thread(_preload, reader))
     try:
         yield
     finally:
         loading.cancel()
+
+
+def _preload(reader: Reader) -> None:
+    preload_matplotlib()
+    reader.past.preload()
 
 
 def _version() -> str:

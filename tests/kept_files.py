@@ -66,26 +66,36 @@ def record_of(event: Any) -> EventRecord:
 
 def keep(folder: Path, run: EngineRun, lost: Iterable[Span] = ()) -> list[date]:
     """Write a run's seconds and events as files; return their session dates."""
-    hours = hours_of(run.ticker, ())
-    seconds: dict[date, list[Bar]] = defaultdict(list)
     events: dict[date, list[KeptEvent]] = defaultdict(list)
-    for bar in run.bars:
-        seconds[date_of_second(bar.end, hours)].append(bar)
     for event in run.events:
-        day = date_of_second(int(event.noticed_at), hours)
+        day = date_of_second(int(event.noticed_at), hours_of(run.ticker, ()))
         events[day].append(KeptEvent(event, (None, None, None)))
-    for day, bars in seconds.items():
-        facts = FileFacts(
-            kind="seconds",
-            ticker=run.ticker,
-            session_date=day.isoformat(),
-            gaps=[Gap(*_plain(gap)) for gap in run.gaps],
-            lost=list(lost),
-        )
-        write_file(file_path(folder, "seconds", day, run.ticker), table_of_bars(bars), facts)
     for day, found in events.items():
         facts = FileFacts(kind="events", ticker=run.ticker, session_date=day.isoformat())
         write_file(file_path(folder, "events", day, run.ticker), table_of_events(found), facts)
+    return keep_bars(folder, run.ticker, run.bars, run.gaps, lost)
+
+
+def keep_bars(
+    folder: Path,
+    ticker: str,
+    bars: Sequence[Bar],
+    gaps: Sequence[Gap] = (),
+    lost: Iterable[Span] = (),
+) -> list[date]:
+    """Write seconds as files of their session dates; return these."""
+    seconds: dict[date, list[Bar]] = defaultdict(list)
+    for bar in bars:
+        seconds[date_of_second(bar.end, hours_of(ticker, ()))].append(bar)
+    for day, found in seconds.items():
+        facts = FileFacts(
+            kind="seconds",
+            ticker=ticker,
+            session_date=day.isoformat(),
+            gaps=[Gap(*_plain(gap)) for gap in gaps],
+            lost=list(lost),
+        )
+        write_file(file_path(folder, "seconds", day, ticker), table_of_bars(found), facts)
     return sorted(seconds)
 
 

@@ -83,6 +83,7 @@ def environment_for(redis_port: int) -> Environment:
     inherited["ORDERFLOW_FAST_PATH"] = os.environ.get("ORDERFLOW_FAST_PATH", "1")
     return {
         **inherited,
+        "ORDERFLOW_HISTORY": "off",
         "REDIS_HOST": "127.0.0.1",
         "REDIS_PORT": str(redis_port),
         "PYTHONPATH": str(ROOT),

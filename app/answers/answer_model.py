@@ -34,6 +34,13 @@ def _object(description: str) -> dict[str, str]:
     return {"type": "object", "description": description}
 
 
+class HalfHourFacts(AnswerModel):
+    """How usual numbers are for this half hour of the session."""
+
+    sessions: int
+    ranks: dict[str, Number]
+
+
 class Answer(Reply):
     """Order flow of a ticker over a history that ends at as_of. Times: epoch ms."""
 
@@ -45,7 +52,7 @@ class Answer(Reply):
     as_of_utc: str | None = None
     age_seconds: Annotated[Known, Field(description="now - as_of")] = None
     history_seconds: int
-    covered_seconds: Annotated[Known, Field(description="seconds of the history with data")] = None
+    covered_seconds: Annotated[Known, Field(description="seconds with data")] = None
     newest_quote_at: int | None = None
     newest_quote_age_seconds: Number
     stale: Annotated[bool, Field(description="no tick for over 3 intervals; see note")]
@@ -56,7 +63,7 @@ class Answer(Reply):
     ready_in_seconds: Known = None
     note: str | None = None
     feed: Annotated[
-        FeedFacts | None, WithJsonSchema(_object("the feed of itself: source, scope, delay …"))
+        FeedFacts | None, WithJsonSchema(_object("of itself: source, scope, delay …"))
     ] = None
     session: Annotated[
         SessionFacts | None, WithJsonSchema(_object("so far: phase, local time, prices, volume"))
@@ -76,6 +83,9 @@ class Answer(Reply):
     ranks_left_out: Annotated[int | None, Field(description="usual ones")] = None
     ranks_window: Annotated[str | None, Field(description="the window that is ranked")] = None
     rank_windows: Annotated[int | None, Field(description="independent ones in the past")] = None
+    half_hour: Annotated[
+        HalfHourFacts | None, WithJsonSchema(_object("ranks by half hour of the day"))
+    ] = None
     behaviors: Annotated[dict[str, str], Field(description="on, off, or unknown: reason")] = {}
     events: Annotated[
         list[EventFacts] | None, Field(description="rarest first; absent: not asked for")

@@ -62,6 +62,8 @@ def ask(  # noqa: PLR0913 - the contract's arguments
         at_ms=parse_moment(as_of, clock.now_ms(), past_ms=reader.past.reach_ms),
     )
     is_brief = detail == "brief"
+    if not is_brief:
+        snapshot = reader.with_half_hour(snapshot)
     if limit:
         answer = (
             build_brief(snapshot, min_return_minutes=min_return_minutes, size=BriefSize(open=limit))

@@ -34,7 +34,7 @@ from app.answers.ticker_text import EVENT_COLUMNS, event_line, id_line, nothing_
 from app.core import clock
 from app.core.errors import BadQuestion, NoAnswer, UnknownEvent
 from app.history.window_table import WindowTable
-from app.storage.published import EventRecord, Value
+from app.storage.published import EventRecord, Value, read_counts
 
 CONTEXT_MS = 10_000
 KEPT_EVENT_NOTE = (
@@ -150,7 +150,9 @@ class Explanation(Reply):
     during: Span
     after: Annotated[Span | None, Field(description="up to 10 s after it closed")] = None
     covered_seconds: Annotated[Known, Field(description="of the last 10 s")] = None
-    quality: Annotated[dict[str, int], Field(description="odd records of the last 10 s")] = {}
+    quality: Annotated[
+        dict[str, int], Field(description="odd records of the last 10 s; of kept ones: around it")
+    ] = {}
 
     def as_text(self) -> str:
         """Return the same facts as lines of text."""
@@ -278,9 +280,8 @@ def explain_kept(past: KeptPast, ticker: str, ending: str) -> Explanation:
     event, now_ms = kept.record, clock.now_ms()
     closed_at = event.noticed_at if event.closed_at is None else event.closed_at
     start_ms, end_ms = whole_second(event.opened_at) - SECOND_MS, whole_second(closed_at)
-    table = past.table(
-        name, end_ms + CONTEXT_MS, (end_ms - start_ms + 2 * CONTEXT_MS) // SECOND_MS
-    ).bars
+    seconds = (end_ms - start_ms + 2 * CONTEXT_MS) // SECOND_MS
+    table = past.table(name, end_ms + CONTEXT_MS, seconds).bars
     moves = zip(HORIZON_SECONDS, kept.moves, strict=True)
     return Explanation(
         ticker=name,
@@ -296,6 +297,7 @@ def explain_kept(past: KeptPast, ticker: str, ending: str) -> Explanation:
         before=_kept_span(table, start_ms - CONTEXT_MS, start_ms),
         during=_kept_span(table, start_ms, end_ms),
         after=_kept_span(table, end_ms, end_ms + CONTEXT_MS),
+        quality=read_counts(table.quality(end_ms + CONTEXT_MS, seconds)),
     )
 
 

@@ -1,29 +1,50 @@
 """What is known of a ticker over more time than Redis holds: from the files of the history."""
 
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from datetime import date
 from typing import TYPE_CHECKING, Final, NamedTuple
+
+import structlog
 
 from app.analysis.bars import SECOND_MS, Bar
 from app.analysis.gaps import Gap
 from app.analysis.metrics import compute_metrics
 from app.analysis.price_units import DEFAULT_DIGITS, UNITS_PER_ONE
+from app.analysis.trading_hours import HALF_HOUR_MS
 from app.answers.as_of_argument import PAST_MS
 from app.answers.durations import age, since
+from app.answers.earlier_sessions import same_time_earlier
+from app.answers.half_hour import (
+    MAX_SESSIONS,
+    HalfHour,
+    HalfHourPast,
+    HalfHourRanks,
+    half_hour_of,
+    measures_of,
+    past_of,
+    rank_among,
+    window_ends,
+)
 from app.answers.history_argument import DAY_SECONDS, MAX_SECONDS, NOT_KEPT
 from app.answers.ticker_read import SecondTable, WindowSums, gap_times
 from app.core import clock
-from app.core.errors import BadQuestion, HistoryUnavailable, NotKept
+from app.core.errors import BadQuestion, HistoryFileUnreadable, HistoryUnavailable, NotKept
+from app.core.rare_events import OncePerMinute
 from app.core.settings import Settings
 from app.core.tickers import is_ticker, match_ticker
+from app.history.answer_files import AnswerFiles
 from app.history.window_table import StoredSeconds, WindowTable
 from app.storage.active_tickers import ACTIVE_MS
+from app.storage.answer_archive import is_answer_id
 from app.storage.keys import BARS_LIFETIME_SECONDS
-from app.storage.published import EventRecord, EvidenceClass, read_counts, read_engine
+from app.storage.published import EventRecord, EvidenceClass, Value, read_counts, read_engine
 
 if TYPE_CHECKING:
     from app.history.reader import HistoryReader, KeptSeconds
+
+_log = structlog.get_logger()
 
 KEPT_NOTE: Final = (
     "an earlier moment, as asked, from the history; not kept of it: ranks, levels, behaviors, "
@@ -32,6 +53,10 @@ KEPT_NOTE: Final = (
 NO_CLASS_NOTE: Final = "whether aggressors were given is not kept"
 _SHOWN_DAYS: Final = 5
 # The bars of a ticker end when it had no quote for so long; seconds that end earlier are missing.
+_HALF_HOURS_HELD: Final = 512
+# An hour and a step of a series.
+_SECONDS_OF_REDIS: Final = MAX_SECONDS + MAX_SECONDS // 2
+_UNCOVERED_MS: Final = 1000
 _AWAKE_MS: Final = ACTIVE_MS - 10 * SECOND_MS
 
 BarsInRedis = Callable[[str, int, int], tuple[Sequence[Bar], Sequence[Gap]]]
@@ -55,6 +80,8 @@ class KeptPast:
     def __init__(self, settings: Settings, bars_in_redis: BarsInRedis) -> None:
         self._settings = settings
         self._bars_in_redis = bars_in_redis
+        self._failures = OncePerMinute()
+        self._half_hour_past = functools.lru_cache(_HALF_HOURS_HELD)(self._read_half_hour)
 
     @property
     def is_kept(self) -> bool:
@@ -90,12 +117,20 @@ class KeptPast:
             ) from error
         return HistoryReader(folder, self._settings.calendars)
 
+    def preload(self) -> None:
+        """Import what reads the files, where a history is kept."""
+        # Who asks is told what is wrong.
+        with suppress(HistoryUnavailable):
+            if self.is_kept:
+                _ = self.files
+
     def is_beyond_redis(self, as_of_ms: float, seconds: int) -> bool:
-        """Return whether a history begins before what Redis holds, and files may have it."""
-        start_ms = as_of_ms - seconds * SECOND_MS
-        now_ms = clock.now_ms()
+        """Return whether a history reaches beyond what Redis surely holds, and files go on."""
+        oldest_ms = clock.now_ms() - BARS_LIFETIME_SECONDS * SECOND_MS
         return self.is_kept and (
-            as_of_ms < now_ms - PAST_MS or start_ms < now_ms - BARS_LIFETIME_SECONDS * SECOND_MS
+            seconds > _SECONDS_OF_REDIS
+            or as_of_ms < clock.now_ms() - PAST_MS
+            or as_of_ms - seconds * SECOND_MS < oldest_ms
         )
 
     def meant(self, typed: str) -> str:
@@ -156,6 +191,65 @@ class KeptPast:
         known = {event.id for event in newer}
         kept = self.files.events_between(ticker, after_ms, until_ms)
         return (*(event for event in kept if event.id not in known), *newer)
+
+    def half_hour_ranks(
+        self, ticker: str, as_of_ms: int, seconds: int, metrics: Mapping[str, Value]
+    ) -> HalfHourRanks | None:
+        """Return how usual numbers are for the half hour of the session; None where it is unknown.
+
+        The half hour of earlier sessions is read once. What can't be read is logged: an answer
+        about now does not depend on it.
+        """
+        if not self.is_kept or seconds * SECOND_MS > HALF_HOUR_MS:
+            return None
+        try:
+            half_hour = half_hour_of(self.files.hours(ticker), as_of_ms)
+            past = half_hour and self._half_hour_past(ticker, half_hour, seconds)
+        except (HistoryUnavailable, HistoryFileUnreadable, OSError) as error:
+            if self._failures.left_out(type(error)) is not None:
+                _log.warning("earlier sessions: the history can't be read", error=str(error))
+            return None
+        return rank_among(past, metrics) if past else None
+
+    def _read_half_hour(
+        self, ticker: str, half_hour: HalfHour, seconds: int
+    ) -> HalfHourPast | None:
+        hours, kept = self.files.hours(ticker), self.files.dates(ticker)
+        sessions: list[list[dict[str, float]]] = []
+        for start_ms in same_time_earlier(hours, half_hour.start_ms, 2 * MAX_SESSIONS):
+            day = self.files.date_at(ticker, start_ms)
+            if day in kept and len(sessions) < MAX_SESSIONS:
+                sessions.append(self._measures(ticker, start_ms, seconds))
+        return past_of(sessions)
+
+    def _measures(self, ticker: str, start_ms: int, seconds: int) -> list[dict[str, float]]:
+        """Return the measures of one session's windows of a half hour, of those wholly covered."""
+        half_hour = HalfHour(start_ms, start_ms + HALF_HOUR_MS)
+        kept = self.files.seconds(ticker, start_ms - seconds * SECOND_MS, half_hour.end_ms)
+        if not len(kept.stored.ends) or kept.stored.newest_quote_ms() is None:
+            return []
+        table = WindowTable(kept.stored, half_hour.end_ms, kept.gaps)
+        found = []
+        for end_ms in window_ends(half_hour, seconds):
+            [window] = table.windows(end_ms, (seconds,))
+            if window.sums.covered_ms >= seconds * SECOND_MS - _UNCOVERED_MS:
+                found.append(measures_of(compute_metrics(window, 0)))
+        return found
+
+    def answer(self, answer_id: str) -> dict[str, bytes]:
+        """Return the renderings of an answer that was told earlier, empty if it is not kept.
+
+        Raises `HistoryUnavailable`.
+        """
+        folder = self._settings.history
+        if folder is None or not is_answer_id(answer_id):
+            return {}
+        try:
+            return AnswerFiles(folder).find(answer_id)
+        except OSError as error:
+            raise HistoryUnavailable(
+                f"ORDERFLOW_HISTORY={str(folder)!r} can't be read: {type(error).__name__}"
+            ) from error
 
     def _seconds(self, ticker: str, after_ms: int, until_ms: int) -> "KeptSeconds":
         kept = self.files.seconds(ticker, after_ms, until_ms)

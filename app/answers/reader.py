@@ -36,6 +36,7 @@ from app.answers.freshness import (
     is_ahead,
     is_quiet,
 )
+from app.answers.half_hour import HalfHourRanks
 from app.answers.history_argument import MAX_SECONDS
 from app.answers.kept_past import KeptPast
 from app.answers.overview import Overview, OverviewReader
@@ -60,6 +61,7 @@ from app.core.errors import (
     NoQuotes,
     NoUsableQuotes,
     StoreUnavailable,
+    UnknownAnswer,
     UnknownTicker,
 )
 from app.core.refusals import describe_refusal
@@ -122,7 +124,8 @@ class TickerSnapshot:
 
     `ranks`, 0 to 1 by metric, are those of the published window `ranks_window`, the nearest to the
     history; `rank_windows` is from how many independent windows they come. `followed` is what
-    followed earlier events within a minute, by type and side. `asked_at_ms` is set for an earlier
+    followed earlier events within a minute, by type and side. `half_hour` are ranks among the same
+    half hour of earlier sessions, in full answers. `asked_at_ms` is set for an earlier
     moment, where `now_ms` is that moment.
     """
 
@@ -154,6 +157,7 @@ class TickerSnapshot:
     session: Mapping[str, Value] = field(default_factory=dict)
     followed: Mapping[tuple[str, str], FollowedRecord] = field(default_factory=dict)
     feed: FeedRecord | None = None
+    half_hour: HalfHourRanks | None = None
 
     @property
     def past(self) -> bool:
@@ -333,6 +337,15 @@ class Reader:
                 snapshot = self._earlier(request, replies, snapshot, at_ms)
         return snapshot
 
+    def with_half_hour(self, snapshot: TickerSnapshot) -> TickerSnapshot:
+        """Return a snapshot with its ranks among the same half hour of earlier sessions."""
+        if snapshot.as_of_ms is None or not self.past.is_kept:
+            return snapshot
+        ranks = self.past.half_hour_ranks(
+            snapshot.ticker, snapshot.as_of_ms, snapshot.history_seconds, snapshot.metrics
+        )
+        return dataclasses.replace(snapshot, half_hour=ranks)
+
     def _kept(
         self, typed_ticker: str, seconds: int, at_ms: int, *, has_events: bool
     ) -> TickerSnapshot:
@@ -419,9 +432,20 @@ class Reader:
         return self._archive.keep(answer_id, renderings)
 
     def archived(self, answer_id: str) -> dict[str, bytes]:
-        """Return an archived answer's renderings; raises `UnknownAnswer`."""
-        with store_errors(self._redis):
-            return self._archive.find(answer_id)
+        """Return an archived answer's renderings: from Redis, or else from the history.
+
+        Raises `UnknownAnswer`, `StoreUnavailable` or `HistoryUnavailable`.
+        """
+        try:
+            with store_errors(self._redis):
+                return self._archive.find(answer_id)
+        except (UnknownAnswer, StoreUnavailable) as error:
+            found = self.past.answer(answer_id)
+            if found:
+                return found
+            if self.past.is_kept and isinstance(error, UnknownAnswer):
+                raise UnknownAnswer(f"{error}; nor is it in the history") from error
+            raise
 
     def active(self, now_ms: float) -> list[str]:
         """Return the tickers that were active in the last 300 s, as discovery found them.

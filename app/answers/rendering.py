@@ -8,7 +8,7 @@ from app.answers.answer_model import Answer
 from app.answers.reader import Reader
 from app.answers.schema import Reply
 from app.answers.ticker_text import as_text, id_line
-from app.storage.answer_archive import new_id
+from app.storage.answer_archive import QUESTION, new_id
 
 
 class RenderedReply:
@@ -57,18 +57,25 @@ def render_text(reply: Reply) -> str:
     return as_text(reply) if isinstance(reply, Answer) else reply.as_text()
 
 
-def archive(reader: Reader, reply: Reply, png: bytes | None = None) -> SentReply:
+def archive(
+    reader: Reader, reply: Reply, png: bytes | None = None, question: bytes | None = None
+) -> SentReply:
     """Archive a reply and return it with its new id, or without an id if Redis refuses."""
-    return archive_rendered(reader, RenderedReply(reply), png)
+    return archive_rendered(reader, RenderedReply(reply), png, question)
 
 
 def archive_rendered(
-    reader: Reader, rendered: RenderedReply, png: bytes | None = None
+    reader: Reader,
+    rendered: RenderedReply,
+    png: bytes | None = None,
+    question: bytes | None = None,
 ) -> SentReply:
     """Archive a reply that is already rendered; see `archive`."""
     answer_id = new_id()
     with_id = _with_id(rendered, answer_id)
     renderings = {"text": with_id.text.encode(), "json": with_id.json.encode()}
+    if question is not None:
+        renderings[QUESTION] = question
     if png is not None:
         renderings["png"] = png
     sent = with_id if reader.archive(answer_id, renderings) else rendered

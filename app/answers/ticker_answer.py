@@ -12,7 +12,7 @@ from typing import Final
 from app.analysis.behavior_table import BEHAVIORS, DIRECTION_OF
 from app.analysis.metric_table import BRIEF, BRIEF_DIGITS, DETAILS, RANKED
 from app.analysis.windows import WEAK_EVENT_SECONDS, WINDOW_SECONDS
-from app.answers.answer_model import Answer, Metrics
+from app.answers.answer_model import Answer, HalfHourFacts, Metrics
 from app.answers.answer_parts import (
     BRIEF_SIZES,
     FULL_FROM_EVENTS,
@@ -337,8 +337,17 @@ def _numbers(snapshot: TickerSnapshot, ranks: Mapping[str, float]) -> dict[str, 
         "warming_metrics": warming_metrics(snapshot.metrics),
         "ranks_window": snapshot.ranks_window if ranks else None,
         "rank_windows": round(windows) if windows else None,
+        "half_hour": _half_hour(snapshot),
         "behaviors": {name: behavior_state(state) for name, state in snapshot.behaviors.items()},
     }
+
+
+def _half_hour(snapshot: TickerSnapshot) -> HalfHourFacts | None:
+    found = snapshot.half_hour
+    if found is None or not found.ranks:
+        return None
+    ranks = {name: round(rank, 2) for name, rank in found.ranks.items()}
+    return HalfHourFacts(sessions=found.sessions, ranks=ranks)
 
 
 def _ranks_said(ranks: Mapping[str, float], *, has_usual: bool) -> dict[str, object]:

@@ -165,6 +165,9 @@ def _metrics(answer: Answer) -> Iterator[str]:
     if answer.warming_metrics:
         yield f"known only in part of the history: {', '.join(answer.warming_metrics)}"
     yield from _ranks(answer, is_own=is_own)
+    if answer.half_hour is not None:
+        found = [f"{name} {percent(rank)}" for name, rank in answer.half_hour.ranks.items()]
+        yield f"vs this half hour of {answer.half_hour.sessions} sessions: {', '.join(found)}"
 
 
 def _ranks(answer: Answer, *, is_own: bool) -> Iterator[str]:

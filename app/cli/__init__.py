@@ -15,6 +15,7 @@ COMMANDS: Mapping[str, str] = {
     "answers": "app.cli.show_answer:answers",
     "ask": "app.cli.ask_status:ask",
     "capacity": "app.operations.capacity:capacity",
+    "events": "app.cli.events:events",
     "feed": "app.feeds.group:feed",
     "figures": "app.evaluation.figures.command:figures",
     "history": "app.history.command:history",

@@ -20,7 +20,15 @@ from app.storage.redis_client import connect
 @click.command()
 @click.argument("ticker")
 @click.option(
-    "--history", default=DEFAULT_HISTORY, show_default=True, help="10 s to 1 h: 30s, 5mins, 1h."
+    "--history",
+    default=DEFAULT_HISTORY,
+    show_default=True,
+    help="10 s to 1 h: 30s, 5mins, 1h; to 1d where ORDERFLOW_HISTORY is set.",
+)
+@click.option(
+    "--as-of",
+    default="",
+    help="An earlier moment: '10 min ago', 'yesterday 09:45 ET', ISO 8601, epoch.",
 )
 @click.option(
     "--detail",
@@ -35,11 +43,15 @@ from app.storage.redis_client import connect
     help="So many events, and levels a side, instead of what fits.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print the structured form.")
-def ask(ticker: str, history: str, detail: Detail, limit: int | None, *, as_json: bool) -> None:
+def ask(  # noqa: PLR0913 - the command's options
+    ticker: str, history: str, as_of: str, detail: Detail, limit: int | None, *, as_json: bool
+) -> None:
     """Print what the MCP tool would answer about TICKER."""
     reader = Reader.from_settings(settings())
     try:
-        rendered = ask_ticker(reader, ticker, history, detail=detail, limit=limit or AS_FITS).reply
+        rendered = ask_ticker(
+            reader, ticker, history, detail=detail, as_of=as_of, limit=limit or AS_FITS
+        ).reply
     except OrderFlowError as error:
         _fail(error)
     finally:

@@ -32,6 +32,9 @@ from app.core.redis_url import (
 # Too long to be guessed at any rate of requests.
 MIN_TOKEN_LENGTH = 16
 
+# In place of a folder: none is kept, not even by `make run`.
+NO_HISTORY = "off"
+
 Port = Annotated[int, Field(ge=PORTS[0], le=PORTS[1])]
 
 
@@ -102,7 +105,7 @@ class Settings(BaseSettings):
         max_length=1024,
         validation_alias=_env("ORDERFLOW_WEBHOOK_SECRET"),
     )
-    history: Path | None = Field(None, validation_alias=_env("ORDERFLOW_HISTORY"))
+    history_given: str | None = Field(None, validation_alias=_env("ORDERFLOW_HISTORY"))
     history_days: int = Field(30, ge=1, le=3650, validation_alias=_env("ORDERFLOW_HISTORY_DAYS"))
     history_mb: int = Field(
         10_000, ge=10, le=100_000_000, validation_alias=_env("ORDERFLOW_HISTORY_MB")
@@ -156,6 +159,12 @@ class Settings(BaseSettings):
     def calendars(self) -> tuple[CalendarRule, ...]:
         """Return which tickers have which calendar, beside the usual ones."""
         return parse_calendars(self.calendars_given or "")
+
+    @property
+    def history(self) -> Path | None:
+        """Return the folder of the history, None where none is kept."""
+        given = self.history_given
+        return None if given in {None, NO_HISTORY} else Path(given or "")
 
     @property
     def feed_url(self) -> str | None:

@@ -18,8 +18,8 @@ from pathlib import Path
 import structlog
 
 from app.core.errors import TapeError
+from app.core.gzip_members import MemberFile, whole_members
 from app.core.tickers import file_name_of
-from app.feeds.gzip_members import MemberFile, whole_members
 from app.feeds.publish import QuoteMember, TradeMember
 from app.feeds.tape_rows import header_of, kind_of, row_of_member, stamp_of
 

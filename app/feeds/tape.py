@@ -44,7 +44,7 @@ from app.analysis.records import (
     count_faults,
 )
 from app.core.errors import TapeError
-from app.feeds.gzip_members import whole_members
+from app.core.gzip_members import whole_members
 from app.feeds.tape_rows import QUOTE_COLUMNS, TRADE_COLUMNS
 
 log = structlog.get_logger()

@@ -5,7 +5,7 @@ from datetime import date, timedelta
 from pathlib import Path
 from typing import NamedTuple
 
-from app.history.paths import KINDS, date_folder, kept_dates
+from app.history.paths import ANSWERS, KINDS, date_folder, kept_dates
 
 
 class Bounds(NamedTuple):
@@ -33,7 +33,7 @@ def keep_within(folder: Path, bounds: Bounds, today: date) -> Removed:
     for day in sorted(sizes)[:-1]:
         if day > today - timedelta(days=bounds.days) and total <= bounds.max_bytes:
             break
-        for kind in KINDS:
+        for kind in (*KINDS, ANSWERS):
             home = date_folder(folder, kind, day)
             if home.exists():
                 shutil.rmtree(home)
@@ -43,12 +43,12 @@ def keep_within(folder: Path, bounds: Bounds, today: date) -> Removed:
 
 
 def _all_dates(folder: Path) -> set[date]:
-    return {day for kind in KINDS for day in kept_dates(folder, kind)}
+    return {day for kind in (*KINDS, ANSWERS) for day in kept_dates(folder, kind)}
 
 
 def _bytes_of(folder: Path, day: date) -> int:
     total = 0
-    for kind in KINDS:
+    for kind in (*KINDS, ANSWERS):
         home = date_folder(folder, kind, day)
         for file in home.iterdir() if home.is_dir() else ():
             try:

@@ -1,15 +1,15 @@
 """`orderflow history`: write the history of all tickers, until Ctrl-C or SIGTERM."""
 
 import signal
+from pathlib import Path
 from threading import Event
 from types import FrameType
-from typing import NoReturn
 
 import click
 
 from app.core import logs
 from app.core.errors import HistoryUnavailable
-from app.core.settings import settings
+from app.core.settings import Settings, settings
 from app.storage.redis_client import connect
 from app.storage.server_clock import ServerClock
 
@@ -19,17 +19,53 @@ NOT_NEEDED_EXIT_CODE = 3
 
 
 @click.command()
-def history() -> None:
+@click.option("--idle", is_flag=True, help="Wait, rather than end, where there is nothing to do.")
+def history(*, idle: bool) -> None:
     """Keep seconds, events and sessions as Parquet files in ORDERFLOW_HISTORY."""
     config = settings()
-    if config.history is None:
-        _refuse("ORDERFLOW_HISTORY is not set: name the folder of the history")
+    logs.set_up(config)
+    stop = _stop_on_signals()
+    try:
+        _write_history(config, stop)
+    except HistoryUnavailable as error:
+        click.echo(f"orderflow: {error}", err=True)
+        if not idle:
+            raise SystemExit(NOT_NEEDED_EXIT_CODE) from None
+        stop.wait()
+
+
+def _write_history(config: Settings, stop: Event) -> None:
+    """Write until `stop` is set.
+
+    Raises `HistoryUnavailable` where there is no history to be written by this process.
+    """
+    path = _folder_of(config)
     try:
         from app.history.folder import HistoryFolder  # noqa: PLC0415 - see below
         from app.history.writer import HistoryWriter  # noqa: PLC0415 - needs pyarrow
     except ImportError as error:
-        _refuse(f"the history needs pyarrow: pip install 'orderflow[history]' ({error})")
-    logs.set_up(config)
+        raise HistoryUnavailable(
+            f"the history needs pyarrow: pip install 'orderflow[history]' ({error})"
+        ) from None
+    folder = HistoryFolder(path)
+    with connect(config) as client:
+        writer = HistoryWriter(folder, client, config, ServerClock(client).now_ms)
+        click.echo(f"history in {path}, {config.history_days} days; Ctrl-C ends it")
+        try:
+            while not stop.is_set():
+                writer.step(stop.is_set)
+                stop.wait(STEP_SECONDS)
+        finally:
+            folder.close()
+
+
+def _folder_of(config: Settings) -> Path:
+    if config.history is None:
+        raise HistoryUnavailable("no history is kept: ORDERFLOW_HISTORY names its folder")
+    return config.history
+
+
+def _stop_on_signals() -> Event:
     stop = Event()
 
     def request_stop(_number: int, _frame: FrameType | None) -> None:
@@ -37,20 +73,4 @@ def history() -> None:
 
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, request_stop)
-    folder = HistoryFolder(config.history)
-    with connect(config) as client:
-        writer = HistoryWriter(folder, client, config, ServerClock(client).now_ms)
-        click.echo(f"history in {config.history}, {config.history_days} days; Ctrl-C ends it")
-        try:
-            while not stop.is_set():
-                writer.step(stop.is_set)
-                stop.wait(STEP_SECONDS)
-        except HistoryUnavailable as error:
-            _refuse(str(error))
-        finally:
-            folder.close()
-
-
-def _refuse(line: str) -> NoReturn:
-    click.echo(f"orderflow: {line}", err=True)
-    raise SystemExit(NOT_NEEDED_EXIT_CODE)
+    return stop

@@ -16,8 +16,10 @@ from urllib.parse import unquote
 
 from app.core.tickers import file_name_of, is_ticker
 
-Kind = Literal["seconds", "events", "sessions"]
+Kind = Literal["seconds", "events", "sessions", "answers"]
 KINDS: Final[tuple[Kind, ...]] = ("seconds", "events", "sessions")
+"""Kinds of files that there are of each ticker."""
+ANSWERS: Final[Kind] = "answers"
 SUFFIX: Final = ".parquet"
 UNFINISHED_SUFFIX: Final = ".unfinished"
 UNREADABLE_SUFFIX: Final = ".unreadable"

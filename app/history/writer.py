@@ -11,6 +11,7 @@ import structlog
 from app.core.errors import HistoryFileNewer
 from app.core.outage_log import OutageLog
 from app.core.settings import Settings
+from app.history.answers import AnswerKeeper
 from app.history.bounds import Bounds, keep_within
 from app.history.folder import HistoryFolder, problem_of
 from app.history.problems import Problems
@@ -31,8 +32,9 @@ _BOUNDS_EVERY_MS: Final = 3_600_000
 _REPORT_EVERY_MS: Final = 5_000
 _TRY_AGAIN_MS: Final = 10_000
 _SPREAD_MS: Final = 60_000
+_ANSWERS_EVERY_MS: Final = 60_000
 _BYTES_A_MB: Final = 1_000_000
-_FOLDER, _READ_TO, _BOUNDS = " folder", " read_to", " bounds"
+_FOLDER, _READ_TO, _BOUNDS, _ANSWERS = " folder", " read_to", " bounds", " answers"
 """Who has a problem that is no ticker's; no ticker begins with a space."""
 
 
@@ -51,6 +53,7 @@ class HistoryWriter:
         self._source = HistorySource(client, Keys(cluster=settings.cluster))
         self._bounds = Bounds(settings.history_days, settings.history_mb * _BYTES_A_MB)
         self._outage = OutageLog(_log, database=settings.redis_database)
+        self._answers = AnswerKeeper(folder.path, client)
         self.totals = Totals()
         self._writers: dict[str, TickerWriter] = {}
         self._due: dict[str, float] = {}
@@ -73,6 +76,7 @@ class HistoryWriter:
                 self._see_tickers(now_ms)
                 self._look_at_watched(now_ms)
                 self._visit_due(now_ms, is_stopping)
+                self._keep_answers(now_ms)
                 self._note_read_to(now_ms)
             self._report(now_ms)
 
@@ -150,6 +154,17 @@ class HistoryWriter:
             spread = zlib.crc32(ticker.encode()) % _SPREAD_MS if ticker not in self._read_to else 0
             self._read_to[ticker] = now_ms
             self._due[ticker] = now_ms + VISIT_EVERY_MS - spread
+
+    def _keep_answers(self, now_ms: float) -> None:
+        """Write the answers that were told since the last time; Redis has each for an hour."""
+        if self._problems.has(_BOUNDS) or not self._is_time("answers", now_ms, _ANSWERS_EVERY_MS):
+            return
+        try:
+            self._answers.keep_new()
+        except OSError as error:
+            self._problems.note(_ANSWERS, problem_of(error), now_ms, error)
+        else:
+            self._problems.end(_ANSWERS)
 
     def _note_read_to(self, now_ms: float) -> None:
         """Store up to when all tickers are read, for the writer after this one."""

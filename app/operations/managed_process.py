@@ -40,6 +40,8 @@ class Program:
     stdin: str = ""
     final_code: int | None = None
     """The exit code that says that starting the program again is no use."""
+    is_optional: bool = False
+    """All goes on without it."""
 
 
 def restart_delay(last_delay_seconds: float, uptime_seconds: float) -> float:

@@ -25,12 +25,14 @@ from app.answers.reader import store_errors
 from app.core import clock
 from app.core.errors import StoreUnavailable
 from app.core.settings import Settings
+from app.operations.history_status import history_metrics
 from app.operations.status import HealthInspector
 from app.storage import keys
 from app.storage.active_tickers import ACTIVE_MS
 from app.storage.counters import LAG_BOUNDS_SECONDS, LAG_COUNTERS, LAG_SUM_COUNTER
 from app.storage.feed_lags import FeedLags, is_delayed
 from app.storage.feeds import Feeds, is_down
+from app.storage.history_report import HistoryReport, read_report
 from app.storage.keys import Keys
 from app.storage.newcomers import read_waiting
 from app.storage.published import FeedRecord, Number, read_number
@@ -98,10 +100,16 @@ class AnalysisCollector(Collector):
             _gauge("orderflow_waiting_tickers", "New tickers that wait to enter.", waiting),
             _gauge("orderflow_delayed_tickers", "Tickers with a delayed feed.", delayed),
             *_feeds(Feeds(self._client, Keys(cluster=self._settings.cluster)).all(now_ms), now_ms),
+            *_history(read_report(self._client), now_ms),
             *_ages(Heartbeat.from_fields(pulse, now_ms), self._settings.interval_ms),
             *_totals(counts),
             _lag(counts),
         ]
+
+
+def _history(report: HistoryReport | None, now_ms: float) -> Iterator[Metric]:
+    if report is not None:
+        yield from history_metrics(report, now_ms)
 
 
 def _feeds(feeds: Mapping[str, FeedRecord], now_ms: float) -> Iterator[Metric]:

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
+import msgspec
 import redis
 
 from app.analysis.bars import SECOND_MS
@@ -26,10 +27,12 @@ from app.core import clock
 from app.core.settings import Settings
 from app.core.tickers import ALLOWED, is_ticker
 from app.operations.foreign_names import find_foreign_names
+from app.operations.history_status import history_line, history_troubles
 from app.storage import keys
 from app.storage.active_tickers import ACTIVE_MS, AHEAD_MS, SCAN_COUNT
 from app.storage.feed_lags import FeedLags, is_delayed
 from app.storage.feeds import Feeds, is_down
+from app.storage.history_report import HistoryReport, read_report
 from app.storage.mis_stamped import NO_UNIT, unit_of_score
 from app.storage.newcomers import Waiting, read_waiting
 from app.storage.published import (
@@ -96,6 +99,8 @@ class Status:
     feeds: Mapping[str, FeedRecord]
     """What the feeds of tickers say of themselves, or last said."""
     feeds_down: Sequence[str]
+    history: HistoryReport | None
+    """What the writer of the history last told, None where none is written."""
     troubles: Sequence[str] = field(default=())
 
 
@@ -172,6 +177,7 @@ class HealthInspector:
                 refusal=find_refusal(self._client),
                 waiting=read_waiting(self._client, MAX_WAITING_NAMES),
                 feeds=feeds,
+                history=read_report(self._client),
                 feeds_down=[ticker for ticker, feed in feeds.items() if is_down(feed, now_ms)],
             )
         return _with_troubles(status, self._settings)
@@ -338,6 +344,8 @@ def _troubles(status: Status, settings: Settings) -> Iterator[str]:
         yield f"new tickers wait to enter: {_waiting(status.waiting)}"
     if status.feeds_down:
         yield f"FEED DOWN, last sign {_last_signs(status)}"
+    if status.history is not None:
+        yield from history_troubles(status.history, status.pulse.now_ms)
     if status.lagging:
         yield f"feeds are behind by {_join_lags(status.lagging)}"
     unusable = list(_unusable(status, settings))
@@ -415,6 +423,8 @@ def _lines(status: Status) -> Iterator[str]:
     yield f"ticks: {pulse.last_seen(pulse.tick_ms)}"
     fresh = status.active - len(status.behind) - len(status.ticks_ahead)
     yield f"tickers: {status.active} active, {fresh} with a fresh tick"
+    if status.history is not None:
+        yield history_line(status.history, pulse.now_ms)
     kinds = count_feeds(status.feeds.values(), pulse.now_ms)
     yield from feed_lines(kinds)
     if status.delayed:
@@ -448,4 +458,6 @@ def _failed(failed: TickFailures, pulse: Heartbeat) -> str:
 
 def as_json(status: Status) -> dict[str, Any]:
     """Return a status for a program."""
-    return asdict(status)
+    fields = asdict(status)
+    fields["history"] = None if status.history is None else msgspec.structs.asdict(status.history)
+    return fields

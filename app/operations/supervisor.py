@@ -12,6 +12,7 @@ import tempfile
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, suppress
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,7 @@ from app.core.loopback import has_address, listening_error, loopback
 from app.core.redis_url import bracketed
 from app.core.settings import Settings, settings
 from app.feeds.live.sources import REFUSED_EXIT_CODE
+from app.history.command import NOT_NEEDED_EXIT_CODE
 from app.operations import embedded_redis
 from app.operations.die_with_parent import die_with
 from app.operations.feed_setting import FeedSetting, from_lists, read_feed_setting
@@ -34,6 +36,7 @@ from app.storage.keys import Keys
 from app.storage.redis_client import address_of, connect
 
 ROOT = Path(__file__).parents[2]
+DEFAULT_HISTORY = ROOT / "var" / "history"
 STOP_SECONDS = 3.0
 REDIS_START_SECONDS = 10.0
 UP_TO_DATE_POLL_SECONDS = 0.5
@@ -72,6 +75,40 @@ def feeds(setting: FeedSetting) -> list[Program]:
     ]
 
 
+def histories(config: Settings) -> list[Program]:
+    """Return the program that writes the history, if one is kept."""
+    if config.history is None or not _has_pyarrow():
+        return []
+    command = _python("app", "history")
+    return [Program("history", command, final_code=NOT_NEEDED_EXIT_CODE, is_optional=True)]
+
+
+def _has_pyarrow() -> bool:
+    return find_spec("pyarrow") is not None
+
+
+def use_history_by_default(config: Settings) -> Settings:
+    """Return the settings with a folder for the history, also for the processes to be started."""
+    if config.history_given is None:
+        folder = DEFAULT_HISTORY
+        with suppress(OSError):  # the writer says what is wrong with it
+            folder.parent.mkdir(exist_ok=True)
+        os.environ["ORDERFLOW_HISTORY"] = str(folder)
+        return config.model_copy(update={"history_given": str(folder)})
+    if config.history is not None:  # the processes run in the project's folder
+        os.environ["ORDERFLOW_HISTORY"] = str(config.history.absolute())
+    return config
+
+
+def _history_line(config: Settings) -> str:
+    if config.history is None:
+        return "none is kept (ORDERFLOW_HISTORY=off)"
+    if not _has_pyarrow():
+        return "none is kept: it needs pyarrow, pip install 'orderflow[history]'"
+    bounds = f"{config.history_days} days, at most {config.history_mb} MB"
+    return f"{config.history} ({bounds}; ORDERFLOW_HISTORY=off keeps none)"
+
+
 def programs(config: Settings, fed: FeedSetting) -> list[Program]:
     """Return the programs to run besides Redis."""
     web = ("--http", "--host", config.mcp_host, "--port", str(config.mcp_port))
@@ -79,6 +116,7 @@ def programs(config: Settings, fed: FeedSetting) -> list[Program]:
         Program("beat", _celery("beat")),
         *(_worker(number) for number in range(1, config.workers + 1)),
         *feeds(fed),
+        *histories(config),
         Program("flower", _celery("flower", "--logging=error")),
         Program("mcp", _python("mcp_app", *web)),
     ]
@@ -126,6 +164,7 @@ def _address_lines(config: Settings, fed: FeedSetting) -> tuple[str, ...]:
         f"  Redis   {address_of(connect(config))} ({own})",
         f"  MCP     {served}/mcp",
         f"  Flower  http://{bracketed(config.flower_host)}:{config.flower_port}",
+        f"  history {_history_line(config)}",
         f"  ask     {_ask_command(config, fed.first_ticker or 'TICKER')}",
         "  end     Ctrl-C",
     )
@@ -190,6 +229,8 @@ class Supervisor:
         expired, does not take the other feeds away.
         """
         await one.keep_running()
+        if one.program.is_optional:
+            return
         if time.monotonic() - self._started_at < TRIAL_SECONDS:
             self.print_line(f"{one.program.name} can't run: {one.last_line}")
             self.exit_code = one.program.final_code or 1
@@ -263,7 +304,7 @@ def main(*, end_with_parent: bool) -> None:
     """Run everything in the foreground: Redis, feed, beat, workers, Flower and the MCP server."""
     if end_with_parent:
         die_with(os.getppid(), signal.SIGTERM)
-    config = settings()
+    config = use_history_by_default(settings())
     try:
         bearer_tokens_for(config, config.mcp_host)
         check_flower(config.flower_host, has_credentials="FLOWER_BASIC_AUTH" in os.environ)

@@ -18,15 +18,22 @@ from app.storage import keys
 MAX_ANSWERS = 5000
 _ID = re.compile(r"[a-z2-7]{8}")
 
-_WORDS = ("text", "json")
+QUESTION = "question"
+"""The tool and the arguments that an answer was asked for with, as JSON."""
+WORDS = (QUESTION, "text", "json")
 
 Renderings = Mapping[str, bytes]
-"""Renderings of an answer by name: `text`, `json`, `png`."""
+"""Renderings of an answer by name: `text`, `json`, `png`; and its question."""
 
 
 def new_id() -> str:
     """Return a random id: 40 bits, so unique within an hour's answers."""
     return base64.b32encode(secrets.token_bytes(5)).decode().lower()
+
+
+def is_answer_id(text: str) -> bool:
+    """Return whether a text has the form of an answer's id."""
+    return _ID.fullmatch(text) is not None
 
 
 class AnswerArchive:
@@ -67,11 +74,11 @@ class AnswerArchive:
         return [(name, at_ms) for name, at_ms in named if _ID.fullmatch(name)]
 
     def find_all(self, answer_ids: Sequence[str]) -> list[dict[str, bytes]]:
-        """Return the text and the JSON of answers, nothing of one that is no longer kept."""
+        """Return what answers say, without pictures; nothing of one that is no longer kept."""
         pipe = self._redis.pipeline(transaction=False)
         for answer_id in answer_ids:
-            pipe.hmget(keys.answer(answer_id), _WORDS)
-        found = (zip(_WORDS, rendered, strict=True) for rendered in pipe.execute())
+            pipe.hmget(keys.answer(answer_id), WORDS)
+        found = (zip(WORDS, rendered, strict=True) for rendered in pipe.execute())
         return [{name: it for name, it in named if it is not None} for named in found]
 
     def told_at(self, answer_id: str) -> float | None:
@@ -91,3 +98,9 @@ class AnswerArchive:
                 f"the newest {MAX_ANSWERS} at most"
             )
         return {name.decode("ascii", "replace"): rendering for name, rendering in found.items()}
+
+    def told_at_by_id(self) -> dict[str, float]:
+        """Return when each answer was told (epoch ms) that is still stored, the oldest first."""
+        found = self._redis.zrange(keys.NEWEST_ANSWERS, 0, -1, withscores=True)
+        named = ((name.decode("ascii", "replace"), at_ms) for name, at_ms in found)
+        return {name: at_ms for name, at_ms in named if _ID.fullmatch(name)}

@@ -52,7 +52,7 @@ def past_reader(settings: Settings, tmp_path: Path, now_ms: int) -> Iterator[Rea
     """Give a reader of a Redis that is empty and of a history that holds the records' day."""
     assert now_ms
     keep(tmp_path, RUN)
-    made = Reader.from_settings(settings.model_copy(update={"history": tmp_path}))
+    made = Reader.from_settings(settings.model_copy(update={"history_given": str(tmp_path)}))
     yield made
     made.close()
 
@@ -134,7 +134,7 @@ def test_a_series_of_a_kept_day_has_the_measures_of_its_steps(past_reader: Reade
 
 
 def test_a_moment_that_nothing_is_kept_of_names_the_days_that_are(past_reader: Reader) -> None:
-    with pytest.raises(NotKept, match=r"nothing is kept of 2023-11-16; kept.* 2023-11-15"):
+    with pytest.raises(NotKept, match=r"nothing is kept of 2023-11-15; kept: 2023-11-14"):
         past_reader.snapshot("TEST", 300, at_ms=END + DAY_MS)
 
 

@@ -120,7 +120,7 @@ def test_what_an_older_layout_lacks_is_empty(tmp_path):
 def test_a_file_that_can_not_be_finished_leaves_the_old_one(tmp_path):
     path = file_path(tmp_path, "seconds", DAY, "SPY")
     write_file(path, table_of_bars([Bar(1000)]), facts_of())
-    with pytest.raises(KeyError):
+    with pytest.raises(ValueError, match="names are not matching"):
         write_file(path, table_of_bars([Bar(2000)]).drop_columns(["ofi"]), facts_of())
     assert [bar.end for bar in bars_of_table(read_file(path, "seconds").table)] == [1000]
     assert [found.name for found in path.parent.iterdir()] == ["SPY.parquet"]

@@ -10,6 +10,7 @@ import yaml
 from app.core.settings import Settings
 from app.operations.prometheus import AnalysisCollector
 from app.storage import keys
+from app.storage.history_report import HistoryReport, write_report
 from mcp_app.tool_metrics import TOOL_SECONDS
 from tests.contract.documents import rows
 from tests.faults.alerts import ALERTS
@@ -43,6 +44,7 @@ def test_each_metric_of_a_rule_is_exported(
 ) -> None:
     now = writer.as_of
     redis_client.hset(keys.HEARTBEAT, mapping={"fanout": now, "tick": now})
+    write_report(redis_client, HistoryReport(alive_at=now))
     names = {*exported(redis_client, settings)} | OF_OTHERS
     asked = {name for rule in RULES for name in METRIC.findall(rule["expr"])}
     assert asked <= names, asked - names

@@ -22,13 +22,13 @@ _GZIP_FORMAT = 16 + zlib.MAX_WBITS
 class MemberFile:
     """A gzipped text file that grows by a member for each append."""
 
-    def __init__(self, path: Path, header: str) -> None:
+    def __init__(self, path: Path, header: str | None = None) -> None:
         self.path = path
         self._header = header
         self._is_checked = False
 
     def append(self, lines: Sequence[str]) -> None:
-        """Append lines as one member, or nothing at all; the first time below the header.
+        """Append lines as one member, or nothing at all; the first time below any header.
 
         Raises `OSError`.
         """
@@ -37,7 +37,8 @@ class MemberFile:
             self._is_checked = True
         with self.path.open("ab", buffering=0) as file:
             end = file.tell()
-            text = "\n".join([*([] if end else [self._header]), *lines, ""])
+            header = [] if end or self._header is None else [self._header]
+            text = "\n".join([*header, *lines, ""])
             try:
                 _write_whole(file, gzip.compress(text.encode(), _LEVEL, mtime=0))
             except OSError:
