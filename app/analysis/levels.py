@@ -173,6 +173,8 @@ class SideLevels:
     def enter(self, price: int, size: float, stamp: float) -> None:
         """Make a price the best of its side."""
         level = self._find(price)
+        # A price that was left is active until its stay ends; the list may be long.
+        is_active = level is not None and level.left_at > 0
         if level is None:
             self.levels.insert(self._index_of(price), PriceLevel(price, stamp, stamp, stamp))
         elif stamp - level.last_seen >= LEVEL_LIFETIME_MS:
@@ -188,7 +190,7 @@ class SideLevels:
             level.stay_since = stamp
         self.best, self.size, self.size_since = price, size, stamp
         self.oldest_seen = min(self.oldest_seen, stamp)
-        if price not in self.active_prices:
+        if not is_active and price not in self.active_prices:
             self.active_prices.append(price)
 
     def resize(self, size: float, stamp: float) -> None:

@@ -16,6 +16,7 @@ from app.analysis.return_periods import (
     Noticed,
     ObservedTime,
     PastEvents,
+    RecentEvents,
     unpack_past_events,
 )
 from app.storage.tick.codec import encode_bar, encode_state, published_event
@@ -187,7 +188,7 @@ def test_a_type_of_many_events_keeps_few_numbers_and_its_rare_ones_exactly() -> 
     for rank in (3, 10, 20, 40, 300, 1000, 5000):
         statistic = ordered[rank] * 1.0001
         k = sum(2 ** ((since - at) / HALF_LIFE_MS) for since, peak in peaks if peak > statistic)
-        found = past.count_greater(Noticed(at, statistic), at, [])
+        found = past.count_greater(statistic, at, RecentEvents(at, at, [], past))
         assert found == pytest.approx(k, rel=1e-9 if rank < 10 else 0.1)
 
 
