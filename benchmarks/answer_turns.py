@@ -24,6 +24,7 @@ from benchmarks.answer import wait_until_up
 from benchmarks.turns import ROOT, in_checkout
 
 _CALLS_A_ROUND: Final = 10
+_START_SECONDS: Final = 120
 _TOOL: Final = "analyze_order_flow_tool"
 _TICKER: Final = "SPY"
 # Runs with the modules of the checkout that it is started in, which may be older than this file.
@@ -75,7 +76,7 @@ class Served:
     async def open(self, stack: AsyncExitStack) -> None:
         """Wait until it serves, and connect a client."""
         port = int(self._read())
-        await wait_until_up(port)
+        await wait_until_up(port, _START_SECONDS)
         self.client = await stack.enter_async_context(Client(f"http://127.0.0.1:{port}/mcp"))
 
     def tick(self) -> None:

@@ -11,7 +11,7 @@ from typing import Final
 from mypy_extensions import mypyc_attr
 
 from app.analysis.bars import SECOND_MS, whole_second
-from app.analysis.pattern_table import POINT_TYPES
+from app.analysis.pattern_table import MERGED, POINT_TYPES
 from app.analysis.price_units import (
     DEFAULT_DIGITS,
     FLOAT_UNITS_PER_ONE,
@@ -324,6 +324,8 @@ class Events:
         event.updated_at = whole_second(_close_due_at(event))
         event.is_changed = True
         self.closed.append(event)
+        if event.close_reason == MERGED:
+            return  # the other event counts for both
         first_living = 0
         for other in self.live.values():
             if other.type == event.type and not 0 < first_living <= other.noticed_at:
