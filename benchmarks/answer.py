@@ -84,9 +84,9 @@ def _refresh(server: Server, bench: Bench) -> None:
     ActiveTickers(server.client, Keys()).scan_slice(time.time() * 1000)
 
 
-async def wait_until_up(port: int) -> None:
+async def wait_until_up(port: int, seconds: int = 20) -> None:
     """Wait until an HTTP server accepts connections, which means that it is ready."""
-    for _ in range(200):
+    for _ in range(10 * seconds):
         with suppress(OSError):
             _, writer = await asyncio.open_connection("127.0.0.1", port)
             writer.close()

@@ -14,12 +14,13 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 from statistics import median
+from typing import Any
 
 import click
 
 from app.operations.managed_process import TUNING_ENVIRONMENT
 
-_ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parent.parent
 _READY = "ready"
 # Runs with the modules of the checkout that it is started in, which may be older than this file.
 _TICKING = """
@@ -45,6 +46,17 @@ with private_redis() as server:
 """
 
 
+def in_checkout(root: Path) -> dict[str, Any]:
+    """Return how a process of a checkout is started, with its stdin and stdout to talk to it."""
+    return {
+        "cwd": root,
+        "env": {**TUNING_ENVIRONMENT, **os.environ, "PYTHONPATH": str(root)},
+        "stdin": subprocess.PIPE,
+        "stdout": subprocess.PIPE,
+        "text": True,
+    }
+
+
 class Checkout:
     """A checkout whose ticks are measured: CPU µs of a tick, and of Redis, by second."""
 
@@ -52,12 +64,7 @@ class Checkout:
         self.root = root
         self.seconds: list[tuple[float, float]] = []
         self._process = subprocess.Popen(  # noqa: S603 - our own code
-            [sys.executable, "-c", _TICKING, str(tickers), str(rate)],
-            cwd=root,
-            env={**TUNING_ENVIRONMENT, **os.environ, "PYTHONPATH": str(root)},
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
+            [sys.executable, "-c", _TICKING, str(tickers), str(rate)], **in_checkout(root)
         )
 
     def wait_until_ready(self) -> None:
@@ -116,7 +123,7 @@ def _line(one: Checkout, first: Checkout) -> str:
 @click.option("--seconds", default=60)
 def main(checkouts: tuple[Path, ...], tickers: int, rate: int, seconds: int) -> None:
     """Print each checkout's CPU a tick, and its ratio to the first CHECKOUTS one."""
-    roots = [*(path.resolve() for path in checkouts), _ROOT]
+    roots = [*(path.resolve() for path in checkouts), ROOT]
     found = compare(roots, tickers, rate, seconds)
     for one in found:
         click.echo(_line(one, found[0]))

@@ -173,6 +173,8 @@ class SideLevels:
     def enter(self, price: int, size: float, stamp: float) -> None:
         """Make a price the best of its side."""
         level = self._find(price)
+        # A price that was left is active until its stay ends: the list, which may be long, has it.
+        is_active = level is not None and level.left_at > 0
         if level is None:
             self.levels.insert(self._index_of(price), PriceLevel(price, stamp, stamp, stamp))
         elif stamp - level.last_seen >= LEVEL_LIFETIME_MS:
@@ -188,7 +190,7 @@ class SideLevels:
             level.stay_since = stamp
         self.best, self.size, self.size_since = price, size, stamp
         self.oldest_seen = min(self.oldest_seen, stamp)
-        if price not in self.active_prices:
+        if not is_active:
             self.active_prices.append(price)
 
     def resize(self, size: float, stamp: float) -> None:
@@ -261,6 +263,7 @@ class SideLevels:
         dropped = candidates[: len(self.levels) - MAX_LEVELS]
         dropped_prices = {level.price for level in dropped}
         self.levels = [level for level in self.levels if level.price not in dropped_prices]
+        self.active_prices = [price for price in self.active_prices if price not in dropped_prices]
         for level in dropped:
             self._drop(level)
         return any(self._is_published(level) for level in dropped)

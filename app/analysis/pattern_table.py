@@ -59,6 +59,9 @@ class Pattern(NamedTuple):
     is_point: bool = False
 
 
+MERGED: Final = "merged"
+"""Why an event closes that became a part of another one; it is no event of the past then."""
+
 PATTERNS: Final[tuple[Pattern, ...]] = (
     Pattern(
         "absorption",
@@ -237,7 +240,10 @@ PATTERNS: Final[tuple[Pattern, ...]] = (
         4,
         SIDE_NAMES,
         "price at which it began",
-        {"silence": "10 s after the last print"},
+        {
+            "silence": "10 s after the last print",
+            MERGED: "it joined an older cluster at adjacent prices, whose event tells all",
+        },
         (
             Evidence("prints", COUNT, "inside prints of the cluster"),
             Evidence("volume_shares", SHARES, "volume of these prints"),

@@ -73,6 +73,10 @@ class ObservedTime:
         present = (at - self.since) / _MINUTE_MS if self.since else 0.0
         return self.earlier_minutes + present
 
+    def is_enough(self, at: int) -> bool:
+        """Return whether return periods can be told from what was observed."""
+        return self.minutes(at) >= MIN_OBSERVED_MINUTES
+
     def decayed_minutes(self, at: float) -> float:
         """Return them weighted by 2^(-age/half-life)."""
         present = _MEAN_LIFE_MINUTES * (1.0 - _decay(at - self.since)) if self.since else 0.0
@@ -188,29 +192,23 @@ class PastEvents:
         weights.reverse()
         self.peaks, self.weights = peaks, weights
 
-    def count_greater(self, event: Noticed, at: int, living: Iterable[Noticed]) -> float:
-        """Return the decayed number of earlier events of a greater statistic, equal ones half."""
-        statistic: float = array("f", [event.statistic])[0]
+    def count_greater(self, statistic: float, at: int, recent: "RecentEvents") -> float:
+        """Return the decayed number of earlier events of a greater statistic, equal ones half.
+
+        `recent` are those that live or wait.
+        """
+        peak: float = array("f", [statistic])[0]
         greater = 0.0
-        place = bisect_left(self.peaks, statistic)
-        count = len(self.peaks)
-        if place < count and self.peaks[place] == statistic:
+        place = bisect_left(self.peaks, peak)
+        if place < len(self.peaks) and self.peaks[place] == peak:
             greater = self.weights[place] / 2
             place += 1
-        while place < count:
-            greater += self.weights[place]
-            place += 1
+        rest: list[float] = self.weights[place:].tolist()
+        for weight in rest:
+            greater += weight
         if greater:
             greater /= self.weight.at(at)
-        others = [*living]
-        for place, since in enumerate(self.waiting_since):
-            others.append(Noticed(since, self.waiting_peaks[place]))
-        for other in others:
-            if other.noticed_at < event.noticed_at:
-                peak: float = array("f", [other.statistic])[0]
-                share = 1.0 if peak > statistic else 0.5 if peak == statistic else 0.0
-                greater += share * _decay(at - other.noticed_at)
-        return greater
+        return recent.add_greater(greater, peak)
 
     def packed(self) -> bytes:
         """Return the bytes from which `unpack_past_events` makes an equal object."""
@@ -224,6 +222,49 @@ class PastEvents:
                 self.waiting_peaks.tobytes(),
             ]
         )
+
+
+class RecentEvents:
+    """Events of a type that live or wait, noticed before `noticed_at`, as they weigh at `at`.
+
+    Many events of one second have the same: they are taken once.
+    """
+
+    __slots__ = ("at", "noticed_at", "peaks", "weights")
+
+    at: int
+    noticed_at: int
+    peaks: list[float]
+    weights: list[float]
+
+    def __init__(
+        self, noticed_at: int, at: int, living: Iterable[Noticed], past: PastEvents
+    ) -> None:
+        self.at = at
+        self.noticed_at = noticed_at
+        self.peaks = []
+        self.weights = []
+        for event in living:
+            self._add(event.noticed_at, array("f", [event.statistic])[0])
+        for place, since in enumerate(past.waiting_since):
+            self._add(since, past.waiting_peaks[place])
+
+    def _add(self, noticed_at: int, peak: float) -> None:
+        if noticed_at < self.noticed_at:
+            self.peaks.append(peak)
+            self.weights.append(_decay(self.at - noticed_at))
+
+    def add_greater(self, count: float, peak: float) -> float:
+        """Return `count` and the weights of those of a greater peak, equal ones half.
+
+        In the order of the events: the sum's last bit depends on it.
+        """
+        for place, other in enumerate(self.peaks):
+            if other > peak:
+                count += self.weights[place]
+            elif other == peak:
+                count += self.weights[place] / 2
+        return count
 
 
 def unpack_past_events(packed: bytes) -> PastEvents:
@@ -248,9 +289,7 @@ def unpack_past_events(packed: bytes) -> PastEvents:
     return found
 
 
-def return_period(greater: float, observed: ObservedTime, at: int) -> ReturnPeriod | None:
-    """Return the return period of a statistic that `greater` events exceed, None under 30 min."""
-    minutes = observed.minutes(at)
-    if minutes < MIN_OBSERVED_MINUTES:
-        return None
-    return ReturnPeriod(min(observed.decayed_minutes(at) / (greater + 0.5), minutes), not greater)
+def return_period(greater: float, observed: ObservedTime, at: int) -> ReturnPeriod:
+    """Return the return period of a statistic that `greater` events exceed."""
+    minutes = min(observed.decayed_minutes(at) / (greater + 0.5), observed.minutes(at))
+    return ReturnPeriod(minutes, not greater)

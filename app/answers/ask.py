@@ -10,7 +10,7 @@ from app.answers.history_argument import DEFAULT_HISTORY, parse_history
 from app.answers.reader import Reader
 from app.answers.rendering import RenderedReply
 from app.answers.ticker_answer import build_answer, build_brief, fit_brief_to_budget, fit_to_budget
-from app.answers.token_estimate import tokens_at_most
+from app.answers.token_estimate import tokens_at_most, tokens_of_lines
 from app.core import clock
 from app.core.arguments import check_range
 
@@ -92,11 +92,11 @@ def excess_tokens(rendered: RenderedReply) -> int:
 
     Where it fits the number is 0 or less.
     """
-    excess = tokens_at_most(rendered.text) + ID_TOKENS - MAX_TEXT_TOKENS
+    excess = tokens_of_lines(rendered.text) + ID_TOKENS - MAX_TEXT_TOKENS
     return excess if excess > 0 else tokens_at_most(rendered.json) + ID_TOKENS - MAX_JSON_TOKENS
 
 
 def excess_brief_tokens(rendered: RenderedReply) -> int:
     """Return the same of a brief answer."""
-    longer = max(tokens_at_most(rendered.text), tokens_at_most(rendered.json))
+    longer = max(tokens_of_lines(rendered.text), tokens_at_most(rendered.json))
     return longer + ID_TOKENS - MAX_BRIEF_TOKENS

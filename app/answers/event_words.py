@@ -99,6 +99,7 @@ REASONS: Final[Mapping[str, str]] = {
     "lost": "price lost",
     "opposite": "opposite shift",
     "flicker": "flicker, size back",
+    "merged": "joined with the older one beside it",
     "normal": "normal again",
     "one_sided": "one sided book",
     "other": "closed",
@@ -218,7 +219,10 @@ def over_threshold(event: EventRecord) -> float | None:
 
 
 def when(event: EventRecord) -> str:
-    """Return clock times in UTC of an event's notice and end, with the reason of the end."""
+    """Return clock times in UTC of an event's notice and end, with the reason of the end.
+
+    Both in the order of time: one that ended within the second is noticed only then.
+    """
     if event.type in POINT_TYPES:
         return f"at {utc_clock(event.opened_at)}"
     noticed = f"noticed {utc_clock(event.noticed_at)}"
@@ -226,7 +230,19 @@ def when(event: EventRecord) -> str:
         return f"{noticed}, {event.status}"
     reason = event.close_reason or "closed"
     words = REASONS.get(reason, reason.replace("_", " "))
-    return f"{noticed}, {words} {utc_clock(event.closed_at)}"
+    ended = f"{words} {utc_clock(event.closed_at)}"
+    return f"{noticed}, {ended}" if event.closed_at >= event.noticed_at else f"{ended}, {noticed}"
+
+
+def during(event: EventRecord) -> str:
+    """Return the clock times between which an event lasted, or that it is open."""
+    if event.type in POINT_TYPES:
+        return f"at {utc_clock(event.opened_at)}"
+    if event.closed_at is None:
+        return event.status
+    if event.closed_at < event.noticed_at:
+        return f"until {utc_clock(event.closed_at)}"
+    return f"{utc_clock(event.noticed_at)} to {utc_clock(event.closed_at)}"
 
 
 def in_words(event: EventRecord) -> str:

@@ -3,9 +3,8 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
-from app.answers.event_words import how_rare, size_text, what_happened
+from app.answers.event_words import during, how_rare, size_text, what_happened
 from app.answers.schema import short
-from app.answers.utc_times import utc_clock
 from app.storage.published import EventRecord, Value
 
 FAR_SHARE: Final = 0.1
@@ -13,7 +12,7 @@ FAR_SHARE: Final = 0.1
 MOST_NUMBERS: Final = 2
 MOST_PARTS: Final = 2
 """The first parts of an event's template are said here; with fewer, how rare it is is not, and
-without any neither is when it was noticed."""
+without any only whether it is over."""
 
 NAMES: Final[Mapping[str, str]] = {
     "spread_bps": "mean spread {} bp",
@@ -68,9 +67,13 @@ def headline(  # noqa: PLR0913 - what there is to say, and how much of it
 
 def _rarest(shown: Sequence[EventRecord], most_parts: int) -> Iterator[str]:
     for event in shown[:1]:
-        when = "open" if event.status == "open" else f"at {utc_clock(event.noticed_at)}"
-        rare = f"{how_rare(event)}, " if most_parts >= MOST_PARTS else ""
-        yield what_happened(event, most_parts) + (f" ({rare}{when})" if most_parts else "")
+        said = what_happened(event, most_parts)
+        if most_parts:
+            rare = f"{how_rare(event)}, " if most_parts >= MOST_PARTS else ""
+            said = f"{said} ({rare}{during(event)})"
+        elif event.status != "open":
+            said = f"{said} (over)"
+        yield said
 
 
 def _far_numbers(

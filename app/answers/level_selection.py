@@ -23,7 +23,8 @@ def near_levels(
     """Return the levels of each side, bids first: newly tested ones, then the nearest to the mid.
 
     Unless `has_far`, only levels that were the best price in the last 5 min, and older ones of the
-    last 10 min between the prices of those.
+    last 10 min between the prices of those; no bid above the mid, and no ask below it, that was
+    not the best price in the last minute: the market has left these behind.
     """
     found = list(levels)
     recent = [level.price for level in found if as_of_ms - level.last_seen <= RECENT_MS]
@@ -31,6 +32,8 @@ def near_levels(
 
     def is_near(level: LevelRecord) -> bool:
         unseen_ms = as_of_ms - level.last_seen
+        if unseen_ms > NEWLY_TESTED_MS and _is_behind(level, mid):
+            return False
         return unseen_ms <= RECENT_MS or (unseen_ms <= OLDEST_MS and low <= level.price <= high)
 
     def place(level: LevelRecord) -> tuple[bool, float, float]:
@@ -43,3 +46,10 @@ def near_levels(
         for side in SIDE_NAMES
         for level in [level for level in ranked if level.side == side][:most_a_side]
     ]
+
+
+def _is_behind(level: LevelRecord, mid: float | None) -> bool:
+    """Return whether a bid level is above the mid, or an ask level below it."""
+    if mid is None:
+        return False
+    return level.price > mid if level.side == SIDE_NAMES[0] else level.price < mid

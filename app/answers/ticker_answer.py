@@ -38,6 +38,7 @@ from app.answers.rejected_records import rejected_facts
 from app.answers.schema import Number, rounded, seconds_of, short
 from app.answers.session_facts import feed_facts, session_facts
 from app.answers.ticker_facts import (
+    StandingFacts,
     behavior_state,
     failure_facts,
     level_facts,
@@ -139,7 +140,7 @@ def build_brief(
     return answer.model_copy(
         update={
             "metrics": Metrics.model_validate(metrics),
-            "standing": None,
+            "standing": _move_alone(answer.standing),
             "warming_metrics": [],
             "ranks": {},
             "other_events": {},
@@ -147,6 +148,13 @@ def build_brief(
             **left_out,
         }
     )
+
+
+def _move_alone(standing: StandingFacts | None) -> StandingFacts | None:
+    """Return how far the mid moved, without the standing spread, which the two prices tell."""
+    if standing is None or standing.mid_moved_bps is None:
+        return None
+    return StandingFacts(mid_moved_bps=standing.mid_moved_bps)
 
 
 def _on(behaviors: Mapping[str, str]) -> dict[str, str]:

@@ -16,6 +16,7 @@ from app.analysis.return_periods import (
     Noticed,
     ObservedTime,
     PastEvents,
+    RecentEvents,
     unpack_past_events,
 )
 from app.storage.tick.codec import encode_bar, encode_state, published_event
@@ -157,6 +158,24 @@ def test_an_event_that_still_lives_counts_with_its_peak() -> None:
     assert event.return_minutes == pytest.approx(decayed(120) / (2 ** (-60 / 180) + 0.5))
 
 
+def test_events_of_one_second_count_what_became_of_the_earlier_ones_meanwhile() -> None:
+    events, second = observing(), 1 / 60
+    lasting = opened(events, 60, 5.0)
+
+    first = opened(events, 120 - second / 2, 6.0)
+    alike = opened(events, 120 - second / 3, 6.0)
+    events.update(lasting, START_MS + 120.0 * MINUTE_MS, 9.0, {"n": 9.0})
+    after = opened(events, 120 - second / 4, 6.0)
+    next_second = opened(events, 120 + second / 2, 6.0)
+
+    assert {first.noticed_at, alike.noticed_at} == {after.noticed_at}
+    assert (first.at_least, alike.at_least) == (True, True)
+    hour = 2 ** (-60 / 180)
+    assert after.return_minutes == pytest.approx(decayed(120) / (hour + 0.5))
+    # Three of the second before are equal: half each.
+    assert next_second.return_minutes == pytest.approx(decayed(120) / (hour + 1.5 + 0.5), rel=1e-3)
+
+
 def test_time_in_which_a_ticker_slept_was_not_observed() -> None:
     observed = ObservedTime()
     observed.begin(0.0 + START_MS)
@@ -187,7 +206,7 @@ def test_a_type_of_many_events_keeps_few_numbers_and_its_rare_ones_exactly() -> 
     for rank in (3, 10, 20, 40, 300, 1000, 5000):
         statistic = ordered[rank] * 1.0001
         k = sum(2 ** ((since - at) / HALF_LIFE_MS) for since, peak in peaks if peak > statistic)
-        found = past.count_greater(Noticed(at, statistic), at, [])
+        found = past.count_greater(statistic, at, RecentEvents(at, at, [], past))
         assert found == pytest.approx(k, rel=1e-9 if rank < 10 else 0.1)
 
 

@@ -218,11 +218,6 @@ def thrice(at: float, price: float) -> list[tuple[float, float]]:
             [(10.20, 10.20, 3), (10.21, 10.21, 3)],
             id="the first is silent",
         ),
-        pytest.param(
-            [*thrice(11, 10.20), *thrice(12, 10.22), *thrice(13, 10.21)],
-            [(10.20, 10.21, 6), (10.22, 10.22, 3)],
-            id="between two",
-        ),
     ],
 )
 def test_hidden_prints_at_adjacent_prices_are_one_event_once_each_has_three(
@@ -233,6 +228,17 @@ def test_hidden_prints_at_adjacent_prices_are_one_event_once_each_has_three(
     assert shown == [pytest.approx(one) for one in ranges]
     silent = [max(at for at, price in places if low <= price <= high) for low, high, _ in ranges]
     assert [e["closed_at"] for e in found] == [second(at + 10) for at in silent]
+
+
+def test_prints_between_two_events_of_hidden_prints_make_one_of_them(analyse: Analyse) -> None:
+    places = [*thrice(11, 10.20), *thrice(12, 10.22), *thrice(13, 10.21), (14, 10.22)]
+
+    both = all_of(analyse(hidden_at(*places)), "hidden_print", second(58))
+
+    told = [(e["price_low"], e["price_high"], e["evidence"]["prints"]) for e in both]
+    assert told == [pytest.approx((10.20, 10.22, 10)), pytest.approx((10.22, 10.22, 3))]
+    ends = [(e["closed_at"], e["close_reason"]) for e in both]
+    assert ends == [(second(24), "silence"), (second(13.5), "merged")]
 
 
 # Icebergs -----------------------------------------------------------------------------------------

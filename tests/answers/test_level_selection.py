@@ -46,6 +46,13 @@ def test_an_older_level_between_recent_prices_is_shown() -> None:
     assert prices(levels) == [585.4, 585.0, 585.45]
 
 
+def test_what_the_market_has_left_behind_is_shown_for_a_minute_only() -> None:
+    bids = [level(586.0, 59), level(586.2, 61), level(585.2, 61)]
+    asks = [level(585.1, 59, "ask"), level(585.0, 61, "ask"), level(586.5, 61, "ask")]
+
+    assert prices([*bids, *asks]) == [586.0, 585.2, 585.1, 586.5]
+
+
 @given(
     st.lists(
         st.tuples(st.integers(58_000, 59_000), st.floats(0, 899), st.sampled_from(["bid", "ask"])),

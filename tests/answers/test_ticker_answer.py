@@ -438,12 +438,38 @@ def test_the_first_line_tells_the_rarest_event_and_the_farthest_numbers() -> Non
     assert usual.headline == "nothing far from usual"
 
 
-def test_the_first_line_says_when_a_past_event_was_noticed() -> None:
-    past = event(return_minutes=95.0, evidence={"level_shares": 937.0}, status="closed")
+def test_the_first_line_says_from_when_to_when_a_past_event_lasted() -> None:
+    ended = NOW - 20_000
+    past = event(return_minutes=95.0, status="closed", closed_at=ended, close_reason="broke")
 
     said = build_answer(snapshot(metrics=NUMBERS, events=(past,))).headline
 
-    assert f"(once in 95 min, at {utc_clock(past.noticed_at)})" in said
+    lasted = f"{utc_clock(past.noticed_at)} to {utc_clock(ended)}"
+    assert f"(once in 95 min, {lasted})" in said
+
+
+def test_an_event_that_ended_within_its_second_is_told_in_the_order_of_time() -> None:
+    ended = NOW - 30_400
+    past = event(return_minutes=95.0, status="closed", closed_at=ended, close_reason="broke")
+
+    answer = build_answer(snapshot(metrics=NUMBERS, events=(past,)))
+
+    assert f"(once in 95 min, until {utc_clock(ended)})" in answer.headline
+    [shown] = answer.events
+    assert shown.words.endswith(
+        f"price broke {utc_clock(ended)}, noticed {utc_clock(past.noticed_at)}"
+    )
+
+
+def test_the_first_line_and_the_event_say_the_same_time_of_a_point() -> None:
+    past = event(type="sweep", side="ask", opened_at=NOW - 30_900, return_minutes=95.0)
+
+    answer = build_answer(snapshot(metrics=NUMBERS, events=(past,)))
+
+    at = f"at {utc_clock(past.opened_at)}"
+    [shown] = answer.events
+    assert f"{at})" in answer.headline
+    assert shown.words.endswith(at)
 
 
 def test_nothing_is_said_of_events_that_were_not_asked_for() -> None:

@@ -727,8 +727,12 @@ def _add_hidden(  # noqa: PLR0913, PLR0917 - a print, and all that it may change
     if len(cluster.prints) == 3 and tick is not None:
         others = [c for c in living if c is not cluster and c.reaches(one.price, tick)]
         if others:
-            living.remove(cluster)
-            others[0].prints.extend(cluster.prints)
+            for joined in (cluster, *others[1:]):
+                living.remove(joined)
+                others[0].prints.extend(joined.prints)
+                event = lives.living((side, joined.price), one.stamp)
+                if event is not None:
+                    event.close(one.stamp, "merged")
             others[0].prints.sort(key=attrgetter("position"))
             cluster = others[0]
     if len(cluster.prints) >= 3 and cluster.size >= cluster.floor:

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 
-from tests.reference.lives import Happening, Lives, Shown
+from tests.reference.lives import GO_ON_MS, Happening, Lives, Shown
 from tests.reference.past import Past, ceil_second
 
 RANKED = (
@@ -117,11 +117,18 @@ def return_period(past: Past, lives: Lives, event: Happening) -> tuple[float, bo
     decayed = sum(mean_life * (_left(at - end) - _left(at - start)) for start, end in observed)
     k = 0.0
     for other in lives.events:
-        if other.noticed_at < event.noticed_at:
+        if other.noticed_at < event.noticed_at and not _was_merged(other, at):
             peak, mine = _peak_at(other, shown), np.float32(shown.statistic)
             share = 1.0 if peak > mine else 0.5 if peak == mine else 0.0
             k += share * _left(at - other.noticed_at)
     return min(decayed / (k + 0.5), minutes), k == 0
+
+
+def _was_merged(other: Happening, at: int) -> bool:
+    """Tell whether an event had gone into another one, for good, before a second."""
+    end = other.history[-1]
+    merged = end.close_reason == "merged" and end.closed_at is not None
+    return merged and ceil_second((end.closed_at or 0.0) + GO_ON_MS) < at
 
 
 def _left(age_ms: float) -> float:

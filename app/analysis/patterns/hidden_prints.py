@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from app.analysis.detector_context import DetectorContext
+from app.analysis.pattern_table import MERGED
 from app.analysis.patterns.detector import Detector
 from app.analysis.patterns.events import Evidence, Opening
 from app.analysis.records import UNSIGNED, Trade
@@ -103,7 +104,7 @@ class HiddenPrints(Detector):
         cluster.add_print(trade, sign)
         self.request_timer(context, trade.stamp + SILENCE_MS)
         if cluster.prints == MIN_PRINTS:
-            cluster = self._merged(context, side, cluster)
+            cluster = self._merged(context, side, cluster, trade.stamp)
         if cluster.prints >= MIN_PRINTS and cluster.volume >= cluster.floor:
             self._open_or_update(context, side, trade, cluster)
 
@@ -115,20 +116,33 @@ class HiddenPrints(Detector):
                 return cluster
         return clusters.get(price)
 
-    def _merged(self, context: DetectorContext, side: int, cluster: Cluster) -> Cluster:
-        """Add a cluster that has its third trade to the oldest at adjacent prices, if there is one.
+    def _merged(
+        self, context: DetectorContext, side: int, cluster: Cluster, stamp: float
+    ) -> Cluster:
+        """Make one of a cluster that has its third trade and of those at adjacent prices.
 
-        With fewer trades, inside trades of different orders would become one cluster.
+        The oldest of these takes all trades; events of the others close. With fewer trades, inside
+        trades of different orders would become one cluster.
         """
         tick = context.tick_size.size
         if not tick:
             return cluster
-        for other in self.clusters[side].values():
-            if other is not cluster and other.is_adjacent(cluster.price, tick):
-                del self.clusters[side][cluster.price]
-                other.absorb(cluster)
-                return other
-        return cluster
+        clusters = self.clusters[side]
+        others = [
+            other
+            for other in clusters.values()
+            if other is not cluster and other.is_adjacent(cluster.price, tick)
+        ]
+        if not others:
+            return cluster
+        oldest = others[0]
+        for other in [cluster, *others[1:]]:
+            del clusters[other.price]
+            oldest.absorb(other)
+            event = context.events.find("hidden_print", f"{SIDE_NAMES[side]}:{other.price}")
+            if event is not None:
+                context.events.schedule_close(event, stamp, MERGED)
+        return oldest
 
     def _open_or_update(
         self, context: DetectorContext, side: int, trade: Trade, cluster: Cluster

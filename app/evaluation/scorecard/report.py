@@ -43,7 +43,9 @@ Labelled real tapes, which are not part of the project. Sweeps: market orders ov
 visible prices, at least as large as the floor in the evidence of the newest sweep. Hidden prints:
 likewise clusters of three or more; precision against all of these. Icebergs:
 exchange-native ones; precision against any labelled refill in them, recall of chains of three
-or more.
+or more. These refills are inferred from an order book's messages. An exchange's own truth, orders
+with ids and a displayed quantity, is in none of these tapes: four minutes of an index future (ES)
+have 120 prints, none of them larger than what was shown before it, so nothing to score.
 """
 AGREEMENT = """## Agreement
 
