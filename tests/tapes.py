@@ -2,6 +2,7 @@
 
 import csv
 import gzip
+from functools import lru_cache
 from pathlib import Path
 
 from app.analysis.records import Quote, Trade
@@ -16,6 +17,11 @@ def _units(price: str) -> int:
 
 def records_of(tape: str, until_ms: float = float("inf")) -> list[Quote | Trade]:
     """Read a tape's records up to an instant, in stream order."""
+    return [record for record in _whole(tape) if record.stamp <= until_ms]
+
+
+@lru_cache(maxsize=2)
+def _whole(tape: str) -> tuple[Quote | Trade, ...]:
     records: list[Quote | Trade] = []
     with gzip.open(FOLDER / f"{tape}.quotes.csv.gz", "rt") as rows:
         for row in csv.DictReader(rows):
@@ -30,4 +36,4 @@ def records_of(tape: str, until_ms: float = float("inf")) -> list[Quote | Trade]
             aggressor = AGGRESSORS.get(row["aggressor"], 0)
             records.append(Trade(stamp, seq, price, size, aggressor))
     records.sort(key=lambda record: (record.stamp, record.seq))
-    return [record for record in records if record.stamp <= until_ms]
+    return tuple(records)

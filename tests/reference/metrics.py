@@ -66,11 +66,11 @@ class Window:
 def spans(past: Past, start: float, end: float, as_of: float) -> list[tuple[int, float]]:
     """Quotes with the time (ms) that each stood inside (start, end], as known at `as_of`."""
     found: list[tuple[int, float]] = []
-    stamps = past.quote_stamps
+    stamps, gaps = past.quote_stamps, past.uncovered(start, as_of)
     for index in range(max(0, past.shown_index(start)), past.shown_index(end) + 1):
         until = stamps[index + 1] if index + 1 < len(stamps) else end
         first, last = max(stamps[index], start), min(until, end)
-        stood = last - first - lost_ms(past.uncovered(start, as_of), first, last)
+        stood = last - first - lost_ms(gaps, first, last)
         if stood > 1e-9:
             found.append((index, stood))
     return found

@@ -172,11 +172,10 @@ class Past:
         index = bisect_left(self.quote_positions, position) - 1
         if index >= 0 and self.is_cut(self.quote_stamps[index], trade.stamp):
             index = -1
-        earlier = [one for one in earlier if not self.is_cut(one.stamp, trade.stamp)]
         before = self.quotes[index] if index >= 0 else None
         valid = self.valid[index] if index >= 0 else None
         mid = None if valid is None else mid_of(self.quotes[valid])
-        taker = trade.aggressor or self._inferred(trade.price, mid, earlier)
+        taker = trade.aggressor or self._inferred(trade, mid, earlier)
         inside = (
             before is not None
             and before.bid_size > 0
@@ -188,13 +187,14 @@ class Past:
             trade.stamp, trade.price, trade.size, position, index, before, mid, taker, given, inside
         )
 
-    @staticmethod
-    def _inferred(price: int, mid: float | None, earlier: list[Print]) -> int:
-        if mid is not None and price != mid:
-            return 1 if price > mid else -1
+    def _inferred(self, trade: Trade, mid: float | None, earlier: list[Print]) -> int:
+        if mid is not None and trade.price != mid:
+            return 1 if trade.price > mid else -1
         for other in reversed(earlier):
-            if other.price != price:
-                return 1 if price > other.price else -1
+            if self.is_cut(other.stamp, trade.stamp):
+                return 0  # nothing is compared across a gap
+            if other.price != trade.price:
+                return 1 if trade.price > other.price else -1
         return 0
 
     @cached_property

@@ -37,10 +37,9 @@ ONE_TICK_SAMPLES = 20
 ROUNDING = 1e-9
 
 
-def weights(numbers: list[int]) -> npt.NDArray[np.float64]:
+def weights(numbers: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
     """Weights of what was sampled in seconds of these numbers, the newest weighing 1."""
-    column = np.array(numbers, np.float64)
-    weighed: npt.NDArray[np.float64] = np.exp2((column - column[-1]) / HALF_LIFE)
+    weighed: npt.NDArray[np.float64] = np.exp2((numbers - numbers[-1]) / HALF_LIFE)
     return weighed
 
 
@@ -67,6 +66,8 @@ class Scale:
     winners: list[float] = field(default_factory=list)  # each sample's bin's value after it
     votes: dict[int, tuple[float, int]] = field(default_factory=dict)
     half_lives: list[HalfLife] = field(default_factory=lambda: [HalfLife(0, 0, {}, 0)])
+    held: dict[int, int] = field(default_factory=dict)
+    held_count: int = -1  # of how many samples these are the weights
 
     def sample(self, at: float, value: float, second: int) -> None:
         """Take one sample in a second, given by its number among those in which samples came."""
@@ -101,17 +102,18 @@ class Scale:
         return self.half_lives[place - 1]
 
     def _held(self, count: int) -> dict[int, int]:
-        """Return the weights by bin after the first `count` samples."""
+        """Return the weights by bin after the first `count` samples.
+
+        They go on from those of the last question, where that was of fewer samples.
+        """
         half_life = self._half_life_of(count)
-        held = dict(half_life.held)
-        if count > half_life.first:
-            bins = np.frombuffer(self.bins, np.int64, count)[half_life.first :]
-            weighed = np.frombuffer(self.weighed, np.int64, count)[half_life.first :]
-            found, places = np.unique(bins, return_inverse=True)
-            sums = np.bincount(places, weighed).tolist()
-            for bin_, weight in zip(found.tolist(), sums, strict=True):
-                held[bin_] = held.get(bin_, 0) + int(weight)
-        return held
+        if not half_life.first < self.held_count <= count:
+            self.held, self.held_count = dict(half_life.held), half_life.first
+        for place in range(self.held_count, count):
+            bin_ = self.bins[place]
+            self.held[bin_] = self.held.get(bin_, 0) + self.weighed[place]
+        self.held_count = count
+        return self.held
 
     def _halve(self, half_life: int) -> None:
         """Halve what is held once a half-life that passed, and drop bins without weight."""
@@ -309,11 +311,15 @@ class Scales:
         count = bisect_left(self._one_tick_times, at)
         if count < ONE_TICK_SAMPLES:
             return 0.0
-        weight = weights(self._numbers(self._one_tick_times[:count]))
+        weight = weights(self._one_tick_numbers[:count])
         return float((weight * self._one_tick_column[:count]).sum() / weight.sum())
 
-    def _numbers(self, times: list[int]) -> list[int]:
-        return [self.by_time[at].number for at in times]
+    def _numbers(self, times: list[int]) -> npt.NDArray[np.float64]:
+        return np.array([self.by_time[at].number for at in times], np.float64)
+
+    @cached_property
+    def _one_tick_numbers(self) -> npt.NDArray[np.float64]:
+        return self._numbers(self._one_tick_times)
 
     @cached_property
     def _one_tick_times(self) -> list[int]:
@@ -344,7 +350,7 @@ class Scales:
         count = bisect_left(self._impact_times, at)
         if count < IMPACT_SAMPLES:
             return None
-        weight = weights(self._numbers(self._impact_times[:count]))
+        weight = weights(self._impact_numbers[:count])
         flow, move = self._impact_columns[0][:count], self._impact_columns[1][:count]
         squares = float((weight * flow * flow).sum())
         return float((weight * flow * move).sum()) / squares if squares > 0 else None
@@ -352,6 +358,10 @@ class Scales:
     @cached_property
     def _impact_times(self) -> list[int]:
         return [at for at, _, _ in self.impact]
+
+    @cached_property
+    def _impact_numbers(self) -> npt.NDArray[np.float64]:
+        return self._numbers(self._impact_times)
 
     @cached_property
     def _impact_columns(self) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
@@ -362,7 +372,7 @@ class Scales:
         count = bisect_left(self._drift_times, at)
         if count < DRIFT_SAMPLES:
             return None
-        weight = weights(self._numbers(self._drift_times[:count]))
+        weight = weights(self._drift_numbers[:count])
         return float((weight * self._drift_squares[:count]).sum() / weight.sum())
 
     def knows_drift(self, at: int) -> bool:
@@ -372,6 +382,10 @@ class Scales:
     @cached_property
     def _drift_times(self) -> list[int]:
         return [at for at, _ in self.drift]
+
+    @cached_property
+    def _drift_numbers(self) -> npt.NDArray[np.float64]:
+        return self._numbers(self._drift_times)
 
     @cached_property
     def _drift_squares(self) -> npt.NDArray[np.float64]:
