@@ -1,11 +1,8 @@
 """What tests share: a private Redis, and the project's processes run against it."""
 
-import os
-import signal
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import suppress
 from pathlib import Path
 
 import hypothesis
@@ -17,7 +14,15 @@ import app.storage.tick_store  # noqa: F401 - what is compiled, before pytest lo
 from app.answers.reader import Reader
 from app.core.settings import Settings
 from tests.key_writer import KeyWriter
-from tests.processes import BOUND_SECONDS, ROOT, Environment, Running, Start, free_port
+from tests.processes import (
+    BOUND_SECONDS,
+    ROOT,
+    Environment,
+    Start,
+    environment_for,
+    free_port,
+    starting,
+)
 from tests.timing import AssertWithin, watched_machine
 
 # Examples take as long as a busy machine lets them: what is promised is measured elsewhere.
@@ -81,43 +86,27 @@ def own_server() -> Iterator[ValkeyServer]:
 @pytest.fixture
 def environment(redis_server: ValkeyServer) -> Environment:
     """Give the environment of a process that is to use the private Redis, and no other setting."""
-    ours = ("REDIS_", "ORDERFLOW_", "FLOWER_", "HONCHO_", "PROCESSOR_", "LOG_LEVEL")
-    inherited = {name: text for name, text in os.environ.items() if not name.startswith(ours)}
-    # All tests of the system run in either mode: `ORDERFLOW_FAST_PATH=0 pytest tests/system`.
-    inherited["ORDERFLOW_FAST_PATH"] = os.environ.get("ORDERFLOW_FAST_PATH", "1")
-    return {
-        **inherited,
-        "REDIS_HOST": "127.0.0.1",
-        "REDIS_PORT": str(redis_server.port),
-        "PYTHONPATH": str(ROOT),
-        "PYTHONUNBUFFERED": "1",
-    }
+    return environment_for(redis_server.port)
 
 
 @pytest.fixture
 def start(environment: Environment, tmp_path: Path) -> Iterator[Start]:
     """Give a way to start processes of the project; what is left of them is killed."""
-    running: list[Running] = []
+    with starting(environment, tmp_path) as start_one:
+        yield start_one
 
-    def start_one(*command: str, folder: Path = ROOT, **settings: str) -> Running:
-        log = tmp_path / f"process-{len(running)}.log"
-        with log.open("wb") as output:
-            process = subprocess.Popen(
-                [sys.executable, "-m", *command],
-                cwd=folder,
-                env=environment | settings,
-                stdout=output,
-                stderr=subprocess.STDOUT,
-                process_group=0,
-            )
-        running.append(Running(process, log))
-        return running[-1]
 
-    yield start_one
-    for one in running:
-        with suppress(ProcessLookupError):
-            os.killpg(one.pid, signal.SIGKILL)
-        one.process.wait()
+@pytest.fixture(scope="module")
+def start_shared(
+    redis_server: ValkeyServer, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Start]:
+    """Give a way to start processes that serve all tests of a module.
+
+    For tests that leave a process as they found it: to start one takes longer than most of them.
+    """
+    environment = environment_for(redis_server.port)
+    with starting(environment, tmp_path_factory.mktemp("shared")) as start_one:
+        yield start_one
 
 
 @pytest.fixture

@@ -1,10 +1,13 @@
 """Processes that tests start, and waits for what they do."""
 
+import os
 import signal
 import socket
 import subprocess
+import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -70,3 +73,46 @@ class Running:
 
 
 Start = Callable[..., Running]
+
+
+def environment_for(redis_port: int) -> Environment:
+    """Return the environment of a process that is to use a Redis, and no other setting."""
+    ours = ("REDIS_", "ORDERFLOW_", "FLOWER_", "HONCHO_", "PROCESSOR_", "LOG_LEVEL")
+    inherited = {name: text for name, text in os.environ.items() if not name.startswith(ours)}
+    # All tests of the system run in either mode: `ORDERFLOW_FAST_PATH=0 pytest tests/system`.
+    inherited["ORDERFLOW_FAST_PATH"] = os.environ.get("ORDERFLOW_FAST_PATH", "1")
+    return {
+        **inherited,
+        "REDIS_HOST": "127.0.0.1",
+        "REDIS_PORT": str(redis_port),
+        "PYTHONPATH": str(ROOT),
+        "PYTHONUNBUFFERED": "1",
+    }
+
+
+@contextmanager
+def starting(environment: Environment, logs: Path) -> Iterator[Start]:
+    """Give a way to start processes that log into a folder; what is left of them is killed."""
+    running: list[Running] = []
+
+    def start_one(*command: str, folder: Path = ROOT, **settings: str) -> Running:
+        log = logs / f"process-{len(running)}.log"
+        with log.open("wb") as output:
+            process = subprocess.Popen(
+                [sys.executable, "-m", *command],
+                cwd=folder,
+                env=environment | settings,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                process_group=0,
+            )
+        running.append(Running(process, log))
+        return running[-1]
+
+    try:
+        yield start_one
+    finally:
+        for one in running:
+            with suppress(ProcessLookupError):
+                os.killpg(one.pid, signal.SIGKILL)
+            one.process.wait()

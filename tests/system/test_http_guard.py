@@ -24,6 +24,7 @@ from tests.processes import (
     http_post,
     wait_until,
 )
+from tests.system.serving import Served
 
 pytestmark = pytest.mark.system
 
@@ -47,6 +48,12 @@ def serve(start: Start) -> Serve:
         return address
 
     return begin
+
+
+@pytest.fixture(scope="module")
+def plain(start_shared: Start) -> str:
+    """Give the address of a server as it is without settings."""
+    return Served(start_shared).address
 
 
 def answers(running: Running, address: str) -> bool:
@@ -151,8 +158,8 @@ def test_a_client_with_a_token_of_the_file_is_answered(
     assert post(address).status_code == 401
 
 
-def test_on_loopback_a_token_is_asked_for_by_setting_only(serve: Serve) -> None:
-    assert post(serve()).status_code != 401
+def test_on_loopback_a_token_is_asked_for_by_setting_only(plain: str) -> None:
+    assert post(plain).status_code != 401
 
 
 PATHS = ("/mcp", "/health", "/ready", "/metrics")
@@ -176,12 +183,11 @@ def test_other_names_and_pages_are_refused_at_every_address(serve: Serve, host: 
     assert post(address, **origin).status_code not in {401, 403, 421}
 
 
-def test_a_body_that_is_too_large_is_refused_declared_or_not(serve: Serve) -> None:
-    address = serve()
+def test_a_body_that_is_too_large_is_refused_declared_or_not(plain: str) -> None:
     body = json.dumps(LIST | {"params": {"x": "y" * 300_000}}).encode()
 
-    declared = http_post(f"{address}/mcp", content=body, headers=HEADERS)
-    in_pieces = http_post(f"{address}/mcp", content=iter([body[:9], body[9:]]), headers=HEADERS)
+    declared = http_post(f"{plain}/mcp", content=body, headers=HEADERS)
+    in_pieces = http_post(f"{plain}/mcp", content=iter([body[:9], body[9:]]), headers=HEADERS)
 
     assert (declared.status_code, in_pieces.status_code) == (413, 413)
 
@@ -220,8 +226,8 @@ def until_ended(wire: socket.socket) -> bytes:
     return found
 
 
-def test_who_dawdles_is_cut_off(serve: Serve) -> None:
-    port = int(serve().rpartition(":")[2])
+def test_who_dawdles_is_cut_off(plain: str) -> None:
+    port = int(plain.rpartition(":")[2])
     began = time.monotonic()
     wires = [socket.create_connection(("127.0.0.1", port), timeout=BOUND_SECONDS) for _ in DAWDLERS]
     for wire, sent in zip(wires, DAWDLERS, strict=True):
@@ -233,8 +239,8 @@ def test_who_dawdles_is_cut_off(serve: Serve) -> None:
     assert time.monotonic() - began > 4
 
 
-def test_a_stream_that_began_lasts_as_long_as_its_client_listens(serve: Serve) -> None:
-    address = f"{serve()}/mcp"
+def test_a_stream_that_began_lasts_as_long_as_its_client_listens(plain: str) -> None:
+    address = f"{plain}/mcp"
     hello = {
         "protocolVersion": "2025-06-18",
         "capabilities": {},
@@ -254,8 +260,8 @@ def test_a_stream_that_began_lasts_as_long_as_its_client_listens(serve: Serve) -
             assert time.monotonic() - began > 6
 
 
-def test_a_head_without_end_is_cut_off_before_it_is_all_sent(serve: Serve) -> None:
-    port = int(serve().rpartition(":")[2])
+def test_a_head_without_end_is_cut_off_before_it_is_all_sent(plain: str) -> None:
+    port = int(plain.rpartition(":")[2])
     head = b"GET /health HTTP/1.1\r\nHost: localhost\r\nX: "
 
     with socket.create_connection(("127.0.0.1", port)) as wire, pytest.raises(OSError):  # noqa: PT011, PT012

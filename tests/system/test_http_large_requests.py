@@ -39,9 +39,9 @@ REQUESTS: dict[str, tuple[str, dict[str, Any]]] = {
 }
 
 
-@pytest.fixture
-def served(start: Start) -> Served:
-    return Served(start)
+@pytest.fixture(scope="module")
+def served(start_shared: Start) -> Served:
+    return Served(start_shared)
 
 
 def test_any_request_with_too_much_in_it_is_refused(served: Served) -> None:

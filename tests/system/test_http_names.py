@@ -30,9 +30,9 @@ REFUSED = (
 )
 
 
-@pytest.fixture
-def served(start: Start) -> Served:
-    return Served(start, ORDERFLOW_MCP_ALLOWED_HOSTS="Flow.Example")
+@pytest.fixture(scope="module")
+def served(start_shared: Start) -> Served:
+    return Served(start_shared, ORDERFLOW_MCP_ALLOWED_HOSTS="Flow.Example")
 
 
 def asked(served: Served, *lines: bytes) -> int:
@@ -88,7 +88,8 @@ FLOODS = {
 }
 
 
-def test_refused_headers_are_logged_once_a_minute_cut_and_escaped(served: Served) -> None:
+def test_refused_headers_are_logged_once_a_minute_cut_and_escaped(start: Start) -> None:
+    served = Served(start)
     for _ in range(20):
         for lines in FLOODS.values():
             served.raw(HEAD + lines + b"\r\n\r\n")

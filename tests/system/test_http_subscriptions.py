@@ -50,9 +50,9 @@ MODERN = HEADERS | {"mcp-protocol-version": "2026-07-28", "mcp-method": LISTEN}
 TICKERS = [f"T{number:03}{'/' * 28}" for number in range(MAX_A_SESSION // 2)]
 
 
-@pytest.fixture
-def served(start: Start) -> Served:
-    return Served(start, ORDERFLOW_MCP_REQUESTS_PER_MINUTE="100000")
+@pytest.fixture(scope="module")
+def served(start_shared: Start) -> Served:
+    return Served(start_shared, ORDERFLOW_MCP_REQUESTS_PER_MINUTE="100000")
 
 
 class Session:

