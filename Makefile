@@ -3,6 +3,8 @@ PYTHON ?= python3
 BIN := .venv/bin
 STAMP := .venv/installed
 COMPILED := .venv/compiled
+# Where it is set, each process, and there are hundreds in the tests, compiles all that it imports.
+export PYTHONDONTWRITEBYTECODE :=
 
 .PHONY: install run test check audit format scorecard faults soak fuzz bench
 
