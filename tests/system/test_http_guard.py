@@ -155,7 +155,7 @@ def test_on_loopback_a_token_is_asked_for_by_setting_only(serve: Serve) -> None:
     assert post(serve()).status_code != 401
 
 
-PATHS = ("/mcp", "/health", "/ready", "/metrics")
+PATHS = ("/mcp", "/health", "/ready", "/metrics", "/", "/desk", "/desk/now")
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", ANYWHERE])
