@@ -1,7 +1,7 @@
 // Price over time: bid and ask as a band, the mid, trades as bubbles, and what belongs to the session.
 
-import { isKnown } from "./format.js";
-import { priceAxis, priceTag, referenceLine } from "./axis.js";
+import { clock, isKnown } from "./format.js";
+import { onPaper, priceAxis, priceTag, referenceLine } from "./axis.js";
 import { faded } from "./palette.js";
 import { bounds, linear, quantile, robustBounds } from "./scale.js";
 
@@ -38,6 +38,13 @@ export function drawPrices(frame, model, area, y) {
   drawReferences(frame, model, area, y);
   const mid = model.rows.at(-1)?.mid;
   if (isKnown(mid)) priceTag(frame, area, y, mid, model.decimals);
+  if (model.printsFrom) sayMissingPrints(frame, model, area);
+}
+
+// Of a very busy ticker the oldest prints are not read.
+function sayMissingPrints(frame, { printsFrom }, area) {
+  const text = `prints before ${clock(printsFrom)} are not shown`;
+  onPaper(frame, text, area.right - 4, area.top + 8, frame.palette.faint, "right");
 }
 
 // One standard deviation around the session's VWAP, and the opening range, behind all else.
