@@ -73,3 +73,7 @@ class SimulatedTicks:
         """Let a ticker trade no more, and be active no more."""
         del self._coming[ticker]
         self.client.zrem("orderflow:tickers", ticker)
+
+    def pass_time(self, seconds: float) -> None:
+        """Let the clock go on without a tick."""
+        self._set_clock(self.as_of + ASKED_MS + seconds * 1000)

@@ -86,6 +86,9 @@ def live_ticker(reader: Reader, typed_ticker: str, since_ms: int | None = None) 
     read_from_ms = None if from_ms is None else from_ms - SESSION_MS
     found = reader.watched(typed_ticker, HISTORY_SECONDS, read_from_ms, DRAWN_SECONDS)
     snapshot = found.snapshot
+    if since_ms is not None and snapshot.as_of_ms is not None and snapshot.as_of_ms < since_ms:
+        # A clock that had run ahead was put right: what came after is not true.
+        return live_ticker(reader, typed_ticker)
     is_whole = from_ms is None or found.from_ms != read_from_ms
     told_from_ms = found.from_ms if is_whole else from_ms
     listed = _listed_events(snapshot)

@@ -315,8 +315,8 @@ class Reader:
         as_of_ms = snapshot.as_of_ms
         if as_of_ms is None:
             return WatchedTicker(snapshot, None, ())
-        most_ms = as_of_ms - most_seconds * SECOND_MS
-        from_ms = most_ms if not is_recent else max(from_ms, most_ms)
+        # Of a feed that is behind, what was read begins later than so long before its `as_of`.
+        from_ms = max(from_ms, as_of_ms - most_seconds * SECOND_MS)
         seconds = (as_of_ms - from_ms) // SECOND_MS
         return WatchedTicker(
             snapshot,

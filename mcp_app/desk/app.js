@@ -2,31 +2,31 @@
 
 import { Board } from "./board.js";
 import { Chart } from "./chart.js";
+import { followCursor } from "./chart_cursor.js";
+import { renewConnection, showConnection, showFreshness } from "./connection_state.js";
 import { byId, mark, say } from "./dom.js";
 import { EventsList } from "./events_list.js";
-import { age } from "./format.js";
 import { listenToKeys, listKeys } from "./keys.js";
 import { showLevels } from "./levels_table.js";
 import { AnswersPanel, closeOnOutsidePress, openPanel, renewHealth, showEvidence, togglePanel } from "./panels.js";
 import { getJson, Poller } from "./polling.js";
 import { choose, chooseNext, dress, preference } from "./preferences.js";
-import { describeChart, nearestRow, readoutAt, showReadout, showTable } from "./readout.js";
-import { heard, secondsSince, serverNow } from "./server_clock.js";
+import { describeChart, readoutAt, showReadout, showTable } from "./readout.js";
+import { heard, serverNow } from "./server_clock.js";
 import { clearHead, showAges, showHead } from "./ticker_head.js";
 import { TickerData } from "./ticker_data.js";
 
-// Older than so many intervals the data is said to be old.
-const FRESH_INTERVALS = 3, HEALTH_MS = 5000, TWIN_MS = 5000;
-const page = { data: null, intervalSeconds: 1, lostAt: null, lostWhy: null, boardAsOf: null, twinAt: -Infinity };
+const HEALTH_MS = 5000, TWIN_MS = 5000;
+const page = { data: null, intervalSeconds: 1, boardAsOf: null, twinAt: -Infinity };
 
 dress();
 const answers = new AnswersPanel();
-const chart = new Chart(byId("canvas"), ({ event, answer }) => (event ? showEvidence(event.id) : answers.open(answer.id)));
+const chart = new Chart(byId("canvas"), openHit);
 const board = new Board({ list: byId("tickers"), search: byId("search"), note: byId("board-note") }, chooseTicker);
 const events = new EventsList(byId("events"), { pressed: showEvidence, pointed: pointAtEvent });
 const poller = new Poller(askNow, showConnection);
 
-// ── asking ──────────────────────────────────────────────────────────────
+// --- asking ---
 
 async function askNow() {
   const asked = page.data;
@@ -38,7 +38,7 @@ async function askNow() {
   if (reply.ticker && asked === page.data) takeTicker(reply.ticker);
   if (!page.data && board.firstTicker) chooseTicker(board.firstTicker, false);
   answers.renew(reply.newest_answer_at).then(drawChart);
-  showFreshness();
+  showFreshness(page.boardAsOf, page.intervalSeconds);
   return reply.poll_after_ms;
 }
 
@@ -79,7 +79,11 @@ function takeTicker(part) {
   }
 }
 
-// ── choosing ────────────────────────────────────────────────────────────
+function openHit({ event, answer }) {
+  if (event) showEvidence(event.id); else answers.open(answer.id);
+}
+
+// --- choosing ---
 
 function chooseTicker(ticker, isPressed = true) {
   page.data = new TickerData(ticker);
@@ -119,7 +123,7 @@ function chooseNeighbour(steps) {
   if (ticker && ticker !== page.data?.ticker) chooseTicker(ticker);
 }
 
-// ── showing ─────────────────────────────────────────────────────────────
+// --- showing ---
 
 function drawChart() {
   const { data } = page;
@@ -145,32 +149,10 @@ function showBanner(text) {
   say(byId("banner"), text ?? "");
 }
 
-// The connection, apart from how fresh the data is.
-function showConnection(state, why) {
-  page.lostAt = state === "lost" ? page.lostAt ?? Date.now() : null;
-  page.lostWhy = why;
-  mark(byId("connection"), "data-state", state);
-  sayConnection(state);
-}
-
-function sayConnection(state) {
-  const lost = page.lostAt === null ? "" : `no connection for ${age((Date.now() - page.lostAt) / 1000)}, trying again`;
-  const words = { connected: "connected", paused: "paused", lost };
-  say(byId("connection-text"), words[state] ?? state);
-  byId("connection").title = page.lostWhy ?? "";
-}
-
-function showFreshness() {
-  const seconds = secondsSince(page.boardAsOf);
-  const isOld = seconds === null || seconds > FRESH_INTERVALS * page.intervalSeconds + 1;
-  mark(byId("freshness"), "data-state", seconds === null ? "waiting" : isOld ? "old" : "fresh");
-  say(byId("freshness"), seconds === null ? "no data yet" : `${isOld ? "OLD DATA: " : "data "}${age(seconds)} old`);
-}
-
 function renewAges() {
   if (document.hidden) return;
-  showFreshness();
-  sayConnection(byId("connection").dataset.state);
+  showFreshness(page.boardAsOf, page.intervalSeconds);
+  renewConnection();
   if (serverNow() === null) return;
   showAges(page.data?.answer);
   board.renewAges();
@@ -185,50 +167,13 @@ function redress() {
   board.drawSparks(chart.palette.ink);
 }
 
-// ── the chart's readout ─────────────────────────────────────────────────
-
-function pointAt(at) {
-  chart.cursorAt = at === null || !chart.model ? null : nearestRow(chart.model.rows, at)?.at ?? null;
-  chart.draw();
-  showReadout(chart.cursorAt === null ? "" : readoutAt(chart.model, chart.cursorAt));
-}
-
-function pointerOnChart({ offsetX, offsetY }) {
-  pointAt(chart.timeAt(offsetX));
-  const hit = chart.hitAt(offsetX, offsetY);
-  byId("canvas").style.cursor = hit ? "pointer" : "";
-  showTip(hit, offsetX, offsetY);
-}
-
-function showTip(hit, left, top) {
-  const tip = byId("tip");
-  tip.hidden = !hit;
-  if (!hit) return;
-  say(tip, hit.event ? hit.event.words : `answer ${hit.answer.id}: ${hit.answer.title ?? ""}`);
-  const { clientWidth: width } = byId("chart");
-  tip.style.left = `${Math.max(0, Math.min(left + 8, width - tip.offsetWidth))}px`;
-  tip.style.top = `${top + 14}px`;
-}
-
-function stepOnChart(press) {
-  const { model } = chart;
-  if (!model || !["ArrowLeft", "ArrowRight", "Home", "End", "Escape"].includes(press.key)) return;
-  press.preventDefault();
-  if (press.key === "Escape") return pointAt(null);
-  const { rows } = model;
-  const steps = { ArrowLeft: -1, ArrowRight: 1 }[press.key] * (press.shiftKey ? 10 : 1);
-  const from = chart.cursorAt === null ? rows.length : rows.findIndex(({ at }) => at === chart.cursorAt);
-  const place = { Home: 0, End: rows.length - 1 }[press.key] ?? from + steps;
-  pointAt(rows[Math.max(0, Math.min(rows.length - 1, place))]?.at ?? null);
-}
-
-// ── keys and buttons ────────────────────────────────────────────────────
+// --- keys and buttons ---
 
 const actions = {
   "/": { says: "find a ticker; Enter takes the first one", run: () => { showView("board"); byId("search").focus(); } },
   j: { says: "next ticker", run: () => chooseNeighbour(1) },
   k: { says: "ticker before", run: () => chooseNeighbour(-1) },
-  g: { says: "to the list of tickers; arrow keys, Enter", run: () => { showView("board"); document.querySelector("#tickers [tabindex='0']")?.focus(); } },
+  g: { says: "to the list of tickers; arrow keys, Enter", run: () => { showView("board"); board.focus(); } },
   e: { says: "to the events; arrow keys, Enter: evidence", run: () => { showView("side"); events.focus(); } },
   x: { says: "to the chart; arrow keys: moment, Esc: none", run: () => { showView("ticker"); byId("chart").focus(); } },
   s: { says: "span of the chart: 2, 5, 15 minutes", run: () => { chooseNext("span"); showSpan(); } },
@@ -236,7 +181,10 @@ const actions = {
   h: { says: "health", run: () => togglePanel("health"), inPanels: true },
   p: { says: "pause, go on", run: togglePause },
   t: { says: "theme: as the system, light, dark", run: () => { chooseNext("theme"); redress(); }, inPanels: true },
-  c: { says: "colours of bid and ask: blue and orange, green and red, red and green", run: () => { chooseNext("sides"); redress(); }, inPanels: true },
+  c: {
+    says: "colours of bid and ask: blue and orange, green and red, red and green",
+    run: () => { chooseNext("sides"); redress(); }, inPanels: true,
+  },
   "?": { says: "keys and marks", run: () => togglePanel("keys"), inPanels: true },
 };
 
@@ -253,7 +201,8 @@ function showSpan() {
 }
 
 async function askHealth() {
-  if (!document.hidden && !poller.isPaused) await renewHealth().catch((fault) => say(byId("health-line"), `health: ${fault.message}`));
+  const isLookedAt = !document.hidden && !poller.isPaused;
+  if (isLookedAt) await renewHealth().catch((fault) => say(byId("health-line"), `health: ${fault.message}`));
   setTimeout(askHealth, HEALTH_MS);
 }
 
@@ -268,9 +217,7 @@ function wire() {
   for (const button of document.querySelectorAll("#spans button")) {
     button.addEventListener("click", () => { choose("span", button.dataset.span); showSpan(); });
   }
-  byId("canvas").addEventListener("pointermove", pointerOnChart);
-  byId("canvas").addEventListener("pointerleave", () => { pointAt(null); showTip(null); });
-  byId("chart").addEventListener("keydown", stepOnChart);
+  followCursor(chart);
   byId("tickers").addEventListener("filtered", () => board.drawSparks(chart.palette.ink));
   byId("table").addEventListener("toggle", () => chart.model && showTable(chart.model));
   byId("keys-on").checked = preference("keys") === "on";

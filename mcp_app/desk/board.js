@@ -34,6 +34,8 @@ export class Board {
   }
 
   get sparksEnd() { return this.#sparks.end; }
+  focus() { this.#shown().find(({ tabIndex }) => tabIndex === 0)?.focus(); }
+
   get firstTicker() { return this.#order[0] ?? null; }
 
   take(board, sparks, sparkColour) {
@@ -115,14 +117,12 @@ export class Board {
   }
 
   #make(ticker) {
-    const row = {
-      price: make("span", { class: "price" }), spark: make("canvas", { class: "spark", "aria-hidden": "true" }),
-      moved: make("span", { class: "moved" }), why: make("span", { class: "why" }),
-      flags: make("span", { class: "flags" }), spread: make("span", { class: "spread" }), age: make("span", { class: "age" }),
-    };
+    const row = { spark: make("canvas", { class: "spark", "aria-hidden": "true" }) };
+    for (const name of ["price", "moved", "why", "flags", "spread", "age"]) row[name] = make("span", { class: name });
+    const second = make("span", { class: "second" }, row.flags, row.spread, row.age);
     row.item = make(
       "li", { role: "option", tabIndex: -1, data: { ticker }, "aria-selected": String(ticker === this.#chosen) },
-      make("span", { class: "name" }, ticker), row.price, row.spark, row.moved, make("span", { class: "second" }, row.flags, row.spread, row.age), row.why,
+      make("span", { class: "name" }, ticker), row.price, row.spark, row.moved, second, row.why,
     );
     this.#rows.set(ticker, row);
     return row;

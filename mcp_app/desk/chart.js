@@ -140,7 +140,8 @@ function drawAnswers({ context, palette, x }, answers, area) {
     context.lineTo(left, at + 6);
     context.lineTo(left + 2, at + 3);
     context.fill();
-    hits.push({ answer, left: left - HIT_PIXELS / 2, right: left + HIT_PIXELS / 2, top: area.top, bottom: area.bottom });
+    const { top, bottom } = area;
+    hits.push({ answer, left: left - HIT_PIXELS / 2, right: left + HIT_PIXELS / 2, top, bottom });
   }
   return hits;
 }

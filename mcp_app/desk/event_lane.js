@@ -8,7 +8,7 @@ export const ROW_PIXELS = 13, ROWS = 4;
 const MARK = 4;
 
 // Full for the bid, hollow for the ask, a diamond for events of no side: colour is not needed.
-export function drawMark({ context, palette }, side, x, y) {
+function drawMark({ context, palette }, side, x, y) {
   context.strokeStyle = context.fillStyle = colourOf(palette, side);
   context.beginPath();
   if (side === "bid" || side === "ask") context.rect(x - MARK + 0.5, y - MARK + 0.5, 2 * MARK - 1, 2 * MARK - 1);
@@ -25,7 +25,7 @@ function diamond(context, x, y) {
   context.closePath();
 }
 
-export function colourOf(palette, side) {
+function colourOf(palette, side) {
   return { bid: palette.bid, ask: palette.ask }[side] ?? palette.event;
 }
 

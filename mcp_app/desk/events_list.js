@@ -76,7 +76,8 @@ function held(order, ids) {
 
 function whenText(event) {
   const noticed = `noticed ${age(secondsSince(event.noticed_at))} ago`;
-  const state = event.status === "open" ? "open" : `lasted ${age((event.closed_at - (event.opened_at ?? event.noticed_at)) / 1000)}`;
+  const lastedMs = event.closed_at - (event.opened_at ?? event.noticed_at);
+  const state = event.status === "open" ? "open" : `lasted ${age(lastedMs / 1000)}`;
   const strength = isKnown(event.strength) ? `strength ${event.strength}` : null;
   const evidence = event.evidence_class ? `class ${event.evidence_class}` : null;
   return [noticed, state, strength, evidence].filter(Boolean).join(" · ");

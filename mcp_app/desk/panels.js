@@ -93,7 +93,8 @@ export class AnswersPanel {
     if (known) return known;
     const button = make(
       "button", { type: "button", data: { answer: id }, on: { click: () => this.open(id) } },
-      make("span", { class: "when" }, `${clock(at)} · ${id}${ticker ? ` · ${ticker}` : ""}`), make("span", { class: "words" }, title ?? ""),
+      make("span", { class: "when" }, [clock(at), id, ticker].filter(Boolean).join(" · ")),
+      make("span", { class: "words" }, title ?? ""),
     );
     return make("li", { data: { id } }, button);
   }
@@ -125,7 +126,8 @@ export async function renewHealth() {
     health.ticks_failed ? `${health.ticks_failed} failed` : null,
   ].filter(Boolean).join(" · "));
   byId("health-button").toggleAttribute("data-odd", troubles.length > 0);
-  byId("troubles").replaceChildren(...(troubles.length ? troubles : ["Nothing is wrong."]).map((text) => make("li", {}, text)));
+  const said = troubles.length ? troubles : ["Nothing is wrong."];
+  byId("troubles").replaceChildren(...said.map((text) => make("li", {}, text)));
   byId("health-facts").replaceChildren(...healthFacts(health).map(([name, value]) => (
     make("div", {}, make("dt", {}, name), make("dd", {}, value))
   )));
@@ -143,7 +145,7 @@ function healthFacts(health) {
     ["fan-out", agoThen(health, health.fanout_at)],
     ["newest tick", agoThen(health, health.tick_at)],
     ["lag of ticks", `half ≤ ${health.lag_p50_seconds ?? UNKNOWN} s, p95 ≤ ${health.lag_p95_seconds ?? UNKNOWN} s`],
-    ["ticks", `${health.ticks_done ?? UNKNOWN} done, ${health.ticks_skipped ?? UNKNOWN} skipped, ${health.ticks_failed ?? UNKNOWN} failed`],
+    ["ticks", ["done", "skipped", "failed"].map((what) => `${health[`ticks_${what}`] ?? UNKNOWN} ${what}`).join(", ")],
     ["tickers", `${health.active ?? UNKNOWN} active, ${health.stale ?? UNKNOWN} stale`],
     ["feeds", feeds.join("; ") || UNKNOWN],
     ["feeds down", health.feeds_down?.length ? health.feeds_down.join(", ") : "none"],

@@ -43,7 +43,8 @@ export function drawPrices(frame, model, area, y) {
 
 // Of a very busy ticker the oldest prints are not read.
 function sayMissingPrints(frame, { printsFrom }, area) {
-  onPaper(frame, `prints before ${clock(printsFrom)} are not shown`, area.right - 4, area.top + 8, frame.palette.faint, "right");
+  const text = `prints before ${clock(printsFrom)} are not shown`;
+  onPaper(frame, text, area.right - 4, area.top + 8, frame.palette.faint, "right");
 }
 
 // One standard deviation around the session's VWAP, and the opening range, behind all else.

@@ -9,8 +9,11 @@ export function readoutAt(model, at) {
   const trades = model.trades.filter((trade) => trade.at === row.at);
   const sum = (side) => trades.filter((trade) => trade.side === side).reduce((all, trade) => all + trade.size, 0);
   const parts = [
-    `${clock(row.at)} UTC`, `bid ${price(row.bid, model)} × ${size(row.bidSize)}`, `ask ${price(row.ask, model)} × ${size(row.askSize)}`,
-    `OFI ${isKnown(row.ofi) ? signed(size(row.ofi)) : UNKNOWN}`, `CVD ${isKnown(row.cvd) ? signed(compact(row.cvd)) : UNKNOWN}`,
+    `${clock(row.at)} UTC`,
+    `bid ${price(row.bid, model)} × ${size(row.bidSize)}`,
+    `ask ${price(row.ask, model)} × ${size(row.askSize)}`,
+    `OFI ${isKnown(row.ofi) ? signed(size(row.ofi)) : UNKNOWN}`,
+    `CVD ${isKnown(row.cvd) ? signed(compact(row.cvd)) : UNKNOWN}`,
   ];
   if (trades.length) parts.push(`▲ bought ${size(sum("buyer"))}, ▼ sold ${size(sum("seller"))}`);
   for (const event of model.events) {
@@ -50,8 +53,8 @@ export function showTable(model) {
   const shown = rows.filter((_, place) => (rows.length - 1 - place) % step === 0).reverse();
   byId("table-rows").replaceChildren(...shown.map((row) => make(
     "tr", {}, make("th", { scope: "row" }, clock(row.at)),
-    ...[price(row.bid, model), price(row.ask, model), size(row.bidSize), size(row.askSize), size(row.ofi), size(row.cvd)]
-      .map((text) => make("td", {}, text)),
+    ...[row.bid, row.ask].map((value) => make("td", {}, price(value, model))),
+    ...[row.bidSize, row.askSize, row.ofi, row.cvd].map((value) => make("td", {}, size(value))),
   )));
 }
 

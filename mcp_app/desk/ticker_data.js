@@ -75,7 +75,8 @@ export class TickerData {
     const rows = [...this.rows.values()].filter(({ at }) => at > from && at <= to).sort((a, b) => a.at - b.at);
     const trades = this.prints.filter(({ at }) => at > from && at <= to);
     const session = this.answer?.session ?? {};
-    const decimals = decimalsOf([...rows.slice(-60).flatMap(({ bid, ask }) => [bid, ask]), ...this.levels.map(({ price }) => price)]);
+    const quoted = rows.slice(-60).flatMap(({ bid, ask }) => [bid, ask]);
+    const decimals = decimalsOf([...quoted, ...this.levels.map(({ price }) => price)]);
     return {
       from, to, stepMs: this.stepMs, rows, trades, decimals,
       levels: this.levels,
@@ -107,7 +108,7 @@ function rowAt(columns, place) {
   };
 }
 
-export const nameOf = ({ type, side }) => `${type.replaceAll("_", " ")} ${side}`;
+const nameOf = ({ type, side }) => `${type.replaceAll("_", " ")} ${side}`;
 
 // The prints that are shown, summed in rows of equal height; POC and value area are the session's.
 function profileOf(trades, rows, session) {
@@ -120,7 +121,8 @@ function profileOf(trades, rows, session) {
   for (const { price, size, side } of trades) {
     const place = Math.floor((price - low) / height + 0.5);
     if (!summed.has(place)) {
-      summed.set(place, { low: low + (place - 0.5) * height, high: low + (place + 0.5) * height, bought: 0, sold: 0, unsigned: 0 });
+      const middle = low + place * height;
+      summed.set(place, { low: middle - height / 2, high: middle + height / 2, bought: 0, sold: 0, unsigned: 0 });
     }
     summed.get(place)[{ buyer: "bought", seller: "sold" }[side] ?? "unsigned"] += size;
   }

@@ -48,7 +48,8 @@ function showNumbers({ metrics, ranks, standing, session }) {
   const known = shown.map(([name, label, unit]) => fact(name, label, metrics[name], unit, ranks?.[name]));
   const now = standing?.spread_bps;
   if (isKnown(now)) known.unshift(fact("spread_now", "spread now", now, "bp"));
-  if (isKnown(session?.vwap)) known.push(fact("session_vwap", "session VWAP", session.vwap, `± ${session.vwap_sd ?? UNKNOWN}`));
+  const spread = `± ${session?.vwap_sd ?? UNKNOWN}`;
+  if (isKnown(session?.vwap)) known.push(fact("session_vwap", "session VWAP", session.vwap, spread));
   arrange(byId("numbers"), known);
 }
 
@@ -58,7 +59,8 @@ const facts = new Map();
 function fact(name, label, value, unit, rank) {
   if (!facts.has(name)) {
     const parts = { value: make("span"), rank: make("span", { class: "rank" }) };
-    parts.item = make("div", { class: "fact", data: { name } }, make("dt", {}, label), make("dd", {}, parts.value, " ", parts.rank));
+    const said = make("dd", {}, parts.value, " ", parts.rank);
+    parts.item = make("div", { class: "fact", data: { name } }, make("dt", {}, label), said);
     facts.set(name, parts);
   }
   const parts = facts.get(name);
@@ -71,7 +73,7 @@ function fact(name, label, value, unit, rank) {
 }
 
 // As answers say it: never 0 or all of the past.
-export function rankText(rank) {
+function rankText(rank) {
   const percent = Math.min(99, Math.max(1, Math.round(100 * rank)));
   return `p${String(percent).padStart(2, "0")}`;
 }
@@ -83,7 +85,8 @@ function sessionText(session) {
   const prices = [
     ["high", session.high], ["low", session.low], ["volume", session.volume],
   ].filter(([, value]) => isKnown(value)).map(([name, value]) => `${name} ${name === "volume" ? size(value) : value}`);
-  return [`session: ${session.calendar} ${session.phase}`, session.local_time, minutes, ...prices].filter(Boolean).join(" · ");
+  const parts = [`session: ${session.calendar} ${session.phase}`, session.local_time, minutes, ...prices];
+  return parts.filter(Boolean).join(" · ");
 }
 
 function feedText({ feed, evidence_class: evidence, quality, rejected }) {
@@ -96,6 +99,7 @@ function feedText({ feed, evidence_class: evidence, quality, rejected }) {
 }
 
 function feedWords(feed) {
-  const delay = isKnown(feed.delay_seconds) ? (feed.delay_seconds ? `delay ${feed.delay_seconds} s` : "no delay") : null;
-  return [...new Set([feed.source, feed.scope, delay]), feed.down ? "NO SIGN OF LIFE" : null].filter(Boolean).join(", ");
+  const delay = feed.delay_seconds === 0 ? "no delay" : `delay ${feed.delay_seconds} s`;
+  const words = new Set([feed.source, feed.scope, isKnown(feed.delay_seconds) ? delay : null]);
+  return [...words, feed.down ? "NO SIGN OF LIFE" : null].filter(Boolean).join(", ");
 }

@@ -179,19 +179,33 @@ def test_who_asks_since_a_moment_gets_the_same_as_who_asks_for_all(
     assert set(whole.order) <= set(events)
 
 
-@pytest.mark.parametrize("since_seconds", [3600, -3600, 900_000_000])
+@pytest.mark.parametrize("since_seconds", [3600, -0.5, -3600, 900_000_000])
 def test_a_moment_outside_the_picture_gets_all_of_it(
-    spy: SimulatedTicks, reader: Reader, since_seconds: int
+    spy: SimulatedTicks, reader: Reader, since_seconds: float
 ) -> None:
     whole = live_ticker(reader, "SPY")
 
-    told = live_ticker(reader, "SPY", max(0, spy.as_of - since_seconds * 1000))
+    told = live_ticker(reader, "SPY", max(0, spy.as_of - round(since_seconds * 1000)))
 
     assert told.rows == whole.rows
     assert told.prints == whole.prints
 
 
 @pytest.mark.usefixtures("spy")
+def test_a_feed_that_is_behind_has_no_rows_that_were_not_read(
+    spy: SimulatedTicks, reader: Reader, redis_client: redis.Redis
+) -> None:
+    before = by_end(live_ticker(reader, "SPY"))
+    redis_client.hset("orderflow:lags", "SPY", 60)
+    spy.pass_time(60)
+
+    rows = by_end(live_ticker(reader, "SPY"))
+
+    assert max(rows) == spy.as_of
+    assert len(rows) < len(before)
+    assert rows == {end: before[end] for end in rows}
+
+
 def test_events_are_listed_as_the_answer_orders_them(reader: Reader) -> None:
     live = live_ticker(reader, "SPY")
 

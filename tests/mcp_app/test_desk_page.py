@@ -36,6 +36,7 @@ class Page(HTMLParser):
         self.feed(path.read_text(encoding="utf-8"))
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        """Note an element's addresses, id and texts."""
         self._within = tag if tag in ("script", "style") else None
         for name, value in attrs:
             if name.startswith("on") or name == "style" or tag == "style":
@@ -47,10 +48,12 @@ class Page(HTMLParser):
             if name in ("title", "placeholder", "aria-label"):
                 self.texts.append(value or "")
 
-    def handle_endtag(self, tag: str) -> None:
+    def handle_endtag(self, tag: str) -> None:  # noqa: ARG002 - of the base
+        """Leave a script or a style, in which no element is."""
         self._within = None
 
     def handle_data(self, data: str) -> None:
+        """Note a text."""
         if self._within and data.strip():
             self.inline.append(data.strip()[:40])
         self.texts.append(data)

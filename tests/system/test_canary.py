@@ -67,7 +67,7 @@ def test_no_secret_is_in_a_log_a_process_list_a_page_or_an_answer(start: Start) 
     shown = {"process list": "\n".join(command_lines(run))}
     assert "celery" in shown["process list"]
     known = {"Authorization": f"Bearer {token}"}
-    for path in ("/health", "/ready", "/metrics", "/mcp"):
+    for path in ("/health", "/ready", "/metrics", "/mcp", "/", "/desk/login", "/desk/now"):
         shown[path] = _whole(http_get(mcp + path, headers=known))
         shown[f"{path}, a wrong token"] = _whole(http_get(mcp + path))
     for page in PAGES:

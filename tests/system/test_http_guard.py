@@ -162,7 +162,7 @@ def test_on_loopback_a_token_is_asked_for_by_setting_only(plain: str) -> None:
     assert post(plain).status_code != 401
 
 
-PATHS = ("/mcp", "/health", "/ready", "/metrics")
+PATHS = ("/mcp", "/health", "/ready", "/metrics", "/", "/desk", "/desk/now")
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", ANYWHERE])

@@ -96,6 +96,8 @@ def test_feed_server_and_flower_do_theirs_too(guarded: ValkeyServer, start: Star
         lambda: asyncio.run(is_answered(web)) or refused_by(guarded) != [],
         "a simulated ticker is answered for, or a refusal",
     )
+    for path in ("now?ticker=SPY", "now?ticker=SPY&since=1", "answers", "health"):
+        assert "error" not in page(web, f"desk/{path}")
     assert refused_by(guarded) == []
     for process in running:
         assert process.process.poll() is None
