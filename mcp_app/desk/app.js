@@ -37,7 +37,7 @@ async function askNow() {
   // Another ticker may have been chosen meanwhile.
   if (reply.ticker && asked === page.data) takeTicker(reply.ticker);
   if (!page.data && board.firstTicker) chooseTicker(board.firstTicker, false);
-  answers.renew(reply.newest_answer_at).then(drawChart);
+  answers.renew(reply.newest_answer_at).then((isNew) => isNew && drawChart());
   showFreshness(page.boardAsOf, page.intervalSeconds);
   return reply.poll_after_ms;
 }
@@ -74,7 +74,7 @@ function takeTicker(part) {
   events.show(data.listedEvents());
   if (model) {
     showLevels(byId("levels-rows"), data.levels, model.decimals);
-    drawChart();
+    showChart(model);
     renewTwin(model);
   }
 }
@@ -127,8 +127,12 @@ function chooseNeighbour(steps) {
 
 function drawChart() {
   const { data } = page;
-  if (data?.asOf) chart.show(data.model(Number(preference("span")), answers.answers));
-  if (chart.cursorAt !== null && chart.model) showReadout(readoutAt(chart.model, chart.cursorAt));
+  if (data?.asOf) showChart(data.model(Number(preference("span")), answers.answers));
+}
+
+function showChart(model) {
+  chart.show(model);
+  if (chart.cursorAt !== null) showReadout(readoutAt(model, chart.cursorAt));
 }
 
 function renewTwin(model) {

@@ -57,16 +57,19 @@ export class AnswersPanel {
   answers = [];
   #newestAt = null;
 
+  // Returns whether there are new ones.
   async renew(newestAt) {
-    if (newestAt === undefined || newestAt === null || newestAt === this.#newestAt) return;
+    if (newestAt === undefined || newestAt === null || newestAt === this.#newestAt) return false;
     this.#newestAt = newestAt;
     try {
       const { answers } = await getJson("/desk/answers");
       this.answers = answers;
       this.#list();
+      return true;
     } catch {
       // Asked again with the next reply; the connection says what is wrong.
       this.#newestAt = null;
+      return false;
     }
   }
 

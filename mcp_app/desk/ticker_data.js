@@ -55,9 +55,11 @@ export class TickerData {
 
   #forget() {
     if (!this.asOf) return;
+    // A clock that was ahead and is right again takes back what lies after its time.
+    const isKept = ({ at }) => at >= this.asOf - KEPT_MS && at <= this.asOf;
+    for (const row of this.rows.values()) if (!isKept(row)) this.rows.delete(row.at);
+    this.prints = this.prints.filter(isKept);
     const oldest = this.asOf - KEPT_MS;
-    for (const at of this.rows.keys()) if (at < oldest) this.rows.delete(at);
-    this.prints = this.prints.filter((print) => print.at >= oldest);
     for (const [id, event] of this.events) {
       const isOver = event.status !== "open" && (event.closed_at ?? event.noticed_at) < oldest;
       if (isOver && !this.order.includes(id)) this.events.delete(id);

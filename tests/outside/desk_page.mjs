@@ -297,5 +297,7 @@ async function look(axe) {
 }
 
 const done = await scenarios[scenario]();
+// A reply that is under way when the page goes is nobody's fault.
+await page.unrouteAll({ behavior: "ignoreErrors" });
 await context.close();
 say({ ...done, wrong: seen.wrong, origins: [...new Set(seen.asked.map((url) => new URL(url).origin))] });
