@@ -192,15 +192,17 @@ def test_the_cursor_stays_with_its_ticker_and_rows_keep_their_places_after_a_key
 def test_without_redis_it_says_so_and_goes_on_when_redis_is_back(
     own_settings: Settings, own_server: ValkeyServer
 ) -> None:
+    port = own_server.port
+
     async def watch(pilot: Pilot[None]) -> None:
         await until(pilot, lambda: len(shown(pilot)) == 2, "both are shown")
         await asyncio.to_thread(own_server.stop)
         await until(pilot, lambda: "can't be reached" in said(pilot, "trouble"), "it is said")
         assert len(shown(pilot)) == 2
-        again = ValkeyServer(port=own_server.port, config={"save": ""})
+        again = ValkeyServer(port=port, config={"save": ""})
         await asyncio.to_thread(again.start, BOUND_SECONDS)
         try:
-            with redis.Redis(port=own_server.port) as client:
+            with redis.Redis(port=port) as client:
                 renewed(client)
             await until(
                 pilot, lambda: "can't be reached" not in said(pilot, "trouble"), "it is back"
