@@ -164,6 +164,7 @@ def test_every_subcommand_can_be_loaded(run) -> None:
         "figures",
         "scorecard",
         "status",
+        "top",
         "watch",
     ]
 

@@ -85,7 +85,7 @@ def test_pipx_installs_the_command(
 
     assert installed.returncode == 0, installed.stderr
     status = run(tmp_path / "bin" / "orderflow", "status")
-    assert "Redis" in status.stdout, status.stderr
+    assert status.stdout.startswith("redis: "), status.stderr
     assert "Traceback" not in status.stderr
 
 
