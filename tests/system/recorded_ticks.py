@@ -26,6 +26,13 @@ class TickSampler:
         self._client, self._ticker = client, ticker
         self.seen: dict[int, Hashes] = {}
 
+    @property
+    def late_ticks(self) -> list[int]:
+        """Return the ticks whose windows say that records, or gaps, came after their tick."""
+        return [
+            as_of for as_of, windows in self.seen.items() if '"late' in windows["5min"]["quality"]
+        ]
+
     def count(self) -> int:
         """Look once, and return how many ticks were seen."""
         pipe = self._client.pipeline(transaction=True)

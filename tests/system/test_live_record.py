@@ -103,6 +103,8 @@ def test_a_live_feeds_tape_gives_byte_for_byte_what_the_ticks_published(
 
     if len([*folder.glob("BTC*.trades.csv.gz")]) > 1:
         pytest.skip("the day ended during the run: the tape has a part for each day")
+    if late := sampler.late_ticks:
+        pytest.skip(f"the machine was too busy: records came over 900 ms late, from {late[0]} on")
     last = max(sampler.seen)
     windows, events = analysed(folder, "BTC/USD", last)
     assert differences(sampler.seen, windows) == []
