@@ -151,7 +151,9 @@ class KeptPast:
             return ticker
         return match_ticker(ticker, self.files.tickers(self.files.all_dates()))
 
-    def moment(self, ticker: str, at_ms: int, seconds: int) -> PastMoment:
+    def moment(
+        self, ticker: str, at_ms: int, seconds: int, *, has_events: bool = True
+    ) -> PastMoment:
         """Return what is known of a ticker as of a moment.
 
         Raises `NotKept`, `HistoryFileUnreadable` or `HistoryUnavailable`.
@@ -161,15 +163,17 @@ class KeptPast:
         quote_ms = stored.newest_quote_ms()
         if quote_ms is None or at_ms - quote_ms > ACTIVE_MS:
             raise NotKept(self._why_nothing(ticker, at_ms))
-        known = self.files.events_between(ticker, at_ms - seconds * SECOND_MS, at_ms)
-        evidence_class, is_told = _class_at(stored, self._day_events(ticker, at_ms, known))
+        start_ms = at_ms - seconds * SECOND_MS
+        known = self.files.events_between(ticker, start_ms, at_ms) if has_events else []
+        told = self.files.evidence_class_at(ticker, at_ms) if stored.has_trades() else "C"
         return PastMoment(
             sum_window(kept, at_ms, seconds),
             quote_ms,
-            evidence_class,
+            # Without an event made of trades, they count as those whose aggressor is inferred.
+            told or "B",
             tuple(known),
             read_engine((kept.engine or "").encode()),
-            KEPT_NOTE if is_told else f"{KEPT_NOTE}; {NO_CLASS_NOTE}",
+            KEPT_NOTE if told else f"{KEPT_NOTE}; {NO_CLASS_NOTE}",
         )
 
     def sums(
@@ -261,15 +265,6 @@ class KeptPast:
         )
         return kept.followed_by(newer)
 
-    def _day_events(
-        self, ticker: str, at_ms: float, known: Sequence[EventRecord]
-    ) -> Sequence[EventRecord]:
-        """Return events up to a moment that may tell its evidence class: those known, or more."""
-        if any(event.evidence_class != "C" for event in known):
-            return known
-        day = self.files.date_at(ticker, at_ms)
-        return [it for it in self.files.events(ticker, day) if it.noticed_at <= at_ms]
-
     def _why_nothing(self, ticker: str, at_ms: int) -> str:
         now_ms = clock.now_ms()
         days = self.files.dates(ticker)
@@ -309,17 +304,6 @@ def _missing(kept: StoredSeconds, bars: Sequence[Bar]) -> list[Gap]:
     end, next_start = int(kept.ends[-1]), bars[0].end - SECOND_MS
     was_awake = end - quote_ms < _AWAKE_MS
     return [Gap(end, next_start, cut_to=next_start)] if was_awake and end < next_start else []
-
-
-def _class_at(stored: StoredSeconds, events: Sequence[EventRecord]) -> tuple[EvidenceClass, bool]:
-    """Return the evidence class as far as it is kept, and whether it is.
-
-    Events made of trades have it; without any, trades count as those whose aggressor is inferred.
-    """
-    if not stored.has_trades():
-        return "C", True
-    told = [event for event in events if event.evidence_class != "C"]
-    return (told[-1].evidence_class, True) if told else ("B", False)
 
 
 def list_days(days: Sequence[date]) -> str:

@@ -289,7 +289,7 @@ class Reader:
         """Return what was known at a moment that only the history holds."""
         ticker = self.past.meant(typed_ticker)
         with store_errors(self._redis):
-            found = self.past.moment(ticker, at_ms, seconds)
+            found = self.past.moment(ticker, at_ms, seconds, has_events=has_events)
         return TickerSnapshot(
             ticker=ticker,
             now_ms=at_ms,

@@ -12,14 +12,14 @@ from app.analysis.bars import SECOND_MS
 from app.analysis.gaps import Gap
 from app.analysis.trading_hours import TradingHours
 from app.core.calendar_setting import CalendarRule
-from app.history.event_rows import KeptEvent
+from app.history.event_rows import KeptEvent, events_of_table
 from app.history.parquet_file import read_file
 from app.history.paths import dates_of_ticker, file_path, kept_dates, tickers_of_date
 from app.history.query import find_event, gaps_of, read_events, read_session
 from app.history.second_columns import seconds_of_table
 from app.history.session_dates import session_date
 from app.history.window_table import StoredSeconds
-from app.storage.published import EventRecord, Value
+from app.storage.published import EventRecord, EvidenceClass, Value
 from app.storage.session_calendars import hours_of
 
 NO_SECONDS: Final = StoredSeconds.from_bars(())
@@ -110,14 +110,26 @@ class HistoryReader:
     def events_between(self, ticker: str, after_ms: float, until_ms: float) -> list[EventRecord]:
         """Return the events that were noticed up to `until` and did not end by `after`."""
         first, last = self.date_at(ticker, after_ms), self.date_at(ticker, until_ms)
-        days = [day for day in self.dates(ticker) if first <= day <= last]
+        bounds = [("noticed_at", "<=", _timestamp(until_ms)), ("closed_at", ">", after_ms)]
         return [
-            event
-            for day in days
-            for event in self.events(ticker, day)
-            if event.noticed_at <= until_ms
-            and (event.closed_at is None or event.closed_at > after_ms)
+            kept.record
+            for day in self.dates(ticker)
+            if first <= day <= last
+            for kept in self._events_of(ticker, day, bounds)
         ]
+
+    def evidence_class_at(self, ticker: str, until_ms: float) -> EvidenceClass | None:
+        """Return the class of the newest event of a session that is made of trades.
+
+        None where there was none up to the instant.
+        """
+        path = file_path(self._folder, "events", self.date_at(ticker, until_ms), ticker)
+        bounds = [("noticed_at", "<=", _timestamp(until_ms)), ("evidence_class", "!=", "C")]
+        try:
+            found = read_file(path, "events", ["evidence_class"], bounds).table
+        except FileNotFoundError:
+            return None
+        return found["evidence_class"][-1].as_py() if found.num_rows else None
 
     def event(self, event_id: str) -> KeptEvent | None:
         """Return an event by its id, None if it is not kept."""
@@ -127,6 +139,13 @@ class HistoryReader:
         """Return what is kept of a session: as of its end, or as of when it was last written."""
         found = read_session(self._folder, ticker, day)
         return {} if found is None else dict(found.fields)
+
+    def _events_of(self, ticker: str, day: date, bounds: list[Any]) -> list[KeptEvent]:
+        try:
+            path = file_path(self._folder, "events", day, ticker)
+            return events_of_table(read_file(path, "events", filters=bounds).table)
+        except FileNotFoundError:
+            return []
 
     def _seconds_of(
         self, ticker: str, day: date, since_ms: float | None, until_ms: float
