@@ -13,7 +13,7 @@ from app.analysis.gaps import Gap
 from app.analysis.metrics import compute_metrics
 from app.analysis.price_units import DEFAULT_DIGITS, UNITS_PER_ONE
 from app.analysis.trading_hours import HALF_HOUR_MS
-from app.answers.as_of_argument import PAST_MS
+from app.answers.as_of_argument import PAST_MS, parse_moment
 from app.answers.durations import age, since
 from app.answers.earlier_sessions import same_time_earlier
 from app.answers.half_hour import (
@@ -27,7 +27,7 @@ from app.answers.half_hour import (
     rank_among,
     window_ends,
 )
-from app.answers.history_argument import DAY_SECONDS, MAX_SECONDS, NOT_KEPT
+from app.answers.history_argument import DAY_SECONDS, MAX_SECONDS, NOT_KEPT, parse_history
 from app.answers.ticker_read import SecondTable, WindowSums, gap_times
 from app.core import clock
 from app.core.errors import BadQuestion, HistoryFileUnreadable, HistoryUnavailable, NotKept
@@ -88,15 +88,24 @@ class KeptPast:
         """Return whether the settings name a history."""
         return self._settings.history is not None
 
-    @property
-    def most_history_seconds(self) -> int:
-        """Return the longest history that can be asked for."""
-        return DAY_SECONDS if self.is_kept else MAX_SECONDS
+    def parse_history(self, text: str) -> int:
+        """Return the seconds of a typed history: to a day, or to an hour where none is kept.
 
-    @property
-    def reach_ms(self) -> int:
-        """Return how far back a moment can lie that is asked for."""
-        return self._settings.history_days * DAY_SECONDS * SECOND_MS if self.is_kept else PAST_MS
+        Raises `BadHistory`.
+        """
+        if self.is_kept:
+            return parse_history(text, DAY_SECONDS)
+        return parse_history(text, hint=NOT_KEPT)
+
+    def parse_moment(self, text: str) -> int | None:
+        """Return a typed moment of the days that are kept, or of the last hour; None for now.
+
+        Raises `BadMoment`.
+        """
+        if not self.is_kept:
+            return parse_moment(text, clock.now_ms(), hint=NOT_KEPT)
+        past_ms = self._settings.history_days * DAY_SECONDS * SECOND_MS
+        return parse_moment(text, clock.now_ms(), past_ms=past_ms)
 
     @functools.cached_property
     def files(self) -> "HistoryReader":
