@@ -121,7 +121,7 @@ def test_a_folder_that_is_missing_is_said_and_taken_up_when_it_is_there(
     report = read_report(redis_client)
     assert report is not None
     assert list(history_troubles(report, time.now_ms)) == [
-        "history is not written since 0.0 s ago: its folder is missing"
+        "history is not written for 0.0 s: its folder is missing"
     ]
     (tmp_path / "disk").mkdir()
     time.now_ms += 11_000
