@@ -103,7 +103,8 @@ class TickerWriter:
         first_ms = min([after_ms, *(int(event.noticed_at) - 1 for event in events)])
         stored = self._source.read_bars(self.ticker, first_ms, settled_ms)
         new = [bar for bar in stored.bars if bar.end > after_ms]
-        if new and (is_corrected or _is_due(new, settled_ms)):
+        has_seconds = bool(new) and (is_corrected or _is_due(new, settled_ms))
+        if has_seconds:
             lost = self._lost_before(new, progress.newest_ms, now_ms, state.gaps)
             unreadable = sum(end > after_ms for end in stored.unreadable)
             self._files.add_bars(
@@ -117,7 +118,7 @@ class TickerWriter:
         if state.gaps:
             self._files.add_gaps(state.gaps)
         self._write_events(events, stored.bars, state, progress)
-        self._write_sessions(state, progress, settled_ms)
+        self._write_sessions(state, progress, now_ms, with_running=has_seconds)
         self._read_to_ms = settled_ms
 
     def _begin(self) -> _Progress:
@@ -231,8 +232,10 @@ class TickerWriter:
         lost = self._events_read_to_ms - LONGEST_MS - SETTLED_MS, now_ms - WEAK_EVENTS_MS
         return [lost] if lost[0] < lost[1] else []
 
-    def _write_sessions(self, state: TickerState, progress: _Progress, settled_ms: int) -> None:
-        """Write the session so far, or as of its end, and the one before where it ended."""
+    def _write_sessions(
+        self, state: TickerState, progress: _Progress, now_ms: float, *, with_running: bool
+    ) -> None:
+        """Write sessions as of their end, and the running one with its seconds."""
         for fields in (state.ended, state.session):
             opened_at, closes_at = fields.get("opened_at"), fields.get("closes_at")
             as_of = fields.get("as_of")
@@ -241,7 +244,9 @@ class TickerWriter:
             is_final = as_of >= closes_at
             if opened_at is None or opened_at in progress.final_sessions:
                 continue
-            if fields.get("covered_seconds") is None or as_of > settled_ms + SETTLED_MS:
+            if fields.get("covered_seconds") is None or as_of > now_ms:
+                continue
+            if not is_final and not with_running:
                 continue
             if self._files.keep_session(KeptSession(fields, is_final)):
                 progress.final_sessions.add(opened_at)
