@@ -18,6 +18,7 @@ from app.answers.durations import age, since
 from app.answers.earlier_sessions import same_time_earlier
 from app.answers.half_hour import (
     MAX_SESSIONS,
+    MIN_SESSIONS,
     HalfHour,
     HalfHourPast,
     HalfHourRanks,
@@ -35,11 +36,13 @@ from app.core.rare_events import OncePerMinute
 from app.core.settings import Settings
 from app.core.tickers import is_ticker, match_ticker
 from app.history.answer_files import AnswerFiles
+from app.history.paths import dates_of_ticker
 from app.history.window_table import StoredSeconds, WindowTable
 from app.storage.active_tickers import ACTIVE_MS
 from app.storage.answer_archive import is_answer_id
 from app.storage.keys import BARS_LIFETIME_SECONDS
 from app.storage.published import EventRecord, EvidenceClass, Value, read_counts, read_engine
+from app.storage.session_calendars import hours_of
 
 if TYPE_CHECKING:
     from app.history.reader import HistoryReader, KeptSeconds
@@ -216,7 +219,7 @@ class KeptPast:
         if not self.is_kept or seconds * SECOND_MS > HALF_HOUR_MS:
             return None
         try:
-            half_hour = half_hour_of(self.files.hours(ticker), as_of_ms)
+            half_hour = half_hour_of(hours_of(ticker, self._settings.calendars), as_of_ms)
             past = half_hour and self._half_hour_past(ticker, half_hour, seconds)
         except (HistoryUnavailable, HistoryFileUnreadable, OSError) as error:
             if self._failures.left_out(type(error)) is not None:
@@ -227,6 +230,10 @@ class KeptPast:
     def _read_half_hour(
         self, ticker: str, half_hour: HalfHour, seconds: int
     ) -> HalfHourPast | None:
+        folder = self._settings.history
+        # Asked first: with few sessions nobody waits for pyarrow.
+        if folder is None or len(dates_of_ticker(folder, "seconds", ticker)) < MIN_SESSIONS:
+            return None
         hours, kept = self.files.hours(ticker), self.files.dates(ticker)
         sessions: list[list[dict[str, float]]] = []
         for start_ms in same_time_earlier(hours, half_hour.start_ms, 2 * MAX_SESSIONS):
