@@ -7,7 +7,6 @@ from zoneinfo import ZoneInfo
 
 from app.analysis.bars import SECOND_MS
 from app.answers.durations import age
-from app.answers.history_argument import NOT_KEPT
 from app.core.arguments import parse_seconds
 from app.core.errors import BadMoment
 
@@ -42,12 +41,17 @@ _NOON = 12
 
 
 def parse_moment(
-    text: str, now_ms: float, argument: str = "as_of", past_ms: int = PAST_MS
+    text: str,
+    now_ms: float,
+    argument: str = "as_of",
+    past_ms: int = PAST_MS,
+    hint: str = "",
 ) -> int | None:
     """Return the whole second at or before the moment `text` in epoch ms.
 
     None stands for now, and for an empty text. Raises `BadMoment`, which lists the accepted forms
-    or says how far the moment lies from what is kept, for anything else. `past_ms` is how much is.
+    or says how far the moment lies from what is kept, for anything else. `past_ms` is how much is,
+    `hint` why no more.
 
     >>> [parse_moment(text, 1340285401000) for text in ("", "now", "-10m", "13:29:59")]
     [None, None, 1340284801000, 1340285399000]
@@ -65,7 +69,7 @@ def parse_moment(
     late_ms = now_ms - stamp_ms
     if not -AHEAD_MS <= late_ms <= past_ms:
         kept = "hour" if past_ms == PAST_MS else f"{past_ms // _DAY_MS} days"
-        more = f"; {NOT_KEPT}" if past_ms == PAST_MS < late_ms else ""
+        more = f"; {hint}" if hint and late_ms > past_ms else ""
         raise BadMoment(
             f"{argument} {text[:40]!r} lies {_distance(late_ms)}, outside the last {kept}, which "
             f"is what is kept: it is {_clock_text(stamp_ms)}, now is {_clock_text(now_ms)}{more}"

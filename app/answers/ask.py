@@ -4,14 +4,12 @@ from typing import Literal, NamedTuple
 
 from app.answers.answer_model import Answer
 from app.answers.answer_parts import MAX_LIMIT, AnswerParts, BriefSize
-from app.answers.as_of_argument import parse_moment
 from app.answers.event_selection import MIN_RETURN_MINUTES, check_return_minutes
-from app.answers.history_argument import DEFAULT_HISTORY, parse_history
+from app.answers.history_argument import DEFAULT_HISTORY
 from app.answers.reader import Reader
 from app.answers.rendering import RenderedReply
 from app.answers.ticker_answer import build_answer, build_brief, fit_brief_to_budget, fit_to_budget
 from app.answers.token_estimate import tokens_at_most, tokens_of_lines
-from app.core import clock
 from app.core.arguments import check_range
 
 Detail = Literal["full", "brief"]
@@ -57,9 +55,9 @@ def ask(  # noqa: PLR0913 - the contract's arguments
     check_range("limit", limit, 0, MAX_LIMIT)
     snapshot = reader.snapshot(
         ticker,
-        parse_history(history, reader.past.most_history_seconds),
+        reader.past.parse_history(history),
         include_patterns=include_patterns,
-        at_ms=parse_moment(as_of, clock.now_ms(), past_ms=reader.past.reach_ms),
+        at_ms=reader.past.parse_moment(as_of),
     )
     is_brief = detail == "brief"
     if not is_brief:

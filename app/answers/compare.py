@@ -8,7 +8,7 @@ from pydantic import Field, create_model
 from app.analysis.metric_table import COMPARED
 from app.answers.durations import age, lag
 from app.answers.earlier_sessions import same_time_earlier
-from app.answers.history_argument import DEFAULT_HISTORY, parse_history
+from app.answers.history_argument import DEFAULT_HISTORY
 from app.answers.kept_past import list_days
 from app.answers.reader import Reader, TickerSnapshot
 from app.answers.rejected_records import flag_texts
@@ -31,7 +31,7 @@ from app.answers.ticker_text import id_line
 from app.answers.utc_times import utc_clock
 from app.core import clock
 from app.core.arguments import check_count, check_range
-from app.core.errors import BadQuestion, BadTicker, NoAnswer
+from app.core.errors import BadQuestion, BadTicker, HistoryFileUnreadable, NoAnswer
 from app.core.tickers import distinct_names
 from app.storage.published import EvidenceClass, FeedRecord
 
@@ -144,7 +144,7 @@ def compare(
     if len(names) * sessions > MAX_EARLIER_ROWS:
         most = MAX_EARLIER_ROWS // sessions
         raise BadQuestion(f"tickers: with {sessions} earlier sessions, 1 to {most} accepted")
-    seconds = parse_history(history, reader.past.most_history_seconds)
+    seconds = reader.past.parse_history(history)
     # By ticker: two typed names may mean the same one.
     rows: dict[str, list[ComparisonRow]] = {}
     feeds: dict[str, FeedRecord | None] = {}
@@ -199,7 +199,7 @@ def _earlier_rows(
 def _row_at(reader: Reader, ticker: str, seconds: int, at_ms: int, day: str) -> ComparisonRow:
     try:
         row = comparison_row(reader.snapshot(ticker, seconds, at_ms=at_ms))
-    except NoAnswer as error:
+    except (NoAnswer, HistoryFileUnreadable) as error:
         return ComparisonRow(ticker=ticker, session_date=day, error=str(error)[:MAX_ERROR])
     return row.model_copy(update={"session_date": day, "note": None})
 

@@ -270,12 +270,12 @@ def explain_kept(past: KeptPast, ticker: str, ending: str) -> Explanation:
 
     Raises `UnknownEvent`, `HistoryUnavailable` or `HistoryFileUnreadable`.
     """
-    name = past.find_ticker(ticker) or ticker
-    kept = past.files.event(f"{name}~{ending.lower()}")
-    if kept is None:
+    name = past.find_ticker(ticker)
+    kept = None if name is None else past.files.event(f"{name}~{ending.lower()}")
+    if name is None or kept is None:
         raise UnknownEvent(
-            f"{name}~{ending[:20]}: no such event is kept, neither of the last hour nor in the "
-            f"history; {ID_FORMAT}"
+            f"{ticker[:40]}~{ending[:20]}: no such event is kept, neither of the last hour nor in "
+            f"the history; {ID_FORMAT}"
         )
     event, now_ms = kept.record, clock.now_ms()
     closed_at = event.noticed_at if event.closed_at is None else event.closed_at

@@ -14,10 +14,11 @@ ACCEPTED = (
 NOT_KEPT = "ORDERFLOW_HISTORY, which keeps more, is not set"
 
 
-def parse_history(text: str, most_seconds: int = MAX_SECONDS) -> int:
+def parse_history(text: str, most_seconds: int = MAX_SECONDS, hint: str = "") -> int:
     """Return the whole seconds that `text` stands for.
 
-    Raises `BadHistory`, which lists the accepted forms, for anything else.
+    Raises `BadHistory`, which lists the accepted forms, for anything else; of too long ones it says
+    why no more is kept, the `hint`.
 
     >>> [parse_history(text) for text in ("5mins", "10 minutes", "1h", "90")]
     [300, 600, 3600, 90]
@@ -29,12 +30,12 @@ def parse_history(text: str, most_seconds: int = MAX_SECONDS) -> int:
     if seconds is None:
         raise BadHistory(f"history {text[:40]!r} is not understood; {accepted}")
     if not MIN_SECONDS <= seconds <= most_seconds:
-        bound = "at least 10 s" if seconds < MIN_SECONDS else _most(most_seconds)
+        bound = "at least 10 s" if seconds < MIN_SECONDS else _most(most_seconds, hint)
         raise BadHistory(f"history {text[:40]!r} is {seconds} s: {bound}; {accepted}")
     return seconds
 
 
-def _most(most_seconds: int) -> str:
+def _most(most_seconds: int, hint: str) -> str:
     if most_seconds > MAX_SECONDS:
         return "at most 1 day"
-    return f"the last 1 h is kept ({NOT_KEPT})"
+    return f"the last 1 h is kept ({hint})" if hint else "the last 1 h is kept"

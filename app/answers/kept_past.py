@@ -13,11 +13,12 @@ from app.analysis.gaps import Gap
 from app.analysis.metrics import compute_metrics
 from app.analysis.price_units import DEFAULT_DIGITS, UNITS_PER_ONE
 from app.analysis.trading_hours import HALF_HOUR_MS
-from app.answers.as_of_argument import PAST_MS
+from app.answers.as_of_argument import PAST_MS, parse_moment
 from app.answers.durations import age, since
 from app.answers.earlier_sessions import same_time_earlier
 from app.answers.half_hour import (
     MAX_SESSIONS,
+    MIN_SESSIONS,
     HalfHour,
     HalfHourPast,
     HalfHourRanks,
@@ -27,7 +28,7 @@ from app.answers.half_hour import (
     rank_among,
     window_ends,
 )
-from app.answers.history_argument import DAY_SECONDS, MAX_SECONDS, NOT_KEPT
+from app.answers.history_argument import DAY_SECONDS, MAX_SECONDS, NOT_KEPT, parse_history
 from app.answers.ticker_read import SecondTable, WindowSums, gap_times
 from app.core import clock
 from app.core.errors import BadQuestion, HistoryFileUnreadable, HistoryUnavailable, NotKept
@@ -35,11 +36,13 @@ from app.core.rare_events import OncePerMinute
 from app.core.settings import Settings
 from app.core.tickers import is_ticker, match_ticker
 from app.history.answer_files import AnswerFiles
+from app.history.paths import dates_of_ticker
 from app.history.window_table import StoredSeconds, WindowTable
 from app.storage.active_tickers import ACTIVE_MS
 from app.storage.answer_archive import is_answer_id
 from app.storage.keys import BARS_LIFETIME_SECONDS
 from app.storage.published import EventRecord, EvidenceClass, Value, read_counts, read_engine
+from app.storage.session_calendars import hours_of
 
 if TYPE_CHECKING:
     from app.history.reader import HistoryReader, KeptSeconds
@@ -88,15 +91,24 @@ class KeptPast:
         """Return whether the settings name a history."""
         return self._settings.history is not None
 
-    @property
-    def most_history_seconds(self) -> int:
-        """Return the longest history that can be asked for."""
-        return DAY_SECONDS if self.is_kept else MAX_SECONDS
+    def parse_history(self, text: str) -> int:
+        """Return the seconds of a typed history: to a day, or to an hour where none is kept.
 
-    @property
-    def reach_ms(self) -> int:
-        """Return how far back a moment can lie that is asked for."""
-        return self._settings.history_days * DAY_SECONDS * SECOND_MS if self.is_kept else PAST_MS
+        Raises `BadHistory`.
+        """
+        if self.is_kept:
+            return parse_history(text, DAY_SECONDS)
+        return parse_history(text, hint=NOT_KEPT)
+
+    def parse_moment(self, text: str) -> int | None:
+        """Return a typed moment of the days that are kept, or of the last hour; None for now.
+
+        Raises `BadMoment`.
+        """
+        if not self.is_kept:
+            return parse_moment(text, clock.now_ms(), hint=NOT_KEPT)
+        past_ms = self._settings.history_days * DAY_SECONDS * SECOND_MS
+        return parse_moment(text, clock.now_ms(), past_ms=past_ms)
 
     @functools.cached_property
     def files(self) -> "HistoryReader":
@@ -151,7 +163,9 @@ class KeptPast:
             return ticker
         return match_ticker(ticker, self.files.tickers(self.files.all_dates()))
 
-    def moment(self, ticker: str, at_ms: int, seconds: int) -> PastMoment:
+    def moment(
+        self, ticker: str, at_ms: int, seconds: int, *, has_events: bool = True
+    ) -> PastMoment:
         """Return what is known of a ticker as of a moment.
 
         Raises `NotKept`, `HistoryFileUnreadable` or `HistoryUnavailable`.
@@ -161,15 +175,17 @@ class KeptPast:
         quote_ms = stored.newest_quote_ms()
         if quote_ms is None or at_ms - quote_ms > ACTIVE_MS:
             raise NotKept(self._why_nothing(ticker, at_ms))
-        known = self.files.events_between(ticker, at_ms - seconds * SECOND_MS, at_ms)
-        evidence_class, is_told = _class_at(stored, self._day_events(ticker, at_ms, known))
+        start_ms = at_ms - seconds * SECOND_MS
+        known = self.files.events_between(ticker, start_ms, at_ms) if has_events else []
+        told = self.files.evidence_class_at(ticker, at_ms) if stored.has_trades() else "C"
         return PastMoment(
             sum_window(kept, at_ms, seconds),
             quote_ms,
-            evidence_class,
+            # Without an event made of trades, they count as those whose aggressor is inferred.
+            told or "B",
             tuple(known),
             read_engine((kept.engine or "").encode()),
-            KEPT_NOTE if is_told else f"{KEPT_NOTE}; {NO_CLASS_NOTE}",
+            KEPT_NOTE if told else f"{KEPT_NOTE}; {NO_CLASS_NOTE}",
         )
 
     def sums(
@@ -203,7 +219,7 @@ class KeptPast:
         if not self.is_kept or seconds * SECOND_MS > HALF_HOUR_MS:
             return None
         try:
-            half_hour = half_hour_of(self.files.hours(ticker), as_of_ms)
+            half_hour = half_hour_of(hours_of(ticker, self._settings.calendars), as_of_ms)
             past = half_hour and self._half_hour_past(ticker, half_hour, seconds)
         except (HistoryUnavailable, HistoryFileUnreadable, OSError) as error:
             if self._failures.left_out(type(error)) is not None:
@@ -214,6 +230,10 @@ class KeptPast:
     def _read_half_hour(
         self, ticker: str, half_hour: HalfHour, seconds: int
     ) -> HalfHourPast | None:
+        folder = self._settings.history
+        # Asked first: with few sessions nobody waits for pyarrow.
+        if folder is None or len(dates_of_ticker(folder, "seconds", ticker)) < MIN_SESSIONS:
+            return None
         hours, kept = self.files.hours(ticker), self.files.dates(ticker)
         sessions: list[list[dict[str, float]]] = []
         for start_ms in same_time_earlier(hours, half_hour.start_ms, 2 * MAX_SESSIONS):
@@ -261,15 +281,6 @@ class KeptPast:
         )
         return kept.followed_by(newer)
 
-    def _day_events(
-        self, ticker: str, at_ms: float, known: Sequence[EventRecord]
-    ) -> Sequence[EventRecord]:
-        """Return events up to a moment that may tell its evidence class: those known, or more."""
-        if any(event.evidence_class != "C" for event in known):
-            return known
-        day = self.files.date_at(ticker, at_ms)
-        return [it for it in self.files.events(ticker, day) if it.noticed_at <= at_ms]
-
     def _why_nothing(self, ticker: str, at_ms: int) -> str:
         now_ms = clock.now_ms()
         days = self.files.dates(ticker)
@@ -309,17 +320,6 @@ def _missing(kept: StoredSeconds, bars: Sequence[Bar]) -> list[Gap]:
     end, next_start = int(kept.ends[-1]), bars[0].end - SECOND_MS
     was_awake = end - quote_ms < _AWAKE_MS
     return [Gap(end, next_start, cut_to=next_start)] if was_awake and end < next_start else []
-
-
-def _class_at(stored: StoredSeconds, events: Sequence[EventRecord]) -> tuple[EvidenceClass, bool]:
-    """Return the evidence class as far as it is kept, and whether it is.
-
-    Events made of trades have it; without any, trades count as those whose aggressor is inferred.
-    """
-    if not stored.has_trades():
-        return "C", True
-    told = [event for event in events if event.evidence_class != "C"]
-    return (told[-1].evidence_class, True) if told else ("B", False)
 
 
 def list_days(days: Sequence[date]) -> str:

@@ -351,8 +351,7 @@ class Reader:
     ) -> TickerSnapshot:
         """Return what was known at a moment that only the history holds."""
         ticker = self.past.meant(typed_ticker)
-        with store_errors(self._redis):
-            found = self.past.moment(ticker, at_ms, seconds)
+        found = self.past.moment(ticker, at_ms, seconds, has_events=has_events)
         return TickerSnapshot(
             ticker=ticker,
             now_ms=at_ms,
@@ -374,9 +373,9 @@ class Reader:
     ) -> tuple[Sequence[Bar], Sequence[Gap]]:
         """Return the bars and gaps that Redis has of some time, and the bar before it."""
         request = ReadRequest(ticker, (until_ms - after_ms) // SECOND_MS, until_ms)
-        replies = self._ticker_reads.read_bars(
-            self._ticker_reads.read_state(ticker), request, until_ms
-        )
+        with store_errors(self._redis):
+            state = self._ticker_reads.read_state(ticker)
+            replies = self._ticker_reads.read_bars(state, request, until_ms)
         return replies.bars_until(until_ms), replies.gaps_until(until_ms)
 
     def overview(self) -> Overview:

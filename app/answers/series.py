@@ -8,9 +8,8 @@ from pydantic import Field
 from app.analysis.bars import SECOND_MS
 from app.analysis.metric_table import MID, SHOWN
 from app.analysis.metrics import compute_metrics
-from app.answers.as_of_argument import parse_moment
 from app.answers.durations import age
-from app.answers.history_argument import DEFAULT_HISTORY, parse_history
+from app.answers.history_argument import DEFAULT_HISTORY
 from app.answers.reader import Reader
 from app.answers.schema import (
     Flags,
@@ -26,7 +25,6 @@ from app.answers.schema import (
 from app.answers.ticker_read import SecondTable
 from app.answers.ticker_text import id_line, nothing_odd
 from app.answers.utc_times import as_of_text
-from app.core import clock
 from app.core.arguments import check_range, check_words
 from app.core.errors import NoAnswer
 from app.core.words import distinct, find_name
@@ -113,9 +111,9 @@ def series(  # noqa: PLR0913, PLR0917 - the tool's arguments
     check_range("points", points, MIN_POINTS, MAX_POINTS)
     snapshot = reader.snapshot(
         ticker,
-        parse_history(history, reader.past.most_history_seconds),
+        reader.past.parse_history(history),
         include_patterns=False,
-        at_ms=parse_moment(as_of, clock.now_ms(), past_ms=reader.past.reach_ms),
+        at_ms=reader.past.parse_moment(as_of),
     )
     name = snapshot.ticker
     if snapshot.as_of_ms is None:

@@ -1,9 +1,10 @@
 """Read what is kept of tickers: their seconds as columns, events and sessions of any kept time."""
 
-from collections.abc import Sequence
-from datetime import date
+import functools
+from collections.abc import Callable, Sequence
+from datetime import date, timedelta
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, TypeVar, cast
 
 import pyarrow as pa
 from numpy.typing import NDArray
@@ -12,14 +13,15 @@ from app.analysis.bars import SECOND_MS
 from app.analysis.gaps import Gap
 from app.analysis.trading_hours import TradingHours
 from app.core.calendar_setting import CalendarRule
-from app.history.event_rows import KeptEvent
+from app.core.errors import HistoryUnavailable
+from app.history.event_rows import KeptEvent, events_of_table
 from app.history.parquet_file import read_file
 from app.history.paths import dates_of_ticker, file_path, kept_dates, tickers_of_date
 from app.history.query import find_event, gaps_of, read_events, read_session
 from app.history.second_columns import seconds_of_table
 from app.history.session_dates import session_date
 from app.history.window_table import StoredSeconds
-from app.storage.published import EventRecord, Value
+from app.storage.published import EventRecord, EvidenceClass, Value
 from app.storage.session_calendars import hours_of
 
 NO_SECONDS: Final = StoredSeconds.from_bars(())
@@ -46,23 +48,44 @@ class KeptSeconds(NamedTuple):
         )
 
 
+_Read = TypeVar("_Read", bound=Callable[..., Any])
+
+
+def _named_errors(read: _Read) -> _Read:
+    """Let a method raise the system's errors as `HistoryUnavailable`, which names the folder."""
+
+    @functools.wraps(read)
+    def read_or_name(reader: "HistoryReader", *args: object) -> object:
+        try:
+            return read(reader, *args)
+        except OSError as error:
+            reason = error.strerror or type(error).__name__
+            raise HistoryUnavailable(
+                f"the history in {reader.folder} can't be read: {reason}"
+            ) from error
+
+    return cast("_Read", read_or_name)
+
+
 class HistoryReader:
     """Reads one folder of history; holds nothing open.
 
-    Each method that reads rows raises `HistoryFileUnreadable`, or `OSError`.
+    Raises `HistoryUnavailable`, or `HistoryFileUnreadable` where rows are read.
     """
 
     def __init__(self, folder: Path, calendars: Sequence[CalendarRule] = ()) -> None:
-        self._folder = folder
+        self.folder = folder
         self._calendars = calendars
 
+    @_named_errors
     def dates(self, ticker: str) -> list[date]:
         """Return the session dates that are kept of a ticker, in order."""
-        return dates_of_ticker(self._folder, "seconds", ticker)
+        return dates_of_ticker(self.folder, "seconds", ticker)
 
+    @_named_errors
     def all_dates(self) -> list[date]:
         """Return the session dates that anything is kept of, in order."""
-        return kept_dates(self._folder)
+        return kept_dates(self.folder)
 
     def hours(self, ticker: str) -> TradingHours:
         """Return the sessions of a ticker's market."""
@@ -72,10 +95,12 @@ class HistoryReader:
         """Return the session date of an instant."""
         return session_date(instant_ms, self.hours(ticker))
 
+    @_named_errors
     def tickers(self, days: Sequence[date]) -> list[str]:
         """Return the tickers that something is kept of on some session dates."""
-        return sorted({it for day in days for it in tickers_of_date(self._folder, "seconds", day)})
+        return sorted({it for day in days for it in tickers_of_date(self.folder, "seconds", day)})
 
+    @_named_errors
     def seconds(self, ticker: str, after_ms: float, until_ms: float) -> KeptSeconds:
         """Return the seconds that end in (after, until], and the newest one before them."""
         found = KeptSeconds()
@@ -93,6 +118,7 @@ class HistoryReader:
                     break
         return found._replace(stored=found.stored.between(after_ms, until_ms))
 
+    @_named_errors
     def newest_second(self, ticker: str, until_ms: float) -> int | None:
         """Return when the newest kept second up to an instant ends, None if none is kept."""
         last = self.date_at(ticker, until_ms)
@@ -103,30 +129,56 @@ class HistoryReader:
                 return int(ends[-1])
         return None
 
+    @_named_errors
     def events(self, ticker: str, day: date) -> list[EventRecord]:
         """Return a ticker's events of a session date, in the order they were noticed."""
-        return [kept.record for kept in read_events(self._folder, ticker, day)]
+        return [kept.record for kept in read_events(self.folder, ticker, day)]
 
+    @_named_errors
     def events_between(self, ticker: str, after_ms: float, until_ms: float) -> list[EventRecord]:
         """Return the events that were noticed up to `until` and did not end by `after`."""
-        first, last = self.date_at(ticker, after_ms), self.date_at(ticker, until_ms)
-        days = [day for day in self.dates(ticker) if first <= day <= last]
+        # What was noticed the day before may have lasted.
+        first = self.date_at(ticker, after_ms) - timedelta(days=1)
+        last = self.date_at(ticker, until_ms)
+        bounds = [("noticed_at", "<=", _timestamp(until_ms)), ("closed_at", ">", after_ms)]
         return [
-            event
-            for day in days
-            for event in self.events(ticker, day)
-            if event.noticed_at <= until_ms
-            and (event.closed_at is None or event.closed_at > after_ms)
+            kept.record
+            for day in self.dates(ticker)
+            if first <= day <= last
+            for kept in self._events_of(ticker, day, bounds)
         ]
 
+    @_named_errors
+    def evidence_class_at(self, ticker: str, until_ms: float) -> EvidenceClass | None:
+        """Return the class of the newest event of a session that is made of trades.
+
+        None where there was none up to the instant.
+        """
+        path = file_path(self.folder, "events", self.date_at(ticker, until_ms), ticker)
+        bounds = [("noticed_at", "<=", _timestamp(until_ms)), ("evidence_class", "!=", "C")]
+        try:
+            found = read_file(path, "events", ["evidence_class"], bounds).table
+        except FileNotFoundError:
+            return None
+        return found["evidence_class"][-1].as_py() if found.num_rows else None
+
+    @_named_errors
     def event(self, event_id: str) -> KeptEvent | None:
         """Return an event by its id, None if it is not kept."""
-        return find_event(self._folder, event_id)
+        return find_event(self.folder, event_id)
 
+    @_named_errors
     def session(self, ticker: str, day: date) -> dict[str, Value]:
         """Return what is kept of a session: as of its end, or as of when it was last written."""
-        found = read_session(self._folder, ticker, day)
+        found = read_session(self.folder, ticker, day)
         return {} if found is None else dict(found.fields)
+
+    def _events_of(self, ticker: str, day: date, bounds: list[Any]) -> list[KeptEvent]:
+        try:
+            path = file_path(self.folder, "events", day, ticker)
+            return events_of_table(read_file(path, "events", filters=bounds).table)
+        except FileNotFoundError:
+            return []
 
     def _seconds_of(
         self, ticker: str, day: date, since_ms: float | None, until_ms: float
@@ -134,7 +186,7 @@ class HistoryReader:
         bounds = [("end", "<=", _timestamp(until_ms))]
         if since_ms is not None:
             bounds.append(("end", ">=", _timestamp(since_ms)))
-        path = file_path(self._folder, "seconds", day, ticker)
+        path = file_path(self.folder, "seconds", day, ticker)
         try:
             file = read_file(path, "seconds", filters=bounds)
         except FileNotFoundError:
@@ -147,7 +199,7 @@ class HistoryReader:
         )
 
     def _ends(self, ticker: str, day: date) -> NDArray[Any]:
-        path = file_path(self._folder, "seconds", day, ticker)
+        path = file_path(self.folder, "seconds", day, ticker)
         ends: NDArray[Any] = (
             read_file(path, "seconds", ["end"]).table["end"].cast(pa.int64()).to_numpy()
         )

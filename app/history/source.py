@@ -49,10 +49,10 @@ class TickerState:
 
 @dataclass(slots=True)
 class StoredBars:
-    """Bars in order of time, and how many could not be decoded."""
+    """Bars in order of time, and the ends of those that could not be decoded."""
 
     bars: list[Bar]
-    unreadable: int
+    unreadable: list[int]
 
 
 class HistorySource:
@@ -84,7 +84,7 @@ class HistorySource:
             None if folded_to is None else int(folded_to),
             int(read_stamp(corrected_at) or 0),
             _gaps(gaps),
-            _end_of(oldest[0]) if isinstance(oldest, list) and oldest else None,
+            _end_of_id(oldest[0][0]) if isinstance(oldest, list) and oldest else None,
             members if isinstance(members, list) else [],
             read_session(session) if isinstance(session, dict) else {},
             read_session(ended) if isinstance(ended, dict) else {},
@@ -93,13 +93,13 @@ class HistorySource:
     def read_bars(self, ticker: str, after_ms: int, until_ms: int) -> StoredBars:
         """Read the bars that end in (after, until]."""
         entries = self._redis.xrange(self._keys.bars(ticker), after_ms + 1, until_ms)
-        bars, unreadable = [], 0
-        for _, fields in entries:
+        stored = StoredBars([], [])
+        for name, fields in entries:
             try:
-                bars.append(decode_bar(fields.get(b"b", b"")))
+                stored.bars.append(decode_bar(fields.get(b"b", b"")))
             except StateUnreadable:
-                unreadable += 1
-        return StoredBars(bars, unreadable)
+                stored.unreadable.append(_end_of_id(name))
+        return stored
 
     def read_events_at(self, ticker: str, opened_at: Sequence[float]) -> list[bytes]:
         """Return the events that were opened at one of these instants."""
@@ -109,8 +109,8 @@ class HistorySource:
         return [member for found in pipe.execute() for member in found]
 
 
-def _end_of(entry: tuple[bytes, object]) -> int:
-    return int(entry[0].partition(b"-")[0])
+def _end_of_id(name: bytes) -> int:
+    return int(name.partition(b"-")[0])
 
 
 def _gaps(stored: bytes | None) -> list[Gap]:

@@ -28,6 +28,8 @@ SECONDS_EVERY_MS: Final = 900_000
 """Seconds are written this often: Redis holds them for two hours, and a file is written whole."""
 WEAK_EVENTS_MS: Final = 600_000
 """Closed events below the median strength are in Redis this long."""
+MAX_WAITING: Final = 20_000
+"""So many events of a ticker wait for a disk that takes nothing, then the oldest are lost."""
 _WATCHED_AGE_MS: Final = (PATTERNS_LIFETIME_SECONDS - 600) * SECOND_MS
 """An event open for longer may leave Redis seconds after it closes."""
 
@@ -50,8 +52,10 @@ class _Progress:
     """How far a ticker is written; times in epoch ms.
 
     `written` are the ids of events that are in the files and may still be in Redis; `waiting` are
-    events in their final form that wait for what follows them, by id; `watched` when the events
-    were opened that have been open for long.
+    events in their final form that wait for what follows them, or for a disk, by id; `watched` when
+    the events were opened that have been open for long. `lost_events` are times of which events may
+    be missing, which no file tells yet. `final_sessions` are the opens of sessions
+    that are in the files as of their end.
     """
 
     newest_ms: int = 0
@@ -59,7 +63,8 @@ class _Progress:
     written: set[str] = field(default_factory=set)
     waiting: dict[str, EventRecord] = field(default_factory=dict)
     watched: dict[str, float] = field(default_factory=dict)
-    final_session: Value = 0
+    lost_events: list[Lost] = field(default_factory=list)
+    final_sessions: set[Value] = field(default_factory=set)
 
 
 class TickerWriter:
@@ -69,7 +74,7 @@ class TickerWriter:
         self, files: TickerFiles, source: HistorySource, totals: Totals, read_to_ms: float
     ) -> None:
         self._files, self._source, self._totals = files, source, totals
-        self._read_to_ms = read_to_ms
+        self._read_to_ms = self._events_read_to_ms = read_to_ms
         self._progress: _Progress | None = None
 
     @property
@@ -92,24 +97,28 @@ class TickerWriter:
         state = self._source.read_state(self.ticker)
         is_corrected = state.corrected_at > progress.corrected_at
         after_ms = 0 if is_corrected else progress.newest_ms
+        progress.lost_events += self._lost_events(now_ms)
         events = self._final_events(state, progress, now_ms)
+        self._events_read_to_ms = now_ms
         first_ms = min([after_ms, *(int(event.noticed_at) - 1 for event in events)])
         stored = self._source.read_bars(self.ticker, first_ms, settled_ms)
         new = [bar for bar in stored.bars if bar.end > after_ms]
-        if new and (is_corrected or _is_due(new, settled_ms)):
+        has_seconds = bool(new) and (is_corrected or _is_due(new, settled_ms))
+        if has_seconds:
             lost = self._lost_before(new, progress.newest_ms, now_ms, state.gaps)
+            unreadable = sum(end > after_ms for end in stored.unreadable)
             self._files.add_bars(
-                NewSeconds(new, state.gaps, lost, state.corrected_at, stored.unreadable), settled_ms
+                NewSeconds(new, state.gaps, lost, state.corrected_at, unreadable), settled_ms
             )
             progress.newest_ms, progress.corrected_at = new[-1].end, state.corrected_at
             self._totals.seconds += len(new)
             self._totals.lost_seconds += sum(end - start for start, end in lost) / SECOND_MS
-            self._totals.lost_bars += stored.unreadable
+            self._totals.lost_bars += unreadable
         self._totals.newest_ms = max(self._totals.newest_ms, progress.newest_ms)
         if state.gaps:
             self._files.add_gaps(state.gaps)
-        self._write_events(events, stored.bars, state, progress, now_ms)
-        self._write_sessions(state, progress, settled_ms)
+        self._write_events(events, stored.bars, state, progress)
+        self._write_sessions(state, progress, now_ms, with_running=has_seconds)
         self._read_to_ms = settled_ms
 
     def _begin(self) -> _Progress:
@@ -137,19 +146,25 @@ class TickerWriter:
     def _final_events(
         self, state: TickerState, progress: _Progress, now_ms: float
     ) -> list[EventRecord]:
-        """Return the new events in their final form whose outcomes are complete.
+        """Return the events in their final form whose outcomes are complete.
 
-        Those that may have left Redis are not waited for any longer.
+        Closed ones are remembered from a minute after on: a weak one may be gone by the time that
+        what followed it is known.
         """
         settled_ms = int(now_ms) - SETTLED_MS
         progress.written &= {id_of_member(member) for member in state.members}
         found = new_events(state.members, self.ticker, progress.written)
         self._watch(found, progress, settled_ms)
-        closed = {event.id: event for event in found if event.status == "closed"}
+        for event in found:
+            if event.status == "closed" and event.updated_at <= settled_ms:
+                progress.waiting[event.id] = event
+        while len(progress.waiting) > MAX_WAITING:
+            del progress.waiting[next(iter(progress.waiting))]
+            self._totals.lost_events += 1
         return [
             event
-            for event in {**closed, **progress.waiting}.values()
-            if _final_from(event) <= (now_ms if event.id in progress.waiting else settled_ms)
+            for event in progress.waiting.values()
+            if event.noticed_at + LONGEST_MS <= settled_ms
         ]
 
     def _watch(self, events: Iterable[EventRecord], progress: _Progress, now_ms: int) -> None:
@@ -194,7 +209,6 @@ class TickerWriter:
         bars: Sequence[Bar],
         state: TickerState,
         progress: _Progress,
-        now_ms: float,
     ) -> None:
         if not events:
             return
@@ -203,7 +217,8 @@ class TickerWriter:
             KeptEvent(event, moves_after(int(event.noticed_at), by_end, state.gaps))
             for event in events
         ]
-        self._files.add_events(kept, self._lost_events(now_ms))
+        self._files.add_events(kept, progress.lost_events)
+        progress.lost_events = []
         progress.written |= {event.id for event in events}
         progress.waiting = {
             name: event for name, event in progress.waiting.items() if name not in progress.written
@@ -212,25 +227,29 @@ class TickerWriter:
 
     def _lost_events(self, now_ms: float) -> list[Lost]:
         """Return the time of which weak events may have left Redis before they were read."""
-        if not self._read_to_ms:
+        if not self._events_read_to_ms:
             return []
-        lost = self._read_to_ms - LONGEST_MS, now_ms - WEAK_EVENTS_MS
+        lost = self._events_read_to_ms - LONGEST_MS - SETTLED_MS, now_ms - WEAK_EVENTS_MS
         return [lost] if lost[0] < lost[1] else []
 
-    def _write_sessions(self, state: TickerState, progress: _Progress, settled_ms: int) -> None:
-        """Write the session so far, or as of its end, and the one before where it ended."""
+    def _write_sessions(
+        self, state: TickerState, progress: _Progress, now_ms: float, *, with_running: bool
+    ) -> None:
+        """Write sessions as of their end, and the running one with its seconds."""
         for fields in (state.ended, state.session):
             opened_at, closes_at = fields.get("opened_at"), fields.get("closes_at")
             as_of = fields.get("as_of")
             if not isinstance(closes_at, (int, float)) or not isinstance(as_of, (int, float)):
                 continue
             is_final = as_of >= closes_at
-            if opened_at is None or opened_at == progress.final_session:
+            if opened_at is None or opened_at in progress.final_sessions:
                 continue
-            if fields.get("covered_seconds") is None or as_of > settled_ms + SETTLED_MS:
+            if fields.get("covered_seconds") is None or as_of > now_ms:
+                continue
+            if not is_final and not with_running:
                 continue
             if self._files.keep_session(KeptSession(fields, is_final)):
-                progress.final_session = opened_at
+                progress.final_sessions.add(opened_at)
                 self._totals.sessions += 1
 
 
@@ -238,8 +257,3 @@ def _is_due(new: Sequence[Bar], settled_ms: int) -> bool:
     """Return whether seconds are to be written: enough of them, or the last for a while."""
     is_enough = settled_ms - new[0].end >= SECONDS_EVERY_MS
     return is_enough or settled_ms - new[-1].end >= SETTLED_MS
-
-
-def _final_from(event: EventRecord) -> float:
-    """Return the instant from which an event and what followed it change no more."""
-    return max(event.updated_at, event.noticed_at + LONGEST_MS)

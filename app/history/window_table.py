@@ -234,13 +234,15 @@ def _sums_of(rows: Numbers) -> Any:  # noqa: ANN401 - as `RollingBars` types it
 def _begins_anew(stored: StoredSeconds, row: int, gaps: Sequence[Gap]) -> bool:
     """Return whether a stored second has the first quote of a ticker whose state was lost.
 
-    A first quote after a gap is none: what stood before it is known.
+    A first quote after a gap that the ticker's state knew is none: what stood before it is known.
+    Gaps that were found later (they have `cut_to` alone) explain no first quote.
     """
     end = int(stored.ends[row])
     if end not in stored.first_quotes:
         return False
     quoted_ms = stored.rows(slice(0, row)).newest_quote_ms() or 0
-    return not any(quoted_ms - SECOND_MS < gap.end <= end for gap in gaps)
+    known = (gap for gap in gaps if gap.stands_at or not gap.cut_to)
+    return not any(quoted_ms - SECOND_MS < gap.end <= end for gap in known)
 
 
 def _every_second(stored: StoredSeconds, as_of: int, gaps: Sequence[Gap]) -> tuple[Ends, Numbers]:

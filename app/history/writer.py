@@ -24,8 +24,9 @@ from app.storage.session_calendars import hours_of
 
 _log = structlog.get_logger()
 
-VISIT_EVERY_MS: Final = 240_000
-"""Events leave Redis 10 min after they close, and what follows them is complete after 5 min."""
+VISIT_EVERY_MS: Final = 120_000
+"""Weak events leave Redis 10 min after they close, and what follows them is complete after 6 min:
+a writer that is started again within 2 min finds them all."""
 _TICKERS_EVERY_MS: Final = 10_000
 _WATCH_EVERY_MS: Final = 2_000
 _BOUNDS_EVERY_MS: Final = 3_600_000
@@ -116,7 +117,8 @@ class HistoryWriter:
         if not self._is_time("tickers", now_ms, _TICKERS_EVERY_MS):
             return
         held_ms = BARS_LIFETIME_SECONDS * 1000
-        for ticker in self._source.tickers(now_ms - held_ms):
+        known = self._source.tickers(now_ms - held_ms)
+        for ticker in known:
             if ticker not in self._writers:
                 files = TickerFiles(
                     self._folder.path, ticker, hours_of(ticker, self._settings.calendars)
@@ -125,9 +127,8 @@ class HistoryWriter:
                     files, self._source, self.totals, self._former_read_to
                 )
                 self._due[ticker] = now_ms
-        for ticker, read_to_ms in [*self._read_to.items()]:
-            if read_to_ms < now_ms - 2 * held_ms and self._due[ticker] <= now_ms:
-                self._forget(ticker)
+        for ticker in self._writers.keys() - known:  # Redis holds no second of them any more
+            self._forget(ticker)
 
     def _forget(self, ticker: str) -> None:
         for table in (self._writers, self._due, self._read_to):

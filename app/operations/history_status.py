@@ -28,8 +28,8 @@ def history_troubles(report: HistoryReport, now_ms: float) -> Iterator[str]:
     if report.is_gone(now_ms):
         yield f"history is not written: last sign of its writer {ago(report.alive_at, now_ms)}"
     elif report.problem:
-        since = ago(report.problem_since, now_ms)
-        yield f"history is not written since {since}: {PROBLEMS[report.problem]}"
+        lasts = age((now_ms - report.problem_since) / 1000)
+        yield f"history is not written for {lasts}: {PROBLEMS[report.problem]}"
 
 
 def history_metrics(report: HistoryReport, now_ms: float) -> Iterator[Metric]:

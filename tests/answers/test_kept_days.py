@@ -17,13 +17,19 @@ from app.answers.scan import scan
 from app.answers.series import series
 from app.cli import main
 from app.core import clock
-from app.core.errors import BadMoment, BadQuestion, NotKept, UnknownEvent
+from app.core.errors import (
+    BadMoment,
+    BadQuestion,
+    NotKept,
+    UnknownEvent,
+)
 from app.core.settings import Settings
 from app.storage.session_calendars import hours_of_calendar
 from tests.builders import START_MS
 from tests.engine_answers import Records
 from tests.kept_files import EngineRun, keep, keep_bars
 from tests.key_writer import KeyWriter
+from tests.mcp_app.agents import call, text_of
 from tests.strategies import Flavour
 
 DAY_MS = 86_400_000
@@ -179,7 +185,7 @@ def test_a_ticker_is_compared_with_the_same_time_of_earlier_sessions(
         assert row.session_date == day
         assert row.error is None
         published = run.metrics[at]["1min"]
-        assert row.avg_spread == pytest.approx(published["avg_spread"], rel=1e-3)
+        assert row.model_dump()["spread_bps"] == pytest.approx(published["spread_bps"], rel=1e-3)
         assert f"{PAIR} {day}: " in found.as_text()
     assert "earlier sessions" in (found.note or "")
     reader.close()
@@ -236,6 +242,24 @@ def test_more_rows_than_an_answer_takes_are_refused(past_reader: Reader) -> None
         compare(past_reader, ["A", "B", "C"], sessions=5)
     with pytest.raises(BadQuestion, match="sessions lies from 0 to 5"):
         compare(past_reader, ["A"], sessions=6)
+
+
+@pytest.mark.usefixtures("past_reader")
+def test_a_client_asks_about_kept_days(kept_settings: Settings) -> None:
+    at = str(RUN.ends[-1])
+    events = call(kept_settings, "scan_order_flow", day=DAY, tickers=[PAIR])
+    measured = call(kept_settings, "order_flow_series", ticker=PAIR, as_of=at, history="10m")
+    told = call(kept_settings, "analyze_order_flow_tool", ticker=PAIR, as_of=at, history="1d")
+    refused = call(kept_settings, "scan_order_flow", day="2020-01-01")
+
+    assert events.structured_content is not None
+    assert events.structured_content["day"] == DAY
+    assert measured.structured_content is not None
+    assert measured.structured_content["as_of"] == RUN.ends[-1]
+    assert told.structured_content is not None
+    assert told.structured_content["history_seconds"] == 86_400
+    assert refused.is_error
+    assert "nothing is kept of 2020-01-01" in text_of(refused)
 
 
 def utc(text: str) -> int:

@@ -85,7 +85,7 @@ def test_answers_of_many_days_are_found_by_their_ids(tmp_path: Path) -> None:
 
     assert len(files.dates()) == 30
     assert files.find("zaaaaaaa")["json"] == b'{"answer_id":"zaaaaaaa"}'
-    assert files.find("x5aaaaaa") == {}
+    assert files.find("x7aaaaaa") == {}
     assert files.find("y4aaaaaa")["text"] == b"a line\nanother"
 
 
@@ -102,6 +102,7 @@ def test_a_file_that_was_cut_keeps_its_whole_members_and_grows_on(tmp_path: Path
     assert [*found.ids_since(0)] == ["aaaaaaaa", "cccccccc"]
 
 
+@pytest.mark.usefixtures("redis_client")
 def test_an_answer_that_is_nowhere_is_named(settings: Settings, tmp_path: Path) -> None:
     with_history = Reader.from_settings(
         settings.model_copy(update={"history_given": str(tmp_path)})
@@ -111,4 +112,6 @@ def test_an_answer_that_is_nowhere_is_named(settings: Settings, tmp_path: Path) 
         with_history.archived("aaaaaaaa")
     with pytest.raises(UnknownAnswer, match=r"no answer '\.\./x' is kept"):
         with_history.archived("../x")
+    with pytest.raises(UnknownAnswer, match="nor is it in the history"):
+        with_history.archived("bbbbbbbb")
     with_history.close()

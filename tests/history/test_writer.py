@@ -18,7 +18,7 @@ from app.history.file_facts import FileFacts
 from app.history.folder import HistoryFolder
 from app.history.parquet_file import read_file, write_file
 from app.history.paths import file_path, kept_dates, unfinished_path, unreadable_path
-from app.history.query import find_event, read_events, read_seconds
+from app.history.query import find_event, read_events, read_seconds, read_session
 from app.history.writer import HistoryWriter
 from app.operations.history_status import history_troubles
 from app.storage.history_report import read_report
@@ -121,7 +121,7 @@ def test_a_folder_that_is_missing_is_said_and_taken_up_when_it_is_there(
     report = read_report(redis_client)
     assert report is not None
     assert list(history_troubles(report, time.now_ms)) == [
-        "history is not written since 0.0 s ago: its folder is missing"
+        "history is not written for 0.0 s: its folder is missing"
     ]
     (tmp_path / "disk").mkdir()
     time.now_ms += 11_000
@@ -346,3 +346,37 @@ def test_the_oldest_days_go_beyond_either_bound(
     big.write_bytes(b"x" * (10_000_000 - size))
     new_writer(history_mb=10).step()
     assert kept_dates(folder) == [date(2024, 1, 7), DAY]
+
+
+def test_a_session_is_kept_as_of_its_end_also_where_the_next_one_took_its_key(
+    new_writer: NewWriter, ticked: TickedKeys, redis_client: redis.Redis, folder: Path, time: Time
+) -> None:
+    midnight = START_MS + 12 * HOUR_MS
+    session = {
+        "calendar": "24/7",
+        "phase": "continuous",
+        "opened_at": midnight - 24 * HOUR_MS,
+        "closes_at": midnight,
+        "covered_seconds": 43_100.0,
+        "volume": 5.0,
+    }
+    ticked.add_bars(map(bar_of, range(midnight - 300_000, midnight - 100_000, 1000)))
+    running = {**session, "as_of": midnight - 100_000}
+    redis_client.hset(f"orderflow:session:{TICKER}", mapping=running)
+    time.now_ms = midnight + 30_000.0
+    writer = new_writer()
+    writer.step()
+    kept = read_session(folder, TICKER, DAY)
+    assert kept is not None
+    assert (kept.is_final, kept.fields["volume"]) == (False, 5)
+
+    ended = {**session, "as_of": midnight, "volume": 7.0}
+    redis_client.hset(f"orderflow:ended:{TICKER}", mapping=ended)
+    redis_client.delete(f"orderflow:session:{TICKER}")
+    for _ in range(2):
+        time.now_ms += 130_000
+        writer.step()
+    kept = read_session(folder, TICKER, DAY)
+    assert kept is not None
+    assert (kept.is_final, kept.fields) == (True, ended)
+    assert writer.totals.sessions == 1
