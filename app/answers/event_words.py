@@ -99,7 +99,7 @@ REASONS: Final[Mapping[str, str]] = {
     "lost": "price lost",
     "opposite": "opposite shift",
     "flicker": "flicker, size back",
-    "merged": "joined with the older one beside it",
+    "merged": "merged into the older one beside it",
     "normal": "normal again",
     "one_sided": "one sided book",
     "other": "closed",

@@ -4,7 +4,6 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from app.analysis.detector_context import DetectorContext
-from app.analysis.pattern_table import MERGED
 from app.analysis.patterns.detector import Detector
 from app.analysis.patterns.events import Evidence, Opening
 from app.analysis.records import UNSIGNED, Trade
@@ -141,7 +140,7 @@ class HiddenPrints(Detector):
             oldest.absorb(other)
             event = context.events.find("hidden_print", f"{SIDE_NAMES[side]}:{other.price}")
             if event is not None:
-                context.events.schedule_close(event, stamp, MERGED)
+                context.events.schedule_close(event, stamp, "merged")
         return oldest
 
     def _open_or_update(
