@@ -11,7 +11,7 @@ from app.analysis.windows import WINDOWS
 from app.core.settings import Settings
 from app.core.tickers import file_name_of
 from app.evaluation.analyze_tape import Ticks, tick_results
-from app.feeds.tape import read_tape
+from app.feeds.tape_clock import read_usable_tape
 from app.storage.session_calendars import hours_of
 from app.storage.tick import codec
 
@@ -68,7 +68,8 @@ def tape_file(folder: Path, ticker: str, kind: str) -> Path:
 
 def analysed(folder: Path, ticker: str, last: int) -> tuple[dict[int, Hashes], dict[str, str]]:
     """Return the windows of each tick up to the last and the events as of it, by the tape alone."""
-    tape = read_tape(tape_file(folder, ticker, "quotes"), tape_file(folder, ticker, "trades"))
+    files = (tape_file(folder, ticker, kind) for kind in ("quotes", "trades"))
+    tape = read_usable_tape(*files)  # with the gaps beside it
     assert not tape.faults
     engine = Engine.new(ticker, hours_of(ticker, Settings().calendars))
     windows: dict[int, Hashes] = {}
