@@ -60,10 +60,10 @@ def window_ends(half_hour: HalfHour, seconds: int) -> Iterator[int]:
 
 def measures_of(metrics: Mapping[str, Value]) -> dict[str, float]:
     """Return the known measures of a window; without trades no volume is known."""
-    found = {name: metrics[name] for name in MEASURES if name in metrics}
+    known = dict(metrics)
     if all(name in metrics for name in _VOLUMES):
-        found[VOLUME] = sum(float(metrics[name]) for name in _VOLUMES)
-    return {name: float(value) for name, value in found.items()}
+        known[VOLUME] = sum(float(metrics[name]) for name in _VOLUMES)
+    return {name: float(known[name]) for name in MEASURES if name in known}
 
 
 def past_of(sessions: Sequence[Sequence[Mapping[str, float]]]) -> HalfHourPast | None:
