@@ -34,13 +34,14 @@ run: $(COMPILED)
 	@case "$$ORDERFLOW_FEED" in *:*) $(BIN)/python packaging/feed_extras.py || exit 1;; esac; \
 		exec $(BIN)/python -m app.operations.supervisor --end-with-parent
 
-# What computes and what starts processes, and mostly waits for them, mixed (tests/conftest.py), four at
-# a time; then alone what looks at the time: fault plans and what others wrote.
+# What computes, two at a time; what starts processes and mostly waits for them, three at a time; then
+# alone what looks at the time: fault plans and what others wrote.
 test: $(COMPILED)
 ifdef ARGS
 	@$(BIN)/python -m pytest $(ARGS)
 else
-	@$(BIN)/python -m pytest -n 4 --dist worksteal -m "not faults and not outside"
+	@$(BIN)/python -m pytest -n 2 --dist worksteal -m "not system and not faults and not outside"
+	@$(BIN)/python -m pytest -n 3 --dist worksteal -m "system and not faults and not outside"
 	@$(BIN)/python -m pytest -m "faults or outside" tests/faults tests/outside
 endif
 

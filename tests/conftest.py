@@ -1,11 +1,8 @@
 """What tests share: a private Redis, and the project's processes run against it."""
 
-import os
 import subprocess
 import sys
 from collections.abc import Iterator
-from itertools import groupby
-from operator import itemgetter
 from pathlib import Path
 
 import hypothesis
@@ -58,28 +55,6 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if {"redis_server", "own_server"} & {*getattr(item, "fixturenames", ())}:
             item.add_marker(pytest.mark.redis)
-    if "PYTEST_XDIST_WORKER" in os.environ:
-        items[:] = mixed(items)
-
-
-def mixed(items: list[pytest.Item]) -> list[pytest.Item]:
-    """Spread the files that wait for processes evenly among those that compute.
-
-    Each of the workers, which begin with an equal part of the tests, then has some of both.
-    """
-    files = [list(found) for _, found in groupby(items, key=lambda item: item.path)]
-    waiting = [file for file in files if file[0].get_closest_marker("system")]
-    computing = [file for file in files if not file[0].get_closest_marker("system")]
-    placed = [*places(waiting), *places(computing)]
-    return [item for _, file in sorted(placed, key=itemgetter(0)) for item in file]
-
-
-def places(files: list[list[pytest.Item]]) -> Iterator[tuple[float, list[pytest.Item]]]:
-    """Give each file with its place among the tests of all, from 0 to 1."""
-    number, before = sum(map(len, files)), 0
-    for file in files:
-        yield (before + len(file) / 2) / number, file
-        before += len(file)
 
 
 @pytest.fixture(scope="session")
