@@ -44,12 +44,14 @@ class HistoryFolder:
     def open(self) -> None:
         """Make the folder ready, if it is not, and lock it.
 
-        A folder is created where the one above it exists: a disk that is not mounted is none.
+        A folder is created where the one above it exists, but not anew once it was used: what is
+        left of a disk that was taken away is not to be written.
         Raises `OSError`, or `HistoryUnavailable` where another writer holds the lock.
         """
-        if self._lock is not None and self._is_still_there():
-            return
-        self.close()
+        if self._lock is not None:
+            if os.path.samestat(os.fstat(self._lock), (self.path / LOCK_NAME).stat()):
+                return
+            self.close()  # another disk
         self.path.mkdir(exist_ok=True)
         descriptor = os.open(self.path / LOCK_NAME, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
         try:
@@ -60,15 +62,6 @@ class HistoryFolder:
                 f"another process writes the history in {self.path}; one is enough"
             ) from None
         self._lock = descriptor
-
-    def _is_still_there(self) -> bool:
-        """Return whether the locked file is the one in the folder, and not of a former disk."""
-        if self._lock is None:
-            return False
-        try:
-            return os.path.samestat(os.fstat(self._lock), (self.path / LOCK_NAME).stat())
-        except FileNotFoundError:
-            return False
 
     def close(self) -> None:
         """Let another writer have the folder."""
