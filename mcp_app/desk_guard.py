@@ -1,5 +1,6 @@
 """Guard the desk: for its own pages only, behind a login where tokens are set."""
 
+import re
 from collections.abc import Iterable
 from typing import Final
 
@@ -15,8 +16,8 @@ from mcp_app.rare_log import warn_refused
 LOGIN_PATH: Final = "/desk/login"
 PAGES: Final = frozenset(("/", "/desk", LOGIN_PATH))
 """What a link on another page may lead to."""
-_OPEN_ENDS: Final = (".js", ".css", ".svg")
-"""Files of the page, which hold no data, are served without a login."""
+FILE: Final = re.compile(r"/desk/[a-z0-9_-]{1,64}\.(js|css|svg)")
+"""Paths of the page's files, which hold no data and are served without a login."""
 _OWN_SITES: Final = frozenset(("same-origin", "none"))
 HEADERS: Final = {
     "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; "
@@ -83,7 +84,7 @@ class GuardDesk:
         if not is_page and _is_of_other_page(headers):
             warn_refused("request of another page refused", headers.get("origin", path))
             return JSONResponse({"error": "only the desk's own page may ask this"}, 403)
-        if path in ("/", LOGIN_PATH) or path.endswith(_OPEN_ENDS):
+        if path in ("/", LOGIN_PATH) or FILE.fullmatch(path):
             return None
         if await self._is_logged_in(headers):
             return None

@@ -2,7 +2,6 @@
 
 import hashlib
 import hmac
-import re
 import time
 from collections.abc import Sequence
 from typing import Final
@@ -17,7 +16,6 @@ ALL_ATTEMPTS_PER_MINUTE: Final = 60
 """Of all clients: many addresses guess no faster."""
 _PURPOSE: Final = b"orderflow desk cookie 1"
 _ALL: Final = "all"
-_TIME: Final = re.compile(r"[0-9]{1,12}", re.ASCII)
 
 
 class Logins:

@@ -22,7 +22,7 @@ from starlette.types import ASGIApp
 from app.core.errors import NoAnswer, OrderFlowError
 from app.core.settings import Settings
 from mcp_app.desk_data import DeskData
-from mcp_app.desk_guard import LOGIN_PATH, GuardDesk
+from mcp_app.desk_guard import FILE, LOGIN_PATH, GuardDesk
 from mcp_app.desk_login import COOKIE_SECONDS, Logins
 from mcp_app.limits import LimitTime, client_of
 from mcp_app.work_pool import Busy
@@ -33,7 +33,6 @@ MAX_FORM_BYTES: Final = 4096
 MAX_QUERY_LETTERS: Final = 64
 MESSAGE: Final = "<!-- message -->"
 """What the login page holds in place of what went wrong."""
-_FILE: Final = re.compile(r"[a-z0-9_-]{1,64}\.(js|css|svg)")
 _DIGITS: Final = re.compile(r"[0-9]{1,16}")
 _MIN_GZIP_BYTES: Final = 2048
 _GZIP_LEVEL: Final = 1
@@ -151,10 +150,9 @@ class _Pages:
         return await self._served("index.html", request)
 
     async def file(self, request: Request) -> Response:
-        name = request.path_params["name"]
-        if not _FILE.fullmatch(name):
+        if not FILE.fullmatch(request.scope["path"]):
             raise HTTPException(HTTPStatus.NOT_FOUND)
-        return await self._served(name, request)
+        return await self._served(request.path_params["name"], request)
 
     async def _served(self, name: str, request: Request) -> Response:
         response = await self._files.get_response(name, request.scope)

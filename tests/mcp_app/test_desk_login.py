@@ -37,6 +37,20 @@ def test_without_a_login_no_data_is_told(desk: Desk, writer: KeyWriter, path: st
     assert refused.json() == {"error": "log in at /desk/login"}
 
 
+@pytest.mark.parametrize("end", [".js", ".css", ".svg"])
+@pytest.mark.parametrize("path", ["/desk/event/SPY~", "/desk/event/QQQ~aaaaaaaa", "/desk/answers/a",
+                                  "/desk/event/", "/desk/a/b"])  # fmt: skip
+def test_the_name_of_a_file_opens_no_data(
+    desk: Desk, writer: KeyWriter, path: str, end: str
+) -> None:
+    writer.healthy_ticker()
+
+    refused = desk(TOKEN).get(path + end)
+
+    assert refused.status_code == HTTPStatus.UNAUTHORIZED
+    assert refused.json() == {"error": "log in at /desk/login"}
+
+
 def test_without_a_login_the_page_leads_to_the_login(desk: Desk) -> None:
     opened = desk(TOKEN)
 
