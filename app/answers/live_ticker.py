@@ -43,7 +43,7 @@ SECOND_COLUMNS: Final = (
 PRINT_COLUMNS: Final = ("end", "price", "size", "side", "count")
 _SIZE_DIGITS: Final = 9
 _REMAINDER: Final = 1e-9
-"""Of the session's volume: sums of fractions that should be 0 differ from it by less."""
+"""Of the session's volume: sums of fractions whose exact sum is 0 are not farther from it."""
 
 
 class SecondRows(msgspec.Struct, frozen=True):

@@ -189,8 +189,8 @@ function factsText({ quotes_per_second: quotes, evidence_class: evidence }) {
   return [isKnown(quotes) ? `${quotes} quotes/s` : null, `evidence ${evidence}`].filter(Boolean).join(", ");
 }
 
-// Of the newest quote; where the ticks stopped, of the numbers too, which are of then.
+// Of the newest quote; where the ticks stopped, of the numbers, which are older.
 function ageText({ flags, as_of: asOf, newest_quote_at: quoteAt }) {
-  const quote = age(secondsSince(quoteAt));
-  return flags?.includes("stale") && isKnown(asOf) ? `as of ${age(secondsSince(asOf))} ago · quote ${quote}` : quote;
+  const isStopped = flags?.includes("stale") && isKnown(asOf);
+  return isStopped ? `as of ${age(secondsSince(asOf))} ago` : age(secondsSince(quoteAt));
 }

@@ -46,7 +46,9 @@ def computed(scripts: Path, module: str, names: str, expression: str) -> Any:
 def test_prices_have_all_of_their_decimals(
     scripts: Path, prices: list[float | None], decimals: int
 ) -> None:
-    assert computed(scripts, "format", "decimalsOf", f"decimalsOf({json.dumps(prices)})") == decimals
+    told = computed(scripts, "format", "decimalsOf", f"decimalsOf({json.dumps(prices)})")
+
+    assert told == decimals
 
 
 BUSY = """(() => {
