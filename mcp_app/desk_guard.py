@@ -10,7 +10,7 @@ from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from mcp_app.bearer_tokens import StaticTokenVerifier
-from mcp_app.desk_login import Logins
+from mcp_app.desk_login import Logins, cookie_name
 from mcp_app.rare_log import warn_refused
 
 LOGIN_PATH: Final = "/desk/login"
@@ -62,11 +62,10 @@ class ServeDesk:
 class GuardDesk:
     """Refuse requests of other pages and of those who are not logged in; add the desk's headers."""
 
-    def __init__(self, app: ASGIApp, logins: Logins, tokens: Iterable[str], cookie: str) -> None:
+    def __init__(self, app: ASGIApp, logins: Logins, tokens: Iterable[str]) -> None:
         self._app = app
         self._logins = logins
         self._verifier = StaticTokenVerifier([*tokens])
-        self._cookie = cookie
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass the request on, or reject it."""
@@ -95,7 +94,7 @@ class GuardDesk:
     async def _is_logged_in(self, headers: Headers) -> bool:
         """Return whether a valid cookie came, or a bearer token, as programs send it."""
         cookies = cookie_parser(headers.get("cookie", ""))
-        if self._logins.is_valid(cookies.get(self._cookie)):
+        if self._logins.is_valid(cookies.get(cookie_name(headers.get("host", "")))):
             return True
         scheme, _, token = headers.get("authorization", "").partition(" ")
         return scheme.lower() == "bearer" and await self._verifier.verify_token(token) is not None

@@ -18,6 +18,18 @@ _PURPOSE: Final = b"orderflow desk cookie 1"
 _ALL: Final = "all"
 
 
+def cookie_name(host_header: str) -> str:
+    """Return the name of the cookie of a desk, by the port at which a browser reaches it.
+
+    Cookies of one host are sent to all of its ports: servers must not overwrite each other's.
+
+    >>> cookie_name("127.0.0.1:8765"), cookie_name("desk.example"), cookie_name("[::1]")
+    ('orderflow_desk_8765', 'orderflow_desk', 'orderflow_desk')
+    """
+    port = host_header.rpartition(":")[2]
+    return f"orderflow_desk_{port}" if port.isdigit() else "orderflow_desk"
+
+
 class Logins:
     """Gives and checks cookies.
 

@@ -203,7 +203,7 @@ def test_an_event_that_is_not_kept_is_said(desk: Desk, writer: KeyWriter, event_
     assert refused.status_code == HTTPStatus.NOT_FOUND
     assert refused.headers["content-type"] == "application/json"
     assert refused.json()["error"]
-    assert len(refused.json()["error"]) < 500  # noqa: PLR2004 - a sentence
+    assert len(refused.json()["error"]) < 500
 
 
 def test_what_the_agent_was_told_is_listed_and_told_again(

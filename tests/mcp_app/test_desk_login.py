@@ -83,6 +83,17 @@ def test_the_cookie_is_bound_to_the_desk_and_hidden_from_scripts(desk: Desk) -> 
     assert "secure" not in cookie, "over plain HTTP a browser would drop it"
 
 
+def test_desks_at_two_ports_of_a_host_keep_their_own_cookies(desk: Desk) -> None:
+    opened = desk(TOKEN)
+    for port in (9001, 9002):
+        opened.log_in(headers={"Host": f"127.0.0.1:{port}"})
+
+    assert sorted(opened.cookies.keys()) == ["orderflow_desk_9001", "orderflow_desk_9002"]
+    for port, status in ((9002, HTTPStatus.OK), (9003, HTTPStatus.UNAUTHORIZED)):
+        told = opened.get("/desk/answers", headers={"Host": f"127.0.0.1:{port}"})
+        assert told.status_code == status
+
+
 def test_behind_a_proxy_with_tls_the_cookie_is_sent_over_tls_only(desk: Desk) -> None:
     proxied = {"Host": "desk.example", "Origin": "https://desk.example"}
 
