@@ -147,7 +147,7 @@ class DeskData:
     def _event(self, event_id: str) -> bytes:
         try:
             found = explain(self._reader, event_id)
-        except BadQuestion as error:
+        except (BadQuestion, BadTicker) as error:
             raise NoAnswer(str(error)) from error
         return _encode({**found.as_json(), "text": found.as_text()})
 

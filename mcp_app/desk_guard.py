@@ -1,5 +1,6 @@
 """Guard the desk: for its own pages only, behind a login where tokens are set."""
 
+import re
 from collections.abc import Iterable
 from typing import Final
 
@@ -9,14 +10,14 @@ from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from mcp_app.bearer_tokens import StaticTokenVerifier
-from mcp_app.desk_login import Logins
+from mcp_app.desk_login import Logins, cookie_name
 from mcp_app.rare_log import warn_refused
 
 LOGIN_PATH: Final = "/desk/login"
 PAGES: Final = frozenset(("/", "/desk", LOGIN_PATH))
 """What a link on another page may lead to."""
-_OPEN_ENDS: Final = (".js", ".css", ".svg")
-"""Files of the page, which hold no data, are served without a login."""
+FILE: Final = re.compile(r"/desk/[a-z0-9_-]{1,64}\.(js|css|svg)")
+"""Paths of the page's files, which hold no data and are served without a login."""
 _OWN_SITES: Final = frozenset(("same-origin", "none"))
 HEADERS: Final = {
     "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; "
@@ -61,11 +62,10 @@ class ServeDesk:
 class GuardDesk:
     """Refuse requests of other pages and of those who are not logged in; add the desk's headers."""
 
-    def __init__(self, app: ASGIApp, logins: Logins, tokens: Iterable[str], cookie: str) -> None:
+    def __init__(self, app: ASGIApp, logins: Logins, tokens: Iterable[str]) -> None:
         self._app = app
         self._logins = logins
         self._verifier = StaticTokenVerifier([*tokens])
-        self._cookie = cookie
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass the request on, or reject it."""
@@ -83,7 +83,7 @@ class GuardDesk:
         if not is_page and _is_of_other_page(headers):
             warn_refused("request of another page refused", headers.get("origin", path))
             return JSONResponse({"error": "only the desk's own page may ask this"}, 403)
-        if path in ("/", LOGIN_PATH) or path.endswith(_OPEN_ENDS):
+        if path in ("/", LOGIN_PATH) or FILE.fullmatch(path):
             return None
         if await self._is_logged_in(headers):
             return None
@@ -94,7 +94,7 @@ class GuardDesk:
     async def _is_logged_in(self, headers: Headers) -> bool:
         """Return whether a valid cookie came, or a bearer token, as programs send it."""
         cookies = cookie_parser(headers.get("cookie", ""))
-        if self._logins.is_valid(cookies.get(self._cookie)):
+        if self._logins.is_valid(cookies.get(cookie_name(headers.get("host", "")))):
             return True
         scheme, _, token = headers.get("authorization", "").partition(" ")
         return scheme.lower() == "bearer" and await self._verifier.verify_token(token) is not None

@@ -2,7 +2,6 @@
 
 import hashlib
 import hmac
-import re
 import time
 from collections.abc import Sequence
 from typing import Final
@@ -17,7 +16,18 @@ ALL_ATTEMPTS_PER_MINUTE: Final = 60
 """Of all clients: many addresses guess no faster."""
 _PURPOSE: Final = b"orderflow desk cookie 1"
 _ALL: Final = "all"
-_TIME: Final = re.compile(r"[0-9]{1,12}", re.ASCII)
+
+
+def cookie_name(host_header: str) -> str:
+    """Return the name of the cookie of a desk, by the port at which a browser reaches it.
+
+    Cookies of one host are sent to all of its ports: servers must not overwrite each other's.
+
+    >>> cookie_name("127.0.0.1:8765"), cookie_name("desk.example"), cookie_name("[::1]")
+    ('orderflow_desk_8765', 'orderflow_desk', 'orderflow_desk')
+    """
+    port = host_header.rpartition(":")[2]
+    return f"orderflow_desk_{port}" if port.isdigit() else "orderflow_desk"
 
 
 class Logins:

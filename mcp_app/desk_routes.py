@@ -22,8 +22,8 @@ from starlette.types import ASGIApp
 from app.core.errors import NoAnswer, OrderFlowError
 from app.core.settings import Settings
 from mcp_app.desk_data import DeskData
-from mcp_app.desk_guard import LOGIN_PATH, GuardDesk
-from mcp_app.desk_login import COOKIE_SECONDS, Logins
+from mcp_app.desk_guard import FILE, LOGIN_PATH, GuardDesk
+from mcp_app.desk_login import COOKIE_SECONDS, Logins, cookie_name
 from mcp_app.limits import LimitTime, client_of
 from mcp_app.work_pool import Busy
 
@@ -33,7 +33,6 @@ MAX_FORM_BYTES: Final = 4096
 MAX_QUERY_LETTERS: Final = 64
 MESSAGE: Final = "<!-- message -->"
 """What the login page holds in place of what went wrong."""
-_FILE: Final = re.compile(r"[a-z0-9_-]{1,64}\.(js|css|svg)")
 _DIGITS: Final = re.compile(r"[0-9]{1,16}")
 _MIN_GZIP_BYTES: Final = 2048
 _GZIP_LEVEL: Final = 1
@@ -43,10 +42,8 @@ _NO_STORE: Final = {"Cache-Control": "no-store"}
 def desk_app(settings: Settings, tokens: Sequence[str]) -> ASGIApp:
     """Return the desk as an ASGI application; it connects to nothing before the first question."""
     logins = Logins(tokens)
-    # Cookies of one host are sent to all of its ports: servers must not overwrite each other's.
-    cookie = f"orderflow_desk_{settings.mcp_port}"
     data, pages = DeskData(settings), _Pages(FOLDER)
-    login = _Login(logins, cookie, FOLDER)
+    login = _Login(logins, FOLDER)
     router = Starlette(
         routes=[
             Route("/", lambda _: RedirectResponse("/desk")),
@@ -61,7 +58,7 @@ def desk_app(settings: Settings, tokens: Sequence[str]) -> ASGIApp:
     )
     router.router.redirect_slashes = False
     zipped = GZipMiddleware(router, _MIN_GZIP_BYTES, _GZIP_LEVEL)
-    return GuardDesk(LimitTime(zipped), logins, tokens, cookie)
+    return GuardDesk(LimitTime(zipped), logins, tokens)
 
 
 def _data_routes(data: DeskData) -> list[Route]:
@@ -151,10 +148,9 @@ class _Pages:
         return await self._served("index.html", request)
 
     async def file(self, request: Request) -> Response:
-        name = request.path_params["name"]
-        if not _FILE.fullmatch(name):
+        if not FILE.fullmatch(request.scope["path"]):
             raise HTTPException(HTTPStatus.NOT_FOUND)
-        return await self._served(name, request)
+        return await self._served(request.path_params["name"], request)
 
     async def _served(self, name: str, request: Request) -> Response:
         response = await self._files.get_response(name, request.scope)
@@ -165,13 +161,12 @@ class _Pages:
 class _Login:
     """The login: a form, and what becomes of it."""
 
-    def __init__(self, logins: Logins, cookie: str, folder: Path) -> None:
+    def __init__(self, logins: Logins, folder: Path) -> None:
         self._logins = logins
-        self._cookie = cookie
         self._page = folder / "login.html"
 
     async def form(self, request: Request) -> Response:
-        if self._logins.is_valid(request.cookies.get(self._cookie)):
+        if self._logins.is_valid(request.cookies.get(_cookie_of(request))):
             return RedirectResponse("/desk", HTTPStatus.SEE_OTHER)
         return self._form()
 
@@ -191,7 +186,7 @@ class _Login:
             return self._form("This token is not known.", HTTPStatus.UNAUTHORIZED)
         response = RedirectResponse("/desk", HTTPStatus.SEE_OTHER)
         response.set_cookie(
-            self._cookie,
+            _cookie_of(request),
             value,
             max_age=COOKIE_SECONDS,
             path="/desk",
@@ -201,9 +196,9 @@ class _Login:
         )
         return response
 
-    async def log_out(self, _: Request) -> Response:
+    async def log_out(self, request: Request) -> Response:
         response = RedirectResponse(LOGIN_PATH, HTTPStatus.SEE_OTHER)
-        response.delete_cookie(self._cookie, path="/desk", httponly=True, samesite="strict")
+        response.delete_cookie(_cookie_of(request), path="/desk", httponly=True, samesite="strict")
         return response
 
     def _form(
@@ -214,6 +209,10 @@ class _Login:
     ) -> Response:
         page = self._page.read_text(encoding="utf-8").replace(MESSAGE, html.escape(message))
         return HTMLResponse(page, status, headers=_NO_STORE | (more or {}))
+
+
+def _cookie_of(request: Request) -> str:
+    return cookie_name(request.headers.get("host", ""))
 
 
 async def _body(request: Request) -> bytes:

@@ -69,6 +69,10 @@ class SimulatedTicks:
         self.client.hset("orderflow:pulse", mapping=seen)
         self.client.zadd("orderflow:tickers", dict.fromkeys(self._coming, self.as_of))
 
+    def stop(self, ticker: str) -> None:
+        """Let a ticker be ticked no more, though it is active."""
+        del self._coming[ticker]
+
     def forget(self, ticker: str) -> None:
         """Let a ticker trade no more, and be active no more."""
         del self._coming[ticker]

@@ -35,7 +35,7 @@ _ALWAYS: Final = frozenset(
     name.encode() for name in (*_FIELDS[len(RANKED) :], "spread_bps") if name != "ranks"
 )
 _NUMBERS_SAID: Final = 1
-_NOT_NOW: Final = frozenset({"stale", "ahead"})
+NOT_NOW: Final = frozenset({"stale", "ahead"})
 """Flags of tickers whose newest numbers are not of now: they come last."""
 
 
@@ -151,7 +151,7 @@ class _Seen(NamedTuple):
         ranked = _rare_events(summary.events, now_ms - summary.feed_lag_ms)
         rarity: tuple[object, ...] = ranked[0][0] if ranked else ()
         unusual = (
-            _NOT_NOW.isdisjoint(summary.flags),
+            NOT_NOW.isdisjoint(summary.flags),
             *(bool(ranked), rarity),
             max(map(_distance, ranks.values()), default=0.0),
             summary.quotes_per_second or 0.0,

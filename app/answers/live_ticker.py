@@ -42,6 +42,8 @@ SECOND_COLUMNS: Final = (
 """The metrics of each second."""
 PRINT_COLUMNS: Final = ("end", "price", "size", "side", "count")
 _SIZE_DIGITS: Final = 9
+_REMAINDER: Final = 1e-9
+"""Of the session's volume: sums of fractions whose exact sum is 0 are not farther from it."""
 
 
 class SecondRows(msgspec.Struct, frozen=True):
@@ -141,13 +143,14 @@ def _session_columns(
     place = _place(ends, known_at)
     if began is None or cvd is None or volume is None or vwap is None or place is None:
         return {name: [None] * len(ends) for name in ("cvd", "session_vwap")}
+    least = volume * _REMAINDER
     cvds = _levelled([_number(it.get("signed_volume")) or 0.0 for it in seconds], place, cvd)
     volumes = _levelled([_traded(it) for it in seconds], place, volume)
     notionals = _levelled([_notional(it) for it in seconds], place, volume * vwap)
-    is_known = [end > began and traded > 0 for end, traded in zip(ends, volumes, strict=True)]
+    is_known = [end > began and traded > least for end, traded in zip(ends, volumes, strict=True)]
     return {
         "cvd": [
-            short(it, _SIZE_DIGITS) if known else None
+            short(it if abs(it) > least else 0.0, _SIZE_DIGITS) if known else None
             for it, known in zip(cvds, is_known, strict=True)
         ],
         "session_vwap": [

@@ -12,7 +12,7 @@ import redis
 
 from app.analysis.bars import SECOND_MS, Bar
 from app.analysis.price_units import FLOAT_UNITS_PER_ONE, published_price
-from app.answers.board import Board, BoardRow
+from app.answers.board import NOT_NOW, Board, BoardRow
 from app.answers.reader import store_errors
 from app.core.errors import StateUnreadable
 from app.core.settings import Settings
@@ -125,4 +125,6 @@ def _mid_of_bar(packed: bytes) -> float | None:
 
 
 def _mid(row: BoardRow) -> float | None:
-    return row.mid if isinstance(row.mid, (int, float)) else None
+    """Return a row's mid, None where its ticks stopped: where it stands now is not known."""
+    is_of_now = NOT_NOW.isdisjoint(row.flags)
+    return row.mid if is_of_now and isinstance(row.mid, (int, float)) else None

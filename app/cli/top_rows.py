@@ -33,9 +33,15 @@ def cells(row: BoardRow, mids: Sequence[float | None], now_ms: float) -> tuple[s
         _number(row.spread_bps),
         _number(row.quotes_per_second),
         quote,
-        " ".join(row.flags).upper().replace("_", " "),
+        " ".join(_flag(name, row, now_ms) for name in row.flags),
         row.why,
     )
+
+
+def _flag(name: str, row: BoardRow, now_ms: float) -> str:
+    """Return a flag as answers have it; that of stopped ticks with the age of the last one."""
+    old = f" {age((now_ms - row.as_of) / 1000)}" if name == "stale" and row.as_of else ""
+    return name.upper().replace("_", " ") + old
 
 
 def _number(value: object) -> str:

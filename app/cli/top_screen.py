@@ -186,6 +186,8 @@ class TopApp(App[None]):
             self._fill([])
         except StoreUnavailable as error:
             self._trouble = str(error)
+            # The ages of what was read last go on.
+            self._fill(self._ordered(self._board.tickers if self._board else []))
         else:
             self._trouble = self._board.cause or ""
             self._fill(self._ordered(self._board.tickers))

@@ -13,11 +13,14 @@ from app.storage.keys import Keys
 MAX_TRADES: Final = 4000
 """As many of the newest prints are read; a stock's quarter of an hour has some hundreds."""
 MAX_QUOTES: Final = 4000
-"""As many of the newest quotes are read to sign prints whose aggressor the feed did not give."""
+"""As many of the newest quotes are read to sign prints whose aggressor the feed did not give.
+
+Before the oldest of them such prints have no side.
+"""
 AGGRESSOR_WORDS: Final = {BUY: "buy", SELL: "sell"}
 """The words for the sides of prints, as brokers write them."""
-_QUOTES_BEFORE_MS: Final = 10_000
-"""So much earlier quotes are read too: one of them stood at the first print."""
+_RECORDS_BEFORE: Final = 50
+"""So many records before a range are read too: one of them stood at the first print."""
 
 
 class Print(NamedTuple):
@@ -44,17 +47,23 @@ def read_prints(
     trades = _newest(client, names.trades(ticker), from_ms, to_ms, MAX_TRADES)
     complete_from_ms = trades[0][1] if len(trades) == MAX_TRADES else from_ms
     batch = parse_batch([], trades)
+    signed_from_ms = from_ms
     if any(isinstance(it, Trade) and it.aggressor == UNSIGNED for it in batch.records):
-        before_ms = from_ms - _QUOTES_BEFORE_MS
-        quotes = _newest(client, names.quotes(ticker), before_ms, to_ms, MAX_QUOTES)
+        quotes = _newest(client, names.quotes(ticker), from_ms, to_ms, MAX_QUOTES)
+        if len(quotes) == MAX_QUOTES:
+            signed_from_ms = quotes[0][1]
+        else:
+            quotes = _before(client, names.quotes(ticker), from_ms) + quotes
+            trades = _before(client, names.trades(ticker), from_ms) + trades
         batch = parse_batch(quotes, trades)
-    return PrintRange(tuple(_signed(batch.records)), complete_from_ms, batch.digits)
+    prints = tuple(it for it in _signed(batch.records, signed_from_ms) if it.stamp > from_ms)
+    return PrintRange(prints, complete_from_ms, batch.digits)
 
 
 def _newest(
     client: redis.Redis, name: str, from_ms: float, to_ms: float, most: int
 ) -> ScoredMembers:
-    """Return the newest members of a key in a range, oldest first; none of a wrong type."""
+    """Return the newest members of a key in (from, to], oldest first; none of a wrong type."""
     store: Any = client
     try:
         found: ScoredMembers = store.zrevrangebyscore(
@@ -67,12 +76,22 @@ def _newest(
     return found[::-1]
 
 
-def _signed(records: list[Record]) -> Iterator[Print]:
-    """Yield the trades among records in stream order, signed as a tick signs them."""
+def _before(client: redis.Redis, name: str, to_ms: float) -> ScoredMembers:
+    """Return the last members of a key up to a moment, however old, oldest first."""
+    return _newest(client, name, 0.0, to_ms, _RECORDS_BEFORE)
+
+
+def _signed(records: list[Record], signed_from_ms: float) -> Iterator[Print]:
+    """Yield the trades among records in stream order, signed as a tick signs them.
+
+    What stood before `signed_from_ms` may not have been read: no side is inferred there.
+    """
     standing = StandingQuote()
     for record in records:
         if isinstance(record, Trade):
             sign = standing.sign_trade(record)
-            yield Print(record.stamp, record.price, record.size, sign.aggressor)
+            is_known = sign.is_given or record.stamp >= signed_from_ms
+            aggressor = sign.aggressor if is_known else UNSIGNED
+            yield Print(record.stamp, record.price, record.size, aggressor)
         else:
             standing.add_quote(record)

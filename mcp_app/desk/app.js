@@ -24,7 +24,7 @@ const answers = new AnswersPanel();
 const chart = new Chart(byId("canvas"), openHit);
 const board = new Board({ list: byId("tickers"), search: byId("search"), note: byId("board-note") }, chooseTicker);
 const events = new EventsList(byId("events"), { pressed: showEvidence, pointed: pointAtEvent });
-const poller = new Poller(askNow, showConnection);
+const poller = new Poller(askNow, hearConnection);
 
 // --- asking ---
 
@@ -40,6 +40,12 @@ async function askNow() {
   answers.renew(reply.newest_answer_at).then((isNew) => isNew && drawChart());
   showFreshness(page.boardAsOf, page.intervalSeconds);
   return reply.poll_after_ms;
+}
+
+// Why nothing comes is said until something comes again: Redis may be away while the server answers.
+function hearConnection(state, why) {
+  showConnection(state);
+  if (state === "lost") showBanner(why);
 }
 
 function queryOf(data) {
@@ -206,7 +212,7 @@ function showSpan() {
 
 async function askHealth() {
   const isLookedAt = !document.hidden && !poller.isPaused;
-  if (isLookedAt) await renewHealth().catch((fault) => say(byId("health-line"), `health: ${fault.message}`));
+  if (isLookedAt) await renewHealth();
   setTimeout(askHealth, HEALTH_MS);
 }
 

@@ -13,7 +13,7 @@ export const flagText = (flags) => (flags ?? []).map((flag) => FLAG_WORDS[flag] 
 export class Board {
   #rows = new Map();
   #order = [];
-  #sparks = { end: null, mids: {} };
+  #sparks = { end: null, mids: new Map() };
   #wanted = "";
   #chosen = null;
   #rankedAt = 0;
@@ -39,7 +39,8 @@ export class Board {
   get firstTicker() { return this.#order[0] ?? null; }
 
   take(board, sparks, sparkColour) {
-    if (sparks) this.#sparks = sparks;
+    // A map, since a ticker may have the name of what every object has.
+    if (sparks) this.#sparks = { end: sparks.end, mids: new Map(Object.entries(sparks.mids)) };
     const names = board.tickers.map(({ ticker }) => ticker);
     this.#forget(new Set(names));
     for (const seen of board.tickers) this.#update(seen);
@@ -50,7 +51,7 @@ export class Board {
 
   drawSparks(colour) {
     for (const [ticker, row] of this.#rows) {
-      if (!row.item.hidden) drawSparkline(row.spark, this.#sparks.mids[ticker] ?? [], colour);
+      if (!row.item.hidden) drawSparkline(row.spark, this.#sparks.mids.get(ticker) ?? [], colour);
     }
   }
 
@@ -188,4 +189,8 @@ function factsText({ quotes_per_second: quotes, evidence_class: evidence }) {
   return [isKnown(quotes) ? `${quotes} quotes/s` : null, `evidence ${evidence}`].filter(Boolean).join(", ");
 }
 
-const ageText = (seen) => age(secondsSince(seen.newest_quote_at));
+// Of the newest quote; where the ticks stopped, of the numbers, which are older.
+function ageText({ flags, as_of: asOf, newest_quote_at: quoteAt }) {
+  const isStopped = flags?.includes("stale") && isKnown(asOf);
+  return isStopped ? `as of ${age(secondsSince(asOf))} ago` : age(secondsSince(quoteAt));
+}

@@ -8,11 +8,10 @@ import { secondsSince } from "./server_clock.js";
 const FRESH_INTERVALS = 3;
 let state = "waiting", lostAt = null;
 
-// `now` is "connected", "paused", or "lost" with why.
-export function showConnection(now, why) {
+// `now` is "connected", "lost" or "paused".
+export function showConnection(now) {
   state = now;
   lostAt = state === "lost" ? lostAt ?? performance.now() : null;
-  byId("connection").title = why ?? "";
   mark(byId("connection"), "data-state", state);
   renewConnection();
 }

@@ -1,6 +1,7 @@
 // How numbers, ages and times are written. What is not known is said as a dash, never as 0.
 
 export const UNKNOWN = "–";
+const MOST_DECIMALS = 20;
 const COMPACT = new Intl.NumberFormat("en", { notation: "compact", maximumSignificantDigits: 3 });
 const WHOLE = new Intl.NumberFormat("en", { maximumFractionDigits: 0 });
 const SMALL = new Intl.NumberFormat("en", { maximumSignificantDigits: 3 });
@@ -25,15 +26,16 @@ export function signed(text) {
   return text.startsWith("-") ? `−${text.slice(1)}` : `+${text}`;
 }
 
-// How many decimals the prices of a ticker need, at most eight.
+// How many decimals the prices of a ticker need: those of their shortest form, in which they came.
 export function decimalsOf(prices) {
   let most = 0;
   for (const price of prices) {
     if (!isKnown(price)) continue;
-    const [, decimals = ""] = price.toFixed(8).replace(/0+$/, "").split(".");
-    most = Math.max(most, decimals.length);
+    const [digits, power = "0"] = String(price).split("e");
+    const [, decimals = ""] = digits.split(".");
+    most = Math.max(most, decimals.length - Number(power));
   }
-  return Math.min(most, 8);
+  return Math.min(most, MOST_DECIMALS);
 }
 
 export function age(seconds) {

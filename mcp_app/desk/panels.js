@@ -5,6 +5,8 @@ import { age, clock, compact, isKnown, UNKNOWN } from "./format.js";
 import { getJson } from "./polling.js";
 import { heard, secondsSince, serverNow } from "./server_clock.js";
 
+const KEPT_MS = 3_600_000, MOST_ANSWERS = 100;
+
 export function openPanel(id) {
   const panel = byId(id);
   if (!panel.open) panel.showModal();
@@ -37,7 +39,7 @@ export async function showEvidence(id) {
     const found = await getJson(`/desk/event/${encodeURIComponent(id)}`);
     if (panel.dataset.shown === id) fillEvidence(found);
   } catch (fault) {
-    say(byId("evidence-text"), fault.message);
+    if (panel.dataset.shown === id) say(byId("evidence-text"), fault.message);
   }
 }
 
@@ -52,6 +54,13 @@ function fillEvidence(found) {
   say(byId("evidence-text"), found.text ?? "");
 }
 
+// The new answers before those known, without those that are no longer kept.
+export function merged(fresh, known, keptFrom) {
+  const ids = new Set(fresh.map(({ id }) => id));
+  const kept = known.filter(({ id, at }) => !ids.has(id) && at >= keptFrom);
+  return [...fresh, ...kept].slice(0, MOST_ANSWERS);
+}
+
 // Answers by time, newest first; a press shows the text as it was sent.
 export class AnswersPanel {
   answers = [];
@@ -62,8 +71,10 @@ export class AnswersPanel {
     if (newestAt === undefined || newestAt === null || newestAt === this.#newestAt) return false;
     this.#newestAt = newestAt;
     try {
-      const { answers } = await getJson("/desk/answers");
-      this.answers = answers;
+      // Asked from 1 ms before the newest one on: times are rounded.
+      const since = this.answers.length ? `?since=${this.answers[0].at - 1}` : "";
+      const { now, answers } = await getJson(`/desk/answers${since}`);
+      this.answers = merged(answers, this.answers, now - KEPT_MS);
       this.#list();
       return true;
     } catch {
@@ -112,6 +123,8 @@ export class AnswersPanel {
       say(byId("answer-title"), `${id}, told at ${clock(at)} UTC, ${age(secondsSince(at))} ago`);
       say(byId("answer-text"), text);
     } catch (fault) {
+      if (panel.dataset.shown !== id) return;
+      say(byId("answer-title"), id);
       say(byId("answer-text"), fault.message);
     }
   }
@@ -119,7 +132,17 @@ export class AnswersPanel {
 
 // The line in the head of the page, and the panel behind it.
 export async function renewHealth() {
-  const health = await getJson("/desk/health");
+  try {
+    showHealth(await getJson("/desk/health"));
+  } catch (fault) {
+    // What was well before is not known to be so now.
+    showTroubles([`Health is not known: ${fault.message}`]);
+    say(byId("health-line"), "health: not known");
+    byId("health-facts").replaceChildren();
+  }
+}
+
+function showHealth(health) {
   if (serverNow() === null) heard(health.now);
   const troubles = health.troubles ?? [];
   say(byId("health-line"), [
@@ -128,12 +151,16 @@ export async function renewHealth() {
     isKnown(health.lag_p95_seconds) ? `lag p95 ≤ ${health.lag_p95_seconds} s` : null,
     health.ticks_failed ? `${health.ticks_failed} failed` : null,
   ].filter(Boolean).join(" · "));
-  byId("health-button").toggleAttribute("data-odd", troubles.length > 0);
-  const said = troubles.length ? troubles : ["Nothing is wrong."];
-  byId("troubles").replaceChildren(...said.map((text) => make("li", {}, text)));
+  showTroubles(troubles);
   byId("health-facts").replaceChildren(...healthFacts(health).map(([name, value]) => (
     make("div", {}, make("dt", {}, name), make("dd", {}, value))
   )));
+}
+
+function showTroubles(troubles) {
+  byId("health-button").toggleAttribute("data-odd", troubles.length > 0);
+  const said = troubles.length ? troubles : ["Nothing is wrong."];
+  byId("troubles").replaceChildren(...said.map((text) => make("li", {}, text)));
 }
 
 // The server asks how all is every few seconds: ages are as of then.

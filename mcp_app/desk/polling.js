@@ -2,7 +2,9 @@
 
 const TIMEOUT_MS = 8000, FIRST_RETRY_MS = 1000, LONGEST_RETRY_MS = 5000, USUAL_MS = 1000;
 
-class LoggedOut extends Error {}
+class LoggedOut extends Error {
+  constructor() { super("not logged in any more"); }
+}
 
 export async function getJson(address) {
   const response = await fetch(address, { signal: AbortSignal.timeout(TIMEOUT_MS), cache: "no-store" });

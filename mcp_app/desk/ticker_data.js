@@ -1,10 +1,11 @@
 // What is known of the chosen ticker: replies of the server merged by time and id, and the chart's view of it.
 
 import { decimalsOf, isKnown } from "./format.js";
+import { bounds } from "./scale.js";
 
 const KEPT_MS = 15 * 60 * 1000;
 const SIDES = { buy: "buyer", sell: "seller" };
-const PROFILE_ROWS = 40;
+const PROFILE_ROWS = 40, MOST_PRINTS = 20_000;
 
 export class TickerData {
   constructor(ticker) {
@@ -59,11 +60,19 @@ export class TickerData {
     const isKept = ({ at }) => at >= this.asOf - KEPT_MS && at <= this.asOf;
     for (const row of this.rows.values()) if (!isKept(row)) this.rows.delete(row.at);
     this.prints = this.prints.filter(isKept);
+    this.#boundPrints();
     const oldest = this.asOf - KEPT_MS;
     for (const [id, event] of this.events) {
       const isOver = event.status !== "open" && (event.closed_at ?? event.noticed_at) < oldest;
       if (isOver && !this.order.includes(id)) this.events.delete(id);
     }
+  }
+
+  // Of a very busy ticker the oldest prints are forgotten, by whole seconds.
+  #boundPrints() {
+    if (this.prints.length <= MOST_PRINTS) return;
+    this.completeFrom = this.prints.at(-MOST_PRINTS).at;
+    this.prints = this.prints.filter(({ at }) => at > this.completeFrom);
   }
 
   // The listed events, in the order of the server: rarest first.
@@ -117,7 +126,7 @@ function profileOf(trades, rows, session) {
   const marks = { poc: session.poc, valueLow: session.value_area_low, valueHigh: session.value_area_high };
   if (!trades.length) return { rows: [], ...marks };
   const prices = trades.map(({ price }) => price);
-  const low = Math.min(...prices), high = Math.max(...prices);
+  const { low, high } = bounds(prices);
   const height = rowHeight([...new Set(prices)].sort((a, b) => a - b), high - low);
   const summed = new Map();
   for (const { price, size, side } of trades) {

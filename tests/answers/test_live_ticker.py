@@ -251,3 +251,24 @@ def test_a_ticker_before_its_first_tick_has_its_quote_and_no_rows(
     assert live.as_of is live.rows is live.prints is None
     assert live.answer["warming"]
     assert live.answer["metrics"]["bid_price"] > 0
+
+
+def test_fractions_leave_no_remainder_where_nothing_was_traded(
+    simulated: SimulatedTicks, reader: Reader
+) -> None:
+    price = 100 * PRICE_UNITS
+    sizes = {12: (0.1, 1), 13: (0.2, 1), 14: (0.3, -1), 15: (0.7, 1), 16: (0.7, -1)}
+    simulated.begin("BTC-USD")
+    for number in range(30):
+        stamp = simulated.as_of + 500.0
+        quote = Quote(stamp, 2 * number, price - 1000, 1.0, price + 1000, 1.0)
+        size, aggressor = sizes.get(number, (0.0, 0))
+        traded = [Trade(stamp + 100, 2 * number + 1, price, size, aggressor)] if size else []
+        simulated.tick("BTC-USD", [quote, *traded])
+
+    rows = columns(live_ticker(reader, "BTC-USD"))
+
+    known = [value for value in rows["session_vwap"] if value is not None]
+    assert known == [100] * 18, "none before the first print"
+    cvds = [value for value in rows["cvd"] if value is not None]
+    assert cvds == pytest.approx([0.1, 0.3, 0, 0.7] + [0] * 14, abs=0)

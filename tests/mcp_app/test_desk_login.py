@@ -37,6 +37,20 @@ def test_without_a_login_no_data_is_told(desk: Desk, writer: KeyWriter, path: st
     assert refused.json() == {"error": "log in at /desk/login"}
 
 
+@pytest.mark.parametrize("end", [".js", ".css", ".svg"])
+@pytest.mark.parametrize("path", ["/desk/event/SPY~", "/desk/event/QQQ~aaaaaaaa", "/desk/answers/a",
+                                  "/desk/event/", "/desk/a/b"])  # fmt: skip
+def test_the_name_of_a_file_opens_no_data(
+    desk: Desk, writer: KeyWriter, path: str, end: str
+) -> None:
+    writer.healthy_ticker()
+
+    refused = desk(TOKEN).get(path + end)
+
+    assert refused.status_code == HTTPStatus.UNAUTHORIZED
+    assert refused.json() == {"error": "log in at /desk/login"}
+
+
 def test_without_a_login_the_page_leads_to_the_login(desk: Desk) -> None:
     opened = desk(TOKEN)
 
@@ -67,6 +81,17 @@ def test_the_cookie_is_bound_to_the_desk_and_hidden_from_scripts(desk: Desk) -> 
         assert part in cookie
     assert TOKEN not in cookie
     assert "secure" not in cookie, "over plain HTTP a browser would drop it"
+
+
+def test_desks_at_two_ports_of_a_host_keep_their_own_cookies(desk: Desk) -> None:
+    opened = desk(TOKEN)
+    for port in (9001, 9002):
+        opened.log_in(headers={"Host": f"127.0.0.1:{port}"})
+
+    assert sorted(opened.cookies.keys()) == ["orderflow_desk_9001", "orderflow_desk_9002"]
+    for port, status in ((9002, HTTPStatus.OK), (9003, HTTPStatus.UNAUTHORIZED)):
+        told = opened.get("/desk/answers", headers={"Host": f"127.0.0.1:{port}"})
+        assert told.status_code == status
 
 
 def test_behind_a_proxy_with_tls_the_cookie_is_sent_over_tls_only(desk: Desk) -> None:
