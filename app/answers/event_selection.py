@@ -52,9 +52,7 @@ def select_events(
     return first_of(rank_events(events, history, min_return_minutes, has_old=has_old), events, most)
 
 
-def first_of(
-    ranked: Sequence[EventRecord], events: Sequence[EventRecord], most: int
-) -> Selection:
+def first_of(ranked: Sequence[EventRecord], events: Sequence[EventRecord], most: int) -> Selection:
     """Return the first `most` of the ranked events, and all other events."""
     shown = tuple(ranked[:most])
     taken = {id(event) for event in shown}
