@@ -217,6 +217,16 @@ class _AnswerMaker:
         self._snapshot = snapshot
         self._metrics = _rounded_metrics(snapshot)
         self._ranks = _rounded_ranks(snapshot, self._metrics)
+        self._same = {
+            "ticker": snapshot.ticker,
+            # Said by `answer`; given, since pydantic would copy their defaults deeply.
+            "headline": "",
+            "other_events": {},
+            "levels": [],
+            **_moment(snapshot),
+            **_state(snapshot),
+            **_numbers(snapshot, self._ranks),
+        }
         self._ranked_events = functools.cache(
             lambda has_old: rank_events(
                 snapshot.events or (), snapshot.bounds, min_return_minutes, has_old=has_old
@@ -256,11 +266,7 @@ class _AnswerMaker:
         left_out = frozenset[str]() if has_details else DETAILS
         return Answer.model_validate(
             {
-                "ticker": snapshot.ticker,
-                "headline": "",
-                **_moment(snapshot),
-                **_state(snapshot),
-                **_numbers(snapshot, self._ranks),
+                **self._same,
                 "session": session_facts(snapshot.session, snapshot.now_ms, in_detail=has_details),
                 "metrics": {n: v for n, v in self._metrics.items() if n not in left_out},
                 "metrics_left_out": sum(n in left_out for n in self._metrics) or None,
