@@ -9,6 +9,7 @@ from app.answers.history_argument import DEFAULT_HISTORY
 from app.answers.reader import Reader
 from app.answers.rendering import RenderedReply
 from app.answers.ticker_answer import build_answer, build_brief, fit_brief_to_budget, fit_to_budget
+from app.answers.ticker_text import AnswerWriter
 from app.answers.token_estimate import tokens_at_most, tokens_of_lines
 from app.core.arguments import check_range
 
@@ -72,9 +73,10 @@ def ask(  # noqa: PLR0913 - the contract's arguments
     fit = fit_brief_to_budget if is_brief else fit_to_budget
     excess_of = excess_brief_tokens if is_brief else excess_tokens
     candidates: list[RenderedAnswer] = []
+    writer = AnswerWriter()
 
     def excess(answer: Answer) -> int:
-        candidates.append(RenderedAnswer(answer, RenderedReply(answer)))
+        candidates.append(RenderedAnswer(answer, RenderedReply(answer, writer)))
         return excess_of(candidates[-1].reply)
 
     answer = fit(snapshot, excess, min_return_minutes)

@@ -65,21 +65,25 @@ def event_facts(event: EventRecord) -> EventFacts:
     )
 
 
-def shown_facts(
-    event: EventRecord, evidence_class: EvidenceClass, followed: FollowedRecord | None
-) -> EventFacts:
+def shown_facts(event: EventRecord, evidence_class: EvidenceClass) -> EventFacts:
     """Return an event as a full answer shows it: what its words hold is left out.
 
     `evidence_class` is that of the answer, said only where the event's differs.
     """
-    facts = event_facts(event)
-    said_in_words = ("opened_at", "close_reason", "strength", "statistic", "threshold")
-    left_out: dict[str, object] = dict.fromkeys(said_in_words)
-    if facts.price_high == facts.price_low:
-        left_out["price_high"] = None
-    if facts.evidence_class == evidence_class:
-        left_out["evidence_class"] = None
-    return facts.model_copy(update={"followed": followed_words(followed), **left_out})
+    return EventFacts(
+        id=event.id,
+        type=event.type,
+        side=event.side,
+        status=event.status,
+        words=in_words(event),
+        noticed_at=round(event.noticed_at),
+        closed_at=None if event.closed_at is None else round(event.closed_at),
+        price_low=event.price_low,
+        price_high=None if event.price_high == event.price_low else event.price_high,
+        return_minutes=significant(event.return_minutes, 3),
+        at_least=event.at_least,
+        evidence_class=None if event.evidence_class == evidence_class else event.evidence_class,
+    )
 
 
 def followed_words(past: FollowedRecord | None) -> str | None:

@@ -47,33 +47,50 @@ def select_events(
     *,
     has_old: bool = False,
 ) -> Selection:
-    """Return the events to show: see `Ranking.rarity` for their order.
-
-    Routine events are never shown. Unless `has_old`, one that ended in the older half of the
-    history is shown only if it is rarer than all that are current or newer.
-    """
+    """Return the events to show, the first `most` of `rank_events`, and all others."""
     events = tuple(events)
-    ranking = Ranking.of(events, history.end_ms)
-    rare = (event for event in events if not is_routine(event, min_return_minutes))
-    ranked = sorted(rare, key=ranking.rarity, reverse=True)
-    if not has_old:
-        ranked = _without_outshone(ranked, history, ranking)
+    return first_of(rank_events(events, history, min_return_minutes, has_old=has_old), events, most)
+
+
+def first_of(ranked: Sequence[EventRecord], events: Sequence[EventRecord], most: int) -> Selection:
+    """Return the first `most` of the ranked events, and all other events."""
     shown = tuple(ranked[:most])
-    others = (event for event in events if not any(event is one for one in shown))
-    return Selection(shown, tuple(others))
+    taken = {id(event) for event in shown}
+    return Selection(shown, tuple(event for event in events if id(event) not in taken))
+
+
+def rank_events(
+    events: Sequence[EventRecord],
+    history: HistoryBounds,
+    min_return_minutes: float = MIN_RETURN_MINUTES,
+    *,
+    has_old: bool = False,
+) -> list[EventRecord]:
+    """Return the events that may be shown: see `Ranking.rarity` for their order.
+
+    Routine events are none. Unless `has_old`, one that ended in the older half of the history is
+    one only if it is rarer than all that are current or newer.
+    """
+    rarity = Ranking.of(events, history.end_ms).rarity
+    rare = (event for event in events if not is_routine(event, min_return_minutes))
+    ranked = sorted(((rarity(event), event) for event in rare), key=_first, reverse=True)
+    if not has_old:
+        ranked = _without_outshone(ranked, history)
+    return [event for _, event in ranked]
+
+
+def _first(ranked: "tuple[Rarity, EventRecord]") -> "Rarity":
+    return ranked[0]
 
 
 def _without_outshone(
-    ranked: Sequence[EventRecord], history: HistoryBounds, ranking: "Ranking"
-) -> list[EventRecord]:
+    ranked: "Sequence[tuple[Rarity, EventRecord]]", history: HistoryBounds
+) -> "list[tuple[Rarity, EventRecord]]":
     """Leave out what ended in the older half of the history, unless rarer than all newer events."""
-    newer = [event for event in ranked if _ended_after(event, history.middle_ms)]
-    rarest = ranking.rarity(newer[0]) if newer else _LEAST
-    older = [
-        event
-        for event in ranked
-        if not _ended_after(event, history.middle_ms) and ranking.rarity(event) > rarest
-    ]
+    middle_ms = history.middle_ms
+    newer = [one for one in ranked if _ended_after(one[1], middle_ms)]
+    rarest = newer[0][0] if newer else _LEAST
+    older = [one for one in ranked if one[0] > rarest and not _ended_after(one[1], middle_ms)]
     return [*older, *newer]
 
 

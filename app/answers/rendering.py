@@ -7,23 +7,26 @@ from typing import Any, NamedTuple
 from app.answers.answer_model import Answer
 from app.answers.reader import Reader
 from app.answers.schema import Reply
-from app.answers.ticker_text import as_text, id_line
+from app.answers.ticker_text import AnswerWriter, id_line
 from app.storage.answer_archive import QUESTION, new_id
 
 
 class RenderedReply:
     """A reply as text, as structured content, and as that content's compact JSON.
 
-    Each is made when it is first asked for: of answers that are too long the text says so.
+    Each is made when it is first asked for: of answers that are too long the text says so. Of
+    several answers about one ticker, a common `writer` writes what they have in common once.
     """
 
-    def __init__(self, reply: Reply) -> None:
+    def __init__(self, reply: Reply, writer: AnswerWriter | None = None) -> None:
         self._reply = reply
+        self._writer = writer or AnswerWriter()
 
     @functools.cached_property
     def text(self) -> str:
         """Return the compact text."""
-        return render_text(self._reply)
+        reply = self._reply
+        return self._writer.as_text(reply) if isinstance(reply, Answer) else reply.as_text()
 
     @functools.cached_property
     def structured_content(self) -> dict[str, Any]:
@@ -54,7 +57,7 @@ class SentReply(NamedTuple):
 
 def render_text(reply: Reply) -> str:
     """Return a reply as compact text."""
-    return as_text(reply) if isinstance(reply, Answer) else reply.as_text()
+    return RenderedReply(reply).text
 
 
 def archive(

@@ -136,7 +136,8 @@ def short(value: float, digits: int) -> Number:
     """
     if not math.isfinite(value) or value == 0:
         return 0
-    return whole(round(value, max(0, digits - 1 - math.floor(math.log10(abs(value))))))
+    places = digits - 1 - math.floor(math.log10(abs(value)))
+    return whole(round(value, places)) if places > 0 else round(value)
 
 
 def whole(value: float) -> Number:

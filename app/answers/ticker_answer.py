@@ -20,15 +20,16 @@ from app.answers.answer_parts import (
     AnswerParts,
     BriefSize,
 )
-from app.answers.event_facts import EventFacts, shown_facts
+from app.answers.event_facts import EventFacts, followed_words, shown_facts
 from app.answers.event_selection import (
     MAX_EVENTS,
     MIN_RETURN_MINUTES,
     Selection,
     by_rarity,
     count_by_kind,
+    first_of,
     is_routine,
-    select_events,
+    rank_events,
 )
 from app.answers.event_words import how_rare
 from app.answers.headline import headline, is_far
@@ -217,73 +218,98 @@ class _AnswerMaker:
         self._metrics = _rounded_metrics(snapshot)
         self._ranks = _rounded_ranks(snapshot, self._metrics)
         self._same = {
+            "ticker": snapshot.ticker,
+            # Said by `answer`; given, since pydantic would copy their defaults deeply.
+            "headline": "",
+            "other_events": {},
+            "levels": [],
             **_moment(snapshot),
             **_state(snapshot),
             **_numbers(snapshot, self._ranks),
         }
-        self._select = functools.cache(
-            lambda most, has_old: select_events(
-                snapshot.events or (),
-                snapshot.bounds,
-                min_return_minutes,
-                most,
-                has_old=has_old,
+        self._ranked_events = functools.cache(
+            lambda has_old: rank_events(
+                snapshot.events or (), snapshot.bounds, min_return_minutes, has_old=has_old
             )
         )
-        self._session = functools.cache(
-            lambda in_detail: session_facts(snapshot.session, snapshot.now_ms, in_detail=in_detail)
-        )
+        self._without_lists = functools.cache(self._make_without_lists)
         self._levels = functools.cache(
             lambda a_side, has_far: _levels(snapshot, a_side, has_far=has_far)
         )
-        self._shown: dict[tuple[int, bool], EventFacts] = {}
+        self._headline = functools.cache(self._make_headline)
+        self._shown: dict[int, EventFacts] = {}
 
     def answer(self, parts: AnswerParts) -> Answer:
         """Return the answer with some parts."""
-        selected = self._select(parts.events, parts.has_old_and_far)
-        has_usual = parts.has_usual_ranks or not self._snapshot.ranked_metrics
-        left_out = frozenset[str]() if parts.has_details else DETAILS
-        return Answer.model_validate(
-            {
-                "ticker": self._snapshot.ticker,
-                **self._same,
-                "headline": self._headline(selected, parts),
-                "session": self._session(parts.has_details),
-                "metrics": {n: v for n, v in self._metrics.items() if n not in left_out},
-                "metrics_left_out": sum(n in left_out for n in self._metrics) or None,
-                **_ranks_said(self._ranks, has_usual=has_usual),
-                "events": None if self._snapshot.events is None else self._events(selected, parts),
-                **_other_events(self._snapshot, selected, parts),
+        snapshot = self._snapshot
+        ranked = self._ranked_events(parts.has_old_and_far)
+        selected = first_of(ranked, snapshot.events or (), parts.events)
+        # All that is listed is made of checked parts: only the rest has to be checked.
+        return self._without_lists(parts.has_details, parts.has_usual_ranks).model_copy(
+            update={
+                "headline": self._headline(
+                    bool(selected.shown),
+                    parts.has_old_and_far,
+                    parts.headline_numbers,
+                    parts.headline_parts,
+                ),
+                "events": None if snapshot.events is None else self._events(selected, parts),
+                **_other_events(snapshot, selected, parts),
                 **self._levels(parts.levels_a_side, parts.has_old_and_far),
             }
         )
 
-    def _headline(self, selected: Selection, parts: AnswerParts) -> str | None:
+    def _make_without_lists(self, has_details: bool, has_usual_ranks: bool) -> Answer:  # noqa: FBT001 - cached by place
+        """Return the answer without its headline, events and levels."""
         snapshot = self._snapshot
+        has_usual = has_usual_ranks or not snapshot.ranked_metrics
+        left_out = frozenset[str]() if has_details else DETAILS
+        return Answer.model_validate(
+            {
+                **self._same,
+                "session": session_facts(snapshot.session, snapshot.now_ms, in_detail=has_details),
+                "metrics": {n: v for n, v in self._metrics.items() if n not in left_out},
+                "metrics_left_out": sum(n in left_out for n in self._metrics) or None,
+                **_ranks_said(self._ranks, has_usual=has_usual),
+            }
+        )
+
+    def _make_headline(
+        self,
+        has_event: bool,  # noqa: FBT001 - cached by place
+        has_old: bool,  # noqa: FBT001 - as before
+        most_numbers: int,
+        most_parts: int,
+    ) -> str:
+        snapshot = self._snapshot
+        shown = self._ranked_events(has_old)[:1] if has_event else ()
         return headline(
             snapshot.ranked_metrics or self._metrics,
             self._ranks,
-            None if snapshot.events is None else selected.shown,
+            None if snapshot.events is None else shown,
             is_past=snapshot.past,
-            most_numbers=parts.headline_numbers,
-            most_parts=parts.headline_parts,
+            most_numbers=most_numbers,
+            most_parts=most_parts,
             window=snapshot.ranks_window if snapshot.ranked_metrics else None,
         )
 
     def _events(self, selected: Selection, parts: AnswerParts) -> list[EventFacts]:
         most_followed = MAX_FOLLOWED if parts.has_followed else 0
+        followed, rest = selected.shown[:most_followed], selected.shown[most_followed:]
         return [
-            self._shown_facts(event, has_followed=place < most_followed)
-            for place, event in enumerate(selected.shown)
+            *map(self._with_followed, followed),
+            *map(self._shown_facts, rest),
         ]
 
-    def _shown_facts(self, event: EventRecord, *, has_followed: bool) -> EventFacts:
-        key = id(event), has_followed
+    def _with_followed(self, event: EventRecord) -> EventFacts:
+        followed = followed_words(self._snapshot.followed.get((event.type, event.side)))
+        facts = self._shown_facts(event)
+        return facts if followed is None else facts.model_copy(update={"followed": followed})
+
+    def _shown_facts(self, event: EventRecord) -> EventFacts:
+        key = id(event)
         if key not in self._shown:
-            followed = self._snapshot.followed.get((event.type, event.side))
-            self._shown[key] = shown_facts(
-                event, self._snapshot.evidence_class, followed if has_followed else None
-            )
+            self._shown[key] = shown_facts(event, self._snapshot.evidence_class)
         return self._shown[key]
 
 

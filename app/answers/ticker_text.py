@@ -4,6 +4,7 @@
 """
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from typing import Final
 
 from app.analysis.behavior_table import BEHAVIORS, DIRECTION_OF
 from app.analysis.metric_table import BOOK_LINE, NOW_LINE, text_lines
@@ -29,14 +30,56 @@ _CLASSES = {
 _LINES = text_lines()
 
 
+class AnswerWriter:
+    """Write answers as text: lines that those of several sizes have in common are made once."""
+
+    def __init__(self) -> None:
+        self._written: list[tuple[Answer, tuple[str, ...]]] = []
+
+    def as_text(self, answer: Answer) -> str:
+        """Return an answer as text."""
+        return "\n".join(
+            (
+                _first_line(answer),
+                *self._lines_before_lists(answer.model_copy(update=_NOTHING_LISTED)),
+                *_lists(answer),
+                f"quality: {', '.join(_quality(answer)) or _no_counts(answer)}",
+                *id_line(answer.answer_id),
+            )
+        )
+
+    def _lines_before_lists(self, answer: Answer) -> tuple[str, ...]:
+        for known, lines in self._written:
+            if known == answer:
+                return lines
+        lines = tuple(_before_lists(answer))
+        self._written.append((answer, lines))
+        return lines
+
+
 def as_text(answer: Answer) -> str:
     """Return an answer as text."""
-    return "\n".join(_lines(answer))
+    return AnswerWriter().as_text(answer)
 
 
-def _lines(answer: Answer) -> Iterator[str]:
+_NOTHING_LISTED: Final[Mapping[str, object]] = {
+    "headline": "",
+    "events": None,
+    "open_patterns": None,
+    "events_left_out": None,
+    "other_events": {},
+    "levels": [],
+    "levels_left_out": None,
+}
+"""What differs between answers of several sizes, and is written in the first line or in lists."""
+
+
+def _first_line(answer: Answer) -> str:
     flags = "".join(f"{flag.upper()}; " for flag in ANSWER_FLAGS if getattr(answer, flag))
-    yield f"{answer.ticker}: {flags}{answer.headline}"
+    return f"{answer.ticker}: {flags}{answer.headline}"
+
+
+def _before_lists(answer: Answer) -> Iterator[str]:
     yield ", ".join(_heading(answer))
     yield from _warnings(answer)
     yield from _surroundings(answer)
@@ -44,10 +87,11 @@ def _lines(answer: Answer) -> Iterator[str]:
     if answer.not_observable:
         yield f"not observable: {', '.join(answer.not_observable)}"
     yield from _behaviors(answer.behaviors)
+
+
+def _lists(answer: Answer) -> Iterator[str]:
     yield from _events(answer)
     yield from _levels(answer)
-    yield f"quality: {', '.join(_quality(answer)) or _no_counts(answer)}"
-    yield from id_line(answer.answer_id)
 
 
 ANSWER_FLAGS = ("ahead", "stale", "quiet", "warming")
@@ -153,7 +197,7 @@ def _metrics(answer: Answer) -> Iterator[str]:
         said = [
             f"{name} {_joined(fields, known, beside)}"
             for name, fields in parts
-            if any(f in known for f in fields)
+            if not known.keys().isdisjoint(fields)
         ]
         name, value = standing.get(label, ("", None))
         if value is not None:
@@ -186,12 +230,11 @@ def _ranks(answer: Answer, *, is_own: bool) -> Iterator[str]:
 
 
 def _joined(fields: Sequence[str], known: Mapping[str, object], ranks: Mapping[str, float]) -> str:
-    return "/".join(
-        f"{plain(known.get(field, '-'))} {percent(ranks[field])}"
-        if field in ranks
-        else plain(known.get(field, "-"))
-        for field in fields
-    )
+    said = []
+    for field in fields:
+        number = plain(known.get(field, "-"))
+        said.append(f"{number} {percent(ranks[field])}" if field in ranks else number)
+    return "/".join(said)
 
 
 def _behaviors(behaviors: Mapping[str, str]) -> Iterator[str]:
