@@ -531,7 +531,7 @@ def test_a_ticker_that_was_silent_for_hours_has_lost_nothing(
     redis_client.delete(f"orderflow:bars:{TICKER}")
     ticked.add_bars(map(bar_of, seconds(first, first + 100)))
     ticked.add_event("aaaaaaaa", START_MS + 1000 * first, START_MS + 1000 * first + 10_000)
-    for seconds_later in (1, 11, 400):
+    for seconds_later in (1, 11, 140, 270, 400):
         time.now_ms = START_MS + 1000 * (first + seconds_later)
         writer.step()
     assert kept_ends(folder) == seconds(1, 100) + seconds(first, first + 100)
