@@ -5,6 +5,7 @@ from datetime import date
 from pathlib import Path
 
 import pytest
+import redis
 
 from app.answers.ask import ask
 from app.answers.reader import Reader
@@ -19,6 +20,7 @@ from app.core.errors import (
 )
 from app.core.settings import Settings
 from app.history.paths import file_path
+from tests.history.ticked import TickedKeys
 from tests.kept_files import EngineRun, keep
 from tests.strategies import Flavour
 
@@ -187,3 +189,18 @@ def test_a_gap_that_had_not_ended_is_not_known_yet(
         assert snapshot.metrics["covered_seconds"] == pytest.approx(wanted, rel=1e-9)
     reader.close()
     assert now_ms
+
+
+def test_an_event_that_redis_alone_has_is_part_of_a_moment_of_two_hours_ago(
+    settings: Settings, redis_client: redis.Redis, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    at = RUN.ends[-1]
+    monkeypatch.setattr(clock, "now_ms", lambda: at + 7_000_000)
+    keep(tmp_path, RUN)
+    TickedKeys(redis_client, "TEST").add_event("aaaaaaaa", at - 10_000, None)
+    reader = Reader.from_settings(settings.model_copy(update={"history_given": str(tmp_path)}))
+
+    snapshot = reader.snapshot("TEST", 300, at_ms=at)
+
+    reader.close()
+    assert "TEST~aaaaaaaa" in {event.id for event in snapshot.events or ()}
