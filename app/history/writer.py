@@ -100,16 +100,24 @@ class HistoryWriter:
         if self._problems.has(_FOLDER) and not self._is_time("open", now_ms, _TRY_AGAIN_MS):
             return False
         try:
-            self._folder.open()
+            if self._folder.open():
+                self._is_begun = False
             if not self._is_begun:
-                self._tickers_read_to = min(self._folder.read_to_ms(), now_ms)
-                self._folder.remove_unfinished()
+                self._begin(now_ms)
                 self._is_begun = True
         except OSError as error:
             self._problems.note(_FOLDER, problem_of(error), now_ms, error)
             return False
         self._problems.end(_FOLDER)
         return True
+
+    def _begin(self, now_ms: float) -> None:
+        """Go by what the folder holds: another disk may have taken its place. Raises `OSError`."""
+        self._folder.remove_unfinished()
+        self._tickers_read_to = min(self._folder.read_to_ms(), now_ms)
+        for table in (self._writers, self._due, self._read_to, self._left_at):
+            table.clear()
+        self._next.pop("tickers", None)
 
     def _is_time(self, what: str, now_ms: float, every_ms: float) -> bool:
         """Return whether something is due, and note when it will be next."""

@@ -577,3 +577,18 @@ def test_bars_of_a_wrong_type_stop_no_other_ticker(
     time.now_ms = START_MS + 400_000
     new_writer().step()
     assert kept_ends(folder) == seconds(1, 100)
+
+
+def test_another_disk_in_the_place_of_the_folder_gets_all_that_redis_holds(
+    new_writer: NewWriter, ticked: TickedKeys, folder: Path, time: Time
+) -> None:
+    ticked.add_bars(map(bar_of, seconds(1, 100)))
+    time.now_ms = START_MS + 400_000
+    writer = new_writer()
+    writer.step()
+    folder.rename(folder.with_name("first"))
+    folder.mkdir()
+    (folder / ".writer.lock").touch()
+    time.now_ms += 11_000
+    writer.step()
+    assert kept_ends(folder) == seconds(1, 100)
