@@ -145,6 +145,7 @@ class RollingBars:
         self.lost_to = 0
         self.end = 0
         self.first_quote: Quote | None = None
+        self._earlier_first_quotes: list[Quote] = []
         self.digits = DEFAULT_DIGITS
 
     @classmethod
@@ -167,7 +168,7 @@ class RollingBars:
         if bar.digits != self.digits:
             self._bring_to_one_unit(bar)
         if bar.first_quote is not None:
-            self.first_quote = bar.first_quote
+            self._see_first_quote(bar.first_quote)
         if bar.quality:
             self._quality[bar.end] = bar.quality
         if self._count and bar.end <= self.end:
@@ -176,6 +177,23 @@ class RollingBars:
             return
         self.fill_to(bar.end - SECOND_MS)
         self._append(bar)
+
+    def _see_first_quote(self, quote: Quote) -> None:
+        """Note a first quote; those before it are kept for windows that end before it."""
+        before = self.first_quote
+        if before is not None and before.stamp < quote.stamp and not self._shape.far_lengths:
+            self._earlier_first_quotes.append(before)
+        self.first_quote = quote
+
+    def _first_quote_until(self, as_of: int) -> Quote | None:
+        """Return the newest first quote that had come by an instant."""
+        newest_one = self.first_quote
+        if as_of >= self.end or newest_one is None or newest_one.stamp <= as_of:
+            return newest_one
+        for quote in reversed(self._earlier_first_quotes):
+            if quote.stamp <= as_of:
+                return quote
+        return None
 
     def add_silent_second(self, end: int, quality: dict[str, int]) -> Bar:
         """Append a second without usable records, with what its other records were; return it."""
@@ -205,6 +223,7 @@ class RollingBars:
         self._count = self.end = 0
         self._newest = Bar(0)
         self.first_quote = None
+        self._earlier_first_quotes = []
 
     def use_finer_unit(self, digits: int, walk: PriceWalk) -> None:
         """Multiply all prices; `walk` does it with those that the table shares with a state."""
@@ -212,6 +231,7 @@ class RollingBars:
         self.digits = digits
         if self.first_quote is not None:
             self.first_quote = walk.visit(self.first_quote)
+        self._earlier_first_quotes = [walk.visit(quote) for quote in self._earlier_first_quotes]
         walk.visit(self._newest)
         self._multiply_prices([self._float_rows, self._count_rows, self._closing_rows], factor)
         layout = self._block_rows(0)
@@ -445,6 +465,7 @@ class RollingBars:
         self._compress_some_blocks(_second_number(self.end))
         suffix_sums = _SuffixSums(self._float_rows, self._count_rows, rows)
         end = self._closing_values(as_of)
+        first_quote = self._first_quote_until(as_of)
         units_per_one = FLOAT_UNITS_PER_ONE[self.digits]
         windows = []
         for span in spans:
@@ -464,7 +485,7 @@ class RollingBars:
                     if row_before is None
                     else self._make_closing(self._closing_rows[row_before].tolist()),
                     end,
-                    self.first_quote,
+                    first_quote,
                     units_per_one,
                 )
             )

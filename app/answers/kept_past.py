@@ -136,6 +136,11 @@ class KeptPast:
             if self.is_kept:
                 _ = self.files
 
+    @staticmethod
+    def may_be_in_redis(at_ms: float) -> bool:
+        """Return whether Redis may hold what belongs to a moment, and files do not yet."""
+        return at_ms > clock.now_ms() - BARS_LIFETIME_SECONDS * SECOND_MS
+
     def is_beyond_redis(self, as_of_ms: float, seconds: int) -> bool:
         """Return whether a history reaches beyond what Redis surely holds, and files go on."""
         oldest_ms = clock.now_ms() - BARS_LIFETIME_SECONDS * SECOND_MS
@@ -273,7 +278,7 @@ class KeptPast:
 
     def _seconds(self, ticker: str, after_ms: int, until_ms: int) -> "KeptSeconds":
         kept = self.files.seconds(ticker, after_ms, until_ms)
-        if until_ms <= clock.now_ms() - BARS_LIFETIME_SECONDS * SECOND_MS:
+        if not self.may_be_in_redis(until_ms):
             return kept
         bars, gaps = self._bars_in_redis(ticker, after_ms, until_ms)
         newer = kept._replace(

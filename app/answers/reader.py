@@ -352,6 +352,12 @@ class Reader:
         """Return what was known at a moment that only the history holds."""
         ticker = self.past.meant(typed_ticker)
         found = self.past.moment(ticker, at_ms, seconds, has_events=has_events)
+        events = {event.id: event for event in found.events}
+        if has_events and self.past.may_be_in_redis(at_ms):
+            # Files have events once they are closed, and minutes after.
+            members = self._event_members(ticker)
+            recent = events_after(members, ticker, at_ms - seconds * SECOND_MS)
+            events |= {event.id: event for event in recent if event.noticed_at <= at_ms}
         return TickerSnapshot(
             ticker=ticker,
             now_ms=at_ms,
@@ -362,7 +368,7 @@ class Reader:
             evidence_class=found.evidence_class,
             metrics=found.sums.metrics,
             quality=QualityRecord(found.sums.counts, found.sums.gaps),
-            events=tuple(event_at(it, at_ms) for it in found.events) if has_events else None,
+            events=tuple(event_at(it, at_ms) for it in events.values()) if has_events else None,
             ready_in_seconds=_still_warming(found.sums.unseen_seconds),
             cause=found.note,
             engine=found.engine,
@@ -399,12 +405,18 @@ class Reader:
 
     def event(self, ticker: str, event_id: str) -> EventRecord | None:
         """Return a ticker's event by its id, None if it is not kept."""
-        store: Any = self._redis
-        with store_errors(self._redis):
-            members = store.zrevrange(self._keys.patterns(ticker), 0, MAX_EVENTS_READ - 1)
+        members = self._event_members(ticker)
         wanted = event_id.encode()
         events = read_events((member for member in members if wanted in member), ticker)
         return next((event for event in events if event.id == event_id), None)
+
+    def _event_members(self, ticker: str) -> list[bytes]:
+        store: Any = self._redis
+        with store_errors(self._redis):
+            members: list[bytes] = store.zrevrange(
+                self._keys.patterns(ticker), 0, MAX_EVENTS_READ - 1
+            )
+        return members
 
     def followed(self, ticker: str, pattern: str, side: str) -> dict[int, FollowedRecord]:
         """Return what followed a ticker's events of one type and side, by horizon in seconds."""

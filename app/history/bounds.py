@@ -25,13 +25,15 @@ class Removed(NamedTuple):
 def keep_within(folder: Path, bounds: Bounds, today: date) -> Removed:
     """Remove the session dates beyond the bounds; the newest date stays, whatever its size.
 
+    Days count from the newest date, if that is before `today`: a clock that is ahead removes none.
     Raises `OSError`.
     """
     sizes = {day: _bytes_of(folder, day) for day in _all_dates(folder)}
     total = sum(sizes.values())
     removed: list[date] = []
+    oldest = min(today, max(sizes, default=today)) - timedelta(days=bounds.days)
     for day in sorted(sizes)[:-1]:
-        if day > today - timedelta(days=bounds.days) and total <= bounds.max_bytes:
+        if day > oldest and total <= bounds.max_bytes:
             break
         for kind in (*KINDS, ANSWERS):
             home = date_folder(folder, kind, day)

@@ -41,8 +41,8 @@ class HistoryFolder:
         self.path = path
         self._lock: int | None = None
 
-    def open(self) -> None:
-        """Make the folder ready, if it is not, and lock it.
+    def open(self) -> bool:
+        """Make the folder ready and lock it, if it is not; return whether it was not.
 
         A folder is created where the one above it exists, but not anew once it was used: what is
         left of a disk that was taken away is not to be written.
@@ -50,7 +50,7 @@ class HistoryFolder:
         """
         if self._lock is not None:
             if os.path.samestat(os.fstat(self._lock), (self.path / LOCK_NAME).stat()):
-                return
+                return False
             self.close()  # another disk
         self.path.mkdir(exist_ok=True)
         descriptor = os.open(self.path / LOCK_NAME, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
@@ -62,6 +62,7 @@ class HistoryFolder:
                 f"another process writes the history in {self.path}; one is enough"
             ) from None
         self._lock = descriptor
+        return True
 
     def close(self) -> None:
         """Let another writer have the folder."""

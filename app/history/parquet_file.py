@@ -4,6 +4,7 @@ A file is written whole under another name, flushed to the disk and renamed: whe
 killed, there is the old file or the new one.
 """
 
+import errno
 import os
 from contextlib import suppress
 from pathlib import Path
@@ -89,7 +90,7 @@ def _flush_folder(folder: Path) -> None:
 def read_facts(path: Path, kind: Kind) -> FileFacts:
     """Read what a file says of itself, without its rows.
 
-    Raises `HistoryFileUnreadable`, or `FileNotFoundError`.
+    Raises `HistoryFileUnreadable`, or the system's `OSError`.
     """
     try:
         metadata = pq.read_metadata(path).metadata or {}
@@ -106,8 +107,8 @@ def read_file(
 ) -> HistoryFile:
     """Read a file, all of it or some columns and rows (`filters` as pyarrow has them).
 
-    Columns that its layout did not have are null. Raises `HistoryFileUnreadable`, or
-    `FileNotFoundError`.
+    Columns that its layout did not have are null. Raises `HistoryFileUnreadable`, or the
+    system's `OSError`.
     """
     facts = read_facts(path, kind)
     wanted = [name for name in SCHEMAS[kind].names if columns is None or name in columns]
@@ -127,8 +128,14 @@ def read_file(
 
 
 def _described(path: Path, error: Exception) -> Exception:
-    """Return a missing file's error as it is, any other as one that names the file."""
-    if isinstance(error, FileNotFoundError):
+    """Return the system's errors as they are, and what is wrong in a file as one that names it.
+
+    A file may be whole that can't be opened or read at present. pyarrow raises `OSError` for both;
+    only the system's have a number.
+    """
+    if isinstance(error, MemoryError):
+        return OSError(errno.ENOMEM, os.strerror(errno.ENOMEM), str(path))
+    if isinstance(error, OSError) and error.errno:
         return error
     first_line = str(error).splitlines()[0] if str(error) else ""
     return HistoryFileUnreadable(

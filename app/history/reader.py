@@ -2,7 +2,7 @@
 
 import functools
 from collections.abc import Callable, Sequence
-from datetime import date, timedelta
+from datetime import date
 from pathlib import Path
 from typing import Any, Final, NamedTuple, TypeVar, cast
 
@@ -137,8 +137,9 @@ class HistoryReader:
     @_named_errors
     def events_between(self, ticker: str, after_ms: float, until_ms: float) -> list[EventRecord]:
         """Return the events that were noticed up to `until` and did not end by `after`."""
-        # What was noticed the day before may have lasted.
-        first = self.date_at(ticker, after_ms) - timedelta(days=1)
+        first = self.date_at(ticker, after_ms)
+        # What was noticed in the session before may have lasted: over a weekend, too.
+        first = max((day for day in self.dates(ticker) if day < first), default=first)
         last = self.date_at(ticker, until_ms)
         bounds = [("noticed_at", "<=", _timestamp(until_ms)), ("closed_at", ">", after_ms)]
         return [
@@ -154,7 +155,8 @@ class HistoryReader:
 
         None where there was none up to the instant.
         """
-        path = file_path(self.folder, "events", self.date_at(ticker, until_ms), ticker)
+        # What is noticed at the end of a session's last second is in that session's file.
+        path = file_path(self.folder, "events", self.date_at(ticker, until_ms - 1), ticker)
         bounds = [("noticed_at", "<=", _timestamp(until_ms)), ("evidence_class", "!=", "C")]
         try:
             found = read_file(path, "events", ["evidence_class"], bounds).table
@@ -192,9 +194,16 @@ class HistoryReader:
         except FileNotFoundError:
             return KeptSeconds()  # the oldest files are deleted meanwhile
         engines = file.facts.engines
+        # A gap was told when it had ended; what was lost is not known of any time in it.
+        lost = file.facts.lost
+        told = [
+            gap
+            for gap in gaps_of(file.facts)
+            if gap.end <= until_ms or (gap.start, gap.end) in lost
+        ]
         return KeptSeconds(
             seconds_of_table(file.table),
-            tuple(gaps_of(file.facts)),
+            tuple(told),
             engines[-1] if engines else None,
         )
 

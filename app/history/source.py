@@ -25,6 +25,7 @@ from app.storage.published import (
     read_stamp,
 )
 from app.storage.tick.codec import decode_bar, decode_gaps
+from app.storage.tick_connection import WRONG_TYPE
 
 SETTLED_MS: Final = 60_000
 _STATE_FIELDS: Final = ("as_of", keys.CORRECTED_AT, keys.GAPS)
@@ -77,24 +78,26 @@ class HistorySource:
         pipe.zrange(self._keys.patterns(ticker), 0, -1)
         pipe.hgetall(self._keys.session(ticker))
         pipe.hgetall(self._keys.ended(ticker))
-        state, oldest, members, session, ended = pipe.execute(raise_on_error=False)
-        as_of, corrected_at, gaps = state if isinstance(state, list) else (None,) * 3
+        state, oldest, members, session, ended = _replies(pipe)
+        as_of, corrected_at, gaps = state or (None,) * 3
         folded_to = read_stamp(as_of)
         return TickerState(
             None if folded_to is None else int(folded_to),
             int(read_stamp(corrected_at) or 0),
             _gaps(gaps),
-            _end_of_id(oldest[0][0]) if isinstance(oldest, list) and oldest else None,
-            members if isinstance(members, list) else [],
-            read_session(session) if isinstance(session, dict) else {},
-            read_session(ended) if isinstance(ended, dict) else {},
+            _end_of_id(oldest[0][0]) if oldest else None,
+            members or [],
+            read_session(session or {}),
+            read_session(ended or {}),
         )
 
     def read_bars(self, ticker: str, after_ms: int, until_ms: int) -> StoredBars:
         """Read the bars that end in (after, until]."""
-        entries = self._redis.xrange(self._keys.bars(ticker), after_ms + 1, until_ms)
+        pipe = self._redis.pipeline(transaction=False)
+        pipe.xrange(self._keys.bars(ticker), after_ms + 1, until_ms)
+        [entries] = _replies(pipe)
         stored = StoredBars([], [])
-        for name, fields in entries:
+        for name, fields in entries or ():
             try:
                 stored.bars.append(decode_bar(fields.get(b"b", b"")))
             except StateUnreadable:
@@ -106,7 +109,24 @@ class HistorySource:
         pipe = self._redis.pipeline(transaction=False)
         for at in opened_at:
             pipe.zrangebyscore(self._keys.patterns(ticker), repr(at), repr(at))
-        return [member for found in pipe.execute() for member in found]
+        return [member for found in _replies(pipe) for member in found or ()]
+
+
+def _replies(pipe: Any) -> list[Any]:  # noqa: ANN401 - as in `HistorySource`
+    """Return a pipeline's replies: None for a key of a wrong type, which a tick sets aside.
+
+    Raises redis-py's error of any other refusal.
+    """
+    replies: list[Any] = pipe.execute(raise_on_error=False)
+    for reply in replies:
+        if isinstance(reply, Exception) and not _is_wrong_type(reply):
+            raise reply
+    return [None if isinstance(reply, Exception) else reply for reply in replies]
+
+
+def _is_wrong_type(error: Exception) -> bool:
+    # A pipeline puts its command before the error.
+    return isinstance(error, redis.ResponseError) and WRONG_TYPE in str(error)
 
 
 def _end_of_id(name: bytes) -> int:

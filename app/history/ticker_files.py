@@ -44,9 +44,11 @@ class NewSeconds(NamedTuple):
 
 
 class TickerFiles:
-    """The files of one ticker. Methods that write raise `OSError`, or `HistoryFileNewer`.
+    """The files of one ticker.
 
-    `set_aside` counts files that could not be read and were renamed, so that new ones can be begun.
+    Its methods raise `OSError`; `HistoryFileNewer` of a file that is left alone; and
+    `HistoryFileUnreadable` of one that was renamed just now, so that a new one can be begun:
+    `set_aside` counts these.
     """
 
     def __init__(self, folder: Path, ticker: str, hours: TradingHours) -> None:
@@ -56,7 +58,10 @@ class TickerFiles:
     def newest_second(self) -> tuple[int, int]:
         """Return the end of the newest kept second, and its file's `corrected_at`; 0 for none."""
         for day in reversed(dates_of_ticker(self._folder, "seconds", self.ticker)):
-            found = self._read("seconds", day, ["end"])
+            try:
+                found = self._read("seconds", day, ["end"])
+            except HistoryFileNewer:
+                continue  # its day is left alone, not those after it
             if found.table.num_rows:
                 newest = found.table["end"].cast(pa.int64())[-1].as_py()
                 return newest, found.facts.corrected_at
@@ -69,9 +74,14 @@ class TickerFiles:
         theirs on. Rows ahead of `settled_ms`, which such ticks had left, go too.
         """
         lost, unreadable = new.lost, new.unreadable
+        newer: HistoryFileNewer | None = None
         for day, some in groupby(new.bars, lambda bar: date_of_second(bar.end, self.hours)):
             bars = list(some)
-            old = self._read("seconds", day)
+            try:
+                old = self._read("seconds", day)
+            except HistoryFileNewer as error:
+                newer = error
+                continue
             facts = old.facts
             is_corrected = new.corrected_at > facts.corrected_at
             kept = _rows_until(old.table, bars[0].end - 1 if is_corrected else settled_ms)
@@ -84,6 +94,8 @@ class TickerFiles:
             facts.lost_bars += unreadable
             self._write("seconds", day, table, facts)
             lost, unreadable = [], 0  # they lie before the first of the new bars
+        if newer is not None:
+            raise newer
 
     def add_gaps(self, gaps: Sequence[Gap]) -> None:
         """Add gaps to the newest file: they are told later than the seconds that they cut."""
@@ -100,8 +112,13 @@ class TickerFiles:
         `lost` are times before them of which events may be missing.
         """
         by_date = sorted(events, key=self._date_of)
+        newer: HistoryFileNewer | None = None
         for day, some in groupby(by_date, self._date_of):
-            old = self._read("events", day)
+            try:
+                old = self._read("events", day)
+            except HistoryFileNewer as error:
+                newer = error
+                continue
             known = set(old.table["id"].to_pylist())
             new = [event for event in some if event.record.id not in known]
             if new:
@@ -110,6 +127,8 @@ class TickerFiles:
                 old.facts.lost = [*old.facts.lost, *lost]
                 self._write("events", day, table, old.facts)
                 lost = ()
+        if newer is not None:
+            raise newer
 
     def _date_of(self, event: KeptEvent) -> date:
         return date_of_second(int(event.record.noticed_at), self.hours)
@@ -129,7 +148,7 @@ class TickerFiles:
         return session.is_final
 
     def _read(self, kind: Kind, day: date, columns: list[str] | None = None) -> HistoryFile:
-        """Read a file; an empty one where there is none, or where it had to be set aside."""
+        """Read a file, an empty one where there is none; one that can't be read is set aside."""
         path = file_path(self._folder, kind, day, self.ticker)
         try:
             return read_file(path, kind, columns)
@@ -141,6 +160,7 @@ class TickerFiles:
             path.replace(unreadable_path(path))
             self.set_aside += 1
             _log.error("file of the history set aside", error=str(error), name=path.name)
+            raise
         facts = FileFacts(
             kind=kind,
             ticker=self.ticker,

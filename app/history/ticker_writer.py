@@ -10,6 +10,7 @@ from typing import Final
 
 from app.analysis.bars import SECOND_MS, Bar
 from app.analysis.gaps import Gap
+from app.core.errors import HistoryFileNewer, HistoryFileUnreadable
 from app.history.event_rows import KeptEvent
 from app.history.moves import LONGEST_MS, moves_after
 from app.history.session_row import KeptSession
@@ -75,7 +76,8 @@ class TickerWriter:
     ) -> None:
         self._files, self._source, self._totals = files, source, totals
         self._read_to_ms = self._events_read_to_ms = read_to_ms
-        self._progress: _Progress | None = None
+        self._progress = _Progress()
+        self._is_begun = False
 
     @property
     def ticker(self) -> str:
@@ -92,7 +94,27 @@ class TickerWriter:
 
         Raises `OSError`, `HistoryFileNewer`, or redis-py's errors; then nothing is forgotten.
         """
-        progress = self._progress or self._begin()
+        while True:
+            try:
+                self._write_new(now_ms)
+            except HistoryFileNewer:
+                raise
+            except HistoryFileUnreadable:
+                self._begin_anew()  # one file less each time
+            else:
+                return
+
+    def _begin_anew(self) -> None:
+        """Forget what was in a file that is set aside: what Redis still holds is written again."""
+        self._is_begun, self._read_to_ms = False, 0.0
+        self._progress.written.clear()
+        self._progress.final_sessions.clear()
+
+    def _write_new(self, now_ms: float) -> None:
+        progress = self._progress
+        if not self._is_begun:
+            progress.newest_ms, progress.corrected_at = self._files.newest_second()
+            self._is_begun = True
         settled_ms = int(now_ms) - SETTLED_MS
         state = self._source.read_state(self.ticker)
         is_corrected = state.corrected_at > progress.corrected_at
@@ -120,11 +142,6 @@ class TickerWriter:
         self._write_events(events, stored.bars, state, progress)
         self._write_sessions(state, progress, now_ms, with_running=has_seconds)
         self._read_to_ms = settled_ms
-
-    def _begin(self) -> _Progress:
-        newest_ms, corrected_at = self._files.newest_second()
-        self._progress = _Progress(newest_ms, corrected_at)
-        return self._progress
 
     def _lost_before(
         self, new: Sequence[Bar], newest_ms: int, now_ms: float, gaps: Sequence[Gap]
@@ -178,7 +195,7 @@ class TickerWriter:
     @property
     def watches(self) -> bool:
         """Return whether an event has been open for long: it leaves Redis soon after it closes."""
-        return self._progress is not None and bool(self._progress.watched)
+        return bool(self._progress.watched)
 
     def look_at_watched(self) -> bool:
         """Look whether watched events have closed, and keep those; return whether any has.
@@ -186,7 +203,7 @@ class TickerWriter:
         Raises redis-py's errors.
         """
         progress = self._progress
-        if progress is None or not progress.watched:
+        if not progress.watched:
             return False
         opened_at = sorted({*progress.watched.values()})
         members = self._source.read_events_at(self.ticker, opened_at)

@@ -36,6 +36,7 @@ _SPREAD_MS: Final = 60_000
 _ANSWERS_EVERY_MS: Final = 60_000
 _BYTES_A_MB: Final = 1_000_000
 _FOLDER, _READ_TO, _BOUNDS, _ANSWERS = " folder", " read_to", " bounds", " answers"
+_SIZE: Final = " size"
 """Who has a problem that is no ticker's; no ticker begins with a space."""
 
 
@@ -63,7 +64,8 @@ class HistoryWriter:
         self._problems = Problems()
         self._is_begun = False
         self._bytes = self._removed_days = 0
-        self._former_read_to = 0.0
+        self._tickers_read_to = 0.0
+        self._left_at: dict[str, float] = {}
 
     def step(self, is_stopping: Callable[[], bool] = lambda: False) -> None:
         """Do what is due, ticker by ticker, until `is_stopping`.
@@ -83,10 +85,13 @@ class HistoryWriter:
 
     def _visit_due(self, now_ms: float, is_stopping: Callable[[], bool]) -> None:
         """Visit the tickers that are due, the longest due first; none where no space is left."""
-        if self._problems.has(_BOUNDS):
+        if self._problems.has(_SIZE):
             return
         for ticker in sorted(self._due, key=self._due.__getitem__):
-            if self._due[ticker] > now_ms or is_stopping():
+            # One that is due later than that was noted while the clock was ahead.
+            if now_ms < self._due[ticker] <= now_ms + VISIT_EVERY_MS:
+                continue
+            if is_stopping():
                 break
             self._visit(ticker, self._now_ms())
 
@@ -95,16 +100,24 @@ class HistoryWriter:
         if self._problems.has(_FOLDER) and not self._is_time("open", now_ms, _TRY_AGAIN_MS):
             return False
         try:
-            self._folder.open()
+            if self._folder.open():
+                self._is_begun = False
             if not self._is_begun:
-                self._former_read_to = self._folder.read_to_ms()
-                self._folder.remove_unfinished()
+                self._begin(now_ms)
                 self._is_begun = True
         except OSError as error:
             self._problems.note(_FOLDER, problem_of(error), now_ms, error)
             return False
         self._problems.end(_FOLDER)
         return True
+
+    def _begin(self, now_ms: float) -> None:
+        """Go by what the folder holds: another disk may have taken its place. Raises `OSError`."""
+        self._folder.remove_unfinished()
+        self._tickers_read_to = min(self._folder.read_to_ms(), now_ms)
+        for table in (self._writers, self._due, self._read_to, self._left_at):
+            table.clear()
+        self._next.pop("tickers", None)
 
     def _is_time(self, what: str, now_ms: float, every_ms: float) -> bool:
         """Return whether something is due, and note when it will be next."""
@@ -124,15 +137,24 @@ class HistoryWriter:
                     self._folder.path, ticker, hours_of(ticker, self._settings.calendars)
                 )
                 self._writers[ticker] = TickerWriter(
-                    files, self._source, self.totals, self._former_read_to
+                    files,
+                    self._source,
+                    self.totals,
+                    self._left_at.pop(ticker, self._tickers_read_to),
                 )
                 self._due[ticker] = now_ms
         for ticker in self._writers.keys() - known:  # Redis holds no second of them any more
-            self._forget(ticker)
+            self._forget(ticker, now_ms)
+        # Of other tickers that come later, Redis holds nothing at present.
+        self._tickers_read_to = now_ms
 
-    def _forget(self, ticker: str) -> None:
+    def _forget(self, ticker: str, now_ms: float) -> None:
+        read_to = self._read_to.get(ticker, 0.0)
+        if now_ms - read_to > 2 * VISIT_EVERY_MS:  # what it had left was not written
+            self._left_at[ticker] = read_to
         for table in (self._writers, self._due, self._read_to):
             table.pop(ticker, None)
+        self._problems.end(ticker)
 
     def _look_at_watched(self, now_ms: float) -> None:
         """Visit at once the tickers of which an event has closed that was open for long."""
@@ -158,7 +180,7 @@ class HistoryWriter:
 
     def _keep_answers(self, now_ms: float) -> None:
         """Write the answers that were told since the last time; Redis has each for an hour."""
-        if self._problems.has(_BOUNDS) or not self._is_time("answers", now_ms, _ANSWERS_EVERY_MS):
+        if self._problems.has(_SIZE) or not self._is_time("answers", now_ms, _ANSWERS_EVERY_MS):
             return
         try:
             self._answers.keep_new()
@@ -180,7 +202,9 @@ class HistoryWriter:
                 self._problems.end(_READ_TO)
 
     def _keep_bounds(self, now_ms: float) -> None:
-        if not self._is_time("bounds", now_ms, _BOUNDS_EVERY_MS):
+        is_wrong = self._problems.has(_BOUNDS) or self._problems.has(_SIZE)
+        every_ms = _TRY_AGAIN_MS if is_wrong else _BOUNDS_EVERY_MS
+        if not self._is_time("bounds", now_ms, every_ms):
             return
         today = datetime.fromtimestamp(now_ms / 1000, UTC).date()
         try:
@@ -188,14 +212,15 @@ class HistoryWriter:
         except OSError as error:
             self._problems.note(_BOUNDS, problem_of(error), now_ms, error)
             return
+        self._problems.end(_BOUNDS)
         if removed:
             self._removed_days += len(removed)
             days = ", ".join(day.isoformat() for day in removed)
             _log.info("history: oldest days removed", days=days, bytes_left=self._bytes)
         if self._bytes > self._bounds.max_bytes:
-            self._problems.note(_BOUNDS, "over_size", now_ms, f"{self._bytes} bytes")
+            self._problems.note(_SIZE, "over_size", now_ms, f"{self._bytes} bytes")
         else:
-            self._problems.end(_BOUNDS)
+            self._problems.end(_SIZE)
 
     def _report(self, now_ms: float) -> None:
         if self._is_time("report", now_ms, _REPORT_EVERY_MS):

@@ -5,6 +5,7 @@ from datetime import date
 from pathlib import Path
 
 import pytest
+import redis
 
 from app.answers.ask import ask
 from app.answers.reader import Reader
@@ -19,22 +20,22 @@ from app.core.errors import (
 )
 from app.core.settings import Settings
 from app.history.paths import file_path
+from tests.history.ticked import TickedKeys
 from tests.kept_files import EngineRun, keep
 from tests.strategies import Flavour
 
 DAY_MS = 86_400_000
-RUN = EngineRun(
-    Flavour(
-        seed=7,
-        records=9000,
-        trade_share=0.2,
-        given_share=1.0,
-        odd_share=0.05,
-        silence_share=0.0,
-        pace=1.0,
-        restlessness=0.3,
-    ).stream()
-)
+RECORDS = Flavour(
+    seed=7,
+    records=9000,
+    trade_share=0.2,
+    given_share=1.0,
+    odd_share=0.05,
+    silence_share=0.0,
+    pace=1.0,
+    restlessness=0.3,
+).stream()
+RUN = EngineRun(RECORDS)
 END = RUN.ends[-1]
 NOT_RECOMPUTED = {"as_of", "spread_ticks", "ranks", "rank_windows"}
 
@@ -172,3 +173,34 @@ def test_without_a_history_one_line_says_what_is_not_set(reader: Reader, now_ms:
         ask(reader, "TEST", as_of=str(now_ms - 2 * DAY_MS))
     with pytest.raises(BadHistory, match=r"the last 1 h is kept \(ORDERFLOW_HISTORY"):
         ask(reader, "TEST", "1d")
+
+
+def test_a_gap_that_had_not_ended_is_not_known_yet(
+    settings: Settings, tmp_path: Path, now_ms: int
+) -> None:
+    gap = (RUN.ends[200] - 500, RUN.ends[230] - 500)
+    records = [one for one in RECORDS if not gap[0] < one.stamp <= gap[1]]
+    run = EngineRun(records, gaps=(gap,))
+    keep(tmp_path, run)
+    reader = Reader.from_settings(settings.model_copy(update={"history_given": str(tmp_path)}))
+    for at in (RUN.ends[210], RUN.ends[240]):
+        snapshot = reader.snapshot("TEST", 60, at_ms=at)
+        wanted = run.metrics[at]["1min"]["covered_seconds"]
+        assert snapshot.metrics["covered_seconds"] == pytest.approx(wanted, rel=1e-9)
+    reader.close()
+    assert now_ms
+
+
+def test_an_event_that_redis_alone_has_is_part_of_a_moment_of_two_hours_ago(
+    settings: Settings, redis_client: redis.Redis, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    at = RUN.ends[-1]
+    monkeypatch.setattr(clock, "now_ms", lambda: at + 7_000_000)
+    keep(tmp_path, RUN)
+    TickedKeys(redis_client, "TEST").add_event("aaaaaaaa", at - 10_000, None)
+    reader = Reader.from_settings(settings.model_copy(update={"history_given": str(tmp_path)}))
+
+    snapshot = reader.snapshot("TEST", 300, at_ms=at)
+
+    reader.close()
+    assert "TEST~aaaaaaaa" in {event.id for event in snapshot.events or ()}

@@ -131,3 +131,24 @@ def test_no_seconds_make_an_empty_table() -> None:
 
     assert "bid_price" not in compute_metrics(window, 0)
     assert table.quality(START_MS, 60) == {}
+
+
+@pytest.mark.parametrize("seconds_before", [1, 30, 60])
+def test_a_window_that_ends_before_a_gap_is_compared_with_no_quote_after_it(
+    seconds_before: int,
+) -> None:
+    gap = (START_MS + 90_500, START_MS + 120_500)
+    times = [*range(1, 90, 2), *range(121, 180, 2)]
+    published = EngineRun(
+        stream(*(quote(at=at, bid=10.0 + at / 100, ask=10.1 + at / 100) for at in times)),
+        gaps=(gap,),
+    )
+    whole = RollingBars.from_bars(published.bars, 400, gaps=published.gaps)
+    end = second(90 - seconds_before)
+
+    for span in (10, 60):
+        [window] = whole.windows(end, (span,))
+        name = {10: "10s", 60: "1min"}[span]
+        for field in ("bid_price_movement", "net_bid_size_change", "price_velocity"):
+            found = dict(compute_metrics(window, 0))
+            assert found.get(field) == pytest.approx(published.metrics[end][name].get(field))

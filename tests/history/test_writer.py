@@ -379,3 +379,216 @@ def test_a_session_is_kept_as_of_its_end_also_where_the_next_one_took_its_key(
     assert kept is not None
     assert (kept.is_final, kept.fields) == (True, ended)
     assert writer.totals.sessions == 1
+
+
+def test_a_file_that_can_not_be_opened_now_is_not_set_aside(
+    new_writer: NewWriter, ticked: TickedKeys, redis_client: redis.Redis, folder: Path, time: Time
+) -> None:
+    ticked.add_bars(map(bar_of, seconds(1, 100)))
+    time.now_ms = START_MS + 400_000
+    writer = new_writer()
+    writer.step()
+    path = file_path(folder, "seconds", DAY, TICKER)
+    whole = path.read_bytes()
+    path.unlink()
+    path.symlink_to(path.name)  # a loop: the system refuses to open it, also for root
+    ticked.add_bars(map(bar_of, seconds(101, 200)))
+    time.now_ms += 400_000
+    writer.step()
+    assert not unreadable_path(path).is_symlink()
+    report = read_report(redis_client)
+    assert report is not None
+    assert (report.problem, report.set_aside) == ("io_error", 0)
+    path.unlink()
+    path.write_bytes(whole)
+    time.now_ms += 11_000
+    writer.step()
+    assert kept_ends(folder) == seconds(1, 200)
+
+
+def test_a_file_that_is_torn_while_the_writer_runs_is_written_again_from_redis(
+    new_writer: NewWriter, ticked: TickedKeys, folder: Path, time: Time
+) -> None:
+    ticked.add_bars(map(bar_of, seconds(1, 100)))
+    ticked.add_event("aaaaaaaa", START_MS + 10_000, START_MS + 20_000)
+    time.now_ms = START_MS + 400_000
+    writer = new_writer()
+    writer.step()
+    for kind in ("seconds", "events"):
+        file_path(folder, kind, DAY, TICKER).write_bytes(b"PAR1, and no more")
+    ticked.add_bars(map(bar_of, seconds(101, 200)))
+    ticked.add_event("bbbbbbbb", START_MS + 110_000, START_MS + 120_000)
+    time.now_ms += 400_000
+    writer.step()
+    assert kept_ends(folder) == seconds(1, 200)
+    assert [event.record.id for event in read_events(folder, TICKER, DAY)] == [
+        f"{TICKER}~aaaaaaaa",
+        f"{TICKER}~bbbbbbbb",
+    ]
+
+
+def test_what_was_in_a_torn_file_and_redis_forgot_is_said_to_be_lost(
+    new_writer: NewWriter, ticked: TickedKeys, redis_client: redis.Redis, folder: Path, time: Time
+) -> None:
+    before = START_MS - 13 * HOUR_MS
+    ticked.add_bars(map(bar_of, range(before, before + 100_000, 1000)))
+    time.now_ms = before + 400_000
+    writer = new_writer()
+    writer.step()
+    redis_client.delete(f"orderflow:bars:{TICKER}")
+    ticked.add_bars(map(bar_of, seconds(1, 100)))
+    time.now_ms = START_MS + 400_000
+    writer.step()
+    file_path(folder, "seconds", DAY, TICKER).write_bytes(b"PAR1, and no more")
+    redis_client.delete(f"orderflow:bars:{TICKER}")
+    ticked.add_bars(map(bar_of, seconds(10_000, 10_100)))
+    time.now_ms = START_MS + 10_400_000
+    writer.step()
+    assert kept_ends(folder) == seconds(10_000, 10_100)
+    facts = read_file(file_path(folder, "seconds", DAY, TICKER), "seconds").facts
+    [(start, end)] = facts.lost
+    assert start <= START_MS
+    assert end == time.now_ms - 7_800_000
+
+
+def test_the_days_after_one_of_a_newer_version_are_written(
+    new_writer: NewWriter,
+    ticked: TickedKeys,
+    folder: Path,
+    time: Time,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    day = date(2024, 1, 7)
+    path = file_path(folder, "seconds", day, TICKER)
+    facts = FileFacts(kind="seconds", ticker=TICKER, session_date=day.isoformat())
+    midnight = START_MS - 12 * HOUR_MS
+    with monkeypatch.context() as newer:
+        newer.setattr("app.history.parquet_file.LAYOUT", file_facts.LAYOUT + 1)
+        write_file(path, table_of_bars([bar_of(midnight - 5000)]), facts)
+    before = path.read_bytes()
+    ends = range(midnight - 2000, midnight + 3000, 1000)
+    ticked.add_bars(map(bar_of, ends))
+    time.now_ms = midnight + 300_000.0
+    new_writer().step()
+    assert path.read_bytes() == before
+    assert kept_ends(folder) == [midnight + 1000, midnight + 2000]
+
+
+def test_a_clock_that_is_ahead_removes_no_day(
+    new_writer: Callable[..., HistoryWriter], folder: Path, time: Time
+) -> None:
+    for day in (date(2024, 1, 7), DAY):
+        facts = FileFacts(kind="seconds", ticker=TICKER, session_date=day.isoformat())
+        write_file(file_path(folder, "seconds", day, TICKER), table_of_bars([bar_of(1000)]), facts)
+    time.now_ms += 400 * 24 * HOUR_MS
+    new_writer(history_days=5).step()
+    assert kept_dates(folder) == [date(2024, 1, 7), DAY]
+
+
+def test_a_clock_that_was_ahead_and_is_right_again_delays_no_visit(
+    new_writer: NewWriter, ticked: TickedKeys, folder: Path, time: Time
+) -> None:
+    writer = new_writer()
+    ticked.add_bars(map(bar_of, seconds(1, 10)))
+    time.now_ms = START_MS + HOUR_MS
+    writer.step()
+    ticked.add_bars(map(bar_of, seconds(11, 100)))
+    time.now_ms = START_MS + 400_000
+    writer.step()
+    assert kept_ends(folder) == seconds(1, 100)
+
+
+def test_the_bound_is_looked_at_again_within_seconds_of_what_was_wrong(
+    new_writer: Callable[..., HistoryWriter], ticked: TickedKeys, folder: Path, time: Time
+) -> None:
+    big = file_path(folder, "seconds", DAY, "BIG")
+    big.parent.mkdir(parents=True)
+    big.write_bytes(b"x" * 11_000_000)
+    ticked.add_bars(map(bar_of, seconds(1, 100)))
+    time.now_ms = START_MS + 400_000
+    writer = new_writer(history_mb=10)
+    writer.step()
+    assert not file_path(folder, "seconds", DAY, TICKER).exists()
+    big.unlink()
+    time.now_ms += 11_000
+    writer.step()
+    assert kept_ends(folder) == seconds(1, 100)
+
+
+def test_a_ticker_that_was_silent_for_hours_has_lost_nothing(
+    new_writer: NewWriter, ticked: TickedKeys, redis_client: redis.Redis, folder: Path, time: Time
+) -> None:
+    ticked.add_bars(map(bar_of, seconds(1, 100)))
+    time.now_ms = START_MS + 400_000
+    new_writer().step()
+    time.now_ms += 11_000
+    writer = new_writer()
+    writer.step()
+    first = 6 * 3600
+    for silent in (7850, 7950, first - 5):
+        time.now_ms = START_MS + 1000.0 * silent
+        writer.step()
+    redis_client.delete(f"orderflow:bars:{TICKER}")
+    ticked.add_bars(map(bar_of, seconds(first, first + 100)))
+    ticked.add_event("aaaaaaaa", START_MS + 1000 * first, START_MS + 1000 * first + 10_000)
+    for seconds_later in (1, 11, 140, 270, 400):
+        time.now_ms = START_MS + 1000 * (first + seconds_later)
+        writer.step()
+    assert kept_ends(folder) == seconds(1, 100) + seconds(first, first + 100)
+    assert [event.record.opened_at for event in read_events(folder, TICKER, DAY)]
+    for kind in ("seconds", "events"):
+        assert read_file(file_path(folder, kind, DAY, TICKER), kind).facts.lost == []
+
+
+def test_a_ticker_that_redis_forgot_has_no_problem_any_more(  # noqa: PLR0913, PLR0917 - fixtures
+    new_writer: NewWriter,
+    ticked: TickedKeys,
+    redis_client: redis.Redis,
+    folder: Path,
+    time: Time,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    facts = FileFacts(kind="seconds", ticker=TICKER, session_date=DAY.isoformat())
+    with monkeypatch.context() as newer:
+        newer.setattr("app.history.parquet_file.LAYOUT", file_facts.LAYOUT + 1)
+        path = file_path(folder, "seconds", DAY, TICKER)
+        write_file(path, table_of_bars([bar_of(START_MS)]), facts)
+    ticked.add_bars(map(bar_of, seconds(1, 100)))
+    time.now_ms = START_MS + 400_000
+    writer = new_writer()
+    writer.step()
+    report = read_report(redis_client)
+    assert report is not None
+    assert report.problem == "newer_file"
+    redis_client.delete("orderflow:tickers")
+    time.now_ms += 11_000
+    writer.step()
+    report = read_report(redis_client)
+    assert report is not None
+    assert report.problem == ""
+
+
+def test_bars_of_a_wrong_type_stop_no_other_ticker(
+    new_writer: NewWriter, ticked: TickedKeys, redis_client: redis.Redis, folder: Path, time: Time
+) -> None:
+    ticked.add_bars(map(bar_of, seconds(1, 100)))
+    redis_client.zadd("orderflow:tickers", {"AAA": START_MS})
+    redis_client.set("orderflow:bars:AAA", "no stream")
+    time.now_ms = START_MS + 400_000
+    new_writer().step()
+    assert kept_ends(folder) == seconds(1, 100)
+
+
+def test_another_disk_in_the_place_of_the_folder_gets_all_that_redis_holds(
+    new_writer: NewWriter, ticked: TickedKeys, folder: Path, time: Time
+) -> None:
+    ticked.add_bars(map(bar_of, seconds(1, 100)))
+    time.now_ms = START_MS + 400_000
+    writer = new_writer()
+    writer.step()
+    folder.rename(folder.with_name("first"))
+    folder.mkdir()
+    (folder / ".writer.lock").touch()
+    time.now_ms += 11_000
+    writer.step()
+    assert kept_ends(folder) == seconds(1, 100)
