@@ -215,7 +215,11 @@ def test_patterns_and_sides_may_be_in_any_case_plural_and_several(
         ("scan_order_flow", {"tickers": "SPX"}, "ticker 'SPX' is not active"),
         ("scan_order_flow", {"limit": 101}, "limit lies from 1 to 100"),
         ("list_tickers", {"limt": 5}, "unknown argument 'limt'. Arguments: limit"),
-        (FULL, {"ticker": "SPY", "history": "1 day"}, "86400 s: the last 1 h is kept; accepted: "),
+        (
+            FULL,
+            {"ticker": "SPY", "history": "1 day"},
+            "86400 s: the last 1 h is kept (ORDERFLOW_HISTORY, which keeps more, is not set)",
+        ),
         (FULL, {"ticker": "SPY", "as_of": "in an hour"}, "60 min ahead of now"),
         ("order_flow_series", {"ticker": "SPY", "fields": "speed"}, "1 to 8 of: mid, "),
     ],
