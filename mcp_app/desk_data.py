@@ -10,6 +10,7 @@ from app.answers.board import BoardReader
 from app.answers.explain import explain
 from app.answers.kept_answers import KeptAnswers
 from app.answers.live_ticker import live_ticker
+from app.answers.past_ticker import past_ticker
 from app.answers.reader import Reader
 from app.answers.sparks import STEP_SECONDS, SparkKeeper
 from app.core import clock
@@ -136,6 +137,19 @@ class DeskData:
             return _raw(live_ticker(self._reader, ticker, since_ms))
         except (NoAnswer, BadTicker) as error:
             return _raw({"ticker": ticker, "error": str(error)})
+
+    async def history(self, ticker: str, end_ms: int) -> bytes:
+        """Return a ticker as of an earlier moment, or what is kept of it instead.
+
+        Raises as `event` does.
+        """
+        return await self._once(lambda: self._history(ticker, end_ms))
+
+    def _history(self, ticker: str, end_ms: int) -> bytes:
+        try:
+            return _encode(past_ticker(self._reader, ticker, end_ms))
+        except (NoAnswer, BadTicker) as error:
+            return _encode({"ticker": ticker, "error": str(error)})
 
     async def event(self, event_id: str) -> bytes:
         """Return an event's evidence.
