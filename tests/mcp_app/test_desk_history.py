@@ -54,9 +54,7 @@ def spy(simulated: SimulatedTicks) -> SimulatedTicks:
 
 
 @pytest.fixture
-def days_later(
-    settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> Settings:
+def days_later(settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
     """Write a history, and let it be three days after it; Redis is empty."""
     keep(tmp_path / "history", RUN)
     monkeypatch.setattr(clock, "now_ms", lambda: END + 3 * DAY_MS)
@@ -179,18 +177,14 @@ def test_the_events_of_a_kept_day_are_those_that_had_been_noticed(
     past = looked_at(desk(None, days_later), PAIR, at)
 
     start = at - QUARTER_MS
-    wanted = {
-        it.id for it in RUN.events if it.noticed_at <= at and (it.closed_at or at) > start
-    }
+    wanted = {it.id for it in RUN.events if it.noticed_at <= at and (it.closed_at or at) > start}
     shown = [event["id"] for event in past["events"]]
     assert {*shown} <= wanted
     assert len(shown) == min(len(wanted), MAX_EVENTS_DRAWN) > 10
     assert past["order"] == shown[: len(past["order"])]
 
 
-def test_a_moment_of_which_nothing_is_kept_names_what_is(
-    desk: Desk, days_later: Settings
-) -> None:
+def test_a_moment_of_which_nothing_is_kept_names_what_is(desk: Desk, days_later: Settings) -> None:
     opened = desk(None, days_later)
 
     after = looked_at(opened, PAIR, END + DAY_MS)
@@ -258,9 +252,7 @@ def test_a_query_that_can_t_be_read_is_refused(desk: Desk, query: str) -> None:
 
 
 @pytest.mark.parametrize("end", ["0", "1", "9" * 16])
-def test_any_time_is_answered(
-    desk: Desk, days_later: Settings, end: str
-) -> None:
+def test_any_time_is_answered(desk: Desk, days_later: Settings, end: str) -> None:
     assert desk(None, days_later).json(f"/desk/history?ticker=SPY&end={end}")["error"]
 
 
