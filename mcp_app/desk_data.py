@@ -23,6 +23,8 @@ from mcp_app.work_pool import WorkPool
 
 REDIS_SECONDS: Final = 1.0
 ANSWER_SECONDS: Final = 2.5
+PAST_SECONDS: Final = 4.5
+"""Files are read slower than Redis answers, the first one of a process by far."""
 TICK_READY_MS: Final = 300
 """By when, after the settle time, the ticks of a second can be read: then its board is read."""
 TICKERS_A_SECOND: Final = 250
@@ -143,7 +145,8 @@ class DeskData:
 
         Raises as `event` does.
         """
-        return await self._once(lambda: self._history(ticker, end_ms))
+        with anyio.fail_after(PAST_SECONDS):
+            return await self._pool.run(lambda: self._history(ticker, end_ms), PAST_SECONDS)
 
     def _history(self, ticker: str, end_ms: int) -> bytes:
         try:
