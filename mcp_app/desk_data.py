@@ -10,6 +10,7 @@ from app.answers.board import BoardReader
 from app.answers.explain import explain
 from app.answers.kept_answers import KeptAnswers
 from app.answers.live_ticker import live_ticker
+from app.answers.past_ticker import past_ticker
 from app.answers.reader import Reader
 from app.answers.sparks import STEP_SECONDS, SparkKeeper
 from app.core import clock
@@ -22,6 +23,8 @@ from mcp_app.work_pool import WorkPool
 
 REDIS_SECONDS: Final = 1.0
 ANSWER_SECONDS: Final = 2.5
+PAST_SECONDS: Final = 4.5
+"""Files are read slower than Redis answers, the first one of a process by far."""
 TICK_READY_MS: Final = 300
 """By when, after the settle time, the ticks of a second can be read: then its board is read."""
 TICKERS_A_SECOND: Final = 250
@@ -136,6 +139,20 @@ class DeskData:
             return _raw(live_ticker(self._reader, ticker, since_ms))
         except (NoAnswer, BadTicker) as error:
             return _raw({"ticker": ticker, "error": str(error)})
+
+    async def history(self, ticker: str, end_ms: int) -> bytes:
+        """Return a ticker as of an earlier moment, or what is kept of it instead.
+
+        Raises as `event` does.
+        """
+        with anyio.fail_after(PAST_SECONDS):
+            return await self._pool.run(lambda: self._history(ticker, end_ms), PAST_SECONDS)
+
+    def _history(self, ticker: str, end_ms: int) -> bytes:
+        try:
+            return _encode(past_ticker(self._reader, ticker, end_ms))
+        except (NoAnswer, BadTicker) as error:
+            return _encode({"ticker": ticker, "error": str(error)})
 
     async def event(self, event_id: str) -> bytes:
         """Return an event's evidence.

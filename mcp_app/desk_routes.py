@@ -63,10 +63,14 @@ def desk_app(settings: Settings, tokens: Sequence[str]) -> ASGIApp:
 
 def _data_routes(data: DeskData) -> list[Route]:
     async def now(request: Request) -> bytes:
-        ticker = request.query_params.get("ticker")
-        if ticker is not None and not 0 < len(ticker) <= MAX_QUERY_LETTERS:
-            raise _BadQuery(f"ticker: 1 to {MAX_QUERY_LETTERS} characters")
-        return await data.now(ticker, _time(request, "since"), _time(request, "sparks"))
+        since, sparks = _time(request, "since"), _time(request, "sparks")
+        return await data.now(_ticker(request), since, sparks)
+
+    async def history(request: Request) -> bytes:
+        ticker, end = _ticker(request), _time(request, "end")
+        if ticker is None or end is None:
+            raise _BadQuery("ticker and end, a time in epoch milliseconds, are needed")
+        return await data.history(ticker, end)
 
     async def event(request: Request) -> bytes:
         return await data.event(request.path_params["event_id"])
@@ -82,6 +86,7 @@ def _data_routes(data: DeskData) -> list[Route]:
 
     return [
         Route("/desk/now", _answered(now)),
+        Route("/desk/history", _answered(history)),
         # A ticker's name, and so an event's id, may hold a slash.
         Route("/desk/event/{event_id:path}", _answered(event)),
         Route("/desk/answers", _answered(answers)),
@@ -92,6 +97,13 @@ def _data_routes(data: DeskData) -> list[Route]:
 
 class _BadQuery(Exception):
     """A query can't be read."""
+
+
+def _ticker(request: Request) -> str | None:
+    ticker = request.query_params.get("ticker")
+    if ticker is not None and not 0 < len(ticker) <= MAX_QUERY_LETTERS:
+        raise _BadQuery(f"ticker: 1 to {MAX_QUERY_LETTERS} characters")
+    return ticker
 
 
 def _time(request: Request, name: str) -> int | None:

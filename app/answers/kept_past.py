@@ -91,6 +91,15 @@ class KeptPast:
         """Return whether the settings name a history."""
         return self._settings.history is not None
 
+    def check_kept(self, ticker: str, at_ms: float) -> None:
+        """Raise `NotKept` of a moment before all that Redis, or the history, may hold."""
+        days, now_ms = self._settings.history_days, clock.now_ms()
+        seconds = days * DAY_SECONDS if self.is_kept else BARS_LIFETIME_SECONDS
+        if at_ms < now_ms - seconds * SECOND_MS:
+            kept = f"{days} days" if self.is_kept else age(seconds)
+            hint = "" if self.is_kept else f"; {NOT_KEPT}"
+            raise NotKept(f"{ticker}: the last {kept} are kept, not {since(at_ms, now_ms)}{hint}")
+
     def parse_history(self, text: str) -> int:
         """Return the seconds of a typed history: to a day, or to an hour where none is kept.
 

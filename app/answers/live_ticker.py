@@ -21,6 +21,7 @@ from app.answers.schema import Number, rounded, short, whole
 from app.answers.series import measured
 from app.answers.ticker_answer import build_answer
 from app.answers.ticker_facts import level_facts, mid_of
+from app.answers.ticker_read import SecondTable
 from app.storage.prints import AGGRESSOR_WORDS, PrintRange
 from app.storage.published import EventRecord, Value
 
@@ -46,6 +47,10 @@ _REMAINDER: Final = 1e-9
 """Of the session's volume: sums of fractions whose exact sum is 0 are not farther from it."""
 
 
+PrintRow = tuple[int, Number, Number, str | None, int]
+"""The end of a second, a price, the size printed at it, the aggressor, and how many prints."""
+
+
 class SecondRows(msgspec.Struct, frozen=True):
     """Columns of equal length; value i is of the second that ends at `first_end` + i s.
 
@@ -63,7 +68,7 @@ class PrintRows(msgspec.Struct, frozen=True, kw_only=True):
     from_ms: int = msgspec.field(name="from")
     complete_from: int
     columns: tuple[str, ...] = PRINT_COLUMNS
-    rows: list[tuple[int, Number, Number, str | None, int]]
+    rows: list[PrintRow]
 
 
 class LiveTicker(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
@@ -100,10 +105,7 @@ def live_ticker(reader: Reader, typed_ticker: str, since_ms: int | None = None) 
         answer=build_answer(snapshot).as_json(),
         rows=_second_rows(found, told_from_ms),
         prints=_print_rows(reader, found, told_from_ms),
-        events=[
-            event_facts(event).model_dump(mode="json", exclude_defaults=True)
-            for event in _drawn_events(found, listed, is_whole=is_whole)
-        ],
+        events=event_fields(_drawn_events(found, listed, is_whole=is_whole)),
         order=[event.id for event in listed],
         levels=_levels(snapshot),
     )
@@ -113,15 +115,27 @@ def _second_rows(found: WatchedTicker, told_from_ms: int | None) -> SecondRows |
     table, as_of_ms, from_ms = found.seconds, found.snapshot.as_of_ms, found.from_ms
     if table is None or as_of_ms is None or from_ms is None or told_from_ms is None:
         return None
-    ends = range(_first_end(from_ms), as_of_ms + 1, SECOND_MS)
+    ends = second_ends(from_ms, as_of_ms)
+    columns = second_columns(table, ends, found.snapshot.session)
+    first_end = _first_end(told_from_ms)
+    not_told = sum(end < first_end for end in ends)
+    return SecondRows(first_end, {name: them[not_told:] for name, them in columns.items()})
+
+
+def second_columns(
+    table: SecondTable, ends: Sequence[int], session: Mapping[str, Value]
+) -> dict[str, list[Value | None]]:
+    """Return the metrics of each second, and where the session stood at its end."""
     seconds = [measured(table, end, 1) for end in ends]
     columns: dict[str, list[Value | None]] = {
         name: [_rounded(name, metrics.get(name)) for metrics in seconds] for name in SECOND_COLUMNS
     }
-    columns |= _session_columns(found.snapshot.session, ends, seconds)
-    first_end = _first_end(told_from_ms)
-    not_told = sum(end < first_end for end in ends)
-    return SecondRows(first_end, {name: them[not_told:] for name, them in columns.items()})
+    return columns | _session_columns(session, ends, seconds)
+
+
+def second_ends(from_ms: int, to_ms: int) -> range:
+    """Return the ends of the whole seconds after a moment, up to another."""
+    return range(_first_end(from_ms), to_ms + 1, SECOND_MS)
 
 
 def _first_end(from_ms: int) -> int:
@@ -192,11 +206,11 @@ def _print_rows(reader: Reader, found: WatchedTicker, from_ms: int | None) -> Pr
     return PrintRows(
         from_ms=from_ms,
         complete_from=round(prints.complete_from_ms),
-        rows=_summed_prints(prints),
+        rows=summed_prints(prints),
     )
 
 
-def _summed_prints(found: PrintRange) -> list[tuple[int, Number, Number, str | None, int]]:
+def summed_prints(found: PrintRange) -> list[PrintRow]:
     """Sum the prints of each second by price and side, in the order of their first ones."""
     sums: dict[tuple[int, int, int], list[float]] = {}
     for it in found.prints:
@@ -234,6 +248,11 @@ def _drawn_events(
     end_ms = found.snapshot.bounds.end_ms
     rarest = by_rarity(found.events, end_ms)[:MAX_EVENTS_DRAWN]
     return [*{event.id: event for event in (*rarest, *listed)}.values()]
+
+
+def event_fields(events: Iterable[EventRecord]) -> list[dict[str, Any]]:
+    """Return events as answers have them, with what is known of each."""
+    return [event_facts(it).model_dump(mode="json", exclude_defaults=True) for it in events]
 
 
 def _changed_at(event: EventRecord) -> float:

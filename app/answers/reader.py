@@ -263,7 +263,8 @@ class Reader:
         Raises `BadTicker`; `NoAnswer` with what is missing and what to check; `StoreUnavailable`
         without Redis; `HistoryUnavailable` or `HistoryFileUnreadable` of a kept past.
         """
-        if at_ms is not None and at_ms < clock.now_ms() - PAST_MS:
+        is_beyond = at_ms is not None and at_ms < clock.now_ms() - PAST_MS
+        if at_ms is not None and is_beyond and self.past.is_kept:
             return self._kept(typed_ticker, history_seconds, at_ms, has_events=include_patterns)
         try:
             found = self._of_meant_ticker(
@@ -402,6 +403,16 @@ class Reader:
                 self._ticker_reads.read_state(ticker), request, as_of_ms
             )
         return replies.table(as_of_ms, seconds)
+
+    def events_at(self, ticker: str, after_ms: int, at_ms: int) -> tuple[EventRecord, ...]:
+        """Return the events that were open after one moment, as they were known at a later one."""
+        store: Any = self._redis
+        with store_errors(self._redis):
+            members = store.zrevrange(self._keys.patterns(ticker), 0, MAX_EVENTS_READ - 1)
+        events: Sequence[EventRecord] = events_after(members, ticker, after_ms)
+        if self.past.is_kept and after_ms < clock.now_ms() - PAST_MS:
+            events = self.past.events(ticker, after_ms, at_ms, events)
+        return tuple(event_at(event, at_ms) for event in events if event.noticed_at <= at_ms)
 
     def event(self, ticker: str, event_id: str) -> EventRecord | None:
         """Return a ticker's event by its id, None if it is not kept."""

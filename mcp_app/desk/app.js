@@ -8,6 +8,7 @@ import { byId, mark, say } from "./dom.js";
 import { EventsList } from "./events_list.js";
 import { listenToKeys, listKeys } from "./keys.js";
 import { showLevels } from "./levels_table.js";
+import { DAY_MS, LookBack, STEP_MS } from "./look_back.js";
 import { AnswersPanel, closeOnOutsidePress, openPanel, renewHealth, showEvidence, togglePanel } from "./panels.js";
 import { getJson, Poller } from "./polling.js";
 import { choose, chooseNext, dress, preference } from "./preferences.js";
@@ -17,7 +18,8 @@ import { clearHead, showAges, showHead } from "./ticker_head.js";
 import { TickerData } from "./ticker_data.js";
 
 const HEALTH_MS = 5000, TWIN_MS = 5000;
-const page = { data: null, intervalSeconds: 1, boardAsOf: null, twinAt: -Infinity };
+const PAST_SPAN = "900";
+const page = { data: null, intervalSeconds: 1, boardAsOf: null, twinAt: -Infinity, liveSpan: null };
 
 dress();
 const answers = new AnswersPanel();
@@ -25,6 +27,7 @@ const chart = new Chart(byId("canvas"), openHit);
 const board = new Board({ list: byId("tickers"), search: byId("search"), note: byId("board-note") }, chooseTicker);
 const events = new EventsList(byId("events"), { pressed: showEvidence, pointed: pointAtEvent });
 const poller = new Poller(askNow, hearConnection);
+const past = new LookBack({ now: serverNow, ticker: () => page.data?.ticker, changed: showPast });
 
 // --- asking ---
 
@@ -50,8 +53,8 @@ function hearConnection(state, why) {
 
 function queryOf(data) {
   const query = new URLSearchParams();
-  if (data) query.set("ticker", data.ticker);
-  if (data?.asOf) query.set("since", data.asOf);
+  if (data && !past.isLooking) query.set("ticker", data.ticker);
+  if (data?.asOf && !past.isLooking) query.set("since", data.asOf);
   if (board.sparksEnd) query.set("sparks", board.sparksEnd);
   return query;
 }
@@ -66,14 +69,25 @@ function takeBoard({ board: part, sparks }) {
 function takeTicker(part) {
   const { data } = page;
   if (part.error) {
-    say(byId("headline"), "");
-    say(byId("note"), part.error);
+    if (!past.isLooking) showError(part.error);
     return;
   }
   data.ticker = part.ticker;
   data.take(part);
-  say(byId("name"), data.ticker);
   board.choose(data.ticker);
+  if (!past.isLooking) showTicker(data);
+}
+
+function showError(text) {
+  say(byId("headline"), "");
+  say(byId("note"), text);
+}
+
+// The live ticker, or the earlier one that somebody looks at.
+const shownData = () => (past.isLooking ? past.data : page.data);
+
+function showTicker(data) {
+  say(byId("name"), data.ticker);
   const model = data.asOf ? data.model(Number(preference("span")), answers.answers) : null;
   if (data.answer) showHead(data.answer, model?.decimals ?? 0);
   mark(byId("ticker"), "data-as-of", data.asOf);
@@ -93,6 +107,7 @@ function openHit({ event, answer }) {
 
 function chooseTicker(ticker, isPressed = true) {
   page.data = new TickerData(ticker);
+  past.leave();
   chart.cursorAt = null;
   forgetTicker();
   say(byId("name"), ticker);
@@ -132,7 +147,7 @@ function chooseNeighbour(steps) {
 // --- showing ---
 
 function drawChart() {
-  const { data } = page;
+  const data = shownData();
   if (data?.asOf) showChart(data.model(Number(preference("span")), answers.answers));
 }
 
@@ -144,8 +159,38 @@ function showChart(model) {
 function renewTwin(model) {
   if (performance.now() - page.twinAt < TWIN_MS) return;
   page.twinAt = performance.now();
-  say(byId("twin"), describeChart(page.data.ticker, model));
+  say(byId("twin"), describeChart(shownData().ticker, model));
   if (byId("table").open) showTable(model);
+}
+
+function showPast() {
+  byId("past").hidden = !past.isLooking;
+  mark(byId("ticker"), "data-past", past.isLooking);
+  for (const button of document.querySelectorAll("[data-past]")) button.hidden = !past.isLooking;
+  // A step is shorter than what is shown, so that none is passed by.
+  if (past.isLooking && page.liveSpan === null) page.liveSpan = takeSpan(PAST_SPAN);
+  if (!past.isLooking && page.liveSpan !== null) { takeSpan(page.liveSpan); page.liveSpan = null; }
+  sayPast();
+  page.twinAt = -Infinity;
+  if (past.isAsking) return;
+  const data = shownData();
+  if (data?.asOf) showTicker(data); else forgetTicker();
+  if (past.error) showError(past.error);
+  if (!past.isLooking) poller.again();
+}
+
+// Returns the span that was shown before.
+function takeSpan(span) {
+  const before = preference("span");
+  choose("span", span);
+  showSpan();
+  return before;
+}
+
+function sayPast() {
+  if (!past.isLooking) { say(byId("past-text"), ""); return; }
+  const verb = past.isAsking ? "Asking for" : past.error ? "Nothing to show of" : "Looking at";
+  say(byId("past-text"), `${verb} ${past.describe(Number(preference("span")))}. Live: press n.`);
 }
 
 function pointAtEvent(id) {
@@ -164,7 +209,7 @@ function renewAges() {
   showFreshness(page.boardAsOf, page.intervalSeconds);
   renewConnection();
   if (serverNow() === null) return;
-  showAges(page.data?.answer);
+  showAges(shownData()?.answer);
   board.renewAges();
   events.renewAges();
 }
@@ -187,6 +232,11 @@ const actions = {
   e: { says: "to the events; arrow keys, Enter: evidence", run: () => { showView("side"); events.focus(); } },
   x: { says: "to the chart; arrow keys: moment, Esc: none", run: () => { showView("ticker"); byId("chart").focus(); } },
   s: { says: "span of the chart: 2, 5, 15 minutes", run: () => { chooseNext("span"); showSpan(); } },
+  "[": { says: "ten minutes back, in what is kept", run: () => past.step(-STEP_MS) },
+  "]": { says: "ten minutes on, up to now", run: () => past.step(STEP_MS) },
+  "{": { says: "a day back", run: () => past.step(-DAY_MS) },
+  "}": { says: "a day on", run: () => past.step(DAY_MS) },
+  n: { says: "now: back to what is live", run: () => past.leave() },
   a: { says: "what the agent was told", run: () => togglePanel("answers") && answers.open(), inPanels: true },
   h: { says: "health", run: () => togglePanel("health"), inPanels: true },
   p: { says: "pause, go on", run: togglePause },
@@ -207,6 +257,7 @@ function showSpan() {
   for (const button of document.querySelectorAll("#spans button")) {
     mark(button, "aria-pressed", String(button.dataset.span === preference("span")));
   }
+  sayPast();
   drawChart();
 }
 

@@ -46,6 +46,9 @@ export function age(seconds) {
   return `${Math.round(seconds / 3600)} h`;
 }
 
+// Such as "Mon, 30 Nov 2026".
+export const day = (ms) => new Date(ms).toUTCString().slice(0, 16);
+
 // UTC, as the answers have it.
 export function clock(ms, withSeconds = true) {
   return isKnown(ms) ? new Date(ms).toISOString().slice(11, withSeconds ? 19 : 16) : UNKNOWN;

@@ -7,7 +7,9 @@ import { preference } from "./preferences.js";
 // `actions` maps a key to what it is for and what to do.
 export function listenToKeys(actions) {
   document.addEventListener("keydown", (press) => {
-    if (press.ctrlKey || press.altKey || press.metaKey || press.defaultPrevented) return;
+    // On many keyboards brackets are typed with AltGr, which counts as Ctrl and Alt.
+    const isChord = (press.ctrlKey || press.altKey) && !press.getModifierState("AltGraph");
+    if (isChord || press.metaKey || press.defaultPrevented) return;
     const isTyping = press.target.matches?.("input:not([type=checkbox]), textarea, select");
     if (isTyping || (preference("keys") === "off" && press.key.length === 1)) return;
     const action = actions[press.key];

@@ -89,10 +89,11 @@ function sessionText(session) {
   return parts.filter(Boolean).join(" · ");
 }
 
-function feedText({ feed, evidence_class: evidence, quality, rejected }) {
+function feedText({ feed, evidence_class: evidence, quality, rejected, asked_at: askedAt }) {
   const odd = Object.entries(quality?.counts ?? {}).map(([name, count]) => `${name.replaceAll("_", " ")} ${count}`);
   const parts = [
-    `feed: ${feed ? feedWords(feed) : "says nothing of itself"}`, `evidence ${CLASSES[evidence] ?? evidence}`,
+    // Of an earlier moment it is not kept what the feed said.
+    askedAt ? null : `feed: ${feed ? feedWords(feed) : "says nothing of itself"}`, `evidence ${CLASSES[evidence] ?? evidence}`,
     odd.length ? `odd records: ${odd.join(", ")}` : "nothing odd", rejected ? "records are rejected" : null,
   ];
   return parts.filter(Boolean).join(" · ");

@@ -301,10 +301,6 @@ def test_files_of_the_page_are_served_and_no_others(desk: Desk) -> None:
         assert opened.get(f"/desk/{path}").status_code == HTTPStatus.NOT_FOUND, path
 
 
-def test_history_is_not_served_yet(desk: Desk) -> None:
-    assert desk().get("/desk/history?ticker=SPY").status_code == HTTPStatus.NOT_FOUND
-
-
 def test_other_methods_are_refused(desk: Desk) -> None:
     assert desk().ask("POST", "/desk/now").status_code == HTTPStatus.METHOD_NOT_ALLOWED
     assert desk().ask("DELETE", "/desk/login").status_code == HTTPStatus.METHOD_NOT_ALLOWED

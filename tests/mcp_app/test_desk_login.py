@@ -12,7 +12,7 @@ from tests.mcp_app.desk_client import TOKEN, Desk
 
 PAGES = ["/", "/desk", "/desk/login"]
 DATA = ["/desk/now", "/desk/answers", "/desk/answers/aaaaaaaa", "/desk/event/SPY~aaaaaaaa",
-        "/desk/health"]  # fmt: skip
+        "/desk/health", "/desk/history?ticker=SPY&end=1"]  # fmt: skip
 FILES = ["/desk/app.js", "/desk/app.css"]
 
 

@@ -147,6 +147,63 @@ const scenarios = {
     return done;
   },
 
+  // Looks back by keys and buttons: within what Redis has, a day before in the files, and further.
+  async past() {
+    const done = {};
+    const past = () => page.evaluate(() => ({
+      said: document.getElementById("past-text").textContent,
+      isShown: !document.getElementById("past").hidden,
+      asOf: Number(document.getElementById("ticker").dataset.asOf ?? NaN),
+      board: document.getElementById("freshness").dataset.state,
+      span: document.querySelector("#spans [aria-pressed=true]").dataset.span,
+      session: document.getElementById("session-line").textContent,
+      note: document.getElementById("note").textContent,
+      events: document.querySelectorAll("#events li").length,
+      twin: document.getElementById("twin").textContent,
+    }));
+    const told = () => page.waitForFunction(() => /^(Looking|Nothing)/.test(document.getElementById("past-text").textContent), null, LIVE);
+    await openDesk();
+    done.live = await past();
+    await page.keyboard.press("[");
+    await told();
+    done.back = await past();
+    await page.waitForTimeout(2500);
+    done.later = await past();
+    await page.screenshot({ path: `${folder}/past-minutes.png` });
+    await page.keyboard.press("]");
+    await page.waitForFunction(() => document.getElementById("past").hidden, null, LIVE);
+    await page.waitForFunction((asOf) => Number(document.getElementById("ticker").dataset.asOf) > asOf, done.live.asOf, LIVE);
+    done.on = await past();
+    await page.click("#times [data-key='{']");
+    await told();
+    await page.waitForTimeout(1100);
+    done.day = await past();
+    await page.screenshot({ path: `${folder}/past-day.png` });
+    await page.keyboard.press("x");
+    await page.keyboard.press("ArrowLeft");
+    done.readout = await textOf("#readout");
+    await page.keyboard.press("Escape");
+    await page.click("#events button");
+    await page.waitForFunction(() => document.getElementById("evidence-text").textContent.includes("SPY"), null, LIVE);
+    done.evidence = await textOf("#evidence-text");
+    await page.keyboard.press("Escape");
+    await page.setViewportSize(PHONE);
+    await page.click("#views [data-view=ticker]");
+    await page.screenshot({ path: `${folder}/past-phone.png` });
+    done.tooWide = await page.evaluate(() => document.documentElement.scrollWidth > window.innerWidth);
+    await page.setViewportSize(WIDE);
+    await page.keyboard.press("{");
+    await page.waitForFunction((text) => document.getElementById("past-text").textContent !== text, done.day.said, LIVE);
+    await told();
+    done.nothing = await past();
+    await page.screenshot({ path: `${folder}/past-nothing.png` });
+    await page.keyboard.press("n");
+    await page.waitForSelector("#past", { state: "hidden" });
+    await page.waitForSelector("#ticker[data-as-of]", LIVE);
+    done.now = await past();
+    return done;
+  },
+
   // Tab reaches everything within few stops, and each stop can be seen.
   async tab() {
     await openDesk();

@@ -15,8 +15,11 @@ import redis
 
 from app.core.clock import now_ms
 from app.core.settings import Settings
+from app.feeds.simulation.profiles import profile_of
+from app.feeds.simulation.run import simulate
 from app.storage import keys
 from app.storage.tick_store import TickStore
+from tests.kept_files import EngineRun, keep
 from tests.outside.conftest import Node, is_listening
 from tests.processes import Start, free_port, wait_until
 
@@ -25,6 +28,9 @@ pytestmark = [pytest.mark.system, pytest.mark.outside]
 SCRIPT = Path(__file__).parent / "desk_page.mjs"
 TICKERS = ("SPY", "AAPL", "NVDA", "TSLA")
 LIGHT, DARK = "rgb(252, 253, 254)", "rgb(20, 24, 28)"
+DAY_MS = 86_400_000
+CLOCK = r"\d\d:\d\d"
+LOOKING = rf"Looking at \w{{3}}, \d\d \w{{3}} \d{{4}} {CLOCK}.(\w.* )?{CLOCK} UTC\. Live: press n\."
 TOKEN = "a-token-of-thirty-two-characters!"  # noqa: S105 - of a server that lives for a test
 Visit = Callable[..., dict[str, Any]]
 
@@ -167,6 +173,45 @@ def test_it_can_be_read_in_both_themes_and_on_a_phone(
         assert looks[name]["colours"] > 100, name
         assert looks[name]["twin"].startswith("SPY, 5 minutes up to")
         assert (tmp_path / f"{name}.png").stat().st_size > 20_000
+
+
+@pytest.mark.usefixtures("ticking")
+def test_a_person_looks_back_to_what_is_kept(start: Start, visit: Visit, tmp_path: Path) -> None:
+    keep(tmp_path / "history", a_quarter_of_an_hour(now_ms() - DAY_MS))
+    port = free_port()
+    start(*("mcp_app", "--http", "--port", str(port)), ORDERFLOW_HISTORY=str(tmp_path / "history"))
+    wait_until(lambda: is_listening(port), "the server listens")
+
+    seen = visit(f"http://127.0.0.1:{port}/mcp", "past")
+
+    live, back, day, nothing = (seen[name] for name in ("live", "back", "day", "nothing"))
+    assert not live["isShown"]
+    assert re.fullmatch(LOOKING, back["said"])
+    assert -5000 < live["asOf"] - back["asOf"] - 600_000 < 60_000
+    assert seen["later"]["asOf"] == back["asOf"]
+    assert back["span"] == "900"
+    assert back["twin"].startswith("SPY, 15 minutes up to")
+    assert seen["later"]["board"] == "fresh"
+    assert not seen["on"]["isShown"]
+    assert seen["on"]["span"] == live["span"]
+    assert re.fullmatch(LOOKING, day["said"]), day["note"]
+    assert DAY_MS - 60_000 < now_ms() - day["asOf"] < DAY_MS + 300_000
+    assert day["events"] > 0
+    assert "from the history" in day["note"]
+    assert "UTC · bid 5" in seen["readout"]
+    assert "from the history" in seen["evidence"]
+    assert not seen["tooWide"]
+    assert nothing["said"].startswith("Nothing to show of")
+    assert "kept:" in nothing["note"]
+    assert nothing["events"] == 0
+    assert seen["now"]["asOf"] > seen["on"]["asOf"]
+
+
+def a_quarter_of_an_hour(end_ms: float) -> EngineRun:
+    """Return what the analysis finds in a quarter of an hour that ends after a moment."""
+    start_ms = end_ms // 1000 * 1000 - 900_000
+    made = simulate("SPY", 7, int(start_ms), 1200, profile_of("SPY"))
+    return EngineRun([record for second, _ in made for record in second], "SPY")
 
 
 def test_nothing_moves_under_the_pointer_and_a_hidden_tab_asks_nothing(
