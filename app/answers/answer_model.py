@@ -80,7 +80,7 @@ class Answer(Reply):
         list[str], Field(description="not known yet in part of the history")
     ] = []
     ranks: Annotated[dict[str, Number], Field(description="share of its past below, 0..1")] = {}
-    ranks_left_out: Annotated[int | None, Field(description="usual ones")] = None
+    ranks_left_out: Annotated[int | None, Field(description="nearer to usual")] = None
     ranks_window: Annotated[str | None, Field(description="the window that is ranked")] = None
     rank_windows: Annotated[int | None, Field(description="independent ones in the past")] = None
     half_hour: Annotated[

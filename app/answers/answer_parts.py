@@ -17,13 +17,16 @@ MAX_OTHER_KINDS: Final = 6
 MIN_OTHER_KINDS: Final = 3
 MAX_LIMIT: Final = 100
 """The most events, and levels a side, that may be asked for."""
+FEW_RANKS: Final = 3
+"""So many ranks of another time than the history, the farthest from usual, stay beside events."""
 
 
 class AnswerParts(NamedTuple):
     """How much of what may be left out an answer shows.
 
     `has_usual_ranks`: where ranks are of another time than the history, also those not far from
-    usual. `events_first`: levels give way before any event; they are the same over any history.
+    usual; `most_ranks`: at most so many of them. `events_first`: levels give way before any event;
+    they are the same over any history.
     `has_old_and_far`: also events that ended in the older half of the history, and levels far off.
     """
 
@@ -32,6 +35,7 @@ class AnswerParts(NamedTuple):
     other_kinds: int = MAX_OTHER_KINDS
     has_details: bool = True
     has_usual_ranks: bool = True
+    most_ranks: int = MAX_LIMIT
     has_followed: bool = True
     headline_numbers: int = MOST_NUMBERS
     headline_parts: int = MOST_PARTS
@@ -48,7 +52,7 @@ class AnswerParts(NamedTuple):
 
         Details of the session and of metrics go first, then usual ranks, kinds of others, and what
         followed; then the least rare events, down to three, before levels, and levels before the
-        rest. With `events_first` levels and the counts of others go before any event.
+        rest. With `events_first` levels, counts of others and most ranks go before any event.
         """
         parts, saved = self, 0
         while saved <= excess:
@@ -76,12 +80,19 @@ class AnswerParts(NamedTuple):
             return self._replace(events=self.events - 1), 55
         if self.levels_a_side:
             return self._replace(levels_a_side=self.levels_a_side - 1), 50
-        return (self._replace(other_kinds=0), 30) if self.other_kinds else None
+        if self.other_kinds:
+            return self._replace(other_kinds=0), 30
+        if self._has_ranks_to_leave_out():
+            return self._replace(most_ranks=FEW_RANKS), 40
+        return None
+
+    def _has_ranks_to_leave_out(self) -> bool:
+        return self.events_first and self.most_ranks > FEW_RANKS
 
     def _are_events_kept(self) -> bool:
         """Return whether all else gives way before the next event."""
         if self.events_first:
-            return self.levels_a_side > 0 or self.other_kinds > 0
+            return self.levels_a_side > 0 or self.other_kinds > 0 or self._has_ranks_to_leave_out()
         return self.levels_a_side > 0 and self.events <= MIN_EVENTS
 
 

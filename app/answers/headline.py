@@ -82,7 +82,7 @@ def _far_numbers(
     left = most
     when = "" if window is None else f" in the last {window}"
     told: set[str] = set()
-    for name in sorted(ranks, key=lambda name: -abs(ranks[name] - 0.5)):
+    for name in farthest_first(ranks):
         rank, value = ranks[name], metrics.get(name)
         if not left or not is_far(rank):
             return
@@ -91,6 +91,11 @@ def _far_numbers(
         left -= 1
         told |= next((group for group in GROUPS if name in group), {name})
         yield f"{_said(name, metrics)}{when} {rank_words(rank)}"
+
+
+def farthest_first(ranks: Mapping[str, float]) -> list[str]:
+    """Return the names of numbers, the farthest from usual first."""
+    return sorted(ranks, key=lambda name: -abs(ranks[name] - 0.5))
 
 
 def is_far(rank: float) -> bool:

@@ -32,7 +32,7 @@ from app.answers.event_selection import (
     rank_events,
 )
 from app.answers.event_words import how_rare
-from app.answers.headline import headline, is_far
+from app.answers.headline import farthest_first, headline, is_far
 from app.answers.level_selection import near_levels
 from app.answers.reader import TickerSnapshot
 from app.answers.rejected_records import rejected_facts
@@ -245,7 +245,9 @@ class _AnswerMaker:
         ranked = self._ranked_events(parts.has_old_and_far)
         selected = first_of(ranked, snapshot.events or (), parts.events)
         # All that is listed is made of checked parts: only the rest has to be checked.
-        return self._without_lists(parts.has_details, parts.has_usual_ranks).model_copy(
+        return self._without_lists(
+            parts.has_details, parts.has_usual_ranks, parts.most_ranks
+        ).model_copy(
             update={
                 "headline": self._headline(
                     bool(selected.shown),
@@ -259,10 +261,16 @@ class _AnswerMaker:
             }
         )
 
-    def _make_without_lists(self, has_details: bool, has_usual_ranks: bool) -> Answer:  # noqa: FBT001 - cached by place
+    def _make_without_lists(
+        self,
+        has_details: bool,  # noqa: FBT001 - cached by place
+        has_usual_ranks: bool,  # noqa: FBT001 - as before
+        most_ranks: int,
+    ) -> Answer:
         """Return the answer without its headline, events and levels."""
         snapshot = self._snapshot
-        has_usual = has_usual_ranks or not snapshot.ranked_metrics
+        if not snapshot.ranked_metrics:
+            has_usual_ranks, most_ranks = True, len(self._ranks)
         left_out = frozenset[str]() if has_details else DETAILS
         return Answer.model_validate(
             {
@@ -270,7 +278,7 @@ class _AnswerMaker:
                 "session": session_facts(snapshot.session, snapshot.now_ms, in_detail=has_details),
                 "metrics": {n: v for n, v in self._metrics.items() if n not in left_out},
                 "metrics_left_out": sum(n in left_out for n in self._metrics) or None,
-                **_ranks_said(self._ranks, has_usual=has_usual),
+                **_ranks_said(self._ranks, most_ranks, has_usual=has_usual_ranks),
             }
         )
 
@@ -384,9 +392,10 @@ def _half_hour(snapshot: TickerSnapshot) -> HalfHourFacts | None:
     return HalfHourFacts(sessions=found.sessions, ranks=ranks)
 
 
-def _ranks_said(ranks: Mapping[str, float], *, has_usual: bool) -> dict[str, object]:
-    """Return the ranks, all or those far from usual, and how many others there are."""
-    said = {name: rank for name, rank in ranks.items() if has_usual or is_far(rank)}
+def _ranks_said(ranks: Mapping[str, float], most: int, *, has_usual: bool) -> dict[str, object]:
+    """Return the ranks, at most so many, all or those far from usual, and how many others."""
+    farthest = farthest_first(ranks)[:most]
+    said = {n: r for n, r in ranks.items() if n in farthest and (has_usual or is_far(r))}
     return {"ranks": said, "ranks_left_out": len(ranks) - len(said) or None}
 
 

@@ -225,7 +225,7 @@ def _ranks(answer: Answer, *, is_own: bool) -> Iterator[str]:
     else:
         ranked = [f"{name} {percent(rank)}" for name, rank in answer.ranks.items()]
         if answer.ranks_left_out is not None:
-            ranked.append(f"{answer.ranks_left_out} usual ones left out")
+            ranked.append(f"{answer.ranks_left_out} nearer to usual left out")
         yield f"ranks of the last {answer.ranks_window} alone ({meaning}): {', '.join(ranked)}"
 
 

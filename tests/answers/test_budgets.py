@@ -5,7 +5,7 @@ from dataclasses import replace
 from typing import Any, get_args
 
 import msgspec
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from app.analysis.metric_table import RANKED
@@ -240,8 +240,20 @@ of_five_minutes = st.builds(
 )
 
 
+THREE_CLOSED = snapshot(
+    tuple(replace_event(event(i, is_open=False, strength=0.9), i) for i in range(3)),
+    ranks=dict.fromkeys(RANKED, 0.0),
+    ranks_window="5min",
+    rank_windows=9.0,
+    feed=FEED,
+    session=SESSION,
+)
+
+
 @settings(max_examples=100)
 @given(of_five_minutes, st.none() | st.floats(1, 2400))
+@example(THREE_CLOSED, None)
+@example(THREE_CLOSED, 1000.0)
 def test_an_hour_shows_no_fewer_events_than_five_minutes(
     five_minutes: TickerSnapshot, ready_in_seconds: float | None
 ) -> None:
