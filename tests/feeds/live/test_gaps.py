@@ -189,11 +189,16 @@ def _check_records(
 
 
 def _check_ticks(course: Course, settings: Settings, ticker: str) -> None:
-    """Check that ticks publish what the plain definitions say of the records and the gaps."""
+    """Check that ticks publish what the plain definitions say of the records and the gaps.
+
+    A connection may begin with a quote that is stamped inside the gap: what grows with time is then
+    not exact near the gap's ends (decision 24), and not compared; covered time always is.
+    """
     written = FeedWritten.read(course.redis, ticker)
     records, gaps = written.records, written.spans
     first_quote = next(record for record in records if isinstance(record, Quote))
     reference = Reference(records, ticker, gaps)
+    inexact = [gap for gap in gaps if any(gap[0] < one.stamp < gap[1] for one in records)]
     for as_of, windows in replay_ticks(course.redis, settings, written):
         for window, seconds in WINDOWS.items():
             published, expected = windows[window], reference.metrics(as_of, seconds)
@@ -201,8 +206,13 @@ def _check_ticks(course: Course, settings: Settings, ticker: str) -> None:
             known = [gap for gap in gaps if gap[1] <= as_of]
             covered_ms = as_of - begun_ms - lost_ms(known, begun_ms, as_of)
             assert published["covered_seconds"] == pytest.approx(covered_ms / 1000, abs=1e-6)
+            oldest_ms = as_of - (seconds + 1) * 1000
+            if any(gap[1] > oldest_ms and gap[0] < as_of for gap in inexact):
+                continue
             ours = {name: published.get(name) for name in expected}
             assert differences(ours, expected, slack_of(records)) == []
+    if inexact:
+        return
     events = published_events(course.redis, ticker)
     assert events_differ(events, reference.events(as_of), slack_of(records)) == []
 
