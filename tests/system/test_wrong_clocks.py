@@ -96,6 +96,7 @@ def test_beat_and_workers_that_were_two_minutes_ahead_are_told_and_overcome(
     pids = (system.beat.pid, *(worker.pid for worker in system.workers.values()))
     requests = set_clocks(system, 120, *pids)
     wait_until(lambda: as_of_ms(system) > time.time() * 1000.0 + 100_000, "ticks are ahead")
+    wait_until(lambda: "clocks differ" in str(troubles(system)), "the clocks' trouble is told")
     found = answer(system)
     exit_code, said = checked(system, environment)
     right_at, right_ms = set_right(requests, began)
