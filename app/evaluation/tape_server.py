@@ -1,6 +1,7 @@
 """Replay a tape into a private Redis, tick by tick at the tape's own times, to ask as a tool does.
 
-The process's clock is that of the tape meanwhile: what is asked is what was known then.
+The process's clock is that of the tape meanwhile, and stands from tick to tick: what is asked is
+what was known then, and the same tape gives the same answers.
 """
 
 from collections.abc import Iterator
@@ -38,14 +39,14 @@ class TapeServer:
     def advance(self, as_of_ms: int) -> None:
         """Publish the records up to a tick, run it, and set the clock to when it is answered."""
         self._publish(as_of_ms)
-        _set_clock(as_of_ms + ANSWERED_AFTER_MS)
+        clock.stand_still(as_of_ms + ANSWERED_AFTER_MS)
         self._store.run_tick(self._ticker, as_of_ms)
 
     def close(self) -> None:
         """Close the connections, and give the process its clock back."""
         self.reader.close()
         self._client.close()
-        clock.shift(0)
+        clock.stand_still(None)
 
     def _publish(self, as_of_ms: int) -> None:
         records = self._tape.records
@@ -67,11 +68,6 @@ class TapeServer:
 
     def _member_of(self, record: Record) -> bytes:
         return member_of(record, self._tape.digits)
-
-
-def _set_clock(now_ms: float) -> None:
-    clock.shift(0)
-    clock.shift(now_ms - clock.now_ms())
 
 
 @contextmanager

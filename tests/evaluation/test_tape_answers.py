@@ -10,6 +10,7 @@ from app.core import clock
 from app.core.settings import Settings
 from app.evaluation.scorecard.simulated_books import simulated_day
 from app.evaluation.tape_answers import answers_over
+from app.evaluation.tape_server import ANSWERED_AFTER_MS
 from app.feeds.tape import Tape, read_tape
 
 
@@ -33,6 +34,22 @@ def test_each_answer_is_of_its_own_moment() -> None:
         assert "\nlast 30 s, covered " in one.reply.text
         quotes = [it for it in tape.records if it.stamp <= one.as_of_ms and hasattr(it, "bid_size")]
         assert said["metrics"]["bid_size"] == quotes[-1].bid_size
+
+
+def test_the_same_tape_has_the_same_answers_however_long_they_take() -> None:
+    tape = tape_of(40)
+
+    first, second = (list(answers_over("AAPL", tape, Settings(), 5)) for _ in range(2))
+
+    assert len(first) > 5
+    assert [it.reply and it.reply.text for it in first] == [
+        it.reply and it.reply.text for it in second
+    ]
+
+
+def test_the_clock_stands_while_it_is_asked() -> None:
+    for one in answers_over("AAPL", tape_of(10), Settings(), 2):
+        assert clock.now_ms() == one.as_of_ms + ANSWERED_AFTER_MS
 
 
 def test_the_process_has_its_clock_back_afterwards() -> None:
