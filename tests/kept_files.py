@@ -7,12 +7,14 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+import pytest
 
 from app.analysis.bars import SECOND_MS, Bar
 from app.analysis.engine import Engine
 from app.analysis.gaps import Gap
 from app.analysis.records import Batch, Span
 from app.analysis.windows import WINDOWS
+from app.core import clock
 from app.history.bar_rows import table_of_bars
 from app.history.event_rows import KeptEvent, table_of_events
 from app.history.file_facts import FileFacts
@@ -23,6 +25,23 @@ from app.storage.published import EventRecord, read_event
 from app.storage.session_calendars import hours_of
 from tests.engine_answers import Records, metrics_of
 from tests.reference.past import ceil_second
+from tests.strategies import Flavour
+
+DAY_MS = 86_400_000
+
+
+def busy_records(seed: int, number: int = 6000, odd_share: float = 0.02) -> Records:
+    """Return quotes and trades of a quarter of an hour and more, without silence."""
+    return Flavour(
+        seed=seed,
+        records=number,
+        trade_share=0.2,
+        given_share=1.0,
+        odd_share=odd_share,
+        silence_share=0.0,
+        pace=1.0,
+        restlessness=0.3,
+    ).stream()
 
 
 class EngineRun:
@@ -53,6 +72,13 @@ class EngineRun:
     def ends(self) -> list[int]:
         """Return the seconds that something was published of."""
         return sorted(self.metrics)
+
+
+def let_it_be_days_later(monkeypatch: pytest.MonkeyPatch, run: EngineRun) -> int:
+    """Set the clock to three days after a run, for the test; return that time."""
+    now_ms = run.ends[-1] + 3 * DAY_MS
+    monkeypatch.setattr(clock, "now_ms", lambda: now_ms)
+    return now_ms
 
 
 def record_of(event: Any) -> EventRecord:

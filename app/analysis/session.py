@@ -25,19 +25,10 @@ MAX_ROWS: Final = 200
 VALUE_AREA_SHARE: Final = 0.7
 SECOND_MS: Final = 1000
 
-SESSION_NUMBERS: Final = (
-    "as_of",
-    "opened_at",
-    "closes_at",
-    "covered_seconds",
-    "since",
+SESSION_PRICES: Final = (
     "open",
     "high",
     "low",
-    "volume",
-    "cvd",
-    "cvd_large",
-    "cvd_large_since",
     "vwap",
     "vwap_sd",
     "poc",
@@ -45,6 +36,19 @@ SESSION_NUMBERS: Final = (
     "value_area_high",
     "opening_range_low",
     "opening_range_high",
+)
+"""Published prices of a session."""
+SESSION_NUMBERS: Final = (
+    "as_of",
+    "opened_at",
+    "closes_at",
+    "covered_seconds",
+    "since",
+    "volume",
+    "cvd",
+    "cvd_large",
+    "cvd_large_since",
+    *SESSION_PRICES,
 )
 """Published fields of a session, beside its words `calendar` and `phase`."""
 

@@ -8,6 +8,7 @@ from app.answers.event_selection import MIN_RETURN_MINUTES, check_return_minutes
 from app.answers.history_argument import DEFAULT_HISTORY
 from app.answers.reader import Reader
 from app.answers.rendering import RenderedReply
+from app.answers.snapshot import TickerSnapshot
 from app.answers.ticker_answer import build_answer, build_brief, fit_brief_to_budget, fit_to_budget
 from app.answers.ticker_text import AnswerWriter
 from app.answers.token_estimate import tokens_at_most, tokens_of_lines
@@ -20,7 +21,6 @@ MAX_JSON_TOKENS = 1500
 MAX_BRIEF_TOKENS = 200
 # Model tokens that the answer's id adds to text or JSON.
 ID_TOKENS = 11
-
 
 AS_FITS = 0
 """The `limit` of an answer that shows as much as its size allows."""
@@ -60,31 +60,45 @@ def ask(  # noqa: PLR0913 - the contract's arguments
         include_patterns=include_patterns,
         at_ms=reader.past.parse_moment(as_of),
     )
-    is_brief = detail == "brief"
-    if not is_brief:
+    if detail != "brief":
         snapshot = reader.with_half_hour(snapshot)
     if limit:
-        answer = (
-            build_brief(snapshot, min_return_minutes=min_return_minutes, size=BriefSize(open=limit))
-            if is_brief
-            else build_answer(snapshot, min_return_minutes, AnswerParts.up_to(limit))
-        )
-        return RenderedAnswer(answer, RenderedReply(answer))
-    fit = fit_brief_to_budget if is_brief else fit_to_budget
-    excess_of = excess_brief_tokens if is_brief else excess_tokens
-    candidates: list[RenderedAnswer] = []
+        return _rendered(_answer_of_size(snapshot, min_return_minutes, detail, limit))
+    return _answer_that_fits(snapshot, min_return_minutes, detail)
+
+
+def _rendered(answer: Answer, writer: AnswerWriter | None = None) -> RenderedAnswer:
+    return RenderedAnswer(answer, RenderedReply(answer, writer))
+
+
+def _answer_of_size(
+    snapshot: TickerSnapshot, min_return_minutes: float, detail: Detail, limit: int
+) -> Answer:
+    """Return an answer with so many events, and levels a side, whatever they cost."""
+    if detail == "brief":
+        size = BriefSize(open=limit)
+        return build_brief(snapshot, min_return_minutes=min_return_minutes, size=size)
+    return build_answer(snapshot, min_return_minutes, AnswerParts.up_to(limit))
+
+
+def _answer_that_fits(
+    snapshot: TickerSnapshot, min_return_minutes: float, detail: Detail
+) -> RenderedAnswer:
+    """Return the largest answer that is within its budget of model tokens."""
+    fit, excess_of = (
+        (fit_brief_to_budget, excess_brief_tokens)
+        if detail == "brief"
+        else (fit_to_budget, excess_tokens)
+    )
+    newest: list[RenderedAnswer] = []
     writer = AnswerWriter()
 
     def excess(answer: Answer) -> int:
-        candidates.append(RenderedAnswer(answer, RenderedReply(answer, writer)))
-        return excess_of(candidates[-1].reply)
+        newest[:] = [_rendered(answer, writer)]
+        return excess_of(newest[0].reply)
 
     answer = fit(snapshot, excess, min_return_minutes)
-    return (
-        candidates[-1]
-        if candidates[-1].answer is answer
-        else RenderedAnswer(answer, RenderedReply(answer))
-    )
+    return newest[0] if newest[0].answer is answer else _rendered(answer)
 
 
 def excess_tokens(rendered: RenderedReply) -> int:

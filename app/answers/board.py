@@ -16,7 +16,7 @@ from app.analysis.metric_table import MID, RANKED
 from app.answers.event_selection import Ranking, Rarity, is_current, is_routine
 from app.answers.headline import headline, is_far
 from app.answers.overview import WINDOW, Overview, OverviewReader, TickerSummary
-from app.answers.reader import TIMEOUT_SECONDS, store_errors
+from app.answers.reader import TIMEOUT_SECONDS
 from app.answers.schema import rounded, short
 from app.answers.session_facts import feed_kind
 from app.answers.ticker_facts import mid_moved_bps, mid_of
@@ -24,6 +24,7 @@ from app.core import clock
 from app.core.settings import Settings
 from app.storage.published import EventRecord, FeedRecord, Number, Value, read_metrics, read_ranks
 from app.storage.redis_client import connect
+from app.storage.store_errors import store_errors
 
 _FIELDS: Final = (
     *RANKED,

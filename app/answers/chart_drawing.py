@@ -12,8 +12,8 @@ from matplotlib.figure import Figure
 from app.analysis.bars import SECOND_MS
 from app.analysis.price_units import FLOAT_UNITS_PER_ONE
 from app.analysis.rolling_bars import RollingBars
-from app.answers.reader import TickerSnapshot
 from app.answers.schema import flags_of
+from app.answers.snapshot import TickerSnapshot
 from app.history.window_table import WindowTable
 from app.storage.published import EventRecord, LevelRecord
 

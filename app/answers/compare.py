@@ -10,7 +10,7 @@ from app.answers.durations import age, lag
 from app.answers.earlier_sessions import same_time_earlier
 from app.answers.history_argument import DEFAULT_HISTORY
 from app.answers.kept_past import list_days
-from app.answers.reader import Reader, TickerSnapshot
+from app.answers.reader import Reader
 from app.answers.rejected_records import flag_texts
 from app.answers.schema import (
     AnswerModel,
@@ -26,6 +26,7 @@ from app.answers.schema import (
     plain,
 )
 from app.answers.session_facts import count_feeds, feed_lines
+from app.answers.snapshot import TickerSnapshot
 from app.answers.ticker_answer import build_brief
 from app.answers.ticker_text import id_line
 from app.answers.utc_times import utc_clock

@@ -15,7 +15,7 @@ from app.answers.durations import age, ago
 from app.answers.event_facts import EventFacts, event_facts
 from app.answers.history_argument import MIN_SECONDS
 from app.answers.kept_past import KeptPast
-from app.answers.reader import Reader, TickerSnapshot
+from app.answers.reader import Reader
 from app.answers.schema import (
     AnswerModel,
     EpochMs,
@@ -30,6 +30,7 @@ from app.answers.schema import (
     significant,
     whole,
 )
+from app.answers.snapshot import TickerSnapshot
 from app.answers.ticker_text import EVENT_COLUMNS, event_line, id_line, nothing_odd
 from app.core import clock
 from app.core.errors import BadQuestion, NoAnswer, UnknownEvent

@@ -7,10 +7,10 @@ from typing import Any, Final
 import msgspec
 import redis
 
-from app.answers.reader import store_errors
 from app.core.tickers import is_ticker
 from app.storage.answer_archive import AnswerArchive
 from app.storage.published import is_epoch_ms
+from app.storage.store_errors import store_errors
 
 MAX_LISTED: Final = 100
 MAX_TITLE_LETTERS: Final = 160

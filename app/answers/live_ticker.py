@@ -16,9 +16,10 @@ from app.analysis.price_units import FLOAT_UNITS_PER_ONE, published_price
 from app.answers.event_facts import event_facts
 from app.answers.event_selection import by_rarity, select_events
 from app.answers.level_selection import near_levels
-from app.answers.reader import Reader, TickerSnapshot, WatchedTicker
+from app.answers.reader import Reader
 from app.answers.schema import Number, rounded, short, whole
 from app.answers.series import measured
+from app.answers.snapshot import TickerSnapshot, WatchedTicker
 from app.answers.ticker_answer import build_answer
 from app.answers.ticker_facts import level_facts, mid_of
 from app.answers.ticker_read import SecondTable

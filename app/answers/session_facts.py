@@ -6,6 +6,7 @@ from typing import Annotated, Final, Literal
 
 from pydantic import Field
 
+from app.analysis.session import SESSION_PRICES
 from app.analysis.trading_hours import PRE, REGULAR
 from app.answers.durations import ago
 from app.answers.schema import AnswerModel, EpochMs, Known, Number, seconds_of, short
@@ -75,18 +76,6 @@ class SessionFacts(AnswerModel):
             yield f"opening range {self.opening_range_low}..{self.opening_range_high}"
 
 
-_PRICES: Final = (
-    "open",
-    "high",
-    "low",
-    "vwap",
-    "vwap_sd",
-    "poc",
-    "value_area_low",
-    "value_area_high",
-    "opening_range_low",
-    "opening_range_high",
-)
 _DETAILS: Final = frozenset(
     {"open", "vwap_sd", "poc", "opening_range_low", "opening_range_high", "volume"}
 )
@@ -119,7 +108,7 @@ def session_facts(
         opens_in_minutes=minutes if phase == PRE else None,
         seen_since=None if since is None else round(since),
         **{name: short(numbers[name], SIZE_DIGITS) for name in _SIZES if name in numbers},
-        **{name: _price(name, numbers[name]) for name in _PRICES if name in numbers},
+        **{name: _price(name, numbers[name]) for name in SESSION_PRICES if name in numbers},
     )
 
 

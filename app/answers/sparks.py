@@ -13,10 +13,10 @@ import redis
 from app.analysis.bars import SECOND_MS, Bar
 from app.analysis.price_units import FLOAT_UNITS_PER_ONE, published_price
 from app.answers.board import NOT_NOW, Board, BoardRow
-from app.answers.reader import store_errors
 from app.core.errors import StateUnreadable
 from app.core.settings import Settings
 from app.storage.keys import Keys
+from app.storage.store_errors import store_errors
 from app.storage.tick.codec import decode_bar
 
 STEP_SECONDS: Final = 5

@@ -34,10 +34,10 @@ from app.answers.event_selection import (
 from app.answers.event_words import how_rare
 from app.answers.headline import farthest_first, headline, is_far
 from app.answers.level_selection import near_levels
-from app.answers.reader import TickerSnapshot
 from app.answers.rejected_records import rejected_facts
 from app.answers.schema import Number, rounded, seconds_of, short
 from app.answers.session_facts import feed_facts, session_facts
+from app.answers.snapshot import TickerSnapshot
 from app.answers.ticker_facts import (
     StandingFacts,
     behavior_state,

@@ -6,6 +6,7 @@ import pyarrow as pa
 
 from app.analysis.bars import Bar
 from app.analysis.outcomes import HORIZON_SECONDS
+from app.analysis.session import SESSION_PRICES
 
 _TIME: Final = pa.timestamp("ms", tz="UTC")
 _WORD: Final = pa.dictionary(pa.int32(), pa.string())
@@ -113,18 +114,6 @@ EVENTS: Final = (
     *((name, pa.float64(), "bp") for name in MOVE_COLUMNS),
 )
 
-_SESSION_PRICES: Final = (
-    "open",
-    "high",
-    "low",
-    "vwap",
-    "vwap_sd",
-    "poc",
-    "value_area_low",
-    "value_area_high",
-    "opening_range_low",
-    "opening_range_high",
-)
 SESSIONS: Final = (
     ("calendar", pa.string(), "1"),
     ("phase", pa.string(), "1"),
@@ -137,7 +126,7 @@ SESSIONS: Final = (
     ("cvd", pa.float64(), "shares"),
     ("cvd_large", pa.float64(), "shares"),
     ("cvd_large_since", pa.float64(), "ms"),
-    *((name, pa.float64(), "price") for name in _SESSION_PRICES),
+    *((name, pa.float64(), "price") for name in SESSION_PRICES),
     ("is_final", pa.bool_(), "1"),
 )
 """One row: the session as of its end, or, while it lasts (`is_final` is false), of the newest."""

@@ -7,13 +7,13 @@ from typing import Any, Final
 import msgspec
 import redis
 
-from app.answers.reader import store_errors
 from app.answers.session_facts import count_feeds
 from app.core.settings import Settings
 from app.operations.status import HealthInspector, Status
 from app.storage import keys
 from app.storage.counters import LAG_BOUNDS_SECONDS, LAG_COUNTERS
 from app.storage.published import read_number
+from app.storage.store_errors import store_errors
 
 MAX_NAMES: Final = 20
 

@@ -21,7 +21,6 @@ from app.analysis.pattern_table import PATTERN_TYPES
 from app.analysis.quality_table import ACCEPTED_NAMES, MIS_STAMPED_NAMES, REJECTED_NAMES
 from app.answers.diagnosis import Heartbeat
 from app.answers.freshness import is_ahead
-from app.answers.reader import store_errors
 from app.core import clock
 from app.core.errors import StoreUnavailable
 from app.core.settings import Settings
@@ -36,6 +35,7 @@ from app.storage.history_report import HistoryReport, read_report
 from app.storage.keys import Keys
 from app.storage.newcomers import read_waiting
 from app.storage.published import FeedRecord, Number, read_number
+from app.storage.store_errors import store_errors
 
 TICK_OUTCOMES = (
     *("published", "done", "late", "skipped", "overtaken", "outdated", "waiting", "idle"),

@@ -20,7 +20,6 @@ from app.answers.diagnosis import (
 )
 from app.answers.durations import ago, lag
 from app.answers.freshness import STALE_INTERVALS, is_ahead
-from app.answers.reader import store_errors
 from app.answers.rejected_records import rejected_facts, rejected_text
 from app.answers.session_facts import count_feeds, feed_lines
 from app.core import clock
@@ -43,6 +42,7 @@ from app.storage.published import (
     read_ticked_at,
 )
 from app.storage.redis_client import address_of
+from app.storage.store_errors import store_errors
 from app.storage.tick.read import NEWEST_MS
 from app.storage.write_probe import find_refusal
 

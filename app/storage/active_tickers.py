@@ -240,6 +240,14 @@ class ActiveTickers:
         pipe.execute()
 
 
+def newest_active(client: redis.Redis, now_ms: float) -> list[str]:
+    """Return the tickers that were active in the last 300 s, the newest first."""
+    store: Any = client
+    found = store.zrevrangebyscore(keys.TICKERS, "+inf", now_ms - ACTIVE_MS)
+    names = (name.decode("ascii", "replace") for name in found)
+    return [name for name in names if is_ticker(name)]
+
+
 def _newest_stamps(tickers: list[str], found: Iterable[Any]) -> Iterable[tuple[str, float]]:
     """Parse the script's flat reply of positions (from 1), each followed by its stamp."""
     answer = iter(found)

@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 
 import redis
 
-from app.answers.reader import TIMEOUT_SECONDS, store_errors
+from app.answers.reader import TIMEOUT_SECONDS
 from app.core.settings import Settings
 from app.storage import keys
 from app.storage.published import (
@@ -17,6 +17,7 @@ from app.storage.published import (
     read_stamp,
 )
 from app.storage.redis_client import connect
+from app.storage.store_errors import store_errors
 
 ALL_KEPT = float("-inf")
 """As the oldest opening of events: read every event that is kept."""

@@ -7,7 +7,8 @@ import pytest
 import redis
 
 from app.analysis.records import Record
-from app.answers.reader import Reader, TickerSnapshot
+from app.answers.reader import Reader
+from app.answers.snapshot import TickerSnapshot
 from app.core import clock
 from app.core.settings import Settings
 from app.storage.tick_store import TickStore

@@ -18,8 +18,8 @@ from app.answers.ask import (
     excess_brief_tokens,
     excess_tokens,
 )
-from app.answers.reader import TickerSnapshot
 from app.answers.rendering import RenderedReply, compact
+from app.answers.snapshot import TickerSnapshot
 from app.answers.ticker_answer import build_answer, fit_brief_to_budget, fit_to_budget
 from app.answers.ticker_text import as_text
 from app.answers.token_estimate import tokens_at_most

@@ -6,7 +6,8 @@ from collections import Counter
 import pytest
 import redis
 
-from app.answers.reader import Reader, TickerSnapshot
+from app.answers.reader import Reader
+from app.answers.snapshot import TickerSnapshot
 from app.answers.ticker_answer import build_answer
 from app.answers.ticker_text import as_text
 from app.core.settings import Settings

@@ -16,7 +16,6 @@ from app.answers.reader import Reader
 from app.answers.scan import scan
 from app.answers.series import series
 from app.cli import main
-from app.core import clock
 from app.core.errors import (
     BadMoment,
     BadQuestion,
@@ -27,28 +26,23 @@ from app.core.settings import Settings
 from app.storage.session_calendars import hours_of_calendar
 from tests.builders import START_MS
 from tests.engine_answers import Records
-from tests.kept_files import EngineRun, keep, keep_bars
+from tests.kept_files import (
+    DAY_MS,
+    EngineRun,
+    busy_records,
+    keep,
+    keep_bars,
+    let_it_be_days_later,
+)
 from tests.key_writer import KeyWriter
 from tests.mcp_app.agents import call, text_of
-from tests.strategies import Flavour
 
-DAY_MS = 86_400_000
 PAIR = "BTC/USD"
-FLAVOUR = Flavour(
-    seed=11,
-    records=6000,
-    trade_share=0.2,
-    given_share=1.0,
-    odd_share=0.02,
-    silence_share=0.0,
-    pace=1.0,
-    restlessness=0.3,
-)
 
 
 def records_at(start_ms: float) -> Records:
     """Return the same records, begun at another time."""
-    records = FLAVOUR.stream()
+    records = busy_records(11)
     for record in records:
         record.stamp += round(start_ms) - START_MS
     return records
@@ -69,7 +63,7 @@ def past_reader(
 ) -> Iterator[Reader]:
     """Give a reader of an empty Redis, three days after the records, which are kept."""
     keep(tmp_path, RUN)
-    monkeypatch.setattr(clock, "now_ms", lambda: RUN.ends[-1] + 3 * DAY_MS)
+    let_it_be_days_later(monkeypatch, RUN)
     made = Reader.from_settings(kept_settings)
     yield made
     made.close()

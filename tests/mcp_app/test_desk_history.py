@@ -13,35 +13,15 @@ from app.core import clock
 from app.core.settings import Settings
 from app.history.paths import file_path, kept_dates
 from tests.builders import START_MS
-from tests.engine_answers import Records
-from tests.kept_files import EngineRun, keep
+from tests.kept_files import DAY_MS, EngineRun, busy_records, keep, let_it_be_days_later
 from tests.key_writer import KeyWriter
 from tests.mcp_app.desk_client import TOKEN, Desk
 from tests.simulated_ticks import SimulatedTicks
-from tests.strategies import Flavour
 
-DAY_MS = 86_400_000
 QUARTER_MS = 900_000
 PAIR = "BTC/USD"
 OF_SECOND = ("bid_price", "ask_price", "bid_size", "ask_size", "ofi", "quote_count", "buy_volume")
-FLAVOUR = Flavour(
-    seed=5,
-    records=6000,
-    trade_share=0.2,
-    given_share=1.0,
-    odd_share=0.02,
-    silence_share=0.0,
-    pace=1.0,
-    restlessness=0.3,
-)
-
-
-def records() -> Records:
-    """Return a quarter of an hour and more of records."""
-    return FLAVOUR.stream()
-
-
-RUN = EngineRun(records(), PAIR)
+RUN = EngineRun(busy_records(5), PAIR)
 END = RUN.ends[-1]
 
 
@@ -57,7 +37,7 @@ def spy(simulated: SimulatedTicks) -> SimulatedTicks:
 def days_later(settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
     """Write a history, and let it be three days after it; Redis is empty."""
     keep(tmp_path / "history", RUN)
-    monkeypatch.setattr(clock, "now_ms", lambda: END + 3 * DAY_MS)
+    let_it_be_days_later(monkeypatch, RUN)
     return settings.model_copy(update={"history_given": str(tmp_path / "history")})
 
 

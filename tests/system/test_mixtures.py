@@ -26,7 +26,8 @@ from app.analysis.records import Quote
 from app.analysis.touch import SIDE_NAMES
 from app.answers.answer_model import Answer
 from app.answers.list_tickers import ListedTicker, list_tickers
-from app.answers.reader import Reader, TickerSnapshot
+from app.answers.reader import Reader
+from app.answers.snapshot import TickerSnapshot
 from app.answers.ticker_answer import build_answer
 from app.answers.ticker_text import as_text
 from app.core import clock
