@@ -5,10 +5,14 @@ from datetime import date
 from pathlib import Path
 from typing import NamedTuple
 
+import numpy as np
 import pyarrow as pa
+from numpy.typing import NDArray
 
 from app.analysis.bars import Bar
 from app.analysis.gaps import Gap
+from app.analysis.outcomes import OutcomeTotals
+from app.analysis.state import ENGINE
 from app.analysis.trading_hours import TradingHours
 from app.history.bar_rows import bars_of_table
 from app.history.event_rows import KeptEvent, events_of_table
@@ -16,6 +20,12 @@ from app.history.file_facts import FileFacts
 from app.history.parquet_file import read_file
 from app.history.paths import Kind, dates_of_ticker, file_path
 from app.history.session_dates import date_of_second
+from app.history.session_outcomes import (
+    NoticedEvents,
+    SessionMids,
+    event_key,
+    session_outcomes,
+)
 from app.history.session_row import KeptSession, session_of_table
 
 _ID_LENGTH = len("~abcdefgh")
@@ -124,3 +134,35 @@ def read_session(folder: Path, ticker: str, day: date) -> KeptSession | None:
     except FileNotFoundError:
         return None
     return session_of_table(found.table)
+
+
+def read_outcomes(folder: Path, ticker: str, hours: TradingHours, day: date) -> OutcomeTotals:
+    """Sum up what followed the events of a session date, within its files.
+
+    Nothing of a day whose events were found by other versions of the definitions. Raises
+    `HistoryFileUnreadable`, or `OSError`: `FileNotFoundError` where a file is not there.
+    """
+    columns = ["noticed_at", "type", "side"]
+    events = read_file(file_path(folder, "events", day, ticker), "events", columns)
+    if events.facts.engines != [ENGINE]:
+        return OutcomeTotals()
+    kinds = zip(events.table["type"].to_pylist(), events.table["side"].to_pylist(), strict=True)
+    noticed = NoticedEvents(
+        [event_key(*kind) for kind in kinds], _times(events.table, "noticed_at")
+    )
+    return session_outcomes(_read_mids(folder, ticker, day), noticed, hours)
+
+
+def _read_mids(folder: Path, ticker: str, day: date) -> SessionMids:
+    path = file_path(folder, "seconds", day, ticker)
+    found = read_file(path, "seconds", ["end", "mid2", "digits"])
+    digits = found.table["digits"].to_numpy()
+    mids = found.table["mid2"].to_numpy().astype(np.float64)
+    if len(digits):
+        mids *= 10.0 ** (digits.max() - digits)
+    return SessionMids(_times(found.table, "end"), mids, gaps_of(found.facts))
+
+
+def _times(table: pa.Table, name: str) -> NDArray[np.int64]:
+    times: NDArray[np.int64] = table[name].cast(pa.int64()).to_numpy()
+    return times
