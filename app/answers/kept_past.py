@@ -284,7 +284,8 @@ class KeptPast:
         for start_ms in same_time_earlier(hours, half_hour.start_ms, 2 * MAX_SESSIONS):
             day = self.files.date_at(ticker, start_ms)
             if day in kept and len(sessions) < MAX_SESSIONS:
-                sessions.append(self._measures(ticker, start_ms, seconds))
+                measures = functools.partial(self._measures, ticker, start_ms, seconds)
+                sessions.append(self._if_readable(measures) or [])
         return past_of(sessions)
 
     def _measures(self, ticker: str, start_ms: int, seconds: int) -> list[dict[str, float]]:

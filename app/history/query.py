@@ -14,6 +14,7 @@ from app.analysis.gaps import Gap
 from app.analysis.outcomes import OutcomeTotals
 from app.analysis.state import ENGINE
 from app.analysis.trading_hours import TradingHours
+from app.core.errors import HistoryFileUnreadable
 from app.history.bar_rows import bars_of_table
 from app.history.event_rows import KeptEvent, events_of_table
 from app.history.file_facts import FileFacts
@@ -109,13 +110,20 @@ def read_events(folder: Path, ticker: str, day: date) -> list[KeptEvent]:
 def find_event(folder: Path, event_id: str) -> KeptEvent | None:
     """Find an event by its id, in the newest files first.
 
-    Raises `HistoryFileUnreadable`, or `OSError`.
+    Raises `HistoryFileUnreadable` where it is in no file that can be read, or `OSError`.
     """
     ticker = event_id[:-_ID_LENGTH]
+    unreadable: HistoryFileUnreadable | None = None
     for path in _newest_first(folder, "events", ticker):
-        found = events_of_table(read_file(path, "events", filters=[("id", "=", event_id)]).table)
-        if found:
-            return found[0]
+        try:
+            rows = read_file(path, "events", filters=[("id", "=", event_id)]).table
+        except HistoryFileUnreadable as error:
+            unreadable = error  # it may be kept in another file
+            continue
+        if rows.num_rows:
+            return events_of_table(rows)[0]
+    if unreadable is not None:
+        raise unreadable
     return None
 
 
