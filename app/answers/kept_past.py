@@ -284,23 +284,11 @@ class KeptPast:
         for start_ms in same_time_earlier(hours, half_hour.start_ms, 2 * MAX_SESSIONS):
             day = self.files.date_at(ticker, start_ms)
             if day in kept and len(sessions) < MAX_SESSIONS:
-                measures = functools.partial(self._measures, ticker, start_ms, seconds)
+                measures = functools.partial(
+                    measures_of_half_hour, self.files, ticker, start_ms, seconds
+                )
                 sessions.append(self._if_readable(measures) or [])
         return past_of(sessions)
-
-    def _measures(self, ticker: str, start_ms: int, seconds: int) -> list[dict[str, float]]:
-        """Return the measures of one session's windows of a half hour, of those wholly covered."""
-        half_hour = HalfHour(start_ms, start_ms + HALF_HOUR_MS)
-        kept = self.files.seconds(ticker, start_ms - seconds * SECOND_MS, half_hour.end_ms)
-        if not len(kept.stored.ends) or kept.stored.newest_quote_ms() is None:
-            return []
-        table = WindowTable(kept.stored, half_hour.end_ms, kept.gaps)
-        found = []
-        for end_ms in window_ends(half_hour, seconds):
-            [window] = table.windows(end_ms, (seconds,))
-            if window.sums.covered_ms >= seconds * SECOND_MS - _UNCOVERED_MS:
-                found.append(measures_of(compute_metrics(window, 0)))
-        return found
 
     def answer(self, answer_id: str) -> dict[str, bytes]:
         """Return the renderings of an answer that was told earlier, empty if it is not kept.
@@ -339,6 +327,26 @@ class KeptPast:
             return f"{start}, nor of any earlier time; {list_days(days)}"
         earlier = age((at_ms - newest_ms) / SECOND_MS)
         return f"{start}; the newest kept second before it ends {earlier} earlier"
+
+
+def measures_of_half_hour(
+    files: "HistoryReader", ticker: str, start_ms: int, seconds: int
+) -> list[dict[str, float]]:
+    """Return the measures of the windows of a kept half hour, of those wholly covered.
+
+    Raises `HistoryFileUnreadable` or `HistoryUnavailable`.
+    """
+    half_hour = HalfHour(start_ms, start_ms + HALF_HOUR_MS)
+    kept = files.seconds(ticker, start_ms - seconds * SECOND_MS, half_hour.end_ms)
+    if not len(kept.stored.ends) or kept.stored.newest_quote_ms() is None:
+        return []
+    table = WindowTable(kept.stored, half_hour.end_ms, kept.gaps)
+    found = []
+    for end_ms in window_ends(half_hour, seconds):
+        [window] = table.windows(end_ms, (seconds,))
+        if window.sums.covered_ms >= seconds * SECOND_MS - _UNCOVERED_MS:
+            found.append(measures_of(compute_metrics(window, 0)))
+    return found
 
 
 def sum_window(

@@ -150,25 +150,37 @@ def read_outcomes(folder: Path, ticker: str, hours: TradingHours, day: date) -> 
     Nothing of a day whose events were found by other versions of the definitions. Raises
     `HistoryFileUnreadable`, or `OSError`: `FileNotFoundError` where a file is not there.
     """
-    columns = ["noticed_at", "type", "side"]
-    events = read_file(file_path(folder, "events", day, ticker), "events", columns)
-    if events.facts.engines != [ENGINE]:
+    events = read_noticed(folder, ticker, day)
+    if events is None:
         return OutcomeTotals()
-    kinds = zip(events.table["type"].to_pylist(), events.table["side"].to_pylist(), strict=True)
-    noticed = NoticedEvents(
-        [event_key(*kind) for kind in kinds], _times(events.table, "noticed_at")
-    )
-    return session_outcomes(_read_mids(folder, ticker, day), noticed, hours)
+    return session_outcomes(read_mids(folder, ticker, day), events, hours)
 
 
-def _read_mids(folder: Path, ticker: str, day: date) -> SessionMids:
+def read_noticed(folder: Path, ticker: str, day: date) -> NoticedEvents | None:
+    """Read which events were noticed when, None of another version of the definitions.
+
+    Raises as `read_outcomes` does.
+    """
+    columns = ["noticed_at", "type", "side"]
+    table, facts = read_file(file_path(folder, "events", day, ticker), "events", columns)
+    if facts.engines != [ENGINE]:
+        return None
+    kinds = zip(table["type"].to_pylist(), table["side"].to_pylist(), strict=True)
+    return NoticedEvents([event_key(*kind) for kind in kinds], _times(table, "noticed_at"))
+
+
+def read_mids(folder: Path, ticker: str, day: date) -> SessionMids:
+    """Read the mids of a session's seconds, and the gaps between them.
+
+    Raises as `read_outcomes` does.
+    """
     path = file_path(folder, "seconds", day, ticker)
-    found = read_file(path, "seconds", ["end", "mid2", "digits"])
-    digits = found.table["digits"].to_numpy()
-    mids = found.table["mid2"].to_numpy().astype(np.float64)
+    table, facts = read_file(path, "seconds", ["end", "mid2", "digits"])
+    digits = table["digits"].to_numpy()
+    mids = table["mid2"].to_numpy().astype(np.float64)
     if len(digits):
         mids *= 10.0 ** (digits.max() - digits)
-    return SessionMids(_times(found.table, "end"), mids, gaps_of(found.facts))
+    return SessionMids(_times(table, "end"), mids, gaps_of(facts))
 
 
 def _times(table: pa.Table, name: str) -> NDArray[np.int64]:
