@@ -1,7 +1,7 @@
 """Explain one event: its evidence, and a summary of the records before, during and after it."""
 
-from collections.abc import Iterator, Sequence
-from typing import Annotated
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Annotated, Any
 
 from pydantic import Field
 
@@ -35,7 +35,7 @@ from app.answers.ticker_text import EVENT_COLUMNS, event_line, id_line, nothing_
 from app.core import clock
 from app.core.errors import BadQuestion, NoAnswer, UnknownEvent
 from app.history.window_table import WindowTable
-from app.storage.published import EventRecord, Value, read_counts
+from app.storage.published import EventRecord, FollowedRecord, Value, read_counts
 
 CONTEXT_MS = 10_000
 KEPT_EVENT_NOTE = (
@@ -144,6 +144,10 @@ class Explanation(Reply):
     followed: Annotated[
         list[Followed], Field(description="the past of this ticker, no forecast")
     ] = []
+    earlier_sessions: Annotated[int | None, Field(description="kept, before the event's own")] = (
+        None
+    )
+    followed_earlier: Annotated[list[Followed], Field(description="in these sessions")] = []
     moves_bps: Annotated[
         dict[str, Number], Field(description="mid's move so many seconds after it was noticed")
     ] = {}
@@ -171,6 +175,7 @@ class Explanation(Reply):
                     if self.followed
                     else []
                 ),
+                *self._followed_earlier(),
                 *([f"mid moved after it: {', '.join(self._moves())}"] if self.moves_bps else []),
                 *(
                     f"{name}: {', '.join(span.text_parts())}"
@@ -181,6 +186,11 @@ class Explanation(Reply):
                 *id_line(self.answer_id),
             ]
         )
+
+    def _followed_earlier(self) -> Iterator[str]:
+        if self.followed_earlier:
+            found = "; ".join(it.text() for it in self.followed_earlier)
+            yield f"followed such events in {self.earlier_sessions} earlier sessions: {found}"
 
     def _heading(self) -> Iterator[str]:
         yield self.ticker
@@ -255,7 +265,8 @@ def _explanation(reader: Reader, snapshot: TickerSnapshot, event: EventRecord) -
         return_minutes=significant(event.return_minutes, 3),
         at_least=event.at_least or None,
         evidence={name: _rounded(value) for name, value in event.evidence.items()},
-        followed=_followed(reader, snapshot.ticker, event),
+        followed=_followed(reader.followed(snapshot.ticker, event.type, event.side)),
+        **_earlier_fields(reader.past, snapshot.ticker, event),
         before=_span(reader, snapshot.ticker, event.opened_at - CONTEXT_MS, event.opened_at),
         during=_span(reader, snapshot.ticker, event.opened_at, end_ms),
         after=None
@@ -294,6 +305,7 @@ def explain_kept(past: KeptPast, ticker: str, ending: str) -> Explanation:
         return_minutes=significant(event.return_minutes, 3),
         at_least=event.at_least or None,
         evidence={name: _rounded(value) for name, value in event.evidence.items()},
+        **_earlier_fields(past, name, event),
         moves_bps={str(after): short(moved, 3) for after, moved in moves if moved is not None},
         before=_kept_span(table, start_ms - CONTEXT_MS, start_ms),
         during=_kept_span(table, start_ms, end_ms),
@@ -331,8 +343,16 @@ def _kept_span(table: RollingBars | WindowTable, start_ms: int, end_ms: int) -> 
     return Span.model_validate(fields)
 
 
-def _followed(reader: Reader, ticker: str, event: EventRecord) -> list[Followed]:
-    found = reader.followed(ticker, event.type, event.side)
+def _earlier_fields(past: KeptPast, ticker: str, event: EventRecord) -> dict[str, Any]:
+    """Return what followed such events in the kept sessions before the event's own."""
+    found = past.followed_earlier(ticker, event.noticed_at, event.type, event.side)
+    if found is None:
+        return {}
+    followed = _followed(found.by_horizon)
+    return {"earlier_sessions": found.sessions, "followed_earlier": followed}
+
+
+def _followed(found: Mapping[int, FollowedRecord]) -> list[Followed]:
     return [
         Followed(
             seconds=seconds,

@@ -4,7 +4,7 @@ import functools
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from datetime import date
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple, TypeVar
 
 import structlog
 
@@ -15,6 +15,7 @@ from app.analysis.price_units import DEFAULT_DIGITS, UNITS_PER_ONE
 from app.analysis.trading_hours import HALF_HOUR_MS
 from app.answers.as_of_argument import PAST_MS, parse_moment
 from app.answers.durations import age, since
+from app.answers.earlier_outcomes import FollowedEarlier, followed_earlier
 from app.answers.earlier_sessions import same_time_earlier
 from app.answers.half_hour import (
     MAX_SESSIONS,
@@ -64,6 +65,9 @@ _AWAKE_MS: Final = ACTIVE_MS - 10 * SECOND_MS
 
 BarsInRedis = Callable[[str, int, int], tuple[Sequence[Bar], Sequence[Gap]]]
 """Returns the bars and gaps that Redis has of a ticker's seconds, up to an instant in ms."""
+
+
+_Read = TypeVar("_Read")
 
 
 class PastMoment(NamedTuple):
@@ -232,43 +236,59 @@ class KeptPast:
         """
         if not self.is_kept or seconds * SECOND_MS > HALF_HOUR_MS:
             return None
+        half_hour = half_hour_of(hours_of(ticker, self._settings.calendars), as_of_ms)
+        past = half_hour and self._if_readable(
+            lambda: self._half_hour_past(ticker, half_hour, seconds)
+        )
+        return rank_among(past, metrics) if past else None
+
+    def followed_earlier(
+        self, ticker: str, at_ms: float, pattern: str, side: str
+    ) -> FollowedEarlier | None:
+        """Return what followed events in the sessions before that of a moment, None if unknown."""
+
+        def read() -> FollowedEarlier | None:
+            if not self._has_sessions(ticker):
+                return None
+            day = self.files.date_at(ticker, at_ms)
+            return followed_earlier(self.files, ticker, day, pattern, side)
+
+        return self._if_readable(read)
+
+    def _if_readable(self, read: Callable[[], _Read | None]) -> _Read | None:
+        """Return what is read of earlier sessions; log that it can't be, and return None then."""
         try:
-            half_hour = half_hour_of(hours_of(ticker, self._settings.calendars), as_of_ms)
-            past = half_hour and self._half_hour_past(ticker, half_hour, seconds)
+            return read()
         except (HistoryUnavailable, HistoryFileUnreadable, OSError) as error:
             if self._failures.left_out(type(error)) is not None:
                 _log.warning("earlier sessions: the history can't be read", error=str(error))
             return None
-        return rank_among(past, metrics) if past else None
+
+    def _has_sessions(self, ticker: str) -> bool:
+        """Return whether enough sessions are kept; asked first, since pyarrow takes long to load.
+
+        Raises `OSError`.
+        """
+        folder = self._settings.history
+        return (
+            folder is not None and len(dates_of_ticker(folder, "seconds", ticker)) >= MIN_SESSIONS
+        )
 
     def _read_half_hour(
         self, ticker: str, half_hour: HalfHour, seconds: int
     ) -> HalfHourPast | None:
-        folder = self._settings.history
-        # Asked first: with few sessions nobody waits for pyarrow.
-        if folder is None or len(dates_of_ticker(folder, "seconds", ticker)) < MIN_SESSIONS:
+        if not self._has_sessions(ticker):
             return None
         hours, kept = self.files.hours(ticker), self.files.dates(ticker)
         sessions: list[list[dict[str, float]]] = []
         for start_ms in same_time_earlier(hours, half_hour.start_ms, 2 * MAX_SESSIONS):
             day = self.files.date_at(ticker, start_ms)
             if day in kept and len(sessions) < MAX_SESSIONS:
-                sessions.append(self._measures(ticker, start_ms, seconds))
+                measures = functools.partial(
+                    measures_of_half_hour, self.files, ticker, start_ms, seconds
+                )
+                sessions.append(self._if_readable(measures) or [])
         return past_of(sessions)
-
-    def _measures(self, ticker: str, start_ms: int, seconds: int) -> list[dict[str, float]]:
-        """Return the measures of one session's windows of a half hour, of those wholly covered."""
-        half_hour = HalfHour(start_ms, start_ms + HALF_HOUR_MS)
-        kept = self.files.seconds(ticker, start_ms - seconds * SECOND_MS, half_hour.end_ms)
-        if not len(kept.stored.ends) or kept.stored.newest_quote_ms() is None:
-            return []
-        table = WindowTable(kept.stored, half_hour.end_ms, kept.gaps)
-        found = []
-        for end_ms in window_ends(half_hour, seconds):
-            [window] = table.windows(end_ms, (seconds,))
-            if window.sums.covered_ms >= seconds * SECOND_MS - _UNCOVERED_MS:
-                found.append(measures_of(compute_metrics(window, 0)))
-        return found
 
     def answer(self, answer_id: str) -> dict[str, bytes]:
         """Return the renderings of an answer that was told earlier, empty if it is not kept.
@@ -307,6 +327,26 @@ class KeptPast:
             return f"{start}, nor of any earlier time; {list_days(days)}"
         earlier = age((at_ms - newest_ms) / SECOND_MS)
         return f"{start}; the newest kept second before it ends {earlier} earlier"
+
+
+def measures_of_half_hour(
+    files: "HistoryReader", ticker: str, start_ms: int, seconds: int
+) -> list[dict[str, float]]:
+    """Return the measures of the windows of a kept half hour, of those wholly covered.
+
+    Raises `HistoryFileUnreadable` or `HistoryUnavailable`.
+    """
+    half_hour = HalfHour(start_ms, start_ms + HALF_HOUR_MS)
+    kept = files.seconds(ticker, start_ms - seconds * SECOND_MS, half_hour.end_ms)
+    if not len(kept.stored.ends) or kept.stored.newest_quote_ms() is None:
+        return []
+    table = WindowTable(kept.stored, half_hour.end_ms, kept.gaps)
+    found = []
+    for end_ms in window_ends(half_hour, seconds):
+        [window] = table.windows(end_ms, (seconds,))
+        if window.sums.covered_ms >= seconds * SECOND_MS - _UNCOVERED_MS:
+            found.append(measures_of(compute_metrics(window, 0)))
+    return found
 
 
 def sum_window(

@@ -2,7 +2,8 @@
 
 A gzip file may consist of any number of members, which readers take as one text. A file that is
 written a member at a time ends with a whole one, whenever its writer is killed, but for what the
-last write did not finish; that is found here, and cut off before the file grows on.
+last write did not finish; that is found here, and cut off before the file grows on. Where a part
+of a file is damaged, the whole members behind it are read all the same, and none is cut off.
 """
 
 import errno
@@ -14,7 +15,8 @@ from os import strerror
 from pathlib import Path
 from typing import BinaryIO
 
-_CHUNK_BYTES = 1 << 20
+_CHUNK_BYTES = 1 << 16
+_MEMBER_START = b"\x1f\x8b\x08"
 _LEVEL = 6  # 9, the default, takes six times as long for the same size
 _GZIP_FORMAT = 16 + zlib.MAX_WBITS
 
@@ -55,41 +57,50 @@ def _write_whole(file: RawIOBase, data: bytes) -> None:
 def cut_torn_end(path: Path) -> None:
     """Cut off what stands behind the last whole member of a file, if it exists."""
     if path.exists():
-        whole = sum(length for length, _ in _members(path))
+        whole = max((end for end, _ in _members(path)), default=0)
         if whole < path.stat().st_size:
             with path.open("r+b") as file:
                 file.truncate(whole)
 
 
 def whole_members(path: Path) -> Iterator[bytes]:
-    """Yield the text of each whole member."""
+    """Yield the text of each whole member, and nothing of what is damaged."""
     return (text for _, text in _members(path))
 
 
 def _members(path: Path) -> Iterator[tuple[int, bytes]]:
-    """Yield the length and the text of each whole member."""
+    """Yield where each whole member ends, and its text."""
     with path.open("rb") as file:
-        rest = b""
-        while True:
-            member = _next_member(file, rest)
-            if member is None:
-                return
-            length, text, rest = member
-            yield length, text
+        start = _next_start(file, 0)
+        while start is not None:
+            member = _member_at(file, start)
+            if member is not None:
+                yield member
+            start = _next_start(file, start + 1 if member is None else member[0])
 
 
-def _next_member(file: BinaryIO, start: bytes) -> tuple[int, bytes, bytes] | None:
-    """Return a member's length and text, and what was read behind it; None if it is not whole."""
+def _next_start(file: BinaryIO, place: int) -> int | None:
+    """Return where, from a place on, the next member may begin."""
+    file.seek(place)
+    seen = b""
+    while chunk := file.read(_CHUNK_BYTES):
+        seen = seen[1 - len(_MEMBER_START) :] + chunk
+        found = seen.find(_MEMBER_START)
+        if found >= 0:
+            return file.tell() - len(seen) + found
+    return None
+
+
+def _member_at(file: BinaryIO, start: int) -> tuple[int, bytes] | None:
+    """Return where the member at a place ends, and its text; None if it is not whole."""
     unzip = zlib.decompressobj(_GZIP_FORMAT)
     parts: list[bytes] = []
-    length, chunk = 0, start or file.read(_CHUNK_BYTES)
-    while chunk:
-        length += len(chunk)
+    file.seek(start)
+    while chunk := file.read(_CHUNK_BYTES):
         try:
             parts.append(unzip.decompress(chunk))
         except zlib.error:
             return None
         if unzip.eof:
-            return length - len(unzip.unused_data), b"".join(parts), unzip.unused_data
-        chunk = file.read(_CHUNK_BYTES)
+            return file.tell() - len(unzip.unused_data), b"".join(parts)
     return None

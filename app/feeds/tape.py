@@ -272,7 +272,7 @@ def _table(path: Path, needed: tuple[str, ...]) -> pd.DataFrame:
         whole = b"".join(whole_members(path)) if path.is_file() else b""
         if not whole:
             raise TapeError(f"{path}: can't be read as CSV: {error}") from error
-        log.warning("tape ends torn, read up to its last whole part", path=str(path))
+        log.warning("tape is torn, only its whole parts are read", path=str(path))
         table = _read_csv(path, BytesIO(whole), needed)
     for name in needed:
         if name not in table:

@@ -13,6 +13,7 @@ from typing import Final, NamedTuple
 
 import msgspec
 
+from app.core.errors import HistoryFileUnreadable
 from app.core.gzip_members import MemberFile, whole_members
 from app.history.paths import ANSWERS, date_folder, kept_dates
 from app.storage.answer_archive import QUESTION
@@ -70,14 +71,14 @@ class AnswerFiles:
     def find(self, answer_id: str) -> dict[str, bytes]:
         """Return an answer's renderings by name, empty where it is not kept.
 
-        The newest day is read first. Raises `OSError`.
+        The newest day is read first. Raises `HistoryFileUnreadable`, or `OSError`.
         """
         start = f'{{"id":"{answer_id}",'.encode()
         for day in reversed(self.dates()):
             for text in whole_members(self._path(day)):
                 place = 0 if text.startswith(start) else text.find(b"\n" + start) + 1
                 if place or text.startswith(start):
-                    return _renderings(text[place:].partition(b"\n")[0])
+                    return self._renderings(day, answer_id, text[place:].partition(b"\n")[0])
         return {}
 
     def ids_since(self, since_ms: float) -> dict[str, int]:
@@ -88,9 +89,17 @@ class AnswerFiles:
         found: dict[str, int] = {}
         for day in self.dates():
             if day >= _day_of(since_ms):
-                starts = (_decode_start(line) for line in self._lines(day))
-                found |= {it.id: it.told_at for it in starts if it.told_at >= since_ms}
+                starts = (_start_of(line) for line in self._lines(day))
+                found |= {it.id: it.told_at for it in starts if it and it.told_at >= since_ms}
         return found
+
+    def _renderings(self, day: date, answer_id: str, line: bytes) -> dict[str, bytes]:
+        try:
+            return _renderings(line)
+        except msgspec.MsgspecError as error:
+            raise HistoryFileUnreadable(
+                f"{self._path(day)}: the line of answer {answer_id} can't be read: {error}"
+            ) from None
 
     def dates(self) -> list[date]:
         """Return the days of which answers are kept, in order."""
@@ -113,6 +122,14 @@ class AnswerFiles:
 
 def _day_of(at_ms: float) -> date:
     return datetime.fromtimestamp(at_ms / 1000, UTC).date()
+
+
+def _start_of(line: bytes) -> _Start | None:
+    """Return how a line begins, None where it is of another form: no answer is found by it."""
+    try:
+        return _decode_start(line)
+    except msgspec.MsgspecError:
+        return None
 
 
 def _line_of(answer: ToldAnswer) -> str:

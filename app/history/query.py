@@ -5,17 +5,28 @@ from datetime import date
 from pathlib import Path
 from typing import NamedTuple
 
+import numpy as np
 import pyarrow as pa
+from numpy.typing import NDArray
 
 from app.analysis.bars import Bar
 from app.analysis.gaps import Gap
+from app.analysis.outcomes import OutcomeTotals
+from app.analysis.state import ENGINE
 from app.analysis.trading_hours import TradingHours
+from app.core.errors import HistoryFileUnreadable
 from app.history.bar_rows import bars_of_table
 from app.history.event_rows import KeptEvent, events_of_table
 from app.history.file_facts import FileFacts
 from app.history.parquet_file import read_file
 from app.history.paths import Kind, dates_of_ticker, file_path
 from app.history.session_dates import date_of_second
+from app.history.session_outcomes import (
+    NoticedEvents,
+    SessionMids,
+    event_key,
+    session_outcomes,
+)
 from app.history.session_row import KeptSession, session_of_table
 
 _ID_LENGTH = len("~abcdefgh")
@@ -99,13 +110,20 @@ def read_events(folder: Path, ticker: str, day: date) -> list[KeptEvent]:
 def find_event(folder: Path, event_id: str) -> KeptEvent | None:
     """Find an event by its id, in the newest files first.
 
-    Raises `HistoryFileUnreadable`, or `OSError`.
+    Raises `HistoryFileUnreadable` where it is in no file that can be read, or `OSError`.
     """
     ticker = event_id[:-_ID_LENGTH]
+    unreadable: HistoryFileUnreadable | None = None
     for path in _newest_first(folder, "events", ticker):
-        found = events_of_table(read_file(path, "events", filters=[("id", "=", event_id)]).table)
-        if found:
-            return found[0]
+        try:
+            rows = read_file(path, "events", filters=[("id", "=", event_id)]).table
+        except HistoryFileUnreadable as error:
+            unreadable = error  # it may be kept in another file
+            continue
+        if rows.num_rows:
+            return events_of_table(rows)[0]
+    if unreadable is not None:
+        raise unreadable
     return None
 
 
@@ -124,3 +142,47 @@ def read_session(folder: Path, ticker: str, day: date) -> KeptSession | None:
     except FileNotFoundError:
         return None
     return session_of_table(found.table)
+
+
+def read_outcomes(folder: Path, ticker: str, hours: TradingHours, day: date) -> OutcomeTotals:
+    """Sum up what followed the events of a session date, within its files.
+
+    Nothing of a day whose events were found by other versions of the definitions. Raises
+    `HistoryFileUnreadable`, or `OSError`: `FileNotFoundError` where a file is not there.
+    """
+    events = read_noticed(folder, ticker, day)
+    if events is None:
+        return OutcomeTotals()
+    return session_outcomes(read_mids(folder, ticker, day), events, hours)
+
+
+def read_noticed(folder: Path, ticker: str, day: date) -> NoticedEvents | None:
+    """Read which events were noticed when, None of another version of the definitions.
+
+    Raises as `read_outcomes` does.
+    """
+    columns = ["noticed_at", "type", "side"]
+    table, facts = read_file(file_path(folder, "events", day, ticker), "events", columns)
+    if facts.engines != [ENGINE]:
+        return None
+    kinds = zip(table["type"].to_pylist(), table["side"].to_pylist(), strict=True)
+    return NoticedEvents([event_key(*kind) for kind in kinds], _times(table, "noticed_at"))
+
+
+def read_mids(folder: Path, ticker: str, day: date) -> SessionMids:
+    """Read the mids of a session's seconds, and the gaps between them.
+
+    Raises as `read_outcomes` does.
+    """
+    path = file_path(folder, "seconds", day, ticker)
+    table, facts = read_file(path, "seconds", ["end", "mid2", "digits"])
+    digits = table["digits"].to_numpy()
+    mids = table["mid2"].to_numpy().astype(np.float64)
+    if len(digits):
+        mids *= 10.0 ** (digits.max() - digits)
+    return SessionMids(_times(table, "end"), mids, gaps_of(facts))
+
+
+def _times(table: pa.Table, name: str) -> NDArray[np.int64]:
+    times: NDArray[np.int64] = table[name].cast(pa.int64()).to_numpy()
+    return times

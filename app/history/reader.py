@@ -11,13 +11,14 @@ from numpy.typing import NDArray
 
 from app.analysis.bars import SECOND_MS
 from app.analysis.gaps import Gap
+from app.analysis.outcomes import OutcomeTotals
 from app.analysis.trading_hours import TradingHours
 from app.core.calendar_setting import CalendarRule
 from app.core.errors import HistoryUnavailable
 from app.history.event_rows import KeptEvent, events_of_table
 from app.history.parquet_file import read_file
-from app.history.paths import dates_of_ticker, file_path, kept_dates, tickers_of_date
-from app.history.query import find_event, gaps_of, read_events, read_session
+from app.history.paths import Kind, dates_of_ticker, file_path, kept_dates, tickers_of_date
+from app.history.query import find_event, gaps_of, read_events, read_outcomes, read_session
 from app.history.second_columns import seconds_of_table
 from app.history.session_dates import session_date
 from app.history.window_table import StoredSeconds
@@ -27,6 +28,8 @@ from app.storage.session_calendars import hours_of
 NO_SECONDS: Final = StoredSeconds.from_bars(())
 # A second is stored for each in which a ticker is awake, so the one before a time is mostly here.
 _BEFORE_MS: Final = 60 * SECOND_MS
+_SESSIONS_HELD: Final = 400
+"""Sessions whose sums of outcomes are held, of about 50 kB each."""
 
 
 class KeptSeconds(NamedTuple):
@@ -76,6 +79,8 @@ class HistoryReader:
     def __init__(self, folder: Path, calendars: Sequence[CalendarRule] = ()) -> None:
         self.folder = folder
         self._calendars = calendars
+        # A file that was written since is read again.
+        self._outcomes = functools.lru_cache(_SESSIONS_HELD)(self._read_outcomes)
 
     @_named_errors
     def dates(self, ticker: str) -> list[date]:
@@ -174,6 +179,21 @@ class HistoryReader:
         """Return what is kept of a session: as of its end, or as of when it was last written."""
         found = read_session(self.folder, ticker, day)
         return {} if found is None else dict(found.fields)
+
+    @_named_errors
+    def outcomes(self, ticker: str, day: date) -> OutcomeTotals:
+        """Return what followed the events of a session date, nothing where it is not kept."""
+        kinds: tuple[Kind, ...] = ("seconds", "events")
+        try:
+            changed_at = tuple(
+                file_path(self.folder, kind, day, ticker).stat().st_mtime_ns for kind in kinds
+            )
+            return self._outcomes(ticker, day, changed_at)
+        except FileNotFoundError:
+            return OutcomeTotals()
+
+    def _read_outcomes(self, ticker: str, day: date, _changed_at: tuple[int, ...]) -> OutcomeTotals:
+        return read_outcomes(self.folder, ticker, self.hours(ticker), day)
 
     def _events_of(self, ticker: str, day: date, bounds: list[Any]) -> list[KeptEvent]:
         try:

@@ -1,7 +1,7 @@
 """Add to one ticker's files: what is new is merged into the file of its session date."""
 
 from collections.abc import Iterable, Sequence
-from datetime import date
+from datetime import UTC, date, datetime, time
 from itertools import groupby
 from pathlib import Path
 from typing import NamedTuple
@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import structlog
 
-from app.analysis.bars import Bar
+from app.analysis.bars import SECOND_MS, Bar
 from app.analysis.gaps import Gap
 from app.analysis.state import ENGINE
 from app.analysis.trading_hours import TradingHours
@@ -106,10 +106,13 @@ class TickerFiles:
                 old.facts.gaps = merged
                 self._write("seconds", day, old.table, old.facts)
 
-    def add_events(self, events: Iterable[KeptEvent], lost: Sequence[Lost] = ()) -> None:
+    def add_events(
+        self, events: Iterable[KeptEvent], lost: Sequence[Lost] = (), held_from_ms: float = 0.0
+    ) -> None:
         """Add events, each once: one that is kept stays as it is.
 
-        `lost` are times before them of which events may be missing.
+        `lost` are times before them of which events may be missing; `held_from_ms` is from when on
+        Redis has all that were noticed.
         """
         by_date = sorted(events, key=self._date_of)
         newer: HistoryFileNewer | None = None
@@ -124,11 +127,24 @@ class TickerFiles:
             if new:
                 joined = pa.concat_tables([old.table, table_of_events(new)], promote_options="none")
                 table = joined.sort_by([("noticed_at", "ascending"), ("id", "ascending")])
-                old.facts.lost = [*old.facts.lost, *lost]
+                old.facts.lost = [*old.facts.lost, *self._lost_with(day, held_from_ms), *lost]
                 self._write("events", day, table, old.facts)
                 lost = ()
         if newer is not None:
             raise newer
+
+    def _lost_with(self, day: date, held_from_ms: float) -> list[Lost]:
+        """Return the time of the events that a file had which was set aside, until it is replaced.
+
+        Redis has forgotten those that were noticed before `held_from_ms`.
+        """
+        path = file_path(self._folder, "events", day, self.ticker)
+        if path.exists() or not unreadable_path(path).exists():
+            return []
+        ends = self._read("seconds", day, ["end"]).table["end"].cast(pa.int64())
+        midnight = datetime.combine(day, time.min, UTC).timestamp() * SECOND_MS
+        start = float(ends[0].as_py() - SECOND_MS) if len(ends) else midnight
+        return [(start, held_from_ms)] if start < held_from_ms else []
 
     def _date_of(self, event: KeptEvent) -> date:
         return date_of_second(int(event.record.noticed_at), self.hours)

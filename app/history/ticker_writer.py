@@ -139,7 +139,7 @@ class TickerWriter:
         self._totals.newest_ms = max(self._totals.newest_ms, progress.newest_ms)
         if state.gaps:
             self._files.add_gaps(state.gaps)
-        self._write_events(events, stored.bars, state, progress)
+        self._write_events(events, stored.bars, state, now_ms - WEAK_EVENTS_MS)
         self._write_sessions(state, progress, now_ms, with_running=has_seconds)
         self._read_to_ms = settled_ms
 
@@ -225,16 +225,17 @@ class TickerWriter:
         events: Sequence[EventRecord],
         bars: Sequence[Bar],
         state: TickerState,
-        progress: _Progress,
+        held_from_ms: float,
     ) -> None:
         if not events:
             return
+        progress = self._progress
         by_end = {bar.end: bar for bar in bars}
         kept = [
             KeptEvent(event, moves_after(int(event.noticed_at), by_end, state.gaps))
             for event in events
         ]
-        self._files.add_events(kept, progress.lost_events)
+        self._files.add_events(kept, progress.lost_events, held_from_ms)
         progress.lost_events = []
         progress.written |= {event.id for event in events}
         progress.waiting = {

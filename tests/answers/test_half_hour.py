@@ -191,3 +191,18 @@ def test_files_that_can_not_be_read_do_not_stop_an_answer_about_now(
     assert answer.half_hour is None
     assert answer.metrics.bid_price is not None
     reader.close()
+
+
+def test_a_session_that_can_not_be_read_does_not_hide_the_others(
+    healthy_pair: int, settings: Settings, tmp_path: Path
+) -> None:
+    keep_half_hours(tmp_path, start_of(healthy_pair), [1.0] * 6)
+    oldest = min(tmp_path.glob("seconds/date=*/*.parquet"))
+    oldest.write_bytes(b"no parquet")
+    reader = Reader.from_settings(settings.model_copy(update={"history_given": str(tmp_path)}))
+
+    answer = ask(reader, PAIR).answer
+
+    assert answer.half_hour is not None
+    assert answer.half_hour.sessions == 5
+    reader.close()

@@ -10,7 +10,7 @@ from click.testing import CliRunner
 
 from app.answers.reader import Reader
 from app.cli import main
-from app.core.errors import UnknownAnswer
+from app.core.errors import HistoryFileUnreadable, UnknownAnswer
 from app.core.settings import Settings
 from app.history.answer_files import AnswerFiles, ToldAnswer
 from app.history.answers import AnswerKeeper
@@ -100,6 +100,63 @@ def test_a_file_that_was_cut_keeps_its_whole_members_and_grows_on(tmp_path: Path
     found.append([told("cccccccc")])
 
     assert [*found.ids_since(0)] == ["aaaaaaaa", "cccccccc"]
+
+
+def damaged_in_its_middle(folder: Path) -> Path:
+    """Keep five answers, a member each, and damage the third."""
+    for letter in "abcde":
+        AnswerFiles(folder).append([told(8 * letter)])
+    [file] = folder.rglob("*.jsonl.gz")
+    whole = bytearray(file.read_bytes())
+    starts = [place for place in range(len(whole)) if whole.startswith(b"\x1f\x8b\x08", place)]
+    assert len(starts) == 5
+    whole[starts[2] + 15 : starts[2] + 25] = bytes(10)
+    file.write_bytes(whole)
+    return file
+
+
+def test_damage_in_the_middle_of_a_file_hides_and_loses_nothing_behind_it(tmp_path: Path) -> None:
+    damaged_in_its_middle(tmp_path)
+
+    files = AnswerFiles(tmp_path)
+    assert files.find("eeeeeeee")["text"] == b"a line\nanother"
+    files.append([told("ffffffff")])
+
+    assert [*AnswerFiles(tmp_path).ids_since(0)] == [8 * letter for letter in "abdef"]
+    assert files.find("cccccccc") == {}
+
+
+def test_a_torn_end_behind_damage_is_cut_before_the_file_grows_on(tmp_path: Path) -> None:
+    file = damaged_in_its_middle(tmp_path)
+    file.write_bytes(file.read_bytes()[:-5])
+
+    AnswerFiles(tmp_path).append([told("ffffffff")])
+
+    assert [*AnswerFiles(tmp_path).ids_since(0)] == [8 * letter for letter in "abdf"]
+
+
+@pytest.mark.parametrize("line", ["no JSON", "[]", '{"id":"bbbbbbbb"}', '{"id":1,"told_at":2}', ""])
+def test_a_line_of_another_form_stops_no_keeper(
+    reader: Reader, redis_client: redis.Redis, tmp_path: Path, line: str
+) -> None:
+    assert reader.archive("aaaaaaaa", {"text": b"said", "json": b"{}"})
+    assert AnswerKeeper(tmp_path, redis_client).keep_new() == 1
+    [file] = tmp_path.rglob("*.jsonl.gz")
+    file.write_bytes(file.read_bytes() + gzip.compress(f"{line}\n".encode()))
+    assert reader.archive("cccccccc", {"text": b"said", "json": b"{}"})
+
+    assert AnswerKeeper(tmp_path, redis_client).keep_new() == 1
+
+    assert AnswerFiles(tmp_path).find("cccccccc")["text"] == b"said"
+
+
+def test_an_answer_whose_line_has_another_form_is_named(tmp_path: Path) -> None:
+    AnswerFiles(tmp_path).append([told("aaaaaaaa")])
+    [file] = tmp_path.rglob("*.jsonl.gz")
+    file.write_bytes(file.read_bytes() + gzip.compress(b'{"id":"bbbbbbbb","told_at":"soon"}\n'))
+
+    with pytest.raises(HistoryFileUnreadable, match=r"answers\.jsonl\.gz.*bbbbbbbb"):
+        AnswerFiles(tmp_path).find("bbbbbbbb")
 
 
 @pytest.mark.usefixtures("redis_client")

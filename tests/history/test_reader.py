@@ -5,7 +5,10 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+import pytest
 
+from app.core.errors import HistoryFileNewer, HistoryFileUnreadable
+from app.history import file_facts
 from app.history.event_rows import KeptEvent, table_of_events
 from app.history.file_facts import FileFacts
 from app.history.parquet_file import write_file
@@ -57,3 +60,27 @@ def test_the_evidence_class_at_midnight_is_that_of_the_day_that_ends(tmp_path: P
     reader = HistoryReader(tmp_path)
 
     assert reader.evidence_class_at("BTC-USD", midnight) == "A"
+
+
+@pytest.mark.parametrize("fault", ["torn", "newer"])
+def test_an_older_event_is_found_behind_a_file_that_can_not_be_read(
+    tmp_path: Path, fault: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    old, new = instant("2024-01-05 12:00:00"), instant("2024-01-08 12:00:00")
+    keep_event(tmp_path, "BTC-USD", old, old + 5000)
+    with monkeypatch.context() as newer:
+        if fault == "newer":
+            newer.setattr("app.history.parquet_file.LAYOUT", file_facts.LAYOUT + 1)
+        keep_event(tmp_path, "BTC-USD", new, new + 5000)
+    if fault == "torn":
+        [path] = tmp_path.glob("events/date=2024-01-08/*")
+        path.write_bytes(b"PAR1, and no more")
+    reader = HistoryReader(tmp_path)
+
+    found = reader.event("BTC-USD~aaaaaaaa")
+
+    assert found is not None
+    assert found.record.noticed_at == old
+    # Whether another one is kept can't be told: the file is named.
+    with pytest.raises(HistoryFileNewer if fault == "newer" else HistoryFileUnreadable):
+        reader.event("BTC-USD~bbbbbbbb")

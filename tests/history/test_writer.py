@@ -579,6 +579,30 @@ def test_bars_of_a_wrong_type_stop_no_other_ticker(
     assert kept_ends(folder) == seconds(1, 100)
 
 
+def test_events_of_a_torn_file_that_redis_forgot_are_said_to_be_lost(
+    new_writer: NewWriter, ticked: TickedKeys, folder: Path, time: Time
+) -> None:
+    ticked.add_bars(map(bar_of, seconds(1, 4000)))
+    ticked.add_event("aaaaaaaa", START_MS + 10_000, START_MS + 20_000)
+    time.now_ms = START_MS + 400_000
+    new_writer().step()
+    path = file_path(folder, "events", DAY, TICKER)
+    path.write_bytes(b"PAR1, and no more")
+    ticked.trim_events()
+    ticked.add_event("bbbbbbbb", START_MS + 3_700_000, START_MS + 3_710_000)
+    time.now_ms = START_MS + 4_100_000
+    new_writer().step()
+    lost = read_file(path, "events").facts.lost
+    assert lost[0] == (START_MS, time.now_ms - 600_000)
+
+    ticked.add_event("cccccccc", START_MS + 3_800_000, START_MS + 3_810_000)
+    time.now_ms += 120_000
+    new_writer().step()
+    kept = read_file(path, "events")
+    assert kept.table.num_rows == 2
+    assert kept.facts.lost == lost  # the new file was whole
+
+
 def test_another_disk_in_the_place_of_the_folder_gets_all_that_redis_holds(
     new_writer: NewWriter, ticked: TickedKeys, folder: Path, time: Time
 ) -> None:
