@@ -91,7 +91,7 @@ class Answer(Reply):
         list[EventFacts] | None, Field(description="rarest first; absent: not asked for")
     ] = None
     open_patterns: Annotated[
-        list[str] | None, Field(description="brief: open events, rarest first")
+        list[str] | None, Field(description="open events that are not in events")
     ] = None
     events_left_out: Annotated[
         int | None, Field(description="to reach by limit, min_return_minutes")

@@ -15,6 +15,8 @@ FULL_FROM_EVENTS: Final = 2
 """With ranks, a session and so many events there is no room for details."""
 MAX_OTHER_KINDS: Final = 6
 MIN_OTHER_KINDS: Final = 3
+MAX_OPEN_OTHERS: Final = 2
+"""So many of the open events that are not shown are named."""
 MAX_LIMIT: Final = 100
 """The most events, and levels a side, that may be asked for."""
 FEW_RANKS: Final = 3
@@ -33,6 +35,7 @@ class AnswerParts(NamedTuple):
     events: int = MAX_EVENTS
     levels_a_side: int = MAX_LEVELS_A_SIDE
     other_kinds: int = MAX_OTHER_KINDS
+    open_others: int = MAX_OPEN_OTHERS
     has_details: bool = True
     has_usual_ranks: bool = True
     most_ranks: int = MAX_LIMIT
@@ -45,7 +48,13 @@ class AnswerParts(NamedTuple):
     @classmethod
     def up_to(cls, limit: int) -> "AnswerParts":
         """Return parts with `limit` events and levels a side, and all else whole."""
-        return cls(events=limit, levels_a_side=limit, other_kinds=MAX_LIMIT, has_old_and_far=True)
+        return cls(
+            events=limit,
+            levels_a_side=limit,
+            other_kinds=MAX_LIMIT,
+            open_others=limit,
+            has_old_and_far=True,
+        )
 
     def less(self, excess: int) -> "AnswerParts | None":
         """Return parts that cost about `excess` tokens less; None if nothing is left to leave out.
@@ -82,6 +91,8 @@ class AnswerParts(NamedTuple):
             return self._replace(levels_a_side=self.levels_a_side - 1), 50
         if self.other_kinds:
             return self._replace(other_kinds=0), 30
+        if self.open_others:
+            return self._replace(open_others=0), 15
         if self._has_ranks_to_leave_out():
             return self._replace(most_ranks=FEW_RANKS), 40
         return None
@@ -92,7 +103,8 @@ class AnswerParts(NamedTuple):
     def _are_events_kept(self) -> bool:
         """Return whether all else gives way before the next event."""
         if self.events_first:
-            return self.levels_a_side > 0 or self.other_kinds > 0 or self._has_ranks_to_leave_out()
+            others = self.other_kinds + self.open_others
+            return self.levels_a_side + others > 0 or self._has_ranks_to_leave_out()
         return self.levels_a_side > 0 and self.events <= MIN_EVENTS
 
 

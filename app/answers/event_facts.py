@@ -4,6 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from app.analysis.pattern_table import POINT_TYPES
 from app.answers.event_words import in_words
 from app.answers.schema import AnswerModel, Known, Price, short, significant
 from app.storage.published import (
@@ -53,7 +54,8 @@ def event_facts(event: EventRecord) -> EventFacts:
         opened_at=round(event.opened_at),
         noticed_at=round(event.noticed_at),
         closed_at=None if event.closed_at is None else round(event.closed_at),
-        close_reason=event.close_reason,
+        # A point is over at once, whatever closes it a second later.
+        close_reason=None if event.type in POINT_TYPES else event.close_reason,
         price_low=event.price_low,
         price_high=event.price_high,
         return_minutes=significant(event.return_minutes, 3),

@@ -71,7 +71,7 @@ TEMPLATES: Final[Mapping[str, tuple[str, ...]]] = {
         "mid moved {mid_move}",
     ),
     "price_gap": (
-        "price gap {direction} of {ticks} ticks",
+        "price gap {direction} of {ticks} ticks in under 5 ms",
         "{size_before_shares} shown before",
         "{size_after_shares} after",
     ),

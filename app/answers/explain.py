@@ -8,7 +8,7 @@ from pydantic import Field
 from app.analysis.bars import SECOND_MS, whole_second
 from app.analysis.outcomes import HORIZON_SECONDS
 from app.analysis.price_units import FLOAT_UNITS_PER_ONE, published_price
-from app.analysis.records import BUY, SELL, Quote, Trade
+from app.analysis.records import BUY, SELL, UNSIGNED, Quote, Trade
 from app.analysis.rolling_bars import RollingBars
 from app.analysis.touch import SIDE_NAMES
 from app.answers.durations import age, ago
@@ -27,6 +27,7 @@ from app.answers.schema import (
     plain,
     seconds_of,
     short,
+    short_size,
     significant,
     whole,
 )
@@ -337,9 +338,9 @@ def _kept_span(table: RollingBars | WindowTable, start_ms: int, end_ms: int) -> 
             fields[f"{side}_size_min"] = short(min(found), 4)
             fields[f"{side}_size_max"] = short(max(found), 4)
     if sums.trade_count:
-        fields["by_buyers"] = short(sums.buy_volume, 6)
-        fields["by_sellers"] = short(sums.sell_volume, 6)
-        fields["unsigned"] = short(sums.unsigned_volume, 6)
+        fields["by_buyers"] = short_size(sums.buy_volume, 6)
+        fields["by_sellers"] = short_size(sums.sell_volume, 6)
+        fields["unsigned"] = short_size(sums.unsigned_volume, 6)
     return Span.model_validate(fields)
 
 
@@ -422,16 +423,13 @@ def _trade_fields(trades: Sequence[Trade], units_per_one: float) -> dict[str, Nu
     if not trades:
         return {}
     prices = [trade.price for trade in trades]
-    sizes = {BUY: 0.0, SELL: 0.0}
-    total = sum(trade.size for trade in trades)
+    sizes = {BUY: 0.0, SELL: 0.0, UNSIGNED: 0.0}
     for trade in trades:
-        if trade.aggressor in sizes:
-            sizes[trade.aggressor] += trade.size
-    unsigned = total - sizes[BUY] - sizes[SELL]
+        sizes[trade.aggressor] += trade.size
     return {
-        "by_buyers": short(sizes[BUY], 6),
-        "by_sellers": short(sizes[SELL], 6),
-        "unsigned": short(unsigned, 6),
+        "by_buyers": short_size(sizes[BUY], 6),
+        "by_sellers": short_size(sizes[SELL], 6),
+        "unsigned": short_size(sizes[UNSIGNED], 6),
         "trade_low": _price(min(prices), 1, units_per_one),
         "trade_high": _price(max(prices), 1, units_per_one),
     }

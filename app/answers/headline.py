@@ -107,7 +107,8 @@ def _said(name: str, metrics: Mapping[str, Value]) -> str:
     taken = [metrics.get(side) for side in ("buy_volume", "sell_volume")]
     if name in ("trade_imbalance", "signed_volume") and None not in taken:
         bought, sold = (size_text(float(size)) for size in taken if size is not None)
-        return f"aggressors bought {bought}, sold {sold}: net"
+        ranked = "imbalance" if name == "trade_imbalance" else "net"
+        return f"aggressors bought {bought}, sold {sold}: {ranked}"
     return NAMES[name].format(short(float(metrics[name]), 3))
 
 

@@ -140,6 +140,15 @@ def short(value: float, digits: int) -> Number:
     return whole(round(value, places)) if places > 0 else round(value)
 
 
+def short_size(value: float, digits: int) -> Number:
+    """Round a size or a sum of sizes; what floats leave of none is 0.
+
+    >>> short_size(0.30000000000000004, 6), short_size(-1.4e-14, 6)
+    (0.3, 0)
+    """
+    return 0 if abs(value) < LEAST_SIZE else short(value, digits)
+
+
 def whole(value: float) -> Number:
     """Return a whole number as an int, another number unchanged.
 

@@ -9,7 +9,7 @@ from pydantic import Field
 from app.analysis.session import SESSION_PRICES
 from app.analysis.trading_hours import PRE, REGULAR
 from app.answers.durations import ago
-from app.answers.schema import AnswerModel, EpochMs, Known, Number, seconds_of, short
+from app.answers.schema import AnswerModel, EpochMs, Known, Number, seconds_of, short, short_size
 from app.answers.utc_times import local_clock, utc_clock
 from app.core.calendar_zones import ZONES
 from app.storage.feeds import is_down
@@ -107,7 +107,7 @@ def session_facts(
         closes_in_minutes=None if phase == PRE else minutes,
         opens_in_minutes=minutes if phase == PRE else None,
         seen_since=None if since is None else round(since),
-        **{name: short(numbers[name], SIZE_DIGITS) for name in _SIZES if name in numbers},
+        **{name: short_size(numbers[name], SIZE_DIGITS) for name in _SIZES if name in numbers},
         **{name: _price(name, numbers[name]) for name in SESSION_PRICES if name in numbers},
     )
 

@@ -215,6 +215,7 @@ class _AnswerMaker:
 
     def __init__(self, snapshot: TickerSnapshot, min_return_minutes: float) -> None:
         self._snapshot = snapshot
+        self._min_return_minutes = min_return_minutes
         self._metrics = _rounded_metrics(snapshot)
         self._ranks = _rounded_ranks(snapshot, self._metrics)
         self._same = {
@@ -222,6 +223,7 @@ class _AnswerMaker:
             # Said by `answer`; given, since pydantic would copy their defaults deeply.
             "headline": "",
             "other_events": {},
+            "open_patterns": None,
             "levels": [],
             **_moment(snapshot),
             **_state(snapshot),
@@ -256,6 +258,7 @@ class _AnswerMaker:
                     parts.headline_parts,
                 ),
                 "events": None if snapshot.events is None else self._events(selected, parts),
+                "open_patterns": self._open_others(selected, parts) or None,
                 **_other_events(snapshot, selected, parts),
                 **self._levels(parts.levels_a_side, parts.has_old_and_far),
             }
@@ -308,6 +311,9 @@ class _AnswerMaker:
             *map(self._with_followed, followed),
             *map(self._shown_facts, rest),
         ]
+
+    def _open_others(self, selected: Selection, parts: AnswerParts) -> list[str]:
+        return open_patterns(selected.others, parts.open_others, self._min_return_minutes)
 
     def _with_followed(self, event: EventRecord) -> EventFacts:
         followed = followed_words(self._snapshot.followed.get((event.type, event.side)))

@@ -267,10 +267,10 @@ def _on_first(item: tuple[str, list[str]]) -> tuple[bool, str]:
 
 
 def _events(answer: Answer) -> Iterator[str]:
-    if answer.open_patterns is not None:
-        yield f"open: {', '.join(answer.open_patterns) or 'none'}"
-    elif answer.events is None:
-        yield "events: not asked for"
+    if answer.events is None:
+        # Without its list, a brief answer names what is open.
+        is_brief = answer.open_patterns is not None
+        yield f"open: {_open(answer)}" if is_brief else "events: not asked for"
     elif answer.events or answer.events_left_out:
         yield f"events: {shown(len(answer.events), answer.events_left_out)} {EVENT_COLUMNS}"
         yield from (f"- {event_line(event, answer.now)}" for event in answer.events)
@@ -278,6 +278,12 @@ def _events(answer: Answer) -> Iterator[str]:
         yield "events: none"
     if answer.other_events:
         yield f"left out: {', '.join(_others(answer))}"
+    if answer.events is not None and answer.open_patterns:
+        yield f"open of those left out: {_open(answer)}"
+
+
+def _open(answer: Answer) -> str:
+    return ", ".join(answer.open_patterns or ()) or "none"
 
 
 def _others(answer: Answer) -> Iterator[str]:

@@ -6,7 +6,9 @@ from typing import Any
 import pytest
 
 from app.analysis.pattern_table import CLOSE_REASONS, PATTERNS, Pattern
+from app.answers.event_facts import event_facts
 from app.answers.event_words import TEMPLATES, how_rare, in_words, what_happened, when
+from app.answers.ticker_text import event_line
 from app.storage.published import EventRecord
 from tests.contract.words import forbidden_in_answer
 
@@ -56,6 +58,16 @@ def test_an_iceberg_tells_its_refills() -> None:
     assert what_happened(event(type="iceberg", evidence=evidence)) == (
         "ask 224.39: iceberg, 5 refills, 100 shown first, 1,200 executed"
     )
+
+
+@pytest.mark.parametrize(("kind", "reason"), [("sweep", None), ("wall", "elapsed")])
+def test_of_a_point_no_reason_of_an_end_is_told(kind: str, reason: str | None) -> None:
+    closed = event(type=kind, status="closed", closed_at=NOTICED + 1000, close_reason="elapsed")
+
+    facts = event_facts(closed)
+
+    assert facts.close_reason == reason
+    assert "ended: " not in event_line(facts, round(NOTICED) + 5000)
 
 
 def test_a_sweep_says_who_took_and_when_without_an_end() -> None:

@@ -15,7 +15,7 @@ from app.answers.series import series
 from app.core.clock import now_ms
 from app.core.settings import Settings
 from app.storage.tick_store import TickStore
-from tests.key_writer import EVENT
+from tests.key_writer import EVENT, KeyWriter
 
 TICKER = "COIN"
 SECONDS = 60
@@ -102,6 +102,23 @@ def test_a_series_measures_in_ticks(quoted: Quoted, reader: Reader) -> None:
     assert set(said.columns["bid_price"]) <= prices
     assert said.columns["min_spread"] == [float(quoted.tick)] * 3
     assert said.columns["spread_ticks"] == [1, 1, 1]
+
+
+def test_an_explanation_of_fractional_sizes_leaves_no_volume_unsigned(
+    writer: KeyWriter, reader: Reader, redis_client: redis.Redis
+) -> None:
+    writer.healthy_ticker()
+    writer.event()
+    for number, size in enumerate((0.1, 0.2, 0.3, 0.7)):  # less its parts no 0 of floats
+        at = writer.now - 5000 - number
+        trade = {"timestamp": at, "price": 585.94, "size": size, "aggressor": "buy"}
+        redis_client.zadd("orderflow:trades:SPY", {json.dumps(trade): at})
+
+    said = explain(reader, "SPY~k3f9x2ab")
+
+    assert said.during.by_buyers == 101.3
+    assert (said.during.by_sellers, said.during.unsigned) == (0, 0)
+    assert "unsigned 0," in said.as_text()
 
 
 def test_an_explanation_shows_the_prices_around_an_event(

@@ -41,6 +41,10 @@ def test_a_session_tells_the_markets_own_time_and_the_minutes_to_its_close() -> 
     )
 
 
+def test_sums_of_sizes_that_leave_nothing_are_0() -> None:
+    assert "cvd 0" in text(cvd=-8.5e-14)
+
+
 def test_before_the_open_the_minutes_to_it_are_told() -> None:
     facts = session_facts(session(phase="pre", opened_at=NOW + 600_000), NOW)
 

@@ -485,7 +485,23 @@ def test_who_pressed_is_said_with_both_volumes() -> None:
 
     answer = build_answer(snapshot(metrics=metrics, ranks={"trade_imbalance": 0.98}))
 
-    assert answer.headline == "aggressors bought 9,108, sold 1,093: net above usual (p98)"
+    said = "aggressors bought 9,108, sold 1,093: imbalance above usual (p98)"
+    assert answer.headline == said
+
+
+def test_a_rank_in_the_first_line_is_that_of_the_number_it_names() -> None:
+    """An imbalance may be rare where the net volume is not: each is said by its own name."""
+    metrics = {"trade_imbalance": -0.156, "signed_volume": -3866.0}
+    volumes = {"buy_volume": 10_466.0, "sell_volume": 14_332.0}
+
+    def told(ranks: dict[str, float]) -> str:
+        return build_answer(snapshot(metrics=metrics | volumes, ranks=ranks)).headline
+
+    who = "aggressors bought 10,466, sold 14,332"
+    assert told({"trade_imbalance": 0.08, "signed_volume": 0.13}) == (
+        f"{who}: imbalance below usual (p08)"
+    )
+    assert told({"trade_imbalance": 0.13, "signed_volume": 0.08}) == f"{who}: net below usual (p08)"
 
 
 def test_the_standing_spread_and_the_mids_move_are_told_apart_from_means() -> None:

@@ -65,6 +65,23 @@ def test_the_first_line_is_the_headline_in_both_lengths(spy: KeyWriter, settings
         assert first == f"SPY: {result.structured_content['headline']}"
 
 
+def test_a_full_answer_names_open_events_that_it_only_counts(
+    spy: KeyWriter, settings: Settings
+) -> None:
+    spy.event(id="SPY~routinaa", type="wall", return_minutes=1.4)
+    spy.event(id="SPY~routinab", type="wall", return_minutes=2.0, status="closed")
+
+    full = said(settings, "analyze_order_flow_tool", ticker="SPY")
+    every = said(settings, "analyze_order_flow_tool", ticker="SPY", min_return_minutes=0, limit=9)
+
+    assert full["open_patterns"] == ["wall bid once in 1.4 min"]
+    shown = [event["type"] for event in full["events"] if event["status"] == "open"]
+    assert shown == ["iceberg", "absorption"]
+    assert "open_patterns" not in every
+    text = text_of(call(settings, "analyze_order_flow_tool", ticker="SPY"))
+    assert "\nopen of those left out: wall bid once in 1.4 min\n" in text
+
+
 def test_events_under_a_given_return_period_are_counted(spy: KeyWriter, settings: Settings) -> None:
     spy.event(id="SPY~routinaa", type="wall", return_minutes=12.0)
 
