@@ -9,13 +9,13 @@ from typing import Protocol
 import structlog
 from redis import Redis
 
-from app.core.settings import Settings
 from app.feeds.live.connections import Connections
 from app.feeds.live.outbox import FeedFields, Outbox, Record
 from app.feeds.live.record_order import RecordOrder
 from app.feeds.live.venue import Batch, Venue
 from app.feeds.live.venue_clock import TELLING_MS, VenueClock
 from app.feeds.publish import GapReason, QuoteMember
+from app.storage.redis_client import RedisSettings
 
 FLUSH_SECONDS = 0.02
 RENEW_SECONDS = 0.9
@@ -49,7 +49,7 @@ class LiveFeed:
         make: Callable[[], Venue],
         tickers: Sequence[str],
         redis: Redis,
-        settings: Settings,
+        settings: RedisSettings,
         recorder: Recorder | None = None,
     ) -> None:
         self.outbox = Outbox(redis, settings)

@@ -16,7 +16,6 @@ from redis.exceptions import RedisClusterException, RedisError
 
 from app.core.outage_log import OutageLog
 from app.core.refusals import is_unavailable
-from app.core.settings import Settings
 from app.feeds.publish import (
     MIN_PAUSE_SECONDS,
     Backoff,
@@ -27,6 +26,7 @@ from app.feeds.publish import (
 )
 from app.storage.keys import FEED_LIFETIME_SECONDS, Keys
 from app.storage.published import read_feed
+from app.storage.redis_client import RedisSettings
 
 MAX_WAITING = 100_000
 BATCH_RECORDS = 5_000
@@ -49,7 +49,9 @@ class _Waiting(NamedTuple):
 class Outbox:
     """Records, gaps and feed hashes on their way to Redis."""
 
-    def __init__(self, redis: Redis, settings: Settings, max_waiting: int = MAX_WAITING) -> None:
+    def __init__(
+        self, redis: Redis, settings: RedisSettings, max_waiting: int = MAX_WAITING
+    ) -> None:
         self._redis = redis
         self._keys = Keys(cluster=settings.cluster)
         self._max_waiting = max_waiting
