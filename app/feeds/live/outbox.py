@@ -6,8 +6,8 @@ the time in which they lay is declared as a gap.
 
 import asyncio
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
-from typing import Any, NamedTuple, cast
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any, NamedTuple, TypeVar, cast
 
 import msgspec
 import structlog
@@ -32,6 +32,7 @@ MAX_WAITING = 100_000
 BATCH_RECORDS = 5_000
 
 Record = QuoteMember | TradeMember
+Answer = TypeVar("Answer")
 
 log = structlog.get_logger()
 _encode = msgspec.json.Encoder().encode
@@ -100,10 +101,20 @@ class Outbox:
 
         Not only up to the newest one: a feed of the same source had lived up to `alive_at`.
         """
+        return await self._answer(lambda: self._read_known(tickers, source))
+
+    async def renewed_seconds_ago(self, tickers: Sequence[str]) -> float:
+        """Return how long ago any feed of these tickers last said that it is there."""
+        keys = [self._keys.feed(ticker) for ticker in tickers]
+        left_ms = await self._answer(lambda: [self._redis.pttl(key) for key in keys])
+        return FEED_LIFETIME_SECONDS - max(left_ms) / 1000
+
+    async def _answer(self, read: Callable[[], Answer]) -> Answer:
+        """Return what is read of Redis, waiting for it if it is away."""
         while True:
             if self._backoff.is_over():
                 try:
-                    found = await asyncio.to_thread(self._read_known, tickers, source)
+                    found = await asyncio.to_thread(read)
                 except (RedisError, RedisClusterException) as error:
                     self._note_outage(error)
                 else:
