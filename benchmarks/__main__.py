@@ -25,6 +25,7 @@ _MODULES = {
     "desk": "benchmarks.desk",
     "tape": "benchmarks.tape_speed",
     "live": "benchmarks.live",
+    "live-memory": "benchmarks.live_memory",
     "live-minute": "benchmarks.live_minute",
 }
 _HEAD = """# Measurements

@@ -2,6 +2,7 @@
 
 import sys
 import time
+from collections.abc import Mapping
 from typing import NamedTuple
 
 import psutil
@@ -33,8 +34,7 @@ def run(*, quick: bool) -> str:
     seconds = QUICK_SECONDS if quick else SECONDS
     rows = []
     for name, vendor in VENDORS.items():
-        with private_redis() as server:
-            cost = _measure(name, vendor, server, seconds)
+        cost = cost_of(name, vendor, seconds)
         lost = cost.sent - cost.published
         memory = f"{cost.rss_mb:.0f}, {cost.own_mb:.0f}"
         rows.append((name, f"{cost.cpu_us:.0f}", memory, str(cost.sent), str(lost)))
@@ -47,7 +47,17 @@ def run(*, quick: bool) -> str:
     )
 
 
-def _measure(name: str, vendor: Vendor, server: Server, seconds: float) -> Cost:
+def cost_of(
+    name: str, vendor: Vendor, seconds: float, variables: Mapping[str, str] | None = None
+) -> Cost:
+    """Measure a source, with further variables in the environment of its feed."""
+    with private_redis() as server:
+        return _measure(name, vendor, server, seconds, variables or {})
+
+
+def _measure(
+    name: str, vendor: Vendor, server: Server, seconds: float, variables: Mapping[str, str]
+) -> Cost:
     separator = "/" if "/" in vendor.pairs[0].ticker else ""
     ends = "USDT" if vendor.pairs[0].ticker.endswith("USDT") else "USD"
     tickers = [f"C{number}{separator}{ends if separator else ''}" for number in range(TICKERS)]
@@ -57,7 +67,7 @@ def _measure(name: str, vendor: Vendor, server: Server, seconds: float) -> Cost:
     with vendor.venue(*symbols) as venue:
         # As the supervisor starts it: without the tuning of what ticks.
         environment = server.environment | KEYS | {"GLIBC_TUNABLES": ""}
-        environment["ORDERFLOW_FEED_URL"] = venue.url
+        environment |= {"ORDERFLOW_FEED_URL": venue.url, **variables}
         command = (sys.executable, "-m", "app", "feed", "live", asked)
         with process(*command, env=environment) as feed:
             venue.wait_subscribed()

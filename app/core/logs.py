@@ -3,13 +3,25 @@
 import logging
 import sys
 from collections.abc import Iterable
+from typing import Literal, Protocol
 
 import structlog
 from structlog.typing import EventDict, Processor, WrappedLogger
 
 from app.core.errors import SettingError
 from app.core.log_handlers import LogFileHandler, stderr_handler
-from app.core.settings import Settings
+
+
+class LogSettings(Protocol):
+    """What is to be known of the log: the settings, or a part of them."""
+
+    @property
+    def log_level(self) -> str:
+        """Return the lowest level that is logged."""
+
+    @property
+    def log_format(self) -> Literal["text", "json"]:
+        """Return the form of the lines."""
 
 
 def _with_traceback(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
@@ -29,7 +41,7 @@ _SHARED: list[Processor] = [
 ]
 
 
-def _renderer(settings: Settings, *, colors: bool) -> Processor:
+def _renderer(settings: LogSettings, *, colors: bool) -> Processor:
     if settings.log_format == "json":
         return structlog.processors.JSONRenderer()
     return structlog.dev.ConsoleRenderer(colors=colors, pad_event_to=0)
@@ -46,7 +58,7 @@ def _handler(path: str | None) -> logging.Handler:
 
 
 def set_up(
-    settings: Settings,
+    settings: LogSettings,
     *,
     quiet: Iterable[str] = (),
     path: str | None = None,

@@ -5,7 +5,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from threading import Event
-from typing import Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import msgspec
 import structlog
@@ -18,8 +18,10 @@ from app.analysis.records import Quote, Record, Span, Trade
 from app.core.clock import now_ms
 from app.core.outage_log import OutageLog
 from app.core.refusals import is_unavailable
-from app.core.settings import Settings
 from app.storage.keys import FEED_LIFETIME_SECONDS, Keys
+
+if TYPE_CHECKING:  # a live feed needs what is here, and not pydantic's 10 MB
+    from app.core.settings import Settings
 
 MIN_PAUSE_SECONDS = 0.02
 MAX_PAUSE_SECONDS = 0.2
@@ -169,7 +171,7 @@ class _KeyBacklog:
 class RecordPublisher:
     """Writes records to Redis; those that Redis does not accept are kept for the next attempt."""
 
-    def __init__(self, redis: Redis, settings: Settings) -> None:
+    def __init__(self, redis: Redis, settings: "Settings") -> None:
         self._redis = redis
         self._keys = Keys(cluster=settings.cluster)
         self._retention_ms = settings.retention_seconds * 1000.0

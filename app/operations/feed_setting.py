@@ -40,12 +40,13 @@ def from_lists(feed_url: str | None) -> Resolve:
 
     def resolve_request(request: LiveRequest) -> LiveRequest:
         # Imported late: its HTTP client is needed for live sources only.
-        from app.feeds.live.listings import resolve  # noqa: PLC0415
+        from app.feeds.live.listings import check_as_written, resolve  # noqa: PLC0415
 
         try:
             return resolve(request, feed_url)
-        except FeedInterrupted:  # the feed tries it again, and logs it
-            return request
+        except FeedInterrupted as error:
+            check_as_written(request, error)
+            return request  # the feed tries it again, and logs it
 
     return resolve_request
 
@@ -54,13 +55,15 @@ def read_feed_setting(given: str, resolve: Resolve = _as_written) -> FeedSetting
     """Return what ORDERFLOW_FEED names, with the tickers that `resolve` finds for its symbols.
 
     Raises `SettingError` where nothing is named, a quotation mark has no partner, a file is not
-    there, is no tape, or can't be read, or a live source can't be asked for what is named;
-    `FeedRefused` where a source has no such symbol.
+    there, is no tape, or can't be read, or a live source can't be asked for what is named, or not
+    now; `FeedRefused` where a source has no such symbol.
     """
     try:
         return _setting_of(shlex.split(given), resolve)
     except FeedRefused as error:
         raise FeedRefused(f"ORDERFLOW_FEED={given!r} is refused: {error}") from None
+    except FeedInterrupted as error:
+        raise SettingError(f"ORDERFLOW_FEED={given!r} can't be asked for now: {error}") from None
     except (SettingError, TapeError, BadTicker, ValueError) as error:
         raise SettingError(
             f"ORDERFLOW_FEED={given!r} is not allowed: {error}; allowed: {ALLOWED_FEEDS}"

@@ -3,20 +3,35 @@
 import functools
 from collections.abc import Callable
 from types import TracebackType
-from typing import Any, Self, cast
+from typing import Any, Protocol, Self, cast
 
 import redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from app.core.redis_url import bracketed
-from app.core.settings import Settings
 
 # After this long Redis counts as unavailable: a solo worker is blocked meanwhile.
 TIMEOUT_SECONDS = 2.0
 
 
-def connect(settings: Settings, *, timeout_seconds: float = TIMEOUT_SECONDS) -> redis.Redis:
+class RedisSettings(Protocol):
+    """What is to be known of the data's Redis: the settings, or a part of them."""
+
+    @property
+    def redis_url(self) -> str:
+        """Return its URL with its password; never log it."""
+
+    @property
+    def redis_database(self) -> int:
+        """Return the number of the database in it."""
+
+    @property
+    def cluster(self) -> bool:
+        """Tell whether it is a cluster."""
+
+
+def connect(settings: RedisSettings, *, timeout_seconds: float = TIMEOUT_SECONDS) -> redis.Redis:
     """Return a client that connects at its first use, and retries a command once, without a delay.
 
     redis-py's default waits up to 10 s over three retries, which would delay a worker's other

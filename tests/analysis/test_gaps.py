@@ -1,6 +1,7 @@
 """Declared gaps: what the plain definitions say, and what must not matter does not."""
 
 import random
+from decimal import Decimal
 
 import pytest
 from hypothesis import given
@@ -8,15 +9,16 @@ from hypothesis import strategies as st
 
 from app.analysis.engine import Engine
 from app.analysis.gaps import Gap, left_of
-from app.analysis.records import Batch, Quote, Span
+from app.analysis.records import BUY, PRICE_UNITS, SELL, Batch, Quote, Span, Trade
 from app.analysis.windows import WINDOWS
 from tests.analysis.laws import Records, Said, differences, ends_of, pieces, restarted
-from tests.analysis.test_engine import metrics_differ, slack_of
+from tests.analysis.test_engine import events_differ, metrics_differ, slack_of
 from tests.analysis.test_laws import law
 from tests.builders import quote, second, stream, trade
-from tests.engine_answers import fold
+from tests.engine_answers import PublishedSoFar, fold
 from tests.reference import Reference
 from tests.strategies import Flavour, flavours
+from tests.venues.market import Event, Market, Print
 
 LENGTHS_MS = (0.25, 100.0, 700.0, 1300.0, 5000.0, 20_000.0, 400_000.0)
 feeds = flavours(records=200)
@@ -57,6 +59,61 @@ def test_windows_are_those_of_the_plain_definitions(flavour: Flavour) -> None:
             found += metrics_differ(result, reference, slack_of(records))
 
     assert found == []
+
+
+@given(feeds)
+@law
+def test_events_are_those_of_the_plain_definitions(flavour: Flavour) -> None:
+    records, gaps = gapped(flavour)
+    published = PublishedSoFar()
+    until = ends(records)
+    for result in fold(records, until, gaps=gaps):
+        published.add(result)
+
+    expected = Reference(records, gaps=gaps).events(until[-1])
+    assert events_differ(published.events, expected, slack_of(records)) == []
+
+
+def test_events_of_a_feed_that_is_cut_again_and_again_are_those_of_the_plain_definitions() -> None:
+    """Each of its gaps ends events of several types, and some that would have gone on."""
+    records, gaps = _busy_feed(seconds=100, seed=22)
+    published = PublishedSoFar()
+    until = ends(records)
+    for result in fold(records, until, gaps=gaps):
+        published.add(result)
+
+    expected = Reference(records, gaps=gaps).events(until[-1])
+    assert events_differ(published.events, expected, slack_of(records)) == []
+    assert sum(event["close_reason"] == "gap" for event in expected) > len(gaps)
+
+
+def _busy_feed(seconds: int, seed: int) -> tuple[Records, list[Span]]:
+    """Return a feed of some 20 records a second that is cut every few seconds."""
+    draw = random.Random(seed)  # noqa: S311 - a test's
+    market, gaps = Market(("X",), seed, Decimal("0.001"), 0), list[Span]()
+    records: Records = []
+    at_ms, cut_ms = 1000.0, 3000.0
+    while at_ms < seconds * 1000:
+        event = market.next_event("X", round(at_ms * 1e6))
+        records.append(_record(event, at_ms, len(records)))
+        at_ms = round(at_ms + draw.expovariate(0.02), 3)
+        if at_ms > cut_ms:
+            gaps.append((at_ms, at_ms + draw.choice((300.0, 1000.25, 4300.5))))
+            at_ms = gaps[-1][1]
+            cut_ms = at_ms + draw.uniform(200, 6000)
+    return records, gaps
+
+
+def _record(event: Event, at_ms: float, seq: int) -> Quote | Trade:
+    if isinstance(event, Print):
+        aggressor = BUY if event.aggressor == "buy" else SELL
+        return Trade(at_ms, seq, _units(event.price), float(event.size), aggressor)
+    sides = (_units(event.bid), float(event.bid_size), _units(event.ask), float(event.ask_size))
+    return Quote(at_ms, seq, *sides)
+
+
+def _units(price: Decimal) -> int:
+    return int(price * PRICE_UNITS)
 
 
 @given(feeds)

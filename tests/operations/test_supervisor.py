@@ -106,6 +106,12 @@ def test_what_would_end_the_feed_at_once_is_refused_with_the_reason(
         read_feed_setting(given)
 
 
+UNREADABLE = (
+    "ORDERFLOW_FEED='kraken:btcusd' can't be asked for now: the symbols of kraken can't be read: "
+    "no connection; without them 'btcusd' has to be as in kraken:BTC/USD,ETH/USD"
+)
+
+
 def test_live_sources_are_fed_each_by_a_process_of_its_own() -> None:
     setting = read_feed_setting("kraken:BTC/USD,ETH/USD simulate binance:BTC/USDT")
 
@@ -130,9 +136,16 @@ def test_two_spellings_of_one_ticker_are_not_fed_twice() -> None:
 
 
 def test_a_live_source_is_asked_as_written_where_its_list_can_not_be_read() -> None:
-    setting = read_feed_setting("kraken:btcusd", from_lists(f"ws://127.0.0.1:{free_port()}"))
+    setting = read_feed_setting("kraken:BTC/USD", from_lists(f"ws://127.0.0.1:{free_port()}"))
 
-    assert setting.first_ticker == "btcusd"
+    assert setting.first_ticker == "BTC/USD"
+
+
+def test_a_symbol_that_only_a_list_can_tell_is_refused_where_that_can_not_be_read() -> None:
+    nowhere = from_lists(f"ws://127.0.0.1:{free_port()}")
+
+    with pytest.raises(SettingError, match=re.escape(UNREADABLE)):
+        read_feed_setting("kraken:btcusd", nowhere)
 
 
 def test_a_tape_is_replayed_beside_a_live_source(tapes: Path) -> None:

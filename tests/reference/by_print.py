@@ -325,7 +325,7 @@ def icebergs(past: Past, scales: Scales) -> Lives:
         for key in sorted({(refill.side, refill.price) for refill in refills}):
             here = [refill for refill in refills if (refill.side, refill.price) == key]
             _icebergs_at(past, lives, here, stretch)
-        lives.sleep(stretch.sleep)
+        lives.end(stretch)
     return lives
 
 
@@ -585,7 +585,7 @@ def absorptions(past: Past, scales: Scales) -> Lives:
         for flow in flows:
             for side in (BID, ASK):
                 _absorption_second(past, lives, flow, side)
-        lives.sleep(stretch.sleep)
+        lives.end(stretch)
     return lives
 
 
@@ -691,7 +691,7 @@ def hidden_prints(past: Past, scales: Scales) -> Lives:
                     living = _silenced(lives, side, living, one.stamp)
                     _add_hidden(past, scales, lives, side, living, one)
             _silenced(lives, side, living, float("inf"))
-        lives.sleep(stretch.sleep)
+        lives.end(stretch)
     return lives
 
 

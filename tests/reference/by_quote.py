@@ -58,9 +58,9 @@ def spread_regimes(past: Past, scales: Scales) -> Lives:
                 run = _begun(past, scales, index)
             if run is not None and spread is not None:
                 run.spreads.append((at, spread))
-        if run is not None:
+        if run is not None and stretch.reaches(run.start + HELD_MS):
             _hold(past, lives, run)
-        lives.sleep(stretch.sleep)
+        lives.end(stretch)
     return lives
 
 

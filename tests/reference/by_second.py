@@ -45,7 +45,7 @@ def pullings(past: Past, scales: Scales) -> Lives:
         for second in seconds[1:]:
             for side in (BID, ASK):
                 _pulling_second(past, scales, lives, second, side)
-        lives.sleep(stretch.sleep)
+        lives.end(stretch)
     return lives
 
 
@@ -136,7 +136,7 @@ def cusums(past: Past, scales: Scales, lives: Lives) -> Sums:
         for second in seconds:
             _momentum_second(past, scales, lives, second, pair)
             sums[second.at] = (replace(pair[0]), replace(pair[1]))
-        lives.sleep(stretch.sleep)
+        lives.end(stretch)
     return sums
 
 
@@ -271,7 +271,7 @@ def trade_bursts(past: Past, scales: Scales) -> Lives:
             elif run:
                 run.append(flow)
             _trade_burst_second(past, lives, stretch, second.at, flow, floor)
-        lives.sleep(stretch.sleep)
+        lives.end(stretch)
     return lives
 
 
@@ -326,7 +326,7 @@ def quote_bursts(past: Past, scales: Scales) -> Lives:
         _burst_candidates(scales, lives, seconds)
         for second in seconds:
             _burst_second(past, scales, lives, second)
-        lives.sleep(stretch.sleep)
+        lives.end(stretch)
     return lives
 
 

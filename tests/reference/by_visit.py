@@ -5,7 +5,7 @@ from itertools import pairwise
 from statistics import median
 
 from tests.reference.lives import RECORD, TIMER, Evidence, Happening, Lives, Moment
-from tests.reference.past import ASK, BID, SIDE_NAMES, Past, Visit, size_of
+from tests.reference.past import ASK, BID, SIDE_NAMES, Past, Stretch, Visit, size_of
 from tests.reference.scales import Scales
 
 AGE_MS = 2000
@@ -38,10 +38,10 @@ def steps_of(past: Past, visit: Visit) -> list[Step]:
     return found
 
 
-def all_visits(past: Past) -> list[tuple[int, list[Visit]]]:
-    """Visits by the sleep that ends their stretch."""
+def all_visits(past: Past) -> list[tuple[Stretch, list[Visit]]]:
+    """Visits by their stretch."""
     return [
-        (stretch.sleep, past.visits(BID, stretch) + past.visits(ASK, stretch))
+        (stretch, past.visits(BID, stretch) + past.visits(ASK, stretch))
         for stretch in past.stretches
     ]
 
@@ -91,10 +91,10 @@ class Height:
 def walls(past: Past, scales: Scales) -> Lives:
     """Unusually large sizes that stand."""
     lives = Lives("wall")
-    for sleep, visits in all_visits(past):
+    for stretch, visits in all_visits(past):
         for visit in visits:
             _walls_of(past, scales, lives, visit)
-        lives.sleep(sleep)
+        lives.end(stretch)
     return lives
 
 
@@ -224,11 +224,11 @@ def _end_wall(past: Past, lives: Lives, visit: Visit, height: Height, stood: flo
 def stackings(past: Past, scales: Scales) -> Lives:
     """Sizes that grew at an unchanged best price."""
     lives = Lives("stacking")
-    for sleep, visits in all_visits(past):
+    for stretch, visits in all_visits(past):
         for visit in visits:
             if stands_at(visit, visit.start + AGE_MS):
                 _stacking_of(past, scales, lives, visit)
-        lives.sleep(sleep)
+        lives.end(stretch)
     return lives
 
 
@@ -276,11 +276,11 @@ def _show_stacking(
 def suspected_absorptions(past: Past, scales: Scales) -> Lives:
     """Prices that lose and regain several times their size."""
     lives = Lives("absorption_suspected")
-    for sleep, visits in all_visits(past):
+    for stretch, visits in all_visits(past):
         for visit in visits:
             if visit.end is None or visit.end >= visit.start + AGE_MS:
                 _suspected_absorption(past, scales, lives, visit)
-        lives.sleep(sleep)
+        lives.end(stretch)
     return lives
 
 
@@ -354,12 +354,12 @@ class Recovery:
 def suspected_refills(past: Past, _: Scales) -> Lives:
     """Prices whose size dips and recovers again and again."""
     lives = Lives("refill_suspected")
-    for sleep, visits in all_visits(past):
+    for stretch, visits in all_visits(past):
         for visit in visits:
             recoveries = _recoveries(past, visit)
             if recoveries:
                 _suspected_refill(past, lives, visit, recoveries)
-        lives.sleep(sleep)
+        lives.end(stretch)
     return lives
 
 

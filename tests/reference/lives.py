@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from tests.reference.past import SIDE_NAMES, UNITS, ceil_second
+from tests.reference.past import SIDE_NAMES, UNITS, Stretch, ceil_second
 
 GO_ON_MS = 5000
 REMEMBERED = 500
@@ -27,9 +27,9 @@ LAST = 2**62
 
 @dataclass
 class Shown:
-    """What changes of an event, as it is from one whole second on."""
+    """What changes of an event, as it is from an instant on."""
 
-    second: int
+    at: float
     peaked: Moment  # when the statistic came to be what it is
     status: str
     statistic: float
@@ -39,10 +39,15 @@ class Shown:
     closed_at: float | None = None
     close_reason: str | None = None
 
+    @property
+    def second(self) -> int:
+        """Return the first whole second at or after the change."""
+        return ceil_second(self.at)
+
     def says_the_same(self, other: "Shown") -> bool:
         """Tell whether nothing but the times differ."""
         mine, yours = vars(self), vars(other)
-        return all(mine[name] == yours[name] for name in mine.keys() - {"second", "peaked"})
+        return all(mine[name] == yours[name] for name in mine.keys() - {"at", "peaked"})
 
 
 @dataclass
@@ -77,8 +82,7 @@ class Happening:
             self.peak, self.peaked = statistic, moment
         if not given and self.letter == "A":
             self.letter = "B"
-        second = ceil_second(moment[0])
-        shown = Shown(second, self.peaked, "open", self.peak, self.letter, evidence, self.prices)
+        shown = Shown(moment[0], self.peaked, "open", self.peak, self.letter, evidence, self.prices)
         self._add(shown)
 
     def show_if_peak(
@@ -94,7 +98,7 @@ class Happening:
         assert lowest is not None
         assert highest is not None
         self.prices = min(low, lowest), max(high, highest)
-        self._add(replace(self.history[-1], second=ceil_second(moment[0]), prices=self.prices))
+        self._add(replace(self.history[-1], at=moment[0], prices=self.prices))
 
     @property
     def is_open(self) -> bool:
@@ -118,7 +122,7 @@ class Happening:
         self.closed = True
         self._add(
             Shown(
-                ceil_second(shown_at),
+                shown_at,
                 last.peaked,
                 "closed",
                 last.statistic,
@@ -130,8 +134,19 @@ class Happening:
             )
         )
 
+    def forget_from(self, at: float) -> None:
+        """Undo what was foreseen from an instant on; a point knows its end from its beginning."""
+        is_point = self.closed and self.closing is None
+        if self.closing is not None and self.closing[0] >= at:
+            self.closing = None
+        while self.history[-1].at >= at:
+            last = self.history.pop()
+            self.closed = False
+            if is_point and last.closed_at is not None:
+                self.closing = (last.closed_at, "elapsed")
+
     def _add(self, shown: Shown) -> None:
-        """Add what differs; a record's change counts for the whole second at or after it."""
+        """Add what differs."""
         if self.history and shown.says_the_same(self.history[-1]):
             return
         assert not self.history or shown.second >= self.history[-1].second
@@ -220,15 +235,30 @@ class Lives:
             self.latest[key] = event
         return event
 
-    def sleep(self, at: int) -> None:
-        """Close what is open when the ticker falls asleep; what was closing keeps its reason."""
-        for event in self.latest.values():
+    def end(self, stretch: Stretch) -> None:
+        """End all at a stretch's end: the ticker falls asleep, or a gap ends."""
+        if stretch.gap_end is None:
+            self._close_all(stretch.sleep, "silence")
+        else:
+            self._forget_from(stretch.gap_end)
+            self._close_all(stretch.gap_end, "gap")
+
+    def _forget_from(self, at: float) -> None:
+        """Undo what the definitions foresaw from an instant on: a gap ends there."""
+        self.candidates = [one for one in self.candidates if one.ended[0] < at]
+        self.events = [one for one in self.events if one.instant < at]
+        for event in self.events:
+            event.forget_from(at)
+
+    def _close_all(self, at: float, reason: str) -> None:
+        """Close what is open; what was closing keeps its reason."""
+        for event in self.events:
             if event.closed:
                 continue
             if event.closing is not None and event.closing[0] + GO_ON_MS <= at:
                 event.settle()
             else:
-                event.end(*(event.closing or (float(at), "silence")), shown_at=at)
+                event.end(*(event.closing or (float(at), reason)), shown_at=at)
         self.latest.clear()
 
     def strength(self, event: Happening, now: Shown) -> float | None:

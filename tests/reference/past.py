@@ -87,13 +87,18 @@ class Visit:
 
 @dataclass
 class Stretch:
-    """Records between two sleeps: positions [first, end), seconds [first_second, sleep)."""
+    """Records between two sleeps or gaps: positions [first, end), seconds [first_second, sleep)."""
 
     first: int
     end: int
     first_second: int
     sleep: int
+    gap_end: float | None = None  # where a gap ends it, before the records of that instant
     quotes: range | None = None
+
+    def reaches(self, at: float) -> bool:
+        """Tell whether an instant lies before the gap that ends it, if one does."""
+        return self.gap_end is None or at < self.gap_end
 
     def seconds(self) -> range:
         """Its whole seconds; at `sleep` itself nothing is looked at any more."""
@@ -305,7 +310,7 @@ class Past:
         found: list[Stretch] = []
         for stamp, is_record, position in self._marks():
             if found and not is_record and stamp <= found[-1].sleep:
-                found[-1].sleep = ceil_second(stamp)
+                found[-1].sleep, found[-1].gap_end = ceil_second(stamp), stamp
             if not found or not is_record or stamp > found[-1].sleep:
                 found.append(Stretch(position, position, ceil_second(stamp), 0))
             found[-1].end = position + is_record

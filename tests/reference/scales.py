@@ -410,7 +410,7 @@ def net_removal(
     removed = gone = 0.0
     first = None
     for index in past.quotes_in(at - 1000, at):
-        if index == past.quotes_of(stretch).start:
+        if index <= past.quotes_of(stretch).start:
             continue
         change = _removed(past.quotes[index - 1], past.quotes[index], side)
         removed += change

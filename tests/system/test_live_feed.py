@@ -1,10 +1,12 @@
 """`make run` and `orderflow feed live` from a local venue up to the answer."""
 
 import re
+import signal
 import subprocess
 import sys
 import time
 
+import psutil
 import pytest
 import redis
 
@@ -114,6 +116,44 @@ def test_a_password_in_the_address_of_a_gateway_is_not_logged(
 
     assert "connected" in feed.said()
     assert "hidden" not in feed.said()
+
+
+def test_ctrl_c_while_a_feed_starts_ends_it_as_later(start: Start) -> None:
+    """The command hands over to another program in its own process, which takes a moment."""
+    with KrakenVenue("BTC/USD") as venue:
+        feed = start("app", "feed", "live", "kraken:btcusd", ORDERFLOW_FEED_URL=venue.url)
+        process = psutil.Process(feed.pid)
+        wait_until(lambda: "app.feeds.live.run" in process.cmdline(), "the program of the feed")
+        code = feed.end(signal.SIGINT)
+
+    assert code == 0, feed.said()
+    assert "published" in feed.said()
+    assert "Traceback" not in feed.said()
+
+
+def test_a_loose_symbol_without_a_network_ends_the_feed_with_one_line(start: Start) -> None:
+    nowhere = f"ws://127.0.0.1:{free_port()}"
+    feed = start("app", "feed", "live", "kraken:btcusd", ORDERFLOW_FEED_URL=nowhere)
+
+    assert feed.wait() == 1
+    assert feed.said() == (
+        "Error: the symbols of kraken can't be read: no connection; "
+        "without them 'btcusd' has to be as in kraken:BTC/USD,ETH/USD\n"
+    )
+
+
+def test_a_pair_in_full_is_fed_as_soon_as_there_is_a_network(
+    start: Start, redis_client: redis.Redis
+) -> None:
+    with KrakenVenue("BTC/USD") as venue:
+        venue.go_down()
+        feed = start("app", "feed", "live", "kraken:BTC/USD", ORDERFLOW_FEED_URL=venue.url)
+        wait_until(lambda: "no connection, trying again" in feed.said(), "an attempt in vain")
+        venue.come_up()
+        wait_until(lambda: redis_client.exists("orderflow:quotes:BTC/USD") == 1, "a quote")
+        assert feed.end() == 0
+
+    assert feed.said().count("symbols are taken as written") == 1
 
 
 @pytest.mark.parametrize(

@@ -6,35 +6,19 @@ They are read without `alpaca-py`, which logs what a venue refuses instead of ra
 import os
 from collections.abc import Iterator, Sequence
 from datetime import datetime
-from typing import NamedTuple
 
 import msgspec
 
 from app.core.errors import FeedInterrupted, FeedRefused
+from app.feeds.live.alpaca_streams import STREAMS
 from app.feeds.live.stamps import stamp_ms
-from app.feeds.live.venue import Batch, Scope, Update
+from app.feeds.live.venue import Batch, Update
 from app.feeds.live.websocket_venue import Subscription, WebsocketVenue
 from app.feeds.publish import QuoteMember, TradeMember
 
-HOST = "wss://stream.data.alpaca.markets"
 FINAL_ERRORS = {400, 401, 402, 405, 409, 410}
 _AGGRESSORS = {"B": "buy", "S": "sell"}
 _LEFT_OUT = {"c": "correction", "x": "cancel"}
-
-
-class _Stream(NamedTuple):
-    path: str
-    scope: Scope
-
-
-STREAMS = {
-    "iex": _Stream("/v2/iex", "venue"),
-    "sip": _Stream("/v2/sip", "consolidated"),
-    "delayed_sip": _Stream("/v2/delayed_sip", "consolidated"),
-    "crypto": _Stream("/v1beta3/crypto/us", "venue"),
-    "opra": _Stream("/v1beta1/opra", "consolidated"),
-    "indicative": _Stream("/v1beta1/indicative", "consolidated"),
-}
 
 
 class _Message(msgspec.Struct, rename={"kind": "T", "symbol": "S", "time": "t", "asize": "as"}):
@@ -68,19 +52,20 @@ class Alpaca(WebsocketVenue):
         self, tickers: Sequence[str], url: str | None = None, dataset: str = "iex"
     ) -> None:
         stream = STREAMS[dataset]
-        super().__init__(tickers, url or f"{HOST}{stream.path}")
+        super().__init__(tickers, url or stream.address)
         self.source, self.scope = f"alpaca.{dataset}", stream.scope
-        self.probe = _subscribing([*self.tickers][:1])  # answered by the list of subscriptions
+        # Answered by the list of subscriptions.
+        self.probe = next(self.subscribe([*self.tickers][:1])).message
 
-    def subscriptions(self) -> Iterator[Subscription]:
-        """Yield the key, then the symbols."""
+    def first(self) -> Iterator[Subscription]:
+        """Yield the key."""
         key, secret = os.environ["APCA_API_KEY_ID"], os.environ["APCA_API_SECRET_KEY"]
-        yield Subscription(_encode({"action": "auth", "key": key, "secret": secret}), 1)
-        yield from super().subscriptions()
+        yield Subscription.in_msgpack({"action": "auth", "key": key, "secret": secret})
 
     def subscribe(self, symbols: list[str]) -> Iterator[Subscription]:
         """Yield a message for quotes and trades."""
-        yield Subscription(_subscribing(symbols), 1)
+        message = {"action": "subscribe", "quotes": symbols, "trades": symbols}
+        yield Subscription.in_msgpack(message)
 
     def decode(self, frame: bytes) -> Batch:
         """Return the quotes and trades of a frame, in order; count corrections and cancels."""
@@ -109,11 +94,3 @@ class Alpaca(WebsocketVenue):
         # Numbers are each exchange's own; options have none.
         identity = None if message.i is None else (message.x, message.i)
         return Update(self.tickers[message.symbol], trade, None, identity)
-
-
-def _encode(message: dict[str, object]) -> bytes:
-    return msgspec.msgpack.encode(message)
-
-
-def _subscribing(symbols: list[str]) -> bytes:
-    return _encode({"action": "subscribe", "quotes": symbols, "trades": symbols})

@@ -1,7 +1,11 @@
 """Keep a book from updates of its levels, for venues that send no best quote."""
 
 from bisect import bisect_left, insort
+from collections.abc import Iterable
 from typing import NamedTuple
+
+Level = tuple[bool, float, float]
+"""Whether it is a bid, its price, and its size from now on."""
 
 
 class Touch(NamedTuple):
@@ -43,20 +47,22 @@ class Book:
     """Both sides, and the touch that was told last.
 
     >>> book = Book()
-    >>> book.bids.set_level(99.9, 2.0); book.asks.set_level(100.1, 3.0); book.moved_touch()
+    >>> book.touch_after([(True, 99.9, 2.0), (False, 100.1, 3.0)])
     Touch(bid_price=99.9, bid_size=2.0, ask_price=100.1, ask_size=3.0)
-    >>> book.bids.set_level(99.5, 7.0); book.moved_touch()
-    >>> book.bids.set_level(99.9, 0.0); book.moved_touch().bid_price
+    >>> book.touch_after([(True, 99.5, 7.0)])
+    >>> book.touch_after([(True, 99.9, 0.0)]).bid_price
     99.5
     """
 
     def __init__(self) -> None:
-        self.bids, self.asks = BookSide(is_bid=True), BookSide(is_bid=False)
+        self._bids, self._asks = BookSide(is_bid=True), BookSide(is_bid=False)
         self._told: Touch | None = None
 
-    def moved_touch(self) -> Touch | None:
-        """Return the touch if it is another one than the last that was returned."""
-        touch = Touch(*self.bids.best(), *self.asks.best())
+    def touch_after(self, levels: Iterable[Level]) -> Touch | None:
+        """Set levels; return the touch if it is another one than the last that was returned."""
+        for is_bid, price, size in levels:
+            (self._bids if is_bid else self._asks).set_level(price, size)
+        touch = Touch(*self._bids.best(), *self._asks.best())
         if touch == self._told:
             return None
         self._told = touch

@@ -1,13 +1,11 @@
 """Coinbase Advanced Trade: the touch of the book that `level2` describes, and `market_trades`."""
 
-from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from datetime import datetime
 
 import msgspec
 
-from app.core.errors import FeedInterrupted, FeedRefused
-from app.feeds.live.book import Book
+from app.core.errors import FeedRefused
 from app.feeds.live.stamps import stamp_ms
 from app.feeds.live.venue import Batch, Update
 from app.feeds.live.websocket_venue import Subscription, WebsocketVenue
@@ -60,15 +58,9 @@ class Coinbase(WebsocketVenue):
     address = "wss://advanced-trade-ws.coinbase.com"
     symbol_separator, symbols_a_message = "-", 50
 
-    def __init__(self, tickers: Sequence[str], url: str | None = None) -> None:
-        super().__init__(tickers, url)
-        self._books: defaultdict[str, Book] = defaultdict(Book)
-        self._next_number = 0
-
-    def subscriptions(self) -> Iterator[Subscription]:
-        """Yield the heartbeats, then the products."""
+    def first(self) -> Iterator[Subscription]:
+        """Yield what subscribes the heartbeats."""
         yield Subscription.in_json({"type": "subscribe", "channel": "heartbeats"})
-        yield from super().subscriptions()
 
     def subscribe(self, symbols: list[str]) -> Iterator[Subscription]:
         """Yield a message a channel."""
@@ -84,31 +76,21 @@ class Coinbase(WebsocketVenue):
         message = _frame(frame)
         if message.type == "error":
             raise FeedRefused(f"{message.message} {message.reason}".strip())
-        if message.sequence_num < self._next_number:
-            self.counts["repeated"] += 1
+        if self.is_repeated(message.sequence_num):
             return ()
-        if message.sequence_num > self._next_number:
-            raise FeedInterrupted(f"message {self._next_number} is missing")
-        self._next_number += 1
         if message.channel == "subscriptions":
             self.confirm()
         return [update for event in message.events for update in self._updates(event, message)]
 
     def _updates(self, event: _Event, message: _Frame) -> Iterator[Update]:
         if event.updates:
-            yield from self._quote(event, message)
+            rows = ((row.side == "bid", row.price_level, row.new_quantity) for row in event.updates)
+            touch = self.books[event.product_id].touch_after(rows)
+            time = event.updates[-1].event_time if event.type == "update" else message.timestamp
+            if touch and time:
+                yield Update(self.tickers[event.product_id], QuoteMember(stamp_ms(time), *touch))
         elif event.type == "update":  # prints of a snapshot are older than the connection
             yield from map(self._trade, event.trades)
-
-    def _quote(self, event: _Event, message: _Frame) -> Iterator[Update]:
-        book = self._books[event.product_id]
-        for level in event.updates:
-            side = book.bids if level.side == "bid" else book.asks
-            side.set_level(level.price_level, level.new_quantity)
-        touch = book.moved_touch()
-        time = event.updates[-1].event_time if event.type == "update" else message.timestamp
-        if touch and time:
-            yield Update(self.tickers[event.product_id], QuoteMember(stamp_ms(time), *touch))
 
     def _trade(self, row: _Trade) -> Update:
         trade = TradeMember(stamp_ms(row.time), row.price, row.size, _AGGRESSORS.get(row.side))

@@ -7,9 +7,8 @@ from contextlib import aclosing
 from itertools import count
 from typing import ClassVar
 
-from databento_dbn import UNDEF_PRICE, UNDEF_TIMESTAMP, MBP1Msg, SymbolMappingMsg
+from databento_dbn import UNDEF_PRICE, UNDEF_TIMESTAMP, MBP1Msg
 
-from app.core.errors import FeedRefused
 from app.feeds.live.databento_gateway import Gateway
 from app.feeds.live.stamps import stamp_ms_of_ns
 from app.feeds.live.venue import Batch, Scope, Stamps, Update, Venue
@@ -40,12 +39,9 @@ class Databento(Venue):
         self.scope: Scope = "consolidated" if dataset.startswith(CONSOLIDATED) else "venue"
         self.tickers = {self.symbol_of(ticker): ticker for ticker in tickers}
         self.counts: Counter[str] = Counter()
-        self._dataset = dataset
         self._prints_only = schema == "tbbo"
         self._gateway = Gateway(dataset, schema or "mbp-1", url)
-        self._of_instrument: dict[int, str] = {}
-        self._publisher: int | None = None
-        self._touches: dict[int, _Touch] = {}
+        self._touches: dict[str, _Touch] = {}
         self._trade_numbers = count()
 
     @classmethod
@@ -57,30 +53,21 @@ class Databento(Venue):
         """Open one session and yield its records."""
         session = self._gateway.records([*self.tickers], os.environ["DATABENTO_API_KEY"])
         async with aclosing(session):
-            async for records in session:
-                yield [update for record in records for update in self._updates(record)]
+            async for rows in session:
+                yield [update for row in rows for update in self._updates(*row)]
 
-    def _updates(self, record: object) -> Iterator[Update]:
-        if isinstance(record, SymbolMappingMsg):
-            self._of_instrument[record.instrument_id] = self.tickers[record.stype_in_symbol]
-        elif isinstance(record, MBP1Msg):
-            self._check_publisher(record.publisher_id)
-            if record.ts_event == UNDEF_TIMESTAMP:
-                self.counts["no_stamp"] += 1
-                return
-            # Within an event the book is between two states; with `tbbo` it stood before the print.
-            if self._prints_only or record.flags & LAST_OF_EVENT:
-                yield from self._quote(record)
-            if record.action == "T":  # it shows the book as it was before the trade
-                yield from self._trade(record)
+    def _updates(self, symbol: str, record: MBP1Msg) -> Iterator[Update]:
+        ticker = self.tickers[symbol]
+        if record.ts_event == UNDEF_TIMESTAMP:
+            self.counts["no_stamp"] += 1
+            return
+        # Within an event the book is between two states; with `tbbo` it stood before the print.
+        if self._prints_only or record.flags & LAST_OF_EVENT:
+            yield from self._quote(ticker, record)
+        if record.action == "T":  # it shows the book as it was before the trade
+            yield from self._trade(ticker, record)
 
-    def _check_publisher(self, publisher: int) -> None:
-        """Raise `FeedRefused` where books of several venues come as if they were one."""
-        if self._publisher not in {None, publisher}:
-            raise FeedRefused(f"{self._dataset} has several publishers: name a dataset of one")
-        self._publisher = publisher
-
-    def _trade(self, record: MBP1Msg) -> Iterator[Update]:
+    def _trade(self, ticker: str, record: MBP1Msg) -> Iterator[Update]:
         if record.price == UNDEF_PRICE:
             self.counts["no_price"] += 1
             return
@@ -88,21 +75,21 @@ class Databento(Venue):
         trade = TradeMember(stamp_ms_of_ns(record.ts_event), price, record.size, aggressor)
         # Equal trades of one moment are several, and a session sends none of them twice.
         identity = (id(self), next(self._trade_numbers))
-        yield Update(self._of_instrument[record.instrument_id], trade, None, identity)
+        yield Update(ticker, trade, None, identity)
 
-    def _quote(self, record: MBP1Msg) -> Iterator[Update]:
+    def _quote(self, ticker: str, record: MBP1Msg) -> Iterator[Update]:
         """Yield the best quote if it changed."""
         if record.flags & MAYBE_BAD_BOOK:
             self.counts["maybe_bad_book"] += 1
             return
         level = record.levels[0]
         touch = (level.bid_px, level.bid_sz, level.ask_px, level.ask_sz)
-        if self._touches.get(record.instrument_id) == touch:
+        if self._touches.get(ticker) == touch:
             return
-        self._touches[record.instrument_id] = touch
+        self._touches[ticker] = touch
         sides = (*_side(level.bid_px, level.bid_sz), *_side(level.ask_px, level.ask_sz))
         quote = QuoteMember(stamp_ms_of_ns(record.ts_event), *sides)
-        yield Update(self._of_instrument[record.instrument_id], quote)
+        yield Update(ticker, quote)
 
 
 def _side(price: int, size: int) -> tuple[float, float]:

@@ -5,12 +5,21 @@ which ends a session without an error where the gateway does.
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Iterator, Sequence
 from contextlib import asynccontextmanager
 from hashlib import sha256
 from typing import Any
+from urllib.parse import urlsplit
 
-from databento_dbn import DBNDecoder, ErrorCode, ErrorMsg, SystemCode, SystemMsg
+from databento_dbn import (
+    DBNDecoder,
+    ErrorCode,
+    ErrorMsg,
+    MBP1Msg,
+    SymbolMappingMsg,
+    SystemCode,
+    SystemMsg,
+)
 
 from app.core.errors import FeedInterrupted, FeedRefused
 
@@ -28,23 +37,53 @@ FINAL_ERRORS = {
 }
 
 
+Row = tuple[str, MBP1Msg]
+
+
+class Instruments:
+    """A session's instruments, which are numbers in its records."""
+
+    def __init__(self, dataset: str) -> None:
+        self._dataset = dataset
+        self._symbols: dict[int, str] = {}
+        self._publisher: int | None = None
+
+    def named(self, records: Iterable[Any]) -> Iterator[Row]:
+        """Yield the records of instruments, each with its symbol.
+
+        Raises `FeedRefused` where books of several venues come as if they were one.
+        """
+        for record in records:
+            if isinstance(record, SymbolMappingMsg):
+                self._symbols[record.instrument_id] = record.stype_in_symbol
+            elif isinstance(record, MBP1Msg):
+                self._check_publisher(record.publisher_id)
+                yield self._symbols[record.instrument_id], record
+
+    def _check_publisher(self, publisher: int) -> None:
+        if self._publisher not in {None, publisher}:
+            raise FeedRefused(f"{self._dataset} has several publishers: name a dataset of one")
+        self._publisher = publisher
+
+
 class Gateway:
     """A dataset's gateway, or the one at `HOST:PORT` that stands in its place."""
 
     def __init__(self, dataset: str, schema: str, address: str | None = None) -> None:
         own = f"{dataset.lower().replace('.', '-')}.lsg.databento.com:{PORT}"
-        self._host, _, self._port = (address or own).rpartition(":")
+        parts = urlsplit(f"//{address or own}")
+        self._host, self._port = parts.hostname, parts.port
         self._dataset, self._schema = dataset, schema
 
     async def records(
         self, symbols: Sequence[str], key: str
-    ) -> AsyncGenerator[Sequence[Any], None]:
+    ) -> AsyncGenerator[Sequence[Row], None]:
         """Yield the records of what is read at a time, first those up to the last confirmation.
 
-        Raises `FeedRefused` for what no further attempt will change, else `FeedInterrupted`,
-        `TimeoutError` or another `OSError`.
+        Each comes with its symbol. Raises `FeedRefused` for what no further attempt will change,
+        else `FeedInterrupted`, `TimeoutError` or another `OSError`.
         """
-        decoder = DBNDecoder()
+        decoder, instruments = DBNDecoder(), Instruments(self._dataset)
         lines = [*_subscriptions(self._schema, symbols)]
         async with self._connection() as (reader, writer):
             async with asyncio.timeout(ANSWER_SECONDS):
@@ -53,16 +92,16 @@ class Gateway:
                 early: list[Any] = []
                 while sum(map(_is_confirmation, early)) < len(lines):
                     early += await _read(reader, decoder)
-            yield early
+            yield [*instruments.named(early)]
             while True:
-                yield await _read(reader, decoder)
+                yield [*instruments.named(await _read(reader, decoder))]
 
     @asynccontextmanager
     async def _connection(
         self,
     ) -> AsyncIterator[tuple[asyncio.StreamReader, asyncio.StreamWriter]]:
         async with asyncio.timeout(ANSWER_SECONDS):
-            reader, writer = await asyncio.open_connection(self._host, int(self._port))
+            reader, writer = await asyncio.open_connection(self._host, self._port)
         try:
             yield reader, writer
         finally:

@@ -1,6 +1,7 @@
 """The symbols that a venue lists, read from its public HTTP interface."""
 
-from collections.abc import Iterator
+import re
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from typing import NamedTuple, Protocol
 
@@ -16,6 +17,8 @@ from app.feeds.live.symbols import Listed, find_ticker
 TIMEOUT_SECONDS = 10.0
 # Kraken's HTTP interface has older names than its feed.
 _RENAMED_BY_KRAKEN = {"XBT": "BTC", "XDG": "DOGE"}
+
+_PAIR = re.compile(r"[A-Z0-9]+/[A-Z0-9]+")
 
 log = structlog.get_logger()
 
@@ -169,24 +172,42 @@ def _host_of(feed_url: str) -> str:
 def resolve(request: LiveRequest, feed_url: str | None) -> LiveRequest:
     """Return the request with the tickers that its symbols mean.
 
-    They stay as written where the source has no public list. Raises `FeedRefused` for an unknown
-    symbol, `FeedInterrupted` where the list can't be read now.
+    Where the source has no public list, they are what is written, in capitals. Raises
+    `FeedRefused` for an unknown symbol, `FeedInterrupted` where the list can't be read now.
     """
     if request.name not in LISTINGS:
-        return request
+        return _with_tickers(request, map(str.upper, request.tickers))
     listed = read_listing(request.name, feed_url)
-    names = [find_ticker(text, listed, request.name) for text in request.tickers]
-    return replace(request, tickers=tuple(dict.fromkeys(names)))
+    return _with_tickers(
+        request, (find_ticker(text, listed, request.name) for text in request.tickers)
+    )
+
+
+def _with_tickers(request: LiveRequest, tickers: Iterable[str]) -> LiveRequest:
+    return replace(request, tickers=tuple(dict.fromkeys(tickers)))
 
 
 def resolve_if_possible(request: LiveRequest, feed_url: str | None) -> LiveRequest:
-    """Resolve a request, or log that its symbols are taken as written.
+    """Resolve a request; where the list can't be read, log it, and take pairs as they are written.
 
     The feed itself then tells which of them it does not know. Raises `FeedRefused` for an unknown
-    symbol.
+    symbol, `FeedInterrupted` where only the list can tell what a symbol means.
     """
     try:
         return resolve(request, feed_url)
     except FeedInterrupted as error:
+        check_as_written(request, error)
         log.warning("symbols are taken as written", reason=str(error))
         return request
+
+
+def check_as_written(request: LiveRequest, error: FeedInterrupted) -> None:
+    """Raise `FeedInterrupted` unless all tickers are pairs in full: `BTC/USD`, not `btcusd`.
+
+    What else is written may be another symbol for the venue, or none, and a ticker that nobody
+    asks for. `error` says why the list can't be read.
+    """
+    for ticker in request.tickers:
+        if not _PAIR.fullmatch(ticker):
+            example = request.source.example
+            raise FeedInterrupted(f"{error}; without them {ticker!r} has to be as in {example}")

@@ -9,16 +9,19 @@ from typing import Protocol
 import structlog
 from redis import Redis
 
-from app.core.settings import Settings
 from app.feeds.live.connections import Connections
 from app.feeds.live.outbox import FeedFields, Outbox, Record
 from app.feeds.live.record_order import RecordOrder
 from app.feeds.live.venue import Batch, Venue
 from app.feeds.live.venue_clock import TELLING_MS, VenueClock
 from app.feeds.publish import GapReason, QuoteMember
+from app.storage.redis_client import RedisSettings
 
 FLUSH_SECONDS = 0.02
 RENEW_SECONDS = 0.9
+ALONE_AFTER_SECONDS = 3.0
+"""A feed that has said nothing for so long has ended, or has no connection."""
+LOOK_SECONDS = 0.2
 STOP_SECONDS = 2.0
 MAX_GAP_MS = 24 * 3600 * 1000.0
 
@@ -49,7 +52,7 @@ class LiveFeed:
         make: Callable[[], Venue],
         tickers: Sequence[str],
         redis: Redis,
-        settings: Settings,
+        settings: RedisSettings,
         recorder: Recorder | None = None,
     ) -> None:
         self.outbox = Outbox(redis, settings)
@@ -87,6 +90,7 @@ class LiveFeed:
 
     async def _serve(self) -> None:
         """Connect once Redis has said up to when records are known, and publish."""
+        await self._wait_until_alone()
         self._resumed_from = await self.outbox.known_until(self._tickers, self._venue.source)
         try:
             async with asyncio.TaskGroup() as group:
@@ -94,6 +98,24 @@ class LiveFeed:
                 group.create_task(self._publish())
         except BaseExceptionGroup as errors:
             raise errors.exceptions[0] from None
+
+    async def _wait_until_alone(self) -> None:
+        """Wait while another process feeds one of the tickers: each record would come twice.
+
+        What a process said that was killed a moment ago is waited for as well.
+        """
+        silent = 0.0
+        is_told = False
+        while True:
+            before, silent = silent, await self.outbox.renewed_seconds_ago(self._tickers)
+            if silent > ALONE_AFTER_SECONDS:
+                break
+            if silent < before and not is_told:
+                log.warning("another process feeds these tickers, waiting for its end")
+                is_told = True
+            await asyncio.sleep(LOOK_SECONDS)
+        if is_told:
+            log.info("the other process ended")
 
     async def _publish(self) -> None:
         """Write what waits every 20 ms, and renew what the feed says of itself."""

@@ -51,7 +51,7 @@ def check(asked: str, seconds: int, frames: Path | None) -> None:
         config = settings()
         logs.set_up(config, quiet=("httpx2",))  # it logs addresses, passwords and all
         request = parse_request(asked)
-        request.check()
+        request.check(config.feed_url)
         request = resolve_if_possible(request, config.feed_url)
         path = frames or Path(f"{request.name}.frames.jsonl.gz")
         click.echo(f"checking {request} for {seconds} s")
@@ -59,6 +59,8 @@ def check(asked: str, seconds: int, frames: Path | None) -> None:
             found = _run(request, config.feed_url, seconds, keeper)
     except (SettingError, FeedRefused) as error:
         raise Refused(str(error)) from None
+    except FeedInterrupted as error:
+        raise click.ClickException(str(error)) from None
     except OSError as error:
         raise click.ClickException(f"frames can't be kept: {error}") from None
     for line in report(found, seconds):

@@ -6,8 +6,8 @@ the time in which they lay is declared as a gap.
 
 import asyncio
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
-from typing import Any, NamedTuple, cast
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any, NamedTuple, TypeVar, cast
 
 import msgspec
 import structlog
@@ -16,7 +16,6 @@ from redis.exceptions import RedisClusterException, RedisError
 
 from app.core.outage_log import OutageLog
 from app.core.refusals import is_unavailable
-from app.core.settings import Settings
 from app.feeds.publish import (
     MIN_PAUSE_SECONDS,
     Backoff,
@@ -27,11 +26,13 @@ from app.feeds.publish import (
 )
 from app.storage.keys import FEED_LIFETIME_SECONDS, Keys
 from app.storage.published import read_feed
+from app.storage.redis_client import RedisSettings
 
 MAX_WAITING = 100_000
 BATCH_RECORDS = 5_000
 
 Record = QuoteMember | TradeMember
+Answer = TypeVar("Answer")
 
 log = structlog.get_logger()
 _encode = msgspec.json.Encoder().encode
@@ -49,7 +50,9 @@ class _Waiting(NamedTuple):
 class Outbox:
     """Records, gaps and feed hashes on their way to Redis."""
 
-    def __init__(self, redis: Redis, settings: Settings, max_waiting: int = MAX_WAITING) -> None:
+    def __init__(
+        self, redis: Redis, settings: RedisSettings, max_waiting: int = MAX_WAITING
+    ) -> None:
         self._redis = redis
         self._keys = Keys(cluster=settings.cluster)
         self._max_waiting = max_waiting
@@ -98,10 +101,20 @@ class Outbox:
 
         Not only up to the newest one: a feed of the same source had lived up to `alive_at`.
         """
+        return await self._answer(lambda: self._read_known(tickers, source))
+
+    async def renewed_seconds_ago(self, tickers: Sequence[str]) -> float:
+        """Return how long ago any feed of these tickers last said that it is there."""
+        keys = [self._keys.feed(ticker) for ticker in tickers]
+        left_ms = await self._answer(lambda: [self._redis.pttl(key) for key in keys])
+        return FEED_LIFETIME_SECONDS - max(left_ms) / 1000
+
+    async def _answer(self, read: Callable[[], Answer]) -> Answer:
+        """Return what is read of Redis, waiting for it if it is away."""
         while True:
             if self._backoff.is_over():
                 try:
-                    found = await asyncio.to_thread(self._read_known, tickers, source)
+                    found = await asyncio.to_thread(read)
                 except (RedisError, RedisClusterException) as error:
                     self._note_outage(error)
                 else:

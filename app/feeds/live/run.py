@@ -1,47 +1,61 @@
-"""Run a live feed until Ctrl-C, SIGTERM or what the venue refuses for good."""
+"""The process of a live feed, which runs until Ctrl-C, SIGTERM or what the venue refuses for good.
+
+It imports what a feed needs and no more (decision 31): it stays for weeks.
+"""
 
 import asyncio
 import signal
+import sys
+from pathlib import Path
 
-import click
-
-from app.core.errors import FeedRefused
-from app.core.settings import Settings
-from app.feeds.live.listings import resolve_if_possible
-from app.feeds.live.live_feed import LiveFeed, Recorder
-from app.feeds.live.memory import release_unused_memory
-from app.feeds.live.sources import LiveRequest
+from app.core import logs
+from app.core.errors import FeedRefused, SettingError, TapeError
+from app.feeds.live.job import STOP_SIGNALS, LiveJob
+from app.feeds.live.live_feed import LiveFeed
+from app.feeds.live.sources import REFUSED_EXIT_CODE
+from app.feeds.record import TapeRecorder
 from app.storage.redis_client import connect
 
 
-def run_live(request: LiveRequest, settings: Settings, recorder: Recorder | None = None) -> None:
-    """Publish what a request asks for until Ctrl-C or SIGTERM; `recorder` gets it as well.
+def main() -> None:
+    """Run the job that this process was started for."""
+    job = LiveJob.taken_over()
+    logs.set_up(job)
+    try:
+        run_live(job)
+    except (SettingError, FeedRefused, TapeError) as error:
+        sys.stderr.write(f"Error: {error}\n")
+        sys.exit(REFUSED_EXIT_CODE)
 
-    Raises `SettingError` where it can't be done here, `FeedRefused` where the venue refuses it.
+
+def run_live(job: LiveJob) -> None:
+    """Publish what a job asks for until Ctrl-C or SIGTERM.
+
+    Raises `SettingError` or `TapeError` where it can't be done here, `FeedRefused` where the venue
+    refuses it.
     """
-    request.check()
-    request = resolve_if_possible(request, settings.feed_url)
-    make = request.adapter(settings.feed_url)
-    with connect(settings) as redis:
-        feed = LiveFeed(make, request.tickers, redis, settings, recorder)
-        click.echo(f"live: {request}; Ctrl-C ends it")
-        release_unused_memory()
+    recorder = None if job.folder is None else TapeRecorder(Path(job.folder))
+    make = job.request.adapter(job.feed_url)
+    with connect(job) as redis:
+        feed = LiveFeed(make, job.request.tickers, redis, job, recorder)
+        _tell(f"live: {job.request}; Ctrl-C ends it")
         try:
             asyncio.run(_run_until_signal(feed))
         except FeedRefused as error:
-            raise FeedRefused(f"{request}: {error}") from None
+            raise FeedRefused(f"{job.request}: {error}") from None
         finally:
-            _echo_totals(feed)
+            _tell_totals(feed)
 
 
 async def _run_until_signal(feed: LiveFeed) -> None:
     stop = asyncio.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
+    for number in STOP_SIGNALS:
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, STOP_SIGNALS)
     await feed.run(stop)
 
 
-def _echo_totals(feed: LiveFeed) -> None:
+def _tell_totals(feed: LiveFeed) -> None:
     outbox = feed.outbox
     further = {
         **feed.counts,
@@ -49,4 +63,13 @@ def _echo_totals(feed: LiveFeed) -> None:
         "lost": outbox.lost_count,
     }
     told = "".join(f", {count} {name}" for name, count in further.items() if count)
-    click.echo(f"published {outbox.published_count} records{told}")
+    _tell(f"published {outbox.published_count} records{told}")
+
+
+def _tell(line: str) -> None:
+    sys.stdout.write(f"{line}\n")
+    sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    main()

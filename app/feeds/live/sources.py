@@ -8,6 +8,7 @@ from importlib.util import find_spec
 from typing import NamedTuple, Protocol, cast
 
 from app.core.errors import BadTicker, SettingError
+from app.core.feed_url import is_websocket
 from app.core.tickers import parse_tickers
 from app.feeds.live.venue import Venue
 
@@ -40,6 +41,8 @@ class Source(NamedTuple):
     """What may stand before the tickers: `iex` in `alpaca:iex:SPY`; () allows any, None nothing."""
     schemas: tuple[str, ...] = ()
     """What may stand behind a dataset: `tbbo` in `databento:XNAS.ITCH/tbbo:SPY`."""
+    is_websocket: bool = True
+    """Whether it is read over a WebSocket; else its address is `HOST:PORT`."""
 
 
 _HERE = "app.feeds.live"
@@ -66,6 +69,7 @@ SOURCES = {
         variables=("DATABENTO_API_KEY",),
         datasets=(),
         schemas=("mbp-1", "tbbo"),
+        is_websocket=False,
     ),
 }
 
@@ -86,8 +90,11 @@ class LiveRequest:
         """Return the source that is named."""
         return SOURCES[self.name]
 
-    def check(self) -> None:
-        """Raise `SettingError` where the source's extra is not installed, or a key is missing."""
+    def check(self, url: str | None = None) -> None:
+        """Raise `SettingError` where the source can't be read.
+
+        Its extra is not installed, a key is missing, or `url` is no address of such a source.
+        """
         extra, name = self.source.extra, self.name
         if find_spec(extra.package) is None:
             raise SettingError(
@@ -97,13 +104,16 @@ class LiveRequest:
         missing = [variable for variable in self.source.variables if not os.environ.get(variable)]
         if missing:
             raise SettingError(f"{name} needs a key: set {' and '.join(missing)}")
+        if url is not None and is_websocket(url) != self.source.is_websocket:
+            form = "ws:// or wss:// with a host" if self.source.is_websocket else "HOST:PORT"
+            raise SettingError(f"{name} is read at {form}: ORDERFLOW_FEED_URL is another address")
 
     def adapter(self, url: str | None) -> "Callable[[], Venue]":
         """Return what makes the adapter of one connection, to `url` if it is not the venue's own.
 
         Raises `SettingError` as `check` does.
         """
-        self.check()
+        self.check(url)
         make = cast("_Adapter", getattr(import_module(self.source.module), self.source.adapter))
         if self.dataset is None:
             return lambda: make(self.tickers, url)

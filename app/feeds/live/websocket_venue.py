@@ -2,7 +2,7 @@
 
 import asyncio
 from abc import abstractmethod
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager, suppress
 from typing import ClassVar, NamedTuple
@@ -14,6 +14,7 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus, WebSocketExce
 
 from app.core.errors import FeedInterrupted, FeedRefused
 from app.core.rare_events import shown
+from app.feeds.live.book import Book
 from app.feeds.live.venue import Batch, Update, Venue
 
 OPEN_SECONDS = 10.0
@@ -36,6 +37,11 @@ class Subscription(NamedTuple):
     def in_json(cls, message: object, confirmations: int = 1) -> "Subscription":
         """Return one whose message is this object in JSON."""
         return cls(msgspec.json.encode(message), confirmations)
+
+    @classmethod
+    def in_msgpack(cls, message: object, confirmations: int = 1) -> "Subscription":
+        """Return one whose message is this object in MessagePack."""
+        return cls(msgspec.msgpack.encode(message), confirmations)
 
 
 def _keep_nothing(_: bytes) -> None:
@@ -60,8 +66,11 @@ class WebsocketVenue(Venue):
     def __init__(self, tickers: Sequence[str], url: str | None = None) -> None:
         self.tickers = {self.symbol_of(ticker): ticker for ticker in tickers}
         self.counts: Counter[str] = Counter()
+        self.books: defaultdict[str, Book] = defaultdict(Book)
+        """By symbol, where the venue sends the whole book."""
         self._url = url or self.address
         self._unconfirmed = 0
+        self._next_number = 0
         self.on_frame: Callable[[bytes], None] = _keep_nothing
         """Called with each frame as it came, for who keeps frames."""
 
@@ -71,10 +80,15 @@ class WebsocketVenue(Venue):
         return ticker.replace("-", "/").replace("/", cls.symbol_separator).upper()
 
     def subscriptions(self) -> Iterator[Subscription]:
-        """Yield the messages that subscribe all symbols, each within what the venue takes."""
+        """Yield what comes first, then what subscribes all symbols, within what the venue takes."""
+        yield from self.first()
         symbols = [*self.tickers]
         for start in range(0, len(symbols), self.symbols_a_message):
             yield from self.subscribe(symbols[start : start + self.symbols_a_message])
+
+    def first(self) -> Iterator[Subscription]:
+        """Yield the messages that come once and first, such as the key; usually none."""
+        yield from ()
 
     @abstractmethod
     def subscribe(self, symbols: list[str]) -> Iterator[Subscription]:
@@ -91,6 +105,19 @@ class WebsocketVenue(Venue):
     def confirm(self) -> None:
         """Note that one of a subscription's confirmations came."""
         self._unconfirmed -= 1
+
+    def is_repeated(self, number: int) -> bool:
+        """Count a frame that came already, by the number that grows by 1 along a connection.
+
+        Raises `FeedInterrupted` where one is missing.
+        """
+        if number < self._next_number:
+            self.counts["repeated"] += 1
+            return True
+        if number > self._next_number:
+            raise FeedInterrupted(f"message {self._next_number} is missing")
+        self._next_number += 1
+        return False
 
     async def records(self) -> AsyncGenerator[Batch, None]:
         """Open one connection, subscribe, and yield the records of each frame."""

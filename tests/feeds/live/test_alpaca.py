@@ -7,7 +7,8 @@ from decimal import Decimal
 import pytest
 
 from app.core.errors import FeedInterrupted, FeedRefused
-from app.feeds.live.alpaca import STREAMS, Alpaca
+from app.feeds.live.alpaca import Alpaca
+from app.feeds.live.alpaca_streams import STREAMS
 from tests.venues.alpaca import AlpacaVenue
 from tests.venues.listener import Listener
 from tests.venues.market import Print

@@ -405,6 +405,30 @@ def test_a_feed_that_is_started_again_declares_the_time_between_and_repeats_no_n
     assert len(set(numbers)) == len(numbers)
 
 
+def test_a_second_feed_of_a_ticker_waits_until_the_first_ends_and_doubles_nothing(
+    start_feed: StartFeed, redis_client: redis.Redis
+) -> None:
+    with KrakenVenue("BTC/USD") as venue, capture_logs() as logged:
+        first = start_feed(Kraken, "BTC/USD", venue)
+        wait_until(lambda: redis_client.exists(KEYS.feed("BTC/USD")) == 1, "its word")
+        start_feed(Kraken, "BTC/USD", venue)
+        wait_until(lambda: "another process feeds" in str(logged), "a line about the first")
+        venue.burst(100)
+        wait_published(redis_client, "BTC/USD", 101)
+        assert gaps(redis_client, "BTC/USD") == []
+        first.stop()
+        wait_until(lambda: venue.connection_count == 2, "a connection of the second")
+        wait_until(lambda: bool(gaps(redis_client, "BTC/USD")), "the time between, declared")
+        venue.wait_subscribed()
+        venue.burst(100)
+        wait_published(redis_client, "BTC/USD", 202)
+
+    contents = [content(member) for member in members(redis_client, "BTC/USD")]
+    prints = [truth(event) for event in venue.sent if not isinstance(event, BestQuote)]
+    assert [one for one in contents if len(one) == 3] == prints
+    assert len(contents) == 202, "of the quotes, only the two that stood are told besides"
+
+
 def test_gaps_are_on_the_venues_clock(start_feed: StartFeed, redis_client: redis.Redis) -> None:
     with KrakenVenue("BTC/USD") as venue:
         venue.faults.skew_ms = -4000

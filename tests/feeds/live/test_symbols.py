@@ -95,11 +95,29 @@ def test_every_venues_list_is_read(name: str) -> None:
 
 def test_symbols_are_taken_as_written_where_the_list_can_not_be_read() -> None:
     away = f"ws://127.0.0.1:{free_port()}/v2"
-    request = parse_request("kraken:btcusd")
+    request = parse_request("kraken:BTC/USD,ETH/USD")
 
     with pytest.raises(FeedInterrupted, match="the symbols of kraken can't be read"):
         read_listing("kraken", away)
     assert resolve_if_possible(request, away) == request
+
+
+@pytest.mark.parametrize("text", ["btcusd", "BTC-USD", "btc/usd", "BTCUSD"])
+def test_a_loose_symbol_is_not_guessed_where_the_list_can_not_be_read(text: str) -> None:
+    away = f"ws://127.0.0.1:{free_port()}/v2"
+    request = parse_request(f"kraken:BTC/USD,{text}")
+
+    with pytest.raises(
+        FeedInterrupted,
+        match=f"no connection; without them '{text}' has to be as in kraken:BTC/USD",
+    ):
+        resolve_if_possible(request, away)
+
+
+def test_symbols_of_a_source_without_a_list_are_taken_in_capitals() -> None:
+    request = resolve(parse_request("alpaca:iex:spy,brk.b,SPY"), None)
+
+    assert request.tickers == ("SPY", "BRK.B")
 
 
 def test_a_request_gets_the_tickers_that_are_meant_each_once() -> None:
