@@ -6,7 +6,11 @@ RUN apt-get update && apt-get install --yes --no-install-recommends gcc libc6-de
 WORKDIR /source
 COPY . .
 ENV PIP_CONSTRAINT=constraints.txt PIP_BUILD_CONSTRAINT=constraints.txt PIP_NO_CACHE_DIR=1
-RUN python -m venv /opt/orderflow && /opt/orderflow/bin/pip install --disable-pip-version-check '.[history]'
+# What live feeds and the history need: --build-arg EXTRAS=history leaves the feeds out.
+ARG EXTRAS=history,crypto
+RUN python -m venv /opt/orderflow && /opt/orderflow/bin/pip install --disable-pip-version-check ".[$EXTRAS]"
+# Where compiling fails, a wheel is interpreted; an image shall not be.
+RUN cd / && /opt/orderflow/bin/python -c 'from app.analysis import engine; assert engine.__file__.endswith(".so")'
 
 FROM python:3.11-slim-bookworm
 RUN useradd --system --uid 10001 --home-dir /var/lib/orderflow --create-home orderflow \

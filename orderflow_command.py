@@ -9,6 +9,8 @@ import os
 import sys
 from pathlib import Path
 
+import click
+
 _HOME = str(Path(__file__).resolve().parent)
 _THEIRS = {os.path.realpath(path) for path in os.environ.get("PYTHONPATH", "").split(os.pathsep)}
 
@@ -23,6 +25,7 @@ finally:
     sys.path.remove(_HOME)
 
 main = LazyGroup({**COMMANDS, "mcp": "mcp_app.command:main"}, name="orderflow", help=HELP)
+click.version_option(package_name="orderflow", message="%(package)s %(version)s")(main)
 
 if __name__ == "__main__":
     main()

@@ -56,7 +56,7 @@ def _celery(*arguments: str) -> tuple[str, ...]:
 
 
 def _worker(number: int) -> Program:
-    command = _celery("worker", "-P", "solo", "-n", f"worker{number}@%h")
+    command = _celery("worker", "-P", "solo", "-n", f"celery@worker{number}.%h")
     quick = ("--without-gossip", "--without-mingle")  # mingling delays each start by a second
     return Program(f"worker.{number}", (*command, *quick), {"ORDERFLOW_SHARD": str(number - 1)})
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from click import Context
+from click.testing import CliRunner
 from mcp import Client
 
 from app.core.settings import Settings
@@ -40,6 +41,13 @@ def test_all_files_carry_the_project_s_version() -> None:
     server = loaded("server.json")
     assert server["version"] == PROJECT["version"]
     assert [package["version"] for package in server["packages"]] == [PROJECT["version"]]
+    assert f"image: orderflow:{PROJECT['version']}\n" in (ROOT / "compose.yaml").read_text()
+
+
+def test_the_command_tells_the_project_s_version() -> None:
+    told = CliRunner().invoke(main, ["--version"])
+
+    assert told.output == f"orderflow {PROJECT['version']}\n"
 
 
 def test_the_registry_s_package_starts_the_server_by_its_command() -> None:

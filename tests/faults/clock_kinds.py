@@ -13,9 +13,9 @@ from tests.faults.context import FaultContext, require
 from tests.faults.system import pass_time
 from tests.processes import wait_until
 
-_AHEAD_SECONDS = (120, 3600, 86_400)
-_BEHIND_SECONDS = (-120, -3600, -86_400)
-STEPS_SECONDS = (*_AHEAD_SECONDS, *_BEHIND_SECONDS)
+AHEAD_SECONDS = (120, 3600, 86_400)
+BEHIND_SECONDS = (-120, -3600, -86_400)
+STEPS_SECONDS = (*AHEAD_SECONDS, *BEHIND_SECONDS)
 _LASTS_SECONDS = 5.0
 
 
@@ -70,32 +70,33 @@ def all_clocks_ahead(context: FaultContext) -> str:
 
     Further ahead than a ticker stays active without a quote, none is active and nothing ticks.
     """
-    seconds = context.random.choice(_AHEAD_SECONDS)
-    was_ahead = _step(context, _all_pids(context), seconds)
+    seconds = context.random.choice(AHEAD_SECONDS)
+    was_ahead = _step(context, all_pids(context), seconds)
     require(was_ahead == (seconds * 1000 < ACTIVE_MS), f"ahead: {was_ahead}")
     return f"all by {seconds} s"
 
 
 def all_clocks_behind(context: FaultContext) -> str:
     """Set beat and workers behind: they have nothing to do until the clocks are right."""
-    seconds = context.random.choice(_BEHIND_SECONDS)
-    require(not _step(context, _all_pids(context), seconds), "ticks were ahead")
+    seconds = context.random.choice(BEHIND_SECONDS)
+    require(not _step(context, all_pids(context), seconds), "ticks were ahead")
     return f"all by {seconds} s"
 
 
-def _all_pids(context: FaultContext) -> list[int]:
+def all_pids(context: FaultContext) -> list[int]:
+    """Return the processes that fan out and tick."""
     assert context.system.beat is not None
     return [one.pid for one in (context.system.beat, *context.system.workers.values())]
 
 
 def feed_clock_ahead(context: FaultContext) -> str:
     """Let the feed stamp records by a clock that is ahead: their time has not come."""
-    return _misdate(context, context.random.choice(_AHEAD_SECONDS), "ahead")
+    return _misdate(context, context.random.choice(AHEAD_SECONDS), "ahead")
 
 
 def feed_clock_behind(context: FaultContext) -> str:
     """Let the feed stamp records by a clock that is behind: they are late, and only counted."""
-    return _misdate(context, context.random.choice(_BEHIND_SECONDS), "late")
+    return _misdate(context, context.random.choice(BEHIND_SECONDS), "late")
 
 
 def _misdate(context: FaultContext, seconds: int, shown_as: str) -> str:

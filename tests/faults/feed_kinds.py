@@ -43,11 +43,13 @@ def refused_postings(count: int) -> list[Posting]:
     return [Posting("", "", member, 0.0, _NEVER) for member in members]
 
 
-def _waiting(context: FaultContext, ticker: str) -> list[Posting]:
+def waiting_postings(context: FaultContext, ticker: str) -> list[Posting]:
+    """Return a ticker's postings that wait for their fault."""
     return [p for p in context.broker.waiting if p.ticker == ticker and p.due_ms == _NEVER]
 
 
-def _reorder(context: FaultContext) -> None:
+def reorder(context: FaultContext) -> None:
+    """Let the broker see when postings are due now."""
     context.broker.waiting.sort(key=lambda posting: posting.due_ms)
 
 
@@ -84,14 +86,14 @@ def late_feed(context: FaultContext) -> str:
 def delayed_feed(context: FaultContext) -> str:
     """Let a ticker appear whose records are stamped 15 min behind, all the time."""
     now_ms = time.time() * 1000.0
-    pending = _waiting(context, DELAYED)
+    pending = waiting_postings(context, DELAYED)
     require(len(pending) > 100, "there is no delayed feed")
     for posting in pending:
         if posting.stamp > now_ms - DELAY_MS - HISTORY_MS:
             delay_ms = DELAY_MS + context.random.uniform(0.0, 300.0)
             posting.due_ms = max(now_ms, posting.stamp + delay_ms)
     context.sampler.tickers.append(DELAYED)
-    _reorder(context)
+    reorder(context)
 
     def behind_ms() -> float:
         return time.time() * 1000.0 - context.sampler.newest(DELAYED)
@@ -108,18 +110,18 @@ def refused_flood(context: FaultContext) -> str:
     """Write thousands of refused quotes to a ticker, and before the first quote of another."""
     now_ms = time.time() * 1000.0
     newest = context.newest()
-    refused = _waiting(context, "")
+    refused = waiting_postings(context, "")
     require(len(refused) == 2 * FLOOD_RECORDS, "there is no flood")
     old, flooded = refused[:FLOOD_RECORDS], context.random.choice(list(context.tickers))
     # One ticker's lie in its past, so that its first ticks read nothing else.
-    _spread(old, ODD, now_ms - HISTORY_MS, now_ms)
+    spread(old, ODD, now_ms - HISTORY_MS, now_ms)
     start_ms = now_ms + LEAD_MS + 500.0
-    _spread(refused[FLOOD_RECORDS:], flooded, start_ms, start_ms + FLOOD_SECONDS * 1000)
-    for posting in _waiting(context, ODD):
+    spread(refused[FLOOD_RECORDS:], flooded, start_ms, start_ms + FLOOD_SECONDS * 1000)
+    for posting in waiting_postings(context, ODD):
         if posting.stamp > start_ms:
             posting.due_ms = posting.stamp - LEAD_MS
     context.sampler.tickers.append(ODD)
-    _reorder(context)
+    reorder(context)
     context.note_end("a flood of refused records")
     context.await_ticks_after(newest)
     wait_until(
@@ -137,7 +139,7 @@ def refused_flood(context: FaultContext) -> str:
     return f"{FLOOD_RECORDS} refused before the first of {ODD}, and as many of {flooded}"
 
 
-def _spread(postings: Sequence[Posting], ticker: str, from_ms: float, to_ms: float) -> None:
+def spread(postings: Sequence[Posting], ticker: str, from_ms: float, to_ms: float) -> None:
     """Stamp refused quotes of a ticker evenly over a time, and let them be due."""
     for number, posting in enumerate(postings):
         posting.ticker, posting.key = ticker, f"orderflow:quotes:{ticker}"

@@ -4,6 +4,7 @@ import json
 import signal
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 import redis
 
@@ -39,6 +40,7 @@ HUGE = "HUGE"
 _NO_SERVER = 1
 """A port that no server listens on."""
 _FILLERS = 400
+_KEY_DELAY_US = 10_000
 _LOADING_OPTIONS = ("--rdbcompression", "no", "--loading-process-events-interval-bytes", "1024")
 
 Fault = Callable[[FaultContext], str]
@@ -84,8 +86,8 @@ def kill_fan_out_worker(context: FaultContext) -> str:
     return _end_worker(context, context.system.worker_of(f"fanout {shard}"), signal.SIGKILL)
 
 
-def _hold(context: FaultContext) -> tuple[str, Running, int]:
-    """Stop a tick between its read and its write; returns its ticker and worker."""
+def hold_a_tick(context: FaultContext) -> tuple[str, Running, int]:
+    """Stop a tick between its read and its write; return its ticker and worker."""
     ticker = context.random.choice(list(context.tickers))
     context.system.request("hold", ticker)
     held = context.system.requests / "held"
@@ -97,7 +99,7 @@ def _hold(context: FaultContext) -> tuple[str, Running, int]:
 
 def kill_holder(context: FaultContext) -> str:
     """Kill -9 of a worker between a tick's read and its write."""
-    ticker, victim, number = _hold(context)
+    ticker, victim, number = hold_a_tick(context)
     before = context.newest()
     kill(victim, signal.SIGKILL)
     (context.system.requests / "held").unlink()
@@ -109,7 +111,7 @@ def kill_holder(context: FaultContext) -> str:
 
 def overtake_holder(context: FaultContext) -> str:
     """Freeze a worker between a tick's read and its write until others have gone on."""
-    ticker, victim, _ = _hold(context)
+    ticker, victim, _ = hold_a_tick(context)
     refused = context.system.last_actions().get(REFUSED_WRITES, 0)
     before = context.newest()
     victim.process.send_signal(signal.SIGSTOP)
@@ -292,27 +294,31 @@ def read_only(context: FaultContext) -> str:
 
 def failed_save(context: FaultContext) -> str:
     """Let Redis fail to save, by a folder in the file's place; it refuses writes then."""
-    client = context.system.client
-    dump = context.system.folder / "data" / "dump.rdb"
-    dump.unlink(missing_ok=True)
-
-    def save(status: str) -> None:
-        client.config_set("save", "3600 1000000")
-        client.bgsave()
-        wait_until(
-            lambda: client.info("persistence")["rdb_last_bgsave_status"] == status, "it saved"
-        )
-
-    def fail() -> None:
-        dump.mkdir()
-        save("err")
 
     def mend() -> None:
-        dump.rmdir()
-        save("ok")
-        client.config_set("save", "")
+        _dump(context).rmdir()
+        _save(context, "ok")
+        context.system.client.config_set("save", "")
 
-    return _refuse(context, "MISCONF", fail, mend)
+    return _refuse(context, "MISCONF", lambda: fail_to_save(context), mend)
+
+
+def fail_to_save(context: FaultContext) -> None:
+    """Let a save fail by a folder in the file's place."""
+    _dump(context).unlink(missing_ok=True)
+    _dump(context).mkdir()
+    _save(context, "err")
+
+
+def _dump(context: FaultContext) -> Path:
+    return context.system.folder / "data" / "dump.rdb"
+
+
+def _save(context: FaultContext, status: str) -> None:
+    client = context.system.client
+    client.config_set("save", "3600 1000000")
+    client.bgsave()
+    wait_until(lambda: client.info("persistence")["rdb_last_bgsave_status"] == status, "it saved")
 
 
 def too_few_replicas(context: FaultContext) -> str:
@@ -329,17 +335,8 @@ def too_few_replicas(context: FaultContext) -> str:
 def slow_loading(context: FaultContext) -> str:
     """Restart Redis so that it loads its data for some seconds, and answers LOADING meanwhile."""
     system = context.system
-    assert system.server is not None
-    for number in range(_FILLERS):
-        system.client.set(f"faults:filler:{number}", context.random.randbytes(600))
-    system.client.bgrewriteaof()
-    wait_until(
-        lambda: not system.client.info("persistence")["aof_rewrite_in_progress"], "it is rewritten"
-    )
-    kill(system.server, signal.SIGTERM)
-    before = context.newest()
     began = time.monotonic()
-    system.launch_server("--key-load-delay", "10000", *_LOADING_OPTIONS)
+    before = load_slowly(context, _KEY_DELAY_US)
     refused = 0
     while not system.answers():
         refused += count_refused(system.client, redis.BusyLoadingError)
@@ -349,6 +346,22 @@ def slow_loading(context: FaultContext) -> str:
     require(refused > 0, "nothing was refused")
     context.await_ticks_after(before)
     return f"loaded for {seconds:.1f} s"
+
+
+def load_slowly(context: FaultContext, key_delay_us: int) -> dict[str, int]:
+    """Restart Redis so that it takes its time for each key; return the newest ticks before."""
+    system = context.system
+    assert system.server is not None
+    for number in range(_FILLERS):
+        system.client.set(f"faults:filler:{number}", context.random.randbytes(600))
+    system.client.bgrewriteaof()
+    wait_until(
+        lambda: not system.client.info("persistence")["aof_rewrite_in_progress"], "it is rewritten"
+    )
+    kill(system.server, signal.SIGTERM)
+    before = context.newest()
+    system.launch_server("--key-load-delay", str(key_delay_us), *_LOADING_OPTIONS)
+    return before
 
 
 def backlog(context: FaultContext) -> str:

@@ -3,6 +3,8 @@
 import tempfile
 import time
 import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
@@ -100,8 +102,7 @@ def run(plan: Plan) -> Outcome:
     return outcome
 
 
-def _tape(plan: Plan, start_ms: int) -> list[Posting]:
-    seconds = PAST_SECONDS + LIVE_SECONDS
+def _tape(plan: Plan, start_ms: int, seconds: int) -> list[Posting]:
     postings: list[Posting] = []
     for ticker in TICKERS:
         odd = plan.kind == EXACT
@@ -109,17 +110,20 @@ def _tape(plan: Plan, start_ms: int) -> list[Posting]:
     return postings
 
 
-def _run(plan: Plan, system: System, outcome: Outcome) -> None:
+@contextmanager
+def live(plan: Plan, system: System, live_seconds: int = LIVE_SECONDS) -> Iterator[FaultContext]:
+    """Start a system and its broker, and give them once all tickers are up to date."""
     system.open()
     start_ms = (int(time.time()) - PAST_SECONDS) * 1000
+    seconds = PAST_SECONDS + live_seconds
     draw = Random(plan.seed)  # noqa: S311
-    broker = Broker(system.port, draw, _tape(plan, start_ms))
+    broker = Broker(system.port, draw, _tape(plan, start_ms, seconds))
     if "backlog" in plan.faults:
         broker.add(_backlog(plan.seed, start_ms))
     if "delayed-feed" in plan.faults:
-        broker.add(held_back(DELAYED, plan.seed, start_ms - DELAY_MS, PAST_SECONDS + LIVE_SECONDS))
+        broker.add(held_back(DELAYED, plan.seed, start_ms - DELAY_MS, seconds))
     if "refused-flood" in plan.faults:
-        broker.add(held_back(ODD, plan.seed, start_ms, PAST_SECONDS + LIVE_SECONDS))
+        broker.add(held_back(ODD, plan.seed, start_ms, seconds))
         broker.add(refused_postings(FLOOD_RECORDS))
     sampler = Sampler(system.port, TICKERS)
     context = FaultContext(system, broker, sampler, draw, TICKERS)
@@ -127,10 +131,15 @@ def _run(plan: Plan, system: System, outcome: Outcome) -> None:
         broker.begin()
         sampler.begin()
         wait_until(lambda: _is_live(context), "all tickers are up to date", BOUND_SECONDS)
-        _do(plan, context, outcome)
+        yield context
     finally:
         sampler.end()
         broker.end()
+
+
+def _run(plan: Plan, system: System, outcome: Outcome) -> None:
+    with live(plan, system) as context:
+        _do(plan, context, outcome)
     outcome.notes = context.notes
     _compare(plan, context, outcome)
 

@@ -35,6 +35,7 @@ class System:
     beat: Running | None = None
     worker_settings: dict[str, str] = field(default_factory=dict)
     server: Running | None = None
+    web: Running | None = None
 
     def __post_init__(self) -> None:
         """Make the folders and a client that tries once."""
@@ -97,11 +98,18 @@ class System:
 
     def start_worker(self, number: int, **settings: str) -> Running:
         """Start a solo worker; doesn't wait for it."""
-        quick = ("-P", "solo", "--without-mingle", "--without-gossip", "-n", f"w{number}@%h")
+        quick = ("-P", "solo", "--without-mingle", "--without-gossip", "-n", f"celery@w{number}.%h")
         shard = {"ORDERFLOW_SHARD": str(number % WORKERS)}
         return self._python(
             "celery", "-A", APP, "worker", *quick, **(shard | self.worker_settings | settings)
         )
+
+    def start_web(self, port: int) -> Running:
+        """Start an MCP server over HTTP; doesn't wait for it."""
+        self.web = self._python(
+            *("tests.faults.web_app", "--http", "--port", str(port)), ORDERFLOW_HISTORY="off"
+        )
+        return self.web
 
     @staticmethod
     def await_ready(worker: Running) -> None:

@@ -5,7 +5,6 @@ process whose Redis is away; the hash `faults:by` records which process did what
 """
 
 import os
-import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -26,6 +25,7 @@ from app.storage.tick.resp import Command
 from app.storage.tick_connection import OutcomeCallback
 from app.storage.tick_store import TickJob, TickStore
 from tasks import app, fanout, ticks
+from tests.faults import process_clock
 from tests.faults.shared_names import BY, REFUSED_FAN_OUTS, REFUSED_WRITES, UP
 
 __all__ = ["app"]
@@ -107,20 +107,6 @@ class _ProcessTime(datetime):
         return datetime.now(tz) + timedelta(milliseconds=clock.now_ms() - time.time() * 1000.0)
 
 
-def _follow_clock() -> None:
-    while True:
-        clock.shift(_offset_ms(f"clock-{os.getpid()}") or _offset_ms("clock"))
-        time.sleep(_LOOK_SECONDS)
-
-
-def _offset_ms(name: str) -> float:
-    """Return by how much a request sets clocks ahead: that of one process, or that of all."""
-    try:
-        return float((REQUESTS / name).read_text() or 0)
-    except FileNotFoundError:
-        return 0.0
-
-
 def _by(engine: str, command: Command) -> Command:
     """Let a command write another version of the definitions than this process has."""
     if isinstance(command, bytes):
@@ -151,6 +137,6 @@ if "ORDERFLOW_FAULTS_ENGINE" in os.environ:
     _pretend(os.environ["ORDERFLOW_FAULTS_ENGINE"])
 for module in (celery.app.base, celery.worker.request):
     module.datetime = _ProcessTime  # type: ignore[attr-defined]
-threading.Thread(target=_follow_clock, daemon=True).start()
+process_clock.follow(REQUESTS, process_clock.own_request(), "clock")
 with suppress(RedisError):  # it may start while Redis is away
     _note(f"{UP}{os.getpid()}")

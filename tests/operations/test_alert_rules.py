@@ -15,6 +15,7 @@ from mcp_app.tool_metrics import TOOL_SECONDS
 from tests.contract.documents import rows
 from tests.faults.alerts import ALERTS
 from tests.faults.kinds import KINDS
+from tests.faults.lasting import LASTING
 from tests.key_writer import KeyWriter
 
 ROOT = Path(__file__).parents[2]
@@ -57,3 +58,7 @@ def test_the_runbook_says_of_each_kind_of_fault_which_alert_it_fires() -> None:
     assert told == ALERTS
     assert ALERTS.keys() == KINDS.keys()
     assert {alert for alert in ALERTS.values() if alert} <= {rule["alert"] for rule in RULES}
+
+
+def test_each_kind_that_fires_an_alert_is_tried_as_a_fault_that_lasts() -> None:
+    assert {kind for kind, _ in LASTING} == {kind for kind, alert in ALERTS.items() if alert}

@@ -41,6 +41,25 @@ def test_each_setting_of_a_service_is_one() -> None:
             )
 
 
+def test_each_secret_of_a_setting_is_given_to_its_service_and_read() -> None:
+    [names] = re.findall(r"^for name in (.*); do$", ENTRYPOINT.read_text(), re.MULTILINE)
+    for name, service in OURS.items():
+        for variable, file in service["environment"].items():
+            if variable.endswith("_FILE"):
+                plain = variable.removesuffix("_FILE")
+                assert plain in names.split() or variable in setting_names(), (name, variable)
+                assert Path(file).name in service["secrets"], (name, variable)
+
+
+def test_flower_has_a_login_where_others_reach_it(tmp_path: Path) -> None:
+    """Without one it ends, and is started again for ever."""
+    environment = COMPOSE["services"]["flower"]["environment"]
+    login = tmp_path / Path(environment["FLOWER_BASIC_AUTH_FILE"]).name
+    login.write_text("somebody:secret\n")
+    done = enter("printenv", "FLOWER_BASIC_AUTH", FLOWER_BASIC_AUTH_FILE=str(login))
+    assert done.stdout == "somebody:secret\n"
+
+
 def test_what_a_service_runs_is_a_command_of_the_project() -> None:
     for name, service in OURS.items():
         program, *words = service["command"]

@@ -43,7 +43,9 @@ CLIENTS = {
     "openai_agents": "openai-agents==0.24.0",
 }
 PROGRAMS = {
-    "celery_exporter": "prometheus-exporter-celery==0.11.2",
+    # It asks for a redis-py that newer Celery refuses.
+    "celery_exporter": "prometheus-exporter-celery==0.11.2 celery[redis]==5.5.3",
+    "check_jsonschema": "check-jsonschema==0.39.0",
     "pipx": "pipx==1.18.4",
     "uv": "uv==0.13.9",
 }
@@ -60,6 +62,7 @@ PIP_OPTIONS = (
 # What takes longest to install comes last.
 ORDER = (
     "test_alert_rules",
+    "test_compose",
     "test_conformance",
     "test_inspector",
     "test_bundle",
@@ -223,7 +226,7 @@ def client_python(installed: Path) -> Callable[[str], Path]:
         if not done.exists():
             _install(wanted, sys.executable, "-m", "venv", "--without-pip", str(home), home=home)
             pip = (sys.executable, "-m", "pip", "--python", str(python), "install")
-            _install(wanted, *pip, *PIP_OPTIONS, wanted, home=home)
+            _install(wanted, *pip, *PIP_OPTIONS, *wanted.split(), home=home)
             done.touch()
         return python
 

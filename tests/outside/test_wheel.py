@@ -84,6 +84,8 @@ def test_pipx_installs_the_command(
     installed = run(pipx, "install", "--python", sys.executable, wheel)
 
     assert installed.returncode == 0, installed.stderr
+    version = run(tmp_path / "bin" / "orderflow", "--version")
+    assert version.stdout == f"orderflow {wheel.name.split('-')[1]}\n"
     status = run(tmp_path / "bin" / "orderflow", "status")
     assert status.stdout.startswith("redis: "), status.stderr
     assert "Traceback" not in status.stderr
