@@ -51,13 +51,18 @@ class Page:
         health_due = 0.0
         while time.monotonic() < until:
             start = time.perf_counter()
-            told = await self._get(client, "/desk/now", have)
+            try:
+                told = await self._get(client, "/desk/now", have)
+                if time.monotonic() >= health_due:
+                    health_due = time.monotonic() + _HEALTH_SECONDS
+                    await self._get(client, "/desk/health", {})
+            except httpx2.TransportError:
+                # As the page: asked again, whatever became of this question.
+                self.errors += 1
+                told = {}
             self.took_ms.append((time.perf_counter() - start) * 1000)
             self.polls += 1
             have |= _known(told)
-            if time.monotonic() >= health_due:
-                health_due = time.monotonic() + _HEALTH_SECONDS
-                await self._get(client, "/desk/health", {})
             await asyncio.sleep(told.get("poll_after_ms", 1000) / 1000)
 
     async def _get(
