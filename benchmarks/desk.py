@@ -53,6 +53,7 @@ class Page:
             start = time.perf_counter()
             try:
                 told = await self._get(client, "/desk/now", have)
+                self.took_ms.append((time.perf_counter() - start) * 1000)
                 if time.monotonic() >= health_due:
                     health_due = time.monotonic() + _HEALTH_SECONDS
                     await self._get(client, "/desk/health", {})
@@ -60,7 +61,6 @@ class Page:
                 # As the page: asked again, whatever became of this question.
                 self.errors += 1
                 told = {}
-            self.took_ms.append((time.perf_counter() - start) * 1000)
             self.polls += 1
             have |= _known(told)
             await asyncio.sleep(told.get("poll_after_ms", 1000) / 1000)
