@@ -1,6 +1,7 @@
 """The desk under the eyes of five people: what it costs the server, and the pages' networks.
 
-`python -m benchmarks desk`; `python -m benchmarks.desk --minutes 60` watches the memory as well.
+`python -m benchmarks desk` measures in minutes; `python -m benchmarks.desk --minutes 60` watches
+the memory as well, and tells it each minute.
 """
 
 import asyncio
@@ -24,11 +25,13 @@ TICKERS_LOADED = 200
 QUOTES_A_SECOND = 10
 MAX_CPU_PERCENT = 10.0
 MAX_KB_A_SECOND = 100.0
-MAX_GROWTH_AN_HOUR = 0.10
+MAX_GROWTH = 0.10
 _WARM_UP_SECONDS = 30
 _STARTED_SECONDS = 5
 _HEALTH_SECONDS = 10
-_SAMPLE_SECONDS = 10
+_SAMPLE_SECONDS = 60
+# Memory grows while the first quarter of an hour of seconds is read; buffers find their size.
+_SETTLED_SAMPLES = 5
 
 
 @dataclass(slots=True)
@@ -48,13 +51,18 @@ class Page:
         health_due = 0.0
         while time.monotonic() < until:
             start = time.perf_counter()
-            told = await self._get(client, "/desk/now", have)
-            self.took_ms.append((time.perf_counter() - start) * 1000)
+            try:
+                told = await self._get(client, "/desk/now", have)
+                self.took_ms.append((time.perf_counter() - start) * 1000)
+                if time.monotonic() >= health_due:
+                    health_due = time.monotonic() + _HEALTH_SECONDS
+                    await self._get(client, "/desk/health", {})
+            except httpx2.TransportError:
+                # As the page: asked again, whatever became of this question.
+                self.errors += 1
+                told = {}
             self.polls += 1
             have |= _known(told)
-            if time.monotonic() >= health_due:
-                health_due = time.monotonic() + _HEALTH_SECONDS
-                await self._get(client, "/desk/health", {})
             await asyncio.sleep(told.get("poll_after_ms", 1000) / 1000)
 
     async def _get(
@@ -89,11 +97,10 @@ class Watched:
     rss: list[float]
 
     @property
-    def growth_an_hour(self) -> float:
-        """Return the share by which the memory grows in an hour, by its second half."""
-        half = self.rss[len(self.rss) // 2 :]
-        hours = self.seconds / 2 / 3600
-        return (half[-1] - half[0]) / half[0] / hours if hours and len(half) > 1 else 0.0
+    def growth(self) -> float | None:
+        """Return the share by which the memory grew beyond that after the first minutes."""
+        settled = self.rss[_SETTLED_SAMPLES:]
+        return max(settled) / settled[0] - 1 if len(settled) > _SETTLED_SAMPLES else None
 
 
 def run(*, quick: bool) -> str:
@@ -135,6 +142,7 @@ async def _watch(running: psutil.Process, port: int, names: list[str], seconds: 
         watching = asyncio.gather(*(page.watch(client, start + seconds) for page in pages))
         used = await _cpu_while(running, watching)
         sampling.cancel()
+        rss.append(running.memory_info().rss / 2**20)
     return Watched(pages, time.monotonic() - start, used, idle, rss)
 
 
@@ -145,8 +153,10 @@ async def _cpu_while(running: psutil.Process, waited: Any) -> float:
 
 
 async def _sample(running: psutil.Process, rss: list[float]) -> None:
+    """Note the memory each minute, and tell it: an hour is long to wait for a table."""
     while True:
         rss.append(running.memory_info().rss / 2**20)
+        click.echo(f"minute {len(rss) - 1}: {rss[-1]:.1f} MB", err=True)
         await asyncio.sleep(_SAMPLE_SECONDS)
 
 
@@ -157,6 +167,7 @@ def _described(it: Watched, tickers: int, rate: int) -> str:
     unpacked = max(page.unpacked_bytes for page in it.pages) / it.seconds / 1000
     polls = sum(page.polls for page in it.pages) / it.seconds / len(it.pages)
     errors = sum(page.errors for page in it.pages)
+    growth = "not measured" if it.growth is None else f"{it.growth:.1%}"
     rows = [
         ("server, % of a core", f"{it.cpu_percent:.1f}", f"< {MAX_CPU_PERCENT:.0f}"),
         ("server without pages, % of a core", f"{it.idle_percent:.1f}", ""),
@@ -166,11 +177,7 @@ def _described(it: Watched, tickers: int, rate: int) -> str:
         ("a poll, p50 and p95, ms", f"{quantile(took, 0.5):.0f}, {quantile(took, 0.95):.0f}", ""),
         ("a page's first poll, ms", ", ".join(f"{ms:.0f}" for ms in firsts), ""),
         ("server's memory, MB", f"{it.rss[0]:.1f} to {it.rss[-1]:.1f}", ""),
-        (
-            "growth an hour, by the second half",
-            f"{it.growth_an_hour:.1%}",
-            f"≤ {MAX_GROWTH_AN_HOUR:.0%}",
-        ),
+        (f"its growth after minute {_SETTLED_SAMPLES}", growth, f"≤ {MAX_GROWTH:.0%}"),
         ("errors", f"{errors}", "0"),
     ]
     return "\n\n".join(

@@ -1,5 +1,6 @@
 """Guard the desk: for its own pages only, behind a login where tokens are set."""
 
+import math
 import re
 from collections.abc import Iterable
 from typing import Final
@@ -11,6 +12,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from mcp_app.bearer_tokens import StaticTokenVerifier
 from mcp_app.desk_login import Logins, cookie_name
+from mcp_app.limits import client_of
 from mcp_app.rare_log import warn_refused
 
 LOGIN_PATH: Final = "/desk/login"
@@ -75,29 +77,37 @@ class GuardDesk:
                 MutableHeaders(scope=message).update(HEADERS)
             await send(message)
 
-        refusal = await self._refusal(scope["path"], Headers(scope=scope), scope["method"])
+        refusal = await self._refusal(scope, Headers(scope=scope))
         await (refusal or self._app)(scope, receive, send_with_headers)
 
-    async def _refusal(self, path: str, headers: Headers, method: str) -> Response | None:
-        is_page = path in PAGES and method in ("GET", "HEAD")
+    async def _refusal(self, scope: Scope, headers: Headers) -> Response | None:
+        path = scope["path"]
+        is_page = path in PAGES and scope["method"] in ("GET", "HEAD")
         if not is_page and _is_of_other_page(headers):
             warn_refused("request of another page refused", headers.get("origin", path))
             return JSONResponse({"error": "only the desk's own page may ask this"}, 403)
         if path in ("/", LOGIN_PATH) or FILE.fullmatch(path):
             return None
-        if await self._is_logged_in(headers):
+        cookies = cookie_parser(headers.get("cookie", ""))
+        if self._logins.is_valid(cookies.get(cookie_name(headers.get("host", "")))):
             return None
+        scheme, _, token = headers.get("authorization", "").partition(" ")
+        if scheme.lower() == "bearer":
+            return await self._refusal_of_bearer(token, client_of(scope))
         if is_page:
             return RedirectResponse(LOGIN_PATH, 303)
         return JSONResponse({"error": f"log in at {LOGIN_PATH}"}, 401)
 
-    async def _is_logged_in(self, headers: Headers) -> bool:
-        """Return whether a valid cookie came, or a bearer token, as programs send it."""
-        cookies = cookie_parser(headers.get("cookie", ""))
-        if self._logins.is_valid(cookies.get(cookie_name(headers.get("host", "")))):
-            return True
-        scheme, _, token = headers.get("authorization", "").partition(" ")
-        return scheme.lower() == "bearer" and await self._verifier.verify_token(token) is not None
+    async def _refusal_of_bearer(self, token: str, client: str) -> Response | None:
+        """Refuse a wrong token, as programs send it; it counts as an attempt to log in."""
+        left_seconds = math.ceil(self._logins.left_seconds(client))
+        if left_seconds:
+            error = {"error": f"too many wrong tokens; ask again in {left_seconds} s"}
+            return JSONResponse(error, 429, headers={"Retry-After": str(left_seconds)})
+        if await self._verifier.verify_token(token) is not None:
+            return None
+        self._logins.wait_seconds(client)
+        return JSONResponse({"error": f"log in at {LOGIN_PATH}"}, 401)
 
 
 def _is_of_other_page(headers: Headers) -> bool:

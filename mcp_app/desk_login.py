@@ -54,6 +54,10 @@ class Logins:
             _ALL, now
         )
 
+    def left_seconds(self, client: str) -> float:
+        """Return how long a client has to wait for an attempt, and count none."""
+        return self._attempts.left_seconds(client, time.monotonic())
+
     def cookie_for(self, token: str) -> str | None:
         """Return a new cookie's value for a token, None if it is not known."""
         digest = _hash(token)

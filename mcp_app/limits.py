@@ -37,17 +37,32 @@ class TokenBuckets:
 
     def wait_seconds(self, client: str, now: float) -> float:
         """Count a request and return 0, or return how long the client has to wait for the next."""
+        bucket = self._filled(client, now)
+        self._buckets[client] = bucket
+        if len(self._buckets) > self._max_clients:
+            self._buckets.popitem(last=False)
+        wait_seconds = self._until_next(bucket)
+        if not wait_seconds:
+            bucket.requests -= 1
+        return wait_seconds
+
+    def left_seconds(self, client: str, now: float) -> float:
+        """Return how long the client has to wait for the next request, and count none."""
+        if client not in self._buckets:
+            return 0.0
+        self._buckets[client] = bucket = self._filled(client, now)
+        return self._until_next(bucket)
+
+    def _filled(self, client: str, now: float) -> _Bucket:
+        """Take out a client's bucket, refilled up to now."""
         bucket = self._buckets.pop(client, None) or _Bucket(self._capacity, now)
         gained = (now - bucket.filled_at) * self._per_second
         bucket.requests = min(self._capacity, bucket.requests + gained)
         bucket.filled_at = now
-        self._buckets[client] = bucket
-        if len(self._buckets) > self._max_clients:
-            self._buckets.popitem(last=False)
-        if bucket.requests < 1:
-            return (1 - bucket.requests) / self._per_second
-        bucket.requests -= 1
-        return 0.0
+        return bucket
+
+    def _until_next(self, bucket: _Bucket) -> float:
+        return max(0.0, (1 - bucket.requests) / self._per_second)
 
     def __len__(self) -> int:
         return len(self._buckets)

@@ -1,6 +1,8 @@
 """State that the tasks of one process share: the connection to Redis, its outages, and counts."""
 
 import functools
+import os
+import socket
 import time
 from collections import Counter
 from collections.abc import Iterable
@@ -17,10 +19,12 @@ from app.storage import keys
 from app.storage.active_tickers import ActiveTickers
 from app.storage.feeds import Feeds
 from app.storage.keys import Keys
+from app.storage.memory_use import ASKED_EACH_SECONDS, used_memory_bytes
 from app.storage.redis_client import connect
 from app.storage.scripts import CLAIM_AGAIN
 from app.storage.server_clock import ServerClock
 from app.storage.trimming import RecordTrimmer
+from app.storage.worker_presence import add_presence
 from tasks.queues import given_shard, tick_queue
 
 log = structlog.stdlib.get_logger("tasks")
@@ -130,6 +134,7 @@ class CounterBuffer:
         self._counts: Counter[str] = Counter()
         self._heartbeats: dict[str, int] = {}
         self._flushed_at = 0.0
+        self._asked_memory_at = 0.0
 
     def count(self, name: str, number: int = 1) -> None:
         """Add to a total."""
@@ -150,6 +155,7 @@ class CounterBuffer:
     def flush(self) -> None:
         """Write the counts; keep them if Redis takes none, and raise its error."""
         self._flushed_at = time.monotonic()
+        self._ask_memory_when_due()
         pipe: Any = client().pipeline(transaction=False)
         for name, number in self._counts.items():
             pipe.hincrby(keys.COUNTERS, name, number)
@@ -158,9 +164,23 @@ class CounterBuffer:
         if self._heartbeats:
             pipe.hset(keys.HEARTBEAT, mapping=self._heartbeats)
             pipe.expire(keys.HEARTBEAT, keys.HEARTBEAT_LIFETIME_SECONDS)
+        add_presence(pipe, _own_name(), clock.now_ms())
         pipe.execute()
         self._counts.clear()
         self._heartbeats.clear()
+
+    def _ask_memory_when_due(self) -> None:
+        if self._flushed_at - self._asked_memory_at < ASKED_EACH_SECONDS:
+            return
+        used = used_memory_bytes(client())
+        self._asked_memory_at = self._flushed_at
+        if used is not None:
+            self._heartbeats[keys.USED_MEMORY] = used
+
+
+def _own_name() -> str:
+    """Return a name that no other worker process has; a pool's process is forked."""
+    return f"{socket.gethostname()}:{os.getpid()}"
 
 
 counters = CounterBuffer()

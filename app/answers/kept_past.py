@@ -12,7 +12,7 @@ from app.analysis.bars import SECOND_MS, Bar
 from app.analysis.gaps import Gap
 from app.analysis.metrics import compute_metrics
 from app.analysis.price_units import DEFAULT_DIGITS, UNITS_PER_ONE
-from app.analysis.trading_hours import HALF_HOUR_MS
+from app.analysis.trading_hours import HALF_HOUR_MS, TradingHours
 from app.answers.as_of_argument import PAST_MS, parse_moment
 from app.answers.durations import age, since
 from app.answers.earlier_outcomes import FollowedEarlier, followed_earlier
@@ -94,6 +94,16 @@ class KeptPast:
     def is_kept(self) -> bool:
         """Return whether the settings name a history."""
         return self._settings.history is not None
+
+    def hours(self, ticker: str) -> TradingHours:
+        """Return the sessions of a ticker's market."""
+        return hours_of(ticker, self._settings.calendars)
+
+    def session(self, ticker: str, at_ms: int) -> dict[str, Value]:
+        """Return what is kept of the session of a moment: as of its end, or as last written."""
+        if not self.is_kept:
+            return {}
+        return self.files.session(ticker, self.files.date_at(ticker, at_ms))
 
     def check_kept(self, ticker: str, at_ms: float) -> None:
         """Raise `NotKept` of a moment before all that Redis, or the history, may hold."""

@@ -73,7 +73,10 @@ class PrintRows(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class LiveTicker(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
-    """A ticker at `as_of`; the rows are of the time since the asked moment."""
+    """A ticker at `as_of`; the rows are of the time since the asked moment.
+
+    Of an earlier moment, `session` is what can be known of it then, and `note` says what can't be.
+    """
 
     ticker: str
     as_of: int | None = None
@@ -83,6 +86,8 @@ class LiveTicker(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     events: list[dict[str, Any]] = []
     order: list[str] = []
     levels: list[dict[str, Any]] = []
+    session: dict[str, Any] | None = None
+    note: str | None = None
 
 
 def live_ticker(reader: Reader, typed_ticker: str, since_ms: int | None = None) -> LiveTicker:
@@ -159,6 +164,7 @@ def _session_columns(
     if began is None or cvd is None or volume is None or vwap is None or place is None:
         return {name: [None] * len(ends) for name in ("cvd", "session_vwap")}
     least = volume * _REMAINDER
+    seconds = _of_session(session, ends, seconds)
     cvds = _levelled([_number(it.get("signed_volume")) or 0.0 for it in seconds], place, cvd)
     volumes = _levelled([_traded(it) for it in seconds], place, volume)
     notionals = _levelled([_notional(it) for it in seconds], place, volume * vwap)
@@ -173,6 +179,17 @@ def _session_columns(
             for notional, traded, known in zip(notionals, volumes, is_known, strict=True)
         ],
     }
+
+
+def _of_session(
+    session: Mapping[str, Value], ends: Sequence[int], seconds: Sequence[Mapping[str, Value]]
+) -> list[Mapping[str, Value]]:
+    """Return seconds without what traded before the open or after the close: it counts nowhere."""
+    opened, closes = _number(session.get("opened_at")), _number(session.get("closes_at"))
+    return [
+        it if (opened or 0.0) < end and (closes is None or end <= closes) else {}
+        for end, it in zip(ends, seconds, strict=True)
+    ]
 
 
 def _place(ends: Sequence[int], at_ms: float | None) -> int | None:

@@ -1,13 +1,15 @@
 """One ticker for people who look back: a quarter of an hour that ended at an earlier moment.
 
-It has the form of the live one. What is not kept of then is absent: levels, the session's running
-numbers, and prints beyond what Redis holds. Seconds come from Redis, older ones from the history.
+It has the form of the live one. What is not kept of then is absent, and said: levels, ranks, and
+prints beyond what Redis holds. Seconds come from Redis, older ones from the history.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Final
 
 from app.analysis.bars import SECOND_MS
 from app.answers.event_selection import by_rarity
+from app.answers.kept_past import KEPT_NOTE
 from app.answers.live_ticker import (
     DRAWN_SECONDS,
     HISTORY_SECONDS,
@@ -21,11 +23,18 @@ from app.answers.live_ticker import (
     second_ends,
     summed_prints,
 )
+from app.answers.past_session import session_at
 from app.answers.reader import Reader
+from app.answers.session_facts import session_facts
 from app.answers.ticker_answer import build_answer
 from app.core.errors import NoAnswer
 from app.storage.published import Value
 
+_OF_SESSION: Final = {
+    "vwap_sd": "the standard deviation of its VWAP",
+    "poc": "the session's point of control and value area",
+    "opening_range_low": "its opening range",
+}
 VOLUMES = ("buy_volume", "sell_volume", "unsigned_volume")
 
 
@@ -43,17 +52,42 @@ def past_ticker(reader: Reader, typed_ticker: str, end_ms: int) -> LiveTicker:
     from_ms = as_of_ms - DRAWN_SECONDS * SECOND_MS
     ends = second_ends(from_ms, as_of_ms)
     table = reader.table(ticker, as_of_ms, DRAWN_SECONDS)
-    columns = second_columns(table, ends, snapshot.session)
+    session = session_at(reader, ticker, as_of_ms)
+    columns = second_columns(table, ends, session)
+    prints = _kept_prints(reader, ticker, ends, columns)
     events = by_rarity(reader.events_at(ticker, from_ms, as_of_ms), as_of_ms)
     return LiveTicker(
         ticker=ticker,
         as_of=as_of_ms,
         answer=build_answer(snapshot).as_json(),
         rows=SecondRows(ends[0], columns),
-        prints=_kept_prints(reader, ticker, ends, columns),
+        prints=prints,
         events=event_fields(events[:MAX_EVENTS_DRAWN]),
         order=[event.id for event in events[:MAX_EVENTS_LISTED]],
+        session=_session_facts(session, as_of_ms),
+        note=_note(snapshot.cause or "", session, prints),
     )
+
+
+def _session_facts(session: Mapping[str, Value], at_ms: int) -> dict[str, Any] | None:
+    facts = session_facts(session, at_ms)
+    return None if facts is None else facts.model_dump(mode="json", exclude_none=True)
+
+
+def _note(cause: str, session: Mapping[str, Value], prints: PrintRows | None) -> str:
+    """Say where the numbers come from, and what of the moment is not kept."""
+    source = "from the history" if KEPT_NOTE in cause else "from Redis"
+    return f"{source}; not kept of then: {', '.join(_not_kept(session, prints))}"
+
+
+def _not_kept(session: Mapping[str, Value], prints: PrintRows | None) -> Iterator[str]:
+    yield "levels"
+    yield "ranks"
+    if prints is None:
+        yield "prints and their volume by price"
+    if "vwap" in session:
+        yield from (words for name, words in _OF_SESSION.items() if name not in session)
+    yield "what the feed said"
 
 
 def _kept_prints(

@@ -27,6 +27,8 @@ class LiveHealth(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
 
     now: int
     redis: str
+    redis_memory_bytes: int | None = None
+    workers: int
     fanout_at: int | None = None
     tick_at: int | None = None
     active: int
@@ -72,6 +74,8 @@ def _live_health(status: Status, lags: Sequence[int]) -> LiveHealth:
     return LiveHealth(
         now=round(pulse.now_ms),
         redis=status.redis,
+        redis_memory_bytes=status.memory_bytes,
+        workers=status.workers,
         fanout_at=None if pulse.fanout_ms is None else round(pulse.fanout_ms),
         tick_at=None if pulse.tick_ms is None else round(pulse.tick_ms),
         active=status.active,

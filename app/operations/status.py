@@ -44,6 +44,7 @@ from app.storage.published import (
 from app.storage.redis_client import address_of
 from app.storage.store_errors import store_errors
 from app.storage.tick.read import NEWEST_MS
+from app.storage.worker_presence import RECENT_MS, count_workers
 from app.storage.write_probe import find_refusal
 
 MAX_NAMES = 20
@@ -99,6 +100,10 @@ class Status:
     feeds: Mapping[str, FeedRecord]
     """What the feeds of tickers say of themselves, or last said."""
     feeds_down: Sequence[str]
+    workers: int
+    """Worker processes that did work in the last 10 s."""
+    memory_bytes: int | None
+    """What Redis uses, as workers last told; None where none runs."""
     history: HistoryReport | None
     """What the writer of the history last told, None where none is written."""
     troubles: Sequence[str] = field(default=())
@@ -144,7 +149,9 @@ class HealthInspector:
         """
         with store_errors(self._client):
             now_ms = clock.now_ms()
-            pulse = Heartbeat.from_fields(self._redis.hgetall(keys.HEARTBEAT), now_ms)
+            beats = self._redis.hgetall(keys.HEARTBEAT)
+            pulse = Heartbeat.from_fields(beats, now_ms)
+            workers = count_workers(self._client, now_ms)
             active = self._active_tickers(now_ms)
             ticks = self._ticks(active)
             newest = self._newest_scores()
@@ -177,6 +184,8 @@ class HealthInspector:
                 refusal=find_refusal(self._client),
                 waiting=read_waiting(self._client, MAX_WAITING_NAMES),
                 feeds=feeds,
+                workers=workers,
+                memory_bytes=_used_memory(beats) if workers else None,
                 history=read_report(self._client),
                 feeds_down=[ticker for ticker, feed in feeds.items() if is_down(feed, now_ms)],
             )
@@ -302,6 +311,11 @@ class HealthInspector:
             yield from zip(some, pipe.execute(raise_on_error=False), strict=True)
 
 
+def _used_memory(beats: Mapping[bytes, bytes]) -> int | None:
+    used = read_number(beats.get(keys.USED_MEMORY.encode()))
+    return None if used is None else int(used)
+
+
 def _with_troubles(status: Status, settings: Settings) -> Status:
     return replace(status, troubles=tuple(dict.fromkeys(_troubles(status, settings))))
 
@@ -418,7 +432,8 @@ def as_text(status: Status) -> str:
 
 def _lines(status: Status) -> Iterator[str]:
     pulse = status.pulse
-    yield f"redis: {status.redis}"
+    yield f"redis: {status.redis}{_memory(status.memory_bytes)}"
+    yield f"workers: {status.workers} did work in the last {RECENT_MS // SECOND_MS} s"
     yield f"fan-out: {pulse.last_seen(pulse.fanout_ms)}"
     yield f"ticks: {pulse.last_seen(pulse.tick_ms)}"
     fresh = status.active - len(status.behind) - len(status.ticks_ahead)
@@ -436,6 +451,10 @@ def _lines(status: Status) -> Iterator[str]:
     yield from _rejected_lines(status)
     yield from (f"{name}: {count}" for name, count in status.counters.items())
     yield from (f"TROUBLE: {trouble}" for trouble in status.troubles)
+
+
+def _memory(used_bytes: int | None) -> str:
+    return "" if used_bytes is None else f", {used_bytes / 1e6:.0f} MB in use"
 
 
 def _rejected_lines(status: Status) -> Iterator[str]:

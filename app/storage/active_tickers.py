@@ -48,6 +48,7 @@ KEYS_PER_SCRIPT = 500  # block Redis for a millisecond
 _KEY_TYPES = {
     keys.TICKERS: b"zset",
     keys.HEARTBEAT: b"hash",
+    keys.WORKERS: b"zset",
     keys.COUNTERS: b"hash",
     keys.MOVED_SHARDS: b"hash",
     keys.LAGS: b"hash",

@@ -41,7 +41,9 @@ Written by the tasks and servers:
                                                 `shards:{n}:{m}` that differ; `clock:beat` and
                                                 `clock:worker`: when such a clock was last
                                                 found to be wrong by Redis's; `birth` is the
-                                                database id, `emptied_at` when it last changed
+                                                database id, `emptied_at` when it last changed;
+                                                `memory`: bytes that Redis uses, as of 10 s ago
+    ZSET   orderflow:workers                    worker processes by when they last did work
     HASH   orderflow:counters                   totals since Redis started: ticks done, failed …
     HASH   orderflow:homes                      new shard by ticker, moved from a late worker's
     HASH   orderflow:lags                       settle time in s by ticker, of feeds that are behind
@@ -76,6 +78,8 @@ PREFIX = "orderflow:"
 DIFFERING_SHARDS = re.compile(r"shards:([0-9]{1,2}):([0-9]{1,2})")
 # The fields of the heartbeat that hold when the clock of such a process's host was wrong.
 WRONG_CLOCKS = {"beat": "clock:beat", "worker": "clock:worker"}
+# The field of the heartbeat that holds how many bytes Redis uses.
+USED_MEMORY = "memory"
 _PLACEHOLDER = "\0"  # in no ticker's name
 
 FEED_LIFETIME_SECONDS = 120
@@ -91,6 +95,7 @@ KEPT_STATE_LIFETIME_SECONDS = 600
 FAILURES_LIFETIME_SECONDS = 3600
 TICKERS_LIFETIME_SECONDS = 7 * 86400
 HEARTBEAT_LIFETIME_SECONDS = 86400
+WORKERS_LIFETIME_SECONDS = 60
 COUNTERS_LIFETIME_SECONDS = 7 * 86400
 MOVED_SHARDS_LIFETIME_SECONDS = 86400
 LAGS_LIFETIME_SECONDS = 7 * 86400
@@ -109,6 +114,7 @@ ANSWERS_LIFETIME_SECONDS = 3600
 
 TICKERS = PREFIX + "tickers"
 HEARTBEAT = PREFIX + "pulse"
+WORKERS = PREFIX + "workers"
 COUNTERS = PREFIX + "counters"
 MOVED_SHARDS = PREFIX + "homes"
 LAGS = PREFIX + "lags"

@@ -93,7 +93,8 @@ function showTicker(data) {
   mark(byId("ticker"), "data-as-of", data.asOf);
   events.show(data.listedEvents());
   if (model) {
-    showLevels(byId("levels-rows"), data.levels, model.decimals);
+    const none = past.isLooking ? "Levels of earlier moments are not kept." : "No price was the best of its side often enough yet.";
+    showLevels(byId("levels-rows"), data.levels, model.decimals, none);
     showChart(model);
     renewTwin(model);
   }

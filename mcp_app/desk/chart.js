@@ -50,7 +50,7 @@ export class Chart {
     this.hits = drawEvents(frame, model.events, lane, prices);
     if (y) {
       drawPrices(frame, model, prices, y);
-      drawProfile(frame, model.profile, profile, y);
+      drawProfile(frame, model, profile, y);
     }
     drawDelta(frame, model, delta);
     drawImbalance(frame, model, imbalance);

@@ -16,6 +16,8 @@ export function size(value) {
 
 export const compact = (value) => (isKnown(value) ? COMPACT.format(value) : UNKNOWN);
 
+export const megabytes = (bytes) => `${WHOLE.format(bytes / 1e6)} MB`;
+
 export function number(value, digits) {
   if (!isKnown(value)) return UNKNOWN;
   return digits === undefined ? String(value) : value.toFixed(digits);

@@ -1,15 +1,18 @@
 // Prices that were best again and again, the highest first, as in a ladder.
 
-import { arrange, make, mark, say } from "./dom.js";
+import { arrange, byId, make, mark, say } from "./dom.js";
 import { isKnown, signed, size, UNKNOWN } from "./format.js";
 
 const SIGNS = { bid: "■", ask: "□" };
 const rows = [];
 
-export function showLevels(body, levels, decimals) {
+// `none` says why there are none.
+export function showLevels(body, levels, decimals, none = "") {
   const shown = [...levels].sort((a, b) => b.price - a.price);
   while (rows.length < shown.length) rows.push(makeRow());
   shown.forEach((level, place) => fill(rows[place], level, decimals));
+  byId("no-levels").hidden = shown.length > 0 || !none;
+  say(byId("no-levels"), none);
   arrange(body, shown.map((_, place) => rows[place].row));
 }
 

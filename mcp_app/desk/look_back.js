@@ -75,7 +75,8 @@ export class LookBack {
 
 function pastData(part) {
   const data = new TickerData(part.ticker);
-  data.take(part);
+  // What is told of the session then, and what is not kept, goes beyond the answer.
+  data.take({ ...part, answer: { ...part.answer, session: part.session, note: part.note } });
   // Where no print is kept, all of them are missing.
   data.completeFrom ??= data.asOf;
   return data;

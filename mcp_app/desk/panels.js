@@ -1,7 +1,7 @@
 // What opens over the page: an event's evidence, what the agent was told, health, keys.
 
 import { arrange, byId, make, say } from "./dom.js";
-import { age, clock, compact, isKnown, UNKNOWN } from "./format.js";
+import { age, clock, isKnown, megabytes, UNKNOWN } from "./format.js";
 import { getJson } from "./polling.js";
 import { heard, secondsSince, serverNow } from "./server_clock.js";
 
@@ -170,8 +170,8 @@ function healthFacts(health) {
   const memory = health.redis_memory_bytes;
   const feeds = Object.entries(health.feeds ?? {}).map(([words, count]) => `${words}: ${count}`);
   return [
-    ["Redis", `${health.redis ?? UNKNOWN}${isKnown(memory) ? `, ${compact(memory)}B in use` : ""}`],
-    ["workers", String(health.workers ?? UNKNOWN)],
+    ["Redis", `${health.redis ?? UNKNOWN}${isKnown(memory) ? `, ${megabytes(memory)} in use` : ""}`],
+    ["workers", `${health.workers ?? UNKNOWN} did work in the last 10 s`],
     ["fan-out", agoThen(health, health.fanout_at)],
     ["newest tick", agoThen(health, health.tick_at)],
     ["lag of ticks", `half ≤ ${health.lag_p50_seconds ?? UNKNOWN} s, p95 ≤ ${health.lag_p95_seconds ?? UNKNOWN} s`],

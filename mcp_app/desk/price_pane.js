@@ -42,8 +42,8 @@ export function drawPrices(frame, model, area, y) {
 }
 
 // Of a very busy ticker the oldest prints are not read.
-function sayMissingPrints(frame, { printsFrom }, area) {
-  const text = `prints before ${clock(printsFrom)} are not shown`;
+function sayMissingPrints(frame, { printsFrom, to }, area) {
+  const text = printsFrom === to ? "prints are not kept of then" : `prints before ${clock(printsFrom)} are not shown`;
   onPaper(frame, text, area.right - 4, area.top + 8, frame.palette.faint, "right");
 }
 

@@ -4,10 +4,11 @@ import { isKnown } from "./format.js";
 import { onPaper, paneTitle } from "./axis.js";
 import { faded } from "./palette.js";
 
-export function drawProfile(frame, profile, area, y) {
+export function drawProfile(frame, { profile, printsFrom, to }, area, y) {
   const { context, palette } = frame;
   paneTitle(frame, area, area.right - area.left < 90 ? "volume" : "volume by price");
-  if (!profile?.rows.length) return;
+  // Bounds without bars are those of a session whose prints are not kept.
+  if (printsFrom === to) onPaper(frame, "prints are not kept", area.left + 3, area.top + 20, palette.faint);
   const most = Math.max(...profile.rows.map(volumeOf));
   const width = (volume) => (volume / most) * (area.right - area.left - 4);
   context.save();

@@ -77,6 +77,27 @@ def test_an_earlier_moment_has_the_seconds_that_were_shown_live(
     assert {event["id"] for event in past["events"]} == {event["id"] for event in live["events"]}
 
 
+def test_the_session_s_lines_are_those_that_were_shown_live(
+    desk: Desk, simulated: SimulatedTicks
+) -> None:
+    simulated.begin(PAIR)
+    simulated.run(80)
+    live = desk().json("/desk/now", params={"ticker": PAIR})["ticker"]
+    simulated.run(15)
+
+    past = looked_at(desk(), PAIR, live["as_of"])
+
+    shown, rows = by_end(live), by_end(past)
+    known = [end for end, row in shown.items() if row["cvd"] is not None]
+    assert len(known) > 30
+    for end in known:
+        for name in ("cvd", "session_vwap"):
+            assert rows[end][name] == pytest.approx(shown[end][name], rel=1e-6), (end, name)
+    assert past["session"]["phase"] == "continuous"
+    assert past["session"]["cvd"] == rows[live["as_of"]]["cvd"]
+    assert past["note"].startswith("from Redis; not kept of then: levels, ranks, ")
+
+
 def test_its_answer_is_what_an_agent_is_told_of_that_moment(
     desk: Desk, spy: SimulatedTicks, reader: Reader
 ) -> None:
@@ -147,6 +168,12 @@ def test_a_kept_day_has_the_seconds_that_were_published(
     assert any(row["buy_volume"] for row in rows.values())
     for name in ("prints", "levels"):
         assert name not in past, name
+    assert past["session"]["volume"] == pytest.approx(
+        sum(bar.buy_volume + bar.sell_volume + bar.unsigned_volume for bar in bars.values()
+            if bar.end <= at), rel=1e-5,
+    )  # fmt: skip
+    assert rows[at]["cvd"] == pytest.approx(past["session"]["cvd"])
+    assert past["note"].startswith("from the history; not kept of then: levels, ranks, prints")
 
 
 def test_the_events_of_a_kept_day_are_those_that_had_been_noticed(

@@ -193,6 +193,36 @@ def test_a_program_may_bring_the_bearer_token_instead(desk: Desk) -> None:
         assert told.status_code == status
 
 
+def test_guesses_of_programs_are_slowed_down_as_those_of_the_form(desk: Desk) -> None:
+    opened = desk(TOKEN)
+    wrong, right = ({"Authorization": f"Bearer {it}"} for it in ("wrong", TOKEN))
+    for _ in range(desk_login.ATTEMPTS_PER_MINUTE):
+        assert opened.get("/desk/answers", headers=wrong).status_code == HTTPStatus.UNAUTHORIZED
+
+    refused = opened.get("/desk/answers", headers=right)
+
+    assert refused.status_code == HTTPStatus.TOO_MANY_REQUESTS
+    assert int(refused.headers["retry-after"]) > 0
+    assert opened.log_in(TOKEN).status_code == HTTPStatus.TOO_MANY_REQUESTS
+
+
+def test_a_right_bearer_token_counts_as_no_guess(desk: Desk) -> None:
+    opened = desk(TOKEN)
+    right = {"Authorization": f"Bearer {TOKEN}"}
+
+    for _ in range(2 * desk_login.ATTEMPTS_PER_MINUTE):
+        assert opened.get("/desk/answers", headers=right).status_code == HTTPStatus.OK
+
+
+def test_who_is_logged_in_is_not_locked_out_by_guesses_of_the_same_address(desk: Desk) -> None:
+    opened = desk(TOKEN)
+    opened.log_in()
+    for _ in range(2 * desk_login.ATTEMPTS_PER_MINUTE):
+        opened.log_in("wrong")
+
+    assert opened.get("/desk/answers").status_code == HTTPStatus.OK
+
+
 def test_the_cookie_opens_nothing_but_the_desk(desk: Desk) -> None:
     opened = desk(TOKEN)
     opened.log_in()

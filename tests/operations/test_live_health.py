@@ -3,10 +3,12 @@
 import pytest
 import redis
 
+from app.core import clock
 from app.core.settings import Settings
 from app.operations.live_health import HealthWatch
 from app.storage.counters import lag_counter
 from app.storage.redis_client import connect
+from app.storage.worker_presence import add_presence
 from tests.key_writer import KeyWriter
 
 
@@ -30,6 +32,29 @@ def test_a_healthy_system_has_no_troubles(watch: HealthWatch, writer: KeyWriter)
     assert seen.troubles == []
     assert (seen.active, seen.stale) == (1, 0)
     assert seen.fanout_at == seen.tick_at == round(writer.now - 1000)
+
+
+def test_workers_that_did_work_of_late_are_counted(
+    watch: HealthWatch, writer: KeyWriter, redis_client: redis.Redis
+) -> None:
+    writer.healthy_ticker()
+    assert watch.look().workers == 0
+    for name, age_ms in (("a:1", 0), ("a:2", 3000), ("b:1", 20_000)):
+        add_presence(redis_client, name, clock.now_ms() - age_ms)
+
+    assert watch.look().workers == 2
+
+
+def test_the_memory_of_redis_is_known_while_a_worker_runs(
+    watch: HealthWatch, writer: KeyWriter, redis_client: redis.Redis
+) -> None:
+    writer.healthy_ticker()
+    redis_client.hset("orderflow:pulse", "memory", 53_000_000)
+    before = watch.look().redis_memory_bytes
+
+    add_presence(redis_client, "a:1", clock.now_ms())
+
+    assert (before, watch.look().redis_memory_bytes) == (None, 53_000_000)
 
 
 def test_stopped_workers_are_a_trouble(watch: HealthWatch, writer: KeyWriter) -> None:

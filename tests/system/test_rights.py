@@ -1,6 +1,7 @@
 """The system runs under the least rights that docs/security.md names, and has no others."""
 
 import asyncio
+import json
 import re
 import time
 from collections.abc import Iterator
@@ -98,6 +99,8 @@ def test_feed_server_and_flower_do_theirs_too(guarded: ValkeyServer, start: Star
     )
     for path in ("now?ticker=SPY", "now?ticker=SPY&since=1", "answers", "health"):
         assert "error" not in page(web, f"desk/{path}")
+    wait_until(lambda: health(web).get("workers") == 1, "the desk counts the worker")
+    wait_until(lambda: health(web).get("redis_memory_bytes", 0) > 0, "it knows Redis's memory")
     assert refused_by(guarded) == []
     for process in running:
         assert process.process.poll() is None
@@ -110,6 +113,11 @@ def page(port: int, path: str) -> str:
         return http_get(f"http://127.0.0.1:{port}/{path}").text
     except httpx2.TransportError:
         return ""
+
+
+def health(port: int) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(page(port, "desk/health") or "{}")
+    return found
 
 
 async def is_answered(port: int) -> bool:
