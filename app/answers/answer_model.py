@@ -90,9 +90,7 @@ class Answer(Reply):
     events: Annotated[
         list[EventFacts] | None, Field(description="rarest first; absent: not asked for")
     ] = None
-    open_patterns: Annotated[
-        list[str] | None, Field(description="open events that are not in events")
-    ] = None
+    open_patterns: Annotated[list[str] | None, Field(description="open ones not in events")] = None
     events_left_out: Annotated[
         int | None, Field(description="to reach by limit, min_return_minutes")
     ] = None

@@ -121,7 +121,7 @@ class CurrentMoment:
             levels=tuple(read_levels([*replies.levels, *replies.ask_levels])),
             engine=read_engine(replies.five_minutes.get(b"engine")),
             session=replies.session_numbers(),
-            followed=replies.followed({(event.type, event.side) for event in events}),
+            followed=replies.followed(),
             feed=replies.feed_record(),
         )
 

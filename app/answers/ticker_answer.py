@@ -50,7 +50,7 @@ from app.answers.ticker_facts import (
 )
 from app.answers.utc_times import iso_utc
 from app.storage.feeds import is_down
-from app.storage.published import EventRecord, FeedRecord, Value
+from app.storage.published import EventRecord, FeedRecord, FollowedRecord, Value
 
 _BRIEF_NEEDS: Final = ("covered_seconds", "buy_volume", "sell_volume", *RANKED)
 """Metrics that a brief answer's other parts are made of."""
@@ -216,6 +216,9 @@ class _AnswerMaker:
     def __init__(self, snapshot: TickerSnapshot, min_return_minutes: float) -> None:
         self._snapshot = snapshot
         self._min_return_minutes = min_return_minutes
+        self._past_seconds = max(
+            (it.baseline_n or 0 for it in snapshot.followed.values()), default=0
+        )
         self._metrics = _rounded_metrics(snapshot)
         self._ranks = _rounded_ranks(snapshot, self._metrics)
         self._same = {
@@ -259,7 +262,7 @@ class _AnswerMaker:
                 ),
                 "events": None if snapshot.events is None else self._events(selected, parts),
                 "open_patterns": self._open_others(selected, parts) or None,
-                **_other_events(snapshot, selected, parts),
+                **self._other_events(selected, parts),
                 **self._levels(parts.levels_a_side, parts.has_old_and_far),
             }
         )
@@ -311,6 +314,17 @@ class _AnswerMaker:
             *map(self._with_followed, followed),
             *map(self._shown_facts, rest),
         ]
+
+    def _other_events(self, selected: Selection, parts: AnswerParts) -> dict[str, object]:
+        """Return how many events there are besides those shown."""
+        others = [*count_by_kind(selected.others).items()]
+        return {
+            "events_left_out": len(selected.others) or None,
+            "other_events": {
+                f"{kind} {side}": [count, *_usual(self._snapshot, (kind, side), self._past_seconds)]
+                for (kind, side), count in others[: parts.other_kinds]
+            },
+        }
 
     def _open_others(self, selected: Selection, parts: AnswerParts) -> list[str]:
         return open_patterns(selected.others, parts.open_others, self._min_return_minutes)
@@ -405,20 +419,6 @@ def _ranks_said(ranks: Mapping[str, float], most: int, *, has_usual: bool) -> di
     return {"ranks": said, "ranks_left_out": len(ranks) - len(said) or None}
 
 
-def _other_events(
-    snapshot: TickerSnapshot, selected: Selection, parts: AnswerParts
-) -> dict[str, object]:
-    """Return how many events there are besides those shown."""
-    others = [*count_by_kind(selected.others).items()]
-    return {
-        "events_left_out": len(selected.others) or None,
-        "other_events": {
-            f"{kind} {side}": [count, *_usual(snapshot, (kind, side))]
-            for (kind, side), count in others[: parts.other_kinds]
-        },
-    }
-
-
 def _levels(snapshot: TickerSnapshot, most_a_side: int, *, has_far: bool) -> dict[str, object]:
     """Return the levels shown, and how many others there are."""
     mid, end_ms = mid_of(snapshot.metrics), snapshot.bounds.end_ms
@@ -429,14 +429,16 @@ def _levels(snapshot: TickerSnapshot, most_a_side: int, *, has_far: bool) -> dic
     }
 
 
-def _usual(snapshot: TickerSnapshot, kind: tuple[str, str]) -> list[Number]:
+def _usual(snapshot: TickerSnapshot, kind: tuple[str, str], past_seconds: int) -> list[Number]:
     """Return the usual number of events of a kind in the covered seconds, if the past tells it.
 
-    Weak events are kept for 10 min only: of a longer history their number is not known.
+    Of a kind with too few earlier events the seconds of its own half hours are not told: its events
+    are those of all `past_seconds`, also where there was none. Weak events are kept for 10 min
+    only: of a longer history their number is not known.
     """
-    past = snapshot.followed.get(kind)
-    seconds = snapshot.metrics.get("covered_seconds")
-    if past is None or not past.baseline_n or snapshot.history_seconds > WEAK_EVENT_SECONDS:
+    if not past_seconds or snapshot.history_seconds > WEAK_EVENT_SECONDS:
         return []
+    past = snapshot.followed.get(kind, FollowedRecord(n=0))
+    seconds = snapshot.metrics.get("covered_seconds")
     covered = seconds if isinstance(seconds, (int, float)) else snapshot.history_seconds
-    return [short(past.n * covered / past.baseline_n, 2)]
+    return [short(past.n * covered / (past.baseline_n or past_seconds), 2)]

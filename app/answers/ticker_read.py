@@ -1,6 +1,6 @@
 """Read all keys of one ticker in one transaction, so that they are of the same tick."""
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import redis
@@ -182,12 +182,10 @@ class TickerReplies(NamedTuple):
         """Return the stamp of the newest trade that is not ahead of the clock."""
         return _stamp(self.trade)
 
-    def followed(
-        self, wanted: Collection[tuple[str, str]]
-    ) -> dict[tuple[str, str], FollowedRecord]:
+    def followed(self) -> dict[tuple[str, str], FollowedRecord]:
         """Return what followed events within `FOLLOWED_SECONDS`, by type and side."""
         texts = zip(_KINDS, self.outcomes, strict=False)
-        found = {kind: read_followed_text(text) for kind, text in texts if kind in wanted}
+        found = {kind: read_followed_text(text) for kind, text in texts if text is not None}
         return {kind: record for kind, record in found.items() if record is not None}
 
     def session_numbers(self) -> dict[str, Value]:

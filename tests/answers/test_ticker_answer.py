@@ -575,6 +575,29 @@ def test_events_left_out_are_counted_by_type_and_side_beside_their_usual_number(
     assert "left out: 7 hidden_print bid (usual 9)" in as_text(answer)
 
 
+def test_of_kinds_with_few_or_no_earlier_events_the_usual_number_is_told_too() -> None:
+    """What comes more often than ever before is what an answer is read for."""
+    often = [event(id=f"SPY~aften{i:03}", type="sweep", return_minutes=2.0) for i in range(13)]
+    first = event(id="SPY~firstaaa", type="pulling", return_minutes=3.0)
+    followed = {
+        ("wall", "bid"): FollowedRecord(n=40, mean_bps=0.0, baseline_n=3_000),
+        ("wall", "ask"): FollowedRecord(n=30, mean_bps=0.0, baseline_n=1_800),
+        ("sweep", "bid"): FollowedRecord(n=22, blocks=8, insufficient=True),
+    }
+    events = (*often, first)
+
+    answer = build_answer(snapshot(events=events, followed=followed))
+    young = build_answer(
+        snapshot(
+            events=events, followed={("sweep", "bid"): FollowedRecord(n=22, insufficient=True)}
+        )
+    )
+
+    assert answer.other_events == {"sweep bid": [13, 2.2], "pulling bid": [1, 0]}
+    assert "left out: 13 sweep bid (usual 2.2), 1 pulling bid (usual 0)" in as_text(answer)
+    assert young.other_events == {"sweep bid": [13], "pulling bid": [1]}
+
+
 def test_the_usual_number_is_of_the_time_that_is_known() -> None:
     routine = event(type="hidden_print", return_minutes=2.0)
     past = FollowedRecord(n=700, mean_bps=0.0, low_bps=0.0, high_bps=0.0, baseline_n=23_400)
