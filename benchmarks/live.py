@@ -1,5 +1,6 @@
 """A live feed's cost: CPU a message and memory, for each source from a local server."""
 
+import os
 import sys
 import time
 from collections.abc import Mapping
@@ -7,6 +8,7 @@ from typing import NamedTuple
 
 import psutil
 
+from app.feeds.live.websocket_venue import WebsocketVenue
 from benchmarks.harness import Server, private_redis, process, table
 from tests.feeds.live.vendors import VENDORS, Vendor
 from tests.venues.server import KEY, SECRET, Venue
@@ -15,6 +17,7 @@ TICKERS = 50
 MESSAGES_A_SECOND = 2000.0
 SECONDS, QUICK_SECONDS = 60.0, 10.0
 SETTLE_SECONDS = 1.0
+BURST = 5000
 KEYS = {"APCA_API_KEY_ID": KEY, "APCA_API_SECRET_KEY": SECRET, "DATABENTO_API_KEY": KEY}
 
 
@@ -37,9 +40,11 @@ def run(*, quick: bool) -> str:
         cost = cost_of(name, vendor, seconds)
         lost = cost.sent - cost.published
         memory = f"{cost.rss_mb:.0f}, {cost.own_mb:.0f}"
-        rows.append((name, f"{cost.cpu_us:.0f}", memory, str(cost.sent), str(lost)))
+        cpu = (f"{cost.cpu_us:.0f}", _decoding(vendor))
+        rows.append((name, *cpu, memory, str(cost.sent), str(lost)))
     memory = "memory, of it its own, MB"
-    head = ("source", "CPU a message, µs", memory, "messages", "of them not published")
+    cpu = ("CPU a message, µs", "of it to decode and map, µs")
+    head = ("source", *cpu, memory, "messages", "of them not published")
     rate = f"{MESSAGES_A_SECOND:.0f} messages a second"
     return (
         f"`orderflow feed live` of {TICKERS} tickers, {rate} for {seconds:.0f} s from a local "
@@ -73,6 +78,26 @@ def _measure(
             venue.wait_subscribed()
             cost = _run_at_rate(venue, feed, seconds)
         return cost._replace(published=_published(server) - _standing(vendor))
+
+
+def _decoding(vendor: Vendor) -> str:
+    """Return the CPU time of a frame from the wire to records, `-` where frames can't be kept."""
+    os.environ.update(KEYS)
+    frames: list[bytes] = []
+    with vendor.open_venue() as venue:
+        listener = vendor.listen(venue)
+        if not isinstance(listener.adapter, WebsocketVenue):
+            return "-"
+        listener.adapter.on_frame = frames.append
+        with listener:
+            listener.wait_for_batches(1)
+            venue.burst(BURST)
+            listener.wait_for_updates(BURST)
+        again = vendor.listen(venue).adapter
+    began = time.process_time()
+    for frame in frames:
+        again.decode(frame)
+    return f"{(time.process_time() - began) / len(frames) * 1e6:.1f}"
 
 
 def _run_at_rate(venue: Venue, feed: psutil.Popen, seconds: float) -> Cost:
