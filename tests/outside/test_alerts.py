@@ -127,7 +127,7 @@ def exporting(python: Path, redis_port: int, port: int) -> list[str | Path]:
     return [
         *(python, "-c", EXPORTER, "--broker-url", f"redis://127.0.0.1:{redis_port}/0"),
         *("--host", "127.0.0.1", "--port", str(port)),
-        *("--worker-timeout", str(HEARTBEAT_SECONDS)),
+        *("--worker-timeout", str(HEARTBEAT_SECONDS), "--retry-interval", "5"),
     ]
 
 
