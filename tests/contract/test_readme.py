@@ -22,7 +22,7 @@ from tests.contract.documents import (
 )
 
 DAEMON_OPTIONS = {"--detach", "--logfile", "--pidfile"}
-FOREIGN = {"claude", "docker", "mkdir", "openssl", "pip", "pipx", "uvx"}
+FOREIGN = {"chmod", "claude", "docker", "echo", "mkdir", "openssl", "pip", "pipx", "uvx"}
 VARIABLES = settings() | other_variables()
 
 

@@ -8,6 +8,7 @@ NONE = ""
 WORKER_GONE = "OrderflowCeleryWorkerGone"
 REDIS_DOWN = "OrderflowRedisDown"
 FANOUTS_STOPPED = "OrderflowFanoutsStopped"
+FEEDS_BEHIND = "OrderflowFeedsBehind"
 
 ALERTS: dict[str, str] = {
     "kill-worker": WORKER_GONE,
@@ -36,8 +37,8 @@ ALERTS: dict[str, str] = {
     "million": NONE,
     "copies": NONE,
     "shuffled": NONE,
-    "late-records": NONE,
-    "late-feed": "OrderflowFeedsBehind",
+    "late-records": FEEDS_BEHIND,
+    "late-feed": FEEDS_BEHIND,
     "delayed-feed": NONE,
     "refused-flood": "OrderflowRecordsRejected",
     "silence": "OrderflowBrokerSilent",

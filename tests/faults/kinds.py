@@ -33,6 +33,8 @@ from tests.faults.system import WORKERS, pass_time
 from tests.processes import Running, wait_until
 
 EXACT, LATE, LOST = "exact", "late", "lost"
+LATE_SHARE = 0.2
+"""Which part of the records comes late in the kind `late-records`."""
 FREEZE_SECONDS = 10.0
 NEWER_ENGINE = "99"
 BIG = "BIG"
@@ -336,7 +338,7 @@ def slow_loading(context: FaultContext) -> str:
     """Restart Redis so that it loads its data for some seconds, and answers LOADING meanwhile."""
     system = context.system
     began = time.monotonic()
-    before = load_slowly(context, _KEY_DELAY_US)
+    before = load_slowly(context, _FILLERS)
     refused = 0
     while not system.answers():
         refused += count_refused(system.client, redis.BusyLoadingError)
@@ -348,11 +350,11 @@ def slow_loading(context: FaultContext) -> str:
     return f"loaded for {seconds:.1f} s"
 
 
-def load_slowly(context: FaultContext, key_delay_us: int) -> dict[str, int]:
-    """Restart Redis so that it takes its time for each key; return the newest ticks before."""
+def load_slowly(context: FaultContext, fillers: int) -> dict[str, int]:
+    """Restart Redis with more keys, which it loads slowly; return the newest ticks before."""
     system = context.system
     assert system.server is not None
-    for number in range(_FILLERS):
+    for number in range(fillers):
         system.client.set(f"faults:filler:{number}", context.random.randbytes(600))
     system.client.bgrewriteaof()
     wait_until(
@@ -360,7 +362,7 @@ def load_slowly(context: FaultContext, key_delay_us: int) -> dict[str, int]:
     )
     kill(system.server, signal.SIGTERM)
     before = context.newest()
-    system.launch_server("--key-load-delay", str(key_delay_us), *_LOADING_OPTIONS)
+    system.launch_server("--key-load-delay", str(_KEY_DELAY_US), *_LOADING_OPTIONS)
     return before
 
 
@@ -454,7 +456,7 @@ def silence_and_burst(context: FaultContext) -> str:
 def late_records(context: FaultContext) -> str:
     """Write a fifth of the records up to 1.7 s late."""
     before = context.broker.delayed
-    context.broker.late_share = 0.2
+    context.broker.late_share = LATE_SHARE
     pass_time(5.0)
     context.broker.late_share = 0.0
     require(context.broker.delayed > before, "none was late")

@@ -8,11 +8,12 @@ from tests.faults.broker import LEAD_MS
 from tests.faults.clock_kinds import AHEAD_SECONDS, BEHIND_SECONDS, all_pids
 from tests.faults.context import FaultContext, kill
 from tests.faults.feed_kinds import LATE_FEED_MS, reorder, spread, waiting_postings
-from tests.faults.kinds import fail_to_save, hold_a_tick, load_slowly
+from tests.faults.kinds import LATE_SHARE, fail_to_save, hold_a_tick, load_slowly
 from tests.processes import Running
 
 FLOOD_LASTS_SECONDS = 90.0
-KEY_DELAY_US = 1_000_000
+LOADED_KEYS = 8_000
+"""With so many more, Redis loads for over a minute."""
 STEP_MS = 5_000.0
 """By how much the clocks are set in the kind `clock-ahead`."""
 NO_SERVER = 1
@@ -83,6 +84,10 @@ def _be_late(context: FaultContext) -> None:
     context.broker.lateness_ms, context.broker.late_share = LATE_FEED_MS, 1.0
 
 
+def _be_late_in_part(context: FaultContext) -> None:
+    context.broker.late_share = LATE_SHARE
+
+
 def _set_feed_clock(seconds: float) -> Begin:
     def begin(context: FaultContext) -> None:
         context.broker.clock_ms = seconds * 1000.0
@@ -120,7 +125,7 @@ LASTING: tuple[tuple[str, Begin], ...] = (
     ("restart-redis", _signal_server(signal.SIGTERM)),
     ("restart-empty", _signal_server(signal.SIGKILL)),
     ("freeze-redis", _signal_server(signal.SIGSTOP)),
-    ("slow-loading", lambda context: load_slowly(context, KEY_DELAY_US)),
+    ("slow-loading", lambda context: load_slowly(context, LOADED_KEYS)),
     ("out-of-memory", _configure(maxmemory_policy="noeviction", maxmemory="1mb")),
     ("read-only", lambda context: context.system.client.replicaof("127.0.0.1", NO_SERVER)),
     ("failed-save", fail_to_save),
@@ -129,6 +134,7 @@ LASTING: tuple[tuple[str, Begin], ...] = (
     ("refused-flood", _flood),
     ("silence", _be_silent),
     ("late-feed", _be_late),
+    ("late-records", _be_late_in_part),
     *(("feed-clock-ahead", _set_feed_clock(seconds)) for seconds in AHEAD_SECONDS),
     *(("feed-clock-behind", _set_feed_clock(seconds)) for seconds in BEHIND_SECONDS),
     ("clock-ahead", lambda context: context.system.request("clock", str(STEP_MS))),

@@ -84,6 +84,12 @@ def test_only_loopback_is_published_and_no_secret_stands_in_the_file() -> None:
     assert "/deploy/secrets/" in (ROOT / ".gitignore").read_text().splitlines()
 
 
+def test_each_service_that_ends_is_started_again() -> None:
+    assert {service.get("restart") for service in COMPOSE["services"].values()} == {
+        "unless-stopped"
+    }
+
+
 def test_what_runs_in_the_image_has_no_rights() -> None:
     assert re.search(r"^USER orderflow$", (ROOT / "Dockerfile").read_text(), re.MULTILINE)
     for service in OURS.values():

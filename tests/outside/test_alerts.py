@@ -35,7 +35,7 @@ NOTHING_WAITS = "copies"
 """A kind of fault that needs nothing of the system that it is not begun in."""
 HEARTBEAT_SECONDS = 10
 """A worker that is silent for so long is gone, for celery-exporter."""
-TOO_LITTLE_TIME = frozenset({"OrderflowTicksSkipped", "OrderflowTickLag"})
+TOO_LITTLE_TIME = frozenset({"OrderflowTicksSkipped", "OrderflowTickLag", "OrderflowTickersStuck"})
 """Alerts that are right where others take the test machine's processors."""
 BUSY = 2.0
 """From how many times slower on the machine is busy."""
@@ -127,7 +127,7 @@ def exporting(python: Path, redis_port: int, port: int) -> list[str | Path]:
     return [
         *(python, "-c", EXPORTER, "--broker-url", f"redis://127.0.0.1:{redis_port}/0"),
         *("--host", "127.0.0.1", "--port", str(port)),
-        *("--worker-timeout", str(HEARTBEAT_SECONDS)),
+        *("--worker-timeout", str(HEARTBEAT_SECONDS), "--retry-interval", "5"),
     ]
 
 
