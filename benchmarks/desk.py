@@ -15,6 +15,7 @@ import click
 import httpx2
 import psutil
 
+from app.operations.managed_process import UNTUNED_ENVIRONMENT
 from app.storage.keys import TICKERS
 from benchmarks.answer import wait_until_up
 from benchmarks.harness import free_port, private_redis, process, quantile, table
@@ -116,7 +117,7 @@ def measured(seconds: int, tickers: int = TICKERS_LOADED, rate: int = QUOTES_A_S
     with (
         private_redis() as server,
         loaded(server, Load(tickers, rate, 0)),
-        process(*words, env=server.environment, **quiet) as running,
+        process(*words, env=server.environment | UNTUNED_ENVIRONMENT, **quiet) as running,
     ):
         ticks_began(server)
         time.sleep(_WARM_UP_SECONDS)

@@ -31,8 +31,8 @@ from app.core.errors import NoAnswer
 from app.storage.published import Value
 
 _OF_SESSION: Final = {
-    "vwap_sd": "the standard deviation of its VWAP",
-    "poc": "the session's point of control and value area",
+    "vwap_sd": "the standard deviation of the session's VWAP",
+    "poc": "its point of control and value area",
     "opening_range_low": "its opening range",
 }
 VOLUMES = ("buy_volume", "sell_volume", "unsigned_volume")

@@ -71,6 +71,8 @@ class HealthWatch:
 
 def _live_health(status: Status, lags: Sequence[int]) -> LiveHealth:
     pulse = status.pulse
+    # What was never counted, beside what was, is none.
+    none = 0 if status.counters else None
     return LiveHealth(
         now=round(pulse.now_ms),
         redis=status.redis,
@@ -83,8 +85,8 @@ def _live_health(status: Status, lags: Sequence[int]) -> LiveHealth:
         lag_p50_seconds=_quantile(lags, 0.5),
         lag_p95_seconds=_quantile(lags, 0.95),
         ticks_done=status.counters.get("ticks_done"),
-        ticks_failed=status.counters.get("ticks_failed"),
-        ticks_skipped=status.counters.get("ticks_skipped"),
+        ticks_failed=status.counters.get("ticks_failed", none),
+        ticks_skipped=status.counters.get("ticks_skipped", none),
         feeds=count_feeds(status.feeds.values(), pulse.now_ms),
         feeds_down=list(status.feeds_down[:MAX_NAMES]),
         troubles=list(status.troubles),

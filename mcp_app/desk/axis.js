@@ -53,21 +53,26 @@ export function referenceLine(frame, area, y, name, price, colour, dashes, decim
   lineLabel(frame, area, name, at, colour);
 }
 
-// Names of lines stand at the left; one that would cover another moves to the right of it.
+// Names of lines stand at the left, within the pane.
 function lineLabel(frame, area, name, at, colour) {
-  const width = frame.context.measureText(name).width;
-  let left = area.left + 3;
-  for (const taken of frame.names) {
-    if (Math.abs(taken.at - at) < LINE_PIXELS && left < taken.right) left = taken.right + 6;
-  }
-  frame.names.push({ at, right: left + width });
-  onPaper(frame, name, left, at - 6, colour);
+  nameAt(frame, area, name, Math.max(at - 6, area.top + 7), colour);
 }
 
 function edgeLabel(frame, area, isAbove, text, colour) {
   const place = isAbove ? frame.above++ : frame.below++;
   const at = isAbove ? area.top + 7 + place * LINE_PIXELS : area.bottom - 7 - place * LINE_PIXELS;
-  onPaper(frame, `${isAbove ? "↑" : "↓"} ${text}`, area.left + 3, at, colour);
+  nameAt(frame, area, `${isAbove ? "↑" : "↓"} ${text}`, at, colour);
+}
+
+// A name that would cover another moves to the right of it.
+function nameAt(frame, area, text, at, colour) {
+  const width = frame.context.measureText(text).width;
+  let left = area.left + 3;
+  for (const taken of [...frame.names].sort((a, b) => a.right - b.right)) {
+    if (Math.abs(taken.at - at) < LINE_PIXELS && left < taken.right) left = taken.right + 6;
+  }
+  frame.names.push({ at, right: left + width });
+  onPaper(frame, text, left, at, colour);
 }
 
 // Text that stays readable on lines.

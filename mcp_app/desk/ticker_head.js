@@ -48,7 +48,7 @@ function showNumbers({ metrics, ranks, standing, session }) {
   const known = shown.map(([name, label, unit]) => fact(name, label, metrics[name], unit, ranks?.[name]));
   const now = standing?.spread_bps;
   if (isKnown(now)) known.unshift(fact("spread_now", "spread now", now, "bp"));
-  const spread = `± ${session?.vwap_sd ?? UNKNOWN}`;
+  const spread = isKnown(session?.vwap_sd) ? `± ${session.vwap_sd}` : "";
   if (isKnown(session?.vwap)) known.push(fact("session_vwap", "session VWAP", session.vwap, spread));
   arrange(byId("numbers"), known);
 }
@@ -85,7 +85,8 @@ function sessionText(session) {
   const prices = [
     ["high", session.high], ["low", session.low], ["volume", session.volume],
   ].filter(([, value]) => isKnown(value)).map(([name, value]) => `${name} ${name === "volume" ? size(value) : value}`);
-  const parts = [`session: ${session.calendar} ${session.phase}`, session.local_time, minutes, ...prices];
+  const since = isKnown(session.seen_since) ? `seen only since ${clock(session.seen_since, false)} UTC` : null;
+  const parts = [`session: ${session.calendar} ${session.phase}`, session.local_time, minutes, since, ...prices];
   return parts.filter(Boolean).join(" · ");
 }
 

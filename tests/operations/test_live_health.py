@@ -76,7 +76,7 @@ def test_lags_are_those_since_the_last_look(
 
     assert first.lag_p50_seconds is None, "how old those ticks are is not known"
     assert (seen.lag_p50_seconds, seen.lag_p95_seconds) == (0.3, 0.5)
-    assert seen.ticks_done == 150
+    assert (seen.ticks_done, seen.ticks_failed, seen.ticks_skipped) == (150, 0, 0)
 
 
 def test_without_ticks_since_the_last_look_there_is_no_lag(

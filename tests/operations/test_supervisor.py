@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 
 from app.core.errors import SettingError
+from app.core.settings import Settings
 from app.operations.feed_setting import FeedSetting, from_lists, read_feed_setting
-from app.operations.supervisor import feeds
+from app.operations.supervisor import feeds, programs
 from tests.processes import free_port
 from tests.venues.kraken import KrakenVenue
 
@@ -189,3 +190,11 @@ def test_a_live_source_whose_key_is_missing_is_refused_with_its_variable(
 
     with pytest.raises(SettingError, match="alpaca needs a key: set APCA_API_SECRET_KEY;"):
         read_feed_setting("alpaca:iex:SPY")
+
+
+def test_the_server_and_live_feeds_run_without_the_caches_that_make_ticks_faster() -> None:
+    fed = read_feed_setting("kraken:BTC/USD")
+    tuned = {it.name: "GLIBC_TUNABLES" not in it.environment for it in programs(Settings(), fed)}
+
+    assert (tuned["mcp"], tuned["feed"]) == (False, False)
+    assert tuned["worker.1"]
