@@ -9,11 +9,9 @@ import subprocess
 import sys
 from pathlib import Path
 
-import httpx2
-
 from app.core.loopback import has_address, loopback
 from app.core.redis_url import bracketed
-from tests.processes import wait_until
+from tests.processes import BOUND_SECONDS, http_get, wait_until
 
 ONLY = {"6": ("addr", "del", "127.0.0.1/8"), "4": ("addr", "del", "::1/128")}
 
@@ -35,13 +33,13 @@ def main(folder: Path, family: str) -> None:
 
     wait_until(ticks_or_ended, "it ticks")
     site = f"http://{bracketed(loopback())}"
-    health = httpx2.get(f"{site}:8765/ready", timeout=30).status_code
-    flower = httpx2.get(f"{site}:5555/healthcheck", timeout=30).status_code
+    health = http_get(f"{site}:8765/ready").status_code
+    flower = http_get(f"{site}:5555/healthcheck").status_code
     asked = subprocess.run(
         [*python, "app", "ask", "SPY", "--json"], capture_output=True, text=True, check=False
     )
     run.terminate()
-    run.wait(30)
+    run.wait(BOUND_SECONDS)
     found = {
         "families": [has_address("127.0.0.1"), has_address("::1")],
         "loopback": loopback(),

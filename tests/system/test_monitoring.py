@@ -10,7 +10,7 @@ import pytest
 import redis
 from celery import Celery
 
-from tests.processes import Start, wait_until
+from tests.processes import BOUND_SECONDS, Start, wait_until
 from tests.system.names import (
     BROKEN_TICKER,
     FAILED,
@@ -165,7 +165,7 @@ def events(app: Celery) -> Iterator[list[dict[str, Any]]]:
         ready = threading.Event()
         listening = threading.Thread(target=_listen, args=(receiver, ready), daemon=True)
         listening.start()
-        assert ready.wait(10)
+        assert ready.wait(BOUND_SECONDS)
         yield seen
         receiver.should_stop = True
         listening.join()
