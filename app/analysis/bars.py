@@ -133,6 +133,63 @@ class Bar:
         self.spread_bps_ms *= share
         self.spread_time_ms *= share
 
+    def additive_values(self) -> list[float]:
+        """Return `ADDITIVE_FIELDS`; written out, which takes a fifth of looking them up by name."""
+        return [
+            self.covered_ms,
+            self.bid_size_ms,
+            self.ask_size_ms,
+            self.imbalance_ms,
+            self.imbalance_time_ms,
+            self.spread_ms,
+            self.spread_bps_ms,
+            self.spread_time_ms,
+            self.ofi,
+            self.log_ofi,
+            self.size_turnover,
+            self.squared_return,
+            self.buy_volume,
+            self.sell_volume,
+            self.unsigned_volume,
+            self.notional,
+            self.effective_spread_bps_volume,
+            self.effective_spread_volume,
+            self.inside_volume,
+        ]
+
+    def count_values(self) -> list[int]:
+        """Return `COUNT_FIELDS`, written out as well."""
+        return [
+            self.quote_count,
+            self.compared,
+            self.scored,
+            self.bid_lifts,
+            self.bid_drops,
+            self.ask_lifts,
+            self.ask_drops,
+            self.large_bids,
+            self.large_asks,
+            self.returns,
+            self.trade_count,
+        ]
+
+    def closing_values(self) -> list[float]:
+        """Return `CLOSING_FIELDS` as floats, written out as well."""
+        return [
+            float(self.stood),
+            float(self.bid_price),
+            self.bid_size,
+            float(self.ask_price),
+            self.ask_size,
+            float(self.mid2),
+            float(self.spread),
+            self.weighted_mid,
+            self.large_bid_size,
+            self.large_ask_size,
+            self.depth,
+            float(self.trades_seen),
+        ]
+
     def set_fields(self, values: Iterable[tuple[str, object]]) -> "Bar":
         """Set fields by name, and return this bar."""
         for name, value in values:

@@ -28,13 +28,14 @@ def compute_metrics(window: Window, tick_size: int) -> Fields:
     `tick_size` is the ticker's at the window's end, in the window's price unit; 0 where it is not
     known.
     """
+    sums = window.sums
     fields: Fields = {
         "as_of": window.as_of,
-        "covered_seconds": window.sums.covered_ms / 1000,
-        "quote_count": int(window.sums.quote_count),
+        "covered_seconds": sums.covered_ms / 1000,
+        "quote_count": int(sums.quote_count),
     }
-    if window.sums.covered_ms:
-        fields["quotes_per_second"] = window.sums.quote_count / _covered_seconds(window)
+    if sums.covered_ms:
+        fields["quotes_per_second"] = sums.quote_count / (sums.covered_ms / 1000)
     _add_standing(fields, window, tick_size)
     _add_changes(fields, window)
     _add_sizes(fields, window)
@@ -44,11 +45,6 @@ def compute_metrics(window: Window, tick_size: int) -> Fields:
     if window.end.trades_seen:
         _add_trades(fields, window)
     return fields
-
-
-def _covered_seconds(window: Window) -> float:
-    covered: float = window.sums.covered_ms / 1000
-    return covered
 
 
 def _add_standing(fields: Fields, window: Window, tick_size: int) -> None:
@@ -166,19 +162,20 @@ def _add_flow(fields: Fields, window: Window) -> None:
     if sums.scored == sums.compared and (sums.scored or window.end.depth):
         fields["log_ofi"] = sums.log_ofi
     if sums.covered_ms:
-        fields["size_turnover"] = sums.size_turnover / _covered_seconds(window)
+        fields["size_turnover"] = sums.size_turnover / (sums.covered_ms / 1000)
 
 
 def _add_movement(fields: Fields, window: Window) -> None:
-    if window.sums.returns:
-        fields["realized_volatility_bps"] = 1e4 * math.sqrt(window.sums.squared_return)
+    sums = window.sums
+    if sums.returns:
+        fields["realized_volatility_bps"] = 1e4 * math.sqrt(sums.squared_return)
     start = _start_of(window)
     if start is None or not window.end.mid2:
         return
     before = _mid2(start)
-    if before and window.sums.covered_ms:
+    if before and sums.covered_ms:
         moved = abs(window.end.mid2 - before) / 2 / window.units_per_one
-        fields["price_velocity"] = moved / _covered_seconds(window)
+        fields["price_velocity"] = moved / (sums.covered_ms / 1000)
 
 
 def _mid2(start: ClosingValues | Quote) -> float:

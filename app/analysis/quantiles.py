@@ -3,7 +3,6 @@
 import math
 from array import array
 from bisect import bisect_left
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Final, TypeAlias
 
@@ -27,10 +26,12 @@ def float_array(*values: float) -> FloatArray:
     return array("d", values)
 
 
-def sum_in_order(values: Iterable[float]) -> float:
+def sum_in_order(values: FloatArray) -> float:
     """Add from left to right; since Python 3.12 `sum` compensates and rounds differently."""
     total = 0.0
-    for value in values:
+    # A list: compiled, its numbers are added without an iterator.
+    listed: list[float] = values.tolist()
+    for value in listed:
         total += value
     return total
 
@@ -138,9 +139,11 @@ class DecayedHistogram:
             self._begin_era(clock.era)
         self.n += 1
         place = self.last_place
-        if place < 0 or self.values[place] != x:
+        is_same = place >= 0 and self.values[place] == x
+        if not is_same:
             place = self.last_place = self._place_of(bin_of(x * self.scale), x)
-        self._vote(place, x)
+            is_same = self.values[place] == x
+        self._vote(place, x, is_same=is_same)
         before = self.weights[place]
         weight = min(clock.weight, _MAX_BIN_WEIGHT - before)
         self.weights[place] = before + weight
@@ -165,10 +168,10 @@ class DecayedHistogram:
         self.values.insert(place, x)
         return place
 
-    def _vote(self, place: int, x: float) -> None:
+    def _vote(self, place: int, x: float, *, is_same: bool) -> None:
         """Let a sample vote for itself, or against another value until that has no votes left."""
         votes = self.votes[place]
-        if self.values[place] == x:
+        if is_same:
             if votes < _MAX_VOTES:
                 self.votes[place] = votes + 1
         elif votes > 1:

@@ -44,8 +44,7 @@ _CHECKSUM_BYTES: Final = 4
 _IS_RATIO: Final = [UNIT_OF[name] == RATIO for name in RANKED]
 _OFI: Final = RANKED.index("ofi")
 _SIGNED_VOLUME: Final = RANKED.index("signed_volume")
-_LOG_OFI: Final = RANKED.index("log_ofi")
-_EFFECTIVE_SPREAD: Final = RANKED.index("effective_spread_bps")
+_IS_NEAR_ONE: Final = [name in {"log_ofi", "effective_spread_bps"} for name in RANKED]
 
 
 def log_bin(value: float) -> int:
@@ -164,16 +163,37 @@ class RankHistogram:
         if value_bin == self.bin:
             return
         self._store_gathered()
+        if value_bin > self.bin:
+            self._move_up(value_bin)
+        else:
+            self._move_down(value_bin)
+        self.bin = value_bin
+
+    def _move_up(self, value_bin: int) -> None:
+        # Each number of an array is read once: reading costs more than all else.
         bins, weights = self.bins, self.weights
-        place, below, count = self.place, self.below, len(self.bins)
-        while place < count and bins[place] < value_bin:
+        place, below, count, found = self.place, self.below, len(self.bins), self.bin
+        while place < count:
+            found = bins[place]
+            if found >= value_bin:
+                break
             below += weights[place]
             place += 1
-        while place > 0 and bins[place - 1] >= value_bin:
+        self.place, self.below = place, below
+        self.has_cell = found == value_bin
+
+    def _move_down(self, value_bin: int) -> None:
+        bins, weights = self.bins, self.weights
+        place, below, found = self.place, self.below, self.bin
+        while place > 0:
+            lower = bins[place - 1]
+            if lower < value_bin:
+                break
+            found = lower
             place -= 1
             below -= weights[place]
-        self.bin, self.place, self.below = value_bin, place, below
-        self.has_cell = place < count and bins[place] == value_bin
+        self.place, self.below = place, below
+        self.has_cell = found == value_bin
 
     def move_to_log(self, value: float) -> None:
         """Move to the bin of a value on the logarithmic grid."""
@@ -288,11 +308,16 @@ class WindowPast:
         self.waiting_second = end
         for place, histogram in enumerate(self.histograms):
             value = fields.get(RANKED[place])
-            if isinstance(value, (int, float)):
-                if _IS_RATIO[place]:
-                    histogram.move_to(ratio_bin(float(value)))
-                else:
-                    histogram.move_to_log(_without_rounding(place, float(value), fields))
+            if isinstance(value, float):
+                number = value
+            elif isinstance(value, int):
+                number = float(value)
+            else:
+                continue
+            if _IS_RATIO[place]:
+                histogram.move_to(ratio_bin(number))
+            else:
+                histogram.move_to_log(_without_rounding(place, number, fields))
 
     def _add_waiting(self) -> None:
         second = self.waiting_second
@@ -332,19 +357,20 @@ class WindowPast:
 
 def _without_rounding(place: int, value: float, fields: Fields) -> float:
     """Return a metric's value; 0 where it is what rounding leaves of terms that cancel."""
-    nothing = 0.0
     if place == _OFI:
         nothing = _number(fields, "avg_bid_size") + _number(fields, "avg_ask_size")
     elif place == _SIGNED_VOLUME:
         nothing = _number(fields, "buy_volume") + _number(fields, "sell_volume")
-    elif place in {_LOG_OFI, _EFFECTIVE_SPREAD}:
+    elif _IS_NEAR_ONE[place]:
         nothing = 1.0
+    else:
+        return value
     return 0.0 if abs(value) <= _TINY * nothing else value
 
 
 def _number(fields: Fields, name: str) -> float:
     value: Value = fields.get(name, 0.0)
-    return float(value) if isinstance(value, (int, float)) else 0.0
+    return 0.0 if isinstance(value, str) else float(value)
 
 
 class Ranks:

@@ -30,6 +30,7 @@ from app.analysis.window_rows import (
     window_parts,
     window_rows,
 )
+from app.analysis.window_sums import BarSums
 
 FloatRows = NDArray[np.float64]
 CountRows = NDArray[np.uint32]
@@ -55,18 +56,13 @@ _pack_float_row: Any = Struct(f"{len(ADDITIVE_FIELDS) + 2}d").pack_into
 _START_ROW_BYTES: Final = 8 * len(START_FIELDS)
 _pack_start_row: Any = Struct(f"{len(START_FIELDS)}d").pack_into
 _pack_count_row: Any = Struct(f"{len(COUNT_FIELDS)}I").pack_into
-_count_values = attrgetter(*COUNT_FIELDS)
-_float_values = attrgetter(*ADDITIVE_FIELDS)
 _closing_values_of = attrgetter(*CLOSING_FIELDS)
 
 # Untyped, since the fields are computed from Bar's and no type checker can list them.
 _namedtuple: Any = namedtuple  # noqa: PYI024
-_BarSums = _namedtuple("_BarSums", (*ADDITIVE_FIELDS, *COUNT_FIELDS))
 _BarClosing = _namedtuple("_BarClosing", CLOSING_FIELDS)
 _BarStart = _namedtuple("_BarStart", START_FIELDS)
 _start_values = attrgetter(*START_FIELDS)
-Sums = Any
-"""Sums of bars' additive and count fields, by field name."""
 ClosingValues = Any
 """Closing fields of a bar, from `stood` on, by field name."""
 
@@ -84,9 +80,9 @@ class Window(NamedTuple):
 
     as_of: int
     seconds: int
-    sums: Sums
-    late_half: Sums
-    late_fifth: Sums
+    sums: BarSums
+    late_half: BarSums
+    late_fifth: BarSums
     min_spread: float
     max_spread: float
     start: ClosingValues
@@ -383,15 +379,15 @@ class RollingBars:
         _pack_float_row(
             self._float_rows,
             row * _FLOAT_ROW_BYTES,
-            *_float_values(bar),
+            *bar.additive_values(),
             negated_min_spread,
             bar.max_spread,
         )
-        _pack_count_row(self._count_rows, row * _COUNT_ROW_BYTES, *_count_values(bar))
+        _pack_count_row(self._count_rows, row * _COUNT_ROW_BYTES, *bar.count_values())
         if self._has_start_fields_only:
             _pack_start_row(self._closing_rows, row * _START_ROW_BYTES, *_start_values(bar))
         else:
-            self._closing_rows[row] = _closing_values_of(bar)
+            self._closing_rows[row] = bar.closing_values()
         if bar.end == self.end:
             self._newest = bar
         block, offset = divmod(_second_number(bar.end), BLOCK_SECONDS)
@@ -441,7 +437,7 @@ class RollingBars:
         age = (self.end - as_of) // SECOND_MS
         if age == 0 and self._count:
             newest = self._newest
-            closing = _BarClosing._make(map(float, _closing_values_of(newest)))
+            closing = _BarClosing._make(newest.closing_values())
             if newest.bid_price > EXACT_FLOAT or newest.ask_price > EXACT_FLOAT:
                 return closing._replace(bid_price=newest.bid_price, ask_price=newest.ask_price)
             return closing
@@ -573,9 +569,10 @@ class _SuffixSums:
         ranges = np.maximum.reduceat(float_rows[:, _SPREAD_COLUMN:], starts, axis=0)
         self._ranges = np.maximum.accumulate(ranges, axis=0).tolist()
 
-    def sums(self, length: int) -> Sums:
+    def sums(self, length: int) -> BarSums:
         """Return the sums over the last `length` seconds."""
-        return _BarSums._make(self._sums[self._segment_of_length[length]])
+        values: list[float] = self._sums[self._segment_of_length[length]]
+        return BarSums(values)
 
     def spread_range(self, length: int) -> tuple[float, float]:
         """Return the least and the greatest spread of the last `length` seconds, 0 if none."""

@@ -21,6 +21,7 @@ from app.analysis.price_units import DEFAULT_DIGITS, FLOAT_UNITS_PER_ONE, UNITS_
 from app.analysis.records import Quote
 from app.analysis.rolling_bars import RollingBars, Window
 from app.analysis.window_rows import window_parts
+from app.analysis.window_sums import BarSums
 
 Numbers = NDArray[np.float64]
 Ends = NDArray[np.int64]
@@ -37,7 +38,6 @@ _numbers_of = attrgetter(*NUMBER_FIELDS)
 
 # Untyped, since the fields are computed from Bar's and no type checker can list them.
 _namedtuple: Any = namedtuple  # noqa: PYI024
-_Sums = _namedtuple("_Sums", (*ADDITIVE_FIELDS, *COUNT_FIELDS))
 _Closing = _namedtuple("_Closing", CLOSING_FIELDS)
 
 
@@ -227,8 +227,8 @@ class WindowTable:
             row[_COLUMN["returns"]] = 0.0
 
 
-def _sums_of(rows: Numbers) -> Any:  # noqa: ANN401 - as `RollingBars` types it
-    return _Sums._make(rows[:, :_SUMS].sum(axis=0).tolist())
+def _sums_of(rows: Numbers) -> BarSums:
+    return BarSums(rows[:, :_SUMS].sum(axis=0).tolist())
 
 
 def _begins_anew(stored: StoredSeconds, row: int, gaps: Sequence[Gap]) -> bool:
@@ -277,8 +277,8 @@ def _silent_row(stored: StoredSeconds, row: int, *, is_covered: bool) -> Numbers
     table.lost_to = 0 if is_covered else end + SECOND_MS
     table.fill_to(end + SECOND_MS)
     [window] = table.windows(end + SECOND_MS, (1,))
-    sums = [getattr(window.sums, name) for name in (*ADDITIVE_FIELDS, *COUNT_FIELDS)]
-    return np.array([*sums, window.min_spread, window.max_spread, *window.end], np.float64)
+    ranges = window.min_spread, window.max_spread
+    return np.array([*astuple(window.sums), *ranges, *window.end], np.float64)
 
 
 _CLOSING_TYPES: Final = tuple(type(getattr(Bar(0), name)) for name in CLOSING_FIELDS)

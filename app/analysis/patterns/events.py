@@ -12,6 +12,7 @@ from mypy_extensions import mypyc_attr
 
 from app.analysis.bars import SECOND_MS, whole_second
 from app.analysis.pattern_table import MERGED, POINT_TYPES
+from app.analysis.patterns.noticed_seconds import NoticedSeconds
 from app.analysis.price_units import (
     DEFAULT_DIGITS,
     FLOAT_UNITS_PER_ONE,
@@ -156,7 +157,8 @@ class Events:
     `closed` are the events closed since the last `take_changed`. The codec packs the candidates and
     the `past` events, both by type, apart from the rest: they are large and change seldom. Prices
     are in units of 10^-`digits`. `_recent` are what the newest event of a type was compared with,
-    until one of these changes.
+    until one of these changes. `_noticed` are, once one of a type closes, when its living ones were
+    noticed. Both are forgotten with each tick.
     """
 
     ticker: str
@@ -167,6 +169,7 @@ class Events:
     past: dict[str, PastEvents] = field(default_factory=dict, init=False)
     observed: ObservedTime = field(default_factory=ObservedTime)
     _recent: dict[str, RecentEvents] = field(default_factory=dict, init=False)
+    _noticed: dict[str, NoticedSeconds] = field(default_factory=dict, init=False)
 
     def open_or_extend(self, opening: Opening) -> Event:
         """Open an event, or continue the live one of the same type and key."""
@@ -188,6 +191,8 @@ class Events:
 
     def _new_event(self, opening: Opening, key: str) -> Event:
         noticed_at = whole_second(opening.completed_at)
+        if opening.type in self._noticed:
+            self._noticed[opening.type].add(noticed_at)
         event = Event(
             id=event_id(self.ticker, opening, self.digits),
             type=opening.type,
@@ -317,7 +322,9 @@ class Events:
         return _close_due_at(event) <= second
 
     def _close(self, key: str) -> None:
+        noticed = self._noticed_of(self.live[key].type)
         event = self.live.pop(key)
+        noticed.remove(event.noticed_at)
         self._recent.pop(event.type, None)
         event.status = "closed"
         event.closed_at, event.close_reason = event.closing_at, event.closing_reason
@@ -326,11 +333,16 @@ class Events:
         self.closed.append(event)
         if event.close_reason == MERGED:
             return  # the other event counts for both
-        first_living = 0
-        for other in self.live.values():
-            if other.type == event.type and not 0 < first_living <= other.noticed_at:
-                first_living = other.noticed_at
-        self.past_of(event.type).add(Noticed(event.noticed_at, event.statistic), first_living)
+        closed = Noticed(event.noticed_at, event.statistic)
+        self.past_of(event.type).add(closed, noticed.first())
+
+    def _noticed_of(self, pattern_type: str) -> NoticedSeconds:
+        """Return when the living events of a type were noticed; many may close in one second."""
+        found = self._noticed.get(pattern_type)
+        if found is None:
+            living = [e.noticed_at for e in self.live.values() if e.type == pattern_type]
+            found = self._noticed[pattern_type] = NoticedSeconds(living)
+        return found
 
     def close_all(self, at: float, reason: str) -> None:
         """Close every live event at once."""
@@ -344,6 +356,7 @@ class Events:
         changed = self.closed + [e for e in self.live.values() if e.is_changed]
         self.closed = []
         self._recent.clear()
+        self._noticed.clear()
         for event in changed:
             event.is_changed = False
         return changed

@@ -1,5 +1,6 @@
 """Encode state and results as bytes, and decode them."""
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import fields
 from operator import attrgetter
@@ -25,7 +26,7 @@ from app.analysis.state import ENGINE, State
 from app.analysis.widening import set_digits
 from app.core.errors import StateUnreadable
 from app.storage.tick.journal import Journal
-from app.storage.tick.state_packing import LAYOUT_NUMBER, pack, unpack
+from app.storage.tick.state_packing import LAYOUT_NUMBER, ignoring_overflow, pack, unpack
 
 Remembered = TypeVar("Remembered")
 
@@ -84,6 +85,11 @@ class PackedState(NamedTuple):
 
 def encode_state(state: State, *, changed_only: bool = False) -> PackedState:
     """Pack a state; of what is apart all, or what changed since this was last asked."""
+    with ignoring_overflow():
+        return _packed_state(state, changed_only=changed_only)
+
+
+def _packed_state(state: State, *, changed_only: bool) -> PackedState:
     candidates = {
         kind: found.packed()
         for kind, found in state.context.events.candidates.items()
@@ -260,29 +266,79 @@ def event_json(event: Event) -> str:
 
 def level_json(level: PublishedLevel) -> str:
     """Write a level as its member of the levels key."""
-    return json_text(_LevelMember(*_level_fields(level)))
+    return level_member(level).decode()
+
+
+def level_member(level: PublishedLevel) -> bytes:
+    """Return the same as the bytes that are sent."""
+    return _json(_LevelMember(*_level_fields(level)))
+
+
+def significance_texts(levels: list[PublishedLevel]) -> list[str]:
+    """Write the scores of levels, all at once."""
+    return _texts([level.significance for level in levels])
 
 
 def window_fields(analysis: TickResult, window: str) -> dict[str, str]:
     """Return all that is published of a window as text, words without quotes."""
-    return dict(zip(*window_texts(analysis, window), strict=True))
+    published = window_values(analysis, window, json_text(analysis.behaviors))
+    every = [*range(len(published.names))]
+    return dict(zip(published.names, texts_at(published, every), strict=True))
 
 
-def window_texts(
-    analysis: TickResult, window: str, behaviors: str = ""
-) -> tuple[tuple[str, ...], list[str]]:
-    """Return the names of what is published of a window, and the texts.
+class WindowValues(NamedTuple):
+    """What is published of a window: `values` by `names`, first `metric_count` metrics, then JSON.
 
-    `behaviors`, the same for all windows, may be given as JSON.
+    To write a float takes longer than to compare it, and half of them stay from second to second:
+    texts are made of what is sent.
     """
+
+    names: tuple[str, ...]
+    values: list[Value]
+    metric_count: int
+
+
+def window_values(analysis: TickResult, window: str, behaviors: str) -> WindowValues:
+    """Return what is published of a window; `behaviors` are those of all windows, as JSON."""
     metrics, sweep = analysis.metrics[window], analysis.last_sweep[window]
-    ranks = rank_fields(analysis.ranks[window])
-    names, texts = (*metrics, *ranks, *_AFTER_METRICS), _texts(metrics.values())
-    texts += [it if isinstance(it, str) else json_text(it) for it in ranks.values()]
-    texts += behaviors or json_text(analysis.behaviors), json_text(analysis.quality[window]), ENGINE
+    ranks, quality = rank_fields(analysis.ranks[window]), analysis.quality[window]
+    names = (*metrics, *ranks, *_AFTER_METRICS)
+    values: list[Value] = [*metrics.values()]
+    values += [it if isinstance(it, str) else json_text(it) for it in ranks.values()]
+    values += [behaviors, json_text(quality) if quality else "{}", ENGINE]
     if sweep is not None:
-        names, texts = (*names, "last_sweep"), [*texts, event_json(sweep)]
-    return names, texts
+        names = (*names, "last_sweep")
+        values.append(event_json(sweep))
+    return WindowValues(names, values, len(metrics))
+
+
+def changed_places(values: list[Value], stored: list[Value]) -> list[int]:
+    """Return the places of the values whose text differs from that of the stored ones."""
+    places: list[int] = []
+    for place, value in enumerate(values):
+        if not _is_same(value, stored[place]):
+            places.append(place)
+    return places
+
+
+def _is_same(value: Value, other: Value) -> bool:
+    if value is other:
+        return True
+    if isinstance(value, float):
+        if not isinstance(other, float) or value != other:
+            return False
+        return value != 0.0 or math.copysign(1.0, value) == math.copysign(1.0, other)
+    return type(value) is type(other) and value == other
+
+
+def texts_at(published: WindowValues, places: list[int]) -> list[str]:
+    """Return the texts of the values at some places, in ascending order."""
+    values, metric_count = published.values, published.metric_count
+    metrics = [values[place] for place in places if place < metric_count]
+    texts = _texts(metrics) if metrics else []
+    for place in places[len(metrics) :]:
+        texts.append(str(values[place]))
+    return texts
 
 
 def rank_fields(ranks: WindowRanks) -> dict[str, object]:
@@ -302,7 +358,7 @@ def session_texts(state: State) -> tuple[tuple[str, ...], list[str]]:
 
 def texts_of_session(fields: SessionFields) -> tuple[tuple[str, ...], list[str]]:
     """Return the names of a session's fields, and their texts."""
-    return (*fields,), _texts(fields.values())
+    return (*fields,), _texts([*fields.values()])
 
 
 def outcome_fields(totals: OutcomeTotals, horizon: int) -> dict[str, str]:
@@ -314,10 +370,10 @@ def outcome_fields(totals: OutcomeTotals, horizon: int) -> dict[str, str]:
     }
 
 
-def _texts(values: Iterable[Value]) -> list[str]:
+def _texts(values: list[Value]) -> list[str]:
     """Write numbers and single words all at once: 5 µs for three windows, and 50 by `str`."""
     # No word needs a quote, and none holds a comma.
-    return json_text([*values])[1:-1].replace('"', "").split(",")
+    return json_text(values)[1:-1].replace('"', "").split(",")
 
 
 def json_text(value: object) -> str:

@@ -11,6 +11,8 @@ Command = tuple[Any, ...] | bytes
 """The words of a command, or a packed command."""
 
 _SIZES: Final = tuple(f"{n}\r\n" for n in range(100))
+_HEADS: Final = tuple(f"${n}\r\n".encode() for n in range(1000))
+_END: Final = b"\r\n"
 
 
 def bulk_string(text: str) -> str:
@@ -29,7 +31,24 @@ def command(*words: object) -> bytes:
     >>> command("EXPIRE", "k", 60)
     b'*3\r\n$6\r\nEXPIRE\r\n$1\r\nk\r\n$2\r\n60\r\n'
     """
-    return f"*{len(words)}\r\n{''.join([bulk_string(str(it)) for it in words])}".encode()
+    return pack_words(words)
+
+
+def pack_words(words: Sequence[object]) -> bytes:
+    r"""Pack the words of a command: numbers, text and bytes.
+
+    >>> pack_words(["HSET", "k", "f", b"\xff"])
+    b'*4\r\n$4\r\nHSET\r\n$1\r\nk\r\n$1\r\nf\r\n$1\r\n\xff\r\n'
+    """
+    parts = [f"*{len(words)}\r\n".encode()]
+    for word in words:
+        packed = word if isinstance(word, bytes) else str(word).encode()
+        size = len(packed)
+        # No formatting for most lengths: it takes longer than all else.
+        parts.append(_HEADS[size] if size < len(_HEADS) else f"${size}\r\n".encode())
+        parts.append(packed)
+        parts.append(_END)
+    return b"".join(parts)
 
 
 class FieldNames:
@@ -48,20 +67,16 @@ def field_names(fields: tuple[str, ...]) -> FieldNames:
     return FieldNames(fields)
 
 
-def hset(
-    key: str, names: FieldNames, texts: Sequence[str], stored: Sequence[str] | None = None
-) -> bytes:
-    r"""Pack the command that sets fields of a hash; those whose text is `stored` are left out.
+def hset(key: str, names: FieldNames, texts: list[str], places: list[int] | None = None) -> bytes:
+    r"""Pack the command that sets fields of a hash: all, or those at some places among the names.
 
-    >>> hset("h", field_names(("a", "b")), ["1.5", "2"], ["1.4", "2"])
-    b'*4\r\n$4\r\nHSET\r\n$1\r\nh\r\n$1\r\na\r\n$3\r\n1.5\r\n'
+    >>> hset("h", field_names(("a", "b")), ["1.5"], [1])
+    b'*4\r\n$4\r\nHSET\r\n$1\r\nh\r\n$1\r\nb\r\n$3\r\n1.5\r\n'
     """
-    parts = [""]
-    for place, text in enumerate(texts):
-        if stored is not None and text == stored[place]:
-            continue
+    parts, packed = [""], names.packed
+    for number, text in enumerate(texts):
         size = len(text)
-        parts.append(names.packed[place])
+        parts.append(packed[number if places is None else places[number]])
         parts.append(_SIZES[size] if size < len(_SIZES) else f"{size}\r\n")
         parts.append(text)
     # Two words and two a field, for which there are three parts.
@@ -71,8 +86,8 @@ def hset(
     if whole.isascii():
         return whole.encode()
     # RESP lengths are in bytes: only for ASCII they equal the numbers of characters.
-    changed = [place for place, text in enumerate(texts) if stored is None or text != stored[place]]
-    return command("HSET", key, *flat({names.fields[it]: texts[it] for it in changed}))
+    chosen = names.fields if places is None else [names.fields[place] for place in places]
+    return pack_words(["HSET", key, *flat(dict(zip(chosen, texts, strict=True)))])
 
 
 def flat(fields: Mapping[str, Any]) -> list[Any]:

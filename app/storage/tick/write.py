@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 from app.analysis.bars import SECOND_MS, Bar
 from app.analysis.levels import PublishedLevel
+from app.analysis.metrics import Value
 from app.analysis.patterns.events import Event
 from app.analysis.price_units import DEFAULT_DIGITS
 from app.analysis.rejections import Rejections
@@ -22,7 +23,7 @@ from app.storage.scripts import TRIM_RECORDS, UPDATE_EVENTS
 from app.storage.tick import codec
 from app.storage.tick.journal import Journal
 from app.storage.tick.read import TickRead
-from app.storage.tick.resp import Command, FieldNames, command, field_names, flat, hset
+from app.storage.tick.resp import Command, FieldNames, command, field_names, flat, hset, pack_words
 
 HOUSEKEEPING_SECONDS = 10
 SESSION_SECONDS = 5
@@ -40,16 +41,16 @@ _NO_NAMES = field_names(())
 class PublishedKeys:
     """What a ticker's keys contain, as last written by this worker.
 
-    `as_of`, `field_names` and `texts` (a line a field) are by window, `levels` by side, None where
-    unknown; `recent` are the bars of the last 2 s with their packed bytes; `tick_size` is 0 where
-    unknown, `digits` are those of the price unit; `has_rejected`: the state tells of rejected
-    records. `session_turn` and `session_phase` tell when the session was written, `outcomes_until`
-    what of the outcomes was.
+    `as_of`, `field_names` and `values` are by window, `levels` by side, None where unknown;
+    `recent` are the bars of the last 2 s with their packed bytes; `tick_size` is 0 where unknown,
+    `digits` are those of the price unit; `has_rejected`: the state tells of rejected records.
+    `session_turn` and `session_phase` tell when the session was written, `outcomes_until` what of
+    the outcomes was.
     """
 
     as_of: list[int] = field(default_factory=lambda: [0] * len(WINDOWS))
     field_names: list[FieldNames] = field(default_factory=lambda: [_NO_NAMES] * len(WINDOWS))
-    texts: list[str] = field(default_factory=lambda: [""] * len(WINDOWS))
+    values: list[list[Value]] = field(default_factory=lambda: [[] for _ in WINDOWS])
     levels: list[list[PublishedLevel] | None] = field(default_factory=lambda: [None, None])
     recent: list[tuple[Bar, bytes]] = field(default_factory=list)
     tick_size: int = 0
@@ -144,7 +145,8 @@ class TickWrite:
             if published.as_of[index] > result.as_of:
                 continue
             key, names = self._metrics[index], published.field_names[index]
-            fields, texts = codec.window_texts(result, window, behaviors)
+            found = codec.window_values(result, window, behaviors)
+            fields, values = found.names, found.values
             # The whole hash is replaced. If it has exactly these fields, setting those that changed
             # is enough: about half of them.
             is_new = self._reading.metrics_lengths[index] != len(fields) or names.fields != fields
@@ -152,9 +154,14 @@ class TickWrite:
                 names = field_names(fields)
                 yield command("DEL", key)
             is_whole = is_new or renews_lifetimes  # repairs changes of the key by others
-            stored = None if is_whole else published.texts[index].split("\n")
-            yield hset(key, names, texts, stored)
-            published.texts[index] = "\n".join(texts)
+            places = (
+                [*range(len(values))]
+                if is_whole
+                else codec.changed_places(values, published.values[index])
+            )
+            if places:
+                yield hset(key, names, codec.texts_at(found, places), places)
+            published.values[index] = values
             if is_new or renews_lifetimes or lifetime <= _RENEWED_EACH_TICK_SECONDS:
                 yield command("EXPIRE", key, lifetime)
             published.as_of[index], published.field_names[index] = result.as_of, names
@@ -240,7 +247,7 @@ class TickWrite:
 
     def _bar_commands(self, result: TickResult, packed_final: Sequence[bytes]) -> Iterator[Command]:
         for bar, packed in zip(result.final_bars, packed_final, strict=True):
-            yield "XADD", self._bars, f"{bar.end}-0", "b", packed
+            yield command("XADD", self._bars, f"{bar.end}-0", "b", packed)
         if packed_final:
             yield command("EXPIRE", self._bars, keys.BARS_LIFETIME_SECONDS)
         if self._is_housekeeping:
@@ -271,7 +278,7 @@ class TickWrite:
         _add_newest_records(fields, obsolete_fields, state, published, is_whole=journal is None)
         if obsolete_fields:
             yield "HDEL", self._state, *obsolete_fields
-        yield "HSET", self._state, *flat(fields)
+        yield pack_words(["HSET", self._state, *flat(fields)])
         if journal is None:
             yield command("EXPIRE", self._state, keys.STATE_LIFETIME_SECONDS)
 
@@ -384,20 +391,17 @@ def _level_changes(
     """
     if previous is None:
         yield command("DEL", key)
-    previous_by_id = {id(level): level for level in previous or ()}
+    known = previous or []
+    known_ids = {id(level) for level in known}
     current_ids = {id(level) for level in current}
-    removed = [
-        codec.level_json(level)
-        for identity, level in previous_by_id.items()
-        if identity not in current_ids
-    ]
-    added: list[str] = []
-    for level in current:
-        if id(level) not in previous_by_id:
-            added += (repr(level.significance), codec.level_json(level))
+    removed = [codec.level_member(level) for level in known if id(level) not in current_ids]
+    added = [level for level in current if id(level) not in known_ids]
     if removed:
-        yield command("ZREM", key, *removed)
+        yield pack_words(["ZREM", key, *removed])
     if added:
-        yield command("ZADD", key, *added)
-        if len(removed) == len(previous_by_id):  # the key had become empty, so Redis deleted it
+        words: list[object] = ["ZADD", key]
+        for level, score in zip(added, codec.significance_texts(added), strict=True):
+            words += (score, codec.level_member(level))
+        yield pack_words(words)
+        if len(removed) == len(known):  # the key had become empty, so Redis deleted it
             yield command("EXPIRE", key, keys.LEVELS_LIFETIME_SECONDS)
