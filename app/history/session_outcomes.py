@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from app.analysis.bars import SECOND_MS
 from app.analysis.gaps import Gap
 from app.analysis.outcomes import (
+    BASELINE_SUMS,
     BLOCK_MS,
     HORIZON_SECONDS,
     KEY_SEPARATOR,
@@ -22,8 +23,7 @@ from app.analysis.outcomes import (
     OutcomeTotals,
     RunningBlock,
 )
-from app.analysis.quantiles import FloatArray
-from app.analysis.trading_hours import TradingHours
+from app.analysis.trading_hours import MAX_SLOTS, TradingHours
 
 
 class SessionMids(NamedTuple):
@@ -80,32 +80,31 @@ def session_outcomes(
 
 
 def add_up(sessions: Iterable[OutcomeTotals], key: str) -> OutcomeTotals:
-    """Return the sums of several sessions, of the events of one type and side."""
+    """Return the sums of several sessions, of the events of one type and side.
+
+    Half hours of different sessions stay apart: each of them has slots of its own.
+    """
     known = list(sessions)
     total = OutcomeTotals()
     for place, baseline in enumerate(total.baseline):
-        baseline.sums = _floats(one.baseline[place].sums for one in known)
-    found = [one.events[key] for one in known if key in one.events]
-    if found:
-        counts = _added([one.counts for one in found]).astype(np.int64)
-        total.events[key] = EventSums(
-            _floats(one.sums for one in found),
-            _floats(one.shared for one in found),
-            array("I", counts.tolist()),
-        )
+        per_session = MAX_SLOTS * BASELINE_SUMS
+        sums = [_padded(one.baseline[place].sums, per_session) for one in known]
+        baseline.sums = array("d", np.concatenate(sums).tolist())
+    own = [one.events.get(key, EventSums()) for one in known]
+    counts = [_padded(one.counts, MAX_SLOTS * len(HORIZON_SECONDS)) for one in own]
+    total.events[key] = EventSums(
+        array("d", np.sum([one.sums for one in own], axis=0).tolist()),
+        array("d", np.sum([one.shared for one in own], axis=0).tolist()),
+        array("I", np.concatenate(counts).astype(np.int64).tolist()),
+    )
     return total
 
 
-def _floats(arrays: Iterable[FloatArray]) -> FloatArray:
-    return array("d", _added([*arrays]).tolist())
-
-
-def _added(arrays: Sequence[Sequence[float]]) -> NDArray[np.float64]:
-    """Add numbers place by place; shorter sequences have zeros behind their end."""
-    total = np.zeros(max(map(len, arrays), default=0))
-    for one in arrays:
-        total[: len(one)] += one
-    return total
+def _padded(numbers: Sequence[float], length: int) -> NDArray[np.float64]:
+    """Return numbers with zeros behind their end."""
+    found = np.zeros(length)
+    found[: len(numbers)] = numbers
+    return found
 
 
 def _moves(seconds: SessionMids, horizon_seconds: int) -> NDArray[np.float64]:
