@@ -1,6 +1,6 @@
 """What the writer of the history costs the ticks: with it, without it, and without it again.
 
-    python -m benchmarks.history_tick [--tickers 60] [--seconds 150]
+    python -m benchmarks.history_tick [--tickers 20] [--seconds 700]
 
 The same books are ticked with a Redis each, one second after another in a new order each second;
 beside one of them a writer visits its tickers, as it does every two minutes. Ratios are to the one
@@ -119,8 +119,8 @@ def measure(tickers: int, seconds: int) -> tuple[dict[str, Measured], str]:
 
 
 @click.command()
-@click.option("--tickers", default=60, show_default=True)
-@click.option("--seconds", default=150, show_default=True)
+@click.option("--tickers", default=20, show_default=True)
+@click.option("--seconds", default=700, show_default=True, help="Seconds are kept after 15 min.")
 def main(tickers: int, seconds: int) -> None:
     """Measure and print."""
     found, written = measure(tickers, seconds)

@@ -67,14 +67,13 @@ def session_outcomes(
     rows = _rows_at(seconds.ends, events.noticed_at)
     for horizon, horizon_seconds in enumerate(HORIZON_SECONDS):
         moves = _moves(seconds, horizon_seconds)
-        of_events = _moves_by_block(blocks, moves, rows, events.keys)
+        of_events = _sums_of_events(blocks, moves, rows, events.keys)
         for number, block in enumerate(blocks):
             every = _sum_of(moves[block.first : block.after])
             if not every.n:
                 continue
             totals.add_baseline_block(horizon, every, block.slot)
-            for key, found in sorted(of_events.get(number, {}).items()):
-                own = _sum_of(np.array(found))
+            for key, own in sorted(of_events.get(number, {}).items()):
                 totals.add_event_block(key, horizon, own, every, block.slot)
     return totals
 
@@ -151,18 +150,20 @@ def _rows_at(ends: NDArray[np.int64], instants: NDArray[np.int64]) -> NDArray[np
     return np.where(ends[rows] == instants, rows, -1)
 
 
-def _moves_by_block(
+def _sums_of_events(
     blocks: Sequence[_Block],
     moves: NDArray[np.float64],
     rows: NDArray[np.int64],
     keys: Sequence[str],
-) -> dict[int, dict[str, list[float]]]:
-    """Return the known moves of events by the number of their block, and by type and side."""
-    found: dict[int, dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
+) -> dict[int, dict[str, RunningBlock]]:
+    """Sum up the known moves of events by the number of their block, and by type and side."""
+    found: dict[int, dict[str, RunningBlock]] = defaultdict(lambda: defaultdict(RunningBlock))
+    known = (rows >= 0) & ~np.isnan(moves[rows]) if len(moves) else np.zeros(len(rows), bool)
     numbers = np.searchsorted([block.after for block in blocks], rows, side="right")
-    for key, row, number in zip(keys, rows.tolist(), numbers.tolist(), strict=True):
-        if row >= 0 and not np.isnan(moves[row]):
-            found[number][key].append(float(moves[row]))
+    kinds = [keys[place] for place in np.flatnonzero(known).tolist()]
+    moved = zip(kinds, numbers[known].tolist(), moves[rows[known]].tolist(), strict=True)
+    for key, number, move in moved:
+        found[number][key].add(move)
     return found
 
 
