@@ -293,7 +293,8 @@ class KeptPast:
         sessions: list[list[dict[str, float]]] = []
         for start_ms in same_time_earlier(hours, half_hour.start_ms, 2 * MAX_SESSIONS):
             day = self.files.date_at(ticker, start_ms)
-            if day in kept and len(sessions) < MAX_SESSIONS:
+            is_in_session = half_hour_of(hours, start_ms) is not None  # a half day ends earlier
+            if is_in_session and day in kept and len(sessions) < MAX_SESSIONS:
                 measures = functools.partial(
                     measures_of_half_hour, self.files, ticker, start_ms, seconds
                 )

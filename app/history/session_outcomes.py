@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from app.analysis.bars import SECOND_MS
 from app.analysis.gaps import Gap
 from app.analysis.outcomes import (
+    BASELINE_SUMS,
     BLOCK_MS,
     HORIZON_SECONDS,
     KEY_SEPARATOR,
@@ -22,8 +23,7 @@ from app.analysis.outcomes import (
     OutcomeTotals,
     RunningBlock,
 )
-from app.analysis.quantiles import FloatArray
-from app.analysis.trading_hours import TradingHours
+from app.analysis.trading_hours import MAX_SLOTS, TradingHours
 
 
 class SessionMids(NamedTuple):
@@ -67,45 +67,43 @@ def session_outcomes(
     rows = _rows_at(seconds.ends, events.noticed_at)
     for horizon, horizon_seconds in enumerate(HORIZON_SECONDS):
         moves = _moves(seconds, horizon_seconds)
-        of_events = _moves_by_block(blocks, moves, rows, events.keys)
+        of_events = _sums_of_events(blocks, moves, rows, events.keys)
         for number, block in enumerate(blocks):
             every = _sum_of(moves[block.first : block.after])
             if not every.n:
                 continue
             totals.add_baseline_block(horizon, every, block.slot)
-            for key, found in sorted(of_events.get(number, {}).items()):
-                own = _sum_of(np.array(found))
+            for key, own in sorted(of_events.get(number, {}).items()):
                 totals.add_event_block(key, horizon, own, every, block.slot)
     return totals
 
 
 def add_up(sessions: Iterable[OutcomeTotals], key: str) -> OutcomeTotals:
-    """Return the sums of several sessions, of the events of one type and side."""
+    """Return the sums of several sessions, of the events of one type and side.
+
+    Half hours of different sessions stay apart: each of them has slots of its own.
+    """
     known = list(sessions)
     total = OutcomeTotals()
     for place, baseline in enumerate(total.baseline):
-        baseline.sums = _floats(one.baseline[place].sums for one in known)
-    found = [one.events[key] for one in known if key in one.events]
-    if found:
-        counts = _added([one.counts for one in found]).astype(np.int64)
-        total.events[key] = EventSums(
-            _floats(one.sums for one in found),
-            _floats(one.shared for one in found),
-            array("I", counts.tolist()),
-        )
+        per_session = MAX_SLOTS * BASELINE_SUMS
+        sums = [_padded(one.baseline[place].sums, per_session) for one in known]
+        baseline.sums = array("d", np.concatenate(sums).tolist())
+    own = [one.events.get(key, EventSums()) for one in known]
+    counts = [_padded(one.counts, MAX_SLOTS * len(HORIZON_SECONDS)) for one in own]
+    total.events[key] = EventSums(
+        array("d", np.sum([one.sums for one in own], axis=0).tolist()),
+        array("d", np.sum([one.shared for one in own], axis=0).tolist()),
+        array("I", np.concatenate(counts).astype(np.int64).tolist()),
+    )
     return total
 
 
-def _floats(arrays: Iterable[FloatArray]) -> FloatArray:
-    return array("d", _added([*arrays]).tolist())
-
-
-def _added(arrays: Sequence[Sequence[float]]) -> NDArray[np.float64]:
-    """Add numbers place by place; shorter sequences have zeros behind their end."""
-    total = np.zeros(max(map(len, arrays), default=0))
-    for one in arrays:
-        total[: len(one)] += one
-    return total
+def _padded(numbers: Sequence[float], length: int) -> NDArray[np.float64]:
+    """Return numbers with zeros behind their end."""
+    found = np.zeros(length)
+    found[: len(numbers)] = numbers
+    return found
 
 
 def _moves(seconds: SessionMids, horizon_seconds: int) -> NDArray[np.float64]:
@@ -152,18 +150,20 @@ def _rows_at(ends: NDArray[np.int64], instants: NDArray[np.int64]) -> NDArray[np
     return np.where(ends[rows] == instants, rows, -1)
 
 
-def _moves_by_block(
+def _sums_of_events(
     blocks: Sequence[_Block],
     moves: NDArray[np.float64],
     rows: NDArray[np.int64],
     keys: Sequence[str],
-) -> dict[int, dict[str, list[float]]]:
-    """Return the known moves of events by the number of their block, and by type and side."""
-    found: dict[int, dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
+) -> dict[int, dict[str, RunningBlock]]:
+    """Sum up the known moves of events by the number of their block, and by type and side."""
+    found: dict[int, dict[str, RunningBlock]] = defaultdict(lambda: defaultdict(RunningBlock))
+    known = (rows >= 0) & ~np.isnan(moves[rows]) if len(moves) else np.zeros(len(rows), bool)
     numbers = np.searchsorted([block.after for block in blocks], rows, side="right")
-    for key, row, number in zip(keys, rows.tolist(), numbers.tolist(), strict=True):
-        if row >= 0 and not np.isnan(moves[row]):
-            found[number][key].append(float(moves[row]))
+    kinds = [keys[place] for place in np.flatnonzero(known).tolist()]
+    moved = zip(kinds, numbers[known].tolist(), moves[rows[known]].tolist(), strict=True)
+    for key, number, move in moved:
+        found[number][key].add(move)
     return found
 
 

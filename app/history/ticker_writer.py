@@ -66,6 +66,7 @@ class _Progress:
     watched: dict[str, float] = field(default_factory=dict)
     lost_events: list[Lost] = field(default_factory=list)
     final_sessions: set[Value] = field(default_factory=set)
+    is_session_due: bool = True
 
 
 class TickerWriter:
@@ -133,6 +134,7 @@ class TickerWriter:
                 NewSeconds(new, state.gaps, lost, state.corrected_at, unreadable), settled_ms
             )
             progress.newest_ms, progress.corrected_at = new[-1].end, state.corrected_at
+            progress.is_session_due = True
             self._totals.seconds += len(new)
             self._totals.lost_seconds += sum(end - start for start, end in lost) / SECOND_MS
             self._totals.lost_bars += unreadable
@@ -140,7 +142,8 @@ class TickerWriter:
         if state.gaps:
             self._files.add_gaps(state.gaps)
         self._write_events(events, stored.bars, state, now_ms - WEAK_EVENTS_MS)
-        self._write_sessions(state, progress, now_ms, with_running=has_seconds)
+        self._write_sessions(state, progress, now_ms)
+        progress.is_session_due = False
         self._read_to_ms = settled_ms
 
     def _lost_before(
@@ -250,9 +253,7 @@ class TickerWriter:
         lost = self._events_read_to_ms - LONGEST_MS - SETTLED_MS, now_ms - WEAK_EVENTS_MS
         return [lost] if lost[0] < lost[1] else []
 
-    def _write_sessions(
-        self, state: TickerState, progress: _Progress, now_ms: float, *, with_running: bool
-    ) -> None:
+    def _write_sessions(self, state: TickerState, progress: _Progress, now_ms: float) -> None:
         """Write sessions as of their end, and the running one with its seconds."""
         for fields in (state.ended, state.session):
             opened_at, closes_at = fields.get("opened_at"), fields.get("closes_at")
@@ -264,7 +265,7 @@ class TickerWriter:
                 continue
             if fields.get("covered_seconds") is None or as_of > now_ms:
                 continue
-            if not is_final and not with_running:
+            if not is_final and not progress.is_session_due:
                 continue
             if self._files.keep_session(KeptSession(fields, is_final)):
                 progress.final_sessions.add(opened_at)

@@ -3,7 +3,9 @@
 import itertools
 import random
 from collections.abc import Iterator, Sequence
+from datetime import date, datetime, time
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import pytest
 
@@ -206,3 +208,22 @@ def test_a_session_that_can_not_be_read_does_not_hide_the_others(
     assert answer.half_hour is not None
     assert answer.half_hour.sessions == 5
     reader.close()
+
+
+def test_the_hours_after_a_half_day_are_no_half_hour_of_its_session(
+    settings: Settings, tmp_path: Path
+) -> None:
+    new_york = ZoneInfo("America/New_York")
+    days = [date(2023, 11, day) for day in (15, 16, 17, 20, 21, 22, 24, 27)]  # the 24th: to 13:00
+    *earlier, now = [
+        round(datetime.combine(day, time(14), new_york).timestamp() * 1000) for day in days
+    ]
+    for start in earlier:
+        keep_bars(tmp_path, "SPY", [*seconds_of(start, 1.0)])
+    config = settings.model_copy(update={"history_given": str(tmp_path)})
+    past = Reader.from_settings(config).past
+
+    found = past.half_hour_ranks("SPY", now + 60_000, 60, {"spread_bps": 1.0})
+
+    assert found is not None
+    assert found.sessions == 6

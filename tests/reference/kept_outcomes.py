@@ -82,5 +82,7 @@ def _moves(
             block = (number * 10**6 + stretch, min(block_end, phase_end))
             bps = 1e4 * (mids[end] - mids[second]) / mids[second]
             # Equal mids that differ by rounding alone did not move.
-            found[second] = Move(0.0 if abs(bps) < 1e-9 else bps, block, half_hour)
+            # Half hours of different sessions are different ones.
+            slot_of_session = number * 1000 + half_hour
+            found[second] = Move(0.0 if abs(bps) < 1e-9 else bps, block, slot_of_session)
     return found
