@@ -59,9 +59,7 @@ def oldest_seconds(client: redis.Redis, tickers: Sequence[str]) -> float:
 
 def asked(ticker: str, environment: Environment) -> dict[str, object]:
     command = [sys.executable, "-m", "app", "ask", ticker, "--json"]
-    done = subprocess.run(
-        command, cwd=ROOT, env=environment, capture_output=True, check=True, timeout=30
-    )
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, check=True)
     answer: dict[str, object] = json.loads(done.stdout)
     return answer
 

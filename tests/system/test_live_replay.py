@@ -3,7 +3,6 @@
 import json
 import re
 import time
-from pathlib import Path
 from statistics import median
 
 import pytest
@@ -18,16 +17,17 @@ from tests.processes import Running, Start, wait_until
 from tests.tapes import FOLDER
 from tests.timing import AssertWithin
 
-AAPL = FOLDER / "AAPL_2012-06-21.quotes.csv.gz"
-TRADES = FOLDER / "AAPL_2012-06-21.trades.csv.gz"
-# The tape has its first events after 43 s.
-TICKS = 50
+TICKER = "BTCUSDT-PERP"
+QUOTES = FOLDER / f"{TICKER}_2024-08-08.quotes.csv.gz"
+TRADES = FOLDER / f"{TICKER}_2024-08-08.trades.csv.gz"
+# A busy tape: it has its first events after 10 s, and twelve by 23 s.
+TICKS = 25
 OLDEST_SECONDS = 2.0
 SHIFT = re.compile(r"shift_ms=(-?\d+)")
 
 pytestmark = [
     pytest.mark.system,
-    pytest.mark.skipif(not AAPL.exists(), reason="the AAPL tape is not here"),
+    pytest.mark.skipif(not QUOTES.exists(), reason="the tape is not here"),
 ]
 
 Hashes = dict[str, dict[str, str]]
@@ -45,7 +45,7 @@ class Sampler:
         """Look once; tells whether enough ticks were seen."""
         pipe = self._client.pipeline(transaction=True)
         for window in WINDOWS:
-            pipe.hgetall(f"orderflow:metrics:AAPL:{window}")
+            pipe.hgetall(f"orderflow:metrics:{TICKER}:{window}")
         found = pipe.execute()
         now_ms = time.time() * 1000
         if all(found):
@@ -66,8 +66,8 @@ def shift_of(replay: Running) -> int:
 
 def expected(shift_ms: int, last: int) -> tuple[dict[int, Hashes], Engine]:
     """Say what the engine finds in the same tape without Redis, up to a tick."""
-    tape = read_tape(AAPL, TRADES, shift_ms)
-    engine = Engine.new("AAPL")
+    tape = read_tape(QUOTES, TRADES, shift_ms)
+    engine = Engine.new(TICKER)
     said: dict[int, Hashes] = {}
     for analysis in tick_results(engine, tape, Ticks.of(tape, 1000)):
         said[analysis.as_of] = {window: codec.window_fields(analysis, window) for window in WINDOWS}
@@ -87,7 +87,7 @@ def test_a_live_replay_publishes_what_analyze_writes(
     worker = start("celery", "-A", "tasks", "worker", "-P", "solo", "--without-mingle")
     start("celery", "-A", "tasks", "beat")
     wait_until(lambda: " ready." in worker.said(), "the worker is ready")
-    replay = start("app", "feed", "replay", str(Path(AAPL)))
+    replay = start("app", "feed", "replay", str(QUOTES))
     shift_ms = shift_of(replay)
     sampler = Sampler(redis_client)
 
@@ -96,9 +96,9 @@ def test_a_live_replay_publishes_what_analyze_writes(
     said, _ = expected(shift_ms, max(sampler.seen))
     assert {as_of: said[as_of] for as_of in sampler.seen} == sampler.seen
     assert_within(OLDEST_SECONDS, median(sampler.ages_ms) / 1000)
-    events = members(redis_client, "orderflow:patterns:AAPL")
+    events = members(redis_client, f"orderflow:patterns:{TICKER}")
     assert events
     assert len({event["id"] for event in events}) == len(events)
     for side in ("bid", "ask"):
-        levels = members(redis_client, f"orderflow:levels:AAPL:{side}")
+        levels = members(redis_client, f"orderflow:levels:{TICKER}:{side}")
         assert len({level["price"] for level in levels}) == len(levels)

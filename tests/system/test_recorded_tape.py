@@ -13,7 +13,7 @@ from tests.system.recorded_ticks import TickSampler, analysed, differences
 pytestmark = pytest.mark.system
 
 TICKER = "BTC-USD"
-TICKS = 30
+TICKS = 20
 SECONDS_BEFORE_THE_KILL = 10
 
 
