@@ -117,7 +117,7 @@ def test_a_question_without_a_redis_ends_with_one_line(scripts: Path, tmp_path: 
     assert asked.stderr.strip() or asked.stdout.strip()
 
 
-@pytest.fixture(params=["no PYTHONPATH", "this directory", "an empty part", "another directory"])
+@pytest.fixture
 def python_path(request: pytest.FixtureRequest, tmp_path: Path) -> dict[str, str]:
     """Return a PYTHONPATH as people have it who work on a project of their own."""
     paths = {"this directory": ".", "an empty part": ":", "another directory": str(tmp_path)}
@@ -125,7 +125,18 @@ def python_path(request: pytest.FixtureRequest, tmp_path: Path) -> dict[str, str
     return {} if path is None else {"PYTHONPATH": path}
 
 
-@pytest.mark.parametrize("as_packages", [False, True], ids=["modules", "packages"])
+# Where Python looks differs by PYTHONPATH; in each place it finds packages before modules.
+@pytest.mark.parametrize(
+    ("python_path", "as_packages"),
+    [
+        ("no PYTHONPATH", False),
+        ("this directory", False),
+        ("an empty part", False),
+        ("another directory", False),
+        ("this directory", True),
+    ],
+    indirect=["python_path"],
+)
 def test_the_server_starts_among_other_modules_of_the_same_names(
     scripts: Path, tmp_path: Path, python_path: dict[str, str], *, as_packages: bool
 ) -> None:

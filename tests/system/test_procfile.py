@@ -28,7 +28,7 @@ def listens(port: int) -> bool:
         return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
-@pytest.fixture(params=["activated", "not activated", "on PATH"])
+@pytest.fixture
 def folder(request: pytest.FixtureRequest, tmp_path: Path, environment: Environment) -> Path:
     """Give a folder to start in: the environment is activated, or only lies in that folder.
 
@@ -90,8 +90,20 @@ async def answer_of(where: Any, mode: str) -> dict[str, Any]:
     return content
 
 
+# A server on stdio is started by no Procfile: once is enough.
+@pytest.mark.parametrize(
+    ("folder", "is_asked_on_stdio"),
+    [("activated", True), ("not activated", False), ("on PATH", False)],
+    indirect=["folder"],
+    ids=["activated", "not activated", "on PATH"],
+)
 def test_quotes_written_by_hand_are_answered_for_within_seconds_over_stdio_and_http(
-    redis_client: redis.Redis, web_port: int, environment: Environment, assert_within: AssertWithin
+    redis_client: redis.Redis,
+    web_port: int,
+    environment: Environment,
+    assert_within: AssertWithin,
+    *,
+    is_asked_on_stdio: bool,
 ) -> None:
     number = 0
 
@@ -105,7 +117,8 @@ def test_quotes_written_by_hand_are_answered_for_within_seconds_over_stdio_and_h
     stdio = StdioServerParameters(
         command=sys.executable, args=["-m", "mcp_app"], env=environment, cwd=str(ROOT)
     )
-    for where in (stdio, f"http://127.0.0.1:{web_port}/mcp"):
+    http = f"http://127.0.0.1:{web_port}/mcp"
+    for where in (stdio, http) if is_asked_on_stdio else (http,):
         for mode in ("auto", "legacy"):
             content = asyncio.run(answer_of(where, mode))
             assert content["ticker"] == TICKER
