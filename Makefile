@@ -34,14 +34,18 @@ run: $(COMPILED)
 	@case "$$ORDERFLOW_FEED" in *:*) $(BIN)/python packaging/feed_extras.py || exit 1;; esac; \
 		exec $(BIN)/python -m app.operations.supervisor --end-with-parent
 
-# What computes, two at a time; what starts processes and mostly waits for them, three at a time; then
-# alone what looks at the time: fault plans and what others wrote.
+# First what computes, then what starts processes, one more at a time than there are cores, since in each
+# some only wait; then alone what looks at the time: fault plans and what others wrote.
+# At most five: a container may have fewer cores than the machine that is counted.
+JOBS = $(shell $(PYTHON) -c 'import os; print(min(os.cpu_count(), 4) + 1)')
+# Where tests start processes: other folders are not collected a second time (tests/contract/test_stages.py).
+SYSTEM := tests/system tests/cli tests/feeds
 test: $(COMPILED)
 ifdef ARGS
 	@$(BIN)/python -m pytest $(ARGS)
 else
-	@$(BIN)/python -m pytest -n 2 --dist worksteal -m "not system and not faults and not outside"
-	@$(BIN)/python -m pytest -n 3 --dist worksteal -m "system and not faults and not outside"
+	@$(BIN)/python -m pytest -n $(JOBS) --dist worksteal -m "not system and not faults and not outside"
+	@$(BIN)/python -m pytest -n $(JOBS) --dist worksteal -m "system and not faults and not outside" $(SYSTEM)
 	@$(BIN)/python -m pytest -m "faults or outside" tests/faults tests/outside
 endif
 
