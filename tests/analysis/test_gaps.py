@@ -4,7 +4,7 @@ import random
 from decimal import Decimal
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from app.analysis.engine import Engine
@@ -47,6 +47,11 @@ def at_ends(said: Said, chosen: list[int]) -> Said:
     return Said([], windows, {end: said.behaviors[end] for end in windows})
 
 
+# Its first record is a trade: before the first quote no flow is known.
+TRADE_FIRST = Flavour(1333, 200, 0.1, 0.8, 0.3, 0.0, 1.0, 0.3)
+
+
+@example(TRADE_FIRST)
 @given(feeds)
 @law
 def test_windows_are_those_of_the_plain_definitions(flavour: Flavour) -> None:

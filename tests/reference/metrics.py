@@ -170,9 +170,11 @@ def _changes(window: Window) -> Part:
     past = window.past
     first, last = window.first_index(), past.shown_index(window.end)
     found: Part = {}
+    if last < 0:
+        return found
     for side in (BID, ASK):
         name = SIDE_NAMES[side]
-        if first >= 0 and last >= 0:
+        if first >= 0:
             was, now = price_of(past.quotes[first], side), price_of(past.quotes[last], side)
             if was is not None and now is not None:
                 found[f"{name}_price_movement"] = (now - was) / UNITS
@@ -291,6 +293,8 @@ def _stood(window: Window, spread: Callable[[int], float | None]) -> list[float]
 
 def _flows(window: Window) -> Part:
     past, depths = window.past, window.scales.named["depth"]
+    if past.shown_index(window.end) < 0:
+        return {}
     logs: list[float | None] = []
     turnover = 0.0
     for index in window.compared:

@@ -74,7 +74,10 @@ def run(task: str, args: list[Any], **named: Any) -> list[Any]:
 
 
 def assert_is_refused_in_a_line(client: redis.Redis, logged: list[Any]) -> None:
-    """Check that one short printable line was logged, and nothing written but the count."""
+    """Check that one short printable line was logged, and nothing written but the count.
+
+    And that the worker is there.
+    """
     from tasks.worker_context import counters  # noqa: PLC0415
 
     counters.flush()
@@ -83,7 +86,7 @@ def assert_is_refused_in_a_line(client: redis.Redis, logged: list[Any]) -> None:
     assert "allowed" in line["error"]
     assert line["error"].isprintable()
     assert len(line["error"]) <= LONGEST_LINE
-    assert client.keys("*") == [keys.COUNTERS.encode()]
+    assert {*client.keys("*")} == {keys.COUNTERS.encode(), keys.WORKERS.encode()}
     assert client.hgetall(keys.COUNTERS) == {b"messages_refused": b"1"}
 
 
