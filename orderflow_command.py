@@ -9,8 +9,6 @@ import os
 import sys
 from pathlib import Path
 
-import click
-
 _HOME = str(Path(__file__).resolve().parent)
 _THEIRS = {os.path.realpath(path) for path in os.environ.get("PYTHONPATH", "").split(os.pathsep)}
 
@@ -19,6 +17,8 @@ sys.path.sort(key=lambda path: os.path.realpath(path) in _THEIRS)
 sys.path.insert(0, _HOME)
 try:
     # Once these are imported, their modules are found in their own folders.
+    import click
+
     import mcp_app  # noqa: F401
     from app.cli import COMMANDS, HELP, LazyGroup
 finally:
