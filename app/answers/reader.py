@@ -82,8 +82,11 @@ class Reader:
             found = self._of_meant_ticker(
                 typed_ticker, lambda ticker: self._snapshot(ticker, history_seconds, at_ms)
             )
-        except (BadTicker, UnknownTicker, NoQuotes, BrokerSilent):
+        except (BadTicker, UnknownTicker, NoQuotes, BrokerSilent) as error:
             if at_ms is None or not self.past.is_kept:
+                raise
+            # Of a ticker that is in no file yet, Redis knows better what is kept.
+            if isinstance(error, NoQuotes) and self.past.find_ticker(typed_ticker) is None:
                 raise
             return self._in_files(typed_ticker, history_seconds, at_ms, has_events=include_patterns)
         return found if include_patterns else dataclasses.replace(found, events=None)

@@ -124,6 +124,8 @@ function forgetTicker() {
   mark(byId("ticker"), "data-as-of", null);
   chart.show(null);
   showReadout("");
+  say(byId("twin"), "");
+  byId("table-rows").replaceChildren();
   page.twinAt = -Infinity;
   events.show([]);
   byId("no-events").hidden = true;

@@ -142,7 +142,7 @@ export class Board {
     makeStop(shown, null);
     if (shown.length !== before) this.list.dispatchEvent(new Event("filtered"));
     const held = this.#isHeld() ? "; the order is held while you are here" : "";
-    say(this.note, `${shown.length} of ${this.#order.length} tickers, most unusual first${held}`);
+    say(this.note, `${shown.length} of ${this.#order.length} tickers, most unusual first · moved, spread: last minute${held}`);
   }
 
   #searchKey(press) {

@@ -43,9 +43,10 @@ export function showAges(answer) {
   say(byId("ages"), `as of ${clock(answer.as_of)} UTC, ${asOf} ago · quote ${quote} ago`);
 }
 
-function showNumbers({ metrics, ranks, standing, session }) {
+function showNumbers({ metrics, ranks, standing, session, history_seconds: seconds }) {
   const shown = NUMBERS.filter(([name]) => isKnown(metrics[name]) || typeof metrics[name] === "string");
   const known = shown.map(([name, label, unit]) => fact(name, label, metrics[name], unit, ranks?.[name]));
+  if (known.length && isKnown(seconds)) known.unshift(fact("window", "over the last", seconds / 60, "min"));
   const now = standing?.spread_bps;
   if (isKnown(now)) known.unshift(fact("spread_now", "spread now", now, "bp"));
   const spread = isKnown(session?.vwap_sd) ? `± ${session.vwap_sd}` : "";
@@ -86,7 +87,9 @@ function sessionText(session) {
     ["high", session.high], ["low", session.low], ["volume", session.volume],
   ].filter(([, value]) => isKnown(value)).map(([name, value]) => `${name} ${name === "volume" ? size(value) : value}`);
   const since = isKnown(session.seen_since) ? `seen only since ${clock(session.seen_since, false)} UTC` : null;
-  const parts = [`session: ${session.calendar} ${session.phase}`, session.local_time, minutes, since, ...prices];
+  const isOver = ["post", "closed"].includes(session.phase);
+  const unseen = isOver && !isKnown(session.volume) ? "nothing was seen of its regular hours" : null;
+  const parts = [`session: ${session.calendar} ${session.phase}`, session.local_time, minutes, since, unseen, ...prices];
   return parts.filter(Boolean).join(" · ");
 }
 

@@ -268,3 +268,15 @@ def test_looking_back_asks_for_the_token(desk: Desk) -> None:
 
     refused = opened.get("/desk/history", params={"ticker": "SPY", "end": START_MS})
     assert refused.status_code == HTTPStatus.UNAUTHORIZED
+
+
+def test_of_a_ticker_in_no_file_yet_what_redis_holds_is_said(
+    desk: Desk, spy: SimulatedTicks, settings: Settings, tmp_path: Path
+) -> None:
+    opened = desk(None, settings.model_copy(update={"history_given": str(tmp_path / "history")}))
+
+    before = looked_at(opened, "SPY", spy.as_of - QUARTER_MS)
+    unknown = looked_at(opened, "NOPE", spy.as_of - QUARTER_MS)
+
+    assert "no quote is kept of" in before["error"]
+    assert unknown["error"] == "NOPE: nothing is kept of it; no day is kept yet"
