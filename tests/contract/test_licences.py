@@ -13,10 +13,14 @@ def rows() -> dict[str, str]:
     )
 
 
+# Needed before Python 3.11.3 only (Apache-2.0); the page is made by a newer one.
+BACKPORTS = {"async-timeout"}
+
+
 def test_every_dependency_is_listed_with_its_licence() -> None:
     listed = {name: licence for name, licence in rows().items() if name != "package"}
 
-    assert set(listed) == set(program("licences").needed_distributions())
+    assert set(listed) == set(program("licences").needed_distributions()) - BACKPORTS
     assert "see there" not in listed.values()
     assert not [name for name, licence in listed.items() if "GPL" in licence]
 
