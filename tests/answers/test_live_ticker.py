@@ -104,18 +104,23 @@ def test_the_rows_sum_up_to_the_answer(reader: Reader) -> None:
 
 
 def test_cvd_and_session_vwap_end_where_the_session_stands(
-    spy: SimulatedTicks, reader: Reader
+    simulated: SimulatedTicks, reader: Reader
 ) -> None:
-    live = live_ticker(reader, "SPY")
+    # A market that never closes: a stock has no session now at night.
+    simulated.begin("BTC-USD")
+    simulated.run(SECONDS)
+    live = live_ticker(reader, "BTC-USD")
 
     rows, session = by_end(live), live.answer["session"]
-    known_at = int(spy.client.hget("orderflow:session:SPY", "as_of"))
-    assert spy.as_of - known_at < 5000
+    known_at = int(simulated.client.hget("orderflow:session:BTC-USD", "as_of"))
+    assert simulated.as_of - known_at < 5000
     assert rows[known_at]["cvd"] == pytest.approx(session["cvd"])
     assert rows[known_at]["session_vwap"] == pytest.approx(session["vwap"], rel=1e-6)
-    seen_from = next(it.stamp for it in spy.records["SPY"] if isinstance(it, Quote))
-    seen = [it for it in spy.records["SPY"] if isinstance(it, Trade) and it.stamp > seen_from]
-    for end in (spy.as_of - 30_000, spy.as_of):
+    seen_from = next(it.stamp for it in simulated.records["BTC-USD"] if isinstance(it, Quote))
+    seen = [
+        it for it in simulated.records["BTC-USD"] if isinstance(it, Trade) and it.stamp > seen_from
+    ]
+    for end in (simulated.as_of - 30_000, simulated.as_of):
         trades = [it for it in seen if it.stamp <= end]
         volume = sum(it.size for it in trades)
         vwap = sum(it.size * it.price / PRICE_UNITS for it in trades) / volume
