@@ -54,8 +54,12 @@ def ticking(start: Start, settings: Settings, redis_client: redis.Redis) -> Iter
 
     thread = threading.Thread(target=tick)
     thread.start()
-    metrics = "orderflow:metrics:TSLA:5min"
-    wait_until(lambda: bool(redis_client.exists(metrics)), "the first ticks")
+
+    def is_up_to_date(ticker: str) -> bool:
+        as_of: Any = redis_client.hget(f"orderflow:metrics:{ticker}:5min", "as_of")
+        return now_ms() - float(as_of or 0) < 5000
+
+    wait_until(lambda: all(map(is_up_to_date, TICKERS)), "the past is folded")
     yield
     over.set()
     thread.join()
