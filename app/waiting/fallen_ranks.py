@@ -86,7 +86,7 @@ def _ranks_since(
     windows = {one.window: past.windows[_PLACES[one.window]] for one in met}
     # 0 where the windows of the second in which the past was stored were not covered.
     since_ms = min(window.waiting_second for window in windows.values())
-    if not 0 <= as_of_ms - since_ms <= MAX_SECONDS * SECOND_MS:
+    if not 0 < since_ms <= as_of_ms or as_of_ms - cursor.until_ms > MAX_SECONDS * SECOND_MS:
         return
     spans = tuple(WINDOWS[name] for name in windows)
     seconds = (as_of_ms - since_ms) // SECOND_MS
