@@ -1,5 +1,7 @@
 """Write the closed pattern events that an hour leaves, which a reader reads and leaves out."""
 
+import json
+
 import redis
 
 from app.storage.keys import Keys
@@ -19,6 +21,14 @@ def add_past_events(client: redis.Redis, ticker: str, now_ms: float) -> None:
     stamps = [now_ms - _NEWEST_AGE_MS - index * _EVERY_MS for index in range(EVENTS)]
     members = {_member(ticker, index, at): at for index, at in enumerate(stamps)}
     client.zadd(Keys().patterns(ticker), members)
+
+
+def add_open_event(client: redis.Redis, ticker: str, now_ms: float) -> None:
+    """Add an event that was just noticed."""
+    opened_at = now_ms - 2000
+    event = json.loads(_member(ticker, EVENTS, opened_at))
+    event |= {"status": "open", "updated_at": now_ms, "closed_at": None, "close_reason": None}
+    client.zadd(Keys().patterns(ticker), {json_text(event): opened_at})
 
 
 def _member(ticker: str, index: int, opened_at: float) -> str:

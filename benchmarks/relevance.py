@@ -5,11 +5,14 @@
 
 Every few seconds of the tape the events are selected as for an answer of then. Printed are the
 shares of events that were among the first three within 10 s of being noticed: of those that were
-the rarest of their five minutes by a ranking in hindsight; and of those that were planted (medium
-and large, into the tape, every ten minutes) and found. Apart are those that are rare: that come
-less often than every ten minutes, by the ranking in hindsight, and as known within the 10 s; what
-comes more often is counted, not shown. Then the share of moments whose rarest event of the last
-five minutes is shown first. `--answers` asks the tool itself, over a private Redis.
+the rarest of their five minutes by a ranking in hindsight; of those that were planted (medium and
+large, into the tape, every ten minutes) and found; and of those of them that can be among the first
+three at all where the rarest stand first: that were among the three rarest of their five minutes.
+Apart are those that are rare: that come less often than every ten minutes, by the ranking in
+hindsight, and as known at an answer within the 10 s; what comes more often is counted, not shown.
+Of each rare one that was not shown it is told what stood before it. Then the share of moments whose
+rarest event of the last five minutes is shown first. `--answers` asks the tool itself, over a
+private Redis.
 """
 
 from collections.abc import Iterator, Sequence
@@ -27,11 +30,14 @@ from app.core.settings import Settings
 from app.evaluation.relevance import (
     SHOWN,
     Hindsight,
+    PastEvent,
     ShownFirst,
+    SoonAnswered,
     fold_events,
     rarest_events,
-    share_of_events,
     share_of_moments,
+    share_shown,
+    soon_answered,
 )
 from app.evaluation.scorecard.ground_truth import TrueEvent
 from app.evaluation.scorecard.planting import KINDS, PlantingKind, TapeSection, plant
@@ -104,33 +110,46 @@ def report(
 ) -> Iterator[str]:
     """Yield the lines of a tape's figures, and of each rare event that was not shown."""
     yield f"{len(shown)} answers, {len(hindsight.events)} events"
-    rarest = [*rarest_events(shown, hindsight, warm_ms)]
-    yield from _shares("rarest in hindsight", rarest, hindsight, shown)
+    rarest = [*soon_answered(shown, hindsight, rarest_events(shown, hindsight, warm_ms))]
+    yield from _shares("rarest in hindsight", rarest)
     if planted:
-        found = {it.id: it for one in planted for it in _explained(hindsight, one)}.values()
+        events = {it.event.id: it for one in planted for it in _explained(hindsight, one)}
+        found = [*soon_answered(shown, hindsight, events.values())]
         yield f"planted: {len(planted)}"
-        yield from _shares("planted and found", [*found], hindsight, shown)
+        yield from _shares("planted and found", found)
+        yield from _shares("planted, can be first", [it for it in found if it.is_among_rarest])
+        rarest += found
     yield f"moments with the rarest first: {share_of_moments(shown, hindsight, warm_ms)}"
+    for one in {it.event.id: it for it in rarest}.values():
+        if not one.is_shown and one.return_minutes >= MIN_RETURN_MINUTES:
+            yield f"  not shown: {_missed(one, hindsight)}"
 
 
-def _shares(
-    name: str, events: Sequence[Event], hindsight: Hindsight, shown: Sequence[ShownFirst]
-) -> Iterator[str]:
-    past = [hindsight.past(event) for event in events]
-    rare = [it for it in past if hindsight.soon_return_minutes(it) >= MIN_RETURN_MINUTES]
-    known = [it for it in past if it.soon_known_minutes() >= MIN_RETURN_MINUTES]
-    for which, of_them in (("", past), (", rare in hindsight", rare), (", known rare", known)):
-        yield f"{name}{which}: {share_of_events(shown, [it.event for it in of_them])}"
-    for it in rare:
-        if not share_of_events(shown, [it.event]).hits:
-            minutes, then = hindsight.soon_return_minutes(it), it.soon_known_minutes()
-            kind = f"{it.event.type} {it.event.side}"
-            yield f"  not shown: {kind}, {minutes:.1f} min, then {then:.1f}"
+def _shares(name: str, events: Sequence[SoonAnswered]) -> Iterator[str]:
+    rare = (it for it in events if it.return_minutes >= MIN_RETURN_MINUTES)
+    known = (it for it in events if it.known_minutes >= MIN_RETURN_MINUTES)
+    for which, of_them in (("", events), (", rare in hindsight", rare), (", known rare", known)):
+        yield f"{name}{which}: {share_shown(of_them)}"
 
 
-def _explained(hindsight: Hindsight, one: Planted) -> list[Event]:
+def _missed(one: SoonAnswered, hindsight: Hindsight) -> str:
+    """Return what an event was, and what the last answer in time showed instead."""
+    by_id = {it.event.id: it for it in hindsight.events}
+    stood = (
+        f"{_kind(it.event)} {it.known_minutes(one.last.as_of_ms):.1f}"
+        for it in (by_id[name] for name in one.last.ids)
+    )
+    rarity = f"{one.return_minutes:.1f} min, then {one.known_minutes:.1f}"
+    return f"{_kind(one.event)}, {rarity}; before it {', '.join(stood) or 'none'}"
+
+
+def _kind(event: Event) -> str:
+    return f"{event.type} {event.side}"
+
+
+def _explained(hindsight: Hindsight, one: Planted) -> list[PastEvent]:
     return [
-        it.event
+        it
         for it in hindsight.events
         if it.event.type == one.kind.pattern and one.truth.explains(it.event, one.kind.grace_ms)
     ][:1]

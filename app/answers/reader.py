@@ -14,7 +14,7 @@ from app.answers.earlier_moments import EarlierMoments, event_at
 from app.answers.overview import Overview, OverviewReader
 from app.answers.redis_and_files import RedisAndFiles
 from app.answers.snapshot import TickerSnapshot, WatchedTicker
-from app.answers.ticker_read import ReadRequest, SecondTable, TickerReads
+from app.answers.ticker_read import ReadRequest, SecondTable, StoredRanks, TickerReads
 from app.core import clock
 from app.core.errors import BadTicker, BrokerSilent, NoQuotes, UnknownTicker
 from app.core.settings import Settings
@@ -180,6 +180,11 @@ class Reader:
     def table(self, ticker: str, as_of_ms: int, seconds: int) -> SecondTable:
         """Return the bars of each second of a history, with the tick size."""
         return self._kept.table(ticker, as_of_ms, seconds)
+
+    def stored_ranks(self, ticker: str) -> StoredRanks | None:
+        """Return the past that a ticker's ranks come from, None where none can be read."""
+        with store_errors(self._redis):
+            return self._ticker_reads.read_ranks(ticker)
 
     def events_at(self, ticker: str, after_ms: int, at_ms: int) -> tuple[EventRecord, ...]:
         """Return the events that were open after one moment, as they were known at a later one."""

@@ -19,6 +19,7 @@ from app.analysis.price_units import (
     UNITS_PER_ONE,
     published_price,
 )
+from app.analysis.ranks import Ranks, unpack_ranks
 from app.analysis.record_parser import parse_quote, parse_trade
 from app.analysis.record_schemas import MIN_EPOCH_MS
 from app.analysis.records import UNSIGNED
@@ -36,6 +37,7 @@ from app.storage.keys import (
     LAGS,
     PRICE_DIGITS,
     QUOTE_AT,
+    RANK_PAST,
     REJECTED,
     TICK_SIZE,
     TICKERS,
@@ -109,6 +111,13 @@ class SecondTable(NamedTuple):
 
     bars: RollingBars | WindowTable
     tick_size: int
+
+
+class StoredRanks(NamedTuple):
+    """The past of a ticker's metrics, as last stored, and its newest tick."""
+
+    as_of_ms: int
+    ranks: Ranks
 
 
 class TickerReplies(NamedTuple):
@@ -397,6 +406,18 @@ class TickerReads:
     def read_state(self, ticker: str) -> TickerReplies:
         """Read only the state's fields: the newest bars are in them."""
         return TickerReplies(state=self._redis.hmget(self._keys.state(ticker), *_STATE_FIELDS))
+
+    def read_ranks(self, ticker: str) -> StoredRanks | None:
+        """Return the past of a ticker's metrics, None where none can be read."""
+        as_of, packed = self._redis.hmget(self._keys.state(ticker), "as_of", RANK_PAST)
+        as_of_ms = read_stamp(as_of)
+        if as_of_ms is None or not packed:
+            return None
+        try:
+            return StoredRanks(int(as_of_ms), unpack_ranks(packed))
+        except ValueError:
+            # Of another version of the definitions.
+            return None
 
     def read_followed(self, ticker: str, pattern: str, side: str) -> dict[int, FollowedRecord]:
         """Return what followed a ticker's events of one type and side, by horizon in seconds."""

@@ -7,6 +7,7 @@ events of its type on the whole tape: tape's minutes/(greater ones + half the eq
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from app.analysis.bars import SECOND_MS
 from app.analysis.engine import Engine
@@ -40,15 +41,16 @@ class PastEvent:
         self.statistics.append(event.statistic)
         self.return_minutes.append(event.return_minutes)
 
-    def soon_known_minutes(self) -> float:
-        """Return the greatest return period known within 10 s of its noticing, 0 without any."""
-        until = bisect_right(self.changed_at, self.event.noticed_at + SOON_MS)
-        return max((minutes or 0.0 for minutes in self.return_minutes[:until]), default=0.0)
+    def known_minutes(self, moment_ms: int) -> float:
+        """Return the return period as known at a moment, 0 where none was."""
+        return self.return_minutes[self._place(moment_ms)] or 0.0
 
     def statistic_at(self, moment_ms: int) -> float:
         """Return the statistic as known at a moment at or after its noticing."""
-        place = bisect_right(self.changed_at, moment_ms) - 1
-        return self.statistics[max(0, place)]
+        return self.statistics[self._place(moment_ms)]
+
+    def _place(self, moment_ms: int) -> int:
+        return max(0, bisect_right(self.changed_at, moment_ms) - 1)
 
 
 class Hindsight:
@@ -74,14 +76,6 @@ class Hindsight:
         others = greater + (equal - 1) / 2 if is_equal else greater - 1 + equal / 2
         return self._minutes / (others + 0.5)
 
-    def soon_return_minutes(self, it: PastEvent) -> float:
-        """Return an event's rarity by the statistic that it had 10 s after its noticing."""
-        return self.return_minutes(it, it.event.noticed_at + SOON_MS)
-
-    def past(self, event: Event) -> PastEvent:
-        """Return an event with how it grew."""
-        return next(it for it in self.events if it.event.id == event.id)
-
     def noticed_between(self, after_ms: float, until_ms: float) -> Sequence[PastEvent]:
         """Return the events noticed in (after, until]."""
         return self.events[
@@ -92,6 +86,12 @@ class Hindsight:
         """Return the rarest event noticed in the five minutes up to a moment."""
         found = self.noticed_between(moment_ms - WINDOW_MS, moment_ms)
         return max(found, key=lambda it: self.return_minutes(it, moment_ms), default=None)
+
+    def is_among_rarest(self, it: PastEvent, moment_ms: int) -> bool:
+        """Return whether fewer than `SHOWN` events of its last five minutes were rarer."""
+        minutes = self.return_minutes(it, moment_ms)
+        others = self.noticed_between(moment_ms - WINDOW_MS, moment_ms)
+        return sum(self.return_minutes(one, moment_ms) > minutes for one in others) < SHOWN
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,23 +159,52 @@ class Share:
         return f"{self.hits} of {self.of}" + (f", {self.hits / self.of:.1%}" if self.of else "")
 
 
-def share_of_events(
-    shown: Sequence[ShownFirst], events: Iterable[Event], from_ms: float = 0
-) -> Share:
-    """Count the events that an answer showed first within 10 s of their noticing."""
+class SoonAnswered(NamedTuple):
+    """An event at the answers that were given within 10 s of its noticing."""
+
+    event: Event
+    is_shown: bool
+    """Whether any showed it first."""
+    is_among_rarest: bool
+    """Whether it was among the three rarest at any: else none that goes by rarity can show it."""
+    return_minutes: float
+    """Its greatest rarity at any, in hindsight."""
+    known_minutes: float
+    """The greatest return period that any knew, 0 without one."""
+    last: ShownFirst
+
+
+def soon_answered(
+    shown: Sequence[ShownFirst], hindsight: Hindsight, events: Iterable[PastEvent]
+) -> Iterator[SoonAnswered]:
+    """Yield what the answers soon after each event's noticing showed, and knew of it."""
     moments = [one.as_of_ms for one in shown]
-    share = Share()
-    for event in events:
-        noticed = event.noticed_at
+    for it in events:
+        noticed = it.event.noticed_at
         soon = shown[bisect_left(moments, noticed) : bisect_right(moments, noticed + SOON_MS)]
-        if soon and noticed > from_ms:
-            share.count(is_hit=any(event.id in one.ids for one in soon))
+        if soon:
+            at_ms = [one.as_of_ms for one in soon]
+            yield SoonAnswered(
+                it.event,
+                any(it.event.id in one.ids for one in soon),
+                any(hindsight.is_among_rarest(it, moment) for moment in at_ms),
+                max(hindsight.return_minutes(it, moment) for moment in at_ms),
+                max(it.known_minutes(moment) for moment in at_ms),
+                soon[-1],
+            )
+
+
+def share_shown(events: Iterable[SoonAnswered]) -> Share:
+    """Count the events that were shown first."""
+    share = Share()
+    for one in events:
+        share.count(is_hit=one.is_shown)
     return share
 
 
 def rarest_events(
     shown: Sequence[ShownFirst], hindsight: Hindsight, from_ms: float = 0
-) -> Iterator[Event]:
+) -> Iterator[PastEvent]:
     """Yield the events that were the rarest of five minutes within 10 s of their noticing."""
     told: set[str] = set()
     for one in shown:
@@ -184,7 +213,7 @@ def rarest_events(
             continue
         if one.as_of_ms - found.event.noticed_at <= SOON_MS:
             told.add(found.event.id)
-            yield found.event
+            yield found
 
 
 def share_of_moments(

@@ -142,6 +142,8 @@ QUOTE_AT = "quote_at"
 # one of their kind: {"quotes": {"since": ms, "count": n, "reasons": {name: n}}, "trades": {…}}.
 # Absent while there are none.
 REJECTED = "rejected"
+# The field of the state that holds the past that the published ranks come from.
+RANK_PAST = "ranks"
 # The field of the state that holds when, in ms, `as_of` last went back: a clock had been ahead.
 CORRECTED_AT = "corrected_at"
 # The field of the state that holds the gaps found after bars were stored; absent without any.

@@ -61,7 +61,6 @@ from app.storage.tick.write import (
     LEVELS_PREFIX,
     OUTCOMES_FIELD,
     PAST_EVENTS_PREFIX,
-    RANKS,
     PublishedKeys,
     RecordLimits,
     TickWrite,
@@ -573,7 +572,7 @@ class TickStore:
             fields.get("blob", b""),
             _fields_with_prefix(fields, CANDIDATES_PREFIX),
             _fields_with_prefix(fields, LEVELS_PREFIX),
-            ranks=fields.get(RANKS, b""),
+            ranks=fields.get(keys.RANK_PAST, b""),
             past_events=_fields_with_prefix(fields, PAST_EVENTS_PREFIX),
             outcomes=fields.get(OUTCOMES_FIELD, b""),
         )

@@ -12,6 +12,7 @@ from app.core.errors import NoAnswer
 from app.core.tickers import distinct_names, match_ticker
 from app.storage.answer_archive import new_id
 from app.waiting.condition import parse_condition
+from app.waiting.fallen_ranks import with_pasts, without_fallen
 from app.waiting.since import CURSORS, cursors_since, pack_cursors
 from app.waiting.wait_answer import WaitAnswer
 from app.waiting.watch import Watch
@@ -33,7 +34,8 @@ def prepare_watch(reader: Reader, tickers: Iterable[str], condition: str, since:
     now_ms = clock.now_ms()
     active = reader.active(now_ms)
     names = dict.fromkeys(_ticker_meant(reader, name, active) for name in typed)
-    return Watch(parsed, names, cursors_since(reader.archived, since, parsed, names, now_ms))
+    cursors = cursors_since(reader.archived, since, parsed, names, now_ms)
+    return Watch(parsed, names, without_fallen(reader, parsed, cursors))
 
 
 def _ticker_meant(reader: Reader, typed: str, active: list[str]) -> str:
@@ -50,12 +52,13 @@ def archive_wait(reader: Reader, watch: Watch, answer: WaitAnswer) -> SentReply:
     """
     note = "; ".join(_hindrances(reader, watch)) or None
     answer = answer.model_copy(update={"note": note})
+    cursors = with_pasts(reader, watch.condition, watch.cursors)
     answer_id = new_id()
     rendered = RenderedReply(answer.with_id(answer_id))
     renderings = {
         "text": rendered.text.encode(),
         "json": rendered.json.encode(),
-        CURSORS: pack_cursors(watch.condition, watch.cursors),
+        CURSORS: pack_cursors(watch.condition, cursors),
     }
     kept = reader.archive(answer_id, renderings)
     return _sent(rendered if kept else RenderedReply(answer))

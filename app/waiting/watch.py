@@ -16,11 +16,13 @@ class TickerCursor(NamedTuple):
 
     `met` names what then met the condition and may still change: ids of events, and conditions on
     ranks as text. It is None where only the moment is known; what was noticed by then is then
-    taken as known, whatever it grew to.
+    taken as known, whatever it grew to. `past` is where its ranks come from, packed, of a wait that
+    ended while one met its condition.
     """
 
     until_ms: int
     met: frozenset[str] | None = None
+    past: bytes = b""
 
 
 class NumberMatch(NamedTuple):

@@ -32,7 +32,6 @@ OUTCOMES_FIELD = "outcomes"
 MAX_TRIMMED = 100_000
 _RENEWED_EACH_TICK_SECONDS = 60
 CANDIDATES_PREFIX, LEVELS_PREFIX, PAST_EVENTS_PREFIX = "c:", "l:", "p:"
-RANKS = "ranks"
 _MULTI, _EXEC = command("MULTI"), command("EXEC")
 _NO_NAMES = field_names(())
 
@@ -299,7 +298,7 @@ def _add_whole_state(
     packed = codec.encode_state(state, changed_only=changed_only)
     obsolete_fields += [LEVELS_PREFIX + name for name in packed.gone]
     fields["engine"], fields["blob"] = codec.STATE_VERSION, packed.blob
-    fields[RANKS] = packed.ranks
+    fields[keys.RANK_PAST] = packed.ranks
     if state.gaps:
         fields[keys.GAPS] = codec.encode_gaps(state.gaps)
     else:
