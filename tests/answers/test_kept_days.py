@@ -16,6 +16,7 @@ from app.answers.reader import Reader
 from app.answers.scan import scan
 from app.answers.series import series
 from app.cli import main
+from app.core import clock
 from app.core.errors import (
     BadMoment,
     BadQuestion,
@@ -55,6 +56,15 @@ DAY = "2023-11-14"
 @pytest.fixture
 def kept_settings(settings: Settings, tmp_path: Path) -> Settings:
     return settings.model_copy(update={"history_given": str(tmp_path)})
+
+
+@pytest.fixture
+def at_noon() -> Iterator[None]:
+    """Let it be noon: what came minutes before and after is of the same day then."""
+    now_ms = clock.now_ms()
+    clock.shift(now_ms // DAY_MS * DAY_MS + DAY_MS / 2 - now_ms)
+    yield
+    clock.shift(0.0)
 
 
 @pytest.fixture
@@ -154,6 +164,7 @@ def test_an_event_that_is_nowhere_is_unknown(past_reader: Reader) -> None:
         explain(past_reader, f"{PAIR}~aaaaaaaa")
 
 
+@pytest.mark.usefixtures("at_noon")
 def test_a_ticker_is_compared_with_the_same_time_of_earlier_sessions(
     writer: KeyWriter, kept_settings: Settings, tmp_path: Path
 ) -> None:
