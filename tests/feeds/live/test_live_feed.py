@@ -259,7 +259,7 @@ def test_a_connection_is_replaced_ahead_of_its_end_without_gap_or_double(
         start_feed(case.adapter, case.ticker, venue)
         venue.wait_subscribed()
         venue.rate = 300.0
-        wait_until(lambda: venue.connection_count == 2, "a replacement")
+        wait_until(lambda: venue.connection_count >= 2, "a replacement")
         wait_until(lambda: len(venue.clients) == 1, "the end of the old connection")
         venue.rate = 0.0
         wait_published(redis_client, case.ticker, len(venue.sent) + len(standing))
@@ -391,6 +391,7 @@ def test_a_feed_that_is_started_again_declares_the_time_between_and_repeats_no_n
         wait_published(redis_client, "BTC/USD", 101)
         first.stop()
         stopped_ms = time.time() * 1000
+        venue.wait_left()
         venue.burst(10)
         start_feed(Kraken, "BTC/USD", venue)
         venue.wait_subscribed()
