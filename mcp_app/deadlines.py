@@ -71,8 +71,8 @@ def reader_of(context: ToolContext) -> Reader:
 def _key_of(reader: Reader, question: Callable[..., object]) -> Hashable | None:
     """Return what equal questions have in common, or None if that is not known."""
     if isinstance(question, functools.partial):
-        return id(reader), question.func, repr((question.args, sorted(question.keywords.items())))
-    return (id(reader), question) if inspect.isfunction(question) else None
+        return reader, question.func, repr((question.args, sorted(question.keywords.items())))
+    return (reader, question) if inspect.isfunction(question) else None
 
 
 async def answer(context: ToolContext, question: Callable[[Reader], Reply]) -> CallToolResult:

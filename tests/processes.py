@@ -1,6 +1,7 @@
 """Processes that tests start, and waits for what they do."""
 
 import os
+import random
 import signal
 import socket
 import subprocess
@@ -16,6 +17,9 @@ import httpx2
 ROOT = Path(__file__).parent.parent
 # Not a promise: a wait ends as soon as its condition holds, however busy the machine is.
 BOUND_SECONDS = 120.0
+_PORT_RANGE = Path("/proc/sys/net/ipv4/ip_local_port_range")
+_given_ports: set[int] = set()
+_chance = random.Random()  # noqa: S311 - other processes of a test run are to find other ports
 
 Environment = dict[str, str]
 
@@ -33,11 +37,29 @@ def wait_until(condition: Callable[[], bool], what: str, seconds: float = BOUND_
 
 
 def free_port() -> int:
-    """Return a port that nothing listens on."""
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        port: int = listener.getsockname()[1]
-        return port
+    """Return a port that nothing listens on, and that is nobody's before it is used.
+
+    Connections get theirs of a range of the kernel's: a port of that range might be one's by then.
+    """
+    ports = _ports_of_no_connection()
+    while True:
+        port = _chance.choice(ports)
+        if port in _given_ports:
+            continue
+        with socket.socket() as listener, suppress(OSError):
+            listener.bind(("127.0.0.1", port))
+            _given_ports.add(port)
+            return port
+
+
+def _ports_of_no_connection() -> range:
+    """Return the ports below those that the kernel gives to connections, or else above."""
+    try:
+        first, last = map(int, _PORT_RANGE.read_text().split())
+    except OSError:  # another system than Linux
+        first, last = 32_768, 60_999
+    below, above = range(10_000, first), range(last + 1, 65_536)
+    return max(below, above, key=len)
 
 
 def http_get(address: str, **options: Any) -> httpx2.Response:

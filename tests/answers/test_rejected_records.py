@@ -320,7 +320,7 @@ def test_status_says_which_tickers_records_are_rejected(
     writer.quote("AAPL")
     writer.tick("AAPL")
     writer.discovered("AAPL")
-    writer.rejected("AAPL", since_age_seconds=600, kind="trades", zero_size=1)
+    writer.rejected("AAPL", since_age_seconds=601, kind="trades", zero_size=1)
 
     found = HealthInspector(redis_client, settings).status()
     text = status.as_text(found)

@@ -193,8 +193,8 @@ def test_the_cursor_stays_with_its_ticker_and_rows_keep_their_places_after_a_key
 ) -> None:
     async def watch(pilot: Pilot[None]) -> None:
         await until(pilot, lambda: tickers(pilot) == ["SPY", "QQQ"], "both are shown")
-        own_writer.event("QQQ", id="QQQ~k3f9x2ab", return_minutes=5000)
         await pilot.press("down")
+        own_writer.event("QQQ", id="QQQ~k3f9x2ab", return_minutes=5000)
         await until(pilot, lambda: "absorption" in shown(pilot)[1]["why"], "the event is shown")
         assert tickers(pilot) == ["SPY", "QQQ"]
         monkeypatch.setattr(pilot.app, "_held_until_ms", 0.0)

@@ -29,6 +29,7 @@ def main(*, plans: int, workers: int, seed: int, only: tuple[str, ...], stock: b
         running = [pool.submit(run, plan) for plan in chosen]
         for future in tqdm(as_completed(running), total=plans, unit="plan"):
             outcomes.append(future.result())
+            outcomes[-1].wrong += outcomes[-1].late_recoveries()
             tqdm.write(outcomes[-1].report())
     _summary(outcomes)
     sys.exit(any(outcome.wrong for outcome in outcomes))

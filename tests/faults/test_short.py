@@ -7,7 +7,8 @@ from multiprocessing import get_context
 import pytest
 
 from tests.faults.kinds import KINDS
-from tests.faults.plans import Plan, run
+from tests.faults.plans import LOOK_SECONDS, RECOVERY_SECONDS, Plan, run
+from tests.timing import AssertWithin
 
 PLANS = (
     Plan(1, ("restart-redis", "kill-worker")),
@@ -34,7 +35,7 @@ def test_a_seed_always_gives_the_same_plan_and_all_kinds_come_up() -> None:
 @pytest.mark.system
 @pytest.mark.parametrize("fast_path", [True, False], ids=["fast", "stock"])
 def test_what_is_published_does_not_depend_on_what_happened_to_the_machines(
-    *, fast_path: bool
+    assert_within: AssertWithin, *, fast_path: bool
 ) -> None:
     plans = [replace(plan, fast_path=fast_path) for plan in PLANS]
     with ProcessPoolExecutor(len(plans), get_context("spawn"), max_tasks_per_child=1) as pool:
@@ -42,3 +43,6 @@ def test_what_is_published_does_not_depend_on_what_happened_to_the_machines(
 
     assert [outcome.report() for outcome in outcomes if outcome.wrong] == []
     assert all(outcome.compared for outcome in outcomes)
+    for outcome in outcomes:
+        for _, seconds in outcome.recoveries:
+            assert_within(RECOVERY_SECONDS + LOOK_SECONDS, seconds)

@@ -5,6 +5,7 @@ import json
 import os
 import signal
 import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from threading import Event, Thread
 
@@ -12,6 +13,7 @@ import pytest
 import redis
 
 from app.analysis.records import BUY, UNSIGNED, Quote, Record, Trade
+from app.core import clock
 from app.core.errors import TapeError
 from app.core.settings import Settings
 from app.feeds import record as record_module
@@ -311,15 +313,24 @@ def test_equal_records_without_seq_are_recorded_as_often_as_redis_has_them(
     assert rows == [f"{stamp!r},10.0,1.0,11.0,1.0,"] * 3
 
 
+@pytest.fixture
+def set_clock() -> Iterator[Callable[[float], None]]:
+    """Give a way to let this process's clock stand at a time."""
+    yield clock.stand_still
+    clock.stand_still(None)
+
+
 def test_a_record_stamped_ahead_is_recorded_once_its_time_comes(
-    redis_client: redis.Redis, recorder: FromRedis
+    redis_client: redis.Redis, recorder: FromRedis, set_clock: Callable[[float], None]
 ) -> None:
-    ahead = now() + 1500
-    publish(redis_client, "SPY", [quote(ahead, 2), quote(now() - 1000, 1)])
+    began = now()
+    ahead = began + 1500
+    set_clock(began)
+    publish(redis_client, "SPY", [quote(ahead, 2), quote(began - 1000, 1)])
     recorder.poll()
     assert recorder.seqs() == [1]
 
-    wait_until(lambda: now() > ahead, "the record's time")
+    set_clock(ahead)
     recorder.poll()
     assert recorder.seqs() == [1, 2]
 

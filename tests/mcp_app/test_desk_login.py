@@ -2,6 +2,7 @@
 
 import re
 from http import HTTPStatus
+from types import SimpleNamespace
 
 import pytest
 
@@ -14,6 +15,12 @@ PAGES = ["/", "/desk", "/desk/login"]
 DATA = ["/desk/now", "/desk/answers", "/desk/answers/aaaaaaaa", "/desk/event/SPY~aaaaaaaa",
         "/desk/health", "/desk/history?ticker=SPY&end=1"]  # fmt: skip
 FILES = ["/desk/app.js", "/desk/app.css"]
+
+
+@pytest.fixture(autouse=True)
+def _attempts_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Stop the time of the attempts: on a busy machine they would be allowed again meanwhile."""
+    monkeypatch.setattr(desk_login, "time", SimpleNamespace(monotonic=lambda: 1000.0))
 
 
 def test_on_loopback_without_a_token_the_desk_is_open(desk: Desk, writer: KeyWriter) -> None:

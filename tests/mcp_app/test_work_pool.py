@@ -2,11 +2,11 @@
 
 import asyncio
 import threading
-import time
 from collections.abc import Callable
 
 import pytest
 
+from mcp_app import work_pool
 from mcp_app.shared_work import SharedWork
 from mcp_app.work_pool import Busy, WorkPool
 from tests.processes import BOUND_SECONDS, wait_until
@@ -24,6 +24,29 @@ class Work:
         self.begun += 1
         assert self.may_end.wait(BOUND_SECONDS)
         return self.begun
+
+
+class StoppedTime:
+    """The time of the pools, which goes on only where a test says so."""
+
+    def __init__(self) -> None:
+        self.seconds = 1000.0
+
+    def monotonic(self) -> float:
+        """Return the time in seconds."""
+        return self.seconds
+
+    def go_on(self, seconds: float) -> None:
+        """Let so much time pass."""
+        self.seconds += seconds
+
+
+@pytest.fixture(autouse=True)
+def clock(monkeypatch: pytest.MonkeyPatch) -> StoppedTime:
+    """Stop the pools' time: a busy machine is not to count as work that takes long."""
+    stopped = StoppedTime()
+    monkeypatch.setattr(work_pool, "time", stopped)
+    return stopped
 
 
 def pool_of(threads: int, seconds: float = 0.1) -> WorkPool:
@@ -73,7 +96,11 @@ def test_work_that_is_given_up_before_it_begins_never_begins() -> None:
 def test_threads_stay_bounded_while_callers_give_up_on_work_that_runs() -> None:
     async def session() -> list[int]:
         pool, works = pool_of(2, seconds=0.001), [Work() for _ in range(20)]
-        for work in works:
+        for work in works[:2]:
+            caller = asyncio.create_task(pool.run(work, 60.0))
+            await until(lambda work=work: work.begun == 1)
+            caller.cancel()
+        for work in works[2:]:
             with pytest.raises(TimeoutError):
                 async with asyncio.timeout(0.02):
                     await pool.run(work, 60.0)
@@ -85,11 +112,11 @@ def test_threads_stay_bounded_while_callers_give_up_on_work_that_runs() -> None:
     assert sum(asyncio.run(session())) == 2
 
 
-def test_slow_work_is_estimated_from_what_work_took_lately() -> None:
+def test_slow_work_is_estimated_from_what_work_took_lately(clock: StoppedTime) -> None:
     async def session() -> None:
         pool, running, refused = pool_of(1, seconds=0.001), Work(), Work()
         for _ in range(20):
-            await pool.run(lambda: time.sleep(0.02), 60.0)
+            await pool.run(lambda: clock.go_on(0.02), 60.0)
         first = asyncio.create_task(pool.run(running, 0.01))
         await until(lambda: running.begun == 1)
         with pytest.raises(Busy):
@@ -101,13 +128,14 @@ def test_slow_work_is_estimated_from_what_work_took_lately() -> None:
     asyncio.run(session())
 
 
-def test_work_that_waited_too_long_to_be_done_in_time_is_not_begun() -> None:
+def test_work_that_waited_too_long_to_be_done_in_time_is_not_begun(clock: StoppedTime) -> None:
     async def session() -> tuple[str, int, int]:
         pool, first, late, fresh = pool_of(1, seconds=0.001), Work(), Work(), Work()
         running = asyncio.create_task(pool.run(first, 1.0))
         await until(lambda: first.begun == 1)
         waiting = asyncio.create_task(pool.run(late, 1.0))
-        await asyncio.sleep(0.95)
+        await asyncio.sleep(0)
+        clock.go_on(0.95)
         first.may_end.set()
         await running
         with pytest.raises(Busy) as refused:
@@ -142,13 +170,14 @@ def test_equal_questions_that_run_at_once_are_answered_once() -> None:
 @pytest.mark.parametrize("for_a_second", [True, False])
 def test_an_answer_is_good_for_its_second_where_that_is_wished(for_a_second: bool) -> None:  # noqa: FBT001
     async def session() -> list[int]:
-        shared: SharedWork[int] = SharedWork(pool_of(1), for_a_second=for_a_second)
+        second = [1_700_000_000]
+        shared: SharedWork[int] = SharedWork(
+            pool_of(1), for_a_second=for_a_second, period=lambda: second[0]
+        )
         work = Work()
         work.may_end.set()
-        # A second's beginning, so that all of them are in it.
-        await asyncio.sleep(1 - time.time() % 1)
         in_second = [await shared.run("a", work, 60.0) for _ in range(3)]
-        await asyncio.sleep(1)
+        second[0] += 1
         return [*in_second, await shared.run("a", work, 60.0)]
 
     assert asyncio.run(session()) == ([1, 1, 1, 2] if for_a_second else [1, 2, 3, 4])

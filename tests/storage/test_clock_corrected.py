@@ -82,9 +82,10 @@ def test_what_is_published_is_what_a_right_clock_would_have_published(
 
     store = TickStore(settings)
     then = TickStore(settings) if is_taken_over else store
-    calm = run([], TickStore(settings), TickStore(settings))
+    # First, before the time comes that was ahead.
     found = run([now + ahead, now + ahead + 1, now + ahead + 2], store, then)
     assert quality(redis_client)["clock_corrected_at"] == second(now - 5)
+    calm = run([], TickStore(settings), TickStore(settings))
     assert lasting(found) == lasting(calm)
 
 
@@ -106,9 +107,11 @@ def test_of_a_delayed_feed_what_is_published_is_what_a_right_clock_would_have_pu
         assert stored_as_of(redis_client) == second(now - delay - 1)
         return published(redis_client)
 
-    calm, found = run([]), run([now + ahead, now + ahead + 1, now + ahead + 2])
+    # First, before the time comes that was ahead.
+    found = run([now + ahead, now + ahead + 1, now + ahead + 2])
     assert quality(redis_client)["clock_corrected_at"] == second(now - 5)
     assert redis_client.hget(keys.LAGS, TICKER) == str(delay).encode()
+    calm = run([])
     assert lasting(found) == lasting(calm)
 
 

@@ -3,7 +3,7 @@
 import json
 import re
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import pytest
@@ -13,7 +13,7 @@ from app.answers.ask import ask
 from app.answers.compare import compare
 from app.answers.list_tickers import list_tickers
 from app.answers.reader import Reader
-from app.core.clock import now_ms
+from app.core import clock
 from app.core.errors import NoUsableQuotes
 from app.core.settings import Settings
 from app.operations import status
@@ -31,7 +31,7 @@ class Market:
 
     def __init__(self, client: redis.Redis, settings: Settings) -> None:
         self.client = client
-        self.now = int(now_ms() // 1000 * 1000)
+        self.now = int(clock.now_ms() // 1000 * 1000)
         self.totals: Counter[str] = Counter()
         self._store = TickStore(settings)
         self._tickers = ActiveTickers(client, Keys())
@@ -59,9 +59,11 @@ class Market:
 
 
 @pytest.fixture
-def market(redis_client: redis.Redis, settings: Settings) -> Market:
-    """Give a market without any ticker yet."""
-    return Market(redis_client, settings)
+def market(redis_client: redis.Redis, settings: Settings) -> Iterator[Market]:
+    """Give a market without any ticker yet; the time stands still from then on."""
+    clock.stand_still(clock.now_ms())
+    yield Market(redis_client, settings)
+    clock.stand_still(None)
 
 
 def five_a_second(seconds: float, until: float = 0.0) -> list[float]:

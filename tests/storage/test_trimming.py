@@ -16,6 +16,7 @@ from app.storage.tick_store import TickStore
 from app.storage.trimming import RecordTrimmer
 from tests.broker import publish, quote_member
 from tests.builders import START_MS, quote, second, stream
+from tests.processes import BOUND_SECONDS
 
 pytestmark = pytest.mark.redis
 
@@ -40,6 +41,14 @@ REFUSED = (
 
 def now_ms() -> float:
     return time.time() * 1000
+
+
+@pytest.fixture(autouse=True)
+def _busy_machines_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let no record get older than it is said to be, and no slice end before its work is done."""
+    at_ms = now_ms()
+    monkeypatch.setitem(globals(), "now_ms", lambda: at_ms)
+    monkeypatch.setattr(module, "SLICE_SECONDS", BOUND_SECONDS)
 
 
 @pytest.fixture

@@ -154,7 +154,9 @@ def test_a_state_of_before_layouts_had_numbers_goes_on(
 def test_an_older_worker_does_not_move_a_newer_ones_ticker_to_its_shard(
     redis_client: redis.Redis, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    as_of = int(clock.now_ms() // 1000 - 1) * 1000
+    now_ms = clock.now_ms()
+    monkeypatch.setattr(clock, "now_ms", lambda: now_ms)  # no tick gets stale meanwhile
+    as_of = int(now_ms // 1000 - 1) * 1000
     older = TickStore(settings)
     monkeypatch.setattr(ticks, "store", lambda: older)
     monkeypatch.setattr(ticks.counters, "_flushed_at", time.monotonic())

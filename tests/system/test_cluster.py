@@ -115,13 +115,17 @@ def test_on_a_cluster_everything_goes_from_a_record_to_its_answer(
             add_records(cluster.client, ticker)
         return all(cluster.client.exists(f"orderflow:metrics:{{{t}}}:5min") for t in TICKERS)
 
-    wait_until(all_ticked, "every ticker had a tick")
-    for ticker in TICKERS:
+    def is_answered(ticker: str) -> bool:
         answer = said_by(environment | where, "ask", ticker, "--json")
         assert answer.returncode == 0, answer.stderr
         said = json.loads(answer.stdout)
-        assert (said["ticker"], said["stale"]) == (ticker, False)
+        assert said["ticker"] == ticker
         assert said["metrics"]["trade_count"] >= 1
+        return not said["stale"]
+
+    wait_until(all_ticked, "every ticker had a tick")
+    for ticker in TICKERS:
+        wait_until(lambda ticker=ticker: is_answered(ticker), f"a fresh answer about {ticker}")
     assert f"{len(TICKERS)} active" in said_by(environment | where, "status").stdout
     wait_until(
         lambda: not any(cluster.client.exists(key) for key in forgotten),

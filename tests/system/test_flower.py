@@ -142,6 +142,12 @@ def test_a_failed_tick_that_was_not_traced_is_shown_with_its_worker(
     shown = ticks_shown(address)
     assert all(BROKEN_TICKER in str(tick["args"]) for tick in shown)
     assert all("worker0@" in str(tick["worker"]) for tick in shown)
-    totals = http_get(f"{address}/api/workers", params={"refresh": "1"}).json()
-    [worker] = [it for name, it in totals.items() if name.startswith("worker0@")]
-    assert worker["stats"]["total"]["tasks.tick"] >= 3
+    wait_until(lambda: total_of_ticks(address) >= 3, "the worker's total")
+
+
+def total_of_ticks(address: str) -> int:
+    """Return the number of ticks of the worker, which answers Flower in time or not."""
+    found = http_get(f"{address}/api/workers", params={"refresh": "1"}).json()
+    [worker] = [it for name, it in found.items() if name.startswith("worker0@")] or [{}]
+    total: dict[str, int] = worker.get("stats", {}).get("total", {})
+    return total.get("tasks.tick", 0)

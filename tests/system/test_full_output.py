@@ -132,9 +132,8 @@ def test_a_worker_goes_on_while_its_log_file_is_on_a_full_disk_and_says_what_was
     client = redis.Redis(port=own_server.port)
     worker = start(*SOLO, f"--logfile={log}", REDIS_PORT=str(own_server.port))
     wait_until(lambda: log.exists() and " ready." in log.read_text(), "the worker is ready")
-    size = log.stat().st_size
-
     fill_disk(worker.pid)
+    size = log.stat().st_size
     cut_connections(client)
     assert log.stat().st_size == size
     give_room(worker.pid)

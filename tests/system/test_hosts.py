@@ -144,7 +144,7 @@ def test_two_worker_hosts_share_the_tickers_and_one_goes_on_when_the_other_is_cu
     wait_until(lambda: all(" ready." in log.read_text() for log in logs), "both are ready")
     add_quotes(client)
     wait_until(lambda: all_fresh(client), "all tickers are ticked")
-    assert all(asks(client, hosts.address(name)) for name in names)
+    wait_until(lambda: all(asks(client, hosts.address(name)) for name in names), "both work")
 
     hosts.cut_off("two")
     at_ms = int(time.time() * 1000)

@@ -9,9 +9,11 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
+import redis
 
 from tests.processes import ROOT, Environment, Start, wait_until
 from tests.system.test_refusals import SOLO
+from tests.system.test_worker_restarts import waits_for_messages
 
 pytestmark = pytest.mark.system
 
@@ -97,11 +99,17 @@ def test_a_log_file_that_cannot_be_written_is_named(folder: Path, start: Start) 
     [((), True), (("--loglevel=WARNING",), False), (("-l", "error"), False)],
 )
 def test_a_level_on_the_command_line_replaces_the_configured_one(
-    folder: Path, start: Start, options: tuple[str, ...], *, is_shown: bool
+    folder: Path,
+    start: Start,
+    redis_client: redis.Redis,
+    options: tuple[str, ...],
+    *,
+    is_shown: bool,
 ) -> None:
     log = folder / "worker.log"
     worker = start(*SOLO, f"--logfile={log}", *options)
-    wait_until(lambda: "task events" in worker.said(), "its banner")
+    wait_until(lambda: waits_for_messages(redis_client), "the worker waits for messages")
+    assert "task events" in worker.said(), "its banner"
     worker.end()
 
     assert holds(log, "[info ") == is_shown

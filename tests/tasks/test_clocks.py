@@ -63,6 +63,15 @@ def run(ticker: str, as_of_ms: int) -> str:
     return outcome
 
 
+def run_newest(ticker: str, seconds_later: int = 0) -> str:
+    """Run the newest tick that is due, or a later one; another where a busy machine was too late.
+
+    A tick is stale half a second after it at the earliest, and has expired then.
+    """
+    outcomes = (run(ticker, newest() + seconds_later * 1000) for _ in range(20))
+    return next((outcome for outcome in outcomes if outcome != "expired"), "expired")
+
+
 def counted(client: redis.Redis, name: str) -> int:
     from tasks.worker_context import counters  # noqa: PLC0415
 
@@ -77,16 +86,16 @@ def test_a_tick_further_ahead_than_an_interval_is_refused_and_counted(
     publish(redis_client, "SPY", [quote(at=(newest() - START_MS) / 1000 - 1)])
     before = counted(redis_client, "ticks_ahead")
 
-    assert run("SPY", newest() + seconds * 1000) == "ahead"
+    assert run_newest("SPY", seconds) == "ahead"
     assert counted(redis_client, "ticks_ahead") == before + 1
     assert not redis_client.exists("orderflow:state:SPY")
-    assert run("SPY", newest()) == "written"
+    assert run_newest("SPY") == "written"
 
 
 def test_a_tick_that_is_one_interval_ahead_runs(redis_client: redis.Redis) -> None:
     publish(redis_client, "SPY", [quote(at=(newest() - START_MS) / 1000 - 1)])
 
-    assert run("SPY", newest() + 1000) == "written"
+    assert run_newest("SPY", 1) == "written"
 
 
 @pytest.mark.parametrize("seconds", OTHER_CLOCKS_SECONDS)
@@ -96,8 +105,8 @@ def test_a_worker_whose_clock_alone_is_wrong_runs_the_ticks_of_the_others(
     publish(redis_client, "SPY", [quote(at=(newest() - START_MS) / 1000 - 1)])
     clock.shift(seconds * 1000.0)
 
-    assert run("SPY", newest()) == "written"
-    assert run("SPY", newest() + 3_600_000 * 48) == "ahead"
+    assert run_newest("SPY") == "written"
+    assert run_newest("SPY", 3600 * 48) == "ahead"
 
 
 @pytest.mark.parametrize("seconds", OTHER_CLOCKS_SECONDS)
@@ -113,7 +122,7 @@ def test_of_two_clocks_that_differ_the_one_of_redis_decides_what_is_published(
     fan_out(1, as_of + 1000 * seconds if wrong == "beat" else as_of)
 
     [(_, (_, published_as_of))] = published(redis_client)
-    assert published_as_of in {as_of, as_of + 1000}
+    assert as_of <= published_as_of <= newest()
 
 
 @pytest.mark.parametrize("seconds", OTHER_CLOCKS_SECONDS)
@@ -186,7 +195,7 @@ def test_messages_that_waited_for_a_worker_are_dropped_and_blame_no_clock(
     fan_out(1, as_of - 3_600_000)
 
     [(_, (_, published_as_of))] = published(redis_client)
-    assert published_as_of in {as_of, as_of + 1000}
+    assert as_of <= published_as_of <= newest()
     assert redis_client.llen(FAN_OUT_QUEUE) == 0
     assert counted(redis_client, "fanouts_dropped") - before == 3600 * 4
     assert not redis_client.hexists(keys.HEARTBEAT, keys.WRONG_CLOCKS["beat"])
@@ -216,8 +225,9 @@ def test_what_a_clock_ahead_fanned_out_is_fanned_out_again_when_its_time_comes(
     assert claim(as_of, 0)
     # As its time comes, the guard is as old as it was ahead: both clocks move on together.
     assert claim(as_of, 0), "it was claimed while it was ahead"
-    redis_client.set(keys.guard(newest(), 0), 1, px=lifetime_ms)
-    assert not claim(newest(), 0)
+    due = newest()
+    redis_client.set(keys.guard(due, 0), 1, px=lifetime_ms)
+    assert not claim(due, 0)
     assert 0 < redis_client.pttl(guard) <= lifetime_ms
 
 

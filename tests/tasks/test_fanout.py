@@ -164,6 +164,25 @@ def test_a_tick_is_stale_half_a_second_after_the_next_one_starts(
     assert expired == (0 if is_done else 1)
 
 
+def test_a_first_tick_that_is_stale_once_the_analysis_is_imported_is_not_run(
+    redis_client: redis.Redis, at: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On a busy machine the import takes seconds: records of now would count as ahead of it."""
+    from tasks import ticks  # noqa: PLC0415
+
+    publish(redis_client, "SPY", [quote(at=(at - START_MS) / 1000 - 1)])
+    store = ticks.store
+
+    def slow_store() -> object:
+        monkeypatch.setattr(clock, "now_ms", lambda: at + 1701.0)
+        return store()
+
+    monkeypatch.setattr(ticks, "store", slow_store)
+
+    assert ticks.tick("SPY", at) == "expired"
+    assert not redis_client.exists("orderflow:metrics:SPY:10s")
+
+
 def test_the_guard_has_a_lifetime(redis_client: redis.Redis, at: int) -> None:
     fan_out(0)
 

@@ -69,6 +69,7 @@ class Client:
         self.is_silent = False
         self.is_stalled = False
         self.sequence = 0
+        self.has_left = asyncio.Event()
         self._outgoing: asyncio.Queue[tuple[float, Frame]] = asyncio.Queue()
         self._last_due = 0.0
 
@@ -131,7 +132,7 @@ class Venue:
         self.clients: list[Client] = []
         self.connection_count = 0
         self.requests: list[Any] = []
-        self.rate = 0.0
+        self._rate = 0.0
         self.port = free_port()
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
@@ -201,16 +202,30 @@ class Venue:
         at_ns = time.time_ns() + self.faults.skew_ms * NS_PER_MS
         return at_ns - at_ns % self.resolution_ns
 
+    @property
+    def rate(self) -> float:
+        """Return how many events happen a second."""
+        return self._rate
+
+    @rate.setter
+    def rate(self, events_a_second: float) -> None:
+        """Let so many happen a second from now on; after 0, none happens any more."""
+        self._call(self._set_rate(events_a_second))
+
     def wait_subscribed(self, *symbols: str, connections: int = 1) -> None:
         """Wait until so many connections get quotes and trades of the symbols (default: all)."""
         wanted = set(symbols or self.symbols)
 
         def are_subscribed() -> bool:
-            clients = [*self.clients]
+            clients = [client for client in [*self.clients] if not client.is_silent]
             ready = [c for c in clients if wanted <= c.quotes and wanted <= c.trades]
             return len(ready) >= connections
 
         wait_until(are_subscribed, f"{connections} connections subscribed to {wanted}")
+
+    def wait_left(self) -> None:
+        """Wait until it has noticed that every connection ended: what happens then is missed."""
+        wait_until(lambda: not self.clients, "the end of every connection")
 
     def burst(self, count: int) -> list[Event]:
         """Let so many events happen at once, and return them."""
@@ -232,12 +247,12 @@ class Venue:
         self._call(self._each(lambda client: client.send(make(client))))
 
     def close_connections(self) -> None:
-        """End every connection as the protocol has it."""
+        """End every connection as the protocol has it, but for those that are stalled."""
         self._call(self._close_all())
 
     def kill_connections(self) -> None:
         """Cut every connection."""
-        self._call(self._each(Client.kill))
+        self._call(self._kill_all())
 
     def stall(self) -> None:
         """Leave the open connections dead: no data, no pong, no end. New ones are served."""
@@ -264,11 +279,12 @@ class Venue:
         raise NotImplementedError
 
     async def _close_listener(self) -> None:
-        await self._each(Client.kill)
+        await self._kill_all()
         if self._listener is not None:
             self._listener.close()
             await self._listener.wait_closed()
             self._listener = None
+        await self._kill_all()  # who connected meanwhile
 
     async def _start_tasks(self) -> None:
         self._tasks = {asyncio.create_task(self._keep_rate()), asyncio.create_task(self._beat())}
@@ -278,13 +294,16 @@ class Venue:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
+    async def _set_rate(self, events_a_second: float) -> None:
+        self._rate = events_a_second
+
     async def _keep_rate(self) -> None:
         owed = 0.0
         last = time.monotonic()
         while True:
             await asyncio.sleep(RATE_STEP_SECONDS)
             now = time.monotonic()
-            owed += self.rate * (now - last)
+            owed += self._rate * (now - last)
             last = now
             await self._happen(int(owed))
             owed %= 1
@@ -331,7 +350,14 @@ class Venue:
             action(client)
 
     async def _close_all(self) -> None:
-        await asyncio.gather(*(client.close() for client in self.clients if not client.is_stalled))
+        closing = [client for client in self.clients if not client.is_stalled]
+        await asyncio.gather(*(client.close() for client in closing))
+        await _all_have_left(closing)
+
+    async def _kill_all(self) -> None:
+        killed = [*self.clients]
+        await self._each(Client.kill)
+        await _all_have_left(killed)
 
     def _admit(self, client: Client) -> asyncio.Task[None]:
         """Note a connection, greet it, and return the task that sends to it."""
@@ -343,6 +369,7 @@ class Venue:
 
     async def _part(self, client: Client, sender: asyncio.Task[None]) -> None:
         self.clients.remove(client)
+        client.has_left.set()
         sender.cancel()
         await asyncio.gather(sender, return_exceptions=True)
 
@@ -396,6 +423,11 @@ class WebsocketVenue(Venue):
 
 def _silence(client: Client) -> None:
     client.is_silent = True
+
+
+async def _all_have_left(clients: Iterable[Client]) -> None:
+    """Wait until the server has noticed that these connections ended."""
+    await asyncio.gather(*(client.has_left.wait() for client in clients))
 
 
 def _in_turn(symbols: tuple[str, ...], begin: int) -> Iterable[str]:

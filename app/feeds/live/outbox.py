@@ -64,6 +64,7 @@ class Outbox:
         self._refused_keys: set[str] = set()
         self._backoff = Backoff()
         self._outage = OutageLog(log, database=settings.redis_database)
+        self._flushing: asyncio.Task[None] | None = None
         self.published_count = 0
         self.lost_count = 0
 
@@ -148,7 +149,16 @@ class Outbox:
         return said.alive_at - (said.delay_ms or 0)
 
     async def flush(self) -> None:
-        """Write what waits; log an outage once and retry at a later call."""
+        """Write what waits; log an outage once and retry at a later call.
+
+        One that is cancelled writes on, and the next call waits for it: both take the same records.
+        """
+        if self._flushing is not None:
+            await asyncio.wait((self._flushing,))
+        self._flushing = asyncio.create_task(self._flush())
+        await asyncio.shield(self._flushing)
+
+    async def _flush(self) -> None:
         if not self._backoff.is_over():
             return
         gaps, feeds = self._take()

@@ -7,6 +7,7 @@ import pytest
 
 from app.core.errors import FeedInterrupted, FeedRefused
 from tests.feeds.live.vendors import VENDORS, Vendor, by_kind, names_of
+from tests.venues.listener import Listener
 from tests.venues.server import KEY, SECRET
 
 KEY_VARIABLES = ("APCA_API_KEY_ID", "DATABENTO_API_KEY")
@@ -22,10 +23,17 @@ def vendor(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> V
     return VENDORS[request.param]
 
 
+def _wait_until_told(vendor: Vendor, feed: Listener) -> int:
+    """Wait for what a connection begins with, and return how many records that is."""
+    feed.wait_for_batches(1)
+    standing = len(vendor.pairs) if vendor.sends_standing_quote else 0
+    assert len(feed.wait_for_updates(standing)) == standing
+    return standing
+
+
 def test_a_burst_arrives_whole_and_in_order(vendor: Vendor) -> None:
     with vendor.open_venue() as venue, vendor.listen(venue) as feed:
-        feed.wait_for_batches(1)
-        before = len(feed.updates)
+        before = _wait_until_told(vendor, feed)
         venue.burst(BURST)
         updates = feed.wait_for_updates(before + BURST)[before:]
 
@@ -116,8 +124,7 @@ def test_a_wrong_key_is_refused_and_not_shown(
 @pytest.mark.parametrize("vendor", names_of("stamps_quotes"), indirect=True)
 def test_a_clock_that_is_ahead_shows_in_the_stamps(vendor: Vendor) -> None:
     with vendor.open_venue() as venue, vendor.listen(venue) as feed:
-        feed.wait_for_batches(1)
-        before = len(feed.updates)
+        before = _wait_until_told(vendor, feed)
         venue.faults.skew_ms = 60_000
         (event,) = venue.burst(1)
         (update,) = feed.wait_for_updates(before + 1)[before:]

@@ -59,7 +59,7 @@ class Course:
     def run(self, seed: int) -> None:
         """Let a fault happen again and again, and wait each time until the records go on."""
         chance = random.Random(seed)  # noqa: S311 - nothing secret
-        self._wait_until_served()
+        self.venue.wait_subscribed()
         self.venue.rate = EVENTS_A_SECOND
         for _ in range(FAULTS_EACH):
             self._wait_for_records()
@@ -76,17 +76,8 @@ class Course:
         if fault == "go_down":
             time.sleep(chance.uniform(0.1, 2.0))  # how long the venue is away
             self.venue.come_up()
-        self._wait_until_served()
+        self.venue.wait_subscribed()
         self.faults.append((began_ms, time.time() * 1000))
-
-    def _wait_until_served(self) -> None:
-        wanted = set(self.venue.symbols)
-
-        def is_served() -> bool:
-            live = [client for client in [*self.venue.clients] if not client.is_silent]
-            return any(wanted <= client.quotes and wanted <= client.trades for client in live)
-
-        wait_until(is_served, f"a connection to {self.vendor.adapter}")
 
     def _wait_for_records(self) -> None:
         """Wait until each ticker has records from now on."""

@@ -14,7 +14,7 @@ from app.feeds.live.outbox import Outbox
 from app.feeds.publish import QuoteMember, TradeMember
 from app.storage.keys import Keys
 from app.storage.redis_client import connect
-from tests.processes import free_port
+from tests.processes import free_port, wait_until
 
 KEYS = Keys()
 T0 = 1_704_196_800_000.0
@@ -49,7 +49,7 @@ def server() -> Iterator[OwnServer]:
 
 def outbox_for(server: OwnServer, max_waiting: int) -> Outbox:
     settings = Settings.model_validate({"REDIS_PORT": server.port})
-    return Outbox(connect(settings, timeout_seconds=0.2), settings, max_waiting)
+    return Outbox(connect(settings), settings, max_waiting)
 
 
 def quote(number: int) -> QuoteMember:
@@ -131,6 +131,32 @@ def test_what_another_ticker_loses_is_no_gap_of_this_one(server: OwnServer) -> N
 
     assert gaps(client, "A") == [{"from": T0 + 1, "to": T0 + 2, "reason": "overflow"}]
     assert gaps(client, "B") == [{"from": T0, "to": T0 + 101, "reason": "overflow"}]
+
+
+def test_a_flush_that_was_cancelled_is_waited_for_and_nothing_is_written_twice(
+    server: OwnServer,
+) -> None:
+    """A feed that is stopped cancels a flush, and then writes what is left."""
+    outbox = outbox_for(server, max_waiting=100)
+    client = server.start()
+
+    def is_written() -> bool:
+        return any(one["cmd"] == "zadd" for one in client.client_list())
+
+    async def run() -> None:
+        outbox.add("A", quote(1))
+        client.client_pause(60_000, all=False)  # only what writes waits
+        flushing = asyncio.create_task(outbox.flush())
+        await asyncio.to_thread(wait_until, is_written, "the write is under way")
+        flushing.cancel()
+        outbox.add("A", quote(2))
+        client.client_unpause()
+        await send_all(outbox)
+
+    asyncio.run(run())
+
+    assert numbers(client, "A") == [1, 2]
+    assert outbox.published_count == 2
 
 
 def test_a_key_of_another_type_delays_no_other(server: OwnServer) -> None:
