@@ -30,6 +30,7 @@ from app.answers.event_selection import (
     first_of,
     is_routine,
     rank_events,
+    rarest_current,
 )
 from app.answers.event_words import how_rare
 from app.answers.headline import farthest_first, headline, is_far
@@ -237,6 +238,9 @@ class _AnswerMaker:
                 snapshot.events or (), snapshot.bounds, min_return_minutes, has_old=has_old
             )
         )
+        self._current = rarest_current(
+            snapshot.events or (), snapshot.bounds.end_ms, min_return_minutes
+        )
         self._without_lists = functools.cache(self._make_without_lists)
         self._levels = functools.cache(
             lambda a_side, has_far: _levels(snapshot, a_side, has_far=has_far)
@@ -296,16 +300,24 @@ class _AnswerMaker:
         most_parts: int,
     ) -> str:
         snapshot = self._snapshot
-        shown = self._ranked_events(has_old)[:1] if has_event else ()
+        named = self._named_first(has_old=has_old) if has_event else ()
         return headline(
             snapshot.ranked_metrics or self._metrics,
             self._ranks,
-            None if snapshot.events is None else shown,
+            None if snapshot.events is None else named,
             is_past=snapshot.past,
             most_numbers=most_numbers,
             most_parts=most_parts,
             window=snapshot.ranks_window if snapshot.ranked_metrics else None,
         )
+
+    def _named_first(self, *, has_old: bool) -> list[EventRecord]:
+        """Return the rarest current event, then the rarest of the history where it is another."""
+        rarest = self._ranked_events(has_old)[:1]
+        if self._current is None:
+            return rarest
+        current = self._current.event
+        return [current, *(event for event in rarest if event.id != current.id)]
 
     def _events(self, selected: Selection, parts: AnswerParts) -> list[EventFacts]:
         most_followed = MAX_FOLLOWED if parts.has_followed else 0
