@@ -480,6 +480,19 @@ def test_nothing_is_said_of_events_that_were_not_asked_for() -> None:
     assert build_answer(past).headline == "ranks are not kept"
 
 
+def test_an_answer_of_an_earlier_moment_says_nothing_of_now() -> None:
+    metrics = {"bid_price": 586.33, "ask_price": 586.47}
+    found = event(status="closed", closed_at=NOW - 20_000, close_reason="broke")
+
+    past = snapshot(metrics=metrics, behaviors={}, events=(found,), asked_at_ms=NOW + 9e6)
+    text = as_text(build_answer(past))
+
+    assert "then bid/ask: price 586.33/586.47" in text
+    assert "(20 s before)" in text
+    assert re.search(r", quote [\d.]+ s before, ", text)
+    assert not re.search(r"\bnow\b|\bago\b", text)
+
+
 def test_who_pressed_is_said_with_both_volumes() -> None:
     metrics = {"trade_imbalance": 0.786, "buy_volume": 9108.0, "sell_volume": 1093.0}
 

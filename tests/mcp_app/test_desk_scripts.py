@@ -73,6 +73,22 @@ def test_a_very_busy_ticker_is_drawn_from_its_newest_prints_which_is_said(script
     assert 0 < told["profile"] <= 41
 
 
+@pytest.mark.parametrize(
+    ("asked_at", "spread", "window"),
+    [
+        (None, "spread now", "over the last"),
+        (1_340_287_000_000, "spread at 14:03:10", "up to 14:03:10, over"),
+    ],
+)
+def test_a_number_of_an_earlier_moment_is_not_said_to_be_of_now(
+    scripts: Path, asked_at: int | None, spread: str, window: str
+) -> None:
+    answer = json.dumps({"as_of": 1_340_287_390_000, "asked_at": asked_at})
+    labels = f"[spreadLabel({answer}), windowLabel({answer})]"
+
+    assert computed(scripts, "ticker_head", "spreadLabel, windowLabel", labels) == [spread, window]
+
+
 def test_new_answers_come_before_the_known_ones_and_old_ones_are_forgotten(scripts: Path) -> None:
     fresh = [{"id": "d", "at": 400}, {"id": "c", "at": 300}]
     known = [{"id": "c", "at": 300}, {"id": "b", "at": 200}, {"id": "a", "at": 100}]
