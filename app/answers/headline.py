@@ -94,7 +94,7 @@ def _far_numbers(
             continue
         left -= 1
         told |= next((group for group in GROUPS if name in group), {name})
-        yield f"{_said(name, metrics)}{when} {rank_words(rank)}"
+        yield f"{_said(name, metrics, when)} {rank_words(rank)}"
 
 
 def farthest_first(ranks: Mapping[str, float]) -> list[str]:
@@ -107,13 +107,17 @@ def is_far(rank: float) -> bool:
     return min(rank, 1 - rank) <= FAR_SHARE
 
 
-def _said(name: str, metrics: Mapping[str, Value]) -> str:
+def _said(name: str, metrics: Mapping[str, Value], when: str) -> str:
+    """Return a number, and what of it is ranked; the comma keeps the number from being a distance.
+
+    "2.9 bp below usual" would be 2.9 bp less than usual.
+    """
     taken = [metrics.get(side) for side in ("buy_volume", "sell_volume")]
     if name in ("trade_imbalance", "signed_volume") and None not in taken:
         bought, sold = (size_text(float(size)) for size in taken if size is not None)
         ranked = "imbalance" if name == "trade_imbalance" else "net"
-        return f"aggressors bought {bought}, sold {sold}: {ranked}"
-    return NAMES[name].format(short(float(metrics[name]), 3))
+        return f"aggressors bought {bought}, sold {sold}{when}: {ranked}"
+    return f"{NAMES[name].format(short(float(metrics[name]), 3))}{when},"
 
 
 def rank_words(rank: float) -> str:

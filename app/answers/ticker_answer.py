@@ -36,7 +36,7 @@ from app.answers.event_words import how_rare
 from app.answers.headline import farthest_first, headline, is_far
 from app.answers.level_selection import near_levels
 from app.answers.rejected_records import rejected_facts
-from app.answers.schema import Number, rounded, seconds_of, short
+from app.answers.schema import Number, rounded, seconds_of, short, whole
 from app.answers.session_facts import feed_facts, session_facts
 from app.answers.snapshot import TickerSnapshot
 from app.answers.ticker_facts import (
@@ -364,7 +364,7 @@ def _moment(snapshot: TickerSnapshot) -> dict[str, object]:
         "as_of_utc": None if as_of_ms is None else iso_utc(as_of_ms),
         "age_seconds": None if as_of_ms is None else seconds_of(now_ms - as_of_ms),
         "history_seconds": snapshot.history_seconds,
-        "covered_seconds": short(covered, 6) if isinstance(covered, (int, float)) else None,
+        "covered_seconds": whole(round(covered, 1)) if isinstance(covered, (int, float)) else None,
         "newest_quote_at": round(snapshot.newest_quote_ms),
         "newest_quote_age_seconds": seconds_of(now_ms - snapshot.newest_quote_ms),
     }

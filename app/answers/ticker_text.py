@@ -229,7 +229,9 @@ def _ranks(answer: Answer, *, is_own: bool) -> Iterator[str]:
     """Yield what the ranks mean, and the ranks themselves where no number stands beside them."""
     if answer.ranks_window is None:
         return
-    apart = "" if answer.rank_windows is None else f"; {answer.rank_windows} do not overlap"
+    apart = (
+        "" if answer.rank_windows is None else f", {answer.rank_windows} of them without overlap"
+    )
     meaning = f"p91: 91 % of this ticker's past {answer.ranks_window} windows were below{apart}"
     if is_own:
         yield meaning

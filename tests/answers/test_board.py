@@ -138,7 +138,7 @@ def test_without_events_the_number_farthest_from_usual_decides(
     farthest = row_of(board, "QQQ").rank
     assert farthest is not None
     assert (farthest.metric, farthest.rank, farthest.value) == ("spread_bps", 0.97, 1.235)
-    assert row_of(board, "QQQ").why == "mean spread 1.23 bp in the last 1min above usual (p97)"
+    assert row_of(board, "QQQ").why == "mean spread 1.23 bp in the last 1min, above usual (p97)"
     assert row_of(board, "SPY").why == "nothing far from usual"
 
 

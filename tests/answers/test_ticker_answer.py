@@ -396,7 +396,7 @@ def test_a_rank_never_stands_beside_a_number_of_another_time() -> None:
     text = as_text(build_answer(hour))
 
     assert build_answer(hour).headline == (
-        "order flow imbalance +9,479 in the last 5min above usual (p97)"
+        "order flow imbalance +9,479 in the last 5min, above usual (p97)"
     )
     assert "ofi -4650 p" not in text
     assert (
@@ -433,7 +433,7 @@ def test_the_first_line_tells_the_rarest_event_and_the_farthest_numbers() -> Non
 
     assert as_text(known).splitlines()[0] == (
         "SPY: bid 585.3..585.31: absorbed 937 sold in 30 s (once in over 95 min, open); "
-        "log order flow imbalance +31.2 above usual (p99); mean spread 1.23 bp below usual (p04)"
+        "log order flow imbalance +31.2, above usual (p99); mean spread 1.23 bp, below usual (p04)"
     )
     assert usual.headline == "nothing far from usual"
 
