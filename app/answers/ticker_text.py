@@ -285,7 +285,8 @@ def _events(answer: Answer) -> Iterator[str]:
         is_brief = answer.open_patterns is not None
         yield f"open: {_open(answer)}" if is_brief else "events: not asked for"
     elif answer.events or answer.events_left_out:
-        yield f"events: {shown(len(answer.events), answer.events_left_out)} {EVENT_COLUMNS}"
+        count = shown(len(answer.events), answer.events_left_out)
+        yield f"events: {', '.join((count, *_order(answer.events)))} {EVENT_COLUMNS}"
         of_past = is_past(answer)
         yield from (f"- {event_line(it, answer.now, is_past=of_past)}" for it in answer.events)
     else:
@@ -294,6 +295,13 @@ def _events(answer: Answer) -> Iterator[str]:
         yield f"left out: {', '.join(_others(answer))}"
     if answer.events is not None and answer.open_patterns:
         yield f"open of those left out: {_open(answer)}"
+
+
+def _order(events: Sequence[EventFacts]) -> Iterator[str]:
+    """Yield in which order several events stand: of a young ticker none is ranked yet."""
+    ranked = sum(event.return_minutes is not None for event in events)
+    if len(events) > 1:
+        yield RAREST_FIRST if ranked == len(events) else PARTLY_RANKED if ranked else UNRANKED
 
 
 def _open(answer: Answer) -> str:
@@ -309,6 +317,9 @@ def _others(answer: Answer) -> Iterator[str]:
         yield f"{left} of other kinds"
 
 
+RAREST_FIRST: Final = "rarest first"
+PARTLY_RANKED: Final = "rarest first, then unranked"
+UNRANKED: Final = "too few before to rank: greatest of each type first"
 EVENT_COLUMNS = "(bid/ask: the resting side; UTC)"
 
 

@@ -493,6 +493,28 @@ def test_an_answer_of_an_earlier_moment_says_nothing_of_now() -> None:
     assert not re.search(r"\bnow\b|\bago\b", text)
 
 
+@pytest.mark.parametrize(
+    ("minutes", "order"),
+    [
+        ((30.0, 20.0), ", rarest first "),
+        ((30.0, None), ", rarest first, then unranked "),
+        ((None, None), ", too few before to rank: greatest of each type first "),
+        ((None,), " "),
+    ],
+)
+def test_the_order_of_events_is_said_as_it_is(
+    minutes: tuple[float | None, ...], order: str
+) -> None:
+    kinds = zip(("wall", "sweep"), minutes, strict=False)
+    events = tuple(
+        event(id=f"SPY~aaaaaaa{kind[0]}", type=kind, return_minutes=each) for kind, each in kinds
+    )
+
+    text = as_text(build_answer(snapshot(events=events)))
+
+    assert f"\nevents: {len(minutes)}{order}(bid/ask: the resting side; UTC)\n" in text
+
+
 def test_who_pressed_is_said_with_both_volumes() -> None:
     metrics = {"trade_imbalance": 0.786, "buy_volume": 9108.0, "sell_volume": 1093.0}
 

@@ -8,6 +8,8 @@ from typing import Any
 
 import pytest
 
+from app.answers.ticker_text import PARTLY_RANKED, RAREST_FIRST, UNRANKED
+
 FOLDER = Path(__file__).parents[2] / "mcp_app" / "desk"
 NODE = shutil.which("node")
 pytestmark = pytest.mark.skipif(NODE is None, reason="Node is not installed")
@@ -87,6 +89,22 @@ def test_a_number_of_an_earlier_moment_is_not_said_to_be_of_now(
     labels = f"[spreadLabel({answer}), windowLabel({answer})]"
 
     assert computed(scripts, "ticker_head", "spreadLabel, windowLabel", labels) == [spread, window]
+
+
+@pytest.mark.parametrize(
+    ("minutes", "order"),
+    [
+        ([30, 20], RAREST_FIRST),
+        ([30, None], PARTLY_RANKED),
+        ([None, None], UNRANKED),
+    ],
+)
+def test_the_order_of_events_is_said_in_the_words_of_an_answer(
+    scripts: Path, minutes: list[float | None], order: str
+) -> None:
+    events = json.dumps([{"return_minutes": it} for it in minutes])
+
+    assert computed(scripts, "events_list", "orderText", f"orderText({events})") == order
 
 
 def test_new_answers_come_before_the_known_ones_and_old_ones_are_forgotten(scripts: Path) -> None:
