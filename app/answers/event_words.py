@@ -34,7 +34,7 @@ TEMPLATES: Final[Mapping[str, tuple[str, ...]]] = {
         "{refills} refills",
         "{displayed_shares} shown first",
         "{executed_shares} executed",
-        "{kind}",
+        "{kind_words}",
     ),
     "sweep": (
         "sweep by {takers}",
@@ -169,7 +169,22 @@ def _computed(known: Mapping[str, object]) -> dict[str, object]:
     if isinstance(spread, (int, float)) and isinstance(ratio, (int, float)) and ratio:
         is_tight = known.get("regime") == "tight"
         found["usual_ticks"] = spread * ratio if is_tight else spread / ratio
+    if "kind" in known:
+        found["kind_words"] = _kind_words(known)
     return found
+
+
+def _kind_words(known: Mapping[str, object]) -> str:
+    """Return an iceberg's kind; of a native one with the refills that make it so.
+
+    >>> _kind_words({"kind": "native", "native_refills": 0, "through_refills": 2})
+    'native: 2 within a print'
+    """
+    if known["kind"] == "native":
+        for name, when in (("through_refills", "within a print"), ("native_refills", "in 1 ms")):
+            if known.get(name):
+                return f"native: {known[name]} {when}"
+    return str(known["kind"])
 
 
 def _moved(move: float, unit: str = "") -> str:

@@ -13,7 +13,7 @@ from app.storage.published import EventRecord
 from tests.contract.words import forbidden_in_answer
 
 NOTICED = 1_340_285_400_000.0 + 13_000
-COMPUTED = {"side", "regime", "taken", "takers", "move", "moved", "usual_ticks"}
+COMPUTED = {"side", "regime", "taken", "takers", "move", "moved", "usual_ticks", "kind_words"}
 
 
 def event(**changed: Any) -> EventRecord:
@@ -86,6 +86,25 @@ def test_an_absorption_tells_which_way_the_mid_went(
     evidence = {"level_shares": 937.0, "moved_ticks": moved_ticks, "expected_ticks": 9.0}
 
     assert what_happened(event(side=side, evidence=evidence)).endswith(f" in 30 s, {said}")
+
+
+@pytest.mark.parametrize(
+    ("kind", "native_refills", "through_refills", "said"),
+    [
+        ("native", 0, 2, "native: 2 within a print"),
+        ("native", 4, 0, "native: 4 in 1 ms"),
+        ("synthetic", 1, 0, "synthetic"),
+    ],
+)
+def test_a_native_iceberg_tells_which_refills_make_it_native(
+    kind: str, native_refills: int, through_refills: int, said: str
+) -> None:
+    counts = {"native_refills": native_refills, "through_refills": through_refills}
+    evidence = {"refills": 5, "kind": kind, **counts}
+
+    told = what_happened(event(type="iceberg", evidence=evidence))
+
+    assert told == f"ask 224.39: iceberg, 5 refills, {said}"
 
 
 def test_a_quote_burst_tells_what_it_counts() -> None:
