@@ -31,7 +31,7 @@ from app.core.errors import AnalysisNotRunning, BrokerSilent, NoAnswer
 from app.core.settings import Settings
 from app.core.tickers import is_ticker
 from app.storage import keys
-from app.storage.active_tickers import ACTIVE_MS, AHEAD_MS
+from app.storage.active_tickers import ACTIVE_MS
 from app.storage.feed_lags import FeedLags, is_delayed
 from app.storage.feeds import is_down, remembered_feed
 from app.storage.published import (
@@ -48,6 +48,7 @@ from app.storage.published import (
     read_stamp,
     read_ticked_at,
 )
+from app.storage.tick.score_bounds import AHEAD_MS
 from app.storage.write_probe import find_refusal
 
 WINDOW = "1min"

@@ -16,10 +16,9 @@ from app.storage.key_scan import KeyScan
 from app.storage.keys import Keys
 from app.storage.newcomers import Newcomers
 from app.storage.scripts import SHORTEN_RECORDS
-from app.storage.tick.read import OLDEST_MS
+from app.storage.tick.score_bounds import AHEAD_MS, OLDEST_MS
 
 ACTIVE_MS = 300_000
-AHEAD_MS = 5_000
 
 # A slice each second covers 50,000 keys (7 ms of this process, 17 ms of Redis), so that a pass over
 # 100,000 keys takes two seconds. One SCAN of 1,000 blocks Redis for a third of a millisecond.

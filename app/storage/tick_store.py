@@ -44,8 +44,6 @@ from app.storage.tick.read import (
     GAPS_PLACE,
     MARGIN_MS,
     MAX_RECORDS_READ,
-    NEWEST_MS,
-    OLDEST_MS,
     PLAIN_READ_COMMAND_COUNT,
     READ_COMMAND_COUNT,
     KeyCheck,
@@ -56,6 +54,7 @@ from app.storage.tick.read import (
     read_commands,
 )
 from app.storage.tick.resp import Command
+from app.storage.tick.score_bounds import NEWEST_MS, OLDEST_MS
 from app.storage.tick.write import (
     CANDIDATES_PREFIX,
     LEVELS_PREFIX,
