@@ -71,7 +71,7 @@ def timing_parts(parts: Parts, store: TickStore) -> Iterator[None]:
     """Time the ticks of a store by part as long as the context lasts; costs each some µs."""
     functions: list[tuple[Any, str, str]] = [
         (store, "run_tick", REST),
-        (store, "_read_new_records", READ),
+        (store.reads, "read_new", READ),
         (store_module, "fold", FOLD),
         (store_module, "analyse", ANALYSE),
         (TickWrite, "commands", ENCODE),

@@ -11,7 +11,7 @@ from app.core.errors import ArgumentsRefused
 from app.core.rare_events import shown
 from app.core.settings import settings
 from app.core.tickers import ALLOWED, is_ticker
-from app.storage.tick.read import NEWEST_MS, OLDEST_MS
+from app.storage.tick.score_bounds import NEWEST_MS, OLDEST_MS
 
 _MOST_SHOWN_BITS = 128
 _MOST_SHOWN_PARTS = 3

@@ -140,12 +140,21 @@ PATTERNS: Final[tuple[Pattern, ...]] = (
             Evidence(
                 "kind",
                 WORD,
-                "`native` after a refill through, or three refills within 1 ms; else `synthetic`",
+                "`native` where `through_refills` is 1 or more, or `native_refills` 3 or more; "
+                "else `synthetic`",
                 ("native", "synthetic"),
             ),
             Evidence("refills", COUNT, "refills so far"),
-            Evidence("native_refills", COUNT, "those within 1 ms of the taking"),
-            Evidence("through_refills", COUNT, "those through a print larger than what was shown"),
+            Evidence(
+                "native_refills",
+                COUNT,
+                "those by a quote within 1 ms of the taking; `through_refills` are not among them",
+            ),
+            Evidence(
+                "through_refills",
+                COUNT,
+                "those within one print larger than what was shown: the exchange's own",
+            ),
             Evidence("displayed_shares", SHARES, "size shown before the first refill"),
             Evidence("median_shares", SHARES, "the side's median size, as frozen"),
             Evidence(

@@ -88,7 +88,8 @@ class Answer(Reply):
     ] = None
     behaviors: Annotated[dict[str, str], Field(description="on, off, or unknown: reason")] = {}
     events: Annotated[
-        list[EventFacts] | None, Field(description="rarest first; absent: not asked for")
+        list[EventFacts] | None,
+        Field(description="rarest first, unranked last; absent: not asked for"),
     ] = None
     open_patterns: Annotated[list[str] | None, Field(description="open ones not in events")] = None
     events_left_out: Annotated[

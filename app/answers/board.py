@@ -6,14 +6,14 @@ rarest current event, its metric farthest from usual.
 
 import dataclasses
 import functools
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Final, NamedTuple, Self
 
 import msgspec
 import redis
 
 from app.analysis.metric_table import MID, RANKED
-from app.answers.event_selection import Ranking, Rarity, is_current, is_routine
+from app.answers.event_selection import rarest_current
 from app.answers.headline import headline, is_far
 from app.answers.overview import WINDOW, Overview, OverviewReader, TickerSummary
 from app.answers.reader import TIMEOUT_SECONDS
@@ -123,7 +123,7 @@ class BoardReader:
 
 def make_board(overview: Overview) -> Board:
     """Return an overview as a board."""
-    found = [_Seen.of(summary, overview.now_ms) for summary in overview.tickers]
+    found = [_Seen.of(summary) for summary in overview.tickers]
     found.sort(key=lambda it: it.unusual, reverse=True)
     return Board(
         now=round(overview.now_ms),
@@ -141,24 +141,22 @@ class _Seen(NamedTuple):
     summary: TickerSummary
     metrics: Mapping[str, Value]
     ranks: Mapping[str, float]
-    events: Sequence[EventRecord]
+    event: EventRecord | None
     unusual: tuple[object, ...]
     """The sort key; the greatest is the most unusual."""
 
     @classmethod
-    def of(cls, summary: TickerSummary, now_ms: float) -> "_Seen":
+    def of(cls, summary: TickerSummary) -> "_Seen":
         ranks = read_ranks(summary.window.get(b"ranks"))
-        # A feed that is behind tells of its newest events later.
-        ranked = _rare_events(summary.events, now_ms - summary.feed_lag_ms)
-        rarity: tuple[object, ...] = ranked[0][0] if ranked else ()
+        found = rarest_current(summary.events, summary.as_of_ms or 0)
         unusual = (
             NOT_NOW.isdisjoint(summary.flags),
-            *(bool(ranked), rarity),
+            *((True, found.rarity) if found else (False, ())),
             max(map(_distance, ranks.values()), default=0.0),
             summary.quotes_per_second or 0.0,
         )
         metrics = _metrics_said(summary.window, ranks)
-        return cls(summary, metrics, ranks, [event for _, event in ranked], unusual)
+        return cls(summary, metrics, ranks, found.event if found else None, unusual)
 
     def row(self) -> BoardRow:
         summary, metrics = self.summary, self.metrics
@@ -176,7 +174,7 @@ class _Seen(NamedTuple):
             evidence_class=summary.evidence_class,
             flags=list(summary.flags),
             why=self._why(),
-            event=_board_event(self.events[0]) if self.events else None,
+            event=None if self.event is None else _board_event(self.event),
             rank=_farthest(self.ranks, metrics),
             feed=_feed_words(summary.feed),
             feed_down="feed_down" in summary.flags,
@@ -186,7 +184,7 @@ class _Seen(NamedTuple):
         return headline(
             self.metrics,
             self.ranks,
-            self.events,
+            () if self.event is None else (self.event,),
             is_past=False,
             most_numbers=_NUMBERS_SAID,
             window=WINDOW,
@@ -210,15 +208,6 @@ def _feed_words_of(kind: FeedRecord) -> str | None:
 def _feed_words(feed: FeedRecord | None) -> str | None:
     """Return what a feed is, in words: the same of many tickers, at any time."""
     return None if feed is None else _feed_words_of(dataclasses.replace(feed, alive_at=None))
-
-
-def _rare_events(events: Sequence[EventRecord], now_ms: float) -> list[tuple[Rarity, EventRecord]]:
-    """Return the current events that are not routine, the rarest first."""
-    ranking = Ranking.of(events, now_ms)
-    rare = (event for event in events if is_current(event, now_ms) and not is_routine(event))
-    return sorted(
-        ((ranking.rarity(event), event) for event in rare), key=lambda it: it[0], reverse=True
-    )
 
 
 def _distance(rank: float) -> float:

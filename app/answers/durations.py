@@ -48,6 +48,15 @@ def ago(stamp_ms: float, now_ms: float) -> str:
     return f"{age(-seconds)} ahead" if seconds < -CLOCK_SKEW_SECONDS else f"{age(seconds)} ago"
 
 
+def before(stamp_ms: float, moment_ms: float) -> str:
+    """Return how long a stamp is before an earlier moment that somebody asked about.
+
+    >>> before(1000, 3500)
+    '2.5 s before'
+    """
+    return f"{age((moment_ms - stamp_ms) / 1000)} before"
+
+
 def since(stamp_ms: float, now_ms: float) -> str:
     """Return a stamp as a time in UTC and its age.
 

@@ -117,6 +117,34 @@ def by_rarity(
     return sorted(events, key=place, reverse=True)
 
 
+class Ranked(NamedTuple):
+    """An event, and how rare it is among others."""
+
+    rarity: "Rarity"
+    event: EventRecord
+
+
+def rank_current(events: Iterable[EventRecord], at_ms: float) -> list[Ranked]:
+    """Return the events that are current at a moment, the rarest among themselves first.
+
+    The board, scans and an answer's first line all take a ticker's most unusual event of a moment
+    from here: whatever else each of them reads, they name the same one.
+    """
+    current = [event for event in events if is_current(event, at_ms)]
+    rarity = Ranking.of(current, at_ms).rarity
+    ranked = [Ranked(rarity(event), event) for event in current]
+    # By id where all else is equal: events are read in any order.
+    return sorted(ranked, key=lambda it: (it.rarity, it.event.id), reverse=True)
+
+
+def rarest_current(
+    events: Iterable[EventRecord], at_ms: float, min_return_minutes: float = MIN_RETURN_MINUTES
+) -> Ranked | None:
+    """Return the rarest current event that is not routine, None where there is none."""
+    ranked = rank_current(events, at_ms)
+    return next((it for it in ranked if not is_routine(it.event, min_return_minutes)), None)
+
+
 Rarity = tuple[bool, float, float, float]
 _LEAST: Final[Rarity] = (False, 0.0, 0.0, 0.0)
 

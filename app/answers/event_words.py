@@ -18,23 +18,23 @@ from app.storage.published import EventRecord
 TEMPLATES: Final[Mapping[str, tuple[str, ...]]] = {
     "absorption": (
         "absorbed {level_shares} {taken} in 30 s",
-        "price moved {moved_ticks} of usual {expected_ticks} ticks",
+        "mid {moved}, usual {move} {expected_ticks}",
     ),
     "stacking": (
         "stacking",
-        "size from {start_shares} to {size_shares}",
-        "median {median_shares}",
+        "size grew from {start_shares} to {size_shares}",
+        "usual size {median_shares}",
     ),
     "momentum_shift": (
         "momentum shift {side} of quote flow",
-        "mid moved {mid_move} in {seconds} s",
+        "mid {moved} in {seconds} s",
     ),
     "iceberg": (
         "iceberg",
         "{refills} refills",
         "{displayed_shares} shown first",
         "{executed_shares} executed",
-        "{kind}",
+        "{kind_words}",
     ),
     "sweep": (
         "sweep by {takers}",
@@ -43,13 +43,13 @@ TEMPLATES: Final[Mapping[str, tuple[str, ...]]] = {
     "wall": (
         "wall",
         "{size_shares} shown",
-        "median {median_shares}",
+        "usual size {median_shares}",
         "{traded_shares} traded",
     ),
     "pulling": (
         "pulling",
         "{removed_shares} withdrawn within 1 s",
-        "{displayed_shares} shown before",
+        "{displayed_shares} shown as it began",
     ),
     "hidden_print": (
         "hidden prints inside the spread",
@@ -58,17 +58,17 @@ TEMPLATES: Final[Mapping[str, tuple[str, ...]]] = {
     "spread_regime": (
         "spread regime {regime}",
         "{spread_ticks} ticks",
-        "usual spread {median_spread} in price",
+        "usual {usual_ticks} ticks",
     ),
     "quote_burst": (
         "quote burst",
-        "{quotes_per_second}/s",
-        "{trades_per_second} prints/s",
+        "{quotes_per_second} quotes in 1 s",
+        "{trades_per_second} prints",
     ),
     "trade_burst": (
         "trade burst by {takers}",
         "{volume_shares} in {prints} prints within 10 s",
-        "mid moved {mid_move}",
+        "mid {moved}",
     ),
     "price_gap": (
         "price gap {direction} of {ticks} ticks in under 5 ms",
@@ -77,7 +77,7 @@ TEMPLATES: Final[Mapping[str, tuple[str, ...]]] = {
     ),
     "absorption_suspected": (
         "absorption suspected (quotes only)",
-        "size fell by {decreased_shares}",
+        "size fell by {decreased_shares} in all",
         "rose by {increased_shares} within {age_seconds} s",
     ),
     "refill_suspected": (
@@ -86,7 +86,7 @@ TEMPLATES: Final[Mapping[str, tuple[str, ...]]] = {
         "up to {dip_shares} shown",
     ),
 }
-"""What each pattern's event says, from its evidence; `taken`, `takers` follow from its side."""
+"""What each pattern's event says, from its evidence and the words that `_computed` makes of it."""
 
 REASONS: Final[Mapping[str, str]] = {
     "silence": "ended by silence",
@@ -106,7 +106,7 @@ REASONS: Final[Mapping[str, str]] = {
 }
 """Close reasons that do not speak for themselves; others are said as they are."""
 
-_ONE_OF_MANY = re.compile(r"(?<![\d.,-])1 (tick|refill|price|print|time)s\b")
+_ONE_OF_MANY = re.compile(r"(?<![\d.,-])1 (tick|refill|price|quote|print|time)s\b")
 _FIELD = re.compile(r"\{(\w+)\}")
 
 
@@ -122,8 +122,8 @@ _PARTS: Final = {
     for kind, parts in TEMPLATES.items()
 }
 _WORD_OF_SIDE: Final[Mapping[str, Mapping[str, str]]] = {
-    "bid": {"taken": "sold", "takers": "aggressive sellers"},
-    "ask": {"taken": "bought", "takers": "aggressive buyers"},
+    "bid": {"taken": "sold", "takers": "aggressive sellers", "move": "fall"},
+    "ask": {"taken": "bought", "takers": "aggressive buyers", "move": "rise"},
     "tight": {"regime": "tight"},
     "wide": {"regime": "wide"},
 }
@@ -146,6 +146,7 @@ def _name(event: EventRecord) -> str:
 
 def _filled(parts: tuple[_Part, ...], event: EventRecord) -> Iterator[str]:
     known = {**event.evidence, "side": event.side, **_WORD_OF_SIDE.get(event.side, {})}
+    known |= _computed(known)
     if not parts or not all(name in known for name in parts[0].fields):
         yield _name(event)
     for part in parts:
@@ -153,6 +154,48 @@ def _filled(parts: tuple[_Part, ...], event: EventRecord) -> Iterator[str]:
             yield part.text.format_map(
                 {name: evidence_text(name, known[name]) for name in part.fields}
             )
+
+
+def _computed(known: Mapping[str, object]) -> dict[str, object]:
+    """Return what templates say that follows from several fields of an event's evidence."""
+    found: dict[str, object] = {}
+    ticks, price = known.get("moved_ticks"), known.get("mid_move")
+    if isinstance(ticks, (int, float)):
+        # Told along the flow, which lowers the mid where it takes the bid.
+        found["moved"] = _moved(-ticks if known["side"] == "bid" else ticks, " ticks")
+    elif isinstance(price, (int, float)):
+        found["moved"] = _moved(price)
+    spread, ratio = known.get("spread_ticks"), known.get("ratio")
+    if isinstance(spread, (int, float)) and isinstance(ratio, (int, float)) and ratio:
+        is_tight = known.get("regime") == "tight"
+        found["usual_ticks"] = spread * ratio if is_tight else spread / ratio
+    if "kind" in known:
+        found["kind_words"] = _kind_words(known)
+    return found
+
+
+def _kind_words(known: Mapping[str, object]) -> str:
+    """Return an iceberg's kind; of a native one with the refills that make it so.
+
+    >>> _kind_words({"kind": "native", "native_refills": 0, "through_refills": 2})
+    'native: 2 within a print'
+    """
+    if known["kind"] == "native":
+        for name, when in (("through_refills", "within a print"), ("native_refills", "in 1 ms")):
+            if known.get(name):
+                return f"native: {known[name]} {when}"
+    return str(known["kind"])
+
+
+def _moved(move: float, unit: str = "") -> str:
+    """Return which way a price moved, and how far.
+
+    >>> _moved(-0.44), _moved(1.5, " ticks"), _moved(0.0)
+    ('fell 0.44', 'rose 1.5 ticks', 'did not move')
+    """
+    if not move:
+        return "did not move"
+    return f"{'rose' if move > 0 else 'fell'} {_with_commas(short(abs(move), 3))}{unit}"
 
 
 def _where(event: EventRecord) -> str:

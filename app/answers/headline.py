@@ -1,4 +1,4 @@
-"""Say in words what is farthest from usual: an answer's first line."""
+"""Say in words what is farthest from usual: an answer's first line, and the board's `why`."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
@@ -10,6 +10,7 @@ from app.storage.published import EventRecord, Value
 FAR_SHARE: Final = 0.1
 """A number is far from usual where at most this share of the past was as far on its side."""
 MOST_NUMBERS: Final = 2
+MOST_EVENTS: Final = 2
 MOST_PARTS: Final = 2
 """The first parts of an event's template are said here; with fewer, how rare it is is not, and
 without any only whether it is over."""
@@ -43,7 +44,7 @@ GROUPS: Final[Sequence[frozenset[str]]] = (
 def headline(  # noqa: PLR0913 - what there is to say, and how much of it
     metrics: Mapping[str, Value],
     ranks: Mapping[str, float],
-    shown: Sequence[EventRecord] | None,
+    events: Sequence[EventRecord] | None,
     *,
     is_past: bool,
     most_numbers: int = MOST_NUMBERS,
@@ -52,28 +53,31 @@ def headline(  # noqa: PLR0913 - what there is to say, and how much of it
 ) -> str:
     """Return the two or three facts farthest from usual, or that there are none.
 
-    `window` is given where metrics and ranks are of another time than the answer's history; of
-    events nothing is said where they were not asked for (None).
+    `events` are the one or two to name; each more takes the place of a number. `window` is given
+    where metrics and ranks are of another time than the answer's history; of events nothing is
+    said where they were not asked for (None).
     """
-    said = [*_rarest(shown or (), most_parts), *_far_numbers(metrics, ranks, most_numbers, window)]
+    named = (events or ())[: MOST_EVENTS if most_parts else 1]
+    most_numbers -= max(0, len(named) - 1)
+    said = [
+        *(_event_said(event, most_parts) for event in named),
+        *_far_numbers(metrics, ranks, most_numbers, window),
+    ]
     if said:
         return "; ".join(said)
     if ranks:
-        return "no number far from usual" if shown is None else "nothing far from usual"
+        return "no number far from usual" if events is None else "nothing far from usual"
     if is_past:
-        return f"{'' if shown is None else 'no rare event kept of then; '}ranks are not kept"
+        return f"{'' if events is None else 'no rare event kept of then; '}ranks are not kept"
     return "too early to say what is usual for this ticker"
 
 
-def _rarest(shown: Sequence[EventRecord], most_parts: int) -> Iterator[str]:
-    for event in shown[:1]:
-        said = what_happened(event, most_parts)
-        if most_parts:
-            rare = f"{how_rare(event)}, " if most_parts >= MOST_PARTS else ""
-            said = f"{said} ({rare}{during(event)})"
-        elif event.status != "open":
-            said = f"{said} (over)"
-        yield said
+def _event_said(event: EventRecord, most_parts: int) -> str:
+    said = what_happened(event, most_parts)
+    if most_parts:
+        rare = f"{how_rare(event)}, " if most_parts >= MOST_PARTS else ""
+        return f"{said} ({rare}{during(event)})"
+    return said if event.status == "open" else f"{said} (over)"
 
 
 def _far_numbers(
@@ -84,13 +88,13 @@ def _far_numbers(
     told: set[str] = set()
     for name in farthest_first(ranks):
         rank, value = ranks[name], metrics.get(name)
-        if not left or not is_far(rank):
+        if left <= 0 or not is_far(rank):
             return
         if name in told or name not in NAMES or not isinstance(value, (int, float)):
             continue
         left -= 1
         told |= next((group for group in GROUPS if name in group), {name})
-        yield f"{_said(name, metrics)}{when} {rank_words(rank)}"
+        yield f"{_said(name, metrics, when)} {rank_words(rank)}"
 
 
 def farthest_first(ranks: Mapping[str, float]) -> list[str]:
@@ -103,13 +107,17 @@ def is_far(rank: float) -> bool:
     return min(rank, 1 - rank) <= FAR_SHARE
 
 
-def _said(name: str, metrics: Mapping[str, Value]) -> str:
+def _said(name: str, metrics: Mapping[str, Value], when: str) -> str:
+    """Return a number, and what of it is ranked; the comma keeps the number from being a distance.
+
+    "2.9 bp below usual" would be 2.9 bp less than usual.
+    """
     taken = [metrics.get(side) for side in ("buy_volume", "sell_volume")]
     if name in ("trade_imbalance", "signed_volume") and None not in taken:
         bought, sold = (size_text(float(size)) for size in taken if size is not None)
         ranked = "imbalance" if name == "trade_imbalance" else "net"
-        return f"aggressors bought {bought}, sold {sold}: {ranked}"
-    return NAMES[name].format(short(float(metrics[name]), 3))
+        return f"aggressors bought {bought}, sold {sold}{when}: {ranked}"
+    return f"{NAMES[name].format(short(float(metrics[name]), 3))}{when},"
 
 
 def rank_words(rank: float) -> str:

@@ -31,7 +31,7 @@ from app.core.errors import AnalysisNotRunning, BrokerSilent, NoAnswer
 from app.core.settings import Settings
 from app.core.tickers import is_ticker
 from app.storage import keys
-from app.storage.active_tickers import ACTIVE_MS, AHEAD_MS
+from app.storage.active_tickers import ACTIVE_MS
 from app.storage.feed_lags import FeedLags, is_delayed
 from app.storage.feeds import is_down, remembered_feed
 from app.storage.published import (
@@ -48,6 +48,7 @@ from app.storage.published import (
     read_stamp,
     read_ticked_at,
 )
+from app.storage.tick.score_bounds import AHEAD_MS
 from app.storage.write_probe import find_refusal
 
 WINDOW = "1min"
@@ -73,10 +74,10 @@ class TickerSummary:
     """One active ticker, measured over its newest minute.
 
     `newest_quote_ms` is the stamp of its newest usable quote, None if all are rejected,
-    `newest_member_ms` that of its newest, usable or not. `events` are open or closed in the last
-    10 s; there are none if the newest tick is older than an active ticker's newest quote may be. Of
-    a feed that is behind, all is so much older, but `ticked_at_ms`: when, by its clock, the newest
-    tick was.
+    `newest_member_ms` that of its newest, usable or not. `events` are open or closed in the
+    10 s before its newest tick; there are none if that is older than an active ticker's newest
+    quote may be. Of a feed that is behind, all is so much older, but `ticked_at_ms`: when, by its
+    clock, the newest tick was.
     """
 
     ticker: str
@@ -267,7 +268,9 @@ class OverviewReader:
         usable_ms = newest.usable_ms
         has_recent_tick = as_of_ms is not None and now_ms - as_of_ms <= ACTIVE_MS
         members = [*row.members(), *all_events] if has_recent_tick else []
-        events = events_after(members, name, now_ms - RECENT_MS)
+        # From its tick on, as in an answer; a tick ahead of the clock hides nothing of now.
+        moment_ms = now_ms if as_of_ms is None else min(now_ms, as_of_ms)
+        events = events_after(members, name, moment_ms - RECENT_MS)
         flags = {
             "quiet": usable_ms is not None and is_quiet(now_ms - usable_ms, count, covered),
             "warming": usable_ms is not None

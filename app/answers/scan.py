@@ -15,8 +15,8 @@ from app.answers.event_selection import (
     Ranking,
     Rarity,
     check_return_minutes,
-    is_current,
     is_routine,
+    rank_current,
 )
 from app.answers.kept_past import list_days
 from app.answers.list_tickers import ReplyHeader, reply_header
@@ -285,10 +285,8 @@ def _current_events(overview: Overview) -> Iterator[Found]:
     for summary in overview.tickers:
         # A feed that is behind tells of its newest events later.
         now_ms = overview.now_ms - summary.feed_lag_ms
-        ranking = Ranking.of(summary.events, now_ms)
-        for event in summary.events:
-            if is_current(event, now_ms):
-                yield Found(event, ranking.rarity(event), summary.ticker, [*summary.flags])
+        for rarity, event in rank_current(summary.events, now_ms):
+            yield Found(event, rarity, summary.ticker, [*summary.flags])
 
 
 def _rarity(found: Found) -> tuple[float, ...]:

@@ -61,12 +61,13 @@ class Series(Reply):
 
     def as_text(self) -> str:
         """Return one line for each field."""
+        ago = "ago" if self.asked_at is None else "before"
         head = [
             f"{self.ticker}: last {self.history_seconds} s",
             f"as of {age(self.age_seconds)} ago"
             if self.asked_at is None
             else as_of_text(self.as_of, self.asked_at),
-            f"quote {age(self.newest_quote_age_seconds)} ago",
+            f"quote {age(self.newest_quote_age_seconds)} {ago}",
             f"class {self.evidence_class}",
             *(flag.upper() for flag in self.flags),
         ]
@@ -78,7 +79,7 @@ class Series(Reply):
             [
                 ", ".join(head),
                 *([f"note: {self.note}"] if self.note else []),
-                f"steps of {self.step_seconds} s, the first ends {age(first_age)} ago",
+                f"steps of {self.step_seconds} s, the first ends {age(first_age)} {ago}",
                 *(
                     f"{name}: {' '.join(map(_number_text, values))}"
                     for name, values in self.columns.items()

@@ -30,12 +30,13 @@ from app.answers.event_selection import (
     first_of,
     is_routine,
     rank_events,
+    rarest_current,
 )
 from app.answers.event_words import how_rare
 from app.answers.headline import farthest_first, headline, is_far
 from app.answers.level_selection import near_levels
 from app.answers.rejected_records import rejected_facts
-from app.answers.schema import Number, rounded, seconds_of, short
+from app.answers.schema import Number, rounded, seconds_of, short, whole
 from app.answers.session_facts import feed_facts, session_facts
 from app.answers.snapshot import TickerSnapshot
 from app.answers.ticker_facts import (
@@ -237,6 +238,9 @@ class _AnswerMaker:
                 snapshot.events or (), snapshot.bounds, min_return_minutes, has_old=has_old
             )
         )
+        self._current = rarest_current(
+            snapshot.events or (), snapshot.bounds.end_ms, min_return_minutes
+        )
         self._without_lists = functools.cache(self._make_without_lists)
         self._levels = functools.cache(
             lambda a_side, has_far: _levels(snapshot, a_side, has_far=has_far)
@@ -296,16 +300,24 @@ class _AnswerMaker:
         most_parts: int,
     ) -> str:
         snapshot = self._snapshot
-        shown = self._ranked_events(has_old)[:1] if has_event else ()
+        named = self._named_first(has_old=has_old) if has_event else ()
         return headline(
             snapshot.ranked_metrics or self._metrics,
             self._ranks,
-            None if snapshot.events is None else shown,
+            None if snapshot.events is None else named,
             is_past=snapshot.past,
             most_numbers=most_numbers,
             most_parts=most_parts,
             window=snapshot.ranks_window if snapshot.ranked_metrics else None,
         )
+
+    def _named_first(self, *, has_old: bool) -> list[EventRecord]:
+        """Return the rarest current event, then the rarest of the history where it is another."""
+        rarest = self._ranked_events(has_old)[:1]
+        if self._current is None:
+            return rarest
+        current = self._current.event
+        return [current, *(event for event in rarest if event.id != current.id)]
 
     def _events(self, selected: Selection, parts: AnswerParts) -> list[EventFacts]:
         most_followed = MAX_FOLLOWED if parts.has_followed else 0
@@ -352,7 +364,7 @@ def _moment(snapshot: TickerSnapshot) -> dict[str, object]:
         "as_of_utc": None if as_of_ms is None else iso_utc(as_of_ms),
         "age_seconds": None if as_of_ms is None else seconds_of(now_ms - as_of_ms),
         "history_seconds": snapshot.history_seconds,
-        "covered_seconds": short(covered, 6) if isinstance(covered, (int, float)) else None,
+        "covered_seconds": whole(round(covered, 1)) if isinstance(covered, (int, float)) else None,
         "newest_quote_at": round(snapshot.newest_quote_ms),
         "newest_quote_age_seconds": seconds_of(now_ms - snapshot.newest_quote_ms),
     }

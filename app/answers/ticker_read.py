@@ -28,7 +28,6 @@ from app.analysis.windows import WINDOWS
 from app.answers.rejected_records import NewestQuote, find_newest_quote
 from app.core.errors import RecordRejected, StateUnreadable
 from app.history.window_table import WindowTable
-from app.storage.active_tickers import AHEAD_MS
 from app.storage.feed_lags import read_seconds
 from app.storage.feeds import remembered_feed
 from app.storage.keys import (
@@ -59,6 +58,7 @@ from app.storage.published import (
     read_ticked_at,
 )
 from app.storage.tick.codec import decode_bar, decode_bars, decode_gaps
+from app.storage.tick.score_bounds import AHEAD_MS
 
 WINDOW_OF_SECONDS = {seconds: name for name, seconds in WINDOWS.items()}
 MAX_EVENTS_READ = 2000

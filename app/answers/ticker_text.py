@@ -12,7 +12,7 @@ from app.analysis.pattern_table import POINT_TYPES
 from app.analysis.touch import SIDE_NAMES
 from app.analysis.windows import WINDOWS
 from app.answers.answer_model import Answer
-from app.answers.durations import age, ago, lag
+from app.answers.durations import age, ago, before, lag
 from app.answers.event_facts import EventFacts
 from app.answers.headline import percent
 from app.answers.rejected_records import rejected_text
@@ -28,6 +28,8 @@ _CLASSES = {
 }
 
 _LINES = text_lines()
+_THEN_LINE: Final = "then bid/ask"
+"""What the line of the standing book is called in an answer of an earlier moment."""
 
 
 class AnswerWriter:
@@ -94,6 +96,11 @@ def _lists(answer: Answer) -> Iterator[str]:
     yield from _levels(answer)
 
 
+def is_past(answer: Answer) -> bool:
+    """Return whether an answer is of an earlier moment: then nothing in it is of now."""
+    return answer.asked_at is not None
+
+
 ANSWER_FLAGS = ("ahead", "stale", "quiet", "warming")
 
 
@@ -129,7 +136,7 @@ def _heading(answer: Answer) -> Iterator[str]:
         yield as_of_text(answer.as_of, answer.asked_at)
     elif answer.as_of is not None:
         yield f"as of {utc_clock(answer.as_of)} UTC ({ago(answer.as_of, answer.now)})"
-    yield f"quote {age(answer.newest_quote_age_seconds)} ago"
+    yield f"quote {age(answer.newest_quote_age_seconds)} {'before' if is_past(answer) else 'ago'}"
     yield f"evidence {_CLASSES[answer.evidence_class]}"
     if answer.engine is not None:
         yield f"engine {answer.engine}"
@@ -203,7 +210,7 @@ def _metrics(answer: Answer) -> Iterator[str]:
         if value is not None:
             said.append(f"{name} {plain(value)}")
         if said:
-            yield f"{label}: {', '.join(said)}"
+            yield f"{_line_label(label, answer)}: {', '.join(said)}"
     if answer.metrics_left_out is not None:
         yield f"metrics left out: {answer.metrics_left_out}; order_flow_series has them"
     if answer.warming_metrics:
@@ -214,11 +221,17 @@ def _metrics(answer: Answer) -> Iterator[str]:
         yield f"vs this half hour of {answer.half_hour.sessions} sessions: {', '.join(found)}"
 
 
+def _line_label(label: str, answer: Answer) -> str:
+    return _THEN_LINE if label == NOW_LINE and is_past(answer) else label
+
+
 def _ranks(answer: Answer, *, is_own: bool) -> Iterator[str]:
     """Yield what the ranks mean, and the ranks themselves where no number stands beside them."""
     if answer.ranks_window is None:
         return
-    apart = "" if answer.rank_windows is None else f"; {answer.rank_windows} do not overlap"
+    apart = (
+        "" if answer.rank_windows is None else f", {answer.rank_windows} of them without overlap"
+    )
     meaning = f"p91: 91 % of this ticker's past {answer.ranks_window} windows were below{apart}"
     if is_own:
         yield meaning
@@ -272,14 +285,23 @@ def _events(answer: Answer) -> Iterator[str]:
         is_brief = answer.open_patterns is not None
         yield f"open: {_open(answer)}" if is_brief else "events: not asked for"
     elif answer.events or answer.events_left_out:
-        yield f"events: {shown(len(answer.events), answer.events_left_out)} {EVENT_COLUMNS}"
-        yield from (f"- {event_line(event, answer.now)}" for event in answer.events)
+        count = shown(len(answer.events), answer.events_left_out)
+        yield f"events: {', '.join((count, *_order(answer.events)))} {EVENT_COLUMNS}"
+        of_past = is_past(answer)
+        yield from (f"- {event_line(it, answer.now, is_past=of_past)}" for it in answer.events)
     else:
         yield "events: none"
     if answer.other_events:
         yield f"left out: {', '.join(_others(answer))}"
     if answer.events is not None and answer.open_patterns:
         yield f"open of those left out: {_open(answer)}"
+
+
+def _order(events: Sequence[EventFacts]) -> Iterator[str]:
+    """Yield in which order several events stand: of a young ticker none is ranked yet."""
+    ranked = sum(event.return_minutes is not None for event in events)
+    if len(events) > 1:
+        yield RAREST_FIRST if ranked == len(events) else PARTLY_RANKED if ranked else UNRANKED
 
 
 def _open(answer: Answer) -> str:
@@ -295,6 +317,9 @@ def _others(answer: Answer) -> Iterator[str]:
         yield f"{left} of other kinds"
 
 
+RAREST_FIRST: Final = "rarest first"
+PARTLY_RANKED: Final = "rarest first, then unranked"
+UNRANKED: Final = "too few before to rank: greatest of each type first"
 EVENT_COLUMNS = "(bid/ask: the resting side; UTC)"
 
 
@@ -303,16 +328,17 @@ def shown(count: int, left_out: int | None) -> str:
     return f"{count} shown, {left_out} left out" if left_out else str(count)
 
 
-def event_line(event: EventFacts, now: int) -> str:
-    """Return an event as one line of text."""
+def event_line(event: EventFacts, now: int, *, is_past: bool = False) -> str:
+    """Return an event as one line of text; with `is_past`, `now` is an earlier moment."""
+    distance = before if is_past else ago
     is_point = event.type in POINT_TYPES
     end = event.noticed_at if is_point or event.closed_at is None else event.closed_at
-    parts = [f"{event.words} ({ago(end, now)})"]
+    parts = [f"{event.words} ({distance(end, now)})"]
     reason = (event.close_reason or "").replace("_", " ")
     if reason not in event.words:
         parts.append(f"ended: {reason}")
     if event.opened_at is not None and event.opened_at < event.noticed_at:
-        parts.append(f"opened {ago(event.opened_at, now)}")
+        parts.append(f"opened {distance(event.opened_at, now)}")
     if event.followed is not None:
         parts.append(event.followed)
     if event.strength is not None:
@@ -345,12 +371,13 @@ def _level(level: LevelFacts) -> str:
 
 def _quality(answer: Answer) -> Iterator[str]:
     quality = answer.quality
+    distance = before if is_past(answer) else ago
     yield from (f"{name} {count}" for name, count in quality.counts.items())
     if quality.gap_seconds is not None:
         yield f"gaps {quality.gap_seconds} s"
     if quality.rebuilt_at is not None:
-        yield f"rebuilt {ago(quality.rebuilt_at, answer.now)}"
+        yield f"rebuilt {distance(quality.rebuilt_at, answer.now)}"
     if quality.clock_corrected_at is not None:
-        yield f"clock corrected {ago(quality.clock_corrected_at, answer.now)}"
+        yield f"clock corrected {distance(quality.clock_corrected_at, answer.now)}"
     if quality.failed_detectors:
         yield f"failed detectors {' '.join(quality.failed_detectors)}"

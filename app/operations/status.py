@@ -28,7 +28,7 @@ from app.core.tickers import ALLOWED, is_ticker
 from app.operations.foreign_names import find_foreign_names
 from app.operations.history_status import history_line, history_troubles
 from app.storage import keys
-from app.storage.active_tickers import ACTIVE_MS, AHEAD_MS, SCAN_COUNT
+from app.storage.active_tickers import ACTIVE_MS, SCAN_COUNT
 from app.storage.feed_lags import FeedLags, is_delayed
 from app.storage.feeds import Feeds, is_down
 from app.storage.history_report import HistoryReport, read_report
@@ -43,7 +43,7 @@ from app.storage.published import (
 )
 from app.storage.redis_client import address_of
 from app.storage.store_errors import store_errors
-from app.storage.tick.read import NEWEST_MS
+from app.storage.tick.score_bounds import AHEAD_MS, NEWEST_MS
 from app.storage.worker_presence import RECENT_MS, count_workers
 from app.storage.write_probe import find_refusal
 

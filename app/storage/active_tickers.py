@@ -12,13 +12,13 @@ from app.core.tickers import is_ticker
 from app.storage import keys
 from app.storage.arrivals import ArrivalDetector
 from app.storage.first_lag import FirstLags, Seen
+from app.storage.key_scan import KeyScan
 from app.storage.keys import Keys
 from app.storage.newcomers import Newcomers
 from app.storage.scripts import SHORTEN_RECORDS
-from app.storage.tick.read import OLDEST_MS
+from app.storage.tick.score_bounds import AHEAD_MS, OLDEST_MS
 
 ACTIVE_MS = 300_000
-AHEAD_MS = 5_000
 
 # A slice each second covers 50,000 keys (7 ms of this process, 17 ms of Redis), so that a pass over
 # 100,000 keys takes two seconds. One SCAN of 1,000 blocks Redis for a third of a millisecond.
@@ -96,6 +96,7 @@ class ActiveTickers:
         self._stopwatch_seconds = stopwatch_seconds
         self._is_cluster = not isinstance(client, redis.Redis)
         self._names = names
+        self._scan = KeyScan(client)
         self._newest_script = self._redis.register_script(NEWEST_SCRIPT)
         self._arrivals = ArrivalDetector(self._redis, names, is_cluster=self._is_cluster)
         self._first_lags = FirstLags(self._redis)
@@ -153,7 +154,7 @@ class ActiveTickers:
         """Return the tickers in the next slice of the keys; count foreign key names."""
         tickers: set[str] = set()
         for _ in range(SLICE_KEYS // SCAN_COUNT):
-            for name in self._scan_once(scan):
+            for name in self._scan.step(scan, self._names.quotes_pattern, SCAN_COUNT):
                 ticker = self._names.ticker_of_quotes(name.decode(errors="replace"))
                 if ticker is None:
                     scan.foreign += 1
@@ -162,22 +163,6 @@ class ActiveTickers:
             if scan.is_over:
                 break
         return list(tickers)
-
-    def _scan_once(self, scan: _ScanPass) -> list[bytes]:
-        """Run one SCAN and advance the cursor, in a cluster node by node."""
-        pattern = self._names.quotes_pattern
-        if not self._is_cluster:
-            scan.cursor, found = self._redis.scan(scan.cursor, pattern, SCAN_COUNT, "zset")
-            return list(found)
-        nodes = sorted(self._redis.get_primaries(), key=lambda node: str(node.name))
-        node = nodes[scan.node % len(nodes)]
-        cursors, found = self._redis.scan(
-            scan.cursor, pattern, SCAN_COUNT, "zset", target_nodes=node
-        )
-        scan.cursor = cursors[node.name]
-        if not scan.cursor:
-            scan.node = (scan.node + 1) % len(nodes)
-        return list(found)
 
     def _active_among(self, tickers: list[str], now_ms: float) -> dict[str, float]:
         """Return the active ones of some tickers, with the stamps of their newest quotes."""

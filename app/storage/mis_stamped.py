@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 import redis
 
 from app.storage.keys import Keys
-from app.storage.tick.read import AHEAD_MS, NEWEST_MS, OLDEST_MS
+from app.storage.tick.score_bounds import AHEAD_MS, NEWEST_MS, OLDEST_MS
 
 # Exclusive bounds of plausible scores: from 1973 on in each unit, the gap between two units apart.
 _UNITS = (

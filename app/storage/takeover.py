@@ -5,7 +5,8 @@ from typing import Any, NamedTuple
 
 from app.analysis.windows import WINDOWS
 from app.storage import keys
-from app.storage.tick.read import NEWEST_MS, OLDEST_MS, KeyCheck, is_integer
+from app.storage.tick.read import KeyCheck, is_integer
+from app.storage.tick.score_bounds import NEWEST_MS, OLDEST_MS
 from app.storage.tick_connection import TickConnection
 
 _KEY_TYPES = (

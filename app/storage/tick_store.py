@@ -2,127 +2,58 @@
 
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 from itertools import count
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import uuid4
 
-import msgspec
 import redis
 import structlog
-from redis.exceptions import NoScriptError
 
-from app.analysis.bars import SECOND_MS, Bar, whole_second
+from app.analysis.bars import SECOND_MS
 from app.analysis.engine import Engine
-from app.analysis.late_records import MAX_LATE_MS
-from app.analysis.rolling_bars import RollingBars
+from app.analysis.results import TickResult
 from app.analysis.state import State
-from app.analysis.trading_hours import TradingHours
-from app.analysis.windows import WINDOW_SECONDS
 from app.core import clock
 from app.core.clock import BELIEVED_AHEAD_INTERVALS
-from app.core.errors import RecordsTooLong, StateUnreadable
+from app.core.errors import StateUnreadable
 from app.core.settings import Settings
 from app.storage import keys, tick_connection
 from app.storage.data_loss import POSSIBLE_LOSS_MS, DataLossDetector
-from app.storage.feed_lags import FeedLags
+from app.storage.engine_restore import EngineRestorer
 from app.storage.keys import Keys
 from app.storage.newer_states import NewerStates
 from app.storage.published import read_stamp, read_ticked_at
-from app.storage.record_reads import read_all
 from app.storage.redis_client import connect
-from app.storage.scripts import COUNT_RECORDS, KEEP_STATE, READ_RECORDS, STEP_BACK
+from app.storage.scripts import KEEP_STATE, STEP_BACK
 from app.storage.server_clock import ServerClock
-from app.storage.session_calendars import hours_of
+from app.storage.settle_times import SettleTimes
 from app.storage.takeover import StoredTicker, quarantine, read_stored_ticker, repair_keys
-from app.storage.tick import codec
-from app.storage.tick.arrival_lag import COUNTED_SECONDS, ArrivalLag
-from app.storage.tick.declared_gaps import find_unseen
+from app.storage.tick.arrival_lag import ArrivalLag
 from app.storage.tick.fold import TickReport, analyse, fold
 from app.storage.tick.journal import Journal
-from app.storage.tick.read import (
-    GAPS_PLACE,
-    MARGIN_MS,
-    MAX_RECORDS_READ,
-    NEWEST_MS,
-    OLDEST_MS,
-    PLAIN_READ_COMMAND_COUNT,
-    READ_COMMAND_COUNT,
-    KeyCheck,
-    PlainReads,
-    ReadRange,
-    TickRead,
-    plain_read_commands,
-    read_commands,
-)
+from app.storage.tick.read import KeyCheck, TickRead
 from app.storage.tick.resp import Command
-from app.storage.tick.write import (
-    CANDIDATES_PREFIX,
-    LEVELS_PREFIX,
-    OUTCOMES_FIELD,
-    PAST_EVENTS_PREFIX,
-    PublishedKeys,
-    RecordLimits,
-    TickWrite,
-    is_housekeeping_turn,
-)
+from app.storage.tick.write import PublishedKeys, RecordLimits, TickWrite, is_housekeeping_turn
 from app.storage.tick_connection import TickConnections
+from app.storage.tick_job import ReportCallback, TickJob, WarmTicker
+from app.storage.tick_reads import TickReads
 
-MOST_RECORDS_READ = 50_000
-"""`MAX_RECORDS_READ` for each second of the interval, but no more: no busy ticker falls behind."""
 WARM_TICKERS = 5000
-# Each time, 16 MB of too long records are cut: what a broker can't write in a second or two.
-MAX_REPEATED_READS = 100
-# After a longer pause a ticker's feed may be another one: its settle time is read again.
-LAG_KEPT_MS = 10_000
 OUTDATED = "outdated"
 # How long answers tell of it: as long as an event that it took back would have been kept.
 CORRECTION_SHOWN_MS = keys.PATTERNS_LIFETIME_SECONDS * SECOND_MS
 
-ReportCallback = Callable[[TickReport, Exception | None], None]
-"""Called with a tick's report, and redis-py's error if one ended the tick."""
-
 _log = structlog.stdlib.get_logger("orderflow.store")
 
 
-class TickJob(msgspec.Struct):
-    """One tick: its connection, the ticker's keys, and the callback for its report.
+class _Folded(NamedTuple):
+    """What a tick folded: from when on, and what is to be written of it."""
 
-    `clock_as_of` is the tick's time; it folds up to `as_of`, which is earlier by the settle time of
-    a ticker whose feed is behind. `outcome` is that of a tick which gets no engine.
-    """
-
-    ticker: str
-    clock_as_of: int
-    connection: tick_connection.TickConnection
-    names: list[str]
-    report_to: ReportCallback
-    as_of: int = 0
-    outcome: str = "overtaken"
-
-
-class WarmTicker(msgspec.Struct):
-    """A ticker's engine as of a version of its stored state, and what its keys publish.
-
-    `ticked_at` is the time of the tick that wrote the version, by its clock: `as_of` is earlier
-    where the feed is behind.
-    Until `possible_loss_until` (ms) another process may still report that earlier data were lost.
-    `journal` is None if this worker did not write the stored state. `corrected_at` is when ticks
-    ahead were last taken back, 0 if never. `gap_count` is the number of declared gaps, all of which
-    the engine has seen.
-    """
-
-    version: str
-    engine: Engine
-    published: PublishedKeys
-    key_check: KeyCheck
-    ticked_at: int = 0
-    possible_loss_until: int = 0
-    journal: Journal | None = None
-    lag: ArrivalLag | None = None
-    corrected_at: int = 0
-    plain_reads: PlainReads = msgspec.field(default_factory=PlainReads)
-    gap_count: int = 0
+    folded_to: int
+    report: TickReport
+    result: TickResult
+    is_replayable: bool
 
 
 class TickStore:
@@ -130,20 +61,20 @@ class TickStore:
 
     def __init__(self, settings: Settings, client: redis.Redis | None = None) -> None:
         self._settings = settings
-        self._records_read = min(MAX_RECORDS_READ * settings.interval_seconds, MOST_RECORDS_READ)
         self._believed_ahead_ms = BELIEVED_AHEAD_INTERVALS * settings.interval_ms
         self._limits = RecordLimits(settings.retention_seconds, settings.max_records)
         self._redis: Any = client or connect(settings)
         self._keys = Keys(cluster=settings.cluster)
         self._channels = keys.ticked_channels(settings.redis_database)
-        self._calendars = settings.calendars
         self._connections = TickConnections(self._redis)
         self._warm: OrderedDict[str, WarmTicker] = OrderedDict()
         self._quarantined: set[str] = set()
         self._newer_states = NewerStates(settings.interval_ms)
         self._data_loss = DataLossDetector(self._redis)
-        self._lags = FeedLags(self._redis)
         self._server_clock = ServerClock(self._redis)
+        self._settle_times = SettleTimes(self._redis, self._server_clock, settings)
+        self.reads = TickReads(settings)
+        self._engines = EngineRestorer(self._redis, self._keys, settings)
         self._nonce, self._writes = uuid4().hex[:12], count(1)
 
     def run_tick(self, ticker: str, as_of: int) -> TickReport:
@@ -181,11 +112,11 @@ class TickStore:
         if tick.ticker not in self._warm:
             tick.connection.await_pending()  # a pending outcome may be this ticker's
         known = self._warm.pop(tick.ticker, None)
-        lag = self._lag_of(tick, known)
+        lag = self._settle_times.lag_of(tick, known)
         tick.as_of = lag.as_of(tick.clock_as_of)
         reading = None
         if known is not None and not self._is_housekeeping_turn(tick.ticker, tick.as_of):
-            reading = self._read_new_records(
+            reading = self.reads.read_new(
                 tick, known.engine.state.as_of, known.key_check, known.plain_reads
             )
             if reading.version != known.version or reading.is_malformed:
@@ -196,7 +127,7 @@ class TickStore:
         if warm is not None and self._is_ahead(warm.ticked_at, tick):
             reading, warm = self._step_back(tick, reading, warm, lag)
         if warm is not None:
-            self._follow_lag(tick, reading, warm, lag)
+            self._settle_times.follow(tick, reading, warm, lag)
         if warm is None:
             tick.report_to(TickReport(tick.outcome), None)
         elif warm.engine.state.as_of >= tick.as_of:
@@ -251,93 +182,61 @@ class TickStore:
     def _new_version(self, ticked_at: int) -> str:
         return f"{ticked_at}-{self._nonce}-{next(self._writes)}"
 
-    def _lag_of(self, tick: TickJob, known: WarmTicker | None) -> ArrivalLag:
-        """Return how far a ticker's feed is behind, as this worker or another one measured it."""
-        lag = None if known is None else known.lag
-        if lag is None:
-            lag = ArrivalLag(self._settings.interval_ms)
-        if tick.clock_as_of - lag.ticked_at > LAG_KEPT_MS + self._settings.interval_ms:
-            stored_seconds = self._lags.seconds_of(tick.ticker, tick.clock_as_of)
-            lag.adopt(stored_seconds, tick.clock_as_of)
-        if self._is_behind(tick, lag.ticked_at):
-            lag.distrust(lag.ticked_at)
-        else:
-            lag.follow_clock(tick.clock_as_of, int(time.monotonic() * SECOND_MS))
-        return lag
-
-    def _is_behind(self, tick: TickJob, ticked_at: int) -> bool:
-        """Return whether a tick's clock went back to a time that is over for Redis's clock."""
-        if ticked_at - tick.clock_as_of <= self._believed_ahead_ms:
-            return False
-        over_ms = self._believed_ahead_ms + self._settings.interval_ms
-        return self._server_clock.now_ms() - tick.clock_as_of > over_ms
-
-    def _follow_lag(
-        self, tick: TickJob, reading: TickRead, warm: WarmTicker, lag: ArrivalLag
-    ) -> None:
-        """Measure how late the records arrive, where some do, and store a changed settle time."""
-        if warm.lag is not lag:
-            warm.lag = lag
-            if warm.version:  # of another worker, which may have changed the settle time
-                now = tick.clock_as_of
-                lag.adopt(self._lags.seconds_of(tick.ticker, now), now)
-        if reading.late_records <= 0 and not lag.is_watching(tick.clock_as_of):
-            return
-        if tick.clock_as_of - self._believed_ahead_ms > self._server_clock.now_ms():
-            lag.distrust(tick.clock_as_of)
-            return
-        newest_counted = lag.newest_counted(tick.clock_as_of)
-        words = (*tick.names[1:3], tick.clock_as_of, newest_counted, COUNTED_SECONDS)
-        [found] = tick.connection.read([("EVAL", COUNT_RECORDS, 2, *words)])
-        *counts, newest = found
-        lag.observe(tick.clock_as_of, counts, reading.late_records, float(newest or 0))
-        settle = lag.settle_seconds
-        # Once in a while, what is stored is renewed, with its lifetime.
-        is_due = settle and self._is_housekeeping_turn(tick.ticker, tick.clock_as_of)
-        if settle != lag.stored_seconds or is_due:
-            is_stored = self._lags.store(tick.ticker, settle)
-            lag.stored_seconds = settle if is_stored else lag.stored_seconds
-        tick.as_of = min(tick.as_of, lag.as_of(tick.clock_as_of))
-
     def _fold_and_write(self, tick: TickJob, reading: TickRead, warm: WarmTicker) -> None:
         """Fold the records that were read into the engine, and send the write of the results."""
-        engine, as_of = warm.engine, tick.as_of
+        state = warm.engine.state
         warm.plain_reads.note(reading, tick.clock_as_of)
         self._check_for_data_loss(warm, tick.clock_as_of)
-        folded_to = engine.state.as_of or reading.second_before_oldest()
-        if not self._read_missing(tick, reading, folded_to):
+        folded_to = state.as_of or reading.second_before_oldest()
+        if not self.reads.read_missing(tick, reading, folded_to):
             tick.report_to(TickReport("overtaken"), None)
             return
-        self._read_gaps(tick, reading, warm)
-        is_leap = as_of - folded_to > self._believed_ahead_ms + self._settings.interval_ms
+        self.reads.read_gaps(tick, reading, warm)
         # Before the first usable record the whole state is small, and stored each time.
-        is_replayable = engine.state.has_records and _is_replayable(engine.state, reading)
-        # Thread time: by the clock, ticks on a busy machine would be cut short and backlogs grow.
-        report = fold(engine, reading, as_of, time.thread_time, self._settings.interval_seconds)
-        if reading.gaps is not None:
-            warm.gap_count = -1 if reading.gaps.unseen else reading.gap_count
-        if not (engine.state.has_records or engine.state.has_rejections):
+        is_replayable = state.has_records and _is_replayable(state, reading)
+        report = self._fold(tick, reading, warm)
+        if not (state.has_records or state.has_rejections):
             # All records are stamped after as_of, by under 1 ms.
             report.outcome = "idle"
             tick.report_to(report, None)
             return
+        result = analyse(warm.engine, reading, report, folded_to)
+        is_replayable = is_replayable and not report.failed_detectors
+        self._write_results(tick, reading, warm, _Folded(folded_to, report, result, is_replayable))
+
+    def _fold(self, tick: TickJob, reading: TickRead, warm: WarmTicker) -> TickReport:
+        """Fold the records into the engine, and note which gaps it has seen by now."""
+        # Thread time: by the clock, ticks on a busy machine would be cut short and backlogs grow.
+        report = fold(
+            warm.engine, reading, tick.as_of, time.thread_time, self._settings.interval_seconds
+        )
+        if reading.gaps is not None:
+            warm.gap_count = -1 if reading.gaps.unseen else reading.gap_count
         if warm.corrected_at > tick.clock_as_of - CORRECTION_SHOWN_MS:
             reading.clock_corrected_at = warm.corrected_at
-        result = analyse(engine, reading, report, folded_to)
-        is_replayable = is_replayable and not report.failed_detectors
+        return report
+
+    def _write_results(
+        self, tick: TickJob, reading: TickRead, warm: WarmTicker, folded: _Folded
+    ) -> None:
+        """Send the write of a tick's results, with the whole state or its journal."""
+        result = folded.result
         is_housekeeping = self._is_housekeeping_due(warm, reading)
-        journal = None if is_housekeeping or not is_replayable else warm.journal
+        journal = None if is_housekeeping or not folded.is_replayable else warm.journal
         if journal is not None:
-            journal.append(folded_to, result.as_of, (reading.quotes, reading.trades))
+            journal.append(folded.folded_to, result.as_of, (reading.quotes, reading.trades))
         version = self._new_version(tick.clock_as_of)
         tick_write = TickWrite(
             tick.names,
             self._limits,
             reading,
             self._channels,
-            self._trimmed_as_of(as_of) if is_housekeeping else None,
+            self._trimmed_as_of(tick.as_of) if is_housekeeping else None,
         )
-        commands = tick_write.commands(engine.state, result, warm.published, version, journal)
+        state = warm.engine.state
+        commands = tick_write.commands(state, result, warm.published, version, journal)
+        most_ms = self._believed_ahead_ms + self._settings.interval_ms
+        is_leap = tick.as_of - folded.folded_to > most_ms
         if is_leap and reading.version:
             commands[1:1] = [self._keep_state(tick)]
         if journal is None and warm.corrected_at:
@@ -348,21 +247,7 @@ class TickStore:
             warm.journal = journal or Journal(result.as_of)
             self._store_warm(tick.ticker, warm)
 
-        self._write(tick, commands, _outcome_callback(tick, report, note_written))
-
-    def _read_gaps(self, tick: TickJob, reading: TickRead, warm: WarmTicker) -> None:
-        """Read the declared gaps if their number changed; keep those that the engine has not seen.
-
-        Gaps are few: most ticks only see that there are as many as before.
-        """
-        if reading.gap_count == warm.gap_count:
-            return
-        name, limit = tick.names[GAPS_PLACE], MAX_RECORDS_READ
-        members = read_all(tick.connection.read_one, name, (reading.start, NEWEST_MS), limit)
-        now_ms = max(tick.clock_as_of, clock.now_ms())
-        gaps = find_unseen(members, warm.engine.state.seen_gaps, now_ms)
-        warm.gap_count = reading.gap_count
-        reading.gaps = gaps if gaps.unseen else None
+        self._write(tick, commands, _outcome_callback(tick, folded.report, note_written))
 
     def _trimmed_as_of(self, as_of: int) -> int:
         """Return by when a tick trims: by its own time, but not by one ahead of Redis's clock."""
@@ -421,81 +306,13 @@ class TickStore:
         if len(self._warm) > WARM_TICKERS:
             self._warm.popitem(last=False)
 
-    def _read_new_records(
-        self, tick: TickJob, folded_to: int, key_check: KeyCheck, plain_reads: PlainReads | None
-    ) -> TickRead:
-        """Read the records after `folded_to`, and WATCH the state for other workers' writes."""
-        start = tick.as_of - self._settings.retention_seconds * SECOND_MS
-        first = folded_to or start
-        limit = 0 if plain_reads is None else plain_reads.limit(tick.clock_as_of)
-        reading = self._read_plainly(tick, first, limit, start) if limit else None
-        if reading is None:
-            reading = self._read_records(tick, first, tick.as_of, self._records_read, start)
-        reading.key_check = key_check
-        if reading.ahead_count:
-            counts = tick.connection.read(
-                [("ZCOUNT", name, f"({NEWEST_MS}", "+inf") for name in tick.names[1:3]]
-            )
-            reading.not_ms_count = sum(count for count in counts if isinstance(count, int))
-            reading.ahead_count = max(0, reading.ahead_count - reading.not_ms_count)
-        if reading.version and reading.late_records:
-            self._read_late_records(tick, reading, folded_to)
-        return reading
-
-    @staticmethod
-    def _read_records(
-        tick: TickJob, folded_to: int, as_of: int, limit: int, start: int
-    ) -> TickRead:
-        """Read the records in (folded_to, as_of], at most `limit` of a kind, fewer of long ones."""
-        wanted = ReadRange(folded_to, as_of, tick.clock_as_of)
-        packed = read_commands(tick.names, wanted, limit)
-        for _ in range(MAX_REPEATED_READS):
-            try:
-                _, _, *replies = tick.connection.first_read([packed], READ_COMMAND_COUNT)
-            except NoScriptError:
-                tick.connection.read([("SCRIPT", "LOAD", READ_RECORDS)])
-                continue
-            reading = TickRead.from_replies(replies, start)
-            if not reading.is_cut_short:
-                return reading
-        raise RecordsTooLong(f"{tick.ticker}: too long records come faster than they can be cut")
-
-    @staticmethod
-    def _read_plainly(tick: TickJob, folded_to: int, limit: int, start: int) -> TickRead | None:
-        """Read by plain commands; None where there are too many or too long records for them."""
-        wanted = ReadRange(folded_to, tick.as_of, tick.clock_as_of)
-        packed = plain_read_commands(tick.names, wanted, limit)
-        _, _, *replies = tick.connection.first_read([packed], PLAIN_READ_COMMAND_COUNT)
-        return TickRead.from_plain_replies(replies, start, limit)
-
-    def _read_late_records(self, tick: TickJob, reading: TickRead, folded_to: int) -> None:
-        """Read the last 2 s of folded records again, if their number changed."""
-        records, limit = tick.names[1:3], self._settings.max_records
-        recent = (f"({folded_to - MAX_LATE_MS}", folded_to)
-        replies = tick.connection.read(
-            [
-                *(("ZCOUNT", name, OLDEST_MS, folded_to) for name in records),
-                *(("ZCOUNT", name, *recent) for name in records),
-            ]
-        )
-        folded_counts, recent_counts = replies[:2], replies[2:4]
-        folded_count = sum(count for count in folded_counts if isinstance(count, int))
-        reading.late_records += folded_count - reading.folded_count
-        reading.folded_count = folded_count
-        if sum(count for count in recent_counts if isinstance(count, int)) != reading.recent_count:
-            margins = folded_to - MAX_LATE_MS - 1, folded_to + 1
-            run = tick.connection.read_one
-            reading.late_quotes, reading.late_trades = (
-                read_all(run, name, margins, limit) for name in records
-            )
-
     def _take_over(
         self, tick: TickJob, known: WarmTicker | None
     ) -> tuple[TickRead, WarmTicker | None]:
         """Repair and read a ticker; no engine if its state is newer, unreadable or changed."""
         repair = repair_keys(tick.connection, tick.names, self._settings.max_records)
         plain_reads = None if known is None else known.plain_reads
-        reading = self._read_new_records(tick, repair.folded_to, repair.key_check, plain_reads)
+        reading = self.reads.read_new(tick, repair.folded_to, repair.key_check, plain_reads)
         if known is not None and known.version == reading.version:
             known.key_check = repair.key_check
             return reading, known
@@ -519,7 +336,7 @@ class TickStore:
         is_loss: bool,
     ) -> WarmTicker:
         """Return a new engine, marked as rebuilt and logged if a state was lost."""
-        engine = Engine.new(tick.ticker, self._hours_of(tick.ticker))
+        engine = Engine.new(tick.ticker, self._engines.hours_of(tick.ticker))
         is_aside = tick.ticker in self._quarantined
         if is_loss and not is_aside:
             _log.warning("state missing or unreadable, rebuilding", ticker=tick.ticker)
@@ -544,7 +361,7 @@ class TickStore:
             if self._newer_states.owns(tick.ticker, written_by, version, tick.clock_as_of):
                 tick.outcome = OUTDATED
                 return None
-            engine = self._restore_engine(tick.ticker, stored_ticker.fields)
+            engine = self._engines.restore(tick.ticker, stored_ticker.fields)
             published = PublishedKeys(as_of=self._believed(tick, stored_ticker))
             corrected_at = int(read_stamp(stored_ticker.fields.get(keys.CORRECTED_AT)) or 0)
             return WarmTicker(
@@ -561,114 +378,6 @@ class TickStore:
         self._quarantined.add(tick.ticker)
         quarantine(tick.connection, tick.names[:1])
         return None
-
-    def _restore_engine(self, ticker: str, fields: Mapping[str, bytes]) -> Engine:
-        """Rebuild an engine from the stored state, journal and bars.
-
-        If records of the journal are gone, the engine continues after a gap from the last tick that
-        could be folded again to the last one of the journal. Raises `StateUnreadable`.
-        """
-        packed = codec.PackedState(
-            fields.get("blob", b""),
-            _fields_with_prefix(fields, CANDIDATES_PREFIX),
-            _fields_with_prefix(fields, LEVELS_PREFIX),
-            ranks=fields.get(keys.RANK_PAST, b""),
-            past_events=_fields_with_prefix(fields, PAST_EVENTS_PREFIX),
-            outcomes=fields.get(OUTCOMES_FIELD, b""),
-        )
-        state = codec.decode_state(packed)
-        as_of = self._replay(state, fields)
-        state.recent = codec.decode_bars(fields.get("recent", b""))
-        table = self._table_of(state, state.recent, as_of)
-        engine = Engine(state, table, self._hours_of(ticker))
-        if state.as_of < as_of:
-            _log.warning("records of a journal are gone", ticker=ticker, since=state.as_of)
-            engine.skip_gap(float(as_of))
-            state.as_of = as_of
-        return engine
-
-    def _table_of(self, state: State, recent: Sequence[Bar], as_of: int) -> RollingBars:
-        """Return a table of the seconds up to `as_of`: those stored as bars, and the `recent`."""
-        end = recent[0].end if recent else as_of
-        oldest = end - (max(WINDOW_SECONDS) + 1) * SECOND_MS
-        key = self._keys.bars(state.ticker)
-        # After a silence the newest bar before it, however old, holds the standing quote.
-        stored = self._redis.xrevrange(key, oldest - 1, "-", count=1)
-        stored += self._redis.xrange(key, oldest, end - 1 if recent else end)
-        bars = [codec.decode_bar(entry.get(b"b", b"")) for _, entry in stored]
-        table = RollingBars.from_bars(
-            [*bars, *recent], max(WINDOW_SECONDS), spans=WINDOW_SECONDS, gaps=state.gaps
-        )
-        table.first_quote = state.first_quote
-        if recent or bars:
-            # Only silent seconds are missing: lost ones are stored as bars.
-            table.fill_to(as_of)
-        table.lost_to = whole_second(state.gap_end) - SECOND_MS
-        return table
-
-    def _hours_of(self, ticker: str) -> TradingHours:
-        return hours_of(ticker, self._calendars)
-
-    def _replay(self, state: State, fields: Mapping[str, bytes]) -> int:
-        """Advance a state from when it was stored whole to the last tick, by its journal.
-
-        Returns the time of that tick; the state stays behind it if records are gone.
-        """
-        journal = codec.decode_journal(fields.get("journal", b""))
-        if journal is None or not journal.entries:
-            return state.as_of
-        margins = state.as_of - 1, journal.entries[-1].as_of + 1
-        quotes, trades = (
-            read_all(self._run, key, margins, self._settings.max_records)
-            for key in (self._keys.quotes(state.ticker), self._keys.trades(state.ticker))
-        )
-        # The ranks of the seconds to be folded again depend on those before them. Some of these are
-        # not final and stored with the newest; late ones among them were there at `state.as_of`.
-        recent = codec.decode_bars(fields.get("recent", b""))
-        table = self._table_of(
-            state, [bar for bar in recent if bar.end <= state.as_of], state.as_of
-        )
-        engine = Engine(state, table, self._hours_of(state.ticker))
-        if not journal.replay(engine, quotes, trades):
-            return journal.entries[-1].as_of
-        return state.as_of
-
-    def _run(self, command: tuple[Any, ...]) -> Any:  # noqa: ANN401 - any reply
-        return self._redis.execute_command(*command)
-
-    def _read_missing(self, tick: TickJob, reading: TickRead, folded_to: int) -> bool:
-        """Read records that the tick needs and the first read lacks; False if another worker wrote.
-
-        After a gap: the records from its end on. If the first second has more records than one
-        read may return: all of that second.
-        """
-        start = folded_to
-        if reading.gap_end is not None and reading.gap_end > folded_to:
-            start = whole_second(reading.gap_end) - SECOND_MS
-            if not self._read_more(tick, reading, start, tick.as_of, self._records_read):
-                return False
-        if reading.truncated_at is None or reading.truncated_at > start + SECOND_MS + MARGIN_MS:
-            return True
-        end = whole_second(max(reading.oldest_score(), start + 1))
-        is_same = self._read_more(tick, reading, start, end, MAX_RECORDS_READ)
-        if reading.truncated_at is not None:
-            self._read_rest(tick, reading, start, end)
-        reading.truncated_at = float(end + 1)
-        return is_same
-
-    def _read_rest(self, tick: TickJob, reading: TickRead, start: int, end: int) -> None:
-        """Add the records in (start, end] that follow those of a reading."""
-        for name, found in zip(tick.names[1:3], (reading.quotes, reading.trades), strict=True):
-            limit = self._settings.max_records - len(found)
-            if limit > 0:
-                scores, run = (f"({start - 1}", end + 1), tick.connection.read_one
-                found.extend(read_all(run, name, scores, limit, leave_out=len(found)))
-
-    def _read_more(self, tick: TickJob, reading: TickRead, start: int, to: int, limit: int) -> bool:
-        """Replace a reading's records; return whether the state's version is still the same."""
-        more = self._read_records(tick, start, to, limit, reading.start)
-        reading.replace_records(more)
-        return more.version == reading.version
 
 
 def _outcome_callback(
@@ -696,8 +405,3 @@ def _is_replayable(state: State, reading: TickRead) -> bool:
     """Return whether a journal can describe the tick: it only folds records that came in time."""
     came_late = reading.late_records or reading.late_quotes or reading.late_trades or reading.gaps
     return not (came_late or reading.gap_end is not None or state.rebuilt_at < 0)
-
-
-def _fields_with_prefix(fields: Mapping[str, bytes], prefix: str) -> dict[str, bytes]:
-    """Return the fields whose names start with a prefix, by the rest of their names."""
-    return {name[len(prefix) :]: value for name, value in fields.items() if name.startswith(prefix)}

@@ -15,6 +15,7 @@ from app.analysis.quality_table import MIS_STAMPED_NAMES
 from app.core.settings import Settings
 from app.storage import keys
 from app.storage.feed_lags import FeedLags
+from app.storage.key_scan import KeyScan
 from app.storage.keys import Keys
 from app.storage.scripts import TRIM_RECORDS
 
@@ -63,6 +64,7 @@ class RecordTrimmer:
         # `Any`: redis-py annotates every reply as possibly awaitable.
         self._redis: Any = client
         self._is_cluster = not isinstance(client, redis.Redis)
+        self._scan = KeyScan(client)
         self._names = names
         tick_timeout_ms = max(MIN_TICK_TIMEOUT_MS, 3 * settings.interval_ms)
         self._limits = (
@@ -110,32 +112,14 @@ class RecordTrimmer:
         """Return those of some names that are keys of a ticker's records or gaps."""
         return [name for name in found if self._names.ticker_of_trimmed(name) is not None]
 
-    def _nodes(self) -> list[Any]:
-        return sorted(self._redis.get_primaries(), key=lambda node: str(node.name))
-
     def _slice_length(self, trim_pass: _TrimPass) -> int:
-        """Return how many keys to scan: a tenth of a server's or a node's."""
-        if not self._is_cluster:
-            return int(self._redis.dbsize()) // PASS_SECONDS + 1
-        nodes = self._nodes()
-        node = nodes[trim_pass.node % len(nodes)]
-        return int(self._redis.dbsize(target_nodes=node)) * len(nodes) // PASS_SECONDS + 1
+        """Return how many keys to scan: a tenth of all."""
+        return self._scan.key_count(trim_pass) // PASS_SECONDS + 1
 
     def _scan_once(self, trim_pass: _TrimPass, wanted: int) -> int:
         """Run one SCAN, note the keys of records; return how many of the wanted keys are done."""
-        pattern = self._names.records_pattern
         count = max(_SCAN_COUNTS[0], min(wanted, _SCAN_COUNTS[1]))
-        if not self._is_cluster:
-            trim_pass.cursor, found = self._redis.scan(trim_pass.cursor, pattern, count, "zset")
-        else:
-            nodes = self._nodes()
-            node = nodes[trim_pass.node % len(nodes)]
-            cursors, found = self._redis.scan(
-                trim_pass.cursor, pattern, count, "zset", target_nodes=node
-            )
-            trim_pass.cursor = cursors[node.name]
-            if not trim_pass.cursor:
-                trim_pass.node = (trim_pass.node + 1) % len(nodes)
+        found = self._scan.step(trim_pass, self._names.records_pattern, count)
         trim_pass.waiting += self._keys_of_records(name.decode(errors="replace") for name in found)
         return count if trim_pass.cursor else wanted
 

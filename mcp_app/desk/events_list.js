@@ -30,6 +30,7 @@ export class EventsList {
     arrange(this.list, this.#order.map((id) => this.#items.get(id).item));
     makeStop(this.#buttons(), document.activeElement);
     byId("no-events").hidden = events.length > 0;
+    say(byId("events-order"), orderText(events));
   }
 
   renewAges() {
@@ -67,6 +68,13 @@ export class EventsList {
     const id = inside.closest?.("button")?.dataset.event;
     if (id) told(id);
   }
+}
+
+// In an answer's words; of a young ticker no event is ranked yet.
+export function orderText(events) {
+  const ranked = events.filter(({ return_minutes: minutes }) => isKnown(minutes)).length;
+  if (ranked === events.length) return "rarest first";
+  return ranked ? "rarest first, then unranked" : "too few before to rank: greatest of each type first";
 }
 
 function held(order, ids) {

@@ -43,12 +43,17 @@ export function showAges(answer) {
   say(byId("ages"), `as of ${clock(answer.as_of)} UTC, ${asOf} ago · quote ${quote} ago`);
 }
 
-function showNumbers({ metrics, ranks, standing, session, history_seconds: seconds }) {
+// What a number is of: now, or the earlier moment that somebody looks back at.
+export const spreadLabel = ({ as_of: asOf, asked_at: askedAt }) => (askedAt ? `spread at ${clock(asOf)}` : "spread now");
+export const windowLabel = ({ as_of: asOf, asked_at: askedAt }) => (askedAt ? `up to ${clock(asOf)}, over` : "over the last");
+
+function showNumbers(answer) {
+  const { metrics, ranks, standing, session, history_seconds: seconds } = answer;
   const shown = NUMBERS.filter(([name]) => isKnown(metrics[name]) || typeof metrics[name] === "string");
   const known = shown.map(([name, label, unit]) => fact(name, label, metrics[name], unit, ranks?.[name]));
-  if (known.length && isKnown(seconds)) known.unshift(fact("window", "over the last", seconds / 60, "min"));
+  if (known.length && isKnown(seconds)) known.unshift(fact("window", windowLabel(answer), seconds / 60, "min"));
   const now = standing?.spread_bps;
-  if (isKnown(now)) known.unshift(fact("spread_now", "spread now", now, "bp"));
+  if (isKnown(now)) known.unshift(fact("spread_now", spreadLabel(answer), now, "bp"));
   const spread = isKnown(session?.vwap_sd) ? `± ${session.vwap_sd}` : "";
   if (isKnown(session?.vwap)) known.push(fact("session_vwap", "session VWAP", session.vwap, spread));
   arrange(byId("numbers"), known);
@@ -59,12 +64,13 @@ const facts = new Map();
 
 function fact(name, label, value, unit, rank) {
   if (!facts.has(name)) {
-    const parts = { value: make("span"), rank: make("span", { class: "rank" }) };
+    const parts = { label: make("dt"), value: make("span"), rank: make("span", { class: "rank" }) };
     const said = make("dd", {}, parts.value, " ", parts.rank);
-    parts.item = make("div", { class: "fact", data: { name } }, make("dt", {}, label), said);
+    parts.item = make("div", { class: "fact", data: { name } }, parts.label, said);
     facts.set(name, parts);
   }
   const parts = facts.get(name);
+  say(parts.label, label);
   say(parts.value, unit ? `${value} ${unit}` : String(value));
   const isFar = isKnown(rank) && Math.min(rank, 1 - rank) <= FAR_SHARE;
   const arrow = isFar ? (rank > 0.5 ? "↑ " : "↓ ") : "";

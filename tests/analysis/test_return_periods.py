@@ -127,6 +127,18 @@ def test_greater_ones_count_whole_and_equal_ones_half(
     assert event.at_least == (k == 0)
 
 
+def test_an_event_of_the_first_half_hour_is_ranked_only_where_it_grows_after_it() -> None:
+    events = observing()
+    still = opened(events, 29.9, 2.0)
+    grown = opened(events, 29.9, 2.0, key="grown")
+
+    events.update(grown, START_MS + 30.5 * MINUTE_MS, 3.0, {})
+    closed(events, still)
+
+    assert still.return_minutes is None
+    assert grown.return_minutes == pytest.approx(30.5, abs=0.02)
+
+
 def test_it_is_taken_again_when_the_peak_grows_and_counts_only_what_was_noticed_before() -> None:
     events = observing()
     closed(events, opened(events, 40, 9.0))

@@ -8,6 +8,7 @@ import redis
 
 from app.answers.ask import ask
 from app.answers.board import Board, BoardReader, BoardRow
+from app.answers.live_ticker import live_ticker
 from app.answers.reader import Reader
 from app.core.errors import BrokerSilent, NoAnswer, StoreUnavailable
 from app.core.settings import Settings
@@ -84,6 +85,45 @@ def test_the_ticker_with_the_rarest_current_event_is_first(
     assert row_of(board, "DIA").event is None, "an event that comes each two minutes is routine"
 
 
+@pytest.mark.parametrize("ticker", ["SPY", "AAPL"])
+def test_the_event_of_a_row_is_the_first_that_the_answer_of_the_moment_names(
+    simulated: SimulatedTicks, boards: BoardReader, reader: Reader, ticker: str
+) -> None:
+    simulated.begin(ticker)
+    simulated.run(60)
+    named = 0
+
+    for _ in range(60):
+        simulated.run(3)
+        row = row_of(boards.read(), ticker)
+        headline = live_ticker(reader, ticker).answer["headline"]
+        if row.event is not None:
+            named += 1
+            assert headline.partition("; ")[0] == row.why.partition("; ")[0]
+
+    assert named > 10
+
+
+def test_an_answer_names_the_board_s_event_before_a_rarer_one_that_is_over(
+    boards: BoardReader, reader: Reader, writer: KeyWriter
+) -> None:
+    add(writer, "SPY")
+    writer.event("SPY", id="SPY~aaaaaaaa", type="wall", return_minutes=30.0)
+    over = {"status": "closed", "close_reason": "faded", "closed_at": writer.now - 60_000}
+    writer.event("SPY", id="SPY~bbbbbbbb", return_minutes=900.0, **over)
+
+    row = row_of(boards.read(), "SPY")
+    answer = live_ticker(reader, "SPY").answer
+
+    assert row.event is not None
+    assert row.event.id == "SPY~aaaaaaaa"
+    now, past, *_ = answer["headline"].split("; ")
+    assert now == row.why.partition("; ")[0]
+    assert "once in 30 min, open" in now
+    assert "once in 900 min, " in past
+    assert [event["id"] for event in answer["events"]] == ["SPY~bbbbbbbb", "SPY~aaaaaaaa"]
+
+
 def test_without_events_the_number_farthest_from_usual_decides(
     boards: BoardReader, writer: KeyWriter, redis_client: redis.Redis
 ) -> None:
@@ -98,7 +138,7 @@ def test_without_events_the_number_farthest_from_usual_decides(
     farthest = row_of(board, "QQQ").rank
     assert farthest is not None
     assert (farthest.metric, farthest.rank, farthest.value) == ("spread_bps", 0.97, 1.235)
-    assert row_of(board, "QQQ").why == "mean spread 1.23 bp in the last 1min above usual (p97)"
+    assert row_of(board, "QQQ").why == "mean spread 1.23 bp in the last 1min, above usual (p97)"
     assert row_of(board, "SPY").why == "nothing far from usual"
 
 

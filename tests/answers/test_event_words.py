@@ -13,7 +13,7 @@ from app.storage.published import EventRecord
 from tests.contract.words import forbidden_in_answer
 
 NOTICED = 1_340_285_400_000.0 + 13_000
-COMPUTED = {"side", "regime", "taken", "takers"}
+COMPUTED = {"side", "regime", "taken", "takers", "move", "moved", "usual_ticks", "kind_words"}
 
 
 def event(**changed: Any) -> EventRecord:
@@ -47,7 +47,8 @@ def test_an_absorption_tells_how_much_was_taken_and_how_it_ended() -> None:
     )
 
     assert told == (
-        "ask 224.39: absorbed 937 bought in 30 s, price moved 0.5 of usual 6 ticks; "
+        "ask 224.39: absorbed 937 bought in 30 s, mid rose 0.5 ticks, "
+        "usual rise 6; "
         "once in 48 min; noticed 13:30:13, faded 13:30:30"
     )
 
@@ -70,6 +71,50 @@ def test_of_a_point_no_reason_of_an_end_is_told(kind: str, reason: str | None) -
     assert "ended: " not in event_line(facts, round(NOTICED) + 5000)
 
 
+@pytest.mark.parametrize(
+    ("side", "moved_ticks", "said"),
+    [
+        ("ask", 1.5, "mid rose 1.5 ticks, usual rise 9"),
+        ("ask", -3.0, "mid fell 3 ticks, usual rise 9"),
+        ("bid", 1.5, "mid fell 1.5 ticks, usual fall 9"),
+        ("bid", -0.5, "mid rose 0.5 ticks, usual fall 9"),
+    ],
+)
+def test_an_absorption_tells_which_way_the_mid_went(
+    side: str, moved_ticks: float, said: str
+) -> None:
+    evidence = {"level_shares": 937.0, "moved_ticks": moved_ticks, "expected_ticks": 9.0}
+
+    assert what_happened(event(side=side, evidence=evidence)).endswith(f" in 30 s, {said}")
+
+
+@pytest.mark.parametrize(
+    ("kind", "native_refills", "through_refills", "said"),
+    [
+        ("native", 0, 2, "native: 2 within a print"),
+        ("native", 4, 0, "native: 4 in 1 ms"),
+        ("synthetic", 1, 0, "synthetic"),
+    ],
+)
+def test_a_native_iceberg_tells_which_refills_make_it_native(
+    kind: str, native_refills: int, through_refills: int, said: str
+) -> None:
+    counts = {"native_refills": native_refills, "through_refills": through_refills}
+    evidence = {"refills": 5, "kind": kind, **counts}
+
+    told = what_happened(event(type="iceberg", evidence=evidence))
+
+    assert told == f"ask 224.39: iceberg, 5 refills, {said}"
+
+
+def test_a_quote_burst_tells_what_it_counts() -> None:
+    evidence = {"quotes_per_second": 103, "trades_per_second": 1}
+
+    told = what_happened(event(type="quote_burst", side="both", evidence=evidence))
+
+    assert told == "quote burst, 103 quotes in 1 s, 1 print"
+
+
 def test_a_sweep_says_who_took_and_when_without_an_end() -> None:
     sweep = event(
         type="sweep",
@@ -89,13 +134,14 @@ def test_a_sweep_says_who_took_and_when_without_an_end() -> None:
 
 @pytest.mark.parametrize("side", ["tight", "both"])
 def test_a_spread_regime_tells_its_side_whatever_its_form(side: str) -> None:
-    evidence = {"spread_ticks": 1, "median_spread": 0.03, "ratio": 3.0}
+    evidence = {"spread_ticks": 9, "median_spread": 0.03, "ratio": 3.0}
     evidence |= {} if side == "tight" else {"regime": "wide"}
 
     told = what_happened(event(type="spread_regime", side=side, price_low=None, evidence=evidence))
 
     regime = "tight" if side == "tight" else "wide"
-    assert told == f"spread regime {regime}, 1 tick, usual spread 0.03 in price"
+    usual = 27 if side == "tight" else 3
+    assert told == f"spread regime {regime}, 9 ticks, usual {usual} ticks"
 
 
 def test_how_rare_an_event_is_or_that_it_can_not_be_told() -> None:
@@ -116,7 +162,7 @@ def test_a_trade_burst_tells_who_traded_and_how_much() -> None:
     evidence = {"volume_shares": 4200.0, "prints": 17, "mid_move": 0.03}
 
     assert what_happened(event(type="trade_burst", price_low=None, evidence=evidence)) == (
-        "ask: trade burst by aggressive buyers, 4,200 in 17 prints within 10 s, mid moved 0.03"
+        "ask: trade burst by aggressive buyers, 4,200 in 17 prints within 10 s, mid rose 0.03"
     )
 
 
@@ -162,15 +208,16 @@ def test_tiny_prices_and_sizes_are_written_without_exponents() -> None:
     [(2.1, "2.1 ticks"), (0.1, "0.1 ticks"), (1, "1 tick"), (1_001, "1,001 ticks")],
 )
 def test_only_one_whole_tick_is_a_single_one(ticks: float, said: str) -> None:
-    evidence = {"level_shares": 937.0, "moved_ticks": 0, "expected_ticks": ticks}
+    evidence = {"level_shares": 937.0, "moved_ticks": ticks, "expected_ticks": 2000}
 
-    assert f"of usual {said}" in f"{what_happened(event(evidence=evidence))}"
+    assert f"mid rose {said}, " in what_happened(event(evidence=evidence))
 
 
 def test_an_event_is_named_where_its_main_number_is_missing() -> None:
     told = what_happened(event(evidence={"moved_ticks": 0, "expected_ticks": 4}))
 
-    assert told == "ask 224.39: absorption, price moved 0 of usual 4 ticks"
+    said = "absorption, mid did not move, usual rise 4"
+    assert told == f"ask 224.39: {said}"
 
 
 @pytest.mark.parametrize(

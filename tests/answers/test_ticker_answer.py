@@ -396,7 +396,7 @@ def test_a_rank_never_stands_beside_a_number_of_another_time() -> None:
     text = as_text(build_answer(hour))
 
     assert build_answer(hour).headline == (
-        "order flow imbalance +9,479 in the last 5min above usual (p97)"
+        "order flow imbalance +9,479 in the last 5min, above usual (p97)"
     )
     assert "ofi -4650 p" not in text
     assert (
@@ -433,7 +433,7 @@ def test_the_first_line_tells_the_rarest_event_and_the_farthest_numbers() -> Non
 
     assert as_text(known).splitlines()[0] == (
         "SPY: bid 585.3..585.31: absorbed 937 sold in 30 s (once in over 95 min, open); "
-        "log order flow imbalance +31.2 above usual (p99); mean spread 1.23 bp below usual (p04)"
+        "log order flow imbalance +31.2, above usual (p99); mean spread 1.23 bp, below usual (p04)"
     )
     assert usual.headline == "nothing far from usual"
 
@@ -478,6 +478,41 @@ def test_nothing_is_said_of_events_that_were_not_asked_for() -> None:
 
     assert build_answer(usual).headline == "no number far from usual"
     assert build_answer(past).headline == "ranks are not kept"
+
+
+def test_an_answer_of_an_earlier_moment_says_nothing_of_now() -> None:
+    metrics = {"bid_price": 586.33, "ask_price": 586.47}
+    found = event(status="closed", closed_at=NOW - 20_000, close_reason="broke")
+
+    past = snapshot(metrics=metrics, behaviors={}, events=(found,), asked_at_ms=NOW + 9e6)
+    text = as_text(build_answer(past))
+
+    assert "then bid/ask: price 586.33/586.47" in text
+    assert "(20 s before)" in text
+    assert re.search(r", quote [\d.]+ s before, ", text)
+    assert not re.search(r"\bnow\b|\bago\b", text)
+
+
+@pytest.mark.parametrize(
+    ("minutes", "order"),
+    [
+        ((30.0, 20.0), ", rarest first "),
+        ((30.0, None), ", rarest first, then unranked "),
+        ((None, None), ", too few before to rank: greatest of each type first "),
+        ((None,), " "),
+    ],
+)
+def test_the_order_of_events_is_said_as_it_is(
+    minutes: tuple[float | None, ...], order: str
+) -> None:
+    kinds = zip(("wall", "sweep"), minutes, strict=False)
+    events = tuple(
+        event(id=f"SPY~aaaaaaa{kind[0]}", type=kind, return_minutes=each) for kind, each in kinds
+    )
+
+    text = as_text(build_answer(snapshot(events=events)))
+
+    assert f"\nevents: {len(minutes)}{order}(bid/ask: the resting side; UTC)\n" in text
 
 
 def test_who_pressed_is_said_with_both_volumes() -> None:

@@ -325,6 +325,15 @@ def test_every_event_of_a_fold_comes_through_the_reader_whole() -> None:
         assert read.close_reason == event.close_reason
 
 
+def test_the_kind_of_an_iceberg_follows_from_its_counts() -> None:
+    icebergs = [event.evidence for event in told().events if event.type == "iceberg"]
+
+    assert {it["kind"] for it in icebergs} == {"native", "synthetic"}
+    for it in icebergs:
+        is_native = float(it["through_refills"]) >= 1 or float(it["native_refills"]) >= 3
+        assert it["kind"] == ("native" if is_native else "synthetic")
+
+
 def test_every_quality_of_a_fold_comes_through_the_reader() -> None:
     counted = {
         name

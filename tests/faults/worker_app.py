@@ -23,7 +23,8 @@ from app.storage.redis_client import connect
 from app.storage.tick import codec
 from app.storage.tick.resp import Command
 from app.storage.tick_connection import OutcomeCallback
-from app.storage.tick_store import TickJob, TickStore
+from app.storage.tick_job import TickJob
+from app.storage.tick_store import TickStore
 from tasks import app, fanout, ticks
 from tests.faults import process_clock
 from tests.faults.shared_names import BY, REFUSED_FAN_OUTS, REFUSED_WRITES, UP

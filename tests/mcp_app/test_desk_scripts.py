@@ -8,6 +8,8 @@ from typing import Any
 
 import pytest
 
+from app.answers.ticker_text import PARTLY_RANKED, RAREST_FIRST, UNRANKED
+
 FOLDER = Path(__file__).parents[2] / "mcp_app" / "desk"
 NODE = shutil.which("node")
 pytestmark = pytest.mark.skipif(NODE is None, reason="Node is not installed")
@@ -71,6 +73,38 @@ def test_a_very_busy_ticker_is_drawn_from_its_newest_prints_which_is_said(script
     assert 0 < told["shown"] <= 20_000
     assert told["from"] == 200_000 - told["shown"]
     assert 0 < told["profile"] <= 41
+
+
+@pytest.mark.parametrize(
+    ("asked_at", "spread", "window"),
+    [
+        (None, "spread now", "over the last"),
+        (1_340_287_000_000, "spread at 14:03:10", "up to 14:03:10, over"),
+    ],
+)
+def test_a_number_of_an_earlier_moment_is_not_said_to_be_of_now(
+    scripts: Path, asked_at: int | None, spread: str, window: str
+) -> None:
+    answer = json.dumps({"as_of": 1_340_287_390_000, "asked_at": asked_at})
+    labels = f"[spreadLabel({answer}), windowLabel({answer})]"
+
+    assert computed(scripts, "ticker_head", "spreadLabel, windowLabel", labels) == [spread, window]
+
+
+@pytest.mark.parametrize(
+    ("minutes", "order"),
+    [
+        ([30, 20], RAREST_FIRST),
+        ([30, None], PARTLY_RANKED),
+        ([None, None], UNRANKED),
+    ],
+)
+def test_the_order_of_events_is_said_in_the_words_of_an_answer(
+    scripts: Path, minutes: list[float | None], order: str
+) -> None:
+    events = json.dumps([{"return_minutes": it} for it in minutes])
+
+    assert computed(scripts, "events_list", "orderText", f"orderText({events})") == order
 
 
 def test_new_answers_come_before_the_known_ones_and_old_ones_are_forgotten(scripts: Path) -> None:

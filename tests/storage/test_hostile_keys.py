@@ -13,7 +13,8 @@ from app.analysis.windows import WINDOWS
 from app.core.settings import Settings
 from app.storage import keys
 from app.storage.tick.codec import STATE_VERSION
-from app.storage.tick_store import MAX_RECORDS_READ, TickStore
+from app.storage.tick.read import MAX_RECORDS_READ
+from app.storage.tick_store import TickStore
 from tests.broker import publish, quote_member
 from tests.builders import quote, second, stream
 

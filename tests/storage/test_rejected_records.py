@@ -10,7 +10,8 @@ import redis
 
 from app.core.settings import Settings
 from app.storage.tick.fold import TickReport
-from app.storage.tick_store import MAX_RECORDS_READ, TickStore
+from app.storage.tick.read import MAX_RECORDS_READ
+from app.storage.tick_store import TickStore
 from tests.broker import publish
 from tests.builders import quote, second, stream, trade
 

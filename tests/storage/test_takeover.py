@@ -8,10 +8,12 @@ import redis
 from redis.exceptions import ConnectionError as Disconnected
 
 from app.core.settings import Settings
-from app.storage import tick_store as store_module
+from app.storage import tick_reads
+from app.storage.engine_restore import EngineRestorer
 from app.storage.keys import Keys
 from app.storage.tick import codec
 from app.storage.tick.write import HOUSEKEEPING_SECONDS, is_housekeeping_turn
+from app.storage.tick_reads import TickReads
 from app.storage.tick_store import TickStore
 from tests.broker import publish
 from tests.builders import START_MS, quote, second, stream, trade
@@ -64,7 +66,7 @@ def test_lost_seconds_are_uncovered_whoever_adds_them_up(
 def test_a_ticker_whose_quotes_were_trimmed_goes_on_though_older_trades_wait(
     redis_client: redis.Redis, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(store_module, "MAX_RECORDS_READ", 80)
+    monkeypatch.setattr(tick_reads, "MAX_RECORDS_READ", 80)
     settings = settings.model_copy(update={"max_records": 1000})
     store = TickStore(settings)
     publish(redis_client, TICKER, steady(0, 20))
@@ -147,15 +149,15 @@ def test_a_worker_that_lost_its_connection_between_reads_writes_nothing(
     slow, quick = TickStore(settings), TickStore(settings)
     ticked(slow, *range(1, 21))
     publish(redis_client, TICKER, [late])
-    look = TickStore._read_late_records  # noqa: SLF001
+    look = TickReads._read_late_records  # noqa: SLF001
 
-    def frozen(store: TickStore, *rest: object) -> None:
+    def frozen(reads: TickReads, *rest: object) -> None:
         monkeypatch.undo()
         ticked(quick, *range(21, 31))
         redis_client.client_kill_filter(_type="normal", skipme=True)
-        look(store, *rest)  # type: ignore[arg-type]
+        look(reads, *rest)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(TickStore, "_read_late_records", frozen)
+    monkeypatch.setattr(TickReads, "_read_late_records", frozen)
     with pytest.raises(Disconnected):
         slow.run_tick(TICKER, second(21))
     assert as_of(redis_client) == 30_000
@@ -169,14 +171,14 @@ def test_a_worker_overtaken_before_it_reads_a_full_second_writes_nothing(
     slow, quick = TickStore(settings), TickStore(settings)
     ticked(slow, *range(1, 6))
     publish(redis_client, TICKER, steady(5, 9, rate=6000))
-    read_more = TickStore._read_more  # noqa: SLF001
+    read_more = TickReads._read_more  # noqa: SLF001
 
-    def frozen(store: TickStore, *rest: object) -> bool:
+    def frozen(reads: TickReads, *rest: object) -> bool:
         monkeypatch.undo()
         ticked(quick, *range(6, 9))
-        return read_more(store, *rest)  # type: ignore[arg-type]
+        return read_more(reads, *rest)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(TickStore, "_read_more", frozen)
+    monkeypatch.setattr(TickReads, "_read_more", frozen)
     assert ticked(slow, 6) == ["overtaken"]
     assert as_of(redis_client) == 8000
 
@@ -204,7 +206,7 @@ def test_no_crash_loses_a_state_to_what_was_trimmed(
     for number in range(1, 60):
         ticked(store, number)
         fields = {n.decode(): it for n, it in redis_client.hgetall(STATE).items()}
-        newcomer = TickStore(settings)._restore_engine(TICKER, fields)  # noqa: SLF001
+        newcomer = EngineRestorer(redis_client, Keys(), settings).restore(TICKER, fields)
         assert codec.encode_state(newcomer.state).blob
         assert newcomer.state.as_of == second(number)
 

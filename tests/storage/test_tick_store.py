@@ -151,14 +151,14 @@ def test_a_write_after_anothers_is_refused(
     publish(redis_client, TICKER, busy_feed(5))
     frozen, quick = new_store(), new_store()
     quick.run_tick(TICKER, second(5))
-    read = frozen._read_new_records  # noqa: SLF001 - the one place between read and write
+    read = frozen.reads.read_new  # the one place between read and write
 
     def read_then_sleep(*args: Any) -> Any:
         found = read(*args)
         quick.run_tick(TICKER, second(10))
         return found
 
-    monkeypatch.setattr(frozen, "_read_new_records", read_then_sleep)
+    monkeypatch.setattr(frozen.reads, "read_new", read_then_sleep)
     report = frozen.run_tick(TICKER, second(9))
 
     assert report.outcome == "overtaken"

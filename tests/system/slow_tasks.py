@@ -3,7 +3,8 @@
 import time
 
 from app.core.settings import settings
-from app.storage.tick_store import ReportCallback, TickStore
+from app.storage.tick_job import ReportCallback
+from app.storage.tick_store import TickStore
 from tasks import app, ticks
 from tests.system.names import LOAD, TICK_SECONDS
 

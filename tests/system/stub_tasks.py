@@ -5,7 +5,7 @@ from typing import Any
 from app.core.settings import settings
 from app.storage.redis_client import connect
 from app.storage.tick.fold import TickReport
-from app.storage.tick_store import ReportCallback
+from app.storage.tick_job import ReportCallback
 from tasks import app, ticks
 from tests.system.names import BROKEN_TICKER, FAILED, RAN, REFUSED_TICKER
 

@@ -8,7 +8,6 @@ what the records that had come bear out (`mixture_oracle.py`). A failure names i
 
 import json
 import os
-import time
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -40,7 +39,7 @@ from app.core.errors import (
     UnknownTicker,
 )
 from app.core.settings import settings
-from app.storage import tick_store
+from app.storage import settle_times
 from app.storage.redis_client import connect
 from app.storage.server_clock import ServerClock
 from tests.builders import START_MS
@@ -101,10 +100,8 @@ class World:
         patch.setattr(clock, "now_ms", lambda: self.now_ms)
         patch.setattr(ServerClock, "now_ms", lambda _: self.now_ms)
         # Workers notice a step of the clock by the time that passed meanwhile.
-        passing = SimpleNamespace(
-            monotonic=lambda: self.now_ms / SECOND_MS, thread_time=time.thread_time
-        )
-        patch.setattr(tick_store, "time", passing)
+        passing = SimpleNamespace(monotonic=lambda: self.now_ms / SECOND_MS)
+        patch.setattr(settle_times, "time", passing)
 
     def write(self, ledgers: list[Ledger]) -> None:
         """Let what has arrived by now be in Redis."""

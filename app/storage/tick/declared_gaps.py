@@ -11,9 +11,9 @@ import msgspec
 from app.analysis.record_parser import ScoredMembers
 from app.analysis.records import Fault, Span
 from app.core.errors import RecordRejected
+from app.storage.tick.score_bounds import AHEAD_MS
 
 MAX_GAP_MS: Final = 86_400_000
-AHEAD_MS: Final = 5_000
 _decode = msgspec.json.Decoder().decode
 _UNREADABLE = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
 

@@ -15,6 +15,7 @@ from app.analysis.windows import WINDOWS
 from app.storage.scripts import READ_RECORDS_SHA
 from app.storage.tick.declared_gaps import DeclaredGaps
 from app.storage.tick.resp import bulk_string
+from app.storage.tick.score_bounds import AHEAD_MS, OLDEST_MS
 
 MAX_RECORDS_READ: Final = 5_000
 BYTES_A_READ: Final = 4_000_000
@@ -29,11 +30,6 @@ SCRIPTED_MS: Final = 600_000
 _SPARE_RECORDS: Final = 16
 PIECE_RECORDS: Final = 250
 MARGIN_MS: Final = 1.0
-AHEAD_MS: Final = 5_000
-OLDEST_MS: Final = 1_000_000_000_000
-"""Least score in epoch ms; lower ones look like seconds."""
-NEWEST_MS: Final = 100_000_000_000_000
-"""Greatest score in epoch ms; greater ones look like microseconds or nanoseconds."""
 
 GAPS_PLACE: Final = -len(WINDOWS) - 1
 """Where `Keys.of_tick` names the key of gaps."""

@@ -12,6 +12,7 @@ from structlog.testing import capture_logs
 from app.analysis.records import Quote, Trade
 from app.core.settings import Settings
 from app.storage.keys import Keys
+from app.storage.settle_times import SettleTimes
 from app.storage.tick.codec import decode_journal
 from app.storage.tick.journal import MAX_AGE_MS
 from app.storage.tick_store import TickStore
@@ -65,7 +66,7 @@ def test_a_worker_that_comes_new_to_a_ticker_says_what_the_last_one_would_have(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     # A settle time, which each worker measures by its own ticks, would have few records come late.
-    monkeypatch.setattr(TickStore, "_follow_lag", lambda *_: None)
+    monkeypatch.setattr(SettleTimes, "follow", lambda *_: None)
     arrivals = feed(seed, late_share)
     calm, draw = TickStore(settings), random.Random(seed)  # noqa: S311
     workers = [TickStore(settings), TickStore(settings)]
