@@ -117,18 +117,21 @@ def by_rarity(
     return sorted(events, key=place, reverse=True)
 
 
+Rarity = tuple[bool, float, float, float]
+
+
 class Ranked(NamedTuple):
     """An event, and how rare it is among others."""
 
-    rarity: "Rarity"
+    rarity: Rarity
     event: EventRecord
 
 
 def rank_current(events: Iterable[EventRecord], at_ms: float) -> list[Ranked]:
     """Return the events that are current at a moment, the rarest among themselves first.
 
-    The board, scans and an answer's first line all take a ticker's most unusual event of a moment
-    from here: whatever else each of them reads, they name the same one.
+    The board and an answer's first line both ask as of a ticker's newest tick, and so name the same
+    event first. A scan asks as of now, less what the ticker's feed is behind.
     """
     current = [event for event in events if is_current(event, at_ms)]
     rarity = Ranking.of(current, at_ms).rarity
@@ -145,7 +148,6 @@ def rarest_current(
     return next((it for it in ranked if not is_routine(it.event, min_return_minutes)), None)
 
 
-Rarity = tuple[bool, float, float, float]
 _LEAST: Final[Rarity] = (False, 0.0, 0.0, 0.0)
 
 

@@ -1,4 +1,4 @@
-"""Measure how far tickers' feeds are behind, and settle for ticks of an earlier time by that."""
+"""Measure how far tickers' feeds are behind; their ticks fold only up to so much earlier."""
 
 import time
 from typing import Any

@@ -1,7 +1,7 @@
-"""Find which ranks ceased to meet their conditions between a wait and the one that goes on.
+"""Find which ranks ceased to meet their conditions between two waits, the second `since` the first.
 
-Ranks of past seconds are not kept. A wait keeps the past that its ranks come from; the one that
-goes on adds the seconds since then to it, as ticks did.
+Ranks of past seconds are not kept. The first wait keeps the past values that its ranks are among;
+the second adds the values of the seconds since then, as ticks did, and ranks each.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
